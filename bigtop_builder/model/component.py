@@ -1,0 +1,211 @@
+"""A component file: how one member of the stack is compiled and packaged."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from bigtop_builder.model.base import Duration, Name, Size, StrictModel, Version
+from bigtop_builder.model.source import Source
+
+Phase = Literal["pre", "post", "preun", "postun", "pretrans", "posttrans"]
+
+
+class Patch(StrictModel):
+    """A patch below the component's ``patches/`` folder."""
+
+    file: str
+    """Its name."""
+    note: str = ""
+    """What it cures; does not shape the build."""
+
+
+class Release(StrictModel):
+    """What belongs to one version of a component."""
+
+    release: int = Field(default=1, ge=1)
+    """The package release number, before the dist tag."""
+    sources: list[Source] = Field(default_factory=list)
+    """The version's sources."""
+    patches: list[Patch] = Field(default_factory=list)
+    """Applied in this order on the clean tree, with ``patch -p1 -F0``."""
+
+
+class Build(StrictModel):
+    """The compile step: what it needs and what it does."""
+
+    jdk: Literal[8, 11, 17] | None = None
+    """The major version of the JDK in the builder image; ``JAVA_HOME`` points to it."""
+    maven: Literal["3.6.3", "3.8.8"] | None = None
+    """The Maven in the builder image."""
+    packages: dict[str, list[str]] = Field(default_factory=dict)
+    """Further packages of the builder image, by platform family (``debian``, ``rhel``, …)."""
+    caches: list[Literal["maven", "npm", "gradle", "ivy", "pip", "ccache"]] = Field(default_factory=list)
+    """Shared download caches that the step uses."""
+    network: bool = True
+    """Whether the compile step may reach the network."""
+    environment: dict[str, str] = Field(default_factory=dict)
+    """Further environment variables."""
+    script: str = ""
+    """Bash, run in the patched source tree; leaves its result below ``$STAGE``. Templates are rendered first."""
+    memory: Size = "4g"
+    """Memory limit of the container."""
+    cpus: float | None = Field(default=None, gt=0)
+    """CPU limit of the container."""
+    timeout: Duration = "2h"
+    """Time limit of the step."""
+    defeats_reproducibility: list[str] = Field(default_factory=list)
+    """What upstream's own build leaves different between two runs, and how it is normalised."""
+
+
+class Option(StrictModel):
+    """A choice that the user may make for a component."""
+
+    choices: list[str] = Field(min_length=1)
+    """The permitted values."""
+    default: str
+    """The value when none is chosen."""
+    note: str = ""
+    """What it does."""
+
+    @model_validator(mode="after")
+    def _default_is_a_choice(self) -> Option:
+        if self.default not in self.choices:
+            raise ValueError(f"default {self.default!r} is not one of {', '.join(self.choices)}")
+        return self
+
+
+class Service(StrictModel):
+    """A SysV service; its script is rendered from the generic one unless ``script`` names another."""
+
+    name: str
+    """The name below ``/etc/rc.d/init.d``."""
+    description: str
+    """One line."""
+    user: str = "root"
+    """Who runs the process."""
+    command: str = ""
+    """What runs in the foreground; the generic script puts it into the background."""
+    environment_file: str | None = None
+    """A shell file that is sourced before the command."""
+    pid_file: str = ""
+    """Where the process id goes."""
+    log_file: str = ""
+    """Where the process's output goes."""
+    script: str | None = None
+    """A file below ``files/`` that is the whole script."""
+
+
+class User(StrictModel):
+    """A system user, and its group of the same name, made before the files are laid down."""
+
+    name: str
+    home: str
+    comment: str = ""
+    shell: str = "/sbin/nologin"
+
+
+class Link(StrictModel):
+    """A link kept by ``alternatives``."""
+
+    link: str
+    """The path that users see: ``/etc/zookeeper/conf``."""
+    name: str
+    """The name of the group: ``zookeeper-conf``."""
+    path: str
+    """What the link leads to."""
+    priority: int = 30
+
+
+class Package(StrictModel):
+    """One RPM."""
+
+    name: str
+    """The full name, as a template: ``spark{{ suffix }}-master``."""
+    summary: str
+    description: str = ""
+    group: str = "Development/Libraries"
+    requires: list[str] = Field(default_factory=list)
+    requires_phase: dict[Phase, list[str]] = Field(default_factory=dict)
+    """``Requires(pre):`` and its like."""
+    provides: list[str] = Field(default_factory=list)
+    conflicts: list[str] = Field(default_factory=list)
+    obsoletes: list[str] = Field(default_factory=list)
+    files: list[str] = Field(default_factory=list)
+    """Lines of ``%files``; one that renders to nothing is dropped."""
+    users: list[User] = Field(default_factory=list)
+    alternatives: list[Link] = Field(default_factory=list)
+    services: list[Service] = Field(default_factory=list)
+    scripts: dict[Phase, str] = Field(default_factory=dict)
+    """Shell, put behind what users, alternatives and services generate."""
+    when: str = "true"
+    """A template expression; the package is left out where it is false."""
+    otherwise: str = ""
+    """Why it is left out then: told to the user."""
+
+
+class Dependencies(StrictModel):
+    """Other components that must come first."""
+
+    build: list[Name] = Field(default_factory=list)
+    """Their staged trees are readable at ``/deps/<name>`` while this one compiles; they shape its compile key."""
+    runtime: list[Name] = Field(default_factory=list)
+    """Their packages are required by this one's; they shape its package key."""
+
+
+class Variant(StrictModel):
+    """One way of many to come to the same packages."""
+
+    note: str = ""
+    """What it is."""
+    build: Build
+    lacks: list[str] = Field(default_factory=list)
+    """What this variant cannot give: told to the user."""
+
+
+class Component(StrictModel):
+    """A component file (``templates/components/<name>/component.yaml``)."""
+
+    name: Name
+    summary: str
+    description: str = ""
+    license: str = "ASL 2.0"
+    url: str = ""
+    group: str = "Development/Libraries"
+    version: Version | None = None
+    """The version when the stack names none; without it the only one of ``versions``."""
+    versions: dict[Version, Release] = Field(min_length=1)
+    """Every version whose sources are known."""
+    arch: Literal["noarch", "native"] = "noarch"
+    """``native`` results belong to the platform they were compiled on."""
+    depends: Dependencies = Dependencies()
+    options: dict[str, Option] = Field(default_factory=dict)
+    variables: dict[str, str] = Field(default_factory=dict)
+    """Names for longer templates: evaluated in order, usable in every template below."""
+    build: Build | None = None
+    variants: dict[Name, Variant] = Field(default_factory=dict)
+    variant: Name | None = None
+    """The default variant."""
+    install: str = ""
+    """Bash, run without network: lays the tree at ``$STAGE`` out below ``$BUILDROOT``; the component's rendered
+    files are at ``$FILES``."""
+    packages: list[Package] = Field(min_length=1)
+    spec: str | None = None
+    """A spec template of the component's own, beside its file, instead of the generic one."""
+    spec_blocks: dict[Literal["macros", "preamble", "install_after", "tail"], str] = Field(default_factory=dict)
+    """Text that takes the place of a block of the generic spec."""
+    differs_from_bigtop: list[str] = Field(default_factory=list)
+    """Where the packages differ from Bigtop's own, and why."""
+    verified: Literal["yes"] | str = "yes"
+    """``yes``, or why its build has not been run."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Component:
+        if self.build is not None and self.variants:
+            raise ValueError("has both build and variants: give build inside each variant")
+        if self.variants and self.variant not in self.variants:
+            raise ValueError(f"variant must be one of {', '.join(self.variants)}")
+        if self.version is not None and self.version not in self.versions:
+            raise ValueError(f"version {self.version} is not one of versions: {', '.join(self.versions)}")
+        return self

@@ -1,0 +1,53 @@
+"""A platform file: what packages are labelled with, and the image that builds them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from bigtop_builder.model.base import Name, StrictModel
+
+Family = Literal["rhel", "openeuler", "kylin", "debian"]
+
+
+class Image(StrictModel):
+    """The image that a platform's builder starts from."""
+
+    reference: str | None = None
+    """A public image: ``rockylinux:8``."""
+    digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
+    """The registry digest that ``reference`` must have."""
+    debootstrap: str | None = None
+    """Instead of a public image: the Debian suite to make one from."""
+    template: str
+    """The Dockerfile template below ``templates/images`` that adds the toolchain."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Image:
+        if self.reference is not None and self.debootstrap is not None:
+            raise ValueError("has both reference and debootstrap")
+        return self
+
+
+class Platform(StrictModel):
+    """A platform (``templates/platforms/<name>.yaml``)."""
+
+    name: Name
+    title: str
+    """``Rocky Linux 8 and its kin``."""
+    family: Family
+    dist: str = Field(pattern=r"^\.[a-z0-9]+$")
+    """The dist tag: ``.el8``."""
+    architectures: list[Literal["x86_64", "aarch64"]] = Field(min_length=1)
+    ambari_os: str | None = None
+    """The OS family by which Ambari knows it: ``redhat8``."""
+    macros: dict[str, str] = Field(default_factory=dict)
+    """RPM macros that specs branch on: ``rhel: "8"``."""
+    payload: str = Field(pattern=r"^w[0-9]{1,2}\.(gzdio|xzdio|zstdio)$")
+    """The payload compression that the platform's rpm can read."""
+    image: Image
+    """The builder image of the platform itself: what native packages need."""
+    host_provides: list[str] = Field(default_factory=list)
+    """Capabilities that a bare host of the platform has outside RPM's knowledge (Debian hosts)."""
+    note: str = ""

@@ -1,0 +1,133 @@
+"""Where a component's sources come from: alternatives, each with the digest of what it gives."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from bigtop_builder.model.base import GitCommit, Sha256, Sha512, StrictModel
+
+KINDS = ("https", "apache", "maven", "pypi", "debian", "git", "file")
+
+
+class Digested(StrictModel):
+    """An alternative that is one file, known by its digest."""
+
+    sha256: Sha256 | None = None
+    """SHA-256 of the file."""
+    sha512: Sha512 | None = None
+    """SHA-512 of the file, as Apache publishes it."""
+
+    @model_validator(mode="after")
+    def _one_digest(self) -> Digested:
+        if self.sha256 is None and self.sha512 is None:
+            raise ValueError("needs sha256 or sha512")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """``sha512:…`` when there is one, else ``sha256:…``."""
+        return f"sha512:{self.sha512}" if self.sha512 else f"sha256:{self.sha256}"
+
+
+class HttpsSource(Digested):
+    """A file at one address."""
+
+    https: str = Field(pattern=r"^https?://")
+    """The address."""
+
+
+class ApacheSource(Digested):
+    """A file of an Apache project: tried on the chosen mirrors, then in the Apache archive."""
+
+    apache: str = Field(pattern=r"^[a-z][^:]*$")
+    """The path below ``dist``: ``zookeeper/zookeeper-3.5.9/apache-zookeeper-3.5.9.tar.gz``."""
+
+
+class MavenSource(Digested):
+    """An artifact of a Maven repository."""
+
+    maven: str = Field(pattern=r"^[^:\s]+:[^:\s]+:[^:\s]+(:[^:\s]+){0,2}$")
+    """``group:artifact:version[:type[:classifier]]``, as in ``org.apache.zookeeper:parent:3.5.9:zip:source-release``."""
+
+
+class PypiSource(Digested):
+    """The source distribution (or the named file) of a release on PyPI."""
+
+    pypi: str = Field(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9._!+-]+$")
+    """``pyspark==3.2.3``."""
+    file: str | None = None
+    """The file's name; without it the sdist."""
+
+
+class DebianSource(Digested):
+    """One file of a Debian source package, from the pool of the configured Debian mirror."""
+
+    debian: str = Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")
+    """The source package: ``redis``."""
+    file: str
+    """The file in the pool: ``redis_7.0.15.orig.tar.gz``."""
+    section: str = "main"
+    """The archive area."""
+
+
+class GitSource(StrictModel):
+    """A commit of a git repository; the tag is asked for, the commit is what must come."""
+
+    git: str
+    """The repository's address."""
+    tag: str
+    """The tag (or branch) to ask for."""
+    commit: GitCommit
+    """The commit that the tag must point to."""
+
+    @property
+    def digest(self) -> str:
+        """``git:<commit>``: a commit names its content."""
+        return f"git:{self.commit}"
+
+
+class FileSource(Digested):
+    """A file on this machine, relative to the file that names it."""
+
+    file: str
+    """The path."""
+
+
+def _kind(value: object) -> str | None:
+    keys = value if isinstance(value, dict) else vars(value)
+    return next((kind for kind in KINDS if kind in keys), None)
+
+
+Alternative = Annotated[
+    Annotated[HttpsSource, Tag("https")]
+    | Annotated[ApacheSource, Tag("apache")]
+    | Annotated[MavenSource, Tag("maven")]
+    | Annotated[PypiSource, Tag("pypi")]
+    | Annotated[DebianSource, Tag("debian")]
+    | Annotated[GitSource, Tag("git")]
+    | Annotated[FileSource, Tag("file")],
+    Discriminator(
+        _kind,
+        custom_error_type="source_kind",
+        custom_error_message="a source alternative names one of " + ", ".join(KINDS),
+    ),
+]
+
+
+class Source(StrictModel):
+    """One input of a component; the first alternative that gives the right content wins."""
+
+    name: str = "main"
+    """What the component calls it."""
+    alternatives: list[Alternative] = Field(min_length=1)
+    """Where it can be had, in order."""
+    unpack: Literal["auto", "no"] = "auto"
+    """``no`` puts the file itself into the source tree."""
+    strip: int = Field(default=1, ge=0, le=5)
+    """How many leading folders of the archive are dropped."""
+    into: str = "."
+    """The folder of the source tree that receives it."""
+    variant: str | None = None
+    """Only for this variant of the component."""

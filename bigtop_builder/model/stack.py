@@ -1,0 +1,34 @@
+"""A stack file: one distribution, its prefix, its package suffix and its components with versions."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from bigtop_builder.model.base import Name, StrictModel, Version
+
+
+class Stack(StrictModel):
+    """A stack (``templates/stacks/<name>.yaml``)."""
+
+    name: Name
+    """``bigtop-3.2.0``."""
+    version: Version
+    """``3.2.0``."""
+    prefix: str = Field(default="/usr/bigtop", pattern=r"^/[^\s]*[^/\s]$")
+    """The stack root; Ambari's ``cluster-env/stack_root``."""
+    epoch: int = Field(ge=0)
+    """SOURCE_DATE_EPOCH, in seconds: no file in a package is younger than this."""
+    components: dict[Name, Version] = Field(min_length=1)
+    """The members and their versions."""
+    properties: dict[str, str] = Field(default_factory=dict)
+    """Facts that several components share, such as the Scala version; ``stack.properties.scala`` in templates."""
+
+    @property
+    def parent_dir(self) -> str:
+        """``/usr/bigtop/3.2.0``, Bigtop's parent directory."""
+        return f"{self.prefix}/{self.version}"
+
+    @property
+    def suffix(self) -> str:
+        """``_3_2_0``, Bigtop's package suffix."""
+        return "_" + self.version.replace(".", "_")
