@@ -1,0 +1,1 @@
+"""From files to frozen, evaluated components: loading with places, overlays, templates, selection."""

@@ -1,0 +1,138 @@
+"""Everything that can be built: the shipped templates with the user's overlays over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from bigtop_builder.model.component import Component
+from bigtop_builder.model.errors import ConfigurationError, Location, RecipeError
+from bigtop_builder.model.platform import Platform
+from bigtop_builder.model.stack import Stack
+from bigtop_builder.recipe.document import Document, M, load, near, validate
+
+
+def shipped_templates() -> Path:
+    """The templates that come with the program: beside the package in a checkout, inside it when installed."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "templates"
+    return inside if inside.is_dir() else package.parent / "templates"
+
+
+@dataclass(frozen=True)
+class LoadedComponent:
+    """A component file (with what overlays lay over it) and the folders that hold its patches and files."""
+
+    component: Component
+    document: Document
+    folders: tuple[Path, ...]
+    """The newest overlay's first."""
+
+    def find(self, kind: str, name: str) -> Path | None:
+        """``patches/0001-x.patch`` in the newest folder that has it."""
+        return next((path for folder in self.folders if (path := folder / kind / name).is_file()), None)
+
+    def files(self) -> dict[str, Path]:
+        """Every file below the ``files`` folders by its relative name; a newer overlay's wins."""
+        found: dict[str, Path] = {}
+        for folder in reversed(self.folders):
+            root = folder / "files"
+            if root.is_dir():
+                for path in sorted(root.rglob("*")):
+                    if path.is_file():
+                        found[path.relative_to(root).as_posix()] = path
+        return found
+
+
+class Catalog:
+    """Stacks, platforms and components by name; read when first asked for."""
+
+    def __init__(self, overlays: tuple[Path, ...] = (), templates: Path | None = None) -> None:
+        for overlay in overlays:
+            if not overlay.is_dir():
+                raise ConfigurationError(
+                    f"the overlay {overlay} is not a folder",
+                    hint="An overlay has the shape of templates/: components/, platforms/, stacks/.",
+                )
+        self.roots = (templates or shipped_templates(), *overlays)
+        self._components: dict[str, LoadedComponent] = {}
+
+    def _names(self, kind: str) -> dict[str, list[Path]]:
+        """Name → its files, the shipped one first."""
+        found: dict[str, list[Path]] = {}
+        pattern = "*/component.yaml" if kind == "components" else "*.yaml"
+        for root in self.roots:
+            for file in sorted((root / kind).glob(pattern)):
+                name = file.parent.name if kind == "components" else file.stem
+                found.setdefault(name, []).append(file)
+        return found
+
+    @cached_property
+    def component_files(self) -> dict[str, list[Path]]:
+        return self._names("components")
+
+    @cached_property
+    def platform_files(self) -> dict[str, list[Path]]:
+        return self._names("platforms")
+
+    @cached_property
+    def stack_files(self) -> dict[str, list[Path]]:
+        return self._names("stacks")
+
+    def component(self, name: str) -> LoadedComponent:
+        """A component by name. Raises RecipeError for an unknown name or a wrong file."""
+        if name not in self._components:
+            files = self.component_files.get(name)
+            if files is None:
+                raise RecipeError(
+                    f"there is no component {name!r}", hint=near(name, self.component_files) or None
+                )
+            document, component = _load(files, Component)
+            if component.name != name:
+                raise RecipeError(
+                    f"the name must be that of the folder, {name!r}", location=document.locate(("name",))
+                )
+            self._components[name] = LoadedComponent(
+                component, document, tuple(file.parent for file in reversed(files))
+            )
+        return self._components[name]
+
+    def platform(self, name: str) -> Platform:
+        """A platform by name. Raises ConfigurationError for an unknown name or a wrong file."""
+        return self._single("platform", self.platform_files, name, Platform)
+
+    def stack(self, name: str) -> Stack:
+        """A stack by name. Raises ConfigurationError for an unknown name or a wrong file."""
+        return self._single("stack", self.stack_files, name, Stack)
+
+    def _single(self, kind: str, known: dict[str, list[Path]], name: str, model: type[M]) -> M:
+        if name not in known:
+            raise ConfigurationError(f"there is no {kind} {name!r}", hint=near(name, known) or None)
+        document, loaded = _load(known[name], model)
+        if getattr(loaded, "name", None) != name:
+            raise ConfigurationError(
+                f"the name must be that of the file, {name!r}", location=document.locate(("name",))
+            )
+        return loaded
+
+    def image_template(self, name: str) -> Path:
+        """``images/<name>`` in the newest overlay that has it."""
+        return self._template("images", name)
+
+    def rpm_template(self, name: str) -> Path:
+        """``rpm/<name>`` in the newest overlay that has it."""
+        return self._template("rpm", name)
+
+    def _template(self, kind: str, name: str) -> Path:
+        for root in reversed(self.roots):
+            if (root / kind / name).is_file():
+                return root / kind / name
+        raise RecipeError(f"there is no template {kind}/{name}", location=Location(self.roots[0] / kind))
+
+
+def _load(files: list[Path], model: type[M]) -> tuple[Document, M]:
+    document = load(files[0])
+    for file in files[1:]:
+        document = document.merged(load(file))
+    return document, validate(document, model)

@@ -1,0 +1,232 @@
+"""YAML files with the place of every value, checked against a model; mistakes name line and path."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors, Location
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+Key = str | int
+DocumentPath = tuple[Key, ...]
+M = TypeVar("M", bound=BaseModel)
+
+MAX_SIZE = 2 << 20
+MAX_DEPTH = 50
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """A hint with the nearest known names, or with all of them when there are few."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.55)
+    if close:
+        return f"Did you mean {' or '.join(close)}?"
+    return f"Known: {', '.join(names)}." if names and len(names) <= 30 else ""
+
+
+def show_path(path: Iterable[Key]) -> str:
+    """``('packages', 0, 'name')`` → ``packages[0].name``."""
+    text = ""
+    for key in path:
+        if isinstance(key, int):
+            text += f"[{key}]"
+        else:
+            text += f".{key}" if text else str(key)
+    return text
+
+
+@dataclass
+class Document:
+    """Plain data and, for every path in it, where it stands."""
+
+    data: dict[str, Any]
+    file: Path
+    places: dict[DocumentPath, Location] = field(default_factory=dict)
+
+    def locate(self, path: DocumentPath) -> Location:
+        """The place of ``path``, or of the nearest thing around it."""
+        kept: list[Key] = []
+        for key in path:
+            if (*kept, key) in self.places:
+                kept.append(key)
+        place = self.places.get(tuple(kept))
+        shown = show_path(kept)
+        if place is None:
+            return Location(self.file, path=shown)
+        return Location(place.file, place.line, place.column, shown)
+
+    def merged(self, other: Document) -> Document:
+        """This document with ``other`` laid over it: mappings merge, anything else is replaced."""
+        places = dict(self.places)
+        data = _merge(self.data, other.data, (), places)
+        places.update(other.places)
+        return Document(data, other.file, places)
+
+
+def _merge(
+    base: dict[str, Any], over: dict[str, Any], path: DocumentPath, places: dict[DocumentPath, Location]
+) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        here = (*path, key)
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _merge(merged[key], value, here, places)
+        else:
+            for old in [place for place in places if place[: len(here)] == here]:
+                del places[old]
+            merged[key] = value
+    return merged
+
+
+def load(file: Path) -> Document:
+    """Read a YAML mapping. Raises ConfigurationError with line and column when it does not parse."""
+    try:
+        if file.stat().st_size > MAX_SIZE:
+            raise ConfigurationError(
+                f"the file is larger than {MAX_SIZE >> 20} MiB", location=Location(file)
+            )
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"is not UTF-8 text: {error.reason}", location=Location(file)) from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot be read: {error.strerror or error}", location=Location(file)
+        ) from None
+    return parse(text, file)
+
+
+def parse(text: str, file: Path) -> Document:
+    """Read a YAML mapping from ``text``; ``file`` is what errors name."""
+    document = Document({}, file)
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise _yaml_error(error, file) from None
+    except RecursionError:
+        raise ConfigurationError("is nested too deeply", location=Location(file)) from None
+    if node is None:
+        return document
+    if not isinstance(node, yaml.MappingNode):
+        raise ConfigurationError(
+            "must be a mapping of keys to values at its top level", location=_place(node, file, ())
+        )
+    document.data = _construct(node, (), document)
+    return document
+
+
+def _yaml_error(error: yaml.YAMLError, file: Path) -> ConfigurationError:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    location = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
+    hint = "Indent with spaces." if "'\\t'" in problem else None
+    return ConfigurationError(f"is not valid YAML: {problem}", location=location, hint=hint)
+
+
+def _place(node: yaml.Node, file: Path, path: DocumentPath) -> Location:
+    return Location(file, node.start_mark.line + 1, node.start_mark.column + 1, show_path(path))
+
+
+_SCALARS = yaml.SafeLoader("")
+
+
+def _construct(node: yaml.Node, path: DocumentPath, document: Document) -> Any:
+    place = _place(node, document.file, path)
+    document.places[path] = place
+    if len(path) > MAX_DEPTH:
+        raise ConfigurationError("is nested too deeply", location=place)
+    if isinstance(node, yaml.MappingNode):
+        return _construct_mapping(node, path, document)
+    if isinstance(node, yaml.SequenceNode):
+        return [_construct(item, (*path, index), document) for index, item in enumerate(node.value)]
+    if node.tag not in _PLAIN_TAGS:
+        raise ConfigurationError(f"the YAML tag {node.tag} is not allowed", location=place)
+    try:
+        value = _SCALARS.construct_object(node)  # type: ignore[no-untyped-call]
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigurationError(f"is not a valid value: {error}", location=place) from None
+    return value if isinstance(value, str | int | float | bool | None) else str(node.value)
+
+
+_PLAIN_TAGS = {
+    f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp", "value")
+}
+
+
+def _construct_mapping(node: yaml.MappingNode, path: DocumentPath, document: Document) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        place = _place(key_node, document.file, path)
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise ConfigurationError("a key must be plain text", location=place)
+        # A version written without quotes is a number to YAML; as a key its text is what was meant.
+        key = str(key_node.value)
+        if key in result:
+            raise ConfigurationError(f"the key {key!r} stands here twice", location=place)
+        if key == "<<":
+            raise ConfigurationError("YAML merge keys are not supported", location=place)
+        result[key] = _construct(value_node, (*path, key), document)
+        document.places[(*path, key)] = Location(place.file, place.line, place.column, show_path((*path, key)))
+    return result
+
+
+def validate(document: Document, model: type[M]) -> M:
+    """The document as ``model``. Raises ConfigurationErrors with every mistake and its place."""
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        problems: list[ConfigurationError] = []
+        for problem in error.errors(include_url=False):
+            path = tuple(part for part in problem["loc"])
+            problems.append(_problem(document, model, path, problem))
+        if len(problems) == 1:
+            raise problems[0] from None
+        raise ConfigurationErrors(problems) from None
+
+
+def _problem(
+    document: Document, model: type[BaseModel], path: DocumentPath, problem: Mapping[str, Any]
+) -> ConfigurationError:
+    kind, last = problem["type"], path[-1] if path else ""
+    location = document.locate(path)
+    if kind == "extra_forbidden":
+        schema = model.model_json_schema()
+        return ConfigurationError(
+            f"unknown key {last!r}",
+            location=location,
+            hint=near(str(last), _keys_at(schema, schema, path[:-1])) or None,
+        )
+    if kind == "missing":
+        return ConfigurationError(f"the key {last!r} is missing", location=document.locate(path[:-1]))
+    message = problem["msg"].removeprefix("Value error, ")
+    given = problem.get("input")
+    if isinstance(given, str | int | float | bool) and len(str(given)) <= 80:
+        message += f" (found {given!r})"
+    hint = "Put the value in quotes." if kind == "string_type" and isinstance(given, int | float) else None
+    return ConfigurationError(message, location=location, hint=hint)
+
+
+def _keys_at(root: dict[str, Any], schema: dict[str, Any], path: DocumentPath) -> set[str]:
+    """The keys that a JSON schema permits at ``path``; parts that are not of the schema (tags) are skipped."""
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+    branches = [branch for key in ("anyOf", "oneOf", "allOf") for branch in schema.get(key, ())]
+    if branches:
+        return set().union(*(_keys_at(root, branch, path) for branch in branches))
+    if not path:
+        return set(schema.get("properties", ()))
+    head, rest = path[0], path[1:]
+    if head in schema.get("properties", ()):
+        return _keys_at(root, schema["properties"][head], rest)
+    if isinstance(head, int) and "items" in schema:
+        return _keys_at(root, schema["items"], rest)
+    if isinstance(schema.get("additionalProperties"), dict):
+        return _keys_at(root, schema["additionalProperties"], rest)
+    return _keys_at(root, schema, rest)
