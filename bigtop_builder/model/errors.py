@@ -15,18 +15,33 @@ class ExitCode(IntEnum):
     """The exit codes of the command line."""
 
     DONE = 0
+    """Done; or there was nothing to do."""
     DEFECT = 1
+    """A defect of bigtop-builder itself."""
     USAGE = 2
+    """The command line, the configuration, a recipe or the store is wrong."""
     NOTHING_SELECTED = 3
+    """The selection matches nothing."""
     PART_FAILED = 4
+    """Some of the work was done, some failed."""
     ENGINE = 5
+    """The container engine is absent or refused."""
     SOURCE = 6
+    """A source cannot be had, or is not what its digest says."""
     PUBLISH = 7
+    """Signing, repository metadata or a publication failed."""
     HOST = 8
+    """A host cannot be reached or prepared."""
     AMBARI = 9
+    """Ambari refused or failed."""
     BUILD = 10
+    """A step of a build failed."""
     TIMEOUT = 11
+    """A step ran into its time limit."""
+    PENDING = 20
+    """`plan --exit-code` found something to build."""
     INTERRUPTED = 130
+    """The user stopped the run."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +88,7 @@ class RecipeError(ConfigurationError):
     """A component, stack or platform file cannot be used as it stands."""
 
 
-class ConfigurationErrors(ConfigurationError):
+class ConfigurationErrors(ConfigurationError):  # noqa: N818 (several of them)
     """Several mistakes found in one pass, so that the user mends them in one go."""
 
     def __init__(self, errors: list[ConfigurationError]) -> None:

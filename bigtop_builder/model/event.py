@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-State = Literal["done", "reused", "failed", "blocked", "cancelled"]
+State = Literal["done", "reused", "failed", "blocked", "cancelled", "refused"]
 Step = Literal["image", "fetch", "unpack", "patch", "compile", "package", "check"]
 STEPS: tuple[Step, ...] = ("image", "fetch", "unpack", "patch", "compile", "package", "check")
 
@@ -121,14 +121,7 @@ class RunFinished(Event):
 
 
 AnyEvent = Annotated[
-    RunStarted
-    | TaskStarted
-    | StepStarted
-    | StepProgress
-    | StepFinished
-    | TaskFinished
-    | Notice
-    | RunFinished,
+    RunStarted | TaskStarted | StepStarted | StepProgress | StepFinished | TaskFinished | Notice | RunFinished,
     Field(discriminator="event"),
 ]
 
