@@ -49,7 +49,7 @@ class MavenSource(Digested):
     """An artifact of a Maven repository."""
 
     maven: str = Field(pattern=r"^[^:\s]+:[^:\s]+:[^:\s]+(:[^:\s]+){0,2}$")
-    """``group:artifact:version[:type[:classifier]]``, as in ``org.apache.zookeeper:parent:3.5.9:zip:source-release``."""
+    """``group:artifact:version[:type[:classifier]]``, the type being ``jar`` when left out."""
 
 
 class PypiSource(Digested):

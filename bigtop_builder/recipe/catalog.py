@@ -85,14 +85,10 @@ class Catalog:
         if name not in self._components:
             files = self.component_files.get(name)
             if files is None:
-                raise RecipeError(
-                    f"there is no component {name!r}", hint=near(name, self.component_files) or None
-                )
+                raise RecipeError(f"there is no component {name!r}", hint=near(name, self.component_files) or None)
             document, component = _load(files, Component)
             if component.name != name:
-                raise RecipeError(
-                    f"the name must be that of the folder, {name!r}", location=document.locate(("name",))
-                )
+                raise RecipeError(f"the name must be that of the folder, {name!r}", location=document.locate(("name",)))
             self._components[name] = LoadedComponent(
                 component, document, tuple(file.parent for file in reversed(files))
             )

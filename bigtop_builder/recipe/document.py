@@ -90,16 +90,12 @@ def load(file: Path) -> Document:
     """Read a YAML mapping. Raises ConfigurationError with line and column when it does not parse."""
     try:
         if file.stat().st_size > MAX_SIZE:
-            raise ConfigurationError(
-                f"the file is larger than {MAX_SIZE >> 20} MiB", location=Location(file)
-            )
+            raise ConfigurationError(f"the file is larger than {MAX_SIZE >> 20} MiB", location=Location(file))
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"is not UTF-8 text: {error.reason}", location=Location(file)) from None
     except OSError as error:
-        raise ConfigurationError(
-            f"cannot be read: {error.strerror or error}", location=Location(file)
-        ) from None
+        raise ConfigurationError(f"cannot be read: {error.strerror or error}", location=Location(file)) from None
     return parse(text, file)
 
 
@@ -149,15 +145,13 @@ def _construct(node: yaml.Node, path: DocumentPath, document: Document) -> Any:
     if node.tag not in _PLAIN_TAGS:
         raise ConfigurationError(f"the YAML tag {node.tag} is not allowed", location=place)
     try:
-        value = _SCALARS.construct_object(node)  # type: ignore[no-untyped-call]
+        value = _SCALARS.construct_object(node)
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigurationError(f"is not a valid value: {error}", location=place) from None
     return value if isinstance(value, str | int | float | bool | None) else str(node.value)
 
 
-_PLAIN_TAGS = {
-    f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp", "value")
-}
+_PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp", "value")}
 
 
 def _construct_mapping(node: yaml.MappingNode, path: DocumentPath, document: Document) -> dict[str, Any]:

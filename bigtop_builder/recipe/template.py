@@ -56,7 +56,7 @@ def render(text: str, context: Mapping[str, Any], location: Location) -> str:
     """Render ``text``. Raises RecipeError at ``location`` for an unknown name or a bad template."""
     if not is_template(text):
         return text
-    return _guarded(lambda: _compiled(text).render(context), context, location, text)
+    return str(_guarded(lambda: _compiled(text).render(context), context, location, text))
 
 
 def render_file(file: Path, context: Mapping[str, Any]) -> str:
@@ -72,9 +72,7 @@ def truth(expression: str, context: Mapping[str, Any], location: Location) -> bo
     """The truth of a template expression such as ``variant == 'source'``."""
     if expression in ("true", "false"):
         return expression == "true"
-    return bool(
-        _guarded(lambda: _expression(expression)(**context), context, location, expression)
-    )
+    return bool(_guarded(lambda: _expression(expression)(**context), context, location, expression))
 
 
 @lru_cache(maxsize=1024)
@@ -99,9 +97,7 @@ def _guarded(work: Any, context: Mapping[str, Any], location: Location, text: st
     except SecurityError as error:
         raise RecipeError(f"the template does what is not allowed: {error}", location=location) from None
     except TemplateError as error:
-        raise RecipeError(
-            f"the template is wrong: {error.message}", location=_inside(location, error, text)
-        ) from None
+        raise RecipeError(f"the template is wrong: {error.message}", location=_inside(location, error, text)) from None
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
         raise RecipeError(f"the template fails: {error}", location=location) from None
 

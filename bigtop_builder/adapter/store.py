@@ -1,0 +1,256 @@
+"""The store: results by key, sources by digest, runs with their logs.
+
+A result is written below ``work/``, synced, and renamed into place, so that it is there whole or not at all.
+Locks are ``flock`` locks: the kernel releases them when their holder dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from bigtop_builder.model.errors import StoreError
+from bigtop_builder.plan.task import Kind
+
+FORMAT = "1"
+MANIFEST = "manifest.json"
+FOLDERS = ("sources", "compile", "package", "images", "last", "runs", "work", "cache", "locks")
+
+
+def store_error(error: OSError, path: Path) -> StoreError:
+    """What to tell the user when the store cannot be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(
+            f"no space left at {path}",
+            hint="Free space, or make some with: bigtop-builder gc. Nothing that was finished is lost.",
+        )
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return StoreError(
+            f"the store {path} cannot be written: {error.strerror}",
+            hint="Choose another with --store or 'store:' in the project file.",
+        )
+    return StoreError(f"the store {path} fails: {error.strerror or error}")
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turns an OSError of a write below ``path`` into a StoreError."""
+    try:
+        yield
+    except OSError as error:
+        raise store_error(error, path) from error
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small file so that a reader sees the old or the new text, also after a crash."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with temporary.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.rename(path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder, also one whose folders lost their write permission."""
+    if folder.is_symlink() or not folder.is_dir():
+        folder.unlink(missing_ok=True)
+        return
+    try:
+        shutil.rmtree(folder)
+    except PermissionError:
+        for root, _, _ in os.walk(folder):
+            Path(root).chmod(0o700)
+        shutil.rmtree(folder)
+
+
+@dataclass
+class Run:
+    """A run that this process holds: its folder for events and logs, its scratch, its lock."""
+
+    id: str
+    folder: Path
+    work: Path
+    _lock: IO[str]
+
+    def log(self, task: str, step: str) -> Path:
+        """Where the log of a step goes; its folder is made."""
+        path = self.folder / "logs" / task / f"{step}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def close(self) -> None:
+        """Give up the scratch and the lock."""
+        remove_tree(self.work)
+        self._lock.close()
+
+
+class Store:
+    """A store on a local file system."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def open(self) -> Store:
+        """Make it when it is not there. Raises StoreError when it cannot be used."""
+        with translated(self.root):
+            mark = self.root / "format"
+            if not mark.exists():
+                for name in FOLDERS:
+                    (self.root / name).mkdir(parents=True, exist_ok=True)
+                write_atomically(mark, FORMAT + "\n")
+            found = mark.read_text(encoding="utf-8").strip()
+        if found != FORMAT:
+            raise StoreError(
+                f"the store {self.root} has format {found}; this program reads {FORMAT}",
+                hint="Choose another with --store, or remove it.",
+            )
+        return self
+
+    # results
+
+    def folder(self, kind: Kind, key: str) -> Path:
+        """Where the result of a key is, or would be."""
+        return self.root / kind / key
+
+    def has(self, kind: Kind, key: str) -> bool:
+        return (self.root / kind / key / MANIFEST).is_file()
+
+    def manifest(self, kind: Kind, key: str) -> dict[str, Any]:
+        """The manifest of a result. Raises StoreError when it is not there or not readable."""
+        path = self.folder(kind, key) / MANIFEST
+        try:
+            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                f"the result {path} is damaged: {error}", hint=f"Remove the folder {path.parent} and build again."
+            ) from None
+        return data
+
+    def stage(self, key: str) -> Path:
+        """The staged tree of a compile key."""
+        return self.folder("compile", key) / "stage"
+
+    def packages(self, key: str) -> list[Path]:
+        """The RPMs of a package key, by name."""
+        return sorted((self.folder("package", key) / "rpms").glob("*.rpm"))
+
+    def commit(self, kind: Kind, key: str, folder: Path, manifest: Mapping[str, Any]) -> Path:
+        """Move a finished ``folder`` into place under its key; one that is there already stays."""
+        place = self.folder(kind, key)
+        with translated(self.root):
+            if kind == "package":
+                for path in (folder / "rpms").glob("*.rpm"):
+                    with path.open("rb") as stream:
+                        os.fsync(stream.fileno())
+            write_atomically(folder / MANIFEST, json.dumps(dict(manifest), indent=1, sort_keys=True) + "\n")
+            sync_folder(folder)
+            try:
+                folder.rename(place)
+            except OSError as error:
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
+                if self.has(kind, key):
+                    remove_tree(folder)
+                else:
+                    remove_tree(place)
+                    folder.rename(place)
+            sync_folder(place.parent)
+        return place
+
+    def touch(self, kind: Kind, key: str) -> None:
+        """Note that a result was used now: garbage collection goes by it."""
+        with contextlib.suppress(OSError):
+            os.utime(self.folder(kind, key) / MANIFEST)
+
+    # the newest state of a task
+
+    def _last_path(self, task_id: str) -> Path:
+        return self.root / "last" / (task_id.replace("/", "+") + ".json")
+
+    def last(self, task_id: str) -> dict[str, Any] | None:
+        """``{"key", "ingredients", "seconds"}`` of the newest result of a task, if there was one."""
+        try:
+            data: dict[str, Any] = json.loads(self._last_path(task_id).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return data
+
+    def last_ingredients(self, task_id: str) -> Mapping[str, str] | None:
+        last = self.last(task_id)
+        return last["ingredients"] if last else None
+
+    def record_last(self, task_id: str, key: str, ingredients: Mapping[str, str], seconds: float) -> None:
+        """Remember what a task was last built from, for the reasons of the next plan."""
+        text = json.dumps({"key": key, "ingredients": dict(ingredients), "seconds": round(seconds, 3)}, sort_keys=True)
+        with translated(self.root):
+            write_atomically(self._last_path(task_id), text)
+
+    # locks and runs
+
+    @contextlib.contextmanager
+    def locked(self, name: str, *, wait: bool = True) -> Iterator[bool]:
+        """Hold the lock ``name``. Without ``wait`` gives False when another process holds it."""
+        path = self.root / "locks" / name
+        with translated(self.root):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = path.open("a", encoding="utf-8")
+        with stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+    def start_run(self) -> Run:
+        """Begin a run. Raises StoreError when the store cannot be written."""
+        run_id = time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + "-" + secrets.token_hex(2)
+        folder, work = self.root / "runs" / run_id, self.root / "work" / run_id
+        with translated(self.root):
+            folder.mkdir(parents=True)
+            lock = (folder / "lock").open("a", encoding="utf-8")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            work.mkdir(parents=True)
+        return Run(run_id, folder, work, lock)
+
+    def is_live(self, run_id: str) -> bool:
+        """Whether the process of a run is still there."""
+        path = self.root / "runs" / run_id / "lock"
+        try:
+            with path.open("a", encoding="utf-8") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def remove_dead_work(self) -> list[str]:
+        """Clear the scratch of runs that died. Gives their ids."""
+        dead: list[str] = []
+        for folder in sorted((self.root / "work").iterdir()):
+            if not self.is_live(folder.name):
+                with translated(self.root):
+                    remove_tree(folder)
+                dead.append(folder.name)
+        return dead

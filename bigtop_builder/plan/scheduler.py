@@ -1,0 +1,161 @@
+"""The scheduler as a pure state machine: what happened goes in, what to do comes out.
+
+It knows no clock, thread or engine. Ready tasks start in the order of the longest chain of work behind them
+(critical-path list scheduling), so that a long chain never begins last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Literal
+
+from bigtop_builder.model.event import State
+from bigtop_builder.plan.graph import dependants, topological_order
+
+
+@dataclass(frozen=True)
+class Work:
+    """A task as the scheduler sees it: ``seconds`` is how long it is expected to take."""
+
+    depends: tuple[str, ...] = ()
+    seconds: float = 1.0
+    reused: bool = False
+
+
+@dataclass(frozen=True)
+class Start:
+    """Start this task now."""
+
+    task: str
+
+
+@dataclass(frozen=True)
+class Settle:
+    """This task ends here without having run."""
+
+    task: str
+    state: State
+    blocked_by: str | None = None
+
+
+Instruction = Start | Settle
+Outcome = Literal["done", "reused", "failed", "cancelled"]
+
+
+@dataclass
+class Scheduler:
+    """Give it ``work`` and the number of slots; call ``begin`` once, then ``finished`` for each started task.
+
+    ``keep_going``: after a failure everything that does not depend on it still runs; otherwise nothing new starts.
+    A dependant of a failed task is ``blocked``, of a cancelled one ``cancelled``.
+    """
+
+    work: Mapping[str, Work]
+    jobs: int
+    keep_going: bool = False
+    states: dict[str, State] = field(default_factory=dict)
+    running: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise ValueError("jobs must be at least 1")
+        edges = {name: [need for need in work.depends if need in self.work] for name, work in self.work.items()}
+        order = topological_order(edges)
+        self._dependants = dependants(edges)
+        self._missing = {name: len(set(needs)) for name, needs in edges.items()}
+        self._stopping = False
+        self._ready: list[tuple[float, int, str]] = []
+        rank = {name: place for place, name in enumerate(order)}
+        self._rank = rank
+        self._weight: dict[str, float] = {}
+        for name in reversed(order):
+            behind = max((self._weight[after] for after in self._dependants[name]), default=0.0)
+            self._weight[name] = behind + (0.0 if self.work[name].reused else self.work[name].seconds)
+
+    def begin(self) -> list[Instruction]:
+        """The first instructions."""
+        instructions: list[Instruction] = []
+        for name in sorted(self._missing, key=lambda name: self._rank[name]):
+            if self._missing[name] == 0:
+                self._free(name, instructions)
+        return instructions + self._fill()
+
+    def finished(self, task: str, outcome: Outcome) -> list[Instruction]:
+        """A started task ended. Raises ValueError for one that does not run."""
+        if task not in self.running:
+            raise ValueError(f"{task} is not running")
+        self.running.remove(task)
+        self.states[task] = outcome
+        instructions: list[Instruction] = []
+        if outcome in ("done", "reused"):
+            self._release(task, instructions)
+        else:
+            self._condemn(task, instructions)
+            if outcome == "cancelled" or not self.keep_going:
+                instructions += self.cancel()
+        return instructions + self._fill()
+
+    def cancel(self) -> list[Instruction]:
+        """Start nothing more: what has not begun is cancelled, what runs must still be reported."""
+        self._stopping = True
+        instructions: list[Instruction] = []
+        for name in sorted(self.work, key=lambda name: self._rank[name]):
+            if name not in self.states and name not in self.running:
+                self._settle(name, "cancelled", None, instructions)
+        self._ready.clear()
+        return instructions
+
+    @property
+    def over(self) -> bool:
+        """Whether every task has its state."""
+        return len(self.states) == len(self.work)
+
+    def _free(self, name: str, instructions: list[Instruction]) -> None:
+        if name in self.states:
+            return
+        if self.work[name].reused:
+            self._settle(name, "reused", None, instructions)
+            self._release(name, instructions)
+        else:
+            heappush(self._ready, (-self._weight[name], self._rank[name], name))
+
+    def _release(self, task: str, instructions: list[Instruction]) -> None:
+        for name in sorted(self._dependants[task], key=lambda name: self._rank[name]):
+            self._missing[name] -= 1
+            if self._missing[name] == 0:
+                self._free(name, instructions)
+
+    def _condemn(self, task: str, instructions: list[Instruction]) -> None:
+        """Everything behind a failed or cancelled task ends too."""
+        waiting = [task]
+        state: State = "blocked" if self.states[task] == "failed" else "cancelled"
+        while waiting:
+            for name in sorted(self._dependants[waiting.pop()], key=lambda name: self._rank[name]):
+                if name not in self.states:
+                    self._settle(name, state, task, instructions)
+                    waiting.append(name)
+
+    def _settle(self, name: str, state: State, by: str | None, instructions: list[Instruction]) -> None:
+        self.states[name] = state
+        instructions.append(Settle(name, state, by))
+
+    def _fill(self) -> list[Instruction]:
+        instructions: list[Instruction] = []
+        while self._ready and not self._stopping and len(self.running) < self.jobs:
+            name = heappop(self._ready)[2]
+            if name not in self.states:
+                self.running.add(name)
+                instructions.append(Start(name))
+        return instructions
+
+
+def critical_path(work: Mapping[str, Work]) -> float:
+    """The longest chain of expected seconds: no number of slots makes a run shorter."""
+    longest: dict[str, float] = {}
+    edges = {name: [need for need in item.depends if need in work] for name, item in work.items()}
+    for name in topological_order(edges):
+        own = 0.0 if work[name].reused else work[name].seconds
+        longest[name] = own + max((longest[need] for need in edges[name]), default=0.0)
+    return max(longest.values(), default=0.0)

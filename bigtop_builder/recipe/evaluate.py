@@ -1,0 +1,369 @@
+"""Evaluation: a component file, a stack, a platform and the user's choices become one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from bigtop_builder.model import digest
+from bigtop_builder.model.component import Build, Component, Package, Release, Variant
+from bigtop_builder.model.errors import ConfigurationError, Location, RecipeError
+from bigtop_builder.model.platform import Platform
+from bigtop_builder.model.project import Choice
+from bigtop_builder.model.source import Source
+from bigtop_builder.model.stack import Stack
+from bigtop_builder.recipe.catalog import Catalog, LoadedComponent
+from bigtop_builder.recipe.document import Document, DocumentPath, near
+from bigtop_builder.recipe.template import render, truth
+
+BUILD_FILES = "build/"
+"""Files below ``files/build/`` are for the compile step as well; the others only shape packages."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an evaluation is for: the platform that labels, the platform that builds, the architecture."""
+
+    platform: Platform
+    builder: Platform
+    arch: str
+
+
+@dataclass(frozen=True)
+class AppliedPatch:
+    name: str
+    path: Path
+
+    @cached_property
+    def digest(self) -> str:
+        return digest.of_file(self.path)
+
+
+@dataclass(frozen=True)
+class RenderedFile:
+    """A file of the component, after rendering; ``executable`` as in the folder."""
+
+    name: str
+    content: bytes
+    executable: bool
+
+    @cached_property
+    def digest(self) -> str:
+        return digest.of_bytes(self.content) + ("+x" if self.executable else "")
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A package that this evaluation does not give, and why."""
+
+    package: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A component, ready to be built for one platform. Nothing in it is a template any more."""
+
+    name: str
+    version: str
+    release: int
+    summary: str
+    description: str
+    license: str
+    url: str
+    group: str
+    native: bool
+    stack: Stack
+    target: Target
+    variant: str | None
+    options: Mapping[str, str]
+    sources: tuple[Source, ...]
+    local_source: Path | None
+    source_base: Path
+    patches: tuple[AppliedPatch, ...]
+    build: Build
+    install: str
+    packages: tuple[Package, ...]
+    left_out: tuple[LeftOut, ...]
+    lacks: tuple[str, ...]
+    build_depends: tuple[str, ...]
+    runtime_depends: tuple[str, ...]
+    files: tuple[RenderedFile, ...]
+    spec_template: Path
+    spec_blocks: Mapping[str, str]
+    context: Mapping[str, Any] = field(repr=False, compare=False)
+    verified: str = "yes"
+
+    @property
+    def arch(self) -> str:
+        """The RPM architecture of the packages."""
+        return self.target.arch if self.native else "noarch"
+
+    @property
+    def build_files(self) -> tuple[RenderedFile, ...]:
+        """The files that the compile step sees."""
+        return tuple(file for file in self.files if file.name.startswith(BUILD_FILES))
+
+    def rpm_files(self) -> tuple[str, ...]:
+        """The names of the RPM files that the package step must give."""
+        return tuple(
+            f"{package.name}-{self.version}-{self.release}{self.target.platform.dist}.{self.arch}.rpm"
+            for package in self.packages
+        )
+
+
+def evaluate(
+    catalog: Catalog,
+    stack: Stack,
+    name: str,
+    target: Target,
+    choice: Choice,
+    versions: Mapping[str, str] | None = None,
+) -> Evaluated:
+    """Evaluate one component. ``versions`` are the stack's, with the user's choices laid over them.
+
+    Raises RecipeError or ConfigurationError with the place of a mistake.
+    """
+    loaded = catalog.component(name)
+    component, document = loaded.component, loaded.document
+    versions = versions or stack.components
+    version = choice.version or versions.get(name) or component.version or _only_version(component, document)
+    chosen = _release(component, document, version, choice)
+    variant_name, variant = _variant(component, choice)
+    context = _context(component, stack, target, versions, version, choice.release or chosen.release)
+    context["variant"] = variant_name
+    context["options"] = _options(component, choice)
+    renderer = _Renderer(document, context)
+    for key, text in component.variables.items():
+        context[key] = renderer.text(text, ("variables", key))
+    build_path: DocumentPath = ("variants", variant_name, "build") if variant_name else ("build",)
+    build = variant.build if variant else component.build or Build()
+    packages, left_out = _packages(component, renderer)
+    return Evaluated(
+        name=name,
+        version=version,
+        release=choice.release or chosen.release,
+        summary=renderer.text(component.summary, ("summary",)),
+        description=renderer.text(component.description, ("description",)),
+        license=component.license,
+        url=component.url,
+        group=component.group,
+        native=component.arch == "native",
+        stack=stack,
+        target=target,
+        variant=variant_name,
+        options=MappingProxyType(context["options"]),
+        sources=_sources(chosen, version, variant_name, choice, renderer),
+        local_source=Path(choice.source) if choice.source else None,
+        source_base=Path(document.locate(("versions", version)).file).parent,
+        patches=_patches(loaded, chosen, version),
+        build=renderer.model(build, build_path),
+        install=renderer.text(component.install, ("install",)),
+        packages=packages,
+        left_out=left_out,
+        lacks=tuple(variant.lacks) if variant else (),
+        build_depends=tuple(component.depends.build),
+        runtime_depends=tuple(component.depends.runtime),
+        files=_files(loaded, context),
+        spec_template=_spec_template(catalog, loaded),
+        spec_blocks={key: renderer.text(text, ("spec_blocks", key)) for key, text in component.spec_blocks.items()},
+        context=context,
+        verified=component.verified,
+    )
+
+
+def _context(
+    component: Component,
+    stack: Stack,
+    target: Target,
+    versions: Mapping[str, str],
+    version: str,
+    release: int,
+) -> dict[str, Any]:
+    return {
+        "name": component.name,
+        "version": version,
+        "release": release,
+        "stack": stack,
+        "suffix": stack.suffix,
+        "parent_dir": stack.parent_dir,
+        "prefix": stack.prefix,
+        "versions": versions,
+        "platform": target.platform,
+        "arch": target.arch,
+        "native": component.arch == "native",
+    }
+
+
+class _Renderer:
+    """Renders parts of one component's document, so that a mistake names its place."""
+
+    def __init__(self, document: Document, context: dict[str, Any]) -> None:
+        self.document = document
+        self.context = context
+
+    def text(self, text: str, path: DocumentPath) -> str:
+        if "{" not in text:
+            return text
+        return render(text, self.context, self.document.locate(path))
+
+    def tree(self, value: Any, path: DocumentPath) -> Any:
+        if isinstance(value, str):
+            return self.text(value, path)
+        if isinstance(value, dict):
+            return {key: self.tree(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.tree(item, (*path, index)) for index, item in enumerate(value)]
+        return value
+
+    def model(self, value: Any, path: DocumentPath) -> Any:
+        kind = type(value)
+        try:
+            return kind.model_validate(self.tree(value.model_dump(exclude_unset=True), path))
+        except ValueError as error:
+            raise RecipeError(
+                f"is not valid once its templates are rendered: {error}", location=self.document.locate(path)
+            ) from None
+
+    def truth(self, expression: str, path: DocumentPath) -> bool:
+        return truth(expression, self.context, self.document.locate(path))
+
+
+def _only_version(component: Component, document: Document) -> str:
+    if len(component.versions) == 1:
+        return next(iter(component.versions))
+    raise RecipeError(
+        f"neither the stack nor the component says which version of {component.name} to build",
+        location=document.locate(("versions",)),
+        hint=f"Add 'version:' to the component, or use --set {component.name}.version=VERSION.",
+    )
+
+
+def _release(component: Component, document: Document, version: str, choice: Choice) -> Release:
+    release = component.versions.get(version)
+    if release is None:
+        if choice.source:
+            return Release()
+        raise RecipeError(
+            f"version {version} of {component.name} has no source",
+            location=document.locate(("versions",)),
+            hint=f"Known: {', '.join(component.versions)}. Add it under 'versions' in an overlay, "
+            f"or give its tree with --source {component.name}=PATH.",
+        )
+    return release
+
+
+def _variant(component: Component, choice: Choice) -> tuple[str | None, Variant | None]:
+    if not component.variants:
+        if choice.variant:
+            raise ConfigurationError(f"{component.name} has no variants, so {choice.variant!r} cannot be chosen")
+        return None, None
+    name = choice.variant or component.variant or ""
+    if name not in component.variants:
+        raise ConfigurationError(
+            f"{component.name} has no variant {name!r}", hint=near(name, component.variants) or None
+        )
+    return name, component.variants[name]
+
+
+def _options(component: Component, choice: Choice) -> dict[str, str]:
+    values = {name: option.default for name, option in component.options.items()}
+    for name, value in choice.options.items():
+        option = component.options.get(name)
+        if option is None:
+            known = ["version", "release", "variant", *component.options]
+            raise ConfigurationError(f"{component.name} has no option {name!r}", hint=near(name, known) or None)
+        if option.choices != ["*"] and value not in option.choices:
+            raise ConfigurationError(
+                f"option {name} of {component.name} cannot be {value!r}",
+                hint=f"Permitted: {', '.join(option.choices)}.",
+            )
+        values[name] = value
+    return values
+
+
+def _sources(
+    release: Release, version: str, variant: str | None, choice: Choice, renderer: _Renderer
+) -> tuple[Source, ...]:
+    wanted: list[Source] = []
+    for index, source in enumerate(release.sources):
+        if source.variant is not None and source.variant != variant:
+            continue
+        if choice.source and source.name == "main":
+            continue
+        wanted.append(renderer.model(source, ("versions", version, "sources", index)))
+    if choice.source and not Path(choice.source).exists():
+        raise ConfigurationError(f"the source {choice.source} does not exist")
+    needs_one = any(source.variant not in (None, variant) for source in release.sources)
+    if needs_one and not wanted and not choice.source:
+        raise RecipeError(
+            f"version {version} has no source for the variant {variant!r}",
+            location=renderer.document.locate(("versions", version, "sources")),
+        )
+    return tuple(wanted)
+
+
+def _patches(loaded: LoadedComponent, release: Release, version: str) -> tuple[AppliedPatch, ...]:
+    patches: list[AppliedPatch] = []
+    for index, patch in enumerate(release.patches):
+        path = loaded.find("patches", patch.file)
+        if path is None:
+            raise RecipeError(
+                f"the patch {patch.file} is not there",
+                location=loaded.document.locate(("versions", version, "patches", index)),
+                hint=f"Looked in {', '.join(str(folder / 'patches') for folder in loaded.folders)}.",
+            )
+        patches.append(AppliedPatch(patch.file, path))
+    return tuple(patches)
+
+
+def _packages(component: Component, renderer: _Renderer) -> tuple[tuple[Package, ...], tuple[LeftOut, ...]]:
+    packages: list[Package] = []
+    left_out: list[LeftOut] = []
+    for index, package in enumerate(component.packages):
+        path: DocumentPath = ("packages", index)
+        if not renderer.truth(package.when, (*path, "when")):
+            left_out.append(
+                LeftOut(
+                    renderer.text(package.name, (*path, "name")),
+                    renderer.text(package.otherwise, (*path, "otherwise")),
+                )
+            )
+            continue
+        rendered: Package = renderer.model(package, path)
+        kept = [line for line in rendered.files if line.strip()]
+        packages.append(rendered.model_copy(update={"files": kept}))
+    if not packages:
+        raise RecipeError(
+            f"{component.name} has no package left for this choice",
+            location=renderer.document.locate(("packages",)),
+        )
+    return tuple(packages), tuple(left_out)
+
+
+def _files(loaded: LoadedComponent, context: Mapping[str, Any]) -> tuple[RenderedFile, ...]:
+    rendered: list[RenderedFile] = []
+    for name, path in sorted(loaded.files().items()):
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise RecipeError(f"cannot be read: {error}", location=Location(path)) from None
+        if name.endswith(".j2"):
+            name = name.removesuffix(".j2")
+            content = render(content.decode("utf-8"), context, Location(path)).encode()
+        rendered.append(RenderedFile(name, content, bool(path.stat().st_mode & 0o100)))
+    return tuple(rendered)
+
+
+def _spec_template(catalog: Catalog, loaded: LoadedComponent) -> Path:
+    own = loaded.component.spec
+    if own is None:
+        return catalog.rpm_template("package.spec.j2")
+    for folder in loaded.folders:
+        if (folder / own).is_file():
+            return folder / own
+    raise RecipeError(f"the spec {own} is not there", location=loaded.document.locate(("spec",)))

@@ -1,0 +1,175 @@
+"""The cascade of settings: default < user file < project file < ``BIGTOP_*`` environment < flag."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from bigtop_builder.model.errors import ConfigurationError, Location
+from bigtop_builder.model.project import Project, default_store
+from bigtop_builder.recipe.document import Document, DocumentPath, load, near, validate
+
+PROJECT_FILE = "bigtop-builder.yaml"
+PREFIX = "BIGTOP_"
+PATHS: tuple[DocumentPath, ...] = (
+    ("store",),
+    ("output",),
+    ("repository",),
+    ("network", "ca_bundle"),
+    ("signing", "homedir"),
+)
+"""Settings that are paths: relative to the file that gives them, or to the working directory."""
+
+RESERVED = frozenset({"BIGTOP_TRACEBACK", "BIGTOP_TEST_CRASH_AT"})
+"""Variables with our prefix that are not settings."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a run, where each came from, and the folder they are relative to."""
+
+    project: Project
+    origin: dict[str, str]
+    root: Path
+    file: Path | None
+    environment: Mapping[str, str]
+
+    @property
+    def store(self) -> Path:
+        return Path(self.project.store) if self.project.store else default_store(dict(self.environment))
+
+    @property
+    def output(self) -> Path:
+        return self.root / self.project.output
+
+    @property
+    def repository(self) -> Path:
+        return self.root / self.project.repository
+
+    @property
+    def overlays(self) -> tuple[Path, ...]:
+        return tuple(Path(overlay) for overlay in self.project.overlays)
+
+
+def find_project_file(start: Path) -> Path | None:
+    """``bigtop-builder.yaml`` in ``start`` or a folder above it."""
+    return next((file for folder in (start, *start.parents) if (file := folder / PROJECT_FILE).is_file()), None)
+
+
+def load_settings(
+    cwd: Path,
+    flags: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    project_file: Path | None = None,
+) -> Settings:
+    """Read the cascade.
+
+    ``flags`` maps dotted settings (``network.ca_bundle``) to values; None means not given.
+    Raises ConfigurationError with the place of a mistake.
+    """
+    environment = os.environ if environment is None else environment
+    if project_file is not None and not project_file.is_file():
+        raise ConfigurationError(f"there is no project file {project_file}", hint="Make one with: bigtop-builder init")
+    file = project_file or find_project_file(cwd)
+    document = Document({}, file or cwd / PROJECT_FILE)
+    for layer in (_user_file(environment), file):
+        if layer is not None:
+            document = document.merged(_absolute(load(layer), layer.resolve().parent))
+    document = document.merged(_absolute(_from_environment(environment), cwd))
+    document = document.merged(_absolute(_from_flags(flags or {}), cwd))
+    project = validate(document, Project)
+    root = file.resolve().parent if file else cwd
+    return Settings(project, _origins(project, document), root, file, environment)
+
+
+def _user_file(environment: Mapping[str, str]) -> Path | None:
+    config = environment.get("XDG_CONFIG_HOME")
+    folder = Path(config) if config else Path(environment.get("HOME", "~")).expanduser() / ".config"
+    file = folder / "bigtop-builder" / "config.yaml"
+    return file if file.is_file() else None
+
+
+def _absolute(document: Document, base: Path) -> Document:
+    """Paths made absolute, so that a value means the same whoever reads it."""
+
+    def resolved(value: Any) -> Any:
+        return str(base / Path(value).expanduser()) if isinstance(value, str) and value else value
+
+    for path in PATHS:
+        holder: Any = document.data
+        for key in path[:-1]:
+            holder = holder.get(key) if isinstance(holder, dict) else None
+        if isinstance(holder, dict) and path[-1] in holder:
+            holder[path[-1]] = resolved(holder[path[-1]])
+    overlays = document.data.get("overlays")
+    if isinstance(overlays, list):
+        document.data["overlays"] = [resolved(value) for value in overlays]
+    components = document.data.get("components")
+    for choice in components.values() if isinstance(components, dict) else ():
+        if isinstance(choice, dict) and "source" in choice:
+            choice["source"] = resolved(choice["source"])
+    return document
+
+
+def _put(document: Document, dotted: str, value: Any, place: str) -> None:
+    keys = dotted.split(".")
+    holder = document.data
+    for key in keys[:-1]:
+        holder = holder.setdefault(key, {})
+    holder[keys[-1]] = value
+    for length in range(1, len(keys) + 1):
+        document.places[tuple(keys[:length])] = Location(place)
+
+
+def _from_environment(environment: Mapping[str, str]) -> Document:
+    """``BIGTOP_NETWORK__CA_BUNDLE=/x`` is ``network.ca_bundle``; values are read as YAML."""
+    document = Document({}, Path("environment"))
+    for name in sorted(environment):
+        if not name.startswith(PREFIX) or name in RESERVED:
+            continue
+        dotted = name.removeprefix(PREFIX).lower().replace("__", ".")
+        first = dotted.split(".")[0]
+        if first not in Project.model_fields:
+            raise ConfigurationError(
+                f"the environment variable {name} names no setting",
+                hint=near(first, Project.model_fields) or None,
+            )
+        text = environment[name]
+        try:
+            value = yaml.safe_load(text) if text else text
+        except yaml.YAMLError:
+            value = text
+        _put(document, dotted, value, f"environment {name}")
+    return document
+
+
+def _from_flags(flags: Mapping[str, Any]) -> Document:
+    document = Document({}, Path("command line"))
+    for dotted, value in flags.items():
+        if value is not None:
+            _put(document, dotted, value, f"flag --{dotted.rsplit('.', 1)[-1].replace('_', '-')}")
+    return document
+
+
+def _origins(project: Project, document: Document) -> dict[str, str]:
+    """Dotted setting → ``default`` or the place that gave it."""
+    found: dict[str, str] = {}
+
+    def walk(value: Any, path: DocumentPath) -> None:
+        if isinstance(value, BaseModel):
+            for name in type(value).model_fields:
+                walk(getattr(value, name), (*path, name))
+            return
+        place = document.places.get(path)
+        found[".".join(map(str, path))] = (
+            "default" if place is None else f"{place.file}:{place.line}" if place.line else str(place.file)
+        )
+
+    walk(project, ())
+    return found

@@ -1,0 +1,52 @@
+"""The spec and the service scripts of an evaluated component."""
+
+from __future__ import annotations
+
+from bigtop_builder.model.component import Service
+from bigtop_builder.model.errors import Location, RecipeError
+from bigtop_builder.recipe.catalog import Catalog
+from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile
+from bigtop_builder.recipe.template import render_file
+
+SERVICES = "services/"
+"""Where service scripts lie below ``$FILES``."""
+
+
+def render_spec(evaluated: Evaluated) -> str:
+    """The spec file's text. Raises RecipeError when the template is wrong."""
+    context = {
+        **evaluated.context,
+        "c": evaluated,
+        "noarch": not evaluated.native,
+        "epoch": evaluated.stack.epoch,
+        "payload": evaluated.target.platform.payload,
+    }
+    return render_file(evaluated.spec_template, context)
+
+
+def service_files(catalog: Catalog, evaluated: Evaluated) -> tuple[RenderedFile, ...]:
+    """A script for each service: the component's own, or the generic one rendered for it."""
+    own = {file.name: file for file in evaluated.files}
+    scripts: list[RenderedFile] = []
+    for package in evaluated.packages:
+        for service in package.services:
+            if service.script is not None:
+                if service.script not in own:
+                    raise RecipeError(
+                        f"service {service.name} of {evaluated.name}: files/{service.script} is not there"
+                    )
+                content = own[service.script].content
+            else:
+                content = _generic(catalog, evaluated, service)
+            scripts.append(RenderedFile(SERVICES + service.name, content, True))
+    return tuple(scripts)
+
+
+def _generic(catalog: Catalog, evaluated: Evaluated, service: Service) -> bytes:
+    if not service.command:
+        raise RecipeError(
+            f"service {service.name} of {evaluated.name} has neither a command nor a script",
+            location=Location(evaluated.spec_template),
+        )
+    template = catalog.rpm_template("service.init.j2")
+    return render_file(template, {**evaluated.context, "service": service}).encode()
