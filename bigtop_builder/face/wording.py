@@ -1,0 +1,42 @@
+"""How figures and foreign text are put into words: sizes, spans of time, lines of a build's log."""
+
+from __future__ import annotations
+
+import re
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def size(count: int) -> str:
+    """``1536`` → ``1.5 KiB``."""
+    if count < 1024:
+        return f"{count} B"
+    value = float(count)
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        value /= 1024
+        if value < 999.95 or unit == "TiB":
+            break
+    return f"{value:.1f} {unit}" if value < 100 else f"{value:.0f} {unit}"
+
+
+def span(seconds: float) -> str:
+    """``0.34`` → ``0.3s``, ``75`` → ``1m15s``, ``7500`` → ``2h05m``."""
+    if seconds < 59.95:
+        return f"{max(seconds, 0.0):.1f}s"
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02d}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m"
+
+
+def clean(text: str) -> str:
+    """Text of a build without escape sequences and control characters: fit for a terminal and for XML 1.0."""
+    return _CONTROLS.sub("", _ESCAPES.sub("", text)).replace("\t", "    ")
+
+
+def count(number: int, noun: str) -> str:
+    """``1 package``, ``2 packages``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
