@@ -1,0 +1,6 @@
+"""Source files: fetched from alternatives, verified, stored once by digest, unpacked safely."""
+
+from bigtop_builder.adapter.sources.fetcher import Fetched, Fetcher
+from bigtop_builder.adapter.sources.shelf import stored
+
+__all__ = ["Fetched", "Fetcher", "stored"]

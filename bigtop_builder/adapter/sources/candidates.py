@@ -1,0 +1,98 @@
+"""The addresses that an alternative can be had from, in the order to try them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from bigtop_builder.adapter.addresses import APACHE_ARCHIVE, APACHE_DEFAULT, Addresses
+from bigtop_builder.adapter.secret import read_secret
+from bigtop_builder.adapter.sources.trouble import public
+from bigtop_builder.adapter.sources.web import Auth
+from bigtop_builder.model.project import MavenMirror
+from bigtop_builder.model.source import (
+    Alternative,
+    ApacheSource,
+    DebianSource,
+    GitSource,
+    HttpsSource,
+    MavenSource,
+    PypiSource,
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One address, and the user and password that it wants."""
+
+    address: str
+    auth: Auth | None = None
+
+
+def describe(alternative: Alternative) -> str:
+    """The alternative in few words, without credentials."""
+    match alternative:
+        case HttpsSource():
+            return public(alternative.https)
+        case ApacheSource():
+            return f"Apache {alternative.apache}"
+        case MavenSource():
+            return f"Maven {alternative.maven}"
+        case PypiSource():
+            return f"PyPI {alternative.pypi}" + (f" ({alternative.file})" if alternative.file else "")
+        case DebianSource():
+            return f"Debian source {alternative.debian} ({alternative.file})"
+        case GitSource():
+            return f"git {public(alternative.git)} {alternative.tag}"
+        case _:
+            return f"file {alternative.file}"
+
+
+def of_https(source: HttpsSource, addresses: Addresses) -> list[Candidate]:
+    """The address itself; one of Apache's own is also looked for on the mirrors first."""
+    for base in (APACHE_ARCHIVE, *APACHE_DEFAULT):
+        if source.https.startswith(base + "/"):
+            path = source.https.removeprefix(base + "/")
+            found = [f"{mirror}/{path}" for mirror in addresses.apache()]
+            return [Candidate(address) for address in dict.fromkeys(found)]
+    return [Candidate(source.https)]
+
+
+def of_apache(source: ApacheSource, addresses: Addresses) -> list[Candidate]:
+    """The chosen mirrors, then the archive."""
+    return [Candidate(f"{base}/{source.apache.lstrip('/')}") for base in addresses.apache()]
+
+
+def of_maven(source: MavenSource, addresses: Addresses) -> list[Candidate]:
+    """The Maven mirrors that stand for Central, in the standard repository layout."""
+    path = maven_path(source.maven)
+    mirrors = [mirror for mirror in addresses.maven() if _mirrors_central(mirror.mirror_of)]
+    return [Candidate(f"{mirror.url.rstrip('/')}/{path}", _auth(mirror)) for mirror in mirrors]
+
+
+def of_debian(source: DebianSource, addresses: Addresses) -> list[Candidate]:
+    """The file in the pool, which is sorted by the first letter, or by ``lib`` and one more."""
+    name = source.debian
+    letter = name[:4] if name.startswith("lib") else name[0]
+    return [Candidate(f"{addresses.debian()}/pool/{source.section}/{letter}/{name}/{quote(source.file)}")]
+
+
+def maven_path(coordinates: str) -> str:
+    """``group:artifact:version[:type[:classifier]]`` as a path below a Maven repository."""
+    group, artifact, version, *rest = coordinates.split(":")
+    kind = rest[0] if rest else "jar"
+    classifier = f"-{rest[1]}" if len(rest) > 1 else ""
+    return f"{group.replace('.', '/')}/{artifact}/{version}/{artifact}-{version}{classifier}.{kind}"
+
+
+def _mirrors_central(mirror_of: str) -> bool:
+    """Maven's own rule for ``mirrorOf``: a comma list of ids, ``*``, ``external:*`` and ``!id``."""
+    patterns = {pattern.strip() for pattern in mirror_of.split(",")}
+    return "!central" not in patterns and bool(patterns & {"*", "central", "external:*"})
+
+
+def _auth(mirror: MavenMirror) -> Auth | None:
+    if mirror.credentials is None:
+        return None
+    place = f"mirrors.maven ({mirror.id})"
+    return read_secret(mirror.credentials.user, place), read_secret(mirror.credentials.password, place)

@@ -1,0 +1,264 @@
+"""A component's source on this machine: from the store, else from the first alternative that gives it."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bigtop_builder.adapter.addresses import Addresses
+from bigtop_builder.adapter.sources.shelf import Part, WrongDigestError, claim, stored
+from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError, InterruptedRunError, SourceError
+from bigtop_builder.model.project import Project
+from bigtop_builder.model.source import (
+    Alternative,
+    ApacheSource,
+    DebianSource,
+    FileSource,
+    GitSource,
+    HttpsSource,
+    MavenSource,
+    PypiSource,
+    Source,
+)
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.sources.candidates import Candidate
+    from bigtop_builder.adapter.sources.download import Progress
+    from bigtop_builder.adapter.sources.web import Web
+
+HTML = re.compile(rb"\s*<[^>]*>?[^<]*(<!doctype html|<html)|\s*(<!doctype html|<html)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A source file: where it is, ``sha256:…`` of it, which alternative gave it, why earlier ones did not."""
+
+    path: Path
+    digest: str
+    alternative: str
+    notes: list[str] = field(default_factory=list)
+
+
+class _FailedError(Exception):
+    """An alternative that did not give its file."""
+
+    def __init__(self, reasons: list[str], hint: str | None = None) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = reasons
+        self.hint = hint
+
+
+class Fetcher:
+    """Gives source files; safe to call from many threads and processes on one store.
+
+    ``addresses`` are the project's unless given. Nothing is asked of the network when ``offline``.
+    """
+
+    def __init__(
+        self, store: Path, project: Project, offline: bool = False, *, addresses: Addresses | None = None
+    ) -> None:
+        self._store = store
+        self._network = project.network
+        self._offline = offline
+        self._addresses = addresses or Addresses(project.mirrors)
+        self._web: Web | None = None
+        self._lock = threading.Lock()
+
+    def fetch(
+        self,
+        source: Source,
+        *,
+        base: Path,
+        progress: Progress = lambda done, total, note: None,
+        cancelled: threading.Event | None = None,
+    ) -> Fetched:
+        """The file of ``source``; paths of ``file`` alternatives are relative to ``base``.
+
+        Raises SourceError that lists every alternative with its reason, StoreError, and InterruptedRunError soon
+        after ``cancelled`` is set.
+        """
+        from bigtop_builder.adapter.sources.candidates import describe
+
+        for alternative in source.alternatives:
+            if (path := stored(self._store, alternative.digest)) is not None:
+                return Fetched(path, f"sha256:{path.name}", f"store ({describe(alternative)})")
+        cancelled = cancelled or threading.Event()
+        notes: list[str] = []
+        hints: list[str] = []
+        for alternative in source.alternatives:
+            if cancelled.is_set():
+                raise InterruptedRunError("stopped before a download")
+            try:
+                path = self._one(alternative, base, progress, cancelled)
+                return Fetched(path, f"sha256:{path.name}", describe(alternative), notes)
+            except _FailedError as failed:
+                label = describe(alternative)
+                notes += [why if why.startswith(label) else f"{label}: {why}" for why in failed.reasons]
+                hints += [failed.hint] if failed.hint and failed.hint not in hints else []
+        raise SourceError(
+            f"source {source.name!r} cannot be had:\n" + "\n".join(f"  - {note}" for note in notes),
+            hint="\n".join(hints) or None,
+        )
+
+    def _one(self, alternative: Alternative, base: Path, progress: Progress, cancelled: threading.Event) -> Path:
+        if isinstance(alternative, FileSource):
+            return self._from_file(alternative, base, progress, cancelled)
+        if self._offline:
+            raise _FailedError(["not asked: offline, and not in the store"], "run once without --offline")
+        note = "waiting for another download of the same file"
+        with claim(self._store, alternative.digest, cancelled, lambda: progress(0, None, note)) as part:
+            if part is not None:
+                return self._from_network(alternative, part, progress, cancelled)
+        path = stored(self._store, alternative.digest)
+        if path is None:
+            raise _FailedError(["it vanished from the store"])
+        return path
+
+    def _from_network(
+        self, alternative: Alternative, part: Part, progress: Progress, cancelled: threading.Event
+    ) -> Path:
+        from bigtop_builder.adapter.sources.trouble import TransferError, public
+
+        if isinstance(alternative, GitSource):
+            return self._from_git(alternative, part, cancelled)
+        try:
+            candidates = self._candidates(alternative, cancelled)
+        except TransferError as error:
+            raise _FailedError([error.reason], error.hint) from error
+        except ConfigurationError as error:
+            raise _FailedError([error.message], error.hint) from error
+        reasons, hint = [], None
+        for candidate in candidates:
+            try:
+                return self._from_address(candidate, alternative, part, progress, cancelled)
+            except TransferError as error:
+                reasons.append(f"{public(candidate.address)}: {error.reason}")
+                hint = hint or error.hint
+        raise _FailedError(reasons or ["no mirror is configured for it"], hint)
+
+    def _candidates(self, alternative: Alternative, cancelled: threading.Event) -> list[Candidate]:
+        from bigtop_builder.adapter.sources import candidates, pypi
+
+        match alternative:
+            case HttpsSource():
+                return candidates.of_https(alternative, self._addresses)
+            case ApacheSource():
+                return candidates.of_apache(alternative, self._addresses)
+            case MavenSource():
+                return candidates.of_maven(alternative, self._addresses)
+            case DebianSource():
+                return candidates.of_debian(alternative, self._addresses)
+            case PypiSource():
+                index = self._addresses.pip()
+                return [candidates.Candidate(pypi.locate(self._the_web(), index, alternative, cancelled))]
+            case _:
+                raise AssertionError(f"{alternative} has no address")
+
+    def _from_address(
+        self,
+        candidate: Candidate,
+        alternative: Alternative,
+        part: Part,
+        progress: Progress,
+        cancelled: threading.Event,
+    ) -> Path:
+        from bigtop_builder.adapter.sources.download import download
+        from bigtop_builder.adapter.sources.trouble import TransferError
+
+        web = self._the_web()
+        while True:
+            resumed = download(
+                web,
+                candidate.address,
+                part,
+                retries=self._network.retries,
+                progress=progress,
+                cancelled=cancelled,
+                auth=candidate.auth,
+            )
+            try:
+                return part.accept(_digests(alternative))[0]
+            except WrongDigestError as error:
+                part.clear()
+                # Bytes of two answers may be of two files: one clean try tells.
+                if not resumed:
+                    raise TransferError(_wrong(error)) from error
+
+    def _from_git(self, source: GitSource, part: Part, cancelled: threading.Event) -> Path:
+        from bigtop_builder.adapter.sources import git
+        from bigtop_builder.adapter.sources.trouble import TransferError
+
+        part.clear()
+        scratch = self._store / "sources" / "partial"
+        try:
+            with io.BufferedWriter(_Writer(part), 1 << 20) as into:
+                git.archive(source, self._network, scratch, into, cancelled)
+        except TransferError as error:
+            part.clear()
+            raise _FailedError([error.reason], error.hint) from error
+        except BigtopBuilderError:
+            part.clear()
+            raise
+        return part.accept({}, {"git": source.commit})[0]
+
+    def _from_file(self, source: FileSource, base: Path, progress: Progress, cancelled: threading.Event) -> Path:
+        path = base / Path(source.file).expanduser()
+        try:
+            stream = path.open("rb")
+        except OSError as error:
+            raise _FailedError([f"{path} cannot be read: {error.strerror}"]) from error
+        with stream, claim(self._store, source.digest, cancelled, lambda: None) as part:
+            if part is None:
+                found = stored(self._store, source.digest)
+                assert found is not None
+                return found
+            part.clear()
+            while data := stream.read(1 << 20):
+                part.write(data)
+            progress(part.size, part.size, path.name)
+            try:
+                return part.accept(_digests(source))[0]
+            except WrongDigestError as error:
+                part.clear()
+                raise _FailedError([str(error)]) from error
+
+    def _the_web(self) -> Web:
+        from bigtop_builder.adapter.sources.web import Web
+
+        with self._lock:
+            if self._web is None:
+                self._web = Web(self._network)
+            return self._web
+
+
+class _Writer(io.RawIOBase):
+    """A partial file as a stream."""
+
+    def __init__(self, part: Part) -> None:
+        super().__init__()
+        self._part = part
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._part.write(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._part.size
+
+
+def _digests(source: Alternative) -> dict[str, str]:
+    found = {"sha256": getattr(source, "sha256", None), "sha512": getattr(source, "sha512", None)}
+    return {algorithm: value for algorithm, value in found.items() if value}
+
+
+def _wrong(error: WrongDigestError) -> str:
+    if HTML.match(error.beginning.removeprefix(b"\xef\xbb\xbf")):
+        return f"the server answered with an HTML page, not the file ({error})"
+    return str(error)

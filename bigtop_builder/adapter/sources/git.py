@@ -1,0 +1,124 @@
+"""A commit of a git repository as a tar archive that is the same each time."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tarfile
+import tempfile
+import threading
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+from bigtop_builder.adapter.sources.trouble import TransferError
+from bigtop_builder.adapter.sources.web import ca_bundle, proxies
+from bigtop_builder.model.errors import InterruptedRunError
+from bigtop_builder.model.project import Network
+from bigtop_builder.model.source import GitSource
+
+TIMEOUT = 1800
+POLL = 0.2
+LAST_WORDS = 300
+
+
+def archive(source: GitSource, network: Network, scratch: Path, into: IO[bytes], cancelled: threading.Event) -> None:
+    """Writes a tar of the commit's tree, submodules included, below one folder named as the repository.
+
+    ``scratch`` is a folder for the clone. Raises TransferError when the tag does not point to the commit or git
+    fails, and InterruptedRunError.
+    """
+    with tempfile.TemporaryDirectory(dir=scratch, prefix="git-") as folder:
+        tree = Path(folder) / "tree"
+        clone = ["clone", "--quiet", "--depth", "1", "--branch", source.tag, "--template="]
+        clone += ["--", source.git, str(tree)]
+        _git(["-c", "core.autocrlf=false", "-c", "advice.detachedHead=false", *clone], network, cancelled)
+        found = _git(["-C", str(tree), "rev-parse", "HEAD^{commit}"], network, cancelled).strip()
+        if found != source.commit:
+            raise TransferError(f"{source.tag} points to {found}, not to the commit {source.commit}")
+        if (tree / ".gitmodules").is_file():
+            update = ["submodule", "update", "--quiet", "--init", "--recursive", "--depth", "1"]
+            _git(["-C", str(tree), *update], network, cancelled)
+        date = int(_git(["-C", str(tree), "show", "-s", "--format=%ct", "HEAD"], network, cancelled))
+        top = Path(urlsplit(source.git).path).name.removesuffix(".git") or "source"
+        with tarfile.open(fileobj=into, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            _add(tar, tree, top, date, cancelled)
+
+
+def _add(tar: tarfile.TarFile, path: Path, name: str, date: int, cancelled: threading.Event) -> None:
+    if cancelled.is_set():
+        raise InterruptedRunError("stopped while packing a git tree")
+    info = tar.gettarinfo(str(path), name)
+    info.uid = info.gid = 0
+    info.uname = info.gname = ""
+    info.mtime = date
+    info.mode = 0o755 if info.isdir() or info.mode & 0o100 else 0o644
+    if info.islnk():
+        info.type, info.linkname, info.size = tarfile.REGTYPE, "", path.stat().st_size
+    if info.isreg():
+        with path.open("rb") as stream:
+            tar.addfile(info, stream)
+        return
+    tar.addfile(info)
+    if info.isdir():
+        for child in sorted(path.iterdir(), key=lambda child: child.name):
+            if child.name != ".git":
+                _add(tar, child, f"{name}/{child.name}", date, cancelled)
+
+
+def _git(arguments: list[str], network: Network, cancelled: threading.Event) -> str:
+    """Runs git without any question to a terminal; its output is stripped of the user's credentials."""
+    known = proxies(network)
+    environment = {
+        **os.environ,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "true",
+        "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes"),
+        "GIT_SSL_CAINFO": str(ca_bundle(network)),
+        **{f"{name}_proxy": known[name] for name in ("http", "https") if name in known},
+        **({"no_proxy": known["no_proxy"]} if "no_proxy" in known else {}),
+        "LC_ALL": "C",
+    }
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        try:
+            process = subprocess.Popen(
+                ["git", *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=errors
+            )
+        except FileNotFoundError as error:
+            raise TransferError("git is not installed", hint="install git") from error
+        _wait(process, cancelled)
+        errors.seek(0)
+        if process.returncode:
+            words = errors.read().decode(errors="replace").strip()
+            for secret in (urlsplit(known.get("http", "")).password, urlsplit(known.get("https", "")).password):
+                words = words.replace(secret, "***") if secret else words
+            raise TransferError(f"git failed: {_without_userinfo(words)[-LAST_WORDS:]}")
+        output.seek(0)
+        return output.read().decode(errors="replace")
+
+
+def _wait(process: subprocess.Popen[bytes], cancelled: threading.Event) -> None:
+    for _ in range(int(TIMEOUT / POLL)):
+        try:
+            process.wait(timeout=POLL)
+            return
+        except subprocess.TimeoutExpired:
+            if cancelled.is_set():
+                _stop(process)
+                raise InterruptedRunError("stopped during a git clone") from None
+    _stop(process)
+    raise TransferError(f"git took longer than {TIMEOUT // 60} minutes")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _without_userinfo(text: str) -> str:
+    return re.sub(r"://[^/\s@]+@", "://", text)

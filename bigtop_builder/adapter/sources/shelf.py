@@ -1,0 +1,201 @@
+"""The shelf of downloaded files: each is stored once, under its SHA-256, and seen only when whole and verified.
+
+``sha256/<digest>`` is a file; ``sha512/<digest>`` and ``git/<commit>`` hold the SHA-256 of the file that they
+name; ``partial/`` holds what is on its way. A partial file is locked by whoever fills it, with ``flock``, so that
+a killed process leaves its bytes and no lock.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bigtop_builder.model.digest import CHUNK
+from bigtop_builder.model.errors import InterruptedRunError, StoreError
+
+LOCK_POLL = 0.1
+
+
+class WrongDigestError(Exception):
+    """The bytes are not those that were asked for; ``beginning`` is their first kilobyte."""
+
+    def __init__(self, expected: str, got: str, size: int, beginning: bytes) -> None:
+        super().__init__(f"wrong digest: expected {expected}, got {got} ({size} bytes)")
+        self.beginning = beginning
+
+
+def stored(store: Path, digest: str) -> Path | None:
+    """The stored file of ``sha256:…``, ``sha512:…`` or ``git:<commit>``, or None; costs one or two stats."""
+    algorithm, _, value = digest.partition(":")
+    shelf = store / "sources"
+    if algorithm != "sha256":
+        try:
+            value = (shelf / algorithm / value).read_text()
+        except OSError:
+            return None
+    path = shelf / "sha256" / value
+    return path if value and path.is_file() else None
+
+
+class Part:
+    """A partial file that this thread alone may write to. ``size`` is in bytes."""
+
+    def __init__(self, shelf: Path, path: Path, descriptor: int) -> None:
+        self._shelf = shelf
+        self._path = path
+        self._note = path.with_suffix(".json")
+        self._descriptor = descriptor
+        self.size = os.lseek(descriptor, 0, os.SEEK_END)
+
+    def write(self, data: bytes) -> None:
+        """Appends at once, without a buffer: what was received survives a kill."""
+        view = memoryview(data)
+        while view:
+            written = os.write(self._descriptor, view)
+            view = view[written:]
+            self.size += written
+
+    def clear(self) -> None:
+        """Forgets all bytes."""
+        os.ftruncate(self._descriptor, 0)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        self._note.unlink(missing_ok=True)
+        self.size = 0
+
+    def remember(self, address: str, validator: str | None) -> None:
+        """Notes which version of which address the bytes are from."""
+        self._note.write_text(json.dumps({"address": address, "validator": validator}))
+
+    def validator(self, address: str) -> str | None:
+        """The ETag or date that ``address`` had when the bytes came from there."""
+        try:
+            note = json.loads(self._note.read_text())
+        except (OSError, ValueError):
+            return None
+        same = isinstance(note, dict) and note.get("address") == address
+        return note.get("validator") if same else None
+
+    def accept(self, expected: dict[str, str], names: dict[str, str] | None = None) -> tuple[Path, str]:
+        """Verifies the bytes and puts them on the shelf; gives the path and the SHA-256.
+
+        ``expected`` maps ``sha256`` and ``sha512`` to digests; ``names`` are further index entries
+        (``git`` → commit). Raises WrongDigestError; the bytes stay then.
+        """
+        found = self._digests({"sha256", *expected})
+        for algorithm, value in expected.items():
+            if found[algorithm] != value:
+                beginning = os.pread(self._descriptor, 1024, 0)
+                raise WrongDigestError(f"{algorithm}:{value}", f"{algorithm}:{found[algorithm]}", self.size, beginning)
+        sha256 = found["sha256"]
+        os.fsync(self._descriptor)
+        os.fchmod(self._descriptor, 0o444)
+        for algorithm, value in {**expected, **(names or {})}.items():
+            if algorithm != "sha256":
+                _write_index(self._shelf / algorithm, value, sha256)
+        final = self._shelf / "sha256" / sha256
+        final.parent.mkdir(parents=True, exist_ok=True)
+        self._path.rename(final)
+        _sync_folder(final.parent)
+        self._note.unlink(missing_ok=True)
+        return final, sha256
+
+    def _digests(self, algorithms: set[str]) -> dict[str, str]:
+        sums = {algorithm: hashlib.new(algorithm) for algorithm in algorithms}
+        position = 0
+        while data := os.pread(self._descriptor, CHUNK, position):
+            position += len(data)
+            for digest in sums.values():
+                digest.update(data)
+        return {algorithm: digest.hexdigest() for algorithm, digest in sums.items()}
+
+
+@contextmanager
+def claim(store: Path, digest: str, cancelled: threading.Event, waiting: Callable[[], None]) -> Iterator[Part | None]:
+    """The partial file of ``digest``, locked; None when somebody else has finished it meanwhile.
+
+    ``waiting`` is called once when another thread or process is at it. Raises InterruptedRunError, and StoreError
+    when the store cannot be written.
+    """
+    shelf = store / "sources"
+    path = shelf / "partial" / (digest.replace(":", "-") + ".part")
+    with store_errors(shelf):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = _lock(store, digest, path, cancelled, waiting)
+        if descriptor is None:
+            yield None
+            return
+        try:
+            part = Part(shelf, path, descriptor)
+            yield part
+        finally:
+            if os.fstat(descriptor).st_size == 0 and _is_at(descriptor, path):
+                path.unlink()
+                path.with_suffix(".json").unlink(missing_ok=True)
+            os.close(descriptor)
+
+
+def _lock(store: Path, digest: str, path: Path, cancelled: threading.Event, waiting: Callable[[], None]) -> int | None:
+    told = False
+    while stored(store, digest) is None:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The holder may have renamed or removed the file between our open and our lock.
+            if _is_at(descriptor, path):
+                return descriptor
+            os.close(descriptor)
+        except BlockingIOError:
+            os.close(descriptor)
+            if not told:
+                waiting()
+                told = True
+            if cancelled.wait(LOCK_POLL):
+                raise InterruptedRunError("stopped while another download of the same file ran") from None
+    return None
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _write_index(folder: Path, name: str, sha256: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{name}.{os.getpid()}.{threading.get_ident()}"
+    temporary.write_text(sha256)
+    temporary.rename(folder / name)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def store_errors(place: Path) -> Iterator[None]:
+    """Turns a full disk, a read-only or a forbidden store into StoreError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC or error.errno == errno.EDQUOT:
+            raise StoreError(
+                f"no space left below {place}", hint="free some with 'bigtop-builder gc', or set store elsewhere"
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise StoreError(
+                f"the store cannot be written below {place}: {error.strerror}",
+                hint="set store in bigtop-builder.yaml to a folder that you may write to",
+            ) from error
+        raise

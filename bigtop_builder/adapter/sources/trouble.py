@@ -1,0 +1,71 @@
+"""Why a transfer failed, in words for the user."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit, urlunsplit
+
+CA_HINT = "if a proxy of yours opens TLS, set network.ca_bundle in bigtop-builder.yaml to the PEM file of its authority"
+PROXY_HINT = "see network.proxy in bigtop-builder.yaml, or the variables http_proxy, https_proxy and no_proxy"
+
+
+class TransferError(Exception):
+    """``reason`` goes into the list that the user sees; ``again`` says whether another try may help."""
+
+    def __init__(self, reason: str, *, again: bool = False, hint: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.again = again
+        self.hint = hint
+
+
+def public(address: str) -> str:
+    """The address without user, password and query: what may be shown and logged."""
+    parts = urlsplit(address)
+    netloc = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, netloc, parts.path, "…" if parts.query else "", ""))
+
+
+def explain(error: Exception) -> TransferError:
+    """What requests, urllib3 or a socket raised, as TransferError without any credentials."""
+    if isinstance(error, TransferError):
+        return error
+    import requests
+    from urllib3 import exceptions as urllib3
+
+    chain = _chain(error)
+    for cause in chain:
+        if isinstance(cause, urllib3.NameResolutionError):
+            return TransferError("the host name cannot be resolved", hint=PROXY_HINT)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return TransferError(f"the proxy failed: {_root(chain)}", hint=PROXY_HINT)
+    if isinstance(error, requests.exceptions.SSLError | urllib3.SSLError):
+        return TransferError(f"TLS failed: {_root(chain)}", hint=CA_HINT)
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return TransferError("no connection in time", again=True, hint=PROXY_HINT)
+    if isinstance(error, requests.exceptions.ReadTimeout | urllib3.ReadTimeoutError):
+        return TransferError("stalled: the server sent nothing in time", again=True)
+    if any(isinstance(cause, ConnectionRefusedError) for cause in chain):
+        return TransferError("connection refused", hint=PROXY_HINT)
+    if any(isinstance(cause, urllib3.IncompleteRead) for cause in chain):
+        return TransferError("the server ended the transfer too early", again=True)
+    if isinstance(error, requests.exceptions.ConnectionError | urllib3.HTTPError | OSError):
+        return TransferError(f"the connection broke: {_root(chain)}", again=True)
+    return TransferError(f"{type(error).__name__} while talking to the server", again=False)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error and all that it was made of: causes, contexts, arguments, urllib3's ``reason``."""
+    found: list[BaseException] = []
+    todo: list[object] = [error]
+    while todo:
+        item = todo.pop(0)
+        if isinstance(item, BaseException) and not any(item is known for known in found):
+            found.append(item)
+            todo += [*item.args, item.__cause__, item.__context__, getattr(item, "reason", None)]
+    return found
+
+
+def _root(chain: list[BaseException]) -> str:
+    """The innermost text; requests' outer ones repeat whole addresses, with what is secret in them."""
+    innermost = next((cause for cause in reversed(chain) if isinstance(cause, OSError) and cause.strerror), None)
+    return str(innermost.strerror) if innermost is not None else type(chain[-1]).__name__

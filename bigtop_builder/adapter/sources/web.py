@@ -1,0 +1,238 @@
+"""HTTP for downloads: every wait is bounded and ends at once when the run is stopped.
+
+A request runs in a thread of its own that hands bytes over through a queue, so that neither a slow name server,
+nor a header that never ends, nor a silent connection can hold up the caller.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+
+from bigtop_builder.adapter.secret import read_secret
+from bigtop_builder.adapter.sources.trouble import TransferError, explain
+from bigtop_builder.model.base import seconds
+from bigtop_builder.model.errors import ConfigurationError, InterruptedRunError
+from bigtop_builder.model.project import Network
+
+if TYPE_CHECKING:
+    import requests
+
+MAX_REDIRECTS = 10
+READ_SIZE = 1 << 18
+QUEUE_LENGTH = 32
+POLL = 0.1
+SLOWEST = 1024
+"""Bytes a second, over a stall_timeout, below which a transfer counts as stalled."""
+HOST_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+
+Auth = tuple[str, str]
+
+
+def ca_bundle(network: Network) -> Path:
+    """The PEM file to trust: the configured one, the environment's, the host's, else certifi's.
+
+    Raises ConfigurationError when the configured one is not there.
+    """
+    if network.ca_bundle:
+        path = Path(network.ca_bundle).expanduser()
+        if not path.is_file():
+            raise ConfigurationError(f"network.ca_bundle: there is no file {path}", hint="name a PEM file")
+        return path
+    named = [os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")]
+    for place in [*filter(None, named), *HOST_BUNDLES]:
+        if Path(place).is_file():
+            return Path(place)
+    import certifi
+
+    return Path(certifi.where())
+
+
+def proxies(network: Network) -> dict[str, str]:
+    """``http``, ``https`` and ``no_proxy`` (a comma list) of the project, else of the environment."""
+    proxy = network.proxy
+    if proxy.http is None and proxy.https is None:
+        from urllib.request import getproxies
+
+        found = getproxies()
+        known = {"http": found.get("http"), "https": found.get("https"), "no_proxy": found.get("no")}
+    else:
+        http = proxy.http or proxy.https
+        known = {"http": http, "https": proxy.https or http, "no_proxy": ",".join(proxy.no_proxy)}
+        if proxy.credentials is not None:
+            user = read_secret(proxy.credentials.user, "network.proxy.credentials.user")
+            password = read_secret(proxy.credentials.password, "network.proxy.credentials.password")
+            for scheme in ("http", "https"):
+                known[scheme] = _with_credentials(known[scheme] or "", user, password)
+    return {name: value for name, value in known.items() if value}
+
+
+def _with_credentials(address: str, user: str, password: str) -> str:
+    parts = urlsplit(address)
+    place = parts.netloc.rpartition("@")[2]
+    netloc = f"{quote(user, safe='')}:{quote(password, safe='')}@{place}"
+    return urlunsplit((parts.scheme, netloc, parts.path, parts.query, parts.fragment))
+
+
+@dataclass
+class Answer:
+    """The head of an HTTP answer, and its body as it comes. ``address`` is where redirects ended."""
+
+    status: int
+    headers: Mapping[str, str]
+    address: str
+    body: Iterator[bytes]
+
+    @property
+    def status_text(self) -> str:
+        """``404 Not Found``."""
+        with suppress(ValueError):
+            return f"{self.status} {HTTPStatus(self.status).phrase}"
+        return str(self.status)
+
+
+@dataclass
+class _Request:
+    """What the caller and the thread share."""
+
+    address: str
+    headers: dict[str, str]
+    auth: Auth | None
+    answers: queue.Queue[Answer | bytes | Exception | None] = field(default_factory=lambda: queue.Queue(QUEUE_LENGTH))
+    abandoned: threading.Event = field(default_factory=threading.Event)
+    response: requests.Response | None = None
+
+    def put(self, item: Answer | bytes | Exception | None) -> None:
+        while not self.abandoned.is_set():
+            with suppress(queue.Full):
+                self.answers.put(item, timeout=POLL)
+                return
+
+    def abandon(self) -> None:
+        self.abandoned.set()
+        if self.response is not None:
+            # Wakes the thread from its read; the connection may be gone already.
+            with suppress(Exception):
+                self.response.raw.shutdown()
+
+
+class Web:
+    """Requests as the project's network settings want them: trust, proxy, time-outs."""
+
+    def __init__(self, network: Network) -> None:
+        self.stall = seconds(network.stall_timeout)
+        self._connect = seconds(network.connect_timeout)
+        self._bundle = str(ca_bundle(network))
+        self._proxies = proxies(network)
+
+    @contextmanager
+    def get(
+        self,
+        address: str,
+        *,
+        cancelled: threading.Event,
+        headers: Mapping[str, str] | None = None,
+        auth: Auth | None = None,
+    ) -> Iterator[Answer]:
+        """The answer to a GET, after redirects. Raises TransferError and InterruptedRunError."""
+        request = _Request(address, {"Accept-Encoding": "identity", **(headers or {})}, auth)
+        worker = threading.Thread(target=self._serve, args=(request,), name="download", daemon=True)
+        worker.start()
+        try:
+            limit = (self._connect + self.stall) * 2
+            head = _take(request, limit, cancelled, f"no answer within {limit} s")
+            if not isinstance(head, Answer):
+                raise TransferError("the server gave no answer", again=True)
+            head.body = self._body(request, cancelled)
+            yield head
+        finally:
+            request.abandon()
+
+    def _body(self, request: _Request, cancelled: threading.Event) -> Iterator[bytes]:
+        window_end = time.monotonic() + self.stall
+        received = 0
+        while True:
+            data = _take(request, self.stall, cancelled, f"stalled: no bytes for {self.stall} s")
+            if not isinstance(data, bytes):
+                return
+            yield data
+            received += len(data)
+            if time.monotonic() > window_end:
+                if received < SLOWEST * self.stall:
+                    text = f"stalled: only {received} bytes in {self.stall} s"
+                    raise TransferError(text, again=True)
+                window_end, received = time.monotonic() + self.stall, 0
+
+    def _serve(self, request: _Request) -> None:
+        import requests
+
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                with self._follow(session, request) as response:
+                    request.response = response
+                    request.put(Answer(response.status_code, response.headers, response.url, iter(())))
+                    while not request.abandoned.is_set():
+                        data = response.raw.read1(READ_SIZE, decode_content=False)
+                        request.put(data or None)
+                        if not data:
+                            return
+        except Exception as error:
+            request.put(error)
+
+    def _follow(self, session: requests.Session, request: _Request) -> requests.Response:
+        """Follows redirects by hand: the proxy is chosen anew for each hop, credentials stay with their host."""
+        from requests.utils import select_proxy, should_bypass_proxies
+
+        address, auth = request.address, request.auth
+        seen: list[str] = []
+        while address not in seen and len(seen) <= MAX_REDIRECTS:
+            seen.append(address)
+            proxy = select_proxy(address, self._proxies)
+            if proxy and should_bypass_proxies(address, self._proxies.get("no_proxy", "")):
+                proxy = None
+            response = session.get(
+                address,
+                headers=request.headers,
+                auth=auth,
+                stream=True,
+                allow_redirects=False,
+                timeout=(self._connect, self.stall),
+                verify=self._bundle,
+                proxies={"http": proxy, "https": proxy} if proxy else {},
+            )
+            if not response.is_redirect:
+                return response
+            response.close()
+            target = urljoin(address, response.headers["location"])
+            if urlsplit(target)[:2] != urlsplit(address)[:2]:
+                auth = None
+            address = target
+        if address in seen:
+            raise TransferError(f"redirects in a circle over {len(seen)} addresses")
+        raise TransferError(f"more than {MAX_REDIRECTS} redirects")
+
+
+def _take(request: _Request, limit: float, cancelled: threading.Event, late: str) -> Answer | bytes | None:
+    """The next item from the thread. ``late`` is the reason when it takes more than ``limit`` seconds."""
+    deadline = time.monotonic() + limit
+    while not cancelled.is_set():
+        try:
+            item = request.answers.get(timeout=POLL)
+        except queue.Empty:
+            if time.monotonic() > deadline:
+                raise TransferError(late, again=True) from None
+            continue
+        if isinstance(item, Exception):
+            raise explain(item) from item
+        return item
+    raise InterruptedRunError("stopped during a download")
