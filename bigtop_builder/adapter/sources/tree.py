@@ -1,0 +1,192 @@
+"""A folder tree that grows from the members of an archive and lets none of them out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import IO, Literal, NoReturn
+
+from bigtop_builder.model.errors import SourceError
+
+BUFFER = 1 << 20
+Kind = Literal["folder", "file", "link"]
+LONGEST_NAME = 255
+LONGEST_PATH = 3000
+FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Tree:
+    """Writes members below ``root``, an empty folder. Every method raises SourceError, naming the member."""
+
+    def __init__(self, root: Path, *, archive: str, strip: int, size_limit: int, member_limit: int) -> None:
+        self._root = root
+        self._archive = archive
+        self._strip = strip
+        self._size_limit = size_limit
+        self._members_left = member_limit
+        self._size = 0
+        self._kinds: dict[str, Kind] = {"": "folder"}
+        self._folder_times: dict[str, float] = {}
+
+    def refuse(self, member: str, why: str) -> NoReturn:
+        """Ends the unpacking because of ``member``."""
+        raise SourceError(
+            f"{self._archive}: member {member!r} {why}", hint="nothing was unpacked: do not use this archive"
+        )
+
+    def folder(self, member: str, mtime: float) -> None:
+        """A folder; one that is there already is kept."""
+        path = self._place(member)
+        if path is not None:
+            self._make_folders(member, path)
+            self._folder_times[path] = mtime
+
+    def file(self, member: str, content: IO[bytes], *, executable: bool, mtime: float) -> None:
+        """A file; a later one of the same name takes its place, as with tar."""
+        path = self._place(member)
+        if not path:
+            return
+        self._make_room(member, path, "file")
+        descriptor = os.open(self._root / path, FILE_FLAGS, 0o600)
+        try:
+            while data := content.read(BUFFER):
+                self._size += len(data)
+                if self._size > self._size_limit:
+                    self.refuse(member, f"makes the unpacked size exceed {self._size_limit} bytes")
+                while data:
+                    data = data[os.write(descriptor, data) :]
+            os.fchmod(descriptor, 0o755 if executable else 0o644)
+            self._set_time(member, descriptor, mtime)
+        finally:
+            os.close(descriptor)
+
+    def symlink(self, member: str, target: str) -> None:
+        """A symbolic link, if its target is certain to be inside: ``..`` only in front, and not too many."""
+        path = self._place(member)
+        if not path:
+            return
+        parts = target.split("/")
+        up = 0
+        while up < len(parts) and parts[up] in ("..", "."):
+            up += 1
+        above = parts[:up].count("..")
+        if (
+            not target
+            or len(target) > LONGEST_PATH
+            or "\0" in target
+            or target.startswith("/")
+            or ".." in parts[up:]
+            or above > path.count("/")
+        ):
+            self.refuse(member, f"is a link that leads out of the tree ({target!r})")
+        self._make_room(member, path, "link")
+        (self._root / path).symlink_to(target)
+
+    def hardlink(self, member: str, target: str) -> None:
+        """A hard link to a file that came before."""
+        path = self._place(member)
+        if not path:
+            return
+        existing = self._place(target)
+        if not existing or self._kinds.get(existing) != "file":
+            self.refuse(member, f"is a hard link to {target!r}, which is no file of the tree")
+        if existing != path:
+            self._make_room(member, path, "file")
+            (self._root / path).hardlink_to(self._root / existing)
+
+    def finish(self) -> None:
+        """Sets the folders' times. Raises SourceError when nothing was unpacked."""
+        if len(self._kinds) == 1:
+            raise SourceError(
+                f"{self._archive}: nothing is left after dropping {self._strip} leading folders",
+                hint="set 'strip' of the source to the number of folders around its content",
+            )
+        for path in sorted(self._folder_times, reverse=True):
+            descriptor = os.open(self._root / path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                self._set_time(path, descriptor, self._folder_times[path])
+            finally:
+                os.close(descriptor)
+
+    def _place(self, member: str) -> str | None:
+        """The path below the root, '' for the root itself, None for a member above the stripped folders."""
+        self._members_left -= 1
+        if self._members_left < 0:
+            self.refuse(member, "is one too many")
+        if member.startswith("/"):
+            self.refuse(member, "has an absolute path")
+        if "\0" in member:
+            self.refuse(member, "has a NUL in its path")
+        parts = [part for part in member.split("/") if part not in ("", ".")]
+        if any(len(os.fsencode(part)) > LONGEST_NAME for part in parts) or len(member) > LONGEST_PATH:
+            self.refuse(member[:100] + "…", "has a name that is too long")
+        if ".." in parts:
+            self.refuse(member, "has a path that climbs out of the archive")
+        if len(parts) < self._strip:
+            return None
+        return "/".join(parts[self._strip :])
+
+    def _make_room(self, member: str, path: str, kind: Kind) -> None:
+        self._make_folders(member, path.rpartition("/")[0])
+        known = self._kinds.get(path)
+        if known == "file" and kind == "file":
+            (self._root / path).unlink()
+        elif known is not None:
+            self.refuse(member, f"takes the place of a {known} of the same archive")
+        self._kinds[path] = kind
+
+    def _make_folders(self, member: str, path: str) -> None:
+        if self._kinds.get(path) == "folder":
+            return
+        so_far = ""
+        for part in path.split("/"):
+            so_far = f"{so_far}/{part}" if so_far else part
+            known = self._kinds.get(so_far)
+            if known is None:
+                (self._root / so_far).mkdir()
+                self._kinds[so_far] = "folder"
+            elif known != "folder":
+                self.refuse(member, f"has a path through a {known} of the same archive")
+
+    def _set_time(self, member: str, descriptor: int, mtime: float) -> None:
+        try:
+            os.utime(descriptor, (mtime, mtime))
+        except (OverflowError, ValueError, OSError):
+            self.refuse(member, f"has a time that no file can have ({mtime})")
+
+
+def merge(tree: Path, into: Path, archive: str) -> None:
+    """Moves what is in ``tree`` into ``into``; folders are merged. Raises SourceError when a file is there already.
+
+    Nothing is moved then.
+    """
+    if not into.exists() and not into.is_symlink():
+        tree.rename(into)
+        return
+    if clash := _clash(tree, into):
+        raise SourceError(
+            f"{archive}: {clash.relative_to(into).as_posix()} is there already, from another source",
+            hint="give the sources different folders with 'into'",
+        )
+    _move(tree, into)
+
+
+def _clash(tree: Path, into: Path) -> Path | None:
+    for entry in os.scandir(tree):
+        there = into / entry.name
+        if not there.exists() and not there.is_symlink():
+            continue
+        if not entry.is_dir(follow_symlinks=False) or there.is_symlink() or not there.is_dir():
+            return there
+        if (deeper := _clash(Path(entry.path), there)) is not None:
+            return deeper
+    return None
+
+
+def _move(tree: Path, into: Path) -> None:
+    for entry in list(os.scandir(tree)):
+        there = into / entry.name
+        if there.exists():
+            _move(Path(entry.path), there)
+        else:
+            Path(entry.path).rename(there)
