@@ -102,13 +102,18 @@ class Addresses:
         """The npm registry; None leaves npm its own."""
         return self._mirrors.npm or self._preset.npm or os.environ.get("NPM_CONFIG_REGISTRY")
 
-    def ivy(self) -> str:
-        """A Maven-layout repository for ivy and sbt."""
-        return self._mirrors.ivy or self.maven()[0].url
+    def ivy(self) -> MavenMirror | None:
+        """A Maven-layout repository for ivy and sbt; None leaves them their own."""
+        return self._layout("ivy", self._mirrors.ivy)
 
-    def gradle(self) -> str:
-        """A Maven-layout repository for Gradle."""
-        return self._mirrors.gradle or self.maven()[0].url
+    def gradle(self) -> MavenMirror | None:
+        """A Maven-layout repository for Gradle; None leaves Gradle what each build names."""
+        return self._layout("gradle", self._mirrors.gradle)
+
+    def _layout(self, name: str, configured: str | None) -> MavenMirror | None:
+        if configured:
+            return MavenMirror(id=name, url=configured)
+        return self.maven()[0] if self._mirrors.maven or self._preset.maven else None
 
     def debian(self) -> str:
         """The Debian mirror, without a trailing slash."""

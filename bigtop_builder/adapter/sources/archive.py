@@ -103,7 +103,7 @@ def _tar_stream(archive: Path, name: str) -> Iterator[tuple[IO[bytes], TarMode]]
             yield file, "r|*"
             return
         try:
-            process = subprocess.Popen(["zstd", "-dcq"], stdin=file, stdout=subprocess.PIPE)
+            process = subprocess.Popen(["zstd", "-dcq"], stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         except FileNotFoundError as error:
             raise SourceError(f"{name} is compressed with zstd", hint="install zstd") from error
         assert process.stdout is not None
