@@ -1,0 +1,127 @@
+"""What an image is made of, before any engine is asked: rendered Dockerfiles and their keys."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from bigtop_builder.model import digest
+from bigtop_builder.model.errors import RecipeError
+from bigtop_builder.model.platform import Platform
+from bigtop_builder.model.source import ApacheSource, MavenSource, Source
+from bigtop_builder.recipe.template import render_file
+
+ImageKind = Literal["package", "toolchain", "host"]
+
+FORMAT = 1
+PACKAGE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9+._:-]*$")
+HOST_JDK = 8
+"""What Bigtop 3.2.0 runs on."""
+
+MAVEN_SHA512 = {
+    "3.6.3": "c35a1803a6e70a126e80b2b3ae33eed961f83ed74d18fcd16909b2d44d7dada3"
+    "203f1ffe726c17ef8dcca2dcaa9fca676987befeadc9b9f759967a8cb77181c0",
+    "3.8.8": "332088670d14fa9ff346e6858ca0acca304666596fec86eea89253bd496d3c90"
+    "deae2be5091be199f48e09d46cec817c6419d5161fb4ee37871503f472765d00",
+}
+"""Of ``apache-maven-<version>-bin.tar.gz``, as Apache publishes it."""
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """One image: ``recipe`` is its Dockerfile, ``parent`` the image that it stands on."""
+
+    kind: ImageKind
+    platform: Platform
+    recipe: str
+    recipe_with_ca: str
+    """The same for a site whose certificates are needed while it is made; no layer keeps them."""
+    parent: ImageSpec | None = None
+    maven: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Text files that the recipe copies in, by name."""
+
+    @property
+    def name(self) -> str:
+        """``debian-bootstrap-toolchain``."""
+        return f"{self.platform.name}-{self.kind}"
+
+
+def image_spec(
+    platform: Platform,
+    kind: ImageKind,
+    find: Callable[[str], Path],
+    *,
+    jdk: int | None = None,
+    maven: str | None = None,
+    packages: tuple[str, ...] = (),
+) -> ImageSpec:
+    """The image of a platform. ``find`` gives the file of a template below ``images/``; ``jdk``, ``maven`` and
+    ``packages`` are what a component's build asks for. Raises RecipeError."""
+    for name in packages:
+        if not PACKAGE_NAME.match(name):
+            raise RecipeError(f"{name!r} is not the name of a package of {platform.title}")
+    parent = None if kind == "package" else image_spec(platform, "package", find)
+    context = {
+        "kind": kind,
+        "platform": platform.name,
+        "suite": platform.image.debootstrap,
+        "jdk": HOST_JDK if kind == "host" and jdk is None else jdk,
+        "maven": maven,
+        "maven_archive": maven_archive(maven) if maven else None,
+        "packages": sorted(set(packages)),
+        "host_provides": platform.host_provides,
+    }
+    debian_host = kind == "host" and platform.family == "debian"
+    template = find("host.Dockerfile.j2" if debian_host else platform.image.template)
+    files = {}
+    if debian_host:
+        files = {
+            "chkconfig": find("host/chkconfig").read_text(encoding="utf-8"),
+            "system.spec": render_file(find("host/system.spec.j2"), context),
+        }
+    return ImageSpec(
+        kind,
+        platform,
+        recipe=render_file(template, {**context, "ca": False}),
+        recipe_with_ca=render_file(template, {**context, "ca": True}),
+        parent=parent,
+        maven=maven,
+        files=files,
+    )
+
+
+def image_key(spec: ImageSpec) -> str:
+    """What the image is asked to be; the fingerprint of its record tells what came of it."""
+    return digest.of_data([FORMAT, spec.name, os.uname().machine, *ingredients(spec)])
+
+
+def ingredients(spec: ImageSpec) -> list[object]:
+    """Recipes, added files and origin, from the image itself down to its base."""
+    image = spec.platform.image
+    own: list[object] = [spec.recipe, dict(spec.files), MAVEN_SHA512[spec.maven] if spec.maven else None]
+    below = ingredients(spec.parent) if spec.parent else [image.debootstrap, image.reference, image.digest]
+    return own + below
+
+
+def maven_archive(version: str) -> str:
+    """The file name of a Maven distribution."""
+    return f"apache-maven-{version}-bin.tar.gz"
+
+
+def maven_source(version: str) -> Source:
+    """Where a Maven distribution comes from: Maven Central, else Apache."""
+    sha512 = MAVEN_SHA512[version]
+    path = f"maven/maven-3/{version}/binaries/{maven_archive(version)}"
+    return Source(
+        name="maven",
+        alternatives=[
+            MavenSource(maven=f"org.apache.maven:apache-maven:{version}:tar.gz:bin", sha512=sha512),
+            ApacheSource(apache=path, sha512=sha512),
+        ],
+        unpack="no",
+    )
