@@ -135,8 +135,8 @@ def _header(blocks: RpmBlocks) -> RpmHeader:
     if signature.text(SignatureTag.SHA256) not in ("", sha256):
         raise MalformedError("damaged: the header's SHA-256 is not the recorded one")
     for tag in (Tag.NAME, Tag.VERSION, Tag.RELEASE, Tag.ARCH):
-        if not block.text(tag):
-            raise MalformedError(f"damaged: it has no {tag.name.lower()}")
+        if not block.text(tag) or "/" in block.text(tag):
+            raise MalformedError(f"damaged: it has no usable {tag.name.lower()}")
     return RpmHeader(
         name=block.text(Tag.NAME),
         epoch=next(iter(block.numbers(Tag.EPOCH)), None),

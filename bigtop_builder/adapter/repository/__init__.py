@@ -1,0 +1,1 @@
+"""Published yum repositories on a local file system."""

@@ -1,0 +1,95 @@
+"""repodata by createrepo-c, put together from pieces that were made once for each package."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bigtop_builder.model.errors import PublishError
+
+if TYPE_CHECKING:
+    import createrepo_c
+
+PACKAGES = "packages"
+"""The folder of the packages in a repository."""
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """One package's piece of each metadata file, and its SHA-256."""
+
+    sha256: str
+    primary: str
+    filelists: str
+    other: str
+
+
+def package_chunks(path: Path, file_name: str) -> Chunks:
+    """Read a package once for its metadata; in the repository it will be called ``file_name``."""
+    import createrepo_c
+
+    with _told(path):
+        package = createrepo_c.package_from_rpm(
+            str(path), checksum_type=createrepo_c.SHA256, location_href=f"{PACKAGES}/{file_name}", changelog_limit=10
+        )
+        return Chunks(package.pkgId, *createrepo_c.xml_dump(package))
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    import createrepo_c
+
+    try:
+        yield
+    except createrepo_c.CreaterepoCError as error:
+        raise PublishError(f"createrepo-c fails at {path}: {error}") from error
+
+
+def write_repodata(folder: Path, chunks: Sequence[Chunks], epoch: int) -> Path:
+    """Make ``repodata`` in ``folder``; its ``repomd.xml``. The same packages and ``epoch`` give the same bytes.
+
+    Compressed with gzip, which the yum of EL 7 needs. ``epoch``, in seconds, is the revision and the time of
+    every file: yum keeps what it has when a repository seems to have become older, so it must never fall.
+    """
+    import createrepo_c
+
+    repodata = folder / "repodata"
+    repodata.mkdir()
+    repomd = createrepo_c.Repomd()
+    repomd.set_revision(str(epoch))
+    with _told(repodata):
+        repomd.set_record(_write(repodata, "primary", [chunk.primary for chunk in chunks], epoch))
+        repomd.set_record(_write(repodata, "filelists", [chunk.filelists for chunk in chunks], epoch))
+        repomd.set_record(_write(repodata, "other", [chunk.other for chunk in chunks], epoch))
+    target = repodata / "repomd.xml"
+    target.write_text(repomd.xml_dump(), encoding="utf-8")
+    os.utime(target, (epoch, epoch))
+    return target
+
+
+def _write(repodata: Path, kind: str, pieces: Sequence[str], epoch: int) -> createrepo_c.RepomdRecord:
+    """One metadata file, named by its digest, and what ``repomd.xml`` says of it."""
+    import createrepo_c
+
+    writer = {
+        "primary": createrepo_c.PrimaryXmlFile,
+        "filelists": createrepo_c.FilelistsXmlFile,
+        "other": createrepo_c.OtherXmlFile,
+    }[kind]
+    path = repodata / f"{kind}.xml.gz"
+    content = createrepo_c.ContentStat(createrepo_c.SHA256)
+    file = writer(str(path), createrepo_c.GZ_COMPRESSION, content)
+    file.set_num_of_pkgs(len(pieces))
+    for piece in pieces:
+        file.add_chunk(piece)
+    file.close()
+    os.utime(path, (epoch, epoch))
+    record = createrepo_c.RepomdRecord(kind, str(path))
+    record.load_contentstat(content)
+    record.fill(createrepo_c.SHA256)
+    record.rename_file()
+    return record

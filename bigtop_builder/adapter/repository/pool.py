@@ -1,0 +1,129 @@
+"""The packages of all publications under one root: each kept once, signed once, described once."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bigtop_builder.adapter.gnupg import Signer
+from bigtop_builder.adapter.repository.metadata import Chunks, package_chunks
+from bigtop_builder.adapter.rpmheader import RpmHeader
+from bigtop_builder.adapter.rpmversion import EVR
+from bigtop_builder.adapter.signing import sign_package, verify_package
+from bigtop_builder.adapter.store import write_atomically
+from bigtop_builder.model.errors import PublishError
+
+
+@dataclass(frozen=True)
+class PooledPackage:
+    """A package of a publication.
+
+    ``content`` is the SHA-256 of its header, which the signature does not touch and which holds the digests of all
+    else; ``sha256`` and ``size`` (bytes) are those of the signed file; ``build_time`` is in seconds since the epoch.
+    """
+
+    name: str
+    epoch: int
+    version: str
+    release: str
+    arch: str
+    content: str
+    key: str
+    sha256: str
+    size: int
+    build_time: int
+
+    @property
+    def file_name(self) -> str:
+        """Its name in the repository, which no two packages may share."""
+        return f"{self.name}-{self.version}-{self.release}.{self.arch}.rpm"
+
+    @property
+    def evr(self) -> EVR:
+        return self.epoch, self.version, self.release
+
+    @property
+    def stem(self) -> str:
+        """Its name in the pool: the content and who signed it."""
+        return _stem(self.content, self.key)
+
+
+def _stem(content: str, fingerprint: str) -> str:
+    return f"{content}-{fingerprint[-16:].lower()}"
+
+
+class Pool:
+    """``<root>/.pool`` holds the signed packages, ``<root>/.metadata`` what repodata says of each."""
+
+    def __init__(self, root: Path) -> None:
+        self.files = root / ".pool"
+        self.metadata = root / ".metadata"
+
+    def path(self, package: PooledPackage) -> Path:
+        return self.files / f"{package.stem}.rpm"
+
+    def take(self, source: Path, header: RpmHeader, signer: Signer, keyring: Path) -> PooledPackage:
+        """Sign a package into the pool, unless it is there with this key already: then it is not read again.
+
+        Raises PublishError when it is damaged; OSError when the pool cannot be written.
+        """
+        stem = _stem(header.sha256, signer.fingerprint)
+        target = self.files / f"{stem}.rpm"
+        described = self.metadata / f"{stem}.json"
+        if target.is_file() and described.is_file():
+            return PooledPackage(**json.loads(described.read_text(encoding="utf-8"))["package"])
+        for folder in (self.files, self.metadata):
+            folder.mkdir(parents=True, exist_ok=True)
+        if not target.is_file():
+            self._sign(source, target, header, signer, keyring)
+        chunks = package_chunks(target, header.file_name)
+        package = PooledPackage(
+            name=header.name,
+            epoch=header.epoch or 0,
+            version=header.version,
+            release=header.release,
+            arch=header.arch,
+            content=header.sha256,
+            key=signer.fingerprint,
+            sha256=chunks.sha256,
+            size=target.stat().st_size,
+            build_time=header.build_time,
+        )
+        write_atomically(described, json.dumps({"package": asdict(package), "chunks": asdict(chunks)}))
+        return package
+
+    def _sign(self, source: Path, target: Path, header: RpmHeader, signer: Signer, keyring: Path) -> None:
+        incoming = target.with_name(f".incoming-{target.name}")
+        try:
+            sign_package(signer, source, incoming)
+            problems = verify_package(incoming, keyring)
+            if problems:
+                raise PublishError(f"{source} is not published: {', '.join(problems)}", hint="Build it again.")
+            # What yum is told as a package's time must not depend on when it was published.
+            os.utime(incoming, (header.build_time, header.build_time))
+            incoming.chmod(0o644)
+            incoming.rename(target)
+        finally:
+            incoming.unlink(missing_ok=True)
+
+    def chunks(self, package: PooledPackage) -> Chunks:
+        """The package's metadata, made again when it was lost."""
+        described = self.metadata / f"{package.stem}.json"
+        try:
+            return Chunks(**json.loads(described.read_text(encoding="utf-8"))["chunks"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            chunks = package_chunks(self.path(package), package.file_name)
+            write_atomically(described, json.dumps({"package": asdict(package), "chunks": asdict(chunks)}))
+            return chunks
+
+    def sweep(self) -> int:
+        """Remove what no snapshot links to any more; how many packages that were."""
+        removed = 0
+        for path in self.files.iterdir():
+            if path.stat().st_nlink == 1:
+                (self.metadata / f"{path.stem}.json").unlink(missing_ok=True)
+                path.unlink()
+                removed += 1
+        return removed

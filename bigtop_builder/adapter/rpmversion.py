@@ -1,0 +1,57 @@
+"""The order of RPM versions (rpm's documentation, "Dependencies": how versions are compared)."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+PART = re.compile(r"~|\^|[0-9]+|[a-zA-Z]+")
+EVR = tuple[int, str, str]
+"""Epoch, version, release; an empty release stands for any."""
+
+
+def parse_evr(text: str) -> EVR:
+    """``1:3.5.9-2.el7`` → ``(1, "3.5.9", "2.el7")``."""
+    epoch, colon, rest = text.rpartition(":")
+    version, _, release = rest.partition("-")
+    return (int(epoch) if colon and epoch.isdigit() else 0), version, release
+
+
+def compare_versions(left: str, right: str) -> int:
+    """-1, 0 or 1: a tilde sorts before the end, a caret after it, numbers after letters."""
+    lefts, rights = PART.findall(left), PART.findall(right)
+    for a, b in zip([*lefts, ""], [*rights, ""], strict=False):
+        if a != b:
+            order = _compare_parts(a, b)
+            if order:
+                return order
+    return 0
+
+
+def _compare_parts(a: str, b: str) -> int:
+    if "~" in (a, b):
+        return -1 if a == "~" else 1
+    if "^" in (a, b):
+        other, sign = (b, 1) if a == "^" else (a, -1)
+        return sign if not other else -sign
+    if not a or not b:
+        return 1 if a else -1
+    if a.isdigit() and b.isdigit():
+        return (int(a) > int(b)) - (int(a) < int(b))
+    if a.isdigit() != b.isdigit():
+        return 1 if a.isdigit() else -1
+    return (a > b) - (a < b)
+
+
+def compare_evr(left: EVR, right: EVR) -> int:
+    """-1, 0 or 1; releases count only where both sides have one."""
+    if left[0] != right[0]:
+        return 1 if left[0] > right[0] else -1
+    order = compare_versions(left[1], right[1])
+    if order or not left[2] or not right[2]:
+        return order
+    return compare_versions(left[2], right[2])
+
+
+evr_key = functools.cmp_to_key(compare_evr)
+"""A key for ``sorted``."""
