@@ -77,6 +77,8 @@ class Sandbox:
     cpus: float | None = None
     pids: int = 4096
     lifetime: int = 7200
+    capabilities: Sequence[str] = ()
+    """None for builds; a host that installs packages needs a few."""
 
     @property
     def labels(self) -> dict[str, str]:
@@ -167,6 +169,7 @@ class Session:
             nano_cpus=int(box.cpus * 1e9) if box.cpus else None,
             pids_limit=box.pids,
             cap_drop=["ALL"],
+            cap_add=list(box.capabilities),
             security_opt=["no-new-privileges"],
             ulimits=[Ulimit(name="nofile", soft=OPEN_FILES, hard=OPEN_FILES)],
             init=True,
@@ -318,6 +321,7 @@ def open_shell(box: Sandbox, *, cwd: str, command: Sequence[str] = ("bash",)) ->
 def shell_command(box: Sandbox, mounts: Iterable[Mount], cwd: str) -> list[str]:
     """The ``docker run`` that gives a terminal the same container that a session has."""
     argv = ["docker", "run", "--rm", "--interactive", "--tty", "--init", "--cap-drop", "ALL"]
+    argv += [item for name in box.capabilities for item in ("--cap-add", name)]
     argv += ["--security-opt", "no-new-privileges", "--user", f"{box.user.uid}:{box.user.gid}"]
     argv += ["--network", _network(box), "--memory", str(box.memory), "--memory-swap", str(box.memory)]
     argv += ["--pids-limit", str(box.pids), "--ulimit", f"nofile={OPEN_FILES}", "--workdir", cwd]

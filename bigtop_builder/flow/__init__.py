@@ -1,0 +1,1 @@
+"""Flows: what ties adapters to plans."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote
+from pathlib import PurePosixPath
+from urllib.parse import quote, urlsplit
 
 from bigtop_builder.adapter.addresses import APACHE_ARCHIVE, APACHE_DEFAULT, Addresses
 from bigtop_builder.adapter.secret import read_secret
@@ -46,6 +47,23 @@ def describe(alternative: Alternative) -> str:
             return f"git {public(alternative.git)} {alternative.tag}"
         case _:
             return f"file {alternative.file}"
+
+
+def file_name(alternative: Alternative) -> str:
+    """What the file is called outside the store."""
+    match alternative:
+        case HttpsSource():
+            return PurePosixPath(urlsplit(alternative.https).path).name
+        case ApacheSource():
+            return PurePosixPath(alternative.apache).name
+        case MavenSource():
+            return maven_path(alternative.maven).rpartition("/")[2]
+        case PypiSource():
+            return alternative.file or alternative.pypi.replace("==", "-") + ".tar.gz"
+        case GitSource():
+            return f"{alternative.commit}.tar"
+        case _:
+            return PurePosixPath(alternative.file).name
 
 
 def of_https(source: HttpsSource, addresses: Addresses) -> list[Candidate]:

@@ -94,8 +94,6 @@ def _receive(answer: Answer, part: Part, total: int | None, host: str, progress:
             part.clear()
             raise TransferError(f"more than {LARGEST >> 30} GiB")
     progress(part.size, total, host)
-    if total is not None and part.size < total:
-        raise TransferError(f"the transfer ended after {part.size} of {total} bytes", again=True)
 
 
 def _validator(answer: Answer) -> str | None:

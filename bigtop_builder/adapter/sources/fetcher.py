@@ -35,9 +35,10 @@ HTML = re.compile(rb"\s*<[^>]*>?[^<]*(<!doctype html|<html)|\s*(<!doctype html|<
 
 @dataclass(frozen=True)
 class Fetched:
-    """A source file: where it is, ``sha256:…`` of it, which alternative gave it, why earlier ones did not."""
+    """A source file: where it is, what it is called, ``sha256:…`` of it, what gave it, why earlier ones did not."""
 
     path: Path
+    name: str
     digest: str
     alternative: str
     notes: list[str] = field(default_factory=list)
@@ -81,11 +82,11 @@ class Fetcher:
         Raises SourceError that lists every alternative with its reason, StoreError, and InterruptedRunError soon
         after ``cancelled`` is set.
         """
-        from bigtop_builder.adapter.sources.candidates import describe
+        from bigtop_builder.adapter.sources.candidates import describe, file_name
 
         for alternative in source.alternatives:
             if (path := stored(self._store, alternative.digest)) is not None:
-                return Fetched(path, f"sha256:{path.name}", f"store ({describe(alternative)})")
+                return Fetched(path, file_name(alternative), f"sha256:{path.name}", f"store ({describe(alternative)})")
         cancelled = cancelled or threading.Event()
         notes: list[str] = []
         hints: list[str] = []
@@ -94,7 +95,7 @@ class Fetcher:
                 raise InterruptedRunError("stopped before a download")
             try:
                 path = self._one(alternative, base, progress, cancelled)
-                return Fetched(path, f"sha256:{path.name}", describe(alternative), notes)
+                return Fetched(path, file_name(alternative), f"sha256:{path.name}", describe(alternative), notes)
             except _FailedError as failed:
                 label = describe(alternative)
                 notes += [why if why.startswith(label) else f"{label}: {why}" for why in failed.reasons]

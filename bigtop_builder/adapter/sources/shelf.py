@@ -189,13 +189,10 @@ def store_errors(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOSPC or error.errno == errno.EDQUOT:
-            raise StoreError(
-                f"no space left below {place}", hint="free some with 'bigtop-builder gc', or set store elsewhere"
-            ) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise StoreError(
-                f"the store cannot be written below {place}: {error.strerror}",
-                hint="set store in bigtop-builder.yaml to a folder that you may write to",
-            ) from error
-        raise
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            hint = "free some with 'bigtop-builder gc', or set store in bigtop-builder.yaml to another place"
+            raise StoreError(f"no space left below {place}", hint=hint) from error
+        raise StoreError(
+            f"cannot write below {place}: {error.strerror or error}",
+            hint="set store in bigtop-builder.yaml to a folder that you may write to",
+        ) from error

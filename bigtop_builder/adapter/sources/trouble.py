@@ -46,8 +46,10 @@ def explain(error: Exception) -> TransferError:
         return TransferError("stalled: the server sent nothing in time", again=True)
     if any(isinstance(cause, ConnectionRefusedError) for cause in chain):
         return TransferError("connection refused", hint=PROXY_HINT)
-    if any(isinstance(cause, urllib3.IncompleteRead) for cause in chain):
-        return TransferError("the server ended the transfer too early", again=True)
+    for cause in chain:
+        if isinstance(cause, urllib3.IncompleteRead):
+            missing = f": {cause.expected} bytes are missing" if isinstance(cause.expected, int) else ""
+            return TransferError(f"the server ended the transfer too early{missing}", again=True)
     if isinstance(error, requests.exceptions.ConnectionError | urllib3.HTTPError | OSError):
         return TransferError(f"the connection broke: {_root(chain)}", again=True)
     return TransferError(f"{type(error).__name__} while talking to the server", again=False)

@@ -1,0 +1,287 @@
+"""The build: a plan is made, its tasks run side by side, each result goes into the store."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import shlex
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from bigtop_builder.adapter.store import Run, translated
+from bigtop_builder.flow.recorder import Bus, Recorder
+from bigtop_builder.flow.result import Result, RunResult, exit_code, stored_result
+from bigtop_builder.flow.workspace import Request, Workspace
+from bigtop_builder.model.errors import (
+    BigtopBuilderError,
+    ConfigurationError,
+    ExitCode,
+    InterruptedRunError,
+)
+from bigtop_builder.model.event import (
+    Failure,
+    Notice,
+    PlannedTask,
+    RunFinished,
+    RunStarted,
+    TaskFinished,
+    TaskStarted,
+)
+from bigtop_builder.plan.scheduler import Outcome, Scheduler, Settle, Start, Work
+from bigtop_builder.plan.task import Plan, Refusal, Task
+
+EXPECTED_SECONDS = {"compile": 120.0, "package": 10.0}
+"""What a task is expected to take that never ran here."""
+
+MEMORY_PER_JOB = 3 << 30
+
+
+def build(workspace: Workspace, request: Request, bus: Bus, *, jobs: int = 0) -> RunResult:
+    """Build what ``request`` selects.
+
+    Failures of tasks are in the result and its exit code; what prevents the run as a whole is raised.
+    """
+    started = time.monotonic()
+    store = workspace.store.open()
+    plan = workspace.plan(request)
+    if plan.nothing_to_do:
+        return _nothing_to_do(workspace, plan, bus, started)
+    if not plan.tasks:
+        raise ConfigurationError("\n".join(refusal.reason for refusal in plan.refusals))
+    run = store.start_run()
+    emit = Recorder(bus, run.folder / "events.jsonl")
+    try:
+        emit(
+            RunStarted(
+                run=run.id,
+                command=["bigtop-builder", *sys.argv[1:]],
+                store=str(store.root),
+                tasks=[*(task.planned for task in plan.tasks), *map(_refused, plan.refusals)],
+            )
+        )
+        runner = _Runner(workspace, request, run, emit, jobs or default_jobs(workspace))
+        plan, results = runner.run(plan)
+        code = exit_code(plan, results)
+        export(workspace, results)
+        seconds = time.monotonic() - started
+        emit(RunFinished(exit_code=code, seconds=round(seconds, 3)))
+        return RunResult(plan, results, code, run.id, seconds)
+    except BaseException as error:
+        code = error.exit_code if isinstance(error, BigtopBuilderError) else ExitCode.DEFECT
+        with contextlib.suppress(BigtopBuilderError):
+            if isinstance(error, BigtopBuilderError):
+                emit(Notice(level="error", text=str(error)))
+            emit(RunFinished(exit_code=code, seconds=round(time.monotonic() - started, 3)))
+        raise
+    finally:
+        emit.close()
+        run.close()
+
+
+def default_jobs(workspace: Workspace) -> int:
+    """Tasks side by side: the project's, else what processors and memory permit."""
+    if workspace.project.limits.jobs:
+        return workspace.project.limits.jobs
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(os.cpu_count() or 1, memory // MEMORY_PER_JOB))
+
+
+def _refused(refusal: Refusal) -> PlannedTask:
+    return PlannedTask(
+        task=f"{refusal.component}@{refusal.platform}/package",
+        component=refusal.component,
+        platform=refusal.platform,
+        kind="package",
+        action="refuse",
+        reasons=[refusal.reason],
+        key="",
+    )
+
+
+def _nothing_to_do(workspace: Workspace, plan: Plan, bus: Bus, started: float) -> RunResult:
+    emit = Recorder(bus, None)
+    emit(
+        RunStarted(
+            run="",
+            command=["bigtop-builder", *sys.argv[1:]],
+            store=str(workspace.store.root),
+            tasks=[task.planned for task in plan.tasks],
+        )
+    )
+    results = {task.id: stored_result(workspace.store, task) for task in plan.tasks}
+    for result in results.values():
+        emit(
+            TaskFinished(
+                task=result.task.id,
+                state="reused",
+                artifacts=list(result.artifacts),
+                notes=list(result.notes),
+            )
+        )
+    export(workspace, results)
+    seconds = time.monotonic() - started
+    emit(RunFinished(exit_code=ExitCode.DONE, seconds=round(seconds, 3)))
+    return RunResult(plan, results, ExitCode.DONE, None, seconds)
+
+
+def export(workspace: Workspace, results: Mapping[str, Result]) -> None:
+    """Put the packages below the output folder, by platform; hard links where the file system permits."""
+    for result in results.values():
+        if not result.artifacts:
+            continue
+        folder = workspace.settings.output / result.task.evaluated.target.platform.name
+        with translated(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for artifact in result.artifacts:
+                _link(Path(artifact.path), folder / artifact.file)
+
+
+def _link(source: Path, target: Path) -> None:
+    with contextlib.suppress(OSError):
+        if target.samefile(source):
+            return
+    temporary = target.with_name(f".{target.name}.new")
+    temporary.unlink(missing_ok=True)
+    try:
+        temporary.hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, temporary)
+    temporary.replace(target)
+
+
+class _Runner:
+    """Runs the tasks of one plan."""
+
+    def __init__(self, workspace: Workspace, request: Request, run: Run, emit: Recorder, jobs: int) -> None:
+        self.workspace = workspace
+        self.request = request
+        self._run = run
+        self._emit = emit
+        self._jobs = jobs
+        self._cancelled = threading.Event()
+        self._ended: queue.Queue[Result | None] = queue.Queue()
+        self._results: dict[str, Result] = {}
+        self._carry_out: Callable[[Task], Result]
+
+    def run(self, plan: Plan) -> tuple[Plan, dict[str, Result]]:
+        """Run the plan; with it, the plan that was really run once the images were there."""
+        # The engine's library and the network's are heavy: they are loaded when there is work.
+        from bigtop_builder.flow.session import execute, open_shared, prepare_images
+
+        with (
+            _stop_on_signal(self._cancelled, self._ended),
+            open_shared(self.workspace, self.request, self._run, self._emit, self._cancelled) as shared,
+        ):
+            if prepare_images(shared, plan):
+                plan = self.workspace.plan(self.request)
+            self._carry_out = lambda task: execute(shared, task, self._rerun(task))
+            scheduler = Scheduler(self._work(plan), self._jobs, self.request.keep_going)
+            tasks = {task.id: task for task in plan.tasks}
+            with ThreadPoolExecutor(self._jobs, thread_name_prefix="task") as pool:
+                self._follow(scheduler.begin(), tasks, pool)
+                while not scheduler.over:
+                    ended = self._ended.get()
+                    if ended is None:
+                        self._follow(scheduler.cancel(), tasks, pool)
+                        continue
+                    self._results[ended.task.id] = ended
+                    self._follow(scheduler.finished(ended.task.id, _outcome(ended)), tasks, pool)
+            for refusal in plan.refusals:
+                planned = _refused(refusal)
+                failure = Failure(step="plan", message=refusal.reason, exit_code=ExitCode.USAGE)
+                self._emit(TaskFinished(task=planned.task, state="failed", failure=failure))
+        return plan, self._results
+
+    def _work(self, plan: Plan) -> dict[str, Work]:
+        work: dict[str, Work] = {}
+        for task in plan.tasks:
+            last = self.workspace.store.last(task.id)
+            expected = float(last["seconds"]) if last else EXPECTED_SECONDS[task.kind]
+            work[task.id] = Work(task.depends, expected, reused=task.action == "reuse")
+        return work
+
+    def _follow(self, instructions: list[Start | Settle], tasks: Mapping[str, Task], pool: ThreadPoolExecutor) -> None:
+        for instruction in instructions:
+            task = tasks[instruction.task]
+            if isinstance(instruction, Start):
+                self._emit(TaskStarted(task=task.id))
+                pool.submit(self._execute, task)
+                continue
+            result = (
+                stored_result(self.workspace.store, task)
+                if instruction.state == "reused"
+                else Result(task, instruction.state)
+            )
+            self._results[task.id] = result
+            self._emit(
+                TaskFinished(
+                    task=task.id,
+                    state=instruction.state,
+                    artifacts=list(result.artifacts),
+                    blocked_by=instruction.blocked_by,
+                    notes=list(result.notes),
+                )
+            )
+
+    def _execute(self, task: Task) -> None:
+        """In a thread of the pool; whatever happens, one result is put into the queue."""
+        started = time.monotonic()
+        try:
+            result = self._carry_out(task)
+        except BaseException as error:
+            failure = Failure(
+                step="run",
+                message=f"{type(error).__name__}: {error}",
+                hint="This is a defect of bigtop-builder.",
+                exit_code=ExitCode.DEFECT,
+            )
+            result = Result(task, "failed", failure=failure)
+        with contextlib.suppress(BigtopBuilderError):
+            self._emit(
+                TaskFinished(
+                    task=task.id,
+                    state=result.state,
+                    seconds=round(time.monotonic() - started, 3),
+                    artifacts=list(result.artifacts),
+                    failure=result.failure,
+                    notes=list(result.notes),
+                )
+            )
+        self._ended.put(result)
+
+    def _rerun(self, task: Task) -> str:
+        """The command that builds this one again."""
+        target = task.evaluated.target.platform.name
+        return shlex.join(["bigtop-builder", "build", f"{task.evaluated.name}@{target}", *self.request.rerun_flags])
+
+
+def _outcome(result: Result) -> Outcome:
+    return result.state if result.state in ("done", "reused", "cancelled") else "failed"
+
+
+@contextlib.contextmanager
+def _stop_on_signal(cancelled: threading.Event, ended: queue.Queue[Result | None]) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM, SIGHUP) stops the run in an orderly way, the second at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _: object) -> None:
+        if cancelled.is_set():
+            raise InterruptedRunError("stopped at once")
+        cancelled.set()
+        ended.put(None)
+
+    former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

@@ -1,0 +1,233 @@
+"""The compile task: fetch, unpack, patch, compile. Its result is a staged tree in the store."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+from bigtop_builder.adapter.cache import Traffic, built_artifacts, merge, seed
+from bigtop_builder.adapter.container import Mount, Session
+from bigtop_builder.adapter.log import LogWriter
+from bigtop_builder.adapter.normalise import normalise
+from bigtop_builder.adapter.sources import Fetched, copy_tree, unpack
+from bigtop_builder.adapter.store import remove_tree
+from bigtop_builder.flow.workbench import PROGRESS_SECONDS, Workbench
+from bigtop_builder.model.errors import BuildError, RecipeError, StoreError
+from bigtop_builder.model.event import StepProgress
+from bigtop_builder.model.source import Source
+from bigtop_builder.plan.key import runs_compile_container
+
+SRC = "/work/src"
+_FAILED_HUNK = re.compile(r"Hunk #(\d+) FAILED at (\d+)")
+_PATCHED_FILE = re.compile(r"(?:patching|checking) file '?([^'\n]+)'?")
+
+
+def compile_component(bench: Workbench) -> None:
+    """Run the compile steps and put the staged tree into the store. Raises StepFailedError."""
+    evaluated, task = bench.evaluated, bench.task
+    started = time.time()
+    clock = time.monotonic()
+    fetched = _fetch(bench)
+    source = _unpack(bench, fetched)
+    stage = bench.make("stage")
+    caches: dict[str, dict[str, int]] = {}
+    if runs_compile_container(evaluated):
+        caches = _patch_and_compile(bench)
+    else:
+        remove_tree(stage)
+        source.rename(stage)
+    report = normalise(stage, started, evaluated.stack.epoch)
+    result = bench.make("result")
+    stage.rename(result / "stage")
+    manifest = {
+        "task": task.id,
+        "component": evaluated.name,
+        "version": evaluated.version,
+        "key": task.key,
+        "ingredients": dict(task.ingredients),
+        "sources": {source.name: {"digest": one.digest, "from": one.alternative} for source, one in fetched},
+        "local_source": str(evaluated.local_source) if evaluated.local_source else None,
+        "normalised": {"archives": report.archives, "files": report.files, "left_alone": report.left_alone},
+        "caches": caches,
+        "built": started,
+        "seconds": round(time.monotonic() - clock, 3),
+    }
+    bench.store.commit("compile", task.key, result, manifest)
+
+
+def _fetch(bench: Workbench) -> list[tuple[Source, Fetched]]:
+    with bench.step("fetch") as log:
+        fetched: list[tuple[Source, Fetched]] = []
+        if bench.evaluated.local_source is not None:
+            log.note(f"the source is {bench.evaluated.local_source}")
+        for source in bench.evaluated.sources:
+            told = 0.0
+
+            def progress(done: int, total: int | None, note: str) -> None:
+                nonlocal told
+                now = time.monotonic()
+                if now - told >= PROGRESS_SECONDS:
+                    told = now
+                    bench.shared.emit(StepProgress(task=bench.task.id, step="fetch", done=done, total=total, note=note))
+
+            one = bench.shared.fetcher.fetch(
+                source, base=bench.evaluated.source_base, progress=progress, cancelled=bench.shared.cancelled
+            )
+            for note in one.notes:
+                log.note(note)
+            log.note(f"{source.name}: {one.alternative} ({one.digest})")
+            fetched.append((source, one))
+        return fetched
+
+
+def _unpack(bench: Workbench, fetched: list[tuple[Source, Fetched]]) -> Path:
+    with bench.step("unpack") as log:
+        tree = bench.make("src")
+        local = bench.evaluated.local_source
+        if local is not None:
+            if local.is_dir():
+                copy_tree(local, tree)
+            else:
+                unpack(local, tree, strip=1, name=local.name)
+            log.note(f"{local} → {tree.name}")
+        for source, one in fetched:
+            into = (tree / source.into).resolve()
+            if not into.is_relative_to(tree.resolve()):
+                raise RecipeError(f"source {source.name}: 'into: {source.into}' leads out of the source tree")
+            if source.unpack == "no":
+                into.mkdir(parents=True, exist_ok=True)
+                (into / one.name).write_bytes(one.path.read_bytes())
+            else:
+                unpack(one.path, into, strip=source.strip, name=one.name)
+            log.note(f"{one.name} → {source.into}")
+        bench.hand_over(tree)
+        return tree
+
+
+def _patch_and_compile(bench: Workbench) -> dict[str, dict[str, int]]:
+    """Both steps in one container; the network is there only if the component compiles with it."""
+    evaluated = bench.evaluated
+    build, shared = evaluated.build, bench.shared
+    home = bench.make("home")
+    built = built_artifacts(bench.folder / "src") if "maven" in build.caches else frozenset()
+    owner = (shared.user.uid, shared.user.gid)
+    seeded = {kind: seed(kind, bench.store.root, home, owner=owner, built=built) for kind in build.caches}
+    for name, inside in shared.site.home_links.items():
+        link = home / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(inside)
+        bench.hand_over(link.parent, recursive=False)
+    files = bench.lay_files(evaluated.build_files)
+    mounts = [
+        Mount(files, "/files"),
+        *(Mount(host, inside) for host, places in shared.site.mounts.items() for inside in places),
+        *_dependencies(bench),
+    ]
+    environment = {
+        "STAGE": "/work/stage",
+        "FILES": "/files",
+        "SOURCE_DATE_EPOCH": str(evaluated.stack.epoch),
+        **shared.site.environment,
+        **build.environment,
+    }
+    image = bench.image_id("compile")
+    network = build.network and not shared.offline
+    box = bench.sandbox(image, mounts, environment, network=network, build=build)
+    merged: dict[str, Traffic] = {}
+    try:
+        with bench.session(box, SRC) as session:
+            if evaluated.patches:
+                _patch(bench, session)
+            with bench.step("compile") as log:
+                _compile(bench, session, log)
+    finally:
+        # What a failed build downloaded is worth as much: only the container must have ended.
+        for kind in build.caches:
+            merged[kind] = merge(kind, bench.store.root, home)
+    return {
+        kind: {
+            "reused_files": seeded[kind].files,
+            "reused_bytes": seeded[kind].size,
+            "new_files": merged[kind].files,
+            "new_bytes": merged[kind].size,
+        }
+        for kind in build.caches
+    }
+
+
+def _dependencies(bench: Workbench) -> list[Mount]:
+    mounts: list[Mount] = []
+    for name, key in bench.task.dependency_keys.items():
+        stage = bench.store.stage(key)
+        if not stage.is_dir():
+            raise StoreError(
+                f"the staged tree of {name}, which {bench.evaluated.name} builds on, is not in the store",
+                hint=f"Build it first: bigtop-builder build {name}",
+            )
+        mounts.append(Mount(stage, f"/deps/{name}"))
+    return mounts
+
+
+def _patch(bench: Workbench, session: Session) -> None:
+    folder = bench.make("patches")
+    with bench.step("patch") as log:
+        for number, patch in enumerate(bench.evaluated.patches):
+            (folder / f"{number:04}").write_bytes(patch.path.read_bytes())
+            log.note(f"applying {patch.name}")
+            before = log.written
+            code = session.call(
+                ["patch", "--batch", "--forward", "-p1", "-F0", "-i", f"/work/patches/{number:04}"],
+                cwd=SRC,
+                log=log,
+                timeout=bench.time_limit(),
+                cancelled=bench.shared.cancelled,
+            )
+            if code != 0:
+                raise BuildError(
+                    f"the patch {patch.name} does not apply: {_what_failed(log.path, before)}",
+                    hint=f"Refresh {patch.path} against {bench.evaluated.name} {bench.evaluated.version}; "
+                    "patches are applied without fuzz.",
+                )
+
+
+def _what_failed(log: Path, offset: int) -> str:
+    """Which hunk of which file, from what ``patch`` printed behind ``offset``."""
+    with log.open("rb") as stream:
+        stream.seek(offset)
+        text = stream.read(1 << 20).decode("utf-8", errors="replace")
+    file = "a file"
+    failed: list[str] = []
+    for line in text.splitlines():
+        if found := _PATCHED_FILE.search(line):
+            file = found[1]
+        if found := _FAILED_HUNK.search(line):
+            failed.append(f"hunk {found[1]} fails at line {found[2]} of {file}")
+    if failed:
+        return "; ".join(failed)
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("==>")]
+    return lines[-1] if lines else "patch gave no reason"
+
+
+def _compile(bench: Workbench, session: Session, log: LogWriter) -> None:
+    evaluated = bench.evaluated
+    script = evaluated.build.script
+    if not script.strip():
+        script = 'cp -a . "$STAGE/"'
+    (bench.folder / "compile.sh").write_text("set -euo pipefail\n" + script, encoding="utf-8")
+    code = session.call(
+        ["bash", "/work/compile.sh"],
+        cwd=SRC,
+        log=log,
+        timeout=bench.time_limit(evaluated.build),
+        cancelled=bench.shared.cancelled,
+    )
+    if code != 0:
+        raise BuildError(
+            "the container ran out of memory" if session.out_of_memory else f"the compile script exited with {code}"
+        )
+    if not any((bench.folder / "stage").iterdir()):
+        raise BuildError(
+            f"the compile script of {evaluated.name} left nothing below $STAGE",
+            hint="Copy what the build made to $STAGE at the end of build.script.",
+        )

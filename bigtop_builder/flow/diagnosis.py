@@ -1,0 +1,120 @@
+"""Probable causes: a small table of what build logs say when something known went wrong."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+TAIL_BYTES = 256 << 10
+LINE_LIMIT = 400
+SHOWN_LINES = 15
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """``regex`` over the end of a log, its cause in words and what to do."""
+
+    regex: re.Pattern[str]
+    cause: str
+    hint: str
+
+
+def _pattern(regex: str, cause: str, hint: str) -> Pattern:
+    return Pattern(re.compile(regex, re.IGNORECASE), cause, hint)
+
+
+PATTERNS = (
+    _pattern(
+        r"PKIX path building failed|unable to find valid certification path|SSLHandshakeException"
+        r"|certificate verify failed|self.signed certificate|SSL certificate problem|unable to get local issuer",
+        "a TLS certificate is not trusted",
+        "Set network.ca_bundle to the PEM file of your site's certificate authority. See: bigtop-builder doctor",
+    ),
+    _pattern(
+        r"No space left on device|ENOSPC|Disk quota exceeded",
+        "the disk is full",
+        "Free space, or make some with: bigtop-builder gc",
+    ),
+    _pattern(
+        r"java\.lang\.OutOfMemoryError|Cannot allocate memory|out of memory: a process was killed|\bOOMKilled\b"
+        r"|GC overhead limit exceeded|virtual memory exhausted|There is insufficient memory for the Java",
+        "out of memory",
+        "Give the build more with limits.memory in the project file, or run fewer at once with -j.",
+    ),
+    _pattern(
+        r"Hunk #(\d+) FAILED at",
+        "a patch does not fit this source",
+        "Refresh the patch against this version, or leave it out.",
+    ),
+    _pattern(
+        r"checksum (mismatch|validation failed)|digest .* does not match|sha(256|512|1)sum.*(FAILED|mismatch)"
+        r"|Checksum validation failed",
+        "a download is not what its checksum says",
+        "A mirror or proxy may have given a damaged file; try another mirror preset.",
+    ),
+    _pattern(
+        r"UnknownHostException|Could not resolve host|Temporary failure in name resolution|getaddrinfo (EAI_AGAIN|"
+        r"ENOTFOUND)|Connection refused|Connection timed out|Connect to .* failed|ConnectTimeoutException"
+        r"|Could not transfer artifact|Network is unreachable|ECONNRESET|ETIMEDOUT|Read timed out",
+        "a repository or host cannot be reached",
+        "Check mirrors and network.proxy in the project file. See: bigtop-builder doctor",
+    ),
+    _pattern(
+        r"Could not find artifact|Could not resolve dependencies|status(?: code)?: 404|404 Not Found",
+        "an artifact is not in any of the repositories",
+        "Check mirrors.maven: does your mirror hold everything?",
+    ),
+    _pattern(
+        r"(?:bash|sh|line \d+): (?:line \d+: )?([\w./+-]+): (?:command )?not found"
+        r"|([\w.+-]+): No such file or directory.*exec|Cannot run program \"([^\"]+)\"",
+        "a tool is missing in the builder image",
+        "Add its package under build.packages of the component.",
+    ),
+    _pattern(
+        r"Unsupported class file major version|invalid target release|UnsupportedClassVersionError"
+        r"|source (?:option|release) \S+ is no longer supported|Fatal error compiling",
+        "the JDK does not fit this source",
+        "Check build.jdk of the component.",
+    ),
+    _pattern(
+        r"COMPILATION ERROR|error: compilation failed|fatal error: .*\.h: No such file",
+        "the source does not compile",
+        "The first error in the log is the one to look at.",
+    ),
+    _pattern(
+        r"File not found: /|Installed \(but unpackaged\) file\(s\) found",
+        "the file list does not fit what install laid out",
+        "Compare 'files' of the component's packages with its install script.",
+    ),
+    _pattern(r"Permission denied", "a file is not permitted to be read or written", "Look at the last lines."),
+)
+
+
+def tail(log: Path, lines: int = SHOWN_LINES) -> list[str]:
+    """The last lines of a log, without colours and never longer than a screen is wide for long."""
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", _end(log))
+    kept = [line.rstrip()[:LINE_LIMIT] for line in text.splitlines() if line.strip()]
+    return kept[-lines:]
+
+
+def _end(log: Path) -> str:
+    try:
+        with log.open("rb") as stream:
+            stream.seek(0, 2)
+            stream.seek(max(0, stream.tell() - TAIL_BYTES))
+            return stream.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def diagnose(log: Path, message: str = "") -> tuple[str, str] | None:
+    """The probable cause and what to do: the first pattern of the table that the log's end or message shows."""
+    text = f"{message}\n{_end(log)}"
+    for pattern in PATTERNS:
+        found = pattern.regex.search(text)
+        if found:
+            named = next((group for group in found.groups() if group), None)
+            tool = f": {named}" if named and "tool" in pattern.cause else ""
+            return pattern.cause + tool, pattern.hint
+    return None

@@ -1,0 +1,189 @@
+"""What one run shares between its tasks, and how one task is carried out."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from bigtop_builder.adapter.container import remove_orphans
+from bigtop_builder.adapter.engine import connect
+from bigtop_builder.adapter.addresses import Addresses
+from bigtop_builder.adapter.image import SiteAccess, Workshop, ensure, recorded
+from bigtop_builder.adapter.image_recipe import ImageSpec, image_key
+from bigtop_builder.adapter.site import private_folder, site_files
+from bigtop_builder.adapter.sources import Fetcher
+from bigtop_builder.adapter.sources.web import ca_bundle, proxies
+from bigtop_builder.adapter.store import Run, remove_tree, write_atomically
+from bigtop_builder.flow.compiling import compile_component
+from bigtop_builder.flow.diagnosis import diagnose, tail
+from bigtop_builder.flow.packaging import package_component
+from bigtop_builder.flow.recorder import Recorder
+from bigtop_builder.flow.result import Result, stored_result
+from bigtop_builder.flow.workbench import Shared, StepFailedError, Workbench
+from bigtop_builder.flow.workspace import Request, Workspace
+from bigtop_builder.model.errors import BigtopBuilderError, InterruptedRunError
+from bigtop_builder.model.event import Artifact, Failure, Notice
+from bigtop_builder.plan.key import runs_compile_container
+from bigtop_builder.plan.task import Plan, Task
+
+LOCK_POLL_SECONDS = 0.3
+
+FAILED = "failed"
+"""The folder of the store that keeps the scratch of the last failure of each task, for ``shell``."""
+
+
+@contextmanager
+def open_shared(
+    workspace: Workspace, request: Request, run: Run, emit: Recorder, cancelled: threading.Event
+) -> Iterator[Shared]:
+    """Connect what a run needs; clear what dead runs left behind first.
+
+    Raises EngineError when no engine answers, ConfigurationError for a secret or bundle that cannot be read.
+    """
+    client = connect()
+    try:
+        store = workspace.store
+        for task in remove_orphans(client, store.root, store.is_live):
+            emit(Notice(text=f"removed a container that a run which died left behind: {task}"))
+        for dead in store.remove_dead_work():
+            emit(Notice(text=f"cleared the scratch of the run {dead}, which died"))
+        project = workspace.project
+        with private_folder() as folder:
+            site = site_files(project, folder)
+            fetcher = Fetcher(store.root, project, offline=request.offline)
+            yield Shared(workspace, run, client, site, fetcher, emit, cancelled, request.offline)
+    finally:
+        client.close()
+
+
+def prepare_images(shared: Shared, plan: Plan) -> bool:
+    """Make the images that the plan's tasks need. True when a fingerprint is not the one the plan was made with."""
+    workspace = shared.workspace
+    network = workspace.project.network
+    shop = Workshop(
+        client=shared.client,
+        store=workspace.store,
+        site=SiteAccess(
+            debian_mirror=Addresses(workspace.project.mirrors).debian(),
+            proxies=proxies(network),
+            ca_bundle=ca_bundle(network),
+            ca_configured=network.ca_bundle is not None,
+        ),
+        run=shared.run.id,
+        fetch=lambda source: shared.fetcher.fetch(source, base=shared.run.folder, cancelled=shared.cancelled).path,
+        cancelled=shared.cancelled,
+    )
+    before: dict[str, str | None] = {}
+    for task in plan.tasks:
+        for spec in _image_specs(workspace, task) if task.action == "build" else ():
+            key = image_key(spec)
+            if key not in before:
+                known = recorded(workspace.store, key)
+                before[key] = known.fingerprint if known else None
+                with Workbench(shared, task).step("image") as log:
+                    ensure(shop, spec, log)
+    after = {key: record.fingerprint if (record := recorded(workspace.store, key)) else None for key in before}
+    return before != after
+
+
+def _image_specs(workspace: Workspace, task: Task) -> list[ImageSpec]:
+    evaluated = task.evaluated
+    if task.kind == "compile":
+        return [workspace.image_spec(evaluated, "compile")] if runs_compile_container(evaluated) else []
+    return [workspace.image_spec(evaluated, "package"), workspace.host_spec(evaluated)]
+
+
+def execute(shared: Shared, task: Task, rerun: str) -> Result:
+    """Carry out one task. Failures of the task are in the result."""
+    store = shared.workspace.store
+    started = time.monotonic()
+    bench = Workbench(shared, task)
+    try:
+        with _key_lock(shared, task):
+            if store.has(task.kind, task.key) and "asked for" not in task.reasons:
+                return stored_result(store, task)
+            artifacts: list[Artifact] = []
+            if task.kind == "compile":
+                compile_component(bench)
+            else:
+                artifacts = package_component(bench)
+            store.record_last(task.id, task.key, task.ingredients, time.monotonic() - started)
+        return Result(task, "done", tuple(artifacts), notes=tuple(bench.notes))
+    except InterruptedRunError:
+        return Result(task, "cancelled")
+    except BigtopBuilderError as error:
+        _keep_for_shell(bench, error)
+        return Result(task, "failed", failure=failure_of(error, rerun), notes=tuple(bench.notes))
+    finally:
+        remove_tree(bench.folder)
+
+
+@contextmanager
+def _key_lock(shared: Shared, task: Task) -> Iterator[None]:
+    """Only one run builds a key; another waits for it and then finds the result."""
+    told = False
+    while True:
+        with shared.workspace.store.locked(f"{task.kind}-{task.key}", wait=False) as mine:
+            if mine:
+                yield
+                return
+        if not told:
+            told = True
+            shared.emit(Notice(text="waiting for another run that builds the same", task=task.id))
+        if shared.cancelled.wait(LOCK_POLL_SECONDS):
+            raise InterruptedRunError(f"{task.id} was interrupted")
+
+
+def failure_of(error: BigtopBuilderError, rerun: str) -> Failure:
+    """The digest of a failure: step, probable cause, last lines, log and the command that repeats it."""
+    if isinstance(error, StepFailedError):
+        found = diagnose(error.log, error.message)
+        return Failure(
+            step=error.step,
+            message=str(error.location) + ": " + error.message if error.location else error.message,
+            cause=found[0] if found else None,
+            hint=error.hint or (found[1] if found else None),
+            last_lines=tail(error.log),
+            log=str(error.log),
+            rerun=rerun,
+            exit_code=error.exit_code,
+        )
+    return Failure(step="run", message=error.message, hint=error.hint, rerun=rerun, exit_code=error.exit_code)
+
+
+def _keep_for_shell(bench: Workbench, error: BigtopBuilderError) -> None:
+    """Keep the scratch of a failed task, and how its last container was made, so that ``shell`` can enter it."""
+    if not bench.boxes or not bench.folder.is_dir():
+        return
+    box, cwd = bench.boxes[-1]
+    root = bench.store.root / FAILED
+    place = root / bench.folder.name
+    root.mkdir(exist_ok=True)
+    if place.exists():
+        remove_tree(place)
+    site = set(bench.shared.site.environment)
+    description = {
+        "task": bench.task.id,
+        "component": bench.evaluated.name,
+        "platform": bench.evaluated.target.platform.name,
+        "step": error.step if isinstance(error, StepFailedError) else "run",
+        "image": box.image,
+        "cwd": cwd,
+        "mounts": [
+            [str(mount.host), mount.inside, mount.read_only]
+            for mount in box.mounts
+            if not mount.host.is_relative_to(bench.folder) and not mount.inside.startswith(("/site", "/etc"))
+        ],
+        # What the site injects holds credentials: it is made anew when the shell is opened.
+        "environment": {name: value for name, value in box.environment.items() if name not in site},
+        "network": box.network,
+        "memory": box.memory,
+        "cpus": box.cpus,
+        "user": asdict(box.user),
+    }
+    bench.folder.rename(place)
+    write_atomically(place / "shell.json", json.dumps(description, indent=1) + "\n")

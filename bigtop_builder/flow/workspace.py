@@ -1,0 +1,215 @@
+"""What a command works with: settings, catalog, store, and the recipes evaluated for them."""
+
+from __future__ import annotations
+
+import platform as machine
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from bigtop_builder.adapter.image import recorded
+from bigtop_builder.adapter.image_recipe import ImageKind, ImageSpec, image_key, image_spec
+from bigtop_builder.adapter.store import Store
+from bigtop_builder.model import digest
+from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.model.platform import Platform
+from bigtop_builder.model.project import Choice
+from bigtop_builder.model.stack import Stack
+from bigtop_builder.plan.graph import closure
+from bigtop_builder.plan.planner import Pair, make_plan
+from bigtop_builder.plan.task import Kind, Plan, Refusal
+from bigtop_builder.recipe.catalog import Catalog
+from bigtop_builder.recipe.document import near
+from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile, Target, evaluate
+from bigtop_builder.recipe.selection import select
+from bigtop_builder.recipe.settings import Settings
+from bigtop_builder.recipe.spec import render_spec, service_files
+
+EMBEDDED = "debian-bootstrap"
+"""The platform whose image is made from Debian's packages alone."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asked ``plan`` or ``build`` for."""
+
+    selectors: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+    everything: bool = False
+    with_dependencies: bool = False
+    with_dependants: bool = False
+    choices: Mapping[str, Choice] = field(default_factory=dict)
+    keep_going: bool = False
+    offline: bool = False
+    force: bool = False
+    rerun_flags: tuple[str, ...] = ()
+    """The flags that a command to build one component again must carry."""
+
+
+class Workspace:
+    """Settings made into things."""
+
+    def __init__(self, settings: Settings, choices: Mapping[str, Choice] | None = None) -> None:
+        self.settings = settings
+        self.project = settings.project
+        self.catalog = Catalog(settings.overlays)
+        self.store = Store(settings.store)
+        self.arch = "aarch64" if machine.machine() in ("aarch64", "arm64") else "x86_64"
+        self._choices = dict(self.project.components)
+        for name, choice in (choices or {}).items():
+            self._choices[name] = _laid_over(self._choices.get(name), choice)
+        self._evaluated: dict[Pair, Evaluated | Refusal] = {}
+        self._specs: dict[Pair, str] = {}
+        self._local_digests: dict[Path, str] = {}
+        self._images: dict[tuple[object, ...], ImageSpec] = {}
+
+    @cached_property
+    def stack(self) -> Stack:
+        stack = self.catalog.stack(self.project.stack)
+        for name in self._choices:
+            if name not in stack.components and name not in self.catalog.component_files:
+                raise ConfigurationError(
+                    f"a choice is made for {name!r}, which is no component",
+                    hint=near(name, {*stack.components, *self.catalog.component_files}) or None,
+                )
+        return stack
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """The stack's versions with the user's over them."""
+        chosen = {name: choice.version for name, choice in self._choices.items() if choice.version}
+        return {**self.stack.components, **chosen}
+
+    def platform(self, name: str) -> Platform:
+        return self.catalog.platform(name)
+
+    @property
+    def builder_platform(self) -> str | None:
+        """The platform that builds everything, or None when each platform builds its own."""
+        return EMBEDDED if self.project.builder == "embedded" else None
+
+    def components(self) -> list[str]:
+        """The members of the stack, then what overlays add to it."""
+        extra = [
+            name
+            for name, files in self.catalog.component_files.items()
+            if name not in self.stack.components and files[0].is_relative_to(self.catalog.roots[0]) is False
+        ]
+        return [*self.stack.components, *extra]
+
+    def pairs(self, request: Request) -> list[Pair]:
+        """The component and platform pairs of a request. Raises what ``select`` raises."""
+        platforms = request.platforms or tuple(self.project.platforms)
+        selectors = ("*",) if request.everything else request.selectors
+        known = self.components()
+        pairs = select(selectors, known, platforms, self.catalog.platform_files)
+        for wanted, neighbours in (
+            (request.with_dependencies, self._needs),
+            (request.with_dependants, self._needed_by),
+        ):
+            if wanted:
+                for platform in dict.fromkeys(platform for _, platform in pairs):
+                    start = [name for name, chosen in pairs if chosen == platform]
+                    more = closure(start, neighbours)
+                    pairs += [(name, platform) for name in sorted(more) if (name, platform) not in pairs]
+        return pairs
+
+    def plan(self, request: Request) -> Plan:
+        """The plan of a request."""
+        return make_plan(self.pairs(request), self, self.store, force=request.force)
+
+    def _needs(self, name: str) -> list[str]:
+        depends = self.catalog.component(name).component.depends
+        return [*depends.build, *depends.runtime]
+
+    def _needed_by(self, name: str) -> list[str]:
+        return [other for other in self.components() if name in self._needs(other)]
+
+    # what the planner asks
+
+    def evaluate(self, name: str, platform: str) -> Evaluated | Refusal:
+        pair = (name, platform)
+        if pair not in self._evaluated:
+            target = self._target(name, platform)
+            self._evaluated[pair] = (
+                target
+                if isinstance(target, Refusal)
+                else evaluate(self.catalog, self.stack, name, target, self._choices.get(name, Choice()), self.versions)
+            )
+        return self._evaluated[pair]
+
+    def _target(self, name: str, platform: str) -> Target | Refusal:
+        labelled = self.platform(platform)
+        builder = self.platform(self.builder_platform or platform)
+        native = self.catalog.component(name).component.arch == "native"
+        if native and self.arch not in labelled.architectures:
+            return Refusal(name, platform, f"{platform} does not exist for {self.arch}")
+        if native and builder.name != labelled.name:
+            if self.project.native == "label":
+                return Target(builder, builder, self.arch)
+            return Refusal(
+                name,
+                platform,
+                f"{name} is native code: what the image of {builder.name} builds does not run on {platform}. "
+                f"Build it in {platform}'s own image (--builder platform), build it as {name}@{builder.name}, "
+                f"or have it labelled {builder.dist} for what it is (--native label).",
+            )
+        return Target(labelled, builder, self.arch)
+
+    def image_spec(self, evaluated: Evaluated, kind: Kind) -> ImageSpec:
+        """The image that a task of this kind runs in."""
+        builder = evaluated.target.builder
+        if kind == "package":
+            return self._image(builder.name, "package")
+        build = evaluated.build
+        packages = tuple(build.packages.get(builder.family, ()))
+        return self._image(builder.name, "toolchain", build.jdk, build.maven, packages)
+
+    def host_spec(self, evaluated: Evaluated) -> ImageSpec:
+        """The image of a clean host that the packages of a component are installed on."""
+        return self._image(self.builder_platform or evaluated.target.platform.name, "host")
+
+    def _image(
+        self,
+        platform: str,
+        kind: ImageKind,
+        jdk: int | None = None,
+        maven: str | None = None,
+        packages: tuple[str, ...] = (),
+    ) -> ImageSpec:
+        wanted = (platform, kind, jdk, maven, packages)
+        if wanted not in self._images:
+            self._images[wanted] = image_spec(
+                self.platform(platform), kind, self.catalog.image_template, jdk=jdk, maven=maven, packages=packages
+            )
+        return self._images[wanted]
+
+    def image(self, evaluated: Evaluated, kind: Kind) -> str | None:
+        record = recorded(self.store, image_key(self.image_spec(evaluated, kind)))
+        return record.fingerprint if record else None
+
+    def spec(self, evaluated: Evaluated) -> str:
+        pair = (evaluated.name, evaluated.target.platform.name)
+        if pair not in self._specs:
+            self._specs[pair] = render_spec(evaluated)
+        return self._specs[pair]
+
+    def services(self, evaluated: Evaluated) -> tuple[RenderedFile, ...]:
+        return service_files(self.catalog, evaluated)
+
+    def local_digest(self, evaluated: Evaluated) -> str | None:
+        path = evaluated.local_source
+        if path is None:
+            return None
+        if path not in self._local_digests:
+            self._local_digests[path] = digest.of_tree(path) if path.is_dir() else digest.of_file(path)
+        return self._local_digests[path]
+
+
+def _laid_over(base: Choice | None, over: Choice) -> Choice:
+    if base is None:
+        return over
+    given = over.model_dump(exclude_unset=True)
+    options = {**base.options, **over.options}
+    return base.model_copy(update={**given, "options": options})
