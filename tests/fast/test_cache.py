@@ -1,0 +1,207 @@
+"""The shared download caches: what gets in, what stays out, and that no task reaches another's files."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from bigtop_builder.adapter import cache
+from bigtop_builder.adapter.cache import CacheKind, Traffic, built_artifacts, merge, seed
+
+OWNER = (os.geteuid(), os.getegid())
+
+
+def put(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def tree(root: Path) -> dict[str, str]:
+    return {path.relative_to(root).as_posix(): path.read_text() for path in root.rglob("*") if path.is_file()}
+
+
+def downloaded(home: Path, artifact: str, content: str = "jar", origin: str = "central") -> Path:
+    """What Maven leaves of one artifact."""
+    folder = home / ".m2/repository/org/x" / artifact / "1.0"
+    name = f"{artifact}-1.0.jar"
+    put(folder, {name: content, "_remote.repositories": f"#comment\n{name}>{origin}=\n", f"{name}.sha1": "0"})
+    return folder / name
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    (tmp_path / "store").mkdir()
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+def test_downloads_are_merged_and_seeded_as_links(store: Path, home: Path, tmp_path: Path) -> None:
+    downloaded(home, "a", "12345")
+    assert merge("maven", store, home) == Traffic(1, 5)
+    assert tree(store / "cache/maven") == {"org/x/a/1.0/a-1.0.jar": "12345"}
+    other = tmp_path / "other"
+    other.mkdir()
+    assert seed("maven", store, other, owner=OWNER) == Traffic(1, 5)
+    shared = store / "cache/maven/org/x/a/1.0/a-1.0.jar"
+    seeded = other / ".m2/repository/org/x/a/1.0/a-1.0.jar"
+    assert seeded.samefile(shared)
+    assert shared.stat().st_mode & 0o777 == 0o444
+    assert shared.stat().st_uid == os.geteuid()
+
+
+def test_what_a_build_installs_does_not_leak(store: Path, home: Path) -> None:
+    downloaded(home, "own", origin="")
+    both = downloaded(home, "both")
+    with (both.parent / "_remote.repositories").open("a") as stream:
+        stream.write("both-1.0.jar>=\n")
+    put(home / ".m2/repository/org/x/untracked/1.0", {"untracked-1.0.jar": "x"})
+    put(
+        home / ".m2/repository/org/x/s/1-SNAPSHOT",
+        {"s.jar": "x", "_remote.repositories": "s.jar>central=\n"},
+    )
+    assert merge("maven", store, home) == Traffic()
+
+
+def test_a_write_into_a_seeded_home_does_not_reach_the_shared_cache(store: Path, home: Path, tmp_path: Path) -> None:
+    put(home / ".npm/_cacache", {"content-v2/sha512/aa/bb": "data", "index-v5/01/02": "line 1\n"})
+    merge("npm", store, home)
+    other = tmp_path / "other"
+    other.mkdir()
+    seed("npm", store, other, owner=OWNER)
+    index = other / ".npm/_cacache/index-v5/01/02"
+    with index.open("a") as stream:
+        stream.write("line 2\n")
+    assert (store / "cache/npm/index-v5/01/02").read_text() == "line 1\n"
+    assert merge("npm", store, other) == Traffic(1, 14)
+    assert (store / "cache/npm/index-v5/01/02").read_text() == "line 1\nline 2\n"
+
+
+def test_an_artifact_that_the_task_builds_may_be_overwritten(store: Path, home: Path, tmp_path: Path) -> None:
+    downloaded(home, "hadoop-common", "released")
+    merge("maven", store, home)
+    source = put(tmp_path / "source", {"pom.xml": "<project><artifactId>hadoop-common</artifactId></project>"})
+    other = tmp_path / "other"
+    other.mkdir()
+    seed("maven", store, other, owner=OWNER, built=built_artifacts(source))
+    own = other / ".m2/repository/org/x/hadoop-common/1.0/hadoop-common-1.0.jar"
+    own.write_text("patched")
+    assert (store / "cache/maven/org/x/hadoop-common/1.0/hadoop-common-1.0.jar").read_text() == "released"
+
+
+def test_built_artifacts_reads_the_projects_own_id(tmp_path: Path) -> None:
+    pom = (
+        '<project xmlns="http://maven.apache.org/POM/4.0.0"><parent><artifactId>parent</artifactId></parent>'
+        "<artifactId> child </artifactId></project>"
+    )
+    put(tmp_path, {"pom.xml": pom, "broken/pom.xml": "<project>", "child/target/pom.xml": pom.replace("child", "no")})
+    assert built_artifacts(tmp_path) == {"child"}
+
+
+def test_what_is_there_is_never_replaced(store: Path, home: Path, tmp_path: Path) -> None:
+    downloaded(home, "a", "first")
+    merge("maven", store, home)
+    other = tmp_path / "other"
+    downloaded(other, "a", "second")
+    assert merge("maven", store, other) == Traffic()
+    assert tree(store / "cache/maven") == {"org/x/a/1.0/a-1.0.jar": "first"}
+
+
+def test_two_merges_at_once(store: Path, tmp_path: Path) -> None:
+    homes = [tmp_path / f"home{number}" for number in range(4)]
+    for number, place in enumerate(homes):
+        for artifact in range(60):
+            downloaded(place, f"shared{artifact}", "same")
+        downloaded(place, f"only{number}", "mine")
+    done: list[Traffic] = []
+    start = threading.Barrier(len(homes))
+
+    def work(place: Path) -> None:
+        start.wait()
+        done.append(merge("maven", store, place))
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in homes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(traffic.files for traffic in done) == 64
+    assert len(tree(store / "cache/maven")) == 64
+
+
+def test_links_and_leftovers_are_not_taken(store: Path, home: Path, tmp_path: Path) -> None:
+    secret = put(tmp_path, {"secret": "s"}) / "secret"
+    jar = downloaded(home, "a")
+    jar.unlink()
+    jar.symlink_to(secret)
+    (home / ".m2/repository/linked").symlink_to(tmp_path)
+    assert merge("maven", store, home) == Traffic()
+    put(store / "cache/maven/org/x/b/1.0", {"0123456789ab.tmp": "half"})
+    assert seed("maven", store, home, owner=OWNER) == Traffic()
+
+
+def test_another_file_system_gets_copies(
+    store: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second file system cannot be made in a test, so the refusal of the kernel is played."""
+    downloaded(home, "a", "12345")
+    link = os.link
+
+    def refuse(source: Path, target: Path) -> None:
+        if Path(source).parent != Path(target).parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert merge("maven", store, home) == Traffic(1, 5)
+    other = tmp_path / "other"
+    other.mkdir()
+    assert seed("maven", store, other, owner=OWNER) == Traffic(1, 5)
+    seeded = other / ".m2/repository/org/x/a/1.0/a-1.0.jar"
+    assert seeded.read_text() == "12345"
+    assert seeded.stat().st_nlink == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "files", "kept"),
+    [
+        (
+            "gradle",
+            {"files-2.1/g/a/1/sha/a.jar": "j", "metadata-2.97/module.bin": "m", "modules-2.lock": "l"},
+            {"files-2.1/g/a/1/sha/a.jar", "metadata-2.97/module.bin"},
+        ),
+        (
+            "ivy",
+            {
+                "org/a/jars/a.jar": "j",
+                "org/a/ivy-1.xml": "i",
+                "org/a/ivydata-1.properties": "p",
+                ".lck": "",
+                "resolved-x.xml": "",
+            },
+            {"org/a/jars/a.jar", "org/a/ivy-1.xml", "org/a/ivydata-1.properties"},
+        ),
+        ("pip", {"http-v2/a/b/body": "x", "selfcheck/c": "y", "wheels/built.whl": "z"}, {"http-v2/a/b/body"}),
+        ("ccache", {"0/1/xR": "r", "0/stats": "s", "ccache.conf": "c", "lock/x.lock": ""}, {"0/1/xR"}),
+    ],
+)
+def test_layouts(kind: CacheKind, files: dict[str, str], kept: set[str], store: Path, home: Path) -> None:
+    put(home / cache.LAYOUTS[kind].place, files)
+    merge(kind, store, home)
+    assert set(tree(store / "cache" / kind)) == kept
+
+
+def test_nothing_there_is_nothing_done(store: Path, home: Path) -> None:
+    assert seed("maven", store, home, owner=OWNER) == Traffic()
+    assert merge("maven", store, home) == Traffic()
