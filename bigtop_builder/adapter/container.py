@@ -9,6 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -298,8 +301,8 @@ def remove_orphans(client: DockerClient, store: Path, is_live: Callable[[str], b
     return removed
 
 
-def open_shell(box: Sandbox, *, cwd: str, command: Sequence[str] = ("bash",)) -> None:
-    """Replaces this process by an interactive shell in a container like a session's. Raises EngineError.
+def open_shell(box: Sandbox, *, cwd: str, command: Sequence[str] = ("bash",)) -> int:
+    """Runs a command on this terminal in a container like a session's; gives its exit code. Raises EngineError.
 
     It needs the ``docker`` command, which alone hands a terminal over faithfully.
     """
@@ -315,20 +318,26 @@ def open_shell(box: Sandbox, *, cwd: str, command: Sequence[str] = ("bash",)) ->
         folder.mkdir(exist_ok=True)
         mounts += _account_files(folder, box.user)
     # Values go through the environment: a command line is seen by every user of the machine.
-    os.execve(docker, [*shell_command(box, mounts, cwd), *command], {**os.environ, **box.environment})
+    argv = [*shell_command(box, mounts, cwd), *command]
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return subprocess.run(argv, executable=docker, env={**os.environ, **box.environment}, check=False).returncode
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def shell_command(box: Sandbox, mounts: Iterable[Mount], cwd: str) -> list[str]:
     """The ``docker run`` that gives a terminal the same container that a session has."""
-    argv = ["docker", "run", "--rm", "--interactive", "--tty", "--init", "--cap-drop", "ALL"]
+    argv = ["docker", "run", "--rm", "--interactive", "--init", "--cap-drop", "ALL"]
+    argv += ["--tty"] if sys.stdin.isatty() else []
     argv += [item for name in box.capabilities for item in ("--cap-add", name)]
     argv += ["--security-opt", "no-new-privileges", "--user", f"{box.user.uid}:{box.user.gid}"]
     argv += ["--network", _network(box), "--memory", str(box.memory), "--memory-swap", str(box.memory)]
     argv += ["--pids-limit", str(box.pids), "--ulimit", f"nofile={OPEN_FILES}", "--workdir", cwd]
     if box.cpus:
         argv += ["--cpus", str(box.cpus)]
-    for name, value in box.labels.items():
-        argv += ["--label", f"{name}={value}"]
+    # Without the label of a run: whoever sits at the terminal ends it, not the next run.
+    argv += ["--label", f"{LABEL}.task={box.task}"]
     argv += ["--env", f"HOME={HOME}"]
     for name in box.environment:
         argv += ["--env", name]

@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +24,12 @@ from bigtop_builder.plan.task import Kind
 
 FORMAT = "1"
 MANIFEST = "manifest.json"
+KEYS = "keys"
+"""The file of a run that names the results it counts on."""
+
+COLLECTING = "collecting"
+"""The lock that garbage collection takes alone, and whoever decides what to reuse takes shared."""
+
 FOLDERS = ("sources", "compile", "package", "images", "last", "runs", "work", "cache", "locks")
 
 
@@ -97,6 +103,11 @@ class Run:
         path = self.folder / "logs" / task / f"{step}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+    def protect(self, keys: Iterable[str]) -> None:
+        """Name the results that this run counts on, so that garbage collection leaves them alone."""
+        with translated(self.folder):
+            write_atomically(self.folder / KEYS, "\n".join(sorted(keys)) + "\n")
 
     def close(self) -> None:
         """Give up the scratch and the lock."""
@@ -208,15 +219,15 @@ class Store:
     # locks and runs
 
     @contextlib.contextmanager
-    def locked(self, name: str, *, wait: bool = True) -> Iterator[bool]:
-        """Hold the lock ``name``. Without ``wait`` gives False when another process holds it."""
+    def locked(self, name: str, *, wait: bool = True, shared: bool = False) -> Iterator[bool]:
+        """Hold the lock ``name``, alone or ``shared``. Without ``wait`` gives False when others hold it."""
         path = self.root / "locks" / name
         with translated(self.root):
             path.parent.mkdir(parents=True, exist_ok=True)
             stream = path.open("a", encoding="utf-8")
         with stream:
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
                 yield False
                 return
@@ -244,6 +255,14 @@ class Store:
         except OSError:
             return False
         return False
+
+    def protected_keys(self) -> set[str]:
+        """The results that live runs count on."""
+        keys: set[str] = set()
+        for path in (self.root / "runs").glob(f"*/{KEYS}"):
+            if self.is_live(path.parent.name):
+                keys.update(path.read_text(encoding="utf-8").split())
+        return keys
 
     def remove_dead_work(self) -> list[str]:
         """Clear the scratch of runs that died. Gives their ids."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bigtop_builder.adapter.store import Run, translated
+from bigtop_builder.adapter.store import COLLECTING, Run, translated
 from bigtop_builder.flow.recorder import Bus, Recorder
 from bigtop_builder.flow.result import Result, RunResult, exit_code, stored_result
 from bigtop_builder.flow.workspace import Request, Workspace
@@ -50,12 +50,14 @@ def build(workspace: Workspace, request: Request, bus: Bus, *, jobs: int = 0) ->
     """
     started = time.monotonic()
     store = workspace.store.open()
-    plan = workspace.plan(request)
-    if plan.nothing_to_do:
-        return _nothing_to_do(workspace, plan, bus, started)
-    if not plan.tasks:
-        raise ConfigurationError("\n".join(refusal.reason for refusal in plan.refusals))
-    run = store.start_run()
+    with store.locked(COLLECTING, shared=True):
+        plan = workspace.plan(request)
+        if plan.nothing_to_do:
+            return _nothing_to_do(workspace, plan, bus, started)
+        if not plan.tasks:
+            raise ConfigurationError("\n".join(refusal.reason for refusal in plan.refusals))
+        run = store.start_run()
+        run.protect(_keys(plan))
     emit = Recorder(bus, run.folder / "events.jsonl")
     try:
         emit(
@@ -91,6 +93,11 @@ def default_jobs(workspace: Workspace) -> int:
         return workspace.project.limits.jobs
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(1, min(os.cpu_count() or 1, memory // MEMORY_PER_JOB))
+
+
+def _keys(plan: Plan) -> set[str]:
+    keys = {task.key for task in plan.tasks} | {task.compile_key for task in plan.tasks if task.compile_key}
+    return keys | {key for task in plan.tasks for key in task.dependency_keys.values() if key}
 
 
 def _refused(refusal: Refusal) -> PlannedTask:
@@ -180,7 +187,9 @@ class _Runner:
             open_shared(self.workspace, self.request, self._run, self._emit, self._cancelled) as shared,
         ):
             if prepare_images(shared, plan):
-                plan = self.workspace.plan(self.request)
+                with self.workspace.store.locked(COLLECTING, shared=True):
+                    plan = self.workspace.plan(self.request)
+                    self._run.protect(_keys(plan))
             self._carry_out = lambda task: execute(shared, task, self._rerun(task))
             scheduler = Scheduler(self._work(plan), self._jobs, self.request.keep_going)
             tasks = {task.id: task for task in plan.tasks}
