@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
+from bigtop_builder.adapter.addresses import Addresses
 from bigtop_builder.adapter.container import remove_orphans
 from bigtop_builder.adapter.engine import connect
-from bigtop_builder.adapter.addresses import Addresses
 from bigtop_builder.adapter.image import SiteAccess, Workshop, ensure, recorded
 from bigtop_builder.adapter.image_recipe import ImageSpec, image_key
 from bigtop_builder.adapter.site import private_folder, site_files
