@@ -1,0 +1,22 @@
+.PHONY: venv engine setup lint test demo bench
+
+setup:   ## everything a checkout needs
+	@scripts/setup
+
+venv:    ## the Python environment alone
+	@scripts/setup venv
+
+engine:  ## a container engine that answers
+	@scripts/engine
+
+lint: venv
+	@.venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
+
+test:    ## style, types, layers, fast and real tests
+	@scripts/test
+
+demo: setup  ## from real source to services started from a signed repository
+	@.venv/bin/python scripts/demo.py
+
+bench: setup ## the figures of benchmarks/
+	@for script in benchmarks/*.py; do .venv/bin/python $$script || exit 1; done
