@@ -47,9 +47,9 @@ class Fetched:
 class _FailedError(Exception):
     """An alternative that did not give its file."""
 
-    def __init__(self, reasons: list[str], hint: str | None = None) -> None:
-        super().__init__("; ".join(reasons))
-        self.reasons = reasons
+    def __init__(self, reason: str, hint: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
         self.hint = hint
 
 
@@ -93,35 +93,52 @@ class Fetcher:
         for alternative in source.alternatives:
             if cancelled.is_set():
                 raise InterruptedRunError("stopped before a download")
+            label = describe(alternative)
+            misses: list[str] = []
+            path = None
             try:
-                path = self._one(alternative, base, progress, cancelled)
-                return Fetched(path, file_name(alternative), f"sha256:{path.name}", describe(alternative), notes)
+                path = self._one(alternative, base, progress, cancelled, misses)
             except _FailedError as failed:
-                label = describe(alternative)
-                notes += [why if why.startswith(label) else f"{label}: {why}" for why in failed.reasons]
+                misses += [failed.reason] if failed.reason else []
                 hints += [failed.hint] if failed.hint and failed.hint not in hints else []
+            notes += [why if why.startswith(label) else f"{label}: {why}" for why in misses]
+            if path is not None:
+                return Fetched(path, file_name(alternative), f"sha256:{path.name}", label, notes)
         raise SourceError(
             f"source {source.name!r} cannot be had:\n" + "\n".join(f"  - {note}" for note in notes),
             hint="\n".join(hints) or None,
         )
 
-    def _one(self, alternative: Alternative, base: Path, progress: Progress, cancelled: threading.Event) -> Path:
+    def _one(
+        self,
+        alternative: Alternative,
+        base: Path,
+        progress: Progress,
+        cancelled: threading.Event,
+        misses: list[str],
+    ) -> Path:
         if isinstance(alternative, FileSource):
             return self._from_file(alternative, base, progress, cancelled)
         if self._offline:
-            raise _FailedError(["not asked: offline, and not in the store"], "run once without --offline")
+            raise _FailedError("not asked: offline, and not in the store", "run once without --offline")
         note = "waiting for another download of the same file"
         with claim(self._store, alternative.digest, cancelled, lambda: progress(0, None, note)) as part:
             if part is not None:
-                return self._from_network(alternative, part, progress, cancelled)
+                return self._from_network(alternative, part, progress, cancelled, misses)
         path = stored(self._store, alternative.digest)
         if path is None:
-            raise _FailedError(["it vanished from the store"])
+            raise _FailedError("it vanished from the store")
         return path
 
     def _from_network(
-        self, alternative: Alternative, part: Part, progress: Progress, cancelled: threading.Event
+        self,
+        alternative: Alternative,
+        part: Part,
+        progress: Progress,
+        cancelled: threading.Event,
+        misses: list[str],
     ) -> Path:
+        """Appends to ``misses`` why an address did not give the file, also when a later one does."""
         from bigtop_builder.adapter.sources.trouble import TransferError, public
 
         if isinstance(alternative, GitSource):
@@ -129,17 +146,17 @@ class Fetcher:
         try:
             candidates = self._candidates(alternative, cancelled)
         except TransferError as error:
-            raise _FailedError([error.reason], error.hint) from error
+            raise _FailedError(error.reason, error.hint) from error
         except ConfigurationError as error:
-            raise _FailedError([error.message], error.hint) from error
-        reasons, hint = [], None
+            raise _FailedError(error.message, error.hint) from error
+        hint = None
         for candidate in candidates:
             try:
                 return self._from_address(candidate, alternative, part, progress, cancelled)
             except TransferError as error:
-                reasons.append(f"{public(candidate.address)}: {error.reason}")
+                misses.append(f"{public(candidate.address)}: {error.reason}")
                 hint = hint or error.hint
-        raise _FailedError(reasons or ["no mirror is configured for it"], hint)
+        raise _FailedError("" if candidates else "no mirror is configured for it", hint)
 
     def _candidates(self, alternative: Alternative, cancelled: threading.Event) -> list[Candidate]:
         from bigtop_builder.adapter.sources import candidates, pypi
@@ -200,7 +217,7 @@ class Fetcher:
                 git.archive(source, self._network, scratch, into, cancelled)
         except TransferError as error:
             part.clear()
-            raise _FailedError([error.reason], error.hint) from error
+            raise _FailedError(error.reason, error.hint) from error
         except BigtopBuilderError:
             part.clear()
             raise
@@ -211,7 +228,7 @@ class Fetcher:
         try:
             stream = path.open("rb")
         except OSError as error:
-            raise _FailedError([f"{path} cannot be read: {error.strerror}"]) from error
+            raise _FailedError(f"{path} cannot be read: {error.strerror}") from error
         with stream, claim(self._store, source.digest, cancelled, lambda: None) as part:
             if part is None:
                 found = stored(self._store, source.digest)
@@ -225,7 +242,7 @@ class Fetcher:
                 return part.accept(_digests(source))[0]
             except WrongDigestError as error:
                 part.clear()
-                raise _FailedError([str(error)]) from error
+                raise _FailedError(str(error)) from error
 
     def _the_web(self) -> Web:
         from bigtop_builder.adapter.sources.web import Web
