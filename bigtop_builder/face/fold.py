@@ -99,6 +99,7 @@ class ComponentView:
 class RunView:
     """A run so far. Events of tasks that were never planned, twice or out of order do no harm."""
 
+    begun: bool = False
     run: str = ""
     command: list[str] = field(default_factory=list)
     store: str = ""
@@ -123,7 +124,7 @@ class RunView:
 
     def _start(self, event: RunStarted) -> None:
         self.run, self.command, self.store = event.run, event.command, event.store
-        self.started = event.time
+        self.begun, self.started = True, event.time
         for planned in event.tasks:
             state: Shown = "refused" if planned.action == "refuse" else "waiting"
             self.tasks.setdefault(planned.task, TaskView(planned, state))
@@ -149,7 +150,8 @@ class RunView:
         if isinstance(event, TaskStarted):
             task.state, task.started = "running", event.time
         elif isinstance(event, TaskFinished):
-            task.state, task.seconds = event.state, event.seconds
+            task.state = "refused" if task.planned.action == "refuse" else event.state
+            task.seconds = event.seconds
             task.artifacts, task.failure = event.artifacts, event.failure
             task.blocked_by, task.notes = event.blocked_by, event.notes
         else:
@@ -172,7 +174,14 @@ class RunView:
         return self.seconds if self.seconds is not None else max(self.latest - self.started, 0.0)
 
     def running(self) -> list[TaskView]:
-        return [task for task in self.tasks.values() if task.state == "running"]
+        """Tasks at work; one that still waits may have its image made already."""
+        tasks = self.tasks.values()
+        return [task for task in tasks if task.state == "running" or (task.state == "waiting" and task.step)]
+
+    def unsaid(self, task: TaskView) -> list[str]:
+        """Notes of a task that no notice has told."""
+        said = {notice.text for notice in self.notices}
+        return [note for note in task.notes if note not in said]
 
     def components(self) -> list[ComponentView]:
         """One entry for each component and platform, in the order of the plan."""

@@ -45,18 +45,17 @@ class PlainFace:
     def __call__(self, event: AnyEvent, view: RunView) -> None:
         """Show ``event``; ``view`` is the state with the event taken in."""
         for line in self._lines(event, view):
-            self.out.write(line + "\n")
+            # GitHub takes "##[" anywhere in a line for a command; a build's own words must not be one.
+            self.out.write(line.replace("##[", "# #[") + "\n")
         self.out.flush()
 
     def _lines(self, event: AnyEvent, view: RunView) -> Iterator[str]:
         if isinstance(event, RunFinished):
             yield from self._closing(view)
-        elif isinstance(event, Notice) and event.level != "info":
-            yield self._annotation(event.level, event.task or "", clean(event.text))
+        elif isinstance(event, Notice):
+            yield from self._notice(event)
         elif self.quiet:
             return
-        elif isinstance(event, Notice):
-            yield clean(event.text)
         elif isinstance(event, RunStarted):
             yield from _opening(event)
         elif isinstance(event, StepStarted):
@@ -65,7 +64,14 @@ class PlainFace:
         elif isinstance(event, StepProgress):
             yield from self._sign_of_life(event, view)
         elif isinstance(event, TaskFinished):
-            yield from self._task(view.tasks[event.task])
+            yield from self._task(view.tasks[event.task], view)
+
+    def _notice(self, event: Notice) -> Iterator[str]:
+        if event.level == "info" and not self.quiet:
+            yield f"{event.task}: {clean(event.text)}" if event.task else clean(event.text)
+        elif event.level == "warning" or (event.level == "error" and self.fold == "github"):
+            # An error that ends the run is told by whoever catches it; only the pipeline's page needs it here.
+            yield self._annotation(event.level, event.task or "", clean(event.text))
 
     def _sign_of_life(self, event: StepProgress, view: RunView) -> Iterator[str]:
         if event.time - self._spoke.get(event.task, 0.0) < HEARTBEAT:
@@ -75,7 +81,7 @@ class PlainFace:
         amount = size(event.done) + (f" of {size(event.total)}" if event.total else " of log")
         yield f"{event.task}: {event.step} for {span(elapsed)}, {amount}"
 
-    def _task(self, task: TaskView) -> Iterator[str]:
+    def _task(self, task: TaskView, view: RunView) -> Iterator[str]:
         title = f"{MARKS[task.state]} {task.planned.task} {task.state}"
         title += f" in {span(task.seconds)}" if task.seconds else ""
         title += f" by {task.blocked_by}" if task.blocked_by else ""
@@ -84,7 +90,7 @@ class PlainFace:
             for step in task.steps.values()
         ]
         inside += [f"  {package.file}  {size(package.size)}  {package.sha256}" for package in task.artifacts]
-        inside += [f"  note: {clean(note)}" for note in task.notes]
+        inside += [f"  note: {clean(note)}" for note in view.unsaid(task)]
         yield from self._folded(task.planned.task, title, inside, task)
 
     def _folded(self, name: str, title: str, inside: list[str], task: TaskView) -> Iterator[str]:
@@ -107,9 +113,7 @@ class PlainFace:
         if self.fold == "github":
             for component in failures(view.components()):
                 yield self._annotation("error", component.name, "\n".join(digest(component)))
-        for line in closing(view):
-            # A build's own words must not be taken for commands to the pipeline.
-            yield line.replace("##[", "# #[")
+        yield from closing(view)
 
     def _annotation(self, level: str, title: str, text: str) -> str:
         if self.fold != "github":

@@ -113,7 +113,11 @@ def _longest_fence(text: str) -> int:
 
 def failures(components: list[ComponentView]) -> list[ComponentView]:
     """Those that failed; a compile that failed for several platforms is told once."""
-    failed = {view.culprit.planned.task: view for view in reversed(components) if view.culprit.failure is not None}
+    failed = {
+        view.culprit.planned.task: view
+        for view in reversed(components)
+        if view.state == "failed" and view.culprit.failure
+    }
     return list(reversed(failed.values()))
 
 

@@ -40,9 +40,10 @@ class TerminalFace:
         if isinstance(event, RunStarted):
             self._live.start()
         elif isinstance(event, TaskFinished):
-            self.console.print(_ended(view.tasks[event.task]), soft_wrap=True)
-        elif isinstance(event, Notice):
-            style = {"info": "dim", "warning": "yellow", "error": "red"}[event.level]
+            self.console.print(_ended(view.tasks[event.task], view), soft_wrap=True)
+        elif isinstance(event, Notice) and event.level != "error":
+            # An error that ends the run is told by whoever catches it.
+            style = "yellow" if event.level == "warning" else "dim"
             self.console.print(Text(clean(event.text), style), soft_wrap=True)
         elif isinstance(event, RunFinished):
             self.close()
@@ -86,7 +87,7 @@ def _running(step: StepView, now: float) -> Text:
     return line
 
 
-def _ended(task: TaskView) -> Text:
+def _ended(task: TaskView, view: RunView) -> Text:
     line = Text(f"{MARKS[task.state]} {task.planned.task}", COLOURS[task.state])
     line.append(f"  {task.state}", COLOURS[task.state])
     if task.blocked_by:
@@ -95,6 +96,6 @@ def _ended(task: TaskView) -> Text:
         line.append(f"  {span(task.seconds)}", "dim")
     if task.artifacts:
         line.append(f"  {len(task.artifacts)} packages, {size(sum(item.size for item in task.artifacts))}", "dim")
-    for note in task.notes:
+    for note in view.unsaid(task):
         line.append(f"\n    {clean(note)}", "dim")
     return line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -40,3 +41,11 @@ def clean(text: str) -> str:
 def count(number: int, noun: str) -> str:
     """``1 package``, ``2 packages``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def columns(rows: Iterable[Sequence[str]]) -> str:
+    """Rows as aligned columns, two spaces between them."""
+    table = [list(row) for row in rows]
+    widths = [max(len(row[index]) for row in table) for index in range(len(table[0]))] if table else []
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table)
+    return "\n".join(lines)

@@ -1,0 +1,235 @@
+"""Commands about what can be built and about building it: list, plan, build."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from bigtop_builder.face import options
+from bigtop_builder.face.invocation import Invocation
+from bigtop_builder.model.errors import ExitCode
+
+if TYPE_CHECKING:
+    from bigtop_builder.face.fold import RunView
+    from bigtop_builder.face.watch import Reports
+    from bigtop_builder.flow.workspace import Request, Workspace
+    from bigtop_builder.plan.task import Plan
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What ``plan`` and ``build`` have in common, as it was given."""
+
+    components: list[str]
+    everything: bool
+    platforms: list[str]
+    with_dependencies: bool
+    with_dependants: bool
+    sets: list[str]
+    sources: list[str]
+    builder: str | None
+    native: str | None
+    force: bool
+
+    def open(
+        self, invocation: Invocation, *, keep_going: bool = False, offline: bool = False, **flags: object
+    ) -> tuple[Workspace, Request]:
+        """The workspace and the request. Raises ConfigurationError."""
+        from bigtop_builder.flow.workspace import Request, Workspace
+
+        settings = invocation.settings(builder=self.builder, native=self.native, **flags)
+        choices = options.parse_choices(self.sets, self.sources, invocation.cwd)
+        request = Request(
+            selectors=tuple(self.components),
+            platforms=tuple(self.platforms),
+            everything=self.everything,
+            with_dependencies=self.with_dependencies,
+            with_dependants=self.with_dependants,
+            choices=choices,
+            keep_going=keep_going,
+            offline=offline,
+            force=self.force,
+            rerun_flags=tuple(self._flags(invocation, offline)),
+        )
+        return Workspace(settings, choices), request
+
+    def _flags(self, invocation: Invocation, offline: bool) -> list[str]:
+        named = {
+            "-C": invocation.directory,
+            "--project": invocation.project,
+            "--store": invocation.store,
+            "--builder": self.builder,
+            "--native": self.native,
+        }
+        flags = [text for name, value in named.items() if value is not None for text in (name, str(value))]
+        flags += [text for value in self.sets for text in ("--set", value)]
+        flags += [text for value in self.sources for text in ("--source", value)]
+        return [*flags, "--offline"] if offline else flags
+
+
+def list_(
+    invocation: Invocation,
+    what: Annotated[Literal["components", "platforms", "stacks"], typer.Argument(help="What to list.")] = "components",
+) -> None:
+    """List the stack's components, the platforms or the stacks."""
+    from bigtop_builder.face.wording import columns
+    from bigtop_builder.flow.workspace import Workspace
+
+    workspace = Workspace(invocation.settings())
+    rows: list[dict[str, object]] = []
+    if what == "platforms":
+        for name in workspace.catalog.platform_files:
+            platform = workspace.platform(name)
+            architectures = ", ".join(platform.architectures)
+            rows.append({"name": name, "dist": platform.dist, "architectures": architectures, "title": platform.title})
+    elif what == "stacks":
+        for name in workspace.catalog.stack_files:
+            stack = workspace.catalog.stack(name)
+            rows.append({"name": name, "version": stack.version, "components": str(len(stack.components))})
+    else:
+        for name in workspace.components():
+            component = workspace.catalog.component(name).component
+            version = workspace.versions.get(name) or component.version or next(iter(component.versions))
+            variants = ", ".join(component.variants)
+            rows.append(
+                {
+                    "name": name,
+                    "version": version,
+                    "arch": component.arch,
+                    "variants": variants,
+                    "summary": component.summary,
+                }
+            )
+    invocation.answer(columns([[str(cell) for cell in row.values()] for row in rows]), rows)
+
+
+def plan(
+    invocation: Invocation,
+    components: options.Components = None,
+    everything: options.All = False,
+    platform: options.Platforms = None,
+    with_dependencies: options.WithDependencies = False,
+    with_dependants: options.WithDependants = False,
+    sets: options.Set = None,
+    source: options.Source = None,
+    builder: options.Builder = None,
+    native: options.Native = None,
+    force: options.Force = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 20 when there is something to build, with 0 otherwise.")
+    ] = False,
+) -> None:
+    """Show what a build would do, and why, for each component."""
+    selection = Selection(
+        components or [],
+        everything,
+        platform or [],
+        with_dependencies,
+        with_dependants,
+        sets or [],
+        source or [],
+        builder,
+        native,
+        force,
+    )
+    workspace, request = selection.open(invocation)
+    made = workspace.plan(request)
+    _show_plan(invocation, made)
+    if exit_code and not made.nothing_to_do:
+        raise typer.Exit(ExitCode.PENDING)
+
+
+def _show_plan(invocation: Invocation, made: Plan) -> None:
+    from bigtop_builder.face.plan_view import plan_data, plan_text
+
+    invocation.answer(plan_text(made, invocation), plan_data(made))
+
+
+def build(
+    invocation: Invocation,
+    components: options.Components = None,
+    everything: options.All = False,
+    platform: options.Platforms = None,
+    with_dependencies: options.WithDependencies = False,
+    with_dependants: options.WithDependants = False,
+    sets: options.Set = None,
+    source: options.Source = None,
+    builder: options.Builder = None,
+    native: options.Native = None,
+    force: options.Force = False,
+    jobs: options.Jobs = None,
+    keep_going: options.KeepGoing = False,
+    offline: options.Offline = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", "-n", help="Show the plan and build nothing.", rich_help_panel=options.BUILDING),
+    ] = False,
+    output: options.Output = None,
+    junit: Annotated[
+        Path | None,
+        typer.Option("--junit", metavar="FILE", help="Write JUnit XML.", rich_help_panel=options.REPORTS),
+    ] = None,
+    summary: Annotated[
+        Path | None,
+        typer.Option(
+            "--summary",
+            metavar="FILE",
+            help="Write a summary: Markdown, or JSON when FILE ends in .json.",
+            rich_help_panel=options.REPORTS,
+        ),
+    ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            "--events", metavar="FILE", help="Write the run's events as JSON lines.", rich_help_panel=options.REPORTS
+        ),
+    ] = None,
+) -> None:
+    """Build components into packages."""
+    selection = Selection(
+        components or [],
+        everything,
+        platform or [],
+        with_dependencies,
+        with_dependants,
+        sets or [],
+        source or [],
+        builder,
+        native,
+        force,
+    )
+    workspace, request = selection.open(
+        invocation,
+        keep_going=keep_going,
+        offline=offline,
+        limits__jobs=jobs,
+        output=str(output) if output else None,
+    )
+    if dry_run:
+        _show_plan(invocation, workspace.plan(request))
+        return
+
+    view = _watched(invocation, workspace, request, Reports(events, junit, summary).below(invocation.cwd))
+    if invocation.json:
+        from bigtop_builder.face.summary import summary as summary_data
+
+        invocation.answer("", summary_data(view).model_dump(mode="json"))
+    raise typer.Exit(ExitCode.DEFECT if view.exit_code is None else view.exit_code)
+
+
+def _watched(invocation: Invocation, workspace: Workspace, request: Request, reports: Reports) -> RunView:
+    """Build, and write the reports even when the build breaks off."""
+    from bigtop_builder.face.watch import Watch, write_reports
+    from bigtop_builder.flow.builder import build as run_build
+
+    with Watch(invocation, reports.events) as watch:
+        try:
+            run_build(workspace, request, watch)
+        finally:
+            watch.view.close()
+            if watch.view.begun:
+                write_reports(watch.view, invocation, reports)
+    return watch.view

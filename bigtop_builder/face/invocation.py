@@ -1,0 +1,162 @@
+"""One call of the command line: its global options, and how it speaks to people and to programs."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Literal, ParamSpec
+
+import typer
+
+from bigtop_builder import __version__
+from bigtop_builder.model.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from bigtop_builder.recipe.settings import Settings
+
+P = ParamSpec("P")
+GLOBAL = "Global options"
+Colour = Literal["red", "green", "yellow", "cyan", "dim", "bold"]
+_CODES: dict[Colour, str] = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """The global options. Answers go to standard output, what is said on the way to standard error."""
+
+    json: bool = False
+    quiet: bool = False
+    no_color: bool = False
+    directory: Path | None = None
+    project: Path | None = None
+    store: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    @property
+    def cwd(self) -> Path:
+        """The folder that relative paths start from. Raises ConfigurationError when ``-C`` names none."""
+        folder = Path.cwd() / self.directory if self.directory else Path.cwd()
+        if not folder.is_dir():
+            raise ConfigurationError(f"-C: {folder} is not a folder")
+        return folder
+
+    def settings(self, **flags: object) -> Settings:
+        """The settings with ``flags`` on top; in their names ``__`` stands for a dot."""
+        from bigtop_builder.recipe.settings import load_settings
+
+        given = {name.replace("__", "."): value for name, value in flags.items()}
+        if self.store is not None:
+            given["store"] = str(self.store)
+        project = self.cwd / self.project if self.project else None
+        return load_settings(self.cwd, given, self.environment, project)
+
+    def answer(self, text: str, data: object) -> None:
+        """The answer of a command: ``data`` as JSON for programs, else ``text``."""
+        if self.json:
+            text = json.dumps(data, indent=2, ensure_ascii=False)
+        if text:
+            sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()
+
+    def say(self, text: str) -> None:
+        """A word to a person."""
+        if not self.quiet:
+            sys.stderr.write(text + "\n")
+
+    def colours(self, stream: Any = None) -> bool:
+        """Whether ``stream`` (standard output) may be coloured."""
+        return not self.no_color and not self.environment.get("NO_COLOR") and (stream or sys.stdout).isatty()
+
+    def paint(self, text: str, colour: Colour, stream: Any = None) -> str:
+        """``text`` in a colour where that is wanted."""
+        return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if text and self.colours(stream) else text
+
+
+def _globals(
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the answer, and errors, as JSON alone.", rich_help_panel=GLOBAL)
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say only what went wrong.", rich_help_panel=GLOBAL)
+    ] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="No colours; NO_COLOR does the same.", rich_help_panel=GLOBAL)
+    ] = False,
+    directory: Annotated[
+        Path | None, typer.Option("-C", metavar="DIR", help="Work as if started in DIR.", rich_help_panel=GLOBAL)
+    ] = None,
+    project: Annotated[
+        Path | None,
+        typer.Option(
+            "--project",
+            metavar="FILE",
+            help="The project file, instead of the bigtop-builder.yaml here or above.",
+            rich_help_panel=GLOBAL,
+        ),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option("--store", metavar="DIR", help="The store, instead of the project's.", rich_help_panel=GLOBAL),
+    ] = None,
+) -> None:
+    """The one definition of the global options: :func:`command` gives them to every command."""
+
+
+_CONTEXT = inspect.Parameter("_context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+_GLOBALS = tuple(inspect.signature(_globals, eval_str=True).parameters.values())
+
+
+def command(function: Callable[Concatenate[Invocation, P], None]) -> Callable[..., None]:
+    """``function`` with the global options added; they may stand before the command's name or behind it."""
+    signature = inspect.signature(function, eval_str=True)
+
+    @functools.wraps(function)
+    def run(*, _context: typer.Context, **given: Any) -> None:
+        options = {option.name: given.pop(option.name) for option in _GLOBALS}
+        before: dict[str, Any] = _context.find_root().obj or {}
+        invocation = Invocation(**{name: value or before.get(name) or value for name, value in options.items()})
+        try:
+            function(invocation, **given)  # type: ignore[call-arg]
+        except BrokenPipeError:
+            # The reader has seen enough. What is still buffered must not raise again when Python exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in signature.parameters.values()][1:]
+    shared = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in _GLOBALS]
+    run.__signature__ = signature.replace(parameters=[*own, *shared, _CONTEXT])  # type: ignore[attr-defined]
+    run.__annotations__ = {}
+    return run
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(__version__ + "\n")
+        raise typer.Exit
+
+
+def _version(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """The one definition of ``--version``."""
+
+
+def keep_globals(_context: typer.Context, **given: Any) -> None:
+    """Global options before the command's name, kept for the command."""
+    _context.obj = {name: value for name, value in given.items() if name != "version"}
+
+
+keep_globals.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in (_CONTEXT, *_GLOBALS, *inspect.signature(_version, eval_str=True).parameters.values())
+    ]
+)
+keep_globals.__annotations__ = {}

@@ -1,0 +1,244 @@
+"""Whether this machine can do the work: one finding for each thing that builds commonly fail on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from bigtop_builder.model.errors import BigtopBuilderError
+from bigtop_builder.recipe.settings import Settings
+
+GIB = 1 << 30
+DISK_WARNING, DISK_FAILURE = 20 * GIB, 3 * GIB
+MEMORY_WARNING, MEMORY_FAILURE = 6 * GIB, 2 * GIB
+REACH_SECONDS = 5.0
+REACH = "5s"
+CLOCK_WARNING = 300.0
+BUILT_AFTER = 1_735_689_600
+"""2025-01-01: a clock before this program was written is wrong."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: how it went, what was seen, what to do about it."""
+
+    name: str
+    state: Literal["ok", "warning", "failure"]
+    detail: str
+    advice: str = ""
+
+
+def examine(settings: Settings, *, offline: bool = False) -> list[Finding]:
+    """Every check in a fixed order. A check that cannot be made is a finding, never an exception."""
+    checks: list[Callable[[Settings], Iterator[Finding]]] = [
+        _engine,
+        _store,
+        _output,
+        _machine,
+        _tools,
+        _clock,
+        _bundle,
+    ]
+    if not offline:
+        checks += [_proxy, _network]
+    findings: list[Finding] = []
+    for check in checks:
+        try:
+            findings += check(settings)
+        except (OSError, BigtopBuilderError) as error:
+            message = error.message if isinstance(error, BigtopBuilderError) else str(error)
+            hint = error.hint if isinstance(error, BigtopBuilderError) else None
+            findings.append(Finding(check.__name__.strip("_"), "failure", message, hint or ""))
+    return findings
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.1f} GiB"
+
+
+def _enough(name: str, size: int, warning: int, failure: int, what: str, advice: str) -> Finding:
+    detail = f"{_gib(size)} {what}"
+    if size < failure:
+        return Finding(name, "failure", detail, advice)
+    return Finding(name, "warning" if size < warning else "ok", detail, advice)
+
+
+def _engine(_: Settings) -> Iterator[Finding]:
+    from bigtop_builder.adapter import engine
+
+    client = engine.connect()
+    try:
+        facts = engine.facts(client)
+    finally:
+        client.close()
+    detail = f"version {facts.version}, API {facts.api}, {facts.storage_driver}, {facts.architecture}"
+    yield Finding("engine", "ok", detail)
+    if not facts.local:
+        advice = "Folders of this machine are mounted into containers: point DOCKER_HOST to an engine on this machine."
+        yield Finding("engine place", "failure", "the engine is on another machine", advice)
+    if facts.free_disk is not None:
+        advice = f"Free some room below {facts.data_root}, for example with: docker image prune"
+        yield _enough("engine disk", facts.free_disk, DISK_WARNING, DISK_FAILURE, f"free at {facts.data_root}", advice)
+    advice = "Large components need 4 GiB each; use -j 1, or give the engine more memory."
+    yield _enough("engine memory", facts.memory, MEMORY_WARNING, MEMORY_FAILURE, "of memory", advice)
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def _writable(name: str, path: Path, advice: str) -> Finding:
+    folder = _existing(path)
+    if not folder.is_dir():
+        return Finding(name, "failure", f"{folder} is not a folder", advice)
+    read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+    if read_only or not os.access(folder, os.W_OK | os.X_OK):
+        return Finding(name, "failure", f"{folder} cannot be written", advice)
+    return Finding(name, "ok", str(path))
+
+
+def _store(settings: Settings) -> Iterator[Finding]:
+    store = settings.store.absolute()
+    yield _writable("store", store, "Choose another place with --store or 'store:' in the project file.")
+    free = shutil.disk_usage(_existing(store)).free
+    advice = "Make room with: bigtop-builder gc; or put the store on a larger disk with --store."
+    yield _enough("store disk", free, DISK_WARNING, DISK_FAILURE, f"free at {_existing(store)}", advice)
+
+
+def _output(settings: Settings) -> Iterator[Finding]:
+    yield _writable("output", settings.output.absolute(), "Choose another folder with --output or 'output:'.")
+
+
+def _machine(_: Settings) -> Iterator[Finding]:
+    processors = len(os.sched_getaffinity(0))
+    advice = "A full Spark build takes hours on one processor."
+    yield Finding("processors", "ok" if processors > 1 else "warning", str(processors), advice)
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            available = int(line.split()[1]) * 1024
+            advice = "Large components need 4 GiB each; use -j 1, or end other programs."
+            yield _enough("memory", available, MEMORY_WARNING, MEMORY_FAILURE, "available", advice)
+
+
+def _tools(settings: Settings) -> Iterator[Finding]:
+    wanted = {
+        "git": ("sources from git", "Install git."),
+        "gpg": ("signing packages and repositories", "Install gnupg."),
+    }
+    if settings.project.builder == "embedded":
+        wanted["debootstrap"] = ("the embedded builder image", "Install debootstrap, or use --builder platform.")
+        if os.geteuid() != 0:
+            advice = "Run as root, or use --builder platform."
+            yield Finding("root", "warning", "the embedded builder image is made by root", advice)
+    for tool, (purpose, advice) in wanted.items():
+        place = shutil.which(tool, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+        yield Finding(tool, "ok", place) if place else Finding(tool, "warning", f"missing: {purpose}", advice)
+
+
+def _clock(_: Settings) -> Iterator[Finding]:
+    now = time.time()
+    shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
+    if now < BUILT_AFTER:
+        yield Finding("clock", "failure", shown, "Set the clock: certificates and signatures fail with a wrong one.")
+    else:
+        yield Finding("clock", "ok", shown)
+
+
+def _bundle(settings: Settings) -> Iterator[Finding]:
+    from bigtop_builder.adapter.sources.web import ca_bundle
+
+    yield check_bundle(ca_bundle(settings.project.network))
+
+
+def check_bundle(bundle: Path) -> Finding:
+    """Whether a PEM file holds certificates that are valid now. Raises OSError when it cannot be read."""
+    advice = "Set network.ca_bundle to a PEM file with the certificate authorities of your site."
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=bundle.read_text(encoding="utf-8", errors="replace"))
+    except (ssl.SSLError, ValueError) as error:
+        return Finding("certificates", "failure", f"{bundle} is not a PEM bundle: {error}", advice)
+    authorities = context.get_ca_certs()
+    if not authorities:
+        return Finding("certificates", "failure", f"{bundle} holds no certificate authority", advice)
+    now = time.time()
+    expired = [one for one in authorities if ssl.cert_time_to_seconds(str(one["notAfter"])) < now]
+    detail = f"{len(authorities)} authorities in {bundle}"
+    if len(expired) == len(authorities):
+        return Finding("certificates", "failure", f"{detail}, all expired", advice)
+    if expired:
+        return Finding("certificates", "warning", f"{detail}, {len(expired)} expired", "Renew the bundle.")
+    return Finding("certificates", "ok", detail)
+
+
+def _proxy(settings: Settings) -> Iterator[Finding]:
+    from bigtop_builder.adapter.sources.web import proxies
+
+    known = proxies(settings.project.network)
+    addresses = {address: scheme for scheme, address in known.items() if scheme in ("http", "https")}
+    for address, scheme in addresses.items():
+        parts = urlsplit(address if "//" in address else f"//{address}")
+        host, port = parts.hostname or "", parts.port or 80
+        try:
+            socket.create_connection((host, port), timeout=REACH_SECONDS).close()
+        except OSError as error:
+            advice = f"Check network.proxy in the project file, or the variable {scheme}_proxy."
+            yield Finding(f"{scheme} proxy", "failure", f"{host}:{port}: {error}", advice)
+        else:
+            yield Finding(f"{scheme} proxy", "ok", f"{host}:{port}")
+
+
+def _network(settings: Settings) -> Iterator[Finding]:
+    """The mirrors, asked at once. No build needs them all, so that not to reach one is a warning."""
+    from bigtop_builder.adapter.addresses import Addresses
+
+    addresses = Addresses(settings.project.mirrors)
+    places: dict[str, Callable[[], str]] = {
+        "maven": lambda: addresses.maven()[0].url,
+        "pip": addresses.pip,
+        "debian": addresses.debian,
+        "apache": lambda: addresses.apache()[0],
+    }
+    with ThreadPoolExecutor(len(places)) as pool:
+        yield from pool.map(lambda name: reach(name, places[name], settings), places)
+
+
+def reach(name: str, find: Callable[[], str], settings: Settings) -> Finding:
+    """Whether a server answers at the address that ``find`` gives, whatever it answers, with a clock like ours."""
+    from bigtop_builder.adapter.sources.trouble import TransferError
+    from bigtop_builder.adapter.sources.web import Web
+
+    title = f"{name} mirror"
+    advice = f"Set mirrors.{name} in the project file; builds that need it fail without"
+    limits = {"connect_timeout": REACH, "stall_timeout": REACH}
+    try:
+        address = find()
+        host = urlsplit(address).hostname or address
+        web = Web(settings.project.network.model_copy(update=limits))
+        with web.get(address.rstrip("/") + "/", cancelled=threading.Event()) as answer:
+            date = answer.headers.get("Date")
+    except TransferError as error:
+        return Finding(title, "warning", f"{host}: {error.reason}", "; ".join(filter(None, (advice, error.hint))))
+    except BigtopBuilderError as error:
+        return Finding(title, "warning", error.message, error.hint or advice)
+    if date and (drift := _drift(date)) > CLOCK_WARNING:
+        return Finding(title, "warning", f"{host} answers, but its clock differs by {drift:.0f} s", "Set the clock.")
+    return Finding(title, "ok", f"{host} answers")
+
+
+def _drift(date: str) -> float:
+    try:
+        return abs(parsedate_to_datetime(date).timestamp() - time.time())
+    except ValueError:
+        return 0.0

@@ -1,0 +1,416 @@
+"""The faces of a run: the fold, pipeline lines, JUnit, summaries, the failure digest."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from bigtop_builder.face.fold import RunView, fold, read_events
+from bigtop_builder.face.invocation import Invocation
+from bigtop_builder.face.junit import junit
+from bigtop_builder.face.plain import HEARTBEAT, Folding, PlainFace, folding
+from bigtop_builder.face.summary import closing, digest, headline, markdown, summary
+from bigtop_builder.face.terminal import TerminalFace
+from bigtop_builder.face.watch import Reports, Watch, write_reports
+from bigtop_builder.face.wording import clean, columns, size, span
+from bigtop_builder.model.event import (
+    STEPS,
+    AnyEvent,
+    Artifact,
+    Failure,
+    Notice,
+    PlannedTask,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepProgress,
+    StepStarted,
+    TaskFinished,
+    TaskStarted,
+)
+
+SHA = "ab" * 32
+
+
+def planned(task: str, action: str = "build", reasons: tuple[str, ...] = ()) -> PlannedTask:
+    place, kind = task.split("/")
+    component, platform = place.split("@")
+    return PlannedTask.model_validate(
+        {
+            "task": task,
+            "component": component,
+            "platform": platform,
+            "kind": kind,
+            "action": action,
+            "reasons": reasons,
+            "key": SHA,
+        }
+    )
+
+
+def run_of_four() -> list[AnyEvent]:
+    """One component done, one reused, one failed in its compile on two platforms, one blocked by it, one refused."""
+    tasks = [
+        planned("zookeeper@debian/compile", reasons=("never built",)),
+        planned("zookeeper@el8/package", reasons=("compiled anew",)),
+        planned("utils@el8/package", "reuse"),
+        planned("spark@debian/compile", reasons=("patch 0001 changed",)),
+        planned("spark@el8/package"),
+        planned("spark@el7/package"),
+        planned("hive@el8/package"),
+        planned("jsvc@el8/package", "refuse", ("it is native code",)),
+    ]
+    failure = Failure(
+        step="compile",
+        message="the compile script exited with 1",
+        cause="a TLS certificate is not trusted",
+        hint="Set network.ca_bundle.",
+        last_lines=["\x1b[31mPKIX path building failed\x1b[0m", "::error::planted", "##[error]planted"],
+        log="/store/runs/r1/logs/spark@debian/compile/compile.log",
+        rerun="bigtop-builder build spark",
+    )
+    rpm = Artifact(file="zookeeper_3_2_0-3.5.9-1.el8.noarch.rpm", path="/store/z.rpm", size=12 << 20, sha256=SHA)
+    return [
+        RunStarted(time=100, run="r1", command=["bigtop-builder", "build"], store="/store", tasks=tasks),
+        TaskFinished(time=100, task="utils@el8/package", state="reused"),
+        TaskStarted(time=101, task="zookeeper@debian/compile"),
+        TaskStarted(time=101, task="spark@debian/compile"),
+        StepStarted(time=101, task="zookeeper@debian/compile", step="fetch", log="/store/fetch.log"),
+        StepProgress(time=102, task="zookeeper@debian/compile", step="fetch", done=10, total=100),
+        StepFinished(time=103, task="zookeeper@debian/compile", step="fetch", ok=True, seconds=2),
+        TaskFinished(time=130, task="zookeeper@debian/compile", state="done", seconds=29),
+        TaskStarted(time=130, task="zookeeper@el8/package"),
+        Notice(time=131, text="told at once", task="zookeeper@el8/package"),
+        StepStarted(time=130, task="spark@debian/compile", step="compile", log=failure.log),
+        StepProgress(time=131 + HEARTBEAT, task="spark@debian/compile", step="compile", done=3 << 20),
+        StepFinished(time=200, task="spark@debian/compile", step="compile", ok=False, seconds=70),
+        TaskFinished(
+            time=201,
+            task="zookeeper@el8/package",
+            state="done",
+            seconds=5,
+            artifacts=[rpm],
+            notes=["told at once", "native left out"],
+        ),
+        TaskFinished(time=202, task="spark@debian/compile", state="failed", seconds=101, failure=failure),
+        TaskFinished(time=202, task="spark@el8/package", state="blocked", blocked_by="spark@debian/compile"),
+        TaskFinished(time=202, task="spark@el7/package", state="blocked", blocked_by="spark@debian/compile"),
+        TaskFinished(time=202, task="hive@el8/package", state="blocked", blocked_by="spark@debian/compile"),
+        RunFinished(time=203, exit_code=4, seconds=103),
+    ]
+
+
+def plain(fold_kind: Folding, *, quiet: bool = False) -> str:
+    out = io.StringIO()
+    face, view = PlainFace(out, fold_kind, quiet=quiet), RunView()
+    for event in run_of_four():
+        view.apply(event)
+        face(event, view)
+    return out.getvalue()
+
+
+def test_a_component_is_told_by_its_package_and_the_compile_that_failed_under_it() -> None:
+    view = fold(run_of_four())
+    states = {component.name: component.state for component in view.components()}
+    assert states == {
+        "zookeeper@el8": "done",
+        "utils@el8": "reused",
+        "spark@el8": "failed",
+        "spark@el7": "failed",
+        "hive@el8": "blocked",
+        "jsvc@el8": "refused",
+    }
+    zookeeper = view.components()[0]
+    assert zookeeper.seconds == 34
+    assert headline(view) == "1 done, 1 reused, 2 failed, 1 blocked, 1 refused in 1m43s"
+
+
+def test_a_compile_without_a_package_task_has_its_own_entry() -> None:
+    view = fold([RunStarted(run="r", command=[], store="", tasks=[planned("hadoop@debian/compile")])])
+    assert [component.name for component in view.components()] == ["hadoop@debian"]
+
+
+def test_the_digest_says_step_cause_lines_log_and_command() -> None:
+    spark = next(view for view in fold(run_of_four()).components() if view.component == "spark")
+    text = "\n".join(digest(spark))
+    for part in (
+        "failed in compile: the compile script exited with 1",
+        "probable cause: a TLS certificate is not trusted",
+        "Set network.ca_bundle.",
+        "| PKIX path building failed",
+        "/store/runs/r1/logs/spark@debian/compile/compile.log",
+        "bigtop-builder build spark",
+    ):
+        assert part in text
+    assert "\x1b" not in text
+
+
+def test_a_compile_that_failed_for_two_platforms_is_told_once_and_last() -> None:
+    lines = closing(fold(run_of_four()))
+    assert sum("failed in compile" in line for line in lines) == 1
+    assert lines.index("jsvc@el8 refused: it is native code") < next(
+        number for number, line in enumerate(lines) if "failed in compile" in line
+    )
+    assert lines[-1].endswith("1 package of 12.0 MiB")
+
+
+def test_plain_lines_have_no_folding_and_no_escape_sequences() -> None:
+    text = plain("none")
+    assert "::" not in text.replace("::error::planted", "") and "\x1b" not in text
+    assert "✓ zookeeper@el8/package done in 5.0s\n" in text
+    assert "spark@debian/compile: compile for 1m01s, 3.0 MiB of log" in text
+    assert text.count("told at once") == 1 and "note: native left out" in text
+
+
+def test_github_folds_are_closed_before_the_next_opens_and_errors_are_annotated() -> None:
+    lines = plain("github").splitlines()
+    depth = 0
+    for line in lines:
+        depth += line.startswith("::group::")
+        depth -= line == "::endgroup::"
+        assert depth in (0, 1)
+    assert depth == 0
+    errors = [line for line in lines if line.startswith("::error")]
+    assert len(errors) == 1 and errors[0].startswith("::error title=spark@el8::spark@el8 failed in compile")
+    assert "%0A" in errors[0]
+
+
+def test_what_a_build_printed_is_no_command_to_github() -> None:
+    lines = plain("github").splitlines()
+    assert not any(line.lstrip().startswith("::error::planted") for line in lines)
+    assert not any("##[" in line for line in lines)
+
+
+def test_gitlab_sections_open_and_close_with_one_name() -> None:
+    text = plain("gitlab")
+    opened = [part.split(":")[2].split("[")[0] for part in text.split("\x1b[0K") if part.startswith("section_start")]
+    closed = [part.split(":")[2].split("\r")[0] for part in text.split("\x1b[0K") if part.startswith("section_end")]
+    assert opened == closed and "zookeeper-el8-package" in opened
+
+
+def test_quiet_says_only_what_went_wrong() -> None:
+    text = plain("none", quiet=True)
+    assert "zookeeper" not in text and "failed in compile" in text
+
+
+def test_folding_is_chosen_by_the_environment() -> None:
+    assert folding({"GITHUB_ACTIONS": "true"}) == "github"
+    assert folding({"GITLAB_CI": "true"}) == "gitlab"
+    assert folding({}) == "none"
+
+
+def test_junit_has_a_case_for_each_component() -> None:
+    root = ElementTree.fromstring(junit(fold(run_of_four())))
+    suite = root.find("testsuite")
+    assert suite is not None and suite.attrib["tests"] == "6"
+    assert (suite.attrib["failures"], suite.attrib["errors"], suite.attrib["skipped"]) == ("2", "1", "1")
+    cases = {(case.attrib["classname"], case.attrib["name"]): case for case in suite}
+    failure = cases["el8", "spark"].find("failure")
+    assert failure is not None and "PKIX path building failed" in (failure.text or "")
+    assert cases["el8", "utils"].find("failure") is None and cases["el8", "utils"].find("skipped") is None
+    skipped = cases["el8", "hive"].find("skipped")
+    assert skipped is not None and skipped.attrib["message"] == "blocked by spark@debian/compile"
+
+
+@given(st.text(), st.text())
+def test_junit_is_xml_whatever_a_build_printed(message: str, line: str) -> None:
+    events: list[AnyEvent] = [
+        RunStarted(run="r", command=[], store="", tasks=[planned("a@b/package")]),
+        TaskFinished(
+            task="a@b/package", state="failed", failure=Failure(step="compile", message=message, last_lines=[line])
+        ),
+    ]
+    root = ElementTree.fromstring(junit(fold(events)))
+    assert root.find("testsuite/testcase/failure") is not None
+
+
+def test_the_summary_has_name_size_time_and_digest() -> None:
+    view = fold(run_of_four())
+    text = markdown(view)
+    assert f"| `zookeeper_3_2_0-3.5.9-1.el8.noarch.rpm` | 12.0 MiB | `{SHA}` |" in text
+    assert "| ✗ | spark | el8 | failed | 1m41s | 0 |" in text
+    data = json.loads(summary(view).model_dump_json())
+    assert data["exit_code"] == 4 and data["components"][0]["packages"][0]["sha256"] == SHA
+
+
+def test_markdown_keeps_a_fence_in_a_log_inside_its_own() -> None:
+    failure = Failure(step="compile", message="x", last_lines=["```", "# a heading"])
+    events: list[AnyEvent] = [
+        RunStarted(run="r", command=[], store="", tasks=[planned("a@b/package")]),
+        TaskFinished(task="a@b/package", state="failed", failure=failure),
+    ]
+    assert "````text\n" in markdown(fold(events))
+
+
+def test_the_terminal_shows_ends_above_and_the_digest_last() -> None:
+    out = io.StringIO()
+    face, view = TerminalFace(Console(file=out, force_terminal=True, width=160, no_color=True)), RunView()
+    for event in run_of_four():
+        view.apply(event)
+        face(event, view)
+    text = out.getvalue()
+    assert text.index("✓ zookeeper@el8/package") < text.index("failed in compile") < text.rindex("1m43s")
+
+
+def test_the_live_tree_shows_step_and_bytes() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=120, no_color=True)
+    face, view = TerminalFace(console), fold(run_of_four()[:6])
+    face.view = view
+    console.print(face._tree())
+    assert "zookeeper@debian/compile" in out.getvalue() and "10 B of 100 B (10%)" in out.getvalue()
+
+
+@given(st.integers(0, 19), st.integers(0, 300))
+def test_a_log_cut_anywhere_is_read(tmp_path_factory: pytest.TempPathFactory, events: int, torn: int) -> None:
+    log = tmp_path_factory.mktemp("run") / "events.jsonl"
+    whole = [event.model_dump_json() for event in run_of_four()]
+    rest = "".join(line + "\n" for line in whole[events:])
+    log.write_text("".join(line + "\n" for line in whole[:events]) + rest[:torn], encoding="utf-8")
+    view = fold(read_events(log))
+    view.close()
+    assert "running" not in view.totals() and "waiting" not in view.totals()
+    check_all_faces(view)
+
+
+tasks = st.sampled_from(["a@p/compile", "a@p/package", "a@q/package", "b@p/package", "odd", "@", "x@y@z/compile/q"])
+texts = st.text(max_size=8)
+anything: st.SearchStrategy[AnyEvent] = st.one_of(
+    st.builds(
+        RunStarted,
+        time=st.floats(0, 9e9),
+        run=texts,
+        command=st.just(["x"]),
+        store=texts,
+        tasks=st.lists(
+            st.builds(
+                PlannedTask,
+                task=tasks,
+                component=st.sampled_from("ab"),
+                platform=st.sampled_from("pq"),
+                kind=st.sampled_from(["compile", "package"]),
+                action=st.sampled_from(["reuse", "build", "refuse"]),
+                reasons=st.lists(texts, max_size=2),
+                key=texts,
+            ),
+            max_size=4,
+        ),
+    ),
+    st.builds(TaskStarted, time=st.floats(0, 9e9), task=tasks),
+    st.builds(StepStarted, time=st.floats(0, 9e9), task=tasks, step=st.sampled_from(STEPS), log=st.none() | texts),
+    st.builds(
+        StepProgress,
+        time=st.floats(0, 9e9),
+        task=tasks,
+        step=st.sampled_from(STEPS),
+        done=st.integers(0, 1 << 50),
+        total=st.none() | st.integers(0, 1 << 50),
+    ),
+    st.builds(StepFinished, task=tasks, step=st.sampled_from(STEPS), ok=st.booleans(), seconds=st.floats(0, 1e6)),
+    st.builds(
+        TaskFinished,
+        task=tasks,
+        state=st.sampled_from(["done", "reused", "failed", "blocked", "cancelled", "refused"]),
+        seconds=st.floats(0, 1e6),
+        failure=st.none() | st.builds(Failure, step=texts, message=texts, last_lines=st.lists(texts, max_size=2)),
+        blocked_by=st.none() | tasks,
+        notes=st.lists(texts, max_size=2),
+    ),
+    st.builds(Notice, level=st.sampled_from(["info", "warning", "error"]), text=texts, task=st.none() | tasks),
+    st.builds(RunFinished, exit_code=st.integers(0, 130), seconds=st.floats(0, 1e6)),
+)
+
+
+def check_all_faces(view: RunView) -> None:
+    """Every report of a state can be made."""
+    ElementTree.fromstring(junit(view))
+    assert markdown(view).startswith("## bigtop-builder")
+    summary(view).model_dump_json()
+    assert closing(view)
+
+
+@given(st.lists(anything, max_size=30))
+def test_no_order_of_events_breaks_a_face(events: list[AnyEvent]) -> None:
+    out = io.StringIO()
+    faces = [PlainFace(out, "none"), PlainFace(out, "github"), PlainFace(out, "gitlab")]
+    view = RunView()
+    terminal = TerminalFace(Console(file=io.StringIO(), no_color=True))
+    for event in events:
+        view.apply(event)
+        for face in faces:
+            face(event, view)
+        terminal.view = view
+        terminal.console.print(terminal._tree())
+    view.close()
+    check_all_faces(view)
+
+
+def test_watch_writes_events_reports_and_the_page_of_the_pipeline(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n", encoding="utf-8")
+    call = Invocation(environment={"GITHUB_STEP_SUMMARY": str(page)})
+    reports = Reports(tmp_path / "events.jsonl", tmp_path / "sub/junit.xml", tmp_path / "summary.json")
+    with Watch(call, reports.events) as watch:
+        for event in run_of_four():
+            watch(event)
+    write_reports(watch.view, call, reports)
+    assert list(read_events(tmp_path / "events.jsonl")) == run_of_four()
+    ElementTree.parse(tmp_path / "sub/junit.xml")
+    assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))["run"] == "r1"
+    assert page.read_text(encoding="utf-8").startswith("before\n## bigtop-builder")
+    captured = capsys.readouterr()
+    assert captured.out == "" and "failed in compile" in captured.err
+
+
+def test_a_face_that_nobody_reads_any_more_does_not_end_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stderr", Closed())
+    with Watch(Invocation(environment={})) as watch:
+        for event in run_of_four():
+            watch(event)
+    assert watch.view.exit_code == 4
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (12 << 20, "12.0 MiB"), (1 << 60, "1048576 TiB")],
+)
+def test_sizes(count: int, text: str) -> None:
+    assert size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0.0s"), (59.9, "59.9s"), (59.99, "1m00s"), (75, "1m15s"), (7500, "2h05m"), (3599.9, "1h00m")],
+)
+def test_spans(seconds: float, text: str) -> None:
+    assert span(seconds) == text
+
+
+@given(st.text())
+def test_clean_text_has_no_control_characters(text: str) -> None:
+    assert not any(ord(character) < 32 and character != "\n" for character in clean(text))
+
+
+def test_columns_are_aligned() -> None:
+    assert columns([("a", "bb"), ("ccc", "")]) == "a    bb\nccc"
+    assert columns([]) == ""
+
+
+def test_every_prefix_of_a_run_has_every_component() -> None:
+    events = run_of_four()
+    for length in range(1, len(events) + 1):
+        assert len(fold(itertools.islice(events, length)).components()) == 6
