@@ -87,8 +87,8 @@ class Tree:
         path = self._place(member)
         if not path:
             return
-        existing = self._place(target)
-        if not existing or self._kinds.get(existing) != "file":
+        existing = "/".join(_parts(target)[self._strip :])
+        if target.startswith("/") or self._kinds.get(existing) != "file":
             self.refuse(member, f"is a hard link to {target!r}, which is no file of the tree")
         if existing != path:
             self._make_room(member, path, "file")
@@ -117,7 +117,7 @@ class Tree:
             self.refuse(member, "has an absolute path")
         if "\0" in member:
             self.refuse(member, "has a NUL in its path")
-        parts = [part for part in member.split("/") if part not in ("", ".")]
+        parts = _parts(member)
         if any(len(os.fsencode(part)) > LONGEST_NAME for part in parts) or len(member) > LONGEST_PATH:
             self.refuse(member[:100] + "…", "has a name that is too long")
         if ".." in parts:
@@ -155,6 +155,10 @@ class Tree:
             self.refuse(member, f"has a time that no file can have ({mtime})")
 
 
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
 def merge(tree: Path, into: Path, archive: str) -> None:
     """Moves what is in ``tree`` into ``into``; folders are merged. Raises SourceError when a file is there already.
 
@@ -172,21 +176,25 @@ def merge(tree: Path, into: Path, archive: str) -> None:
 
 
 def _clash(tree: Path, into: Path) -> Path | None:
-    for entry in os.scandir(tree):
-        there = into / entry.name
+    for path in sorted(tree.iterdir()):
+        there = into / path.name
         if not there.exists() and not there.is_symlink():
             continue
-        if not entry.is_dir(follow_symlinks=False) or there.is_symlink() or not there.is_dir():
+        if not (_is_folder(path) and _is_folder(there)):
             return there
-        if (deeper := _clash(Path(entry.path), there)) is not None:
+        if (deeper := _clash(path, there)) is not None:
             return deeper
     return None
 
 
 def _move(tree: Path, into: Path) -> None:
-    for entry in list(os.scandir(tree)):
-        there = into / entry.name
+    for path in sorted(tree.iterdir()):
+        there = into / path.name
         if there.exists():
-            _move(Path(entry.path), there)
+            _move(path, there)
         else:
-            Path(entry.path).rename(there)
+            path.rename(there)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
