@@ -58,7 +58,8 @@ def _header_problems(bench: Workbench, headers: list[RpmHeader]) -> list[str]:
             problems.append(f"{package.name}: is {header.nevra}")
         have = {_squeezed(need) for need in header.requires}
         for need in package.requires:
-            for one in filter(None, (part.strip() for part in need.split(","))):
+            for part in filter(None, map(str.strip, need.split(","))):
+                one = part.replace("%{version}", evaluated.version).replace("%{release}", release)
                 if _squeezed(one) not in have:
                     problems.append(f"{package.name}: does not require {one}")
         young = [file.path for file in header.files if file.mtime > evaluated.stack.epoch]

@@ -67,7 +67,8 @@ PATTERNS = (
     ),
     _pattern(
         r"(?:bash|sh|line \d+): (?:line \d+: )?([\w./+-]+): (?:command )?not found"
-        r"|([\w.+-]+): No such file or directory.*exec|Cannot run program \"([^\"]+)\"",
+        r"|([\w.+-]+): No such file or directory.*exec|Cannot run program \"([^\"]+)\""
+        r"|no acceptable C compiler found",
         "a tool is missing in the builder image",
         "Add its package under build.packages of the component.",
     ),

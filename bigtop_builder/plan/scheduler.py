@@ -77,9 +77,9 @@ class Scheduler:
     def begin(self) -> list[Instruction]:
         """The first instructions."""
         instructions: list[Instruction] = []
-        for name in sorted(self._missing, key=lambda name: self._rank[name]):
-            if self._missing[name] == 0:
-                self._free(name, instructions)
+        # Freeing a reused task frees what waits for it, so what is free at the start is settled first.
+        for name in [name for name, missing in self._missing.items() if missing == 0]:
+            self._free(name, instructions)
         return instructions + self._fill()
 
     def finished(self, task: str, outcome: Outcome) -> list[Instruction]:
