@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 60
 """How long one answer of the engine may take; streams of running commands are not bound by it."""
+
+DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 
 MINIMUM_API = (1, 40)
 """Docker 19.03: the first that sets up a container the way a session asks for."""
@@ -50,6 +53,7 @@ def connect() -> DockerClient:
     import docker
 
     try:
+        _knock()
         client = docker.from_env(timeout=ANSWER_SECONDS, max_pool_size=POOL)
         api = client.api.api_version
     except (docker.errors.DockerException, OSError, ValueError) as error:
@@ -102,6 +106,15 @@ def engine_errors(doing: str) -> Iterator[None]:
         ) from error
 
 
+def _knock() -> None:
+    """Raises OSError when nobody listens at the socket: the SDK then leaves its own half-open one behind."""
+    where = os.environ.get("DOCKER_HOST") or DEFAULT_SOCKET
+    if where.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(ANSWER_SECONDS)
+            probe.connect(where.removeprefix("unix://"))
+
+
 def _free_disk(root: str) -> int | None:
     try:
         return shutil.disk_usage(root).free
@@ -110,7 +123,7 @@ def _free_disk(root: str) -> int | None:
 
 
 def _unreachable(error: BaseException) -> EngineError:
-    where = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    where = os.environ.get("DOCKER_HOST") or DEFAULT_SOCKET
     causes = " ".join(str(cause) for cause in _causes(error))
     if "Permission denied" in causes or "PermissionError" in causes:
         return EngineError(
