@@ -1,6 +1,6 @@
 """Publishing 1,000 packages, then one more, against ``createrepo_c`` on the same folder, in one run.
 
-    python -m benchmarks.publish [--packages 1000]
+    python -m benchmarks.publish [--packages 1000] [--size 0]
 
 Ours signs, verifies and links each package besides; ``createrepo_c`` writes metadata alone.
 """
@@ -8,6 +8,7 @@ Ours signs, verifies and links each package besides; ``createrepo_c`` writes met
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import tempfile
@@ -31,9 +32,10 @@ PLATFORM = Platform(
 )
 
 
-def spec(number: int) -> Spec:
-    """A small package with the file list of a component's subpackage."""
+def spec(number: int, size: int) -> Spec:
+    """A package with the file list of a component's subpackage, and ``size`` KiB that no compression shortens."""
     files = {f"/usr/bigtop/3.2.0/usr/lib/demo{number}/file{index}": b"%d" % index for index in range(30)}
+    files["/usr/bigtop/3.2.0/data"] = os.urandom(size << 10)
     return Spec(name=f"demo{number}_3_2_0", requires=("bigtop-utils >= 0.7", "/bin/sh"), files=files)
 
 
@@ -50,9 +52,9 @@ def createrepo(folder: Path, *options: str) -> Callable[[], object]:
     return lambda: subprocess.run(command, check=True)
 
 
-def run(work: Path, count: int, signer: Signer) -> None:
-    packages = [write_rpm(work / "in", spec(number)) for number in range(count)]
-    one = write_rpm(work / "one", spec(count))
+def run(work: Path, count: int, size: int, signer: Signer) -> None:
+    packages = [write_rpm(work / "in", spec(number, size)) for number in range(count)]
+    one = write_rpm(work / "one", spec(count, size))
     root = work / "repository"
 
     def ours(given: list[Path]) -> Callable[[], object]:
@@ -61,7 +63,7 @@ def run(work: Path, count: int, signer: Signer) -> None:
     timed(f"ours: {count} packages, signed and verified", ours(packages))
     added = timed("ours: one more, that one given", ours([one]))
     timed("ours: the same again, all given (nothing changed)", ours([*packages, one]))
-    another = write_rpm(work / "one", spec(count + 1))
+    another = write_rpm(work / "one", spec(count + 1, size))
     given = timed("ours: one more, all given", ours([*packages, one, another]))
     if shutil.which("createrepo_c") is None:
         print("createrepo_c is not installed (apt install createrepo-c): nothing to compare with")
@@ -79,12 +81,13 @@ def run(work: Path, count: int, signer: Signer) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--packages", type=int, default=1000)
-    count = parser.parse_args().packages
+    parser.add_argument("--size", type=int, default=0, help="KiB of data in each")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="publish-") as folder:
         home = Path(folder) / "gnupg"
         make_key(home, "Benchmark", "benchmark@example.org")
         with open_signer(home) as signer:
-            run(Path(folder), count, signer)
+            run(Path(folder), options.packages, options.size, signer)
 
 
 if __name__ == "__main__":

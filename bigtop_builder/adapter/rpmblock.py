@@ -148,10 +148,11 @@ def _read_block(stream: BinaryIO, size: int, what: str) -> Block:
 def _entries(body: bytes, count: int, what: str) -> dict[int, Entry]:
     store = body[count * INDEX_ENTRY.size :]
     entries: dict[int, Entry] = {}
-    for tag, kind, offset, number in INDEX_ENTRY.iter_unpack(body[: count * INDEX_ENTRY.size]):
-        if kind > Type.I18N_STRING or not 0 <= offset <= len(store):
+    for tag, number_of_type, offset, number in INDEX_ENTRY.iter_unpack(body[: count * INDEX_ENTRY.size]):
+        if number_of_type > Type.I18N_STRING or not 0 <= offset <= len(store):
             raise MalformedError(f"damaged: tag {tag} of the {what} points nowhere")
-        entries[tag] = Entry(tag, Type(kind), number, _slice(store, Type(kind), offset, number, tag, what))
+        kind = Type(number_of_type)
+        entries[tag] = Entry(tag, kind, number, _slice(store, kind, offset, number, tag, what))
     return entries
 
 

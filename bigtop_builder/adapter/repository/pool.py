@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from bigtop_builder.adapter.gnupg import Signer
@@ -91,7 +91,7 @@ class Pool:
             size=target.stat().st_size,
             build_time=header.build_time,
         )
-        write_atomically(described, json.dumps({"package": asdict(package), "chunks": asdict(chunks)}))
+        write_atomically(described, json.dumps({"package": vars(package), "chunks": vars(chunks)}))
         return package
 
     def _sign(self, source: Path, target: Path, header: RpmHeader, signer: Signer, keyring: Path) -> None:
@@ -115,7 +115,7 @@ class Pool:
             return Chunks(**json.loads(described.read_text(encoding="utf-8"))["chunks"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             chunks = package_chunks(self.path(package), package.file_name)
-            write_atomically(described, json.dumps({"package": asdict(package), "chunks": asdict(chunks)}))
+            write_atomically(described, json.dumps({"package": vars(package), "chunks": vars(chunks)}))
             return chunks
 
     def sweep(self) -> int:

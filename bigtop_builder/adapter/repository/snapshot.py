@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from bigtop_builder.adapter.repository.metadata import PACKAGES, write_repodata
@@ -82,7 +82,7 @@ class Publications:
         for name, text in contents.files.items():
             (unfinished / name).write_text(text, encoding="utf-8")
         manifest = {
-            "packages": [asdict(package) for package in contents.packages],
+            "packages": [vars(package) for package in contents.packages],
             "files": contents.files,
             "epoch": contents.epoch,
         }

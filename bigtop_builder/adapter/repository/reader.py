@@ -1,0 +1,96 @@
+"""A repository as its users see it: in a folder, or behind an address."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote, urlsplit
+
+from bigtop_builder.model.errors import PublishError
+
+TIMEOUT = (20, 60)
+"""Seconds to connect, and to wait for the next bytes."""
+CHUNK = 1 << 18
+
+
+class MissingError(PublishError):
+    """A file of the repository is not there."""
+
+
+class Reader(Protocol):
+    """Gives the repository's files by their path inside it."""
+
+    def file(self, location: str) -> contextlib.AbstractContextManager[Path]:
+        """The file, on this machine while the context lasts. Raises MissingError or PublishError."""
+
+    def public_key(self) -> bytes:
+        """The key beside the repository. Raises PublishError when there is none."""
+
+
+class FolderReader:
+    """A repository in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+
+    @contextlib.contextmanager
+    def file(self, location: str) -> Iterator[Path]:
+        path = (self._folder / location).resolve()
+        if not path.is_relative_to(self._folder):
+            raise PublishError(f"{location} leads out of the repository {self._folder}")
+        if not path.is_file():
+            raise MissingError(f"{location} is not in {self._folder}")
+        yield path
+
+    def public_key(self) -> bytes:
+        keys = sorted(self._folder.glob("RPM-GPG-KEY-*"))
+        if not keys:
+            raise PublishError(f"there is no public key in {self._folder}", hint="Name the key to trust.")
+        return keys[0].read_bytes()
+
+
+class AddressReader:
+    """A repository behind ``http`` or ``https``; files are fetched when asked for and not kept."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address.rstrip("/")
+
+    @contextlib.contextmanager
+    def file(self, location: str) -> Iterator[Path]:
+        import requests
+
+        url = f"{self._address}/{quote(location)}"
+        with tempfile.TemporaryDirectory(prefix="fetch-") as folder:
+            path = Path(folder) / Path(location).name
+            try:
+                with requests.get(url, stream=True, timeout=TIMEOUT) as answer, path.open("wb") as stream:
+                    if answer.status_code in (404, 410):
+                        raise MissingError(f"{url} is not there")
+                    answer.raise_for_status()
+                    for chunk in answer.iter_content(CHUNK):
+                        stream.write(chunk)
+            except requests.RequestException as error:
+                raise PublishError(f"cannot fetch {url}: {error}") from error
+            yield path
+
+    def public_key(self) -> bytes:
+        """The key is named after the stack, the last folder but one of the address (see publisher)."""
+        stack = urlsplit(self._address).path.rpartition("/")[0].rpartition("/")[2]
+        try:
+            with self.file(f"RPM-GPG-KEY-{stack}") as path:
+                return path.read_bytes()
+        except MissingError as error:
+            raise PublishError(f"no public key for {self._address}", hint="Name the key to trust.") from error
+
+
+def open_repository(place: str) -> Reader:
+    """The reader for a folder or an ``http(s)`` address. Raises PublishError when there is no such folder."""
+    if place.startswith(("http://", "https://")):
+        return AddressReader(place)
+    folder = Path(place)
+    if not folder.is_dir():
+        raise PublishError(f"there is no repository at {place}")
+    return FolderReader(folder)

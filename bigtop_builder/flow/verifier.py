@@ -1,0 +1,142 @@
+"""Whether a published repository is what it says: signatures, digests, duplicates, closure."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bigtop_builder.adapter.repository.reader import MissingError, Reader, open_repository
+from bigtop_builder.adapter.signing import open_keyring, verify_detached, verify_package
+from bigtop_builder.flow.closure import Capability, Member, unmet
+from bigtop_builder.model.digest import of_file
+from bigtop_builder.model.errors import PublishError
+
+if TYPE_CHECKING:
+    import createrepo_c
+
+ProblemKind = Literal["signature", "digest", "missing", "duplicate", "requires"]
+SENSES = {"EQ": "=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
+REPOMD = "repodata/repomd.xml"
+METADATA = ("primary", "filelists", "other")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong: ``subject`` is the metadata file or the package (NEVRA) that it is wrong with."""
+
+    kind: ProblemKind
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verification found; ``packages`` counts those that were looked at."""
+
+    packages: int
+    problems: tuple[Problem, ...]
+
+
+def verify(place: str, *, key: bytes | None = None, system: Iterable[str] = ()) -> Verdict:
+    """Look through the repository in a folder or below an ``http(s)`` address.
+
+    ``key`` is the public key to trust; without it the one beside the repository, which shows that the repository is
+    whole, not whose it is. ``system`` is what hosts bring besides the repository (see closure.unmet).
+    Raises PublishError when there is no repository or its metadata cannot be read.
+    """
+    reader = open_repository(place)
+    problems: list[Problem] = []
+    with contextlib.ExitStack() as stack:
+        keyring = stack.enter_context(open_keyring(key or reader.public_key()))
+        repomd = stack.enter_context(reader.file(REPOMD))
+        problems += _repomd_signature(reader, repomd, keyring)
+        paths = _metadata(reader, repomd, stack, problems)
+        packages = _packages(paths)
+        for package in packages:
+            problems += _package_problems(reader, package, keyring)
+    problems += [
+        Problem("duplicate", nevra, f"listed {count} times")
+        for nevra, count in Counter(package.nevra() for package in packages).items()
+        if count > 1
+    ]
+    problems += [
+        Problem("requires", nevra, f"nothing provides {wanted}")
+        for nevra, wanted in unmet(map(_member, packages), system)
+    ]
+    return Verdict(len(packages), tuple(problems))
+
+
+def _repomd_signature(reader: Reader, repomd: Path, keyring: Path) -> list[Problem]:
+    try:
+        with reader.file(f"{REPOMD}.asc") as signature:
+            wrong = verify_detached(repomd.read_bytes(), signature.read_bytes(), keyring)
+    except MissingError:
+        wrong = "not signed"
+    return [Problem("signature", REPOMD, wrong)] if wrong else []
+
+
+def _metadata(reader: Reader, repomd: Path, stack: contextlib.ExitStack, problems: list[Problem]) -> dict[str, Path]:
+    """The metadata files that ``repomd.xml`` names, by kind."""
+    import createrepo_c
+
+    try:
+        records = {record.type: record for record in createrepo_c.Repomd(str(repomd)).records}
+    except createrepo_c.CreaterepoCError as error:
+        raise PublishError(f"{REPOMD} cannot be read: {error}") from error
+    paths = {}
+    for kind in METADATA:
+        if kind not in records:
+            raise PublishError(f"{REPOMD} names no {kind} metadata")
+        record = records[kind]
+        paths[kind] = stack.enter_context(reader.file(record.location_href))
+        if of_file(paths[kind], record.checksum_type) != record.checksum:
+            problems.append(Problem("digest", record.location_href, f"its {record.checksum_type} is wrong"))
+    return paths
+
+
+def _packages(paths: dict[str, Path]) -> list[createrepo_c.Package]:
+    import createrepo_c
+
+    try:
+        return list(
+            createrepo_c.PackageIterator(
+                primary_path=str(paths["primary"]),
+                filelists_path=str(paths["filelists"]),
+                other_path=str(paths["other"]),
+            )
+        )
+    except createrepo_c.CreaterepoCError as error:
+        raise PublishError(f"the repository's metadata cannot be read: {error}") from error
+
+
+def _package_problems(reader: Reader, package: createrepo_c.Package, keyring: Path) -> list[Problem]:
+    nevra = package.nevra()
+    try:
+        with reader.file(package.location_href) as path:
+            if of_file(path, package.checksum_type) != package.pkgId:
+                return [Problem("digest", nevra, f"the {package.checksum_type} of {package.location_href} is wrong")]
+            return [Problem("signature", nevra, wrong) for wrong in verify_package(path, keyring)]
+    except MissingError:
+        return [Problem("missing", nevra, f"{package.location_href} is not there")]
+    except PublishError as error:
+        return [Problem("digest", nevra, error.message)]
+
+
+def _member(package: createrepo_c.Package) -> Member:
+    return Member(
+        nevra=package.nevra(),
+        requires=tuple(_capability(entry) for entry in package.requires),
+        provides=tuple(_capability(entry) for entry in package.provides),
+        files=tuple(folder + name for _, folder, name, *_ in package.files),
+    )
+
+
+def _capability(entry: tuple[str, str | None, str | None, str | None, str | None, bool]) -> Capability:
+    name, flags, epoch, version, release, _ = entry
+    if not flags or not version:
+        return Capability(name)
+    return Capability(name, SENSES[flags], (int(epoch or 0), version, release or ""))

@@ -1,0 +1,190 @@
+"""What verify finds in repositories that were harmed on purpose."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bigtop_builder.adapter.gnupg import Signer, make_key, open_signer
+from bigtop_builder.adapter.rpmversion import compare_evr, compare_versions, parse_evr
+from bigtop_builder.flow.closure import Capability, Member, unmet
+from bigtop_builder.flow.publisher import Publication, publish
+from bigtop_builder.flow.serving import RepositoryServer
+from bigtop_builder.flow.verifier import Problem, verify
+from bigtop_builder.model.errors import PublishError
+from bigtop_builder.model.platform import Image, Platform
+from tests.rpmfile import Spec, write_rpm
+
+PLATFORM = Platform(
+    name="el8",
+    title="Rocky Linux 8",
+    family="rhel",
+    dist=".el8",
+    architectures=["x86_64"],
+    payload="w6.gzdio",
+    image=Image(reference="rockylinux:8", template="rhel.j2"),
+)
+SPECS = (
+    Spec(name="utils", version="3.2.0", files={"/usr/lib/utils/run": b"run"}),
+    Spec(name="zookeeper", requires=("utils >= 0.7", "/usr/lib/utils/run", "/bin/sh", "chkconfig")),
+)
+SYSTEM = ("/bin/sh", "chkconfig")
+
+
+@pytest.fixture(scope="module")
+def signer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signer]:
+    home = tmp_path_factory.mktemp("gnupg")
+    make_key(home, "A test", "test@example.org")
+    with open_signer(home) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def published(signer: Signer, tmp_path_factory: pytest.TempPathFactory) -> Publication:
+    folder = tmp_path_factory.mktemp("published")
+    packages = [write_rpm(folder / "in", spec) for spec in SPECS]
+    return publish(packages, folder / "repository", "bigtop-3.2.0", PLATFORM, signer)
+
+
+@pytest.fixture
+def harmed(published: Publication, tmp_path: Path) -> Path:
+    """A copy to harm."""
+    return shutil.copytree(published.folder, tmp_path / "copy")
+
+
+def test_a_whole_repository_has_no_problems(published: Publication) -> None:
+    verdict = verify(str(published.folder), system=SYSTEM)
+    assert (verdict.packages, verdict.problems) == (2, ())
+
+
+def test_the_same_behind_an_address(published: Publication) -> None:
+    with RepositoryServer(published.folder.parents[1], port=0) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            assert verify(f"{server.address}/bigtop-3.2.0/el8", system=SYSTEM).problems == ()
+            with pytest.raises(PublishError, match="no public key"):
+                verify(f"{server.address}/bigtop-3.2.0/none")
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_requirements_that_nothing_answers(published: Publication) -> None:
+    assert verify(str(published.folder), system=["/bin/*"]).problems == (
+        Problem("requires", "zookeeper-0:1.0-1.el8.noarch", "nothing provides chkconfig"),
+    )
+
+
+def test_another_key_is_not_trusted(published: Publication, tmp_path: Path) -> None:
+    make_key(tmp_path, "Another", "another@example.org")
+    with open_signer(tmp_path) as other:
+        verdict = verify(str(published.folder), key=other.public_key(), system=SYSTEM)
+    assert {(problem.kind, problem.detail) for problem in verdict.problems} == {
+        ("signature", "signed with another key")
+    }
+    assert len(verdict.problems) == 3
+
+
+def test_changed_and_missing_packages(harmed: Path) -> None:
+    (harmed / "packages" / "utils-3.2.0-1.el8.noarch.rpm").write_bytes(b"changed")
+    (harmed / "packages" / "zookeeper-1.0-1.el8.noarch.rpm").unlink()
+    problems = verify(str(harmed), system=SYSTEM).problems
+    assert [(problem.kind, problem.subject.partition("-")[0]) for problem in problems] == [
+        ("digest", "utils"),
+        ("missing", "zookeeper"),
+    ]
+
+
+def test_changed_metadata(harmed: Path) -> None:
+    repomd = harmed / "repodata" / "repomd.xml"
+    repomd.write_text(repomd.read_text() + "<!-- -->")
+    other = next((harmed / "repodata").glob("*-other.xml.gz"))
+    content = bytearray(other.read_bytes())
+    content[9] ^= 1  # The operating system in gzip's header: the content stays readable.
+    other.write_bytes(content)
+    assert {
+        (problem.kind, problem.subject.rpartition("/")[2]) for problem in verify(str(harmed), system=SYSTEM).problems
+    } == {
+        ("signature", "repomd.xml"),
+        ("digest", other.name),
+    }
+
+
+def test_no_signature_of_the_metadata(harmed: Path) -> None:
+    (harmed / "repodata" / "repomd.xml.asc").unlink()
+    assert verify(str(harmed), system=SYSTEM).problems == (Problem("signature", "repodata/repomd.xml", "not signed"),)
+
+
+@pytest.mark.parametrize("content", ["", "<html>", "<repomd/>"])
+def test_metadata_that_cannot_be_read(harmed: Path, content: str) -> None:
+    (harmed / "repodata" / "repomd.xml").write_text(content)
+    with pytest.raises(PublishError, match=r"repomd\.xml"):
+        verify(str(harmed))
+
+
+def test_no_repository(tmp_path: Path) -> None:
+    with pytest.raises(PublishError, match="no repository"):
+        verify(str(tmp_path / "none"))
+    with pytest.raises(PublishError, match="no public key"):
+        verify(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("provided", "wanted", "holds"),
+    [
+        ("a = 1.0-1", "a", True),
+        ("a", "a = 1.0", False),
+        ("a = 1.0-1", "a = 1.0", True),
+        ("a = 1.0-1", "a = 1.0-2", False),
+        ("a = 1.0-1.el8", "a >= 0.7", True),
+        ("a = 1:0.1", "a >= 0.7", True),
+        ("a = 0.7", "a > 0.7", False),
+        ("a = 0.7~rc1", "a >= 0.7", False),
+        ("a < 2", "a > 1", True),
+        ("a < 1", "a > 1", False),
+        ("a >= 3", "a <= 2", False),
+        ("b = 1", "a", False),
+    ],
+)
+def test_versions_of_capabilities(provided: str, wanted: str, holds: bool) -> None:
+    assert Capability.parse(provided).satisfies(Capability.parse(wanted)) is holds
+    assert str(Capability.parse(wanted)) == wanted
+
+
+def test_closure_takes_patterns_and_versions_of_the_system() -> None:
+    member = Member(
+        "a",
+        tuple(map(Capability.parse, ("libc.so.6(GLIBC_2.34)(64bit)", "java >= 8", "(x or y)", "rpmlib(A) <= 4"))),
+        (),
+        (),
+    )
+    assert unmet([member], ["libc.so.6*", "java = 1:1.8"]) == [("a", "(x or y)")]
+    assert unmet([member], ["java"]) == [("a", "(x or y)"), ("a", "libc.so.6(GLIBC_2.34)(64bit)")]
+
+
+@pytest.mark.parametrize(
+    ("lower", "higher"),
+    [
+        ("1.0", "1.0.1"),
+        ("1.9", "1.10"),
+        ("1.0~rc1", "1.0"),
+        ("1.0", "1.0^git1"),
+        ("1.0^git1", "1.0.1"),
+        ("1.a", "1.1"),
+        ("a", "b"),
+        ("1.0a", "1.0.1"),
+    ],
+)
+def test_order_of_versions(lower: str, higher: str) -> None:
+    assert (compare_versions(lower, higher), compare_versions(higher, lower)) == (-1, 1)
+
+
+def test_equal_versions() -> None:
+    assert compare_versions("1.05", "1_5") == 0
+    assert compare_evr(parse_evr("1.0"), parse_evr("1.0-3")) == 0
+    assert compare_evr(parse_evr("1:1.0"), parse_evr("2.0")) == 1
