@@ -83,7 +83,7 @@ def test_an_address_in_the_apache_archive_is_looked_for_on_the_mirrors(tmp_path:
 
 def test_maven_layout_and_credentials(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEXUS_USER", "me")
-    (tmp_path / "password").write_text("pa55:word\n")
+    (tmp_path / "password").write_text("pa55:wörd密\n")
     path = "/m/org/apache/zookeeper/parent/3.5.9/parent-3.5.9-source-release.zip"
     server.routes[path] = File(CONTENT)
     credentials = {"user": "env:NEXUS_USER", "password": f"file:{tmp_path / 'password'}"}
@@ -96,7 +96,7 @@ def test_maven_layout_and_credentials(tmp_path: Path, server: Server, monkeypatc
     wanted = source(maven="org.apache.zookeeper:parent:3.5.9:zip:source-release")
     fetcher(tmp_path, mirrors).fetch(wanted, base=tmp_path)
     assert server.paths() == [path]
-    assert server.seen[0].headers["authorization"] == "Basic " + base64.b64encode(b"me:pa55:word").decode()
+    assert server.seen[0].headers["authorization"] == "Basic " + base64.b64encode("me:pa55:wörd密".encode()).decode()
 
 
 def test_maven_credentials_that_are_not_set(tmp_path: Path, server: Server) -> None:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.sources.download import Progress
     from bigtop_builder.adapter.sources.web import Web
 
+NO_HINT = (
+    "name another mirror under mirrors in bigtop-builder.yaml, or give the source a further alternative in an overlay"
+)
 HTML = re.compile(rb"\s*<[^>]*>?[^<]*(<!doctype html|<html)|\s*(<!doctype html|<html)", re.IGNORECASE)
 
 
@@ -106,7 +109,7 @@ class Fetcher:
                 return Fetched(path, file_name(alternative), f"sha256:{path.name}", label, notes)
         raise SourceError(
             f"source {source.name!r} cannot be had:\n" + "\n".join(f"  - {note}" for note in notes),
-            hint="\n".join(hints) or None,
+            hint="\n".join(hints) or NO_HINT,
         )
 
     def _one(

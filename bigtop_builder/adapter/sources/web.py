@@ -191,9 +191,12 @@ class Web:
 
     def _follow(self, session: requests.Session, request: _Request) -> requests.Response:
         """Follows redirects by hand: the proxy is chosen anew for each hop, credentials stay with their host."""
+        from requests.auth import HTTPBasicAuth
         from requests.utils import select_proxy, should_bypass_proxies
 
-        address, auth = request.address, request.auth
+        address = request.address
+        # As bytes: requests would take text for Latin-1.
+        auth = HTTPBasicAuth(*(part.encode() for part in request.auth)) if request.auth else None
         seen: list[str] = []
         while address not in seen and len(seen) <= MAX_REDIRECTS:
             seen.append(address)
