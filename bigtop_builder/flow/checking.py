@@ -21,6 +21,9 @@ ROOT = User(0, 0, listed=True)
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "SETFCAP")
 """What rpm and the scripts of packages need to lay files out for other users."""
 
+NO_UNSHARE = ("--define", "__transaction_unshare %{nil}")
+"""rpm 4.20 puts scripts into a namespace of their own, which a container may not make."""
+
 NEEDED = re.compile(r"^\s*(?P<need>\S.*\S) is needed by (?P<package>\S+)\s*$", re.MULTILINE)
 """How rpm names a requirement that nothing provides."""
 
@@ -110,23 +113,22 @@ def _install(bench: Workbench, rpms: list[Path], headers: list[RpmHeader], log: 
 
         def rpm(*arguments: str) -> int:
             return session.call(
-                ["rpm", *arguments],
+                ["rpm", *NO_UNSHARE, *arguments],
                 cwd="/",
                 log=log,
                 timeout=bench.time_limit(),
                 cancelled=bench.shared.cancelled,
             )
 
-        before = log.written
         no_requirements: list[str] = []
-        if rpm("--install", "--test", "--nosignature", *inside) != 0:
-            missing = _missing(log, before)
-            if not missing:
-                raise BuildError("a clean host refuses the packages", hint="The log shows what rpm says.")
+        before = log.written
+        code = rpm("--install", "--nosignature", *inside)
+        missing = _missing(log, before)
+        if missing:
             bench.note(f"not checked on a clean host, since it is not part of this build: {', '.join(missing)}")
             no_requirements = ["--nodeps"]
-        before = log.written
-        code = rpm("--install", "--nosignature", *no_requirements, *inside)
+            before = log.written
+            code = rpm("--install", "--nosignature", *no_requirements, *inside)
         if code != 0 or "scriptlet failed" in _behind(log, before):
             raise BuildError("a clean host does not install the packages", hint="The log shows what rpm says.")
         names = sorted(header.name for header in headers)
