@@ -146,8 +146,7 @@ class Session:
         with engine_errors(f"running a command for {self.box.task}"):
             created = self._client.api.exec_create(self._id, argv, environment=dict(environment or {}), workdir=cwd)
             with _Watch(self._kill, timeout, cancelled) as watch:
-                for chunk in self._client.api.exec_start(created["Id"], stream=True):
-                    log.write(chunk)
+                self._copy_output(created["Id"], log)
         self._raise_if_stopped(watch, timeout, log)
         with engine_errors(f"asking how a command for {self.box.task} ended"):
             code = self._client.api.exec_inspect(created["Id"])["ExitCode"]
@@ -189,6 +188,19 @@ class Session:
             use_config_proxy=False,
         )
         return str(created["Id"])
+
+    def _copy_output(self, command: str, log: LogWriter) -> None:
+        """The SDK's own stream of a command never gives its connection back; the raw one can be closed."""
+        from docker.utils import socket as frames
+
+        split: Any = frames.frames_iter
+        stream: Any = self._client.api.exec_start(command, socket=True)
+        try:
+            for _, chunk in split(stream, tty=False):
+                log.write(chunk)
+        finally:
+            stream._response.close()
+            stream.close()
 
     def _kill(self) -> None:
         assert self._id is not None
