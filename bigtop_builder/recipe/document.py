@@ -52,7 +52,14 @@ class Document:
     places: dict[DocumentPath, Location] = field(default_factory=dict)
 
     def locate(self, path: DocumentPath) -> Location:
-        """The place of ``path``, or of the nearest thing around it."""
+        """The place of ``path``, or of the nearest thing around it.
+
+        A validator's path may hold the tag of a union, which is not of the document, even if a key is called so.
+        """
+        for skipped in range(len(path)):
+            shorter = path[:skipped] + path[skipped + 1 :]
+            if path not in self.places and shorter in self.places:
+                path = shorter
         kept: list[Key] = []
         for key in path:
             if (*kept, key) in self.places:

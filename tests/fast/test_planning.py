@@ -1,0 +1,292 @@
+"""Evaluation, keys, reasons and plans over a small project, without an engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bigtop_builder.adapter.image import ImageRecord
+from bigtop_builder.adapter.image_recipe import image_key
+from bigtop_builder.adapter.store import Store
+from bigtop_builder.flow.workspace import Request, Workspace
+from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError, RecipeError, StoreError
+from bigtop_builder.model.project import Choice
+from bigtop_builder.plan.task import Plan
+
+from conftest import Project
+
+SOURCE = '{"1": {sources: [{alternatives: [{https: "http://x/a.tgz", sha256: "%s"}]}]}}'
+SHA = "0" * 64
+
+
+def workspace(project: Project, choices: dict[str, Choice] | None = None, **flags: object) -> Workspace:
+    made = Workspace(project.settings(**flags), choices)
+    made.store.open()
+    return made
+
+
+def with_images(space: Workspace, *names: str) -> Workspace:
+    """Write the records of images, as if they had been made."""
+    import dataclasses
+    import json
+
+    for name in names:
+        evaluated = space.evaluate(name, "el8")
+        for kind in ("compile", "package"):
+            key = image_key(space.image_spec(evaluated, kind))  # type: ignore[arg-type]
+            record = ImageRecord(key, kind, f"sha256:{kind}", kind, f"fingerprint-{kind}", "", "", 0.0)
+            path = space.store.root / "images" / f"{key}.json"
+            path.write_text(json.dumps(dataclasses.asdict(record)))
+    return space
+
+
+def plan(space: Workspace, *selectors: str, **more: object) -> Plan:
+    return space.plan(Request(selectors=selectors, platforms=("el8",), **more))  # type: ignore[arg-type]
+
+
+def finish(space: Workspace, made: Plan) -> None:
+    """Put an empty result into the store for every task, as a build would."""
+    for task in made.tasks:
+        if task.action == "build":
+            folder = space.store.root / "work" / "result"
+            (folder / ("stage" if task.kind == "compile" else "rpms")).mkdir(parents=True)
+            space.store.commit(task.kind, task.key, folder, {"rpms": {}, "notes": []})
+            space.store.record_last(task.id, task.key, task.ingredients, 1.0)
+
+
+def actions(made: Plan) -> dict[str, tuple[str, tuple[str, ...]]]:
+    return {task.id: (task.action, task.reasons) for task in made.tasks}
+
+
+COMPILED = """
+build:
+  script: make VERSION={{ version }}
+install: echo
+"""
+
+
+@pytest.fixture
+def built(project: Project) -> Project:
+    project.component("a", COMPILED, versions=SOURCE % SHA)
+    project.component("b", COMPILED + "depends: {build: [a]}\n", versions=SOURCE % SHA)
+    project.component("c", "depends: {runtime: [a]}\n")
+    project.stack(a="1", b="1", c="1")
+    space = with_images(workspace(project), "a", "b", "c")
+    finish(space, plan(space, "*"))
+    return project
+
+
+def replan(project: Project, *selectors: str, choices: dict[str, Choice] | None = None) -> Plan:
+    return plan(with_images(workspace(project, choices), "a", "b", "c"), *(selectors or ("*",)))
+
+
+def change(project: Project, name: str, old: str, new: str) -> None:
+    path = project.overlay / "components" / name / "component.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_what_was_built_is_reused(built: Project) -> None:
+    made = replan(built)
+    assert made.nothing_to_do
+    assert {task.id for task in made.tasks} == {"a@el8/package", "b@el8/package", "c@el8/package"}
+
+
+def test_a_changed_script_compiles_anew_and_so_do_those_that_build_on_it(built: Project) -> None:
+    change(built, "a", "make", "make all")
+    found = actions(replan(built))
+    assert found["a@debian-bootstrap/compile"] == ("build", ("compile script changed",))
+    assert found["b@debian-bootstrap/compile"] == ("build", ("dependency a rebuilt",))
+    assert found["a@el8/package"] == ("build", ("compiled anew",))
+    assert found["c@el8/package"] == ("build", ("dependency a rebuilt",))
+    assert "c@debian-bootstrap/compile" not in found
+
+
+def test_a_changed_file_list_compiles_nothing(built: Project) -> None:
+    change(built, "a", "/opt/a", "/opt/a/lib")
+    found = actions(replan(built, "a"))
+    assert found["a@debian-bootstrap/compile"] == ("reuse", ())
+    assert found["a@el8/package"] == ("build", ("files of a_1_0 changed",))
+
+
+def test_a_release_number_or_another_platform_compiles_nothing(built: Project) -> None:
+    found = actions(replan(built, "a", choices={"a": Choice(release=7)}))
+    assert found["a@debian-bootstrap/compile"] == ("reuse", ())
+    assert found["a@el8/package"] == ("build", ("release or dist tag changed",))
+    space = with_images(workspace(built), "a")
+    elsewhere = actions(space.plan(Request(selectors=("a",), platforms=("el7", "el9"))))
+    assert elsewhere["a@debian-bootstrap/compile"] == ("reuse", ())
+    assert elsewhere["a@el7/package"][0] == elsewhere["a@el9/package"][0] == "build"
+    assert len(elsewhere) == 3
+
+
+def test_a_description_of_a_patch_is_not_part_of_the_key_but_its_content_is(built: Project) -> None:
+    path = built.write("overlay/components/a/patches/0001-fix.patch", "one\n")
+    change(built, "a", '"1": {', '"1": {patches: [{file: 0001-fix.patch}], ')
+    found = actions(replan(built, "a"))
+    assert found["a@debian-bootstrap/compile"] == ("build", ("patch 0001-fix added",))
+    space = with_images(workspace(built), "a", "b", "c")
+    finish(space, plan(space, "*"))
+    change(built, "a", "{file: 0001-fix.patch}", "{file: 0001-fix.patch, note: cures it}")
+    assert replan(built).nothing_to_do
+    path.write_text("two\n")
+    assert actions(replan(built, "a"))["a@debian-bootstrap/compile"][1] == ("patch 0001-fix changed",)
+
+
+def test_limits_and_mirrors_are_not_part_of_a_key(built: Project) -> None:
+    change(built, "a", "build:", "build:\n  memory: 9g\n  timeout: 9h")
+    assert replan(built).nothing_to_do
+    space = with_images(workspace(built, **{"limits.jobs": 7, "mirrors.preset": "aliyun"}), "a", "b", "c")
+    assert plan(space, "*").nothing_to_do
+
+
+def test_a_new_image_builds_anew(built: Project) -> None:
+    space = workspace(built)
+    for path in (space.store.root / "images").glob("*.json"):
+        path.write_text(path.read_text().replace("fingerprint-compile", "another"))
+    assert actions(plan(space, "a"))["a@debian-bootstrap/compile"] == ("build", ("builder image changed",))
+
+
+def test_without_its_image_a_component_is_built(project: Project) -> None:
+    project.component("a")
+    assert actions(plan(workspace(project), "a")) == {"a@el8/package": ("build", ("builder image not made yet",))}
+
+
+def test_a_missing_result_is_said(built: Project) -> None:
+    space = workspace(built)
+    task = plan(space, "c").tasks[0]
+    (space.store.folder("package", task.key) / "manifest.json").unlink()
+    assert actions(plan(space, "c"))["c@el8/package"][1] == ("its result is not in the store any more",)
+
+
+def test_force_builds_what_is_there(built: Project) -> None:
+    assert actions(plan(with_images(workspace(built), "c"), "c", force=True))["c@el8/package"][0] == "build"
+
+
+def test_native_code_is_refused_on_an_el_platform_with_the_reason(project: Project) -> None:
+    project.component("a", "arch: native\n")
+    made = plan(workspace(project), "a")
+    assert not made.tasks
+    assert "native code" in made.refusals[0].reason
+    assert "--native label" in made.refusals[0].reason
+
+
+def test_native_code_can_be_labelled_with_what_it_was_built_on(project: Project) -> None:
+    project.component("a", "arch: native\n")
+    space = workspace(project, native="label")
+    made = plan(space, "a")
+    assert [task.id for task in made.tasks] == ["a@debian-bootstrap/package"]
+    (file,) = made.tasks[0].evaluated.rpm_files()
+    assert file == f"a_1_0-1-1.deb13.{space.arch}.rpm"
+
+
+def test_selectors(built: Project) -> None:
+    space = workspace(built)
+    assert space.pairs(Request(selectors=("[ab]",), platforms=("el8",))) == [("a", "el8"), ("b", "el8")]
+    assert space.pairs(Request(selectors=("b@el7",), platforms=("el8",))) == [("b", "el7")]
+    with_needs = Request(selectors=("b",), platforms=("el8",), with_dependencies=True)
+    assert space.pairs(with_needs) == [("b", "el8"), ("a", "el8")]
+    with_users = Request(selectors=("a",), platforms=("el8",), with_dependants=True)
+    assert set(space.pairs(with_users)) == {("a", "el8"), ("b", "el8"), ("c", "el8")}
+    with pytest.raises(NothingSelectedError):
+        space.pairs(Request())
+    with pytest.raises(ConfigurationError) as caught:
+        space.pairs(Request(selectors=("zzz",)))
+    assert caught.value.hint == "Known: a, b, c."
+    with pytest.raises(ConfigurationError) as caught:
+        space.pairs(Request(selectors=("a",), platforms=("el88",)))
+    assert "el8" in (caught.value.hint or "")
+
+
+def test_a_cycle_is_shown(project: Project) -> None:
+    project.component("a", "depends: {runtime: [b]}\n")
+    project.component("b", "depends: {build: [a]}\n")
+    with pytest.raises(RecipeError, match="a@el8 → b@el8 → a@el8"):
+        plan(workspace(project), "a")
+
+
+def test_an_unknown_dependency_is_named(project: Project) -> None:
+    project.component("a", "depends: {runtime: [zookeper]}\n")
+    with pytest.raises(RecipeError) as caught:
+        plan(workspace(project), "a")
+    assert "zookeper" in caught.value.message
+    assert "zookeeper" in (caught.value.hint or "")
+
+
+def test_a_version_without_a_source_is_named(project: Project) -> None:
+    project.component("a")
+    with pytest.raises(RecipeError) as caught:
+        plan(workspace(project, {"a": Choice(version="2")}), "a")
+    assert "version 2 of a has no source" in caught.value.message
+    assert caught.value.location is not None
+    assert caught.value.location.line is not None
+
+
+def test_a_local_source_makes_any_version_buildable(project: Project, tmp_path: Path) -> None:
+    project.component("a", COMPILED)
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "f").write_text("1")
+    choices = {"a": Choice(version="2", source=str(tree))}
+    first = plan(workspace(project, choices), "a").task("a@debian-bootstrap/compile")
+    assert first.evaluated.build.script == "make VERSION=2"
+    (tree / "f").write_text("2")
+    second = plan(workspace(project, choices), "a").task("a@debian-bootstrap/compile")
+    assert first.key != second.key
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("install: '{{ parent_dri }}'\n", "not defined", "parent_dir"),
+        ("install: |\n  one\n  {{ oops }}\n", "not defined", ""),
+        ("install: '{{ stack.nothing }}'\n", "not defined", ""),
+        ("install: '{% if %}'\n", "template is wrong", ""),
+        ("install: '{{ 1 / 0 }}'\n", "template fails", ""),
+        ("install: \"{{ ''.__class__.__mro__ }}\"\n", "not allowed", ""),
+    ],
+)
+def test_a_bad_template_names_its_place(project: Project, text: str, message: str, hint: str) -> None:
+    file = project.component("a", text)
+    with pytest.raises(RecipeError) as caught:
+        plan(workspace(project), "a")
+    error = caught.value
+    assert message in error.message
+    assert hint in (error.hint or "")
+    assert error.location is not None
+    assert Path(error.location.file) == file
+    assert error.location.path == "install"
+
+
+def test_bash_is_left_alone(project: Project) -> None:
+    project.component("a", "install: 'echo ${#list[@]} ${x%.jar} {{ version }}'\n")
+    value = workspace(project).evaluate("a", "el8")
+    assert value.install == "echo ${#list[@]} ${x%.jar} 1"  # type: ignore[union-attr]
+
+
+def test_an_option_that_does_not_exist_is_named(project: Project) -> None:
+    project.component("a", "options: {hadoop: {choices: [provided, bundled], default: provided}}\n")
+    with pytest.raises(ConfigurationError) as caught:
+        plan(workspace(project, {"a": Choice(options={"hadop": "x"})}), "a")
+    assert caught.value.hint == "Did you mean hadoop?"
+    with pytest.raises(ConfigurationError) as caught:
+        plan(workspace(project, {"a": Choice(options={"hadoop": "x"})}), "a")
+    assert "provided, bundled" in (caught.value.hint or "")
+
+
+def test_an_overlay_changes_a_shipped_component(project: Project) -> None:
+    project.write("overlay/components/bigtop-utils/component.yaml", "summary: Ours\n")
+    project.write("overlay/components/bigtop-utils/files/extra", "x")
+    component = workspace(project).catalog.component("bigtop-utils")
+    assert component.component.summary == "Ours"
+    assert component.component.name == "bigtop-utils"
+    assert {"extra", "bigtop-detect-javahome"} <= {Path(name).name for name in component.files()}
+
+
+def test_the_store_refuses_another_format(tmp_path: Path) -> None:
+    Store(tmp_path / "s").open()
+    (tmp_path / "s" / "format").write_text("99\n")
+    with pytest.raises(StoreError, match="format 99"):
+        Store(tmp_path / "s").open()
