@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -198,7 +199,7 @@ def _problem(
     kind, last = problem["type"], path[-1] if path else ""
     location = document.locate(path)
     if kind == "extra_forbidden":
-        schema = model.model_json_schema()
+        schema = _schema(model)
         return ConfigurationError(
             f"unknown key {last!r}",
             location=location,
@@ -212,6 +213,11 @@ def _problem(
         message += f" (found {given!r})"
     hint = "Put the value in quotes." if kind == "string_type" and isinstance(given, int | float) else None
     return ConfigurationError(message, location=location, hint=hint)
+
+
+@lru_cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
 
 
 def _keys_at(root: dict[str, Any], schema: dict[str, Any], path: DocumentPath) -> set[str]:
