@@ -13,12 +13,12 @@ from typing import NoReturn
 
 import typer
 
-from bigtop_builder.face import build_commands, project_commands, run_commands
+from bigtop_builder.face import build_commands, project_commands, repo_commands, run_commands, store_commands
 from bigtop_builder.face.invocation import command, keep_globals
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationErrors, ExitCode
 
 PROGRAM = "bigtop-builder"
-BUILD, LOOK, PROJECT = "Build", "Look", "Project"
+BUILD, STORE, PROJECT = "Build", "Runs and store", "Project"
 
 app = typer.Typer(
     name=PROGRAM,
@@ -30,7 +30,7 @@ app = typer.Typer(
 app.callback()(keep_globals)
 for panel, commands in {
     BUILD: (build_commands.list_, build_commands.plan, build_commands.build),
-    LOOK: (run_commands.runs, run_commands.logs),
+    STORE: (run_commands.runs, run_commands.logs, store_commands.shell, store_commands.images, store_commands.gc),
     PROJECT: (
         project_commands.init,
         project_commands.doctor,
@@ -40,6 +40,15 @@ for panel, commands in {
 }.items():
     for function in commands:
         app.command(function.__name__.rstrip("_"), rich_help_panel=panel)(command(function))
+
+repo = typer.Typer(
+    help="Publish, serve, verify and compare package repositories.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for function in (repo_commands.publish, repo_commands.serve, repo_commands.verify, repo_commands.compare):
+    repo.command(function.__name__)(command(function))
+app.add_typer(repo, name="repo", rich_help_panel=BUILD)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -98,7 +107,7 @@ def _print_json(error: dict[str, object]) -> None:
 
 
 def _tell_usage(error: typer.TyperException, as_json: bool) -> int:
-    message = error.format_message()
+    message = error.format_message().replace("Value error, ", "")
     if message:
         context = getattr(error, "ctx", None)
         hint = f"See: {context.command_path} --help" if context else None

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import ssl
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -100,11 +101,10 @@ def _existing(path: Path) -> Path:
 
 def _writable(name: str, path: Path, advice: str) -> Finding:
     folder = _existing(path)
-    if not folder.is_dir():
-        return Finding(name, "failure", f"{folder} is not a folder", advice)
-    read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
-    if read_only or not os.access(folder, os.W_OK | os.X_OK):
-        return Finding(name, "failure", f"{folder} cannot be written", advice)
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        return Finding(name, "failure", f"{folder} cannot be written: {error.strerror}", advice)
     return Finding(name, "ok", str(path))
 
 
