@@ -1,0 +1,249 @@
+"""Packages of a real rpmbuild; signatures and repositories under the eyes of real rpm and dnf."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from bigtop_builder.adapter import engine
+from bigtop_builder.adapter.addresses import debian_mirror
+from bigtop_builder.adapter.gnupg import Signer, make_key, open_signer
+from bigtop_builder.adapter.image import ImageRecord, SiteAccess, Workshop, ensure
+from bigtop_builder.adapter.image_recipe import image_spec
+from bigtop_builder.adapter.log import LogWriter
+from bigtop_builder.adapter.rpmheader import read_header
+from bigtop_builder.adapter.rpmpayload import find_in_payload, payload_files
+from bigtop_builder.adapter.store import Store
+from bigtop_builder.flow.publisher import Rules, publish
+from bigtop_builder.flow.serving import RepositoryServer
+from bigtop_builder.model.source import Source
+from bigtop_builder.recipe.catalog import Catalog
+from tests.rpmfile import File, Spec, write_rpm
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+CATALOG = Catalog()
+PLATFORM = CATALOG.platform("debian-bootstrap")
+STACK = "bigtop-3.2.0"
+QUERY = (
+    r"%{NAME}|%{EPOCH}|%{VERSION}|%{RELEASE}|%{ARCH}|%{SUMMARY}|%{LICENSE}|%{BUILDTIME}|%{PAYLOADCOMPRESSOR}\n"
+    r"[%{FILENAMES}|%{FILEMODES:perms}|%{FILEUSERNAME}|%{FILEGROUPNAME}|%{FILEFLAGS:fflags}|%{FILELINKTOS}|"
+    r"%{LONGFILESIZES}|%{FILEMTIMES}|%{FILEDIGESTS}\n]"
+    r"[R %{REQUIRENAME} %{REQUIREFLAGS:depflags} %{REQUIREVERSION}\n]"
+)
+TRIAL = """
+Name: trial
+Epoch: 3
+Version: 1.0
+Release: 2.deb13
+Summary: Every kind of file
+License: ASL 2.0
+BuildArch: noarch
+Requires: /bin/sh, bigtop-utils >= 0.7
+Conflicts: other < 2
+%description
+A trial.
+%install
+mkdir -p %{buildroot}/etc/trial %{buildroot}/usr/share/doc/trial %{buildroot}/usr/lib/trial
+echo a > %{buildroot}/etc/trial/a; echo b > %{buildroot}/usr/share/doc/trial/b
+echo /work/src/secret > %{buildroot}/usr/lib/trial/run; touch %{buildroot}/usr/lib/trial/ghost
+ln -s /etc/trial %{buildroot}/usr/lib/trial/conf; head -c 500000 /dev/urandom > %{buildroot}/usr/lib/trial/big
+%post
+echo done
+%files
+%config(noreplace) /etc/trial
+%doc /usr/share/doc/trial/b
+%attr(0750,zookeeper,hadoop) /usr/lib/trial/run
+/usr/lib/trial/big
+/usr/lib/trial/conf
+%ghost /usr/lib/trial/ghost
+"""
+
+
+def no_fetch(_: Source) -> NoReturn:
+    raise AssertionError("these images need no source")
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[DockerClient]:
+    connected = engine.connect()
+    yield connected
+    connected.close()
+
+
+@pytest.fixture(scope="module")
+def host(client: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> ImageRecord:
+    store = Store(tmp_path_factory.mktemp("store")).open()
+    shop = Workshop(client, store, SiteAccess(debian_mirror()), no_fetch, "run", threading.Event())
+    with LogWriter(tmp_path_factory.mktemp("log") / "log", 1 << 22) as log:
+        return ensure(shop, image_spec(PLATFORM, "host", CATALOG.image_template), log)
+
+
+@pytest.fixture(scope="module")
+def signer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signer]:
+    home = tmp_path_factory.mktemp("gnupg")
+    make_key(home, "A test", "test@example.org")
+    with open_signer(home) as found:
+        yield found
+
+
+def run(client: DockerClient, image: ImageRecord, script: str, folder: Path) -> str:
+    """Output of a script in a host that sees ``folder`` read-only at its own path, and this machine's loopback."""
+    said: bytes = client.containers.run(
+        image.id,
+        ["bash", "-c", f"set -e; {script}"],
+        remove=True,
+        network_mode="host",
+        volumes={str(folder): {"bind": str(folder), "mode": "rw"}},
+        stderr=True,
+    )
+    return said.decode()
+
+
+@pytest.fixture(scope="module")
+def built(client: DockerClient, host: ImageRecord, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One package for each compression, by rpmbuild."""
+    folder = tmp_path_factory.mktemp("rpmbuild")
+    (folder / "trial.spec").write_text(TRIAL)
+    payloads = {"gzip": "w6.gzdio", "xz": "w2.xzdio", "zstd": "w3.zstdio"}
+    for name, payload in payloads.items():
+        defines = f"--define '_topdir /tmp/top' --define '_rpmdir {folder}/{name}' --define '_binary_payload {payload}'"
+        run(client, host, f"rpmbuild -bb --quiet {defines} {folder}/trial.spec", folder)
+    return {name: folder / name / "noarch" / "trial-1.0-2.deb13.noarch.rpm" for name in payloads}
+
+
+@pytest.mark.parametrize("compressor", ["gzip", "xz", "zstd"])
+def test_headers_read_as_rpm_reads_them(
+    client: DockerClient, host: ImageRecord, built: dict[str, Path], compressor: str
+) -> None:
+    package = built[compressor]
+    header = read_header(package)
+    ours = [
+        f"{header.name}|{header.epoch}|{header.version}|{header.release}|{header.arch}|{header.summary}|"
+        f"{header.license}|{header.build_time}|{header.payload_compressor}"
+    ]
+    ours += [
+        f"{file.path}|{file.mode_text}|{file.owner}|{file.group}|{file.flag_letters}|{file.link}|{file.size}|"
+        f"{file.mtime}|{file.digest}"
+        for file in header.files
+    ]
+    ours += [f"R {text}" for text in header.requires]
+    theirs = run(client, host, f"rpm --query --package --queryformat '{QUERY}' {package}", package.parent)
+    assert [line.rstrip() for line in theirs.splitlines()] == ours
+
+
+@pytest.mark.parametrize("compressor", ["gzip", "xz", "zstd"])
+def test_payloads_of_rpmbuild(built: dict[str, Path], compressor: str) -> None:
+    header = read_header(built[compressor])
+    sizes = {file.path: file.size for file in header.files if file.flag_letters != "g" and file.mode_text[0] != "d"}
+    found = {member.path: member.left for member in payload_files(built[compressor])}
+    assert {path: size for path, size in found.items() if size} == sizes
+    assert find_in_payload(built[compressor], [b"/work/src"]) == [("/usr/lib/trial/run", b"/work/src")]
+
+
+def test_rpm_accepts_the_signatures(
+    client: DockerClient, host: ImageRecord, built: dict[str, Path], signer: Signer, tmp_path: Path
+) -> None:
+    from bigtop_builder.adapter.signing import sign_package
+
+    (tmp_path / "key").write_bytes(signer.public_key())
+    for name, package in built.items():
+        assert sign_package(signer, package, tmp_path / f"{name}.rpm")
+    script = f"rpmkeys --import {tmp_path}/key; rpmkeys --checksig --verbose {tmp_path}/*.rpm"
+    said = run(client, host, script, tmp_path)
+    assert said.count("Header V4 RSA/SHA256 Signature") == 3
+    assert [line for line in said.splitlines() if ": " in line and not line.endswith(": OK")] == []
+
+
+DEMO = Spec(
+    name="demo_3_2_0",
+    release="1.deb13",
+    requires=("/bin/sh", "helper_3_2_0 >= 1.0"),
+    files={
+        "/usr/bigtop": File(mode=0o40755),
+        "/usr/bigtop/demo": b"hello\n",
+        "/usr/bigtop/link": File(link="demo", mode=0o120777),
+    },
+    compressor="zstd",
+)
+HELPER = Spec(name="helper_3_2_0", release="1.deb13", files={"/usr/bigtop/helper": b"help\n"})
+
+
+def test_dnf_installs_and_upgrades_with_every_check_on(
+    client: DockerClient, host: ImageRecord, signer: Signer, tmp_path: Path
+) -> None:
+    root = tmp_path / "repository"
+    with RepositoryServer(_published(root, signer, tmp_path, DEMO, HELPER), port=0) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            rules = Rules(base_url=server.address)
+            publish([write_rpm(tmp_path, HELPER)], root, STACK, PLATFORM, signer, rules)
+            repo_file = f"{server.address}/{STACK}/{PLATFORM.name}/{STACK}.repo"
+            install = f"curl --fail --silent -o /etc/yum.repos.d/demo.repo {repo_file}; dnf -y -q install demo_3_2_0"
+            said = run(
+                client, host, f"{install}; rpm --verify demo_3_2_0; cat /usr/bigtop/link; rpm -q demo_3_2_0", tmp_path
+            )
+            assert "hello\ndemo_3_2_0-1.0-1.deb13.noarch" in said
+            newer = replace(DEMO, version="1.10", files={"/usr/bigtop/demo": b"newer\n"})
+            waiting = f"{install}; touch {tmp_path}/installed; until test -e {tmp_path}/newer; do sleep 0.1; done"
+            script = f"{waiting}; dnf -y -q --refresh upgrade; cat /usr/bigtop/demo"
+            upgrade = threading.Timer(0, _publish_when_installed, (root, signer, tmp_path, newer, rules))
+            upgrade.start()
+            assert run(client, host, script, tmp_path).endswith("newer\n")
+            upgrade.join()
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _published(root: Path, signer: Signer, folder: Path, *specs: Spec) -> Path:
+    publish([write_rpm(folder, spec) for spec in specs], root, STACK, PLATFORM, signer)
+    return root
+
+
+def _publish_when_installed(root: Path, signer: Signer, folder: Path, spec: Spec, rules: Rules) -> None:
+    for _ in range(600):
+        if (folder / "installed").exists():
+            break
+        threading.Event().wait(0.1)
+    publish([write_rpm(folder, spec)], root, STACK, PLATFORM, signer, rules)
+    (folder / "newer").touch()
+
+
+@pytest.mark.parametrize("harm", ["repomd.xml", "demo_3_2_0-1.0-1.deb13.noarch.rpm"])
+def test_dnf_refuses_what_was_changed(
+    client: DockerClient, host: ImageRecord, signer: Signer, tmp_path: Path, harm: str
+) -> None:
+    root = _published(tmp_path / "repository", signer, tmp_path, DEMO, HELPER)
+    visible = root / STACK / PLATFORM.name
+    target = next(path for path in visible.resolve().rglob(harm))
+    content = bytearray(target.read_bytes())
+    content[-10] ^= 1
+    target.write_bytes(content)
+    script = f"cp {visible}/{STACK}.repo /etc/yum.repos.d/; dnf -y -q install demo_3_2_0 && echo installed; true"
+    assert "installed\n" not in run(client, host, script, tmp_path)
+
+
+def test_dnf_refuses_unsigned_packages_in_signed_metadata(
+    client: DockerClient, host: ImageRecord, signer: Signer, tmp_path: Path
+) -> None:
+    """The metadata is right and signed, so that only the package's own signature is missing."""
+    from bigtop_builder.adapter.repository.metadata import package_chunks, write_repodata
+
+    (tmp_path / "packages").mkdir()
+    package = write_rpm(tmp_path / "packages", HELPER)
+    repomd = write_repodata(tmp_path, [package_chunks(package, package.name)], 1)
+    repomd.with_name("repomd.xml.asc").write_bytes(signer.sign_armored(repomd.read_bytes()))
+    (tmp_path / "key").write_bytes(signer.public_key())
+    options = f"--repofrompath=demo,file://{tmp_path} --setopt=demo.gpgkey=file://{tmp_path}/key"
+    checks = "--setopt=demo.gpgcheck=1 --setopt=demo.repo_gpgcheck=1"
+    said = run(client, host, f"dnf -y -q {options} {checks} install helper_3_2_0 && echo installed; true", tmp_path)
+    assert "is not signed" in said
+    assert "installed\n" not in said
