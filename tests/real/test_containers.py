@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from bigtop_builder.adapter import engine
-from bigtop_builder.adapter.addresses import debian_mirror
+from bigtop_builder.adapter.addresses import central_in_pom, debian_mirror
 from bigtop_builder.adapter.container import Mount, Sandbox, Session, User, build_user, remove_orphans
 from bigtop_builder.adapter.image import ImageRecord, SiteAccess, Workshop, ensure
 from bigtop_builder.adapter.image_recipe import ImageSpec, image_spec
 from bigtop_builder.adapter.log import LogWriter
 from bigtop_builder.adapter.store import Store
+from bigtop_builder.adapter.super_pom import super_pom
 from bigtop_builder.model.errors import BuildError, EngineError, InterruptedRunError, LimitError
 from bigtop_builder.model.source import Source
 from bigtop_builder.recipe.catalog import Catalog
@@ -326,3 +327,11 @@ def test_a_host_installs_packages_as_one_of_red_hats_family_does(
     expected += ["/etc/rc.d/rc3.d/S85trial", "on", "off", "trial is running", "trial is running", "rocky 8.10"]
     assert [line for line in said.splitlines() if line in expected] == expected
     assert 'openjdk version "1.8' in said
+
+
+def test_the_address_of_maven_central_without_a_maven_here(
+    shop: Workshop, package_image: ImageRecord, log: LogWriter
+) -> None:
+    pom = super_pom(shop, package_image, log)
+    assert central_in_pom(pom).startswith("https://")
+    assert super_pom(dataclasses.replace(shop, run="none"), package_image, log) == pom
