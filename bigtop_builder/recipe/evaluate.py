@@ -165,7 +165,7 @@ def evaluate(
         install=renderer.text(component.install, ("install",)),
         packages=packages,
         left_out=left_out,
-        lacks=tuple(variant.lacks) if variant else (),
+        lacks=_lacks(variant_name, variant, renderer),
         build_depends=tuple(component.depends.build),
         runtime_depends=tuple(component.depends.runtime),
         files=_files(loaded, context),
@@ -319,6 +319,11 @@ def _patches(loaded: LoadedComponent, release: Release, version: str) -> tuple[A
             )
         patches.append(AppliedPatch(patch.file, path))
     return tuple(patches)
+
+
+def _lacks(name: str | None, variant: Variant | None, renderer: _Renderer) -> tuple[str, ...]:
+    lacks = variant.lacks if variant else []
+    return tuple(renderer.text(text, ("variants", name or "", "lacks", index)) for index, text in enumerate(lacks))
 
 
 def _packages(component: Component, renderer: _Renderer) -> tuple[tuple[Package, ...], tuple[LeftOut, ...]]:
