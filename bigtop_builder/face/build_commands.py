@@ -212,6 +212,8 @@ def build(
         _show_plan(invocation, workspace.plan(request))
         return
 
+    from bigtop_builder.face.watch import Reports
+
     view = _watched(invocation, workspace, request, Reports(events, junit, summary).below(invocation.cwd))
     if invocation.json:
         from bigtop_builder.face.summary import summary as summary_data

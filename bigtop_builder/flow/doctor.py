@@ -186,17 +186,16 @@ def _proxy(settings: Settings) -> Iterator[Finding]:
     from bigtop_builder.adapter.sources.web import proxies
 
     known = proxies(settings.project.network)
-    addresses = {address: scheme for scheme, address in known.items() if scheme in ("http", "https")}
-    for address, scheme in addresses.items():
+    for address in dict.fromkeys(known[scheme] for scheme in ("http", "https") if scheme in known):
         parts = urlsplit(address if "//" in address else f"//{address}")
         host, port = parts.hostname or "", parts.port or 80
         try:
             socket.create_connection((host, port), timeout=REACH_SECONDS).close()
         except OSError as error:
-            advice = f"Check network.proxy in the project file, or the variable {scheme}_proxy."
-            yield Finding(f"{scheme} proxy", "failure", f"{host}:{port}: {error}", advice)
+            advice = "Check network.proxy in the project file, or the variables http_proxy and https_proxy."
+            yield Finding("proxy", "failure", f"{host}:{port}: {error}", advice)
         else:
-            yield Finding(f"{scheme} proxy", "ok", f"{host}:{port}")
+            yield Finding("proxy", "ok", f"{host}:{port}")
 
 
 def _network(settings: Settings) -> Iterator[Finding]:

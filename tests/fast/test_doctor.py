@@ -1,0 +1,147 @@
+"""doctor: each finding says what was seen and what to do."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from bigtop_builder.flow.doctor import Finding, check_bundle, examine, reach
+from bigtop_builder.recipe.settings import Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def settings(tmp_path: Path, **flags: object) -> Settings:
+    given = {"store": str(tmp_path / "store"), **{name.replace("__", "."): value for name, value in flags.items()}}
+    return load_settings(tmp_path, given, {"HOME": str(tmp_path)})
+
+
+def finding(findings: list[Finding], name: str) -> Finding:
+    return next(one for one in findings if one.name == name)
+
+
+def authority(days: int) -> bytes:
+    """A CA certificate that ends ``days`` from now, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Test {days}")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=100))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def test_every_check_gives_a_finding_and_problems_have_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
+    findings = examine(settings(tmp_path), offline=True)
+    names = {one.name for one in findings}
+    assert names >= {"engine", "store", "store disk", "output", "processors", "memory", "git", "gpg", "clock"}
+    assert finding(findings, "engine").state == "failure"
+    assert all(one.advice for one in findings if one.state != "ok")
+
+
+def test_a_store_that_is_no_folder_fails(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("", encoding="utf-8")
+    found = finding(examine(settings(tmp_path), offline=True), "store")
+    assert found.state == "failure" and "cannot be written" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("days", "state"), [([10], "ok"), ([10, -1], "warning"), ([-1], "failure"), ([-1, -2], "failure")]
+)
+def test_certificates_that_have_expired_are_told(tmp_path: Path, days: list[int], state: str) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(b"".join(authority(one) for one in days))
+    found = check_bundle(bundle)
+    assert found.state == state and f"{len(days)} authorities" in found.detail
+
+
+@pytest.mark.parametrize("text", ["", "not PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+def test_a_bundle_that_is_none(tmp_path: Path, text: str) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text(text, encoding="utf-8")
+    assert check_bundle(bundle).state == "failure"
+
+
+def test_a_bundle_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
+    found = examine(settings(tmp_path, network__ca_bundle=str(tmp_path / "none.pem")), offline=True)
+    assert finding(found, "bundle").state == "failure"
+
+
+class Site(BaseHTTPRequestHandler):
+    """Answers 404 with a clock that may be wrong."""
+
+    date: ClassVar[str | None] = None
+
+    def do_GET(self) -> None:
+        self.send_response_only(404)
+        self.send_header("Date", self.date or self.date_time_string())
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing on the screen."""
+
+
+@pytest.fixture
+def site() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Site) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/maven2"
+        server.shutdown()
+        thread.join()
+
+
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_mirror_that_answers_anything_is_reached(tmp_path: Path, site: str) -> None:
+    assert reach("maven", lambda: site, settings(tmp_path)).state == "ok"
+
+
+def test_a_mirror_that_is_not_there_is_a_warning_with_advice(tmp_path: Path) -> None:
+    found = reach("maven", lambda: f"http://127.0.0.1:{unused_port()}/", settings(tmp_path))
+    assert found.state == "warning" and "refused" in found.detail and "mirrors.maven" in found.advice
+
+
+def test_a_clock_that_differs_is_told(tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Site, "date", "Thu, 01 Jan 2015 00:00:00 GMT")
+    found = reach("maven", lambda: site, settings(tmp_path))
+    assert found.state == "warning" and "clock" in found.detail
+
+
+def test_a_proxy_that_is_set_but_not_there_fails(tmp_path: Path, site: str) -> None:
+    mirrors: dict[str, object] = {"mirrors__pip": site, "mirrors__debian": site, "mirrors__apache": [site]}
+    mirrors["mirrors__maven"] = [{"url": site}]
+    port = unused_port()
+    found = examine(settings(tmp_path, network__proxy__http=f"http://127.0.0.1:{port}", **mirrors))
+    assert finding(found, "proxy").state == "failure"
+    assert finding(found, "proxy").detail.startswith(f"127.0.0.1:{port}")
+    assert finding(found, "maven mirror").state == "warning"
