@@ -82,7 +82,8 @@ def publish(
         _check_conflicts(given, former.packages, rules)
         pool = Pool(publications.root)
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            taken = list(threads.map(lambda item: pool.take(item[0], item[1], signer, keyring), given))
+            unique = {header.sha256: (path, header) for path, header in given}.values()
+            taken = list(threads.map(lambda item: pool.take(item[0], item[1], signer, keyring), unique))
         selected = _select(taken, former.packages, rules)
         files = _files(publications, stack, platform, signer, rules)
         epoch = max(former.epoch + 1, *(package.build_time for package in selected))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -162,6 +162,10 @@ def test_two_contents_of_one_name_at_once(run: Publish) -> None:
         run(A, replace(A, files={"/a": b"other"}))
 
 
+def test_one_content_given_twice(run: Publish) -> None:
+    assert run(A, A, B).added == ("a-1.0-1.el8.noarch.rpm", "b-1.0-1.el8.x86_64.rpm")
+
+
 def test_old_versions_are_kept_or_dropped(run: Publish) -> None:
     versions = [replace(A, version=version) for version in ("1.9", "1.10", "1.2~rc1", "1.2")]
     assert run(*versions).packages == 4
@@ -238,16 +242,32 @@ def test_root_that_cannot_be_written(run: Publish, root: Path) -> None:
         run(A)
 
 
-def test_full_disk(signer: Signer, tmp_path: Path) -> None:
+def in_child(work: Callable[[], object]) -> int:
+    """How a child process ends that does ``work``: its exit code, or the negative number of the signal."""
+    process = os.fork()
+    if process == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        except PublishError as error:
+            code = error.exit_code
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def test_full_disk(signer: Signer, root: Path, tmp_path: Path) -> None:
     big = write_rpm(tmp_path, Spec(files={"/big": os.urandom(200_000)}))
-    script = (
-        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));" + CHILD
-    )
-    answer = child(script, signer, tmp_path / "repository", [big])
-    assert answer.returncode == 7, answer.stderr
-    assert "cannot write" in answer.stderr
-    assert not (tmp_path / "repository" / STACK).exists()
+
+    def work() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        publish([big], root, STACK, EL8, signer)
+
+    assert in_child(work) == 7
+    assert not (root / STACK).exists()
+    assert list((root / ".pool").iterdir()) == []
 
 
 def test_a_folder_in_the_place_of_the_link(run: Publish, root: Path) -> None:
@@ -261,64 +281,37 @@ def test_two_publications_at_once(run: Publish, root: Path) -> None:
         run(A)
 
 
-CHILD = """
-import sys
-from pathlib import Path
-from bigtop_builder.adapter.gnupg import open_signer
-from bigtop_builder.flow.publisher import publish
-from bigtop_builder.model.errors import BigtopBuilderError
-from bigtop_builder.model.platform import Platform
-home, root, platform, *packages = sys.argv[1:]
-try:
-    with open_signer(Path(home)) as signer:
-        publish([Path(name) for name in packages], Path(root), "bigtop-3.2.0", Platform.model_validate_json(platform),
-                signer)
-except BigtopBuilderError as error:
-    print(error, file=sys.stderr)
-    sys.exit(int(error.exit_code))
-"""
+def die_at_step(number: int) -> None:
+    """Kill this process at its next ``number``-th step that changes files."""
+    left = number
+    steps = ("os.rename", "os.link", "os.symlink", "os.mkdir", "os.remove", "os.utime", "os.chmod")
 
-KILLER = """
-import os, signal, sys
-left = int(os.environ["STEPS_TO_LIVE"])
-def hook(event, arguments):
-    global left
-    if event in ("os.rename", "os.link", "os.symlink", "os.mkdir", "os.remove") or (
-        event == "open" and "repository" in str(arguments[0]) and arguments[1] in ("w", "wb")
-    ):
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(hook)
-"""
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal left
+        if event in steps or (event == "open" and arguments[1] in ("w", "wb")):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
 
-
-def child(
-    script: str, signer: Signer, root: Path, packages: list[Path], **environment: str
-) -> subprocess.CompletedProcess[str]:
-    arguments = [str(signer.homedir), str(root), EL8.model_dump_json(), *map(str, packages)]
-    return subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    sys.addaudithook(hook)
 
 
 def test_kill_at_any_step_leaves_the_former_visible(signer: Signer, run: Publish, root: Path, tmp_path: Path) -> None:
     former = set(listed(run(A).folder))
     package = write_rpm(tmp_path / "new", B)
-    steps = 0
-    while True:
-        steps += 1
-        answer = child(KILLER + CHILD, signer, root, [package], STEPS_TO_LIVE=str(steps))
+    whole = former | {"packages/b-1.0-1.el8.x86_64.rpm"}
+    for steps in range(1, 1000):
+
+        def work(steps: int = steps) -> None:
+            die_at_step(steps)
+            publish([package], root, STACK, EL8, signer)
+
+        code = in_child(work)
         seen = set(listed(root / STACK / "el8"))
-        assert seen in (former, former | {"packages/b-1.0-1.el8.x86_64.rpm"})
-        if answer.returncode != -signal.SIGKILL:
+        assert seen in (former, whole)
+        if code != -signal.SIGKILL:
             break
-    assert answer.returncode == 0, answer.stderr
+    assert (code, seen) == (0, whole)
     assert steps > 10
-    assert seen == former | {"packages/b-1.0-1.el8.x86_64.rpm"}
     assert run(A, B).packages == 2
     assert not list((root / ".snapshots" / f"{STACK}-el8").glob(".new"))
