@@ -35,6 +35,9 @@ OPEN_FILES = 4096
 GRACE_SECONDS = 120
 """How much longer than its steps a container may live before it ends by itself."""
 
+KILLED = 137
+"""What a command gives that SIGKILL ended."""
+
 OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 """Where a container sees how often its memory limit killed a process: cgroup 2, cgroup 1."""
 
@@ -150,13 +153,14 @@ class Session:
         self._raise_if_stopped(watch, timeout, log)
         with engine_errors(f"asking how a command for {self.box.task} ended"):
             code = self._client.api.exec_inspect(created["Id"])["ExitCode"]
-        if code is None:
+        # An end of the container reaches its commands first, as a SIGKILL; its own state follows.
+        if code is None or (code == KILLED and not self._out_of_memory_now(log) and self._stops()):
             raise EngineError(
                 f"the container of {self.box.task} was stopped from outside",
                 hint="The engine was restarted, or someone removed the container. Repeat the command.",
             )
-        if code != 0:
-            self._look_for_oom(log)
+        if code not in (0, KILLED):
+            self._out_of_memory_now(log)
         return int(code)
 
     def _create(self, mounts: Iterable[Mount]) -> str:
@@ -218,18 +222,39 @@ class Session:
                 hint="Give it more with limits.timeout in the project file, or build.timeout in the component.",
             )
 
-    def _look_for_oom(self, log: LogWriter) -> None:
+    def _stops(self) -> bool:
+        """Whether the container has ended, or does so in a moment."""
+        for _ in range(20):
+            try:
+                with engine_errors("asking for a container"):
+                    found = self._client.containers.get(str(self._id))
+            except EngineError:
+                return True
+            if not found.attrs["State"]["Running"]:
+                return True
+            time.sleep(0.1)
+        return False
+
+    def _out_of_memory_now(self, log: LogWriter) -> bool:
         """The engine tells of a killed main process alone; the counter of the control group knows them all."""
+        try:
+            lines = self._memory_events()
+        except EngineError:
+            return False
+        kills = sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+        if kills <= self._oom_kills:
+            return False
+        self._oom_kills = kills
+        self.out_of_memory = True
+        limit = self.box.memory / (1 << 30)
+        log.note(f"out of memory: a process was killed at the container's memory limit of {limit:.1f} GiB")
+        return True
+
+    def _memory_events(self) -> list[str]:
         with engine_errors("asking a container for its memory events"):
             script = f"cat {' '.join(OOM_COUNTERS)} 2>/dev/null || true"
             created = self._client.api.exec_create(self._id, ["sh", "-c", script])
-            lines = self._client.api.exec_start(created["Id"]).decode(errors="replace").splitlines()
-        kills = sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
-        if kills > self._oom_kills:
-            self._oom_kills = kills
-            self.out_of_memory = True
-            limit = self.box.memory / (1 << 30)
-            log.note(f"out of memory: a process was killed at the container's memory limit of {limit:.1f} GiB")
+            return self._client.api.exec_start(created["Id"]).decode(errors="replace").splitlines()
 
 
 class _Watch:
