@@ -71,7 +71,6 @@ def build(workspace: Workspace, request: Request, bus: Bus, *, jobs: int = 0) ->
         runner = _Runner(workspace, request, run, emit, jobs or default_jobs(workspace))
         plan, results = runner.run(plan)
         code = exit_code(plan, results)
-        export(workspace, results)
         seconds = time.monotonic() - started
         emit(RunFinished(exit_code=code, seconds=round(seconds, 3)))
         return RunResult(plan, results, code, run.id, seconds)
@@ -132,22 +131,22 @@ def _nothing_to_do(workspace: Workspace, plan: Plan, bus: Bus, started: float) -
                 notes=list(result.notes),
             )
         )
-    export(workspace, results)
+    for result in results.values():
+        export(workspace, result)
     seconds = time.monotonic() - started
     emit(RunFinished(exit_code=ExitCode.DONE, seconds=round(seconds, 3)))
     return RunResult(plan, results, ExitCode.DONE, None, seconds)
 
 
-def export(workspace: Workspace, results: Mapping[str, Result]) -> None:
-    """Put the packages below the output folder, by platform; hard links where the file system permits."""
-    for result in results.values():
-        if not result.artifacts:
-            continue
-        folder = workspace.settings.output / result.task.evaluated.target.platform.name
-        with translated(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            for artifact in result.artifacts:
-                _link(Path(artifact.path), folder / artifact.file)
+def export(workspace: Workspace, result: Result) -> None:
+    """Put a task's packages below the output folder, by platform; hard links where the file system permits."""
+    if not result.artifacts:
+        return
+    folder = workspace.settings.output / result.task.evaluated.target.platform.name
+    with translated(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for artifact in result.artifacts:
+            _link(Path(artifact.path), folder / artifact.file)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -201,6 +200,7 @@ class _Runner:
                         self._follow(scheduler.cancel(), tasks, pool)
                         continue
                     self._results[ended.task.id] = ended
+                    export(self.workspace, ended)
                     self._follow(scheduler.finished(ended.task.id, _outcome(ended)), tasks, pool)
             for refusal in plan.refusals:
                 planned = _refused(refusal)
@@ -229,6 +229,7 @@ class _Runner:
                 else Result(task, instruction.state)
             )
             self._results[task.id] = result
+            export(self.workspace, result)
             self._emit(
                 TaskFinished(
                     task=task.id,
