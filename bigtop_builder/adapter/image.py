@@ -22,6 +22,7 @@ from bigtop_builder.adapter.bootstrap import base_tag, bootstrap
 from bigtop_builder.adapter.container import LABEL, Sandbox, Session, User
 from bigtop_builder.adapter.engine import engine_errors
 from bigtop_builder.adapter.image_recipe import (
+    STAGE_LABEL,
     ImageSpec,
     image_key,
     ingredients,
@@ -230,6 +231,8 @@ def _build(shop: Workshop, spec: ImageSpec, base: str, tag: str, key: str, log: 
             if shop.cancelled.is_set():
                 answers.close()
                 raise InterruptedRunError(f"making the image {tag} was interrupted")
+        if ca is not None:
+            shop.client.images.prune({"dangling": True, "label": f"{STAGE_LABEL}=certificates"})
         return str(shop.client.images.get(tag).id)
 
 

@@ -22,6 +22,9 @@ PACKAGE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9+._:-]*$")
 HOST_JDK = 8
 """What Bigtop 3.2.0 runs on."""
 
+STAGE_LABEL = "org.bigtop-builder.stage"
+"""Marks the stage that had a site's certificates, so that it can be removed."""
+
 MAVEN_SHA512 = {
     "3.6.3": "c35a1803a6e70a126e80b2b3ae33eed961f83ed74d18fcd16909b2d44d7dada3"
     "203f1ffe726c17ef8dcca2dcaa9fca676987befeadc9b9f759967a8cb77181c0",
@@ -74,6 +77,7 @@ def image_spec(
         "maven": maven,
         "maven_archive": maven_archive(maven) if maven else None,
         "packages": sorted(set(packages)),
+        "stage_label": STAGE_LABEL,
         "host_provides": platform.host_provides,
     }
     debian_host = kind == "host" and platform.family == "debian"

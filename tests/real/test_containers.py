@@ -185,7 +185,7 @@ def test_no_secret_in_any_layer(shop: Workshop, package_image: ImageRecord, log:
     proxy = f"http://someone:{SECRET}@127.0.0.1:9"
     site = SiteAccess("https://mirror.invalid/debian", {"http": proxy, "https": proxy, "no_proxy": "x"}, certificates)
     recipe = (
-        "ARG BASE\nFROM ${BASE} AS made\nCOPY ca.pem /run/site-ca.pem\n"
+        "ARG BASE\nFROM ${BASE} AS made\nLABEL org.bigtop-builder.stage=certificates\nCOPY ca.pem /run/site-ca.pem\n"
         'RUN grep -q site-certificate-mark /run/site-ca.pem && test -n "$https_proxy$HTTP_PROXY" && echo it > /made\n'
         "RUN chown 1000:1000 /made; rm /run/site-ca.pem\nFROM scratch\nCOPY --from=made / /\n"
     )
@@ -201,6 +201,7 @@ def test_no_secret_in_any_layer(shop: Workshop, package_image: ImageRecord, log:
     assert b"site-certificate-mark" not in saved
     assert SECRET not in log.path.read_text()
     assert file_in(saved, "made").uid == 1000
+    assert shop.client.images.list(all=True, filters={"label": "org.bigtop-builder.stage=certificates"}) == []
     shop.client.images.remove(record.tag, force=True)
 
 
