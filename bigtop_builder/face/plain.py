@@ -125,7 +125,6 @@ class PlainFace:
 
 def _opening(event: RunStarted) -> Iterator[str]:
     actions = [task.action for task in event.tasks]
-    yield (
-        f"run {event.run}: {actions.count('build')} to build, {actions.count('reuse')} to reuse"
-        + (f", {actions.count('refuse')} refused" if "refuse" in actions else "")
-    )
+    refused = f", {actions.count('refuse')} refused" if "refuse" in actions else ""
+    run = f"run {event.run}: " if event.run else ""
+    yield f"{run}{actions.count('build')} to build, {actions.count('reuse')} to reuse{refused}"

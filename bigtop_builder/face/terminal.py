@@ -11,7 +11,7 @@ from rich.tree import Tree
 
 from bigtop_builder.face.fold import RunView, Shown, StepView, TaskView
 from bigtop_builder.face.summary import MARKS, closing
-from bigtop_builder.face.wording import clean, size, span
+from bigtop_builder.face.wording import clean, count, size, span
 from bigtop_builder.model.event import AnyEvent, Notice, RunFinished, RunStarted, TaskFinished
 
 COLOURS: dict[Shown, str] = {
@@ -95,7 +95,9 @@ def _ended(task: TaskView, view: RunView) -> Text:
     if task.seconds:
         line.append(f"  {span(task.seconds)}", "dim")
     if task.artifacts:
-        line.append(f"  {len(task.artifacts)} packages, {size(sum(item.size for item in task.artifacts))}", "dim")
+        line.append(
+            f"  {count(len(task.artifacts), 'package')}, {size(sum(item.size for item in task.artifacts))}", "dim"
+        )
     for note in view.unsaid(task):
         line.append(f"\n    {clean(note)}", "dim")
     return line
