@@ -8,16 +8,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.addresses import Addresses
 from bigtop_builder.adapter.container import remove_orphans
 from bigtop_builder.adapter.engine import connect
 from bigtop_builder.adapter.image import SiteAccess, Workshop, ensure, recorded
 from bigtop_builder.adapter.image_recipe import ImageSpec, image_key
+from bigtop_builder.adapter.log import LogWriter
 from bigtop_builder.adapter.site import private_folder, site_files
 from bigtop_builder.adapter.sources import Fetcher
 from bigtop_builder.adapter.sources.web import ca_bundle, proxies
 from bigtop_builder.adapter.store import Run, remove_tree, write_atomically
+from bigtop_builder.adapter.super_pom import super_pom
 from bigtop_builder.flow.compiling import compile_component
 from bigtop_builder.flow.diagnosis import diagnose, tail
 from bigtop_builder.flow.packaging import package_component
@@ -25,12 +28,16 @@ from bigtop_builder.flow.recorder import Recorder
 from bigtop_builder.flow.result import Result, stored_result
 from bigtop_builder.flow.workbench import Shared, StepFailedError, Workbench
 from bigtop_builder.flow.workspace import Request, Workspace
-from bigtop_builder.model.errors import BigtopBuilderError, InterruptedRunError
+from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError, InterruptedRunError
 from bigtop_builder.model.event import Artifact, Failure, Notice
 from bigtop_builder.plan.key import runs_compile_container
 from bigtop_builder.plan.task import Plan, Task
 
+if TYPE_CHECKING:
+    from docker import DockerClient
+
 LOCK_POLL_SECONDS = 0.3
+LOG_LIMIT = 8 << 20
 
 FAILED = "failed"
 """The folder of the store that keeps the scratch of the last failure of each task, for ``shell``."""
@@ -51,32 +58,57 @@ def open_shared(
             emit(Notice(text=f"removed a container that a run which died left behind: {task}"))
         for dead in store.remove_dead_work():
             emit(Notice(text=f"cleared the scratch of the run {dead}, which died"))
-        project = workspace.project
         with private_folder() as folder:
-            site = site_files(project, folder)
-            fetcher = Fetcher(store.root, project, offline=request.offline)
-            yield Shared(workspace, run, client, site, fetcher, emit, cancelled, request.offline)
+            shop, fetcher, addresses = _suppliers(workspace, request, run, emit, client, cancelled)
+            site = site_files(workspace.project, folder, addresses)
+            yield Shared(workspace, run, client, site, fetcher, emit, cancelled, shop, request.offline)
     finally:
         client.close()
+
+
+def _suppliers(
+    workspace: Workspace,
+    request: Request,
+    run: Run,
+    emit: Recorder,
+    client: DockerClient,
+    cancelled: threading.Event,
+) -> tuple[Workshop, Fetcher, Addresses]:
+    """Images are made with fetched files, and on a host without Maven the first image tells where to fetch from."""
+    project = workspace.project
+    embedded = workspace.builder_platform
+
+    def pom() -> str:
+        if embedded is None:
+            raise ConfigurationError(
+                "the address of Maven Central is not known on a machine without Maven",
+                hint="Install Maven, or name a mirror under mirrors.maven in the project file.",
+            )
+        emit(Notice(text="no Maven on this machine: the address of Maven Central is read out of Debian's package"))
+        with LogWriter(run.log("images", "super-pom"), LOG_LIMIT) as log:
+            return super_pom(shop, ensure(shop, workspace.package_image(embedded), log), log)
+
+    addresses = Addresses(project.mirrors, super_pom=pom)
+    fetcher = Fetcher(workspace.store.root, project, offline=request.offline, addresses=addresses)
+    shop = Workshop(
+        client=client,
+        store=workspace.store,
+        site=SiteAccess(
+            debian_mirror=addresses.debian() if embedded else "",
+            proxies=proxies(project.network),
+            ca_bundle=ca_bundle(project.network),
+            ca_configured=project.network.ca_bundle is not None,
+        ),
+        run=run.id,
+        fetch=lambda source: fetcher.fetch(source, base=run.folder, cancelled=cancelled).path,
+        cancelled=cancelled,
+    )
+    return shop, fetcher, addresses
 
 
 def prepare_images(shared: Shared, plan: Plan) -> bool:
     """Make the images that the plan's tasks need. True when a fingerprint is not the one the plan was made with."""
     workspace = shared.workspace
-    network = workspace.project.network
-    shop = Workshop(
-        client=shared.client,
-        store=workspace.store,
-        site=SiteAccess(
-            debian_mirror=Addresses(workspace.project.mirrors).debian(),
-            proxies=proxies(network),
-            ca_bundle=ca_bundle(network),
-            ca_configured=network.ca_bundle is not None,
-        ),
-        run=shared.run.id,
-        fetch=lambda source: shared.fetcher.fetch(source, base=shared.run.folder, cancelled=shared.cancelled).path,
-        cancelled=shared.cancelled,
-    )
     before: dict[str, str | None] = {}
     for task in plan.tasks:
         for spec in _image_specs(workspace, task) if task.action == "build" else ():
@@ -85,7 +117,7 @@ def prepare_images(shared: Shared, plan: Plan) -> bool:
                 known = recorded(workspace.store, key)
                 before[key] = known.fingerprint if known else None
                 with Workbench(shared, task).step("image") as log:
-                    ensure(shop, spec, log)
+                    ensure(shared.shop, spec, log)
     after = {key: record.fingerprint if (record := recorded(workspace.store, key)) else None for key in before}
     return before != after
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.container import Mount, Sandbox, Session, User, build_user
-from bigtop_builder.adapter.image import recorded
+from bigtop_builder.adapter.image import Workshop, recorded
 from bigtop_builder.adapter.image_recipe import image_key
 from bigtop_builder.adapter.log import LogWriter
 from bigtop_builder.adapter.redact import Redactor
@@ -59,6 +59,7 @@ class Shared:
     fetcher: Fetcher
     emit: Recorder
     cancelled: threading.Event
+    shop: Workshop
     offline: bool = False
     user: User = field(default_factory=build_user)
 

@@ -161,10 +161,14 @@ class Workspace:
         """The image that a task of this kind runs in."""
         builder = evaluated.target.builder
         if kind == "package":
-            return self._image(builder.name, "package")
+            return self.package_image(builder.name)
         build = evaluated.build
         packages = tuple(build.packages.get(builder.family, ()))
         return self._image(builder.name, "toolchain", build.jdk, build.maven, packages)
+
+    def package_image(self, platform: str) -> ImageSpec:
+        """The image that packages are made in on a platform; all its other images stand on it."""
+        return self._image(platform, "package")
 
     def host_spec(self, evaluated: Evaluated) -> ImageSpec:
         """The image of a clean host that the packages of a component are installed on."""

@@ -10,7 +10,6 @@ import pytest
 from bigtop_builder.recipe.catalog import shipped_templates
 from bigtop_builder.recipe.settings import Settings, load_settings
 
-
 ANY_VERSION = '{"1": {}}'
 
 
@@ -21,7 +20,7 @@ class Project:
         self.root = root
         self.overlay = root / "overlay"
         (self.overlay / "stacks").mkdir(parents=True)
-        self.write("overlay/stacks/small.yaml", 'name: small\nversion: "1.0"\nepoch: 1600000000\ncomponents: {a: "1"}\n')
+        self.stack(a="1")
         self.write(
             "bigtop-builder.yaml",
             f"""\

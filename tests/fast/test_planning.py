@@ -13,8 +13,7 @@ from bigtop_builder.flow.workspace import Request, Workspace
 from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError, RecipeError, StoreError
 from bigtop_builder.model.project import Choice
 from bigtop_builder.plan.task import Plan
-
-from conftest import Project
+from tests.fast.conftest import Project
 
 SOURCE = '{"1": {sources: [{alternatives: [{https: "http://x/a.tgz", sha256: "%s"}]}]}}'
 SHA = "0" * 64
