@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from bigtop_builder.face.docstrings import attribute_docs
 from bigtop_builder.model.project import Project
 
 SCHEMA_FOLDER = ".bigtop-builder/schemas"
@@ -37,11 +38,12 @@ def project_file(stack: str | None = None, platforms: list[str] | None = None) -
 
 
 def _settings(model: type[BaseModel], given: dict[str, Any], indent: str) -> Iterator[str]:
+    docs = attribute_docs(model)
     for name, field in model.model_fields.items():
         inner = field.annotation
         if not indent:
             yield ""
-        yield from _comment(field, indent)
+        yield from _comment(docs.get(name), field, indent)
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield f"#{indent}{name}:"
             yield from _settings(inner, {}, indent + "  ")
@@ -52,8 +54,7 @@ def _settings(model: type[BaseModel], given: dict[str, Any], indent: str) -> Ite
             yield f"{mark}{indent}{name}: {json.dumps(value, ensure_ascii=False)}"
 
 
-def _comment(field: FieldInfo, indent: str) -> Iterator[str]:
-    text = field.description
+def _comment(text: str | None, field: FieldInfo, indent: str) -> Iterator[str]:
     inner = field.annotation
     if text is None and isinstance(inner, type) and issubclass(inner, BaseModel):
         text = inner.__doc__

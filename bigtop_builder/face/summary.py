@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from bigtop_builder.face.fold import ComponentView, RunView, Shown
 from bigtop_builder.face.wording import clean, count, size, span
@@ -23,7 +23,6 @@ MARKS: dict[Shown, str] = {
 class ComponentSummary(BaseModel):
     """What became of one component on one platform. ``seconds`` counts its compile and package tasks."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
     component: str
     platform: str
     state: Shown
@@ -39,7 +38,6 @@ class ComponentSummary(BaseModel):
 class RunSummary(BaseModel):
     """What ``build --json`` prints."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
     run: str
     """The name of the run: what ``logs --run`` takes."""
     exit_code: int | None
