@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from misbehaving import (
+from tests.fast.misbehaving import (
     File,
     Server,
     failing_first,

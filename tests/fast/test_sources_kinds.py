@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from misbehaving import File, Handler, Server, redirecting
+from tests.fast.misbehaving import File, Handler, Server, redirecting
 
 from bigtop_builder.adapter.sources import Fetcher, stored, unpack
 from bigtop_builder.model.errors import ConfigurationError, SourceError

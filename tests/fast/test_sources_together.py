@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from misbehaving import File, Handler, Server, stalling
+from tests.fast.misbehaving import File, Handler, Server, stalling
 
 from bigtop_builder.adapter.sources import Fetcher, stored
 from bigtop_builder.model.errors import InterruptedRunError, StoreError

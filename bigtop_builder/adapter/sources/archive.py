@@ -68,7 +68,8 @@ def unpack(archive: Path, into: Path, *, strip: int, name: str) -> None:
 def _readable(name: str) -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError) as error:
+    # TypeError is what tarfile raises for a gzip header that is cut short.
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, TypeError, zlib.error, lzma.LZMAError) as error:
         raise SourceError(
             f"{name} cannot be unpacked: {error}",
             hint="it is damaged or no archive; a source that is to stay a file needs 'unpack: \"no\"'",

@@ -65,7 +65,8 @@ class Tree:
         path = self._place(member)
         if not path:
             return
-        parts = target.split("/")
+        # Doubled slashes mean nothing to the kernel, but an absolute path to whoever joins the rest of a link.
+        parts = [part for part in target.split("/") if part]
         up = 0
         while up < len(parts) and parts[up] in ("..", "."):
             up += 1
@@ -80,7 +81,7 @@ class Tree:
         ):
             self.refuse(member, f"is a link that leads out of the tree ({target!r})")
         self._make_room(member, path, "link")
-        (self._root / path).symlink_to(target)
+        (self._root / path).symlink_to("/".join(parts))
 
     def hardlink(self, member: str, target: str) -> None:
         """A hard link to a file that came before."""
