@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bigtop_builder.adapter.image import recorded
 from bigtop_builder.adapter.image_recipe import image_key
+from bigtop_builder.adapter.image_record import recorded
 from bigtop_builder.flow.workspace import Workspace
 from bigtop_builder.model import digest
 from bigtop_builder.plan.task import Refusal

@@ -1,4 +1,4 @@
-"""Images that are made once and found again: their records in the store, and their making.
+"""Images that are made once and found again.
 
 A record says what an image turned out to be. Its fingerprint is over recipe, added files and every installed
 package with its version, so that an equal remake has an equal fingerprint; build keys go by it.
@@ -29,6 +29,7 @@ from bigtop_builder.adapter.image_recipe import (
     maven_archive,
     maven_source,
 )
+from bigtop_builder.adapter.image_record import ImageRecord, record_path, recorded
 from bigtop_builder.adapter.log import LogWriter
 from bigtop_builder.adapter.store import Store, translated, write_atomically
 from bigtop_builder.model import digest
@@ -45,22 +46,6 @@ LIST_PACKAGES = {
     "debian": "dpkg-query --show --showformat '${Package}:${Architecture}=${Version}\\n'",
     "rhel": "rpm --query --all --queryformat '%{NAME}-%{EPOCH}:%{VERSION}-%{RELEASE}.%{ARCH}\\n'",
 }
-
-
-@dataclass(frozen=True)
-class ImageRecord:
-    """What was made for a key. ``made_at`` is in seconds since the epoch."""
-
-    key: str
-    name: str
-    id: str
-    tag: str
-    fingerprint: str
-    packages: str
-    """The digest of the list of installed packages."""
-    base: str
-    """The registry digest of the public image below, or the tag of the one that was bootstrapped."""
-    made_at: float
 
 
 @dataclass(frozen=True)
@@ -87,15 +72,6 @@ class Workshop:
     fetch: Callable[[Source], Path]
     run: str
     cancelled: threading.Event
-
-
-def recorded(store: Store, key: str) -> ImageRecord | None:
-    """The record of a key, without asking an engine; None when no image was made for it."""
-    try:
-        data = json.loads(_record_path(store, key).read_text(encoding="utf-8"))
-        return ImageRecord(**data)
-    except (OSError, ValueError, TypeError):
-        return None
 
 
 def ensure(shop: Workshop, spec: ImageSpec, log: LogWriter) -> ImageRecord:
@@ -130,12 +106,8 @@ def ensure(shop: Workshop, spec: ImageSpec, log: LogWriter) -> ImageRecord:
             made_at=time.time(),
         )
         with translated(shop.store.root):
-            write_atomically(_record_path(shop.store, key), json.dumps(dataclasses.asdict(record), indent=1))
+            write_atomically(record_path(shop.store, key), json.dumps(dataclasses.asdict(record), indent=1))
         return record
-
-
-def _record_path(store: Store, key: str) -> Path:
-    return store.root / "images" / f"{key}.json"
 
 
 def _present(client: DockerClient, reference: str) -> str | None:

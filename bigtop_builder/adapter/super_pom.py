@@ -6,7 +6,8 @@ import tempfile
 from pathlib import Path
 
 from bigtop_builder.adapter.container import Mount, Sandbox, Session, build_user
-from bigtop_builder.adapter.image import ImageRecord, Workshop
+from bigtop_builder.adapter.image import Workshop
+from bigtop_builder.adapter.image_record import ImageRecord
 from bigtop_builder.adapter.log import LogWriter
 from bigtop_builder.adapter.store import translated, write_atomically
 from bigtop_builder.model.errors import SourceError

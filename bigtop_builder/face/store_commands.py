@@ -49,7 +49,7 @@ def shell(
 
 def images(invocation: Invocation) -> None:
     """List the images that were made, the newest first."""
-    from bigtop_builder.adapter.image import recorded
+    from bigtop_builder.adapter.image_record import recorded
     from bigtop_builder.adapter.store import Store
     from bigtop_builder.face.wording import columns
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from bigtop_builder.adapter.addresses import Addresses
 from bigtop_builder.adapter.container import remove_orphans
 from bigtop_builder.adapter.engine import connect
-from bigtop_builder.adapter.image import SiteAccess, Workshop, ensure, recorded
+from bigtop_builder.adapter.image import SiteAccess, Workshop, ensure
 from bigtop_builder.adapter.image_recipe import ImageSpec, image_key
+from bigtop_builder.adapter.image_record import recorded
 from bigtop_builder.adapter.log import LogWriter
 from bigtop_builder.adapter.site import private_folder, site_files
 from bigtop_builder.adapter.sources import Fetcher

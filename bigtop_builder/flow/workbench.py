@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.container import Mount, Sandbox, Session, User, build_user
-from bigtop_builder.adapter.image import Workshop, recorded
+from bigtop_builder.adapter.image import Workshop
 from bigtop_builder.adapter.image_recipe import image_key
+from bigtop_builder.adapter.image_record import recorded
 from bigtop_builder.adapter.log import LogWriter
 from bigtop_builder.adapter.redact import Redactor
 from bigtop_builder.adapter.site import SiteSettings

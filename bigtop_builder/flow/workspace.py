@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from bigtop_builder.adapter.image import recorded
 from bigtop_builder.adapter.image_recipe import ImageKind, ImageSpec, image_key, image_spec
+from bigtop_builder.adapter.image_record import recorded
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import ConfigurationError

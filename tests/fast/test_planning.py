@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.image import ImageRecord
 from bigtop_builder.adapter.image_recipe import image_key
+from bigtop_builder.adapter.image_record import ImageRecord
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.workspace import Request, Workspace
 from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError, RecipeError, StoreError

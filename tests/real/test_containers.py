@@ -15,8 +15,9 @@ import pytest
 from bigtop_builder.adapter import engine
 from bigtop_builder.adapter.addresses import central_in_pom, debian_mirror
 from bigtop_builder.adapter.container import Mount, Sandbox, Session, User, build_user, remove_orphans
-from bigtop_builder.adapter.image import ImageRecord, SiteAccess, Workshop, ensure
+from bigtop_builder.adapter.image import SiteAccess, Workshop, ensure
 from bigtop_builder.adapter.image_recipe import ImageSpec, image_spec
+from bigtop_builder.adapter.image_record import ImageRecord
 from bigtop_builder.adapter.log import LogWriter
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.adapter.super_pom import super_pom

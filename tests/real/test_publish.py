@@ -13,8 +13,9 @@ import pytest
 from bigtop_builder.adapter import engine
 from bigtop_builder.adapter.addresses import debian_mirror
 from bigtop_builder.adapter.gnupg import Signer, make_key, open_signer
-from bigtop_builder.adapter.image import ImageRecord, SiteAccess, Workshop, ensure
+from bigtop_builder.adapter.image import SiteAccess, Workshop, ensure
 from bigtop_builder.adapter.image_recipe import image_spec
+from bigtop_builder.adapter.image_record import ImageRecord
 from bigtop_builder.adapter.log import LogWriter
 from bigtop_builder.adapter.rpmheader import read_header
 from bigtop_builder.adapter.rpmpayload import find_in_payload, payload_files
