@@ -15,27 +15,44 @@ Bus = Callable[[AnyEvent], None]
 
 
 class Recorder:
-    """Stamps events with the time, writes them as JSON lines and passes them on; any thread may call it."""
+    """Stamps events with the time, writes them as JSON lines and passes them on; any thread may call it.
+
+    An event that the log cannot take is passed on all the same, and then StoreError is raised.
+    """
 
     def __init__(self, bus: Bus, log: Path | None) -> None:
         self._bus = bus
+        self._path = log
         self._lock = threading.Lock()
-        self._log: IO[str] | None = None
+        self._log: IO[bytes] | None = None
+        self._torn = False
         if log is not None:
             try:
-                self._log = log.open("a", encoding="utf-8", buffering=1)
+                self._log = log.open("ab", buffering=0)
             except OSError as error:
                 raise store_error(error, log) from error
 
     def __call__(self, event: AnyEvent) -> None:
         stamped = event.model_copy(update={"time": time.time()})
         with self._lock:
-            if self._log is not None and not self._log.closed:
-                try:
-                    self._log.write(stamped.model_dump_json(exclude_defaults=False) + "\n")
-                except OSError as error:
-                    raise store_error(error, Path(self._log.name)) from error
-            self._bus(stamped)
+            try:
+                self._write(stamped.model_dump_json(exclude_defaults=False).encode() + b"\n")
+            finally:
+                self._bus(stamped)
+
+    def _write(self, line: bytes) -> None:
+        if self._log is None or self._log.closed:
+            return
+        assert self._path is not None
+        try:
+            # A full disk takes a part of a line: the next one must not be read as its end.
+            line = b"\n" + line if self._torn else line
+            self._torn = True
+            while line:
+                line = line[self._log.write(line) :]
+            self._torn = False
+        except OSError as error:
+            raise store_error(error, self._path) from error
 
     def close(self) -> None:
         if self._log is not None:
