@@ -7,6 +7,7 @@ not depend on this machine's zlib.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import re
@@ -115,8 +116,9 @@ def _rewrite_archive(path: Path, started: float, epoch: int, report: Report) -> 
             comment = archive.comment
         if not any(_time(entry) >= started - 2 for entry in entries):
             return False
+        _refuse_special(entries)
         _write(path, entries, comment, epoch)
-    except (zipfile.BadZipFile, zlib.error, _LargeArchiveError, struct.error, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, _SpecialArchiveError, struct.error, ValueError) as error:
         report.left_alone.append(f"{path.name}: {error or type(error).__name__}")
         return False
     return True
@@ -129,8 +131,16 @@ def _time(entry: zipfile.ZipInfo) -> float:
         return 0.0
 
 
-class _LargeArchiveError(Exception):
-    pass
+class _SpecialArchiveError(Exception):
+    """An archive that cannot be written anew without taking something from it."""
+
+
+def _refuse_special(entries: list[zipfile.ZipInfo]) -> None:
+    if any(entry.flag_bits & 1 for entry in entries):
+        # The check of the password is made from the time that would be replaced.
+        raise _SpecialArchiveError("it is encrypted")
+    if min(entry.header_offset for entry in entries) > 0:
+        raise _SpecialArchiveError("something stands before its first entry, such as a script that starts it")
 
 
 @dataclass(frozen=True)
@@ -152,14 +162,15 @@ def _write(path: Path, entries: list[zipfile.ZipInfo], comment: bytes, epoch: in
     dos_date = (moment.year - 1980) << 9 | moment.month << 5 | moment.day
     signed = any(entry.filename.upper().endswith(".SF") for entry in entries)
     unique = {entry.filename: entry for entry in entries}
-    temporary = path.with_name(f".{path.name}.normalised")
     central = bytearray()
-    with path.open("rb") as source, temporary.open("wb") as target:
+    with path.open("rb") as source, _replacing(path) as target:
         for info in sorted(unique.values(), key=_order):
-            entry = _edited(_read(source, info), epoch, signed)
+            entry = _read(source, info)
+            # A signature is over the content: nothing in a signed archive may change.
+            entry = entry if signed else _edited(entry, epoch)
             offset = target.tell()
             if offset > _LIMIT_32 or entry.size > _LIMIT_32:
-                raise _LargeArchiveError("larger than 4 GiB")
+                raise _SpecialArchiveError("larger than 4 GiB")
             head = (entry.flags, entry.method, dos_time, dos_date, entry.crc, len(entry.data), entry.size)
             target.write(_LOCAL.pack(b"PK\x03\x04", 20, *head, len(entry.name), 0) + entry.name)
             target.write(entry.data)
@@ -170,11 +181,22 @@ def _write(path: Path, entries: list[zipfile.ZipInfo], comment: bytes, epoch: in
             central += entry.name
         count, start = len(unique), target.tell()
         if count > 0xFFFF:
-            raise _LargeArchiveError("more than 65535 entries")
+            raise _SpecialArchiveError("more than 65535 entries")
         target.write(bytes(central))
         target.write(_END.pack(b"PK\x05\x06", 0, 0, count, count, len(central), start, len(comment)) + comment)
-    temporary.chmod(path.stat().st_mode)
-    temporary.replace(path)
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that takes the place of ``path`` at the end; after an exception nothing of it stays."""
+    temporary = path.with_name(f".{path.name}.normalised")
+    try:
+        with temporary.open("wb") as target:
+            yield target
+        temporary.chmod(path.stat().st_mode)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _order(info: zipfile.ZipInfo) -> tuple[int, str]:
@@ -199,12 +221,12 @@ def _read(stream: IO[bytes], info: zipfile.ZipInfo) -> _Entry:
     )
 
 
-def _edited(entry: _Entry, epoch: int, signed: bool) -> _Entry:
+def _edited(entry: _Entry, epoch: int) -> _Entry:
     name = entry.name
-    is_manifest = name == b"META-INF/MANIFEST.MF" and not signed
+    is_manifest = name == b"META-INF/MANIFEST.MF"
     is_properties = name.endswith(b"/pom.properties")
     is_page = name.endswith(b".html")
-    if not (is_manifest or is_properties or is_page) or entry.flags & 1:
+    if not (is_manifest or is_properties or is_page):
         return entry
     if entry.method == zipfile.ZIP_DEFLATED:
         content = zlib.decompress(entry.data, -15)
