@@ -30,6 +30,9 @@ KEYS = "keys"
 COLLECTING = "collecting"
 """The lock that garbage collection takes alone, and whoever decides what to reuse takes shared."""
 
+REMOVALS = 20
+"""How often the removal of a tree begins again when somebody else removes parts of it meanwhile."""
+
 FOLDERS = ("sources", "compile", "package", "images", "last", "runs", "work", "cache", "locks")
 
 
@@ -60,11 +63,16 @@ def translated(path: Path) -> Iterator[None]:
 def write_atomically(path: Path, text: str) -> None:
     """Write a small file so that a reader sees the old or the new text, also after a crash."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.rename(path)
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.rename(path)
+    except OSError:
+        # A full disk: what was half written must not take the last of it.
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def sync_folder(folder: Path) -> None:
@@ -77,16 +85,23 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder, also one whose folders lost their write permission."""
+    """Remove a folder, also one whose folders lost their write permission, and one that others remove too."""
     if folder.is_symlink() or not folder.is_dir():
         folder.unlink(missing_ok=True)
         return
-    try:
-        shutil.rmtree(folder)
-    except PermissionError:
-        for root, _, _ in os.walk(folder):
-            Path(root).chmod(0o700)
-        shutil.rmtree(folder)
+    for attempt in range(REMOVALS):
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            if attempt == REMOVALS - 1 and folder.exists():
+                raise
+        except PermissionError:
+            if attempt == REMOVALS - 1:
+                raise
+            for root, _, _ in os.walk(folder):
+                Path(root).chmod(0o700)
+        if not folder.exists():
+            return
 
 
 @dataclass
@@ -111,7 +126,9 @@ class Run:
 
     def close(self) -> None:
         """Give up the scratch and the lock."""
-        remove_tree(self.work)
+        # A container that outlived its engine may still write there; the next run clears what stays.
+        with contextlib.suppress(OSError):
+            remove_tree(self.work)
         self._lock.close()
 
 
@@ -173,6 +190,9 @@ class Store:
                 for path in (folder / "rpms").glob("*.rpm"):
                     with path.open("rb") as stream:
                         os.fsync(stream.fileno())
+            else:
+                # A staged tree has thousands of files: one sync of everything is faster than one of each.
+                os.sync()
             write_atomically(folder / MANIFEST, json.dumps(dict(manifest), indent=1, sort_keys=True) + "\n")
             sync_folder(folder)
             try:
@@ -248,7 +268,7 @@ class Store:
         """Whether the process of a run is still there."""
         path = self.root / "runs" / run_id / "lock"
         try:
-            with path.open("a", encoding="utf-8") as stream:
+            with path.open("rb") as stream:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
@@ -256,20 +276,32 @@ class Store:
             return False
         return False
 
+    def live_runs(self) -> list[str]:
+        """The runs that go on now, by id."""
+        return [
+            path.parent.name for path in sorted((self.root / "runs").glob("*/lock")) if self.is_live(path.parent.name)
+        ]
+
     def protected_keys(self) -> set[str]:
         """The results that live runs count on."""
         keys: set[str] = set()
-        for path in (self.root / "runs").glob(f"*/{KEYS}"):
-            if self.is_live(path.parent.name):
-                keys.update(path.read_text(encoding="utf-8").split())
+        for run_id in self.live_runs():
+            with contextlib.suppress(FileNotFoundError):
+                keys.update((self.root / "runs" / run_id / KEYS).read_text(encoding="utf-8").split())
         return keys
 
+    def dead_work(self) -> list[str]:
+        """Whose scratch is still there although nobody uses it: runs that died."""
+        return [path.name for path in sorted((self.root / "work").iterdir()) if not self.is_live(path.name)]
+
     def remove_dead_work(self) -> list[str]:
-        """Clear the scratch of runs that died. Gives their ids."""
-        dead: list[str] = []
-        for folder in sorted((self.root / "work").iterdir()):
-            if not self.is_live(folder.name):
-                with translated(self.root):
-                    remove_tree(folder)
-                dead.append(folder.name)
-        return dead
+        """Clear the scratch of runs that died. Gives their ids; what something still writes to stays for later."""
+        removed: list[str] = []
+        for name in self.dead_work():
+            try:
+                remove_tree(self.root / "work" / name)
+                removed.append(name)
+            except OSError as error:
+                if error.errno != errno.ENOTEMPTY:
+                    raise store_error(error, self.root) from error
+        return removed

@@ -113,6 +113,11 @@ def _refused(refusal: Refusal) -> PlannedTask:
 
 def _nothing_to_do(workspace: Workspace, plan: Plan, bus: Bus, started: float) -> RunResult:
     emit = Recorder(bus, None)
+    cleared: list[str] = []
+    if workspace.store.dead_work():
+        from bigtop_builder.flow.dead_runs import clear_after_crash
+
+        cleared = clear_after_crash(workspace.store)
     emit(
         RunStarted(
             run="",
@@ -121,6 +126,8 @@ def _nothing_to_do(workspace: Workspace, plan: Plan, bus: Bus, started: float) -
             tasks=[task.planned for task in plan.tasks],
         )
     )
+    for told in cleared:
+        emit(Notice(text=told))
     results = {task.id: stored_result(workspace.store, task) for task in plan.tasks}
     for result in results.values():
         emit(
@@ -143,7 +150,8 @@ def export(workspace: Workspace, result: Result) -> None:
     if not result.artifacts:
         return
     folder = workspace.settings.output / result.task.evaluated.target.platform.name
-    with translated(folder):
+    # Two runs may put out the same package: one name for what is not in place yet, one of them at a time.
+    with translated(folder), workspace.store.locked("export"):
         folder.mkdir(parents=True, exist_ok=True)
         for artifact in result.artifacts:
             _link(Path(artifact.path), folder / artifact.file)
@@ -156,10 +164,13 @@ def _link(source: Path, target: Path) -> None:
     temporary = target.with_name(f".{target.name}.new")
     temporary.unlink(missing_ok=True)
     try:
-        temporary.hardlink_to(source)
-    except OSError:
-        shutil.copy2(source, temporary)
-    temporary.replace(target)
+        try:
+            temporary.hardlink_to(source)
+        except OSError:
+            shutil.copy2(source, temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 class _Runner:
@@ -192,7 +203,10 @@ class _Runner:
             self._carry_out = lambda task: execute(shared, task, self._rerun(task))
             scheduler = Scheduler(self._work(plan), self._jobs, self.request.keep_going)
             tasks = {task.id: task for task in plan.tasks}
-            with ThreadPoolExecutor(self._jobs, thread_name_prefix="task") as pool:
+            with (
+                ThreadPoolExecutor(self._jobs, thread_name_prefix="task") as pool,
+                _stopping(self._cancelled),
+            ):
                 self._follow(scheduler.begin(), tasks, pool)
                 while not scheduler.over:
                     ended = self._ended.get()
@@ -274,6 +288,16 @@ class _Runner:
 
 def _outcome(result: Result) -> Outcome:
     return result.state if result.state in ("done", "reused", "cancelled") else "failed"
+
+
+@contextlib.contextmanager
+def _stopping(cancelled: threading.Event) -> Iterator[None]:
+    """What ends the run as a whole ends its running tasks too, which the pool waits for."""
+    try:
+        yield
+    except BaseException:
+        cancelled.set()
+        raise
 
 
 @contextlib.contextmanager

@@ -5,15 +5,19 @@ Published repositories hold packages of their own, so nothing here can take one 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bigtop_builder.adapter.store import COLLECTING, MANIFEST, Store, remove_tree, translated
+from bigtop_builder.flow.dead_runs import clear_after_crash
 
 RESULTS = ("compile", "package")
+INPUTS = ("source", "partial", "cache", "failed")
 KEPT_RUNS = 20
 """The newest runs whose logs stay whatever their age."""
 
@@ -36,6 +40,7 @@ class Collected:
     removed: tuple[Item, ...]
     kept_bytes: int
     protected: int = 0
+    """How many things a live run keeps here."""
 
     @property
     def freed_bytes(self) -> int:
@@ -47,27 +52,28 @@ def collect(
 ) -> Collected:
     """Remove what was not used for ``max_age`` seconds, then the longest unused until ``max_size`` bytes stay.
 
-    Results that a live run counts on always stay, and a new run waits until this is over. Raises StoreError.
+    Results that a live run counts on always stay; so do all downloads and caches while a run goes on, since it may
+    read any of them. A new run waits until this is over. Raises StoreError.
     """
     store.open()
-    with store.locked(COLLECTING):
+    with store.locked(COLLECTING), translated(store.root):
         if not dry_run:
-            store.remove_dead_work()
+            clear_after_crash(store)
         protected = store.protected_keys()
-        items = [item for item in _items(store) if item.name not in protected]
-        kept = sum(_size(path) for path in _protected_paths(store, protected))
-        doomed = list(_choose(items, max_age, max_size, kept))
+        running = bool(store.live_runs())
+        items = list(_items(store))
+        free = [item for item in items if item.name not in protected and not (running and item.kind in INPUTS)]
+        total = sum(item.size for item in items)
+        doomed = list(_choose(free, max_age, max_size, total))
         if not dry_run:
-            with translated(store.root):
-                for item in doomed:
-                    _remove(store, item)
-    gone = {item.path for item in doomed}
-    return Collected(tuple(doomed), kept + sum(item.size for item in items if item.path not in gone), len(protected))
+            for item in doomed:
+                _remove(store, item)
+    return Collected(tuple(doomed), total - sum(item.size for item in doomed), len(items) - len(free))
 
 
-def _choose(items: list[Item], max_age: int | None, max_size: int | None, kept: int) -> Iterator[Item]:
+def _choose(items: list[Item], max_age: int | None, max_size: int | None, total: int) -> Iterator[Item]:
+    """What of ``items`` must go, the longest unused first; ``total`` is the size of these and of all that stays."""
     now = time.time()
-    total = kept + sum(item.size for item in items)
     for item in sorted(items, key=lambda item: item.used):
         too_old = max_age is not None and now - item.used > max_age
         too_much = max_size is not None and total > max_size
@@ -81,7 +87,9 @@ def _items(store: Store) -> Iterator[Item]:
         for folder in sorted((store.root / kind).iterdir()):
             yield Item(kind, folder.name, folder, _used(folder / MANIFEST, folder), _size(folder))
     for path in sorted((store.root / "sources" / "sha256").glob("*")):
-        yield Item("source", path.name, path, _used(path), path.stat().st_size)
+        yield Item("source", path.name, path, _used(path), _size(path))
+    for path in sorted((store.root / "sources" / "partial").glob("*")):
+        yield Item("partial", path.name, path, _used(path), _size(path))
     for folder in sorted((store.root / "cache").iterdir()):
         yield Item("cache", folder.name, folder, _newest(folder), _size(folder))
     for folder in sorted((store.root / "failed").glob("*")):
@@ -90,13 +98,6 @@ def _items(store: Store) -> Iterator[Item]:
     for folder in runs[KEPT_RUNS:]:
         if not store.is_live(folder.name):
             yield Item("run", folder.name, folder, _used(folder), _size(folder))
-
-
-def _protected_paths(store: Store, protected: Iterable[str]) -> Iterator[Path]:
-    for key in protected:
-        for kind in RESULTS:
-            if (folder := store.root / kind / key).is_dir():
-                yield folder
 
 
 def _used(*paths: Path) -> float:
@@ -118,18 +119,19 @@ def _newest(folder: Path) -> float:
 
 def _size(path: Path) -> int:
     """Bytes on disk; what is linked from elsewhere too is counted here as well."""
+    if not path.is_dir():
+        return path.stat().st_size
     total = 0
     for root, _, files in os.walk(path):
         for name in files:
-            total += os.lstat(os.path.join(root, name)).st_size  # noqa: PTH118
+            # Running builds add and remove files meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(root, name)).st_size  # noqa: PTH118
     return total
 
 
 def _remove(store: Store, item: Item) -> None:
-    if item.kind in RESULTS:
-        # Renamed first, so that a crash leaves no half result under its key.
-        grave = store.root / "work" / f"gone-{item.name}"
-        item.path.rename(grave)
-        remove_tree(grave)
-    else:
-        remove_tree(item.path)
+    # Renamed first, so that a crash leaves nothing half there: what is below work/ belongs to nobody then.
+    grave = store.root / "work" / f"gone-{secrets.token_hex(8)}"
+    item.path.rename(grave)
+    remove_tree(grave)

@@ -9,6 +9,7 @@ from pathlib import Path
 TAIL_BYTES = 256 << 10
 LINE_LIMIT = 400
 SHOWN_LINES = 15
+DISK_FULL = "the disk is full"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ PATTERNS = (
     ),
     _pattern(
         r"No space left on device|ENOSPC|Disk quota exceeded",
-        "the disk is full",
+        DISK_FULL,
         "Free space, or make some with: bigtop-builder gc",
     ),
     _pattern(

@@ -6,12 +6,11 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.addresses import Addresses
-from bigtop_builder.adapter.container import remove_orphans
 from bigtop_builder.adapter.engine import connect
 from bigtop_builder.adapter.image import SiteAccess, Workshop, ensure
 from bigtop_builder.adapter.image_recipe import ImageSpec, image_key
@@ -20,16 +19,23 @@ from bigtop_builder.adapter.log import LogWriter
 from bigtop_builder.adapter.site import private_folder, site_files
 from bigtop_builder.adapter.sources import Fetcher
 from bigtop_builder.adapter.sources.web import ca_bundle, proxies
-from bigtop_builder.adapter.store import Run, remove_tree, write_atomically
+from bigtop_builder.adapter.store import Run, remove_tree, translated, write_atomically
 from bigtop_builder.adapter.super_pom import super_pom
 from bigtop_builder.flow.compiling import compile_component
-from bigtop_builder.flow.diagnosis import diagnose, tail
+from bigtop_builder.flow.dead_runs import clear_dead_runs
+from bigtop_builder.flow.diagnosis import DISK_FULL, diagnose, tail
 from bigtop_builder.flow.packaging import package_component
 from bigtop_builder.flow.recorder import Recorder
 from bigtop_builder.flow.result import Result, stored_result
 from bigtop_builder.flow.workbench import Shared, StepFailedError, Workbench
 from bigtop_builder.flow.workspace import Request, Workspace
-from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError, InterruptedRunError
+from bigtop_builder.model.errors import (
+    BigtopBuilderError,
+    ConfigurationError,
+    EngineError,
+    InterruptedRunError,
+    StoreError,
+)
 from bigtop_builder.model.event import Artifact, Failure, Notice
 from bigtop_builder.plan.key import runs_compile_container
 from bigtop_builder.plan.task import Plan, Task
@@ -55,10 +61,8 @@ def open_shared(
     client = connect()
     try:
         store = workspace.store
-        for task in remove_orphans(client, store.root, store.is_live):
-            emit(Notice(text=f"removed a container that a run which died left behind: {task}"))
-        for dead in store.remove_dead_work():
-            emit(Notice(text=f"cleared the scratch of the run {dead}, which died"))
+        for told in clear_dead_runs(store, client):
+            emit(Notice(text=told))
         with private_folder() as folder:
             shop, fetcher, addresses = _suppliers(workspace, request, run, emit, client, cancelled)
             site = site_files(workspace.project, folder, addresses)
@@ -136,7 +140,7 @@ def execute(shared: Shared, task: Task, rerun: str) -> Result:
     started = time.monotonic()
     bench = Workbench(shared, task)
     try:
-        with _key_lock(shared, task):
+        with translated(store.root), _key_lock(shared, task):
             if store.has(task.kind, task.key) and "asked for" not in task.reasons:
                 return stored_result(store, task)
             artifacts: list[Artifact] = []
@@ -149,10 +153,15 @@ def execute(shared: Shared, task: Task, rerun: str) -> Result:
     except InterruptedRunError:
         return Result(task, "cancelled")
     except BigtopBuilderError as error:
-        _keep_for_shell(bench, error)
-        return Result(task, "failed", failure=failure_of(error, rerun), notes=tuple(bench.notes))
+        failure = failure_of(error, rerun)
+        if _worth_entering(error, failure):
+            # The failure itself is what the user must hear of.
+            with suppress(OSError):
+                _keep_for_shell(bench, error)
+        return Result(task, "failed", failure=failure, notes=tuple(bench.notes))
     finally:
-        remove_tree(bench.folder)
+        with suppress(OSError):
+            remove_tree(bench.folder)
 
 
 @contextmanager
@@ -174,7 +183,9 @@ def _key_lock(shared: Shared, task: Task) -> Iterator[None]:
 def failure_of(error: BigtopBuilderError, rerun: str) -> Failure:
     """The digest of a failure: step, probable cause, last lines, log and the command that repeats it."""
     if isinstance(error, StepFailedError):
-        found = diagnose(error.log, error.message)
+        # Only what a build says can be read as a cause; the engine and the store speak for themselves.
+        own = isinstance(error.cause, EngineError | StoreError)
+        found = None if own else diagnose(error.log, error.message)
         return Failure(
             step=error.step,
             message=str(error.location) + ": " + error.message if error.location else error.message,
@@ -186,6 +197,12 @@ def failure_of(error: BigtopBuilderError, rerun: str) -> Failure:
             exit_code=error.exit_code,
         )
     return Failure(step="run", message=error.message, hint=error.hint, rerun=rerun, exit_code=error.exit_code)
+
+
+def _worth_entering(error: BigtopBuilderError, failure: Failure) -> bool:
+    """Not without an engine, and not when the scratch is what fills the disk."""
+    cause = error.cause if isinstance(error, StepFailedError) else error
+    return not isinstance(cause, EngineError | StoreError) and failure.cause != DISK_FULL
 
 
 def _keep_for_shell(bench: Workbench, error: BigtopBuilderError) -> None:
