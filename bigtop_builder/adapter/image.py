@@ -135,7 +135,7 @@ def _base(shop: Workshop, spec: ImageSpec, log: LogWriter) -> tuple[str, str]:
                     image.debootstrap,
                     mirror=shop.site.debian_mirror,
                     proxies=shop.site.proxies,
-                    scratch=shop.store.root / "work",
+                    scratch=shop.store.root / "work" / shop.run,
                     log=log,
                     cancelled=shop.cancelled,
                 )
