@@ -13,7 +13,7 @@ from bigtop_builder.adapter.normalise import normalise
 from bigtop_builder.adapter.sources import Fetched, copy_tree, unpack
 from bigtop_builder.adapter.store import remove_tree
 from bigtop_builder.flow.workbench import PROGRESS_SECONDS, Workbench
-from bigtop_builder.model.errors import BuildError, RecipeError, StoreError
+from bigtop_builder.model.errors import BuildError, EngineError, RecipeError, StoreError
 from bigtop_builder.model.event import StepProgress
 from bigtop_builder.model.source import Source
 from bigtop_builder.plan.key import runs_compile_container
@@ -135,15 +135,20 @@ def _patch_and_compile(bench: Workbench) -> dict[str, dict[str, int]]:
     network = build.network and not shared.offline
     box = bench.sandbox(image, mounts, environment, network=network, build=build)
     merged: dict[str, Traffic] = {}
+    over = True
     try:
         with bench.session(box, SRC) as session:
             if evaluated.patches:
                 _patch(bench, session)
             with bench.step("compile") as log:
                 _compile(bench, session, log)
+    except EngineError:
+        over = False
+        raise
     finally:
-        # What a failed build downloaded is worth as much: only the container must have ended.
-        for kind in build.caches:
+        # What a failed build downloaded is worth as much: only the container must have ended, which it may not
+        # have when the engine went away.
+        for kind in build.caches if over else ():
             merged[kind] = merge(kind, bench.store.root, home)
     return {
         kind: {

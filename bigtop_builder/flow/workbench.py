@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from bigtop_builder.flow.recorder import Recorder
 from bigtop_builder.flow.workspace import Workspace
 from bigtop_builder.model.base import seconds, size_in_bytes
 from bigtop_builder.model.component import Build
-from bigtop_builder.model.errors import BigtopBuilderError, EngineError, InterruptedRunError
+from bigtop_builder.model.errors import BigtopBuilderError, EngineError, InterruptedRunError, StoreError
 from bigtop_builder.model.event import Notice, Step, StepFinished, StepProgress, StepStarted
 from bigtop_builder.plan.task import Task
 from bigtop_builder.recipe.evaluate import RenderedFile
@@ -104,13 +104,15 @@ class Workbench:
         ok = False
         try:
             redactor = Redactor(self.shared.site.secrets)
-            with LogWriter(path, limit, redactor=redactor, progress=progress) as log, translated(self.store.root):
+            with LogWriter(path, limit, redactor=redactor, progress=progress) as log:
                 try:
-                    yield log
+                    with translated(self.store.root):
+                        yield log
                 except InterruptedRunError:
                     raise
                 except BigtopBuilderError as error:
-                    log.note(f"failed: {error.message}")
+                    with suppress(StoreError):
+                        log.note(f"failed: {error.message}")
                     raise StepFailedError(name, path, error) from error
             ok = True
         finally:
