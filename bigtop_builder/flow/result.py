@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.model.errors import ExitCode
+from bigtop_builder.model.errors import ExitCode, StoreError
 from bigtop_builder.model.event import Artifact, Failure, State
 from bigtop_builder.plan.task import Plan, Task
 
@@ -45,10 +45,15 @@ def stored_result(store: Store, task: Task) -> Result:
         return Result(task, "reused")
     manifest = store.manifest("package", task.key)
     folder = store.folder("package", task.key) / "rpms"
-    found = tuple(
-        Artifact(file=name, path=str(folder / name), size=(folder / name).stat().st_size, sha256=sha256)
-        for name, sha256 in sorted(manifest["rpms"].items())
-    )
+    try:
+        found = tuple(
+            Artifact(file=name, path=str(folder / name), size=(folder / name).stat().st_size, sha256=sha256)
+            for name, sha256 in sorted(manifest["rpms"].items())
+        )
+    except OSError as error:
+        raise StoreError(
+            f"the result {folder.parent} is damaged: {error}", hint="Remove this folder and build again."
+        ) from error
     return Result(task, "reused", found, notes=tuple(manifest["notes"]))
 
 
