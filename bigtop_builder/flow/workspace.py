@@ -25,6 +25,7 @@ from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile, Target, eval
 from bigtop_builder.recipe.selection import select
 from bigtop_builder.recipe.settings import Settings
 from bigtop_builder.recipe.spec import render_spec, service_files
+from bigtop_builder.recipe.template import compile_with
 
 EMBEDDED = "debian-bootstrap"
 """The platform whose image is made from Debian's packages alone."""
@@ -55,6 +56,7 @@ class Workspace:
         self.project = settings.project
         self.catalog = Catalog(settings.overlays)
         self.store = Store(settings.store)
+        self._compiled = compile_with(self.store.root / "cache" / "templates")
         self.arch = "aarch64" if machine.machine() in ("aarch64", "arm64") else "x86_64"
         self._choices = dict(self.project.components)
         for name, choice in (choices or {}).items():
@@ -117,7 +119,9 @@ class Workspace:
 
     def plan(self, request: Request) -> Plan:
         """The plan of a request."""
-        return make_plan(self.pairs(request), self, self.store, force=request.force)
+        plan = make_plan(self.pairs(request), self, self.store, force=request.force)
+        self._compiled.save()
+        return plan
 
     def _needs(self, name: str) -> list[str]:
         depends = self.catalog.component(name).component.depends

@@ -57,6 +57,7 @@ class Catalog:
                 )
         self.roots = (templates or shipped_templates(), *overlays)
         self._components: dict[str, LoadedComponent] = {}
+        self._platforms: dict[str, Platform] = {}
 
     def _names(self, kind: str) -> dict[str, list[Path]]:
         """Name → its files, the shipped one first."""
@@ -96,7 +97,9 @@ class Catalog:
 
     def platform(self, name: str) -> Platform:
         """A platform by name. Raises ConfigurationError for an unknown name or a wrong file."""
-        return self._single("platform", self.platform_files, name, Platform)
+        if name not in self._platforms:
+            self._platforms[name] = self._single("platform", self.platform_files, name, Platform)
+        return self._platforms[name]
 
     def stack(self, name: str) -> Stack:
         """A stack by name. Raises ConfigurationError for an unknown name or a wrong file."""

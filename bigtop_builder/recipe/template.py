@@ -7,7 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bigtop_builder.model import digest
 from bigtop_builder.model.errors import Location, RecipeError
+from bigtop_builder.recipe.compiled import CodeCache
 from bigtop_builder.recipe.document import near
 
 if TYPE_CHECKING:
@@ -47,9 +49,25 @@ def is_template(text: str) -> bool:
     return "{{" in text or "{%" in text or COMMENT[0] in text
 
 
+_cache: CodeCache | None = None
+
+
+def compile_with(folder: Path) -> CodeCache:
+    """From now on use, and fill, the compiled templates of earlier runs in ``folder``."""
+    global _cache
+    _cache = CodeCache(folder, digest.of_file(Path(__file__)))
+    return _cache
+
+
 @lru_cache(maxsize=4096)
 def _compiled(text: str) -> Template:
-    return environment().from_string(text)
+    env, cache = environment(), _cache
+    code = cache.get(text) if cache else None
+    if code is None:
+        code = env.compile(text)
+        if cache:
+            cache.put(text, code)
+    return env.template_class.from_code(env, code, env.make_globals(None))
 
 
 def render(text: str, context: Mapping[str, Any], location: Location) -> str:
