@@ -1,4 +1,4 @@
-"""Takes out of a staged tree what differs between two equal builds: times, orders, dates in generated text.
+"""Takes out of a staged tree what differs between two equal builds: times, orders, modes, dates in generated text.
 
 Only what the build itself made is touched: an archive none of whose entries is younger than the build's start
 came from elsewhere and stays as it is, byte for byte. Compressed data is never recompressed, so the result does
@@ -11,6 +11,7 @@ import contextlib
 import datetime
 import os
 import re
+import shutil
 import struct
 import zipfile
 import zlib
@@ -50,6 +51,7 @@ def normalise(stage: Path, started: float, epoch: int) -> Report:
     ``started`` is when the build began and ``epoch`` the time that replaces later ones, both in seconds since 1970.
     """
     report = Report()
+    _settle_modes(stage)
     for path in _files(stage):
         made_here = path.stat().st_mtime >= started - 2
         if path.suffix in ARCHIVES and _rewrite_archive(path, started, epoch, report):
@@ -66,6 +68,20 @@ def _files(stage: Path) -> Iterator[Path]:
             path = Path(folder, name)
             if path.is_file() and not path.is_symlink():
                 yield path
+
+
+def _settle_modes(stage: Path) -> None:
+    """One mode for programs and folders, one for other files: a copy out of a download cache keeps the cache's."""
+    for folder, _, _ in os.walk(stage):
+        Path(folder).chmod(0o755)
+    for path in _files(stage):
+        status = path.stat()
+        if status.st_nlink > 1:
+            # The other name may be in a shared cache, which must not change with this one.
+            with path.open("rb") as source, _replacing(path) as target:
+                shutil.copyfileobj(source, target)
+            os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
+        path.chmod(0o755 if status.st_mode & 0o100 else 0o644)
 
 
 def _clamp_times(stage: Path, epoch: int) -> None:
