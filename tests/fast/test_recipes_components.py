@@ -76,13 +76,6 @@ def test_scripts_are_bash_and_the_spec_is_whole(name: str, platform: str, tmp_pa
             assert f"%attr(0755,root,root) /etc/rc.d/init.d/{service.name}" in spec
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_difference_from_bigtop_and_every_lack_is_a_sentence(name: str) -> None:
-    component = CATALOG.component(name).component
-    for text in component.differs_from_bigtop:
-        assert text.endswith("."), text
-
-
 def test_sparks_hadoop_is_required_unless_bundled() -> None:
     hadoop = ["hadoop_3_2_0-client", "hadoop_3_2_0-yarn"]
     provided = _evaluated("spark")
