@@ -1,0 +1,137 @@
+"""What starting the program costs, over a Python that imports the same libraries, in one run.
+
+    python -m benchmarks.startup [--rounds 15]
+
+Compared are ``python -c 'import requests, yaml, jinja2'``, ``--help`` and ``build --all`` of the shipped stack with
+nothing to do, one after the other in each round, so that other load of the machine falls on all alike. The store is
+made up: image records and results with small files stand for real ones, under the keys that a plan asks for. A first
+round, which does not count, writes bytecode (of all sides, into a folder of the benchmark's own) and compiled templates.
+
+Seconds of the clock tell what a user waits; seconds of the processors hardly depend on other load.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from bigtop_builder.adapter.image_recipe import image_key
+from bigtop_builder.adapter.image_record import ImageRecord
+from bigtop_builder.flow.workspace import Request, Workspace
+from bigtop_builder.plan.task import Refusal
+from bigtop_builder.recipe.settings import load_settings
+
+IMPORTS = "import requests, yaml, jinja2"
+TARGETS = {"--help": 0.15, "build --all, nothing to do": 0.3}
+
+
+def fill_store(project: Path, root: Path) -> int:
+    """A store in which nothing of the shipped stack is left to build; gives the number of tasks."""
+    flags = {"store": str(root), "native": "label"}
+    settings = load_settings(project, flags, {})
+    request = Request(everything=True)
+    workspace = Workspace(settings)
+    workspace.store.open()
+    for name, platform in workspace.pairs(request):
+        evaluated = workspace.evaluate(name, platform)
+        if isinstance(evaluated, Refusal):
+            raise SystemExit(evaluated.reason)
+        for spec in (workspace.image_spec(evaluated, "compile"), workspace.package_image(evaluated.target.builder.name)):
+            key = image_key(spec)
+            record = ImageRecord(key, spec.name, "sha256:" + key, "made-up", key, key, "made-up", 0.0)
+            (root / "images" / f"{key}.json").write_text(json.dumps(asdict(record)), encoding="utf-8")
+    plan = workspace.plan(Request(everything=True, force=True))
+    for task in plan.tasks:
+        folder = root / "work" / "result"
+        (folder / ("rpms" if task.kind == "package" else "stage")).mkdir(parents=True)
+        manifest: dict[str, object] = {"task": task.id, "key": task.key, "ingredients": dict(task.ingredients)}
+        if task.kind == "package":
+            names = task.evaluated.rpm_files()
+            for file in names:
+                (folder / "rpms" / file).write_bytes(file.encode())
+            manifest |= {"rpms": dict.fromkeys(names, task.key), "notes": []}
+        workspace.store.commit(task.kind, task.key, folder, manifest)
+        workspace.store.record_last(task.id, task.key, task.ingredients, 1.0)
+    assert Workspace(settings).plan(request).nothing_to_do
+    return len(plan.tasks)
+
+
+def seconds_of(command: Sequence[str], folder: Path) -> tuple[float, float]:
+    """One run: seconds of the clock, seconds of the processors (of the process and what it started)."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment |= {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "NO_COLOR": "1"}
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} exited with {process.returncode}")
+    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime
+
+
+def measure(commands: dict[str, Sequence[str]], folder: Path, rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """Each command in turn, ``rounds`` times; a first round does not count."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+    for number in range(rounds + 1):
+        for name, command in commands.items():
+            once = seconds_of(command, folder)
+            if number:
+                found[name].append(once)
+    return found
+
+
+def table(found: dict[str, list[tuple[float, float]]]) -> None:
+    """Medians, minima, and what each command costs over the imports."""
+    figures = {
+        name: [reduce(values) for values in zip(*runs, strict=True) for reduce in (statistics.median, min)]
+        for name, runs in found.items()
+    }
+    base = figures[IMPORTS]
+    print(f"{'':32}{'clock':>14}{'processors':>16}{'over the imports: clock':>28}{'processors':>14}{'target':>8}")
+    print(f"{'':32}{'median   min':>14}{'median   min':>16}{'median   min':>28}{'median   min':>14}")
+    for name, row in figures.items():
+        over = [value - other for value, other in zip(row, base, strict=True)]
+        text = f"{name:32}{row[0]:8.3f}{row[1]:6.3f}{row[2]:10.3f}{row[3]:6.3f}"
+        if name != IMPORTS:
+            text += f"{over[0]:+22.3f}{over[1]:+6.3f}{over[2]:+8.3f}{over[3]:+6.3f}{TARGETS.get(name, 0):8.2f}"
+        print(text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        tasks = fill_store(folder, folder / "store")
+        program = [sys.executable, "-m", "bigtop_builder"]
+        build = [*program, "build", "--all", "--native", "label", "--store", str(folder / "store")]
+        commands: dict[str, Sequence[str]] = {
+            IMPORTS: [sys.executable, "-c", IMPORTS],
+            "--help": [*program, "--help"],
+            "build --all, nothing to do": build,
+        }
+        found = measure(commands, folder, rounds)
+        load, processors = os.getloadavg()[0], os.cpu_count()
+        print(f"{tasks} tasks; {rounds} rounds; load {load:.1f} on {processors} processors; seconds")
+        table(found)
+
+
+if __name__ == "__main__":
+    main()
