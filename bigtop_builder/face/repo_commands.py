@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.gnupg import Signer
     from bigtop_builder.flow.publisher import Publication
     from bigtop_builder.flow.reference import Allowance
+    from bigtop_builder.recipe.evaluate import Evaluated
     from bigtop_builder.recipe.settings import Settings
 
 Packages = Annotated[
@@ -254,9 +255,9 @@ def compare(
     ] = None,
     platform: Platforms = None,
 ) -> None:
-    """Compare packages with reference metadata; differences that are not explained fail."""
+    """Compare packages with reference metadata; differences that no component file explains fail."""
     from bigtop_builder.adapter.rpmheader import read_header
-    from bigtop_builder.flow.reference import as_text, read_reference
+    from bigtop_builder.flow.reference import allowances, as_text, read_reference
     from bigtop_builder.flow.reference import compare as compare_packages
 
     settings = invocation.settings()
@@ -268,11 +269,25 @@ def compare(
         for path in _package_files(invocation, packages, settings.output / name)
     }
     rules = _allowances(invocation.cwd / allow) if allow else []
+    rules += allowances(_recipes(settings, platform or settings.project.platforms))
     expected = read_reference(invocation.cwd / path for path in reference)
     differences = compare_packages(map(read_header, files), expected, allow=rules)
     invocation.answer(as_text(differences), [asdict(difference) for difference in differences])
     if any(difference.explained is None for difference in differences):
         raise typer.Exit(ExitCode.PUBLISH)
+
+
+def _recipes(settings: Settings, platforms: list[str]) -> Iterator[Evaluated]:
+    """Every component of the stack, as it would be built: what it says of its differences is among it."""
+    from bigtop_builder.flow.workspace import Workspace
+    from bigtop_builder.plan.task import Refusal
+
+    workspace = Workspace(settings)
+    for name in workspace.components():
+        for platform in {*platforms, workspace.builder_platform or platforms[0]}:
+            evaluated = workspace.evaluate(name, platform)
+            if not isinstance(evaluated, Refusal):
+                yield evaluated
 
 
 def _allowances(file: Path) -> list[Allowance]:

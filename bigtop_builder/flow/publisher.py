@@ -158,9 +158,10 @@ def _files(publications: Publications, stack: str, platform: Platform, signer: S
     template = shipped_templates() / "repo" / "repository.repo.j2"
     context = {
         "stack": stack,
-        "platform": platform.title,
+        "platform": platform.name,
+        "title": platform.title,
         "base_url": f"{address}/{stack}/{platform.name}",
         "key_file": key_file,
     }
     text = render(template.read_text(encoding="utf-8"), context, Location(template))
-    return {f"{stack}.repo": text, key_file: signer.public_key().decode()}
+    return {f"{stack}-{platform.name}.repo": text, key_file: signer.public_key().decode()}

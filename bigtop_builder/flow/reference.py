@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from bigtop_builder.adapter.rpmheader import PackagedFile, RpmHeader
 from bigtop_builder.model.component import Phase
 from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.recipe.evaluate import Evaluated
 
 DIST_TAG = re.compile(r"\.(?:el|fc|deb|oe|ky)[0-9][a-z0-9]*")
 SCRIPT_NAMES: dict[Phase, str] = {
@@ -23,6 +24,9 @@ SCRIPT_NAMES: dict[Phase, str] = {
     "pretrans": "pretrans",
     "posttrans": "posttrans",
 }
+DOCUMENTATION = "/share/doc/"
+"""Folders of documentation carry no flag in every rpm; what is below them is documentation all the same."""
+
 PLAIN = ("version", "release", "arch", "summary", "license", "group")
 LISTS = ("requires", "provides", "scripts")
 FILE_FIELDS = ("mode", "owner", "flags", "link")
@@ -66,6 +70,22 @@ class Allowance:
         )
 
 
+def allowances(evaluated: Iterable[Evaluated]) -> list[Allowance]:
+    """The deviations that component files explain, each for the packages of its component alone."""
+    found: list[Allowance] = []
+    for one in evaluated:
+        names = [package.name for package in one.packages] + [gone.package for gone in one.left_out]
+        for deviation in one.deviations:
+            for covered in deviation.covers:
+                found += [
+                    Allowance(deviation.reason, name, covered.kind, covered.subject)
+                    for name in names
+                    if fnmatchcase(name, covered.package)
+                ]
+        found += [Allowance(gone.reason, gone.package, "package") for gone in one.left_out]
+    return found
+
+
 def read_reference(paths: Iterable[Path]) -> list[dict[str, Any]]:
     """The packages of reference files: JSON lists of objects with the fields of ``describe``."""
     packages: list[dict[str, Any]] = []
@@ -82,7 +102,11 @@ def read_reference(paths: Iterable[Path]) -> list[dict[str, Any]]:
 
 def describe(header: RpmHeader) -> dict[str, Any]:
     """A package in the shape of the reference files; documentation is counted, not listed."""
-    listed = [_describe_file(file) for file in header.files if not file.is_documentation]
+    listed = [
+        _describe_file(file)
+        for file in header.files
+        if not file.is_documentation and DOCUMENTATION not in f"{file.path}/"
+    ]
     return {
         "file": header.file_name,
         "name": header.name,
@@ -165,10 +189,15 @@ def _untagged(text: str) -> str:
 
 
 def as_text(differences: Sequence[Difference]) -> str:
-    """One line for each difference, and a count."""
-    open_ones = sum(1 for difference in differences if difference.explained is None)
-    lines = [str(difference) for difference in differences]
-    return "\n".join([*lines, f"{len(differences)} differences, {open_ones} of them not explained"])
+    """A line for each difference that is not explained, one for each explanation, and a count."""
+    lines = [str(difference) for difference in differences if difference.explained is None]
+    unexplained = len(lines)
+    for reason in dict.fromkeys(difference.explained for difference in differences if difference.explained):
+        covered = [difference for difference in differences if difference.explained == reason]
+        first = replace(covered[0], explained=None)
+        more = f" (and {len(covered) - 1} more)" if covered[1:] else ""
+        lines.append(f"explained: {reason}\n    {first}{more}")
+    return "\n".join([*lines, f"{len(differences)} differences, {unexplained} of them not explained"])
 
 
 def as_json(differences: Sequence[Difference]) -> str:

@@ -164,6 +164,28 @@ class Variant(StrictModel):
     """What this variant cannot give: told to the user."""
 
 
+class Covered(StrictModel):
+    """Differences that a deviation explains, by shell patterns; without one of them, whatever it is."""
+
+    package: str = "*"
+    """The package's name."""
+    kind: str = "*"
+    """``package``, ``arch``, ``summary``, ``requires``, ``provides``, ``scripts``, ``file``, ``file mode`` …"""
+    subject: str = "*"
+    """The path of a file, or the value of either side."""
+
+
+class Deviation(StrictModel):
+    """Where a component's packages differ from Bigtop's own on purpose."""
+
+    reason: str
+    """What differs, and why."""
+    covers: list[Covered] = Field(default_factory=list)
+    """What ``repo compare`` finds because of it."""
+    when: str = "true"
+    """A template expression: the choices for which it holds."""
+
+
 class Component(StrictModel):
     """A component file (``templates/components/<name>/component.yaml``)."""
 
@@ -195,7 +217,7 @@ class Component(StrictModel):
     """A spec template of the component's own, beside its file, instead of the generic one."""
     spec_blocks: dict[Literal["macros", "preamble", "install_after", "tail"], str] = Field(default_factory=dict)
     """Text that takes the place of a block of the generic spec."""
-    differs_from_bigtop: list[str] = Field(default_factory=list)
+    differs_from_bigtop: list[Deviation] = Field(default_factory=list)
     """Where the packages differ from Bigtop's own, and why."""
     verified: Literal["yes"] | str = "yes"
     """``yes``, or why its build has not been run."""

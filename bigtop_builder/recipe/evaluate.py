@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bigtop_builder.model import digest
-from bigtop_builder.model.component import Build, Component, Package, Release, Variant
+from bigtop_builder.model.component import Build, Component, Deviation, Package, Release, Variant
 from bigtop_builder.model.errors import ConfigurationError, Location, RecipeError
 from bigtop_builder.model.platform import Platform
 from bigtop_builder.model.project import Choice
@@ -90,6 +90,7 @@ class Evaluated:
     packages: tuple[Package, ...]
     left_out: tuple[LeftOut, ...]
     lacks: tuple[str, ...]
+    deviations: tuple[Deviation, ...]
     build_depends: tuple[str, ...]
     runtime_depends: tuple[str, ...]
     files: tuple[RenderedFile, ...]
@@ -166,6 +167,7 @@ def evaluate(
         packages=packages,
         left_out=left_out,
         lacks=_lacks(variant_name, variant, renderer),
+        deviations=_deviations(component, renderer),
         build_depends=tuple(component.depends.build),
         runtime_depends=tuple(component.depends.runtime),
         files=_files(loaded, context),
@@ -324,6 +326,14 @@ def _patches(loaded: LoadedComponent, release: Release, version: str) -> tuple[A
 def _lacks(name: str | None, variant: Variant | None, renderer: _Renderer) -> tuple[str, ...]:
     lacks = variant.lacks if variant else []
     return tuple(renderer.text(text, ("variants", name or "", "lacks", index)) for index, text in enumerate(lacks))
+
+
+def _deviations(component: Component, renderer: _Renderer) -> tuple[Deviation, ...]:
+    return tuple(
+        deviation
+        for index, deviation in enumerate(component.differs_from_bigtop)
+        if renderer.truth(deviation.when, ("differs_from_bigtop", index, "when"))
+    )
 
 
 def _packages(component: Component, renderer: _Renderer) -> tuple[tuple[Package, ...], tuple[LeftOut, ...]]:

@@ -99,7 +99,7 @@ def _absolute(document: Document, base: Path) -> Document:
     """Paths made absolute, so that a value means the same whoever reads it."""
 
     def resolved(value: Any) -> Any:
-        return str(base / Path(value).expanduser()) if isinstance(value, str) and value else value
+        return os.path.normpath(base / Path(value).expanduser()) if isinstance(value, str) and value else value
 
     for path in PATHS:
         holder: Any = document.data

@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from bigtop_builder.adapter.sources import Fetcher, download, stored
+from bigtop_builder.model.errors import InterruptedRunError, SourceError
+from bigtop_builder.model.project import Project
+from bigtop_builder.model.source import Source
 from tests.fast.misbehaving import (
     File,
     Server,
@@ -18,11 +23,6 @@ from tests.fast.misbehaving import (
     stalling,
     trickling,
 )
-
-from bigtop_builder.adapter.sources import Fetcher, download, stored
-from bigtop_builder.model.errors import InterruptedRunError, SourceError
-from bigtop_builder.model.project import Project
-from bigtop_builder.model.source import Source
 
 CONTENT = bytes(range(256)) * 2000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

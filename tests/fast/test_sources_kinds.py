@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.fast.misbehaving import File, Handler, Server, redirecting
 
 from bigtop_builder.adapter.sources import Fetcher, stored, unpack
 from bigtop_builder.model.errors import ConfigurationError, SourceError
 from bigtop_builder.model.project import Project
 from bigtop_builder.model.source import Source
+from tests.fast.misbehaving import File, Handler, Server, redirecting
 
 CONTENT = b"a real source archive" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -16,12 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.fast.misbehaving import File, Handler, Server, stalling
 
 from bigtop_builder.adapter.sources import Fetcher, stored
 from bigtop_builder.model.errors import InterruptedRunError, StoreError
 from bigtop_builder.model.project import Project
 from bigtop_builder.model.source import Source
+from tests.fast.misbehaving import File, Handler, Server, stalling
 
 CONTENT = os.urandom(1 << 16) * 32
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -186,7 +186,7 @@ def test_dnf_installs_and_upgrades_with_every_check_on(
         try:
             rules = Rules(base_url=server.address)
             publish([write_rpm(tmp_path, HELPER)], root, STACK, PLATFORM, signer, rules)
-            repo_file = f"{server.address}/{STACK}/{PLATFORM.name}/{STACK}.repo"
+            repo_file = f"{server.address}/{STACK}/{PLATFORM.name}/{STACK}-{PLATFORM.name}.repo"
             install = f"curl --fail --silent -o /etc/yum.repos.d/demo.repo {repo_file}; dnf -y -q install demo_3_2_0"
             said = run(
                 client, host, f"{install}; rpm --verify demo_3_2_0; cat /usr/bigtop/link; rpm -q demo_3_2_0", tmp_path
@@ -228,7 +228,8 @@ def test_dnf_refuses_what_was_changed(
     content = bytearray(target.read_bytes())
     content[-10] ^= 1
     target.write_bytes(content)
-    script = f"cp {visible}/{STACK}.repo /etc/yum.repos.d/; dnf -y -q install demo_3_2_0 && echo installed; true"
+    copy = f"cp {visible}/{STACK}-{PLATFORM.name}.repo /etc/yum.repos.d/"
+    script = f"{copy}; dnf -y -q install demo_3_2_0 && echo installed; true"
     assert "installed\n" not in run(client, host, script, tmp_path)
 
 
