@@ -19,4 +19,5 @@ demo: setup  ## from real source to services started from a signed repository
 	@.venv/bin/python scripts/demo.py
 
 bench: setup ## the figures of benchmarks/
-	@for script in benchmarks/*.py; do .venv/bin/python $$script || exit 1; done
+	@for name in startup planning scheduler publish zookeeper_build; do \
+		echo "== $$name"; .venv/bin/python -m benchmarks.$$name || exit 1; done
