@@ -1,0 +1,234 @@
+"""Planning a graph of 2,000 components, at several sizes, in seconds and memory.
+
+    python -m benchmarks.planning [--components 2000]
+
+Two things are measured, each in a process of its own:
+
+- *planner*: ``plan.planner`` alone, over evaluated components that are there already and a store without results;
+- *workspace*: all of it. An overlay of as many component files is loaded, checked, evaluated and planned as by
+  ``plan --all``: first with nothing known of its templates, then by a new workspace, as the next command has it, and
+  once more by the same one.
+
+Each component has a source, a compile script, an install script and one package, is built on up to two others and
+needs up to three at runtime. ``memory`` is what the first plan and all that it read leave allocated by Python
+(tracemalloc, in a further plan, since counting slows it down); ``again`` is what a second plan adds to that; ``RSS``
+is the peak of the process without counting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import multiprocessing
+import random
+import resource
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from bigtop_builder.flow.workspace import Request, Workspace
+from bigtop_builder.plan.planner import Pair, make_plan
+from bigtop_builder.plan.task import Kind, Plan, Refusal
+from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile
+from bigtop_builder.recipe.settings import load_settings
+
+PLATFORM = "el8"
+TARGET = 1.0
+
+COMPONENT = """\
+name: {name}
+summary: Component {name}
+versions:
+  "1.{number}":
+    sources:
+      - alternatives:
+          - apache: "{name}/{name}-{{{{ version }}}}.tar.gz"
+            sha256: "{number:064x}"
+depends:
+  build: {build}
+  runtime: {runtime}
+build:
+  jdk: 8
+  maven: "3.6.3"
+  caches: [maven]
+  script: |
+    mvn -B package -Dversion={{{{ version }}}} -Dname={name}
+    cp -R target/{name}-{{{{ version }}}} "$STAGE/"
+install: |
+  install -d "$BUILDROOT{{{{ parent_dir }}}}/usr/lib/{name}"
+  cp -R "$STAGE"/. "$BUILDROOT{{{{ parent_dir }}}}/usr/lib/{name}/"
+packages:
+  - name: {name}{{{{ suffix }}}}
+    summary: Component {name}
+    requires: [bigtop-utils]
+    files: ["{{{{ parent_dir }}}}/usr/lib/{name}"]
+"""
+
+
+def edges(count: int) -> list[tuple[list[str], list[str]]]:
+    """For each component what it is built on and what it needs at runtime, all of it earlier ones."""
+    chance = random.Random(count)
+    found = []
+    for number in range(count):
+        needs = [f"c{chance.randrange(max(0, number - 200), number)}" for _ in range(chance.randrange(6)) if number]
+        unique = list(dict.fromkeys(needs))
+        found.append((unique[:2], unique[2:5]))
+    return found
+
+
+def overlay(root: Path, count: int) -> Workspace:
+    """A project of ``count`` component files and its workspace."""
+    needs = edges(count)
+    listed = []
+    for number, (build, runtime) in enumerate(needs):
+        name = f"c{number}"
+        folder = root / "overlay" / "components" / name
+        folder.mkdir(parents=True)
+        text = COMPONENT.format(name=name, number=number, build=build, runtime=runtime)
+        (folder / "component.yaml").write_text(text, encoding="utf-8")
+        listed.append(f'  {name}: "1.{number}"')
+    stack = root / "overlay" / "stacks" / "large.yaml"
+    stack.parent.mkdir()
+    stack.write_text('name: large\nversion: "1.0"\nepoch: 1600000000\ncomponents:\n' + "\n".join(listed) + "\n")
+    (root / "bigtop-builder.yaml").write_text(
+        f"stack: large\noverlays: [overlay]\nstore: {root}/store\nplatforms: [{PLATFORM}]\n"
+    )
+    return again(root)
+
+
+def again(root: Path) -> Workspace:
+    """A workspace of the same project that has read nothing yet."""
+    workspace = Workspace(load_settings(root, {}, {"HOME": str(root)}))
+    workspace.store.open()
+    return workspace
+
+
+class Synthetic:
+    """Evaluated components and a store without results, as the planner asks for them."""
+
+    def __init__(self, pattern: Evaluated, count: int) -> None:
+        self._all: dict[str, Evaluated] = {}
+        for number, (build, runtime) in enumerate(edges(count)):
+            name = f"c{number}"
+            self._all[name] = replace(
+                pattern, name=name, version=f"1.{number}", build_depends=tuple(build), runtime_depends=tuple(runtime)
+            )
+        self._spec = "Name: x\n" * 200
+
+    def evaluate(self, name: str, _: str) -> Evaluated | Refusal:
+        return self._all[name]
+
+    def image(self, _: Evaluated, kind: Kind) -> str | None:
+        return f"fingerprint-{kind}"
+
+    def spec(self, evaluated: Evaluated) -> str:
+        return evaluated.name + self._spec
+
+    def services(self, _: Evaluated) -> tuple[RenderedFile, ...]:
+        return ()
+
+    def local_digest(self, _: Evaluated) -> str | None:
+        return None
+
+    def has(self, _: Kind, __: str) -> bool:
+        return False
+
+    def last_ingredients(self, _: str) -> Mapping[str, str] | None:
+        return None
+
+
+def timed(work: Callable[[], object]) -> float:
+    gc.collect()
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def memory(start: Callable[[], Callable[[], Plan]]) -> tuple[float, float]:
+    """MiB that a first plan leaves allocated while its result is there, and MiB that a second one adds."""
+    tracemalloc.start()
+    plan = start()
+    first = plan()
+    gc.collect()
+    one = tracemalloc.get_traced_memory()[0]
+    del first
+    second = plan()
+    gc.collect()
+    two = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert second.tasks
+    return one / (1 << 20), (two - one) / (1 << 20)
+
+
+def rss() -> float:
+    """The peak of this process in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def planner(count: int) -> list[tuple[str, float, float, float, float]]:
+    """The planner alone."""
+    with tempfile.TemporaryDirectory() as scratch:
+        pattern = overlay(Path(scratch), 1).evaluate("c0", PLATFORM)
+        assert isinstance(pattern, Evaluated)
+        pairs: list[Pair] = [(f"c{number}", PLATFORM) for number in range(count)]
+        synthetic = Synthetic(pattern, count)
+        seconds = min(timed(lambda: make_plan(pairs, synthetic, synthetic)) for _ in range(3))
+        peak = rss()
+        kept, more = memory(lambda: lambda: make_plan(pairs, synthetic, synthetic))
+    return [("planner", seconds, kept, more, peak)]
+
+
+def workspace(count: int) -> list[tuple[str, float, float, float, float]]:
+    """Files to plan."""
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        plan = _planner_of(overlay(root, count))
+        cold, same, peak = timed(plan), timed(plan), rss()
+        _forget()
+        warm = timed(_planner_of(again(root)))
+        _forget()
+        kept, more = memory(lambda: _planner_of(again(root)))
+    return [
+        ("workspace, all new", cold, kept, more, peak),
+        ("workspace, next command", warm, kept, more, peak),
+        ("workspace, same again", same, kept, more, peak),
+    ]
+
+
+def _planner_of(space: Workspace) -> Callable[[], Plan]:
+    return lambda: space.plan(Request(everything=True))
+
+
+def _forget() -> None:
+    """What a new process would not have in memory."""
+    from bigtop_builder.recipe import template
+
+    template._compiled.cache_clear()
+    template._expression.cache_clear()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--components", type=int, default=2000)
+    largest = parser.parse_args().components
+    print(f"{'':28}{'components':>11}{'seconds':>9}{'ms each':>9}{'memory':>12}{'again':>12}{'RSS':>10}")
+    context = multiprocessing.get_context("spawn")
+    for measure in (planner, workspace):
+        for count in (largest // 4, largest // 2, largest):
+            with ProcessPoolExecutor(1, mp_context=context) as pool:
+                rows = pool.submit(measure, count).result()
+            for name, seconds, kept, more, peak in rows:
+                print(
+                    f"{name:28}{count:11}{seconds:9.3f}{seconds / count * 1000:9.3f}"
+                    f"{kept:8.1f} MiB{more:+8.1f} MiB{peak:6.0f} MiB",
+                    flush=True,
+                )
+    print(f"target for {largest} components: {TARGET} s")
+
+
+if __name__ == "__main__":
+    main()
