@@ -65,6 +65,8 @@ class Workspace:
         self._specs: dict[Pair, str] = {}
         self._local_digests: dict[Path, str] = {}
         self._images: dict[tuple[object, ...], ImageSpec] = {}
+        self._fingerprints: dict[int, str | None] = {}
+        """By the identity of a spec of ``_images``, for the plan that is being made."""
 
     @cached_property
     def stack(self) -> Stack:
@@ -119,6 +121,7 @@ class Workspace:
 
     def plan(self, request: Request) -> Plan:
         """The plan of a request."""
+        self._fingerprints.clear()
         plan = make_plan(self.pairs(request), self, self.store, force=request.force)
         self._compiled.save()
         return plan
@@ -194,8 +197,11 @@ class Workspace:
         return self._images[wanted]
 
     def image(self, evaluated: Evaluated, kind: Kind) -> str | None:
-        record = recorded(self.store, image_key(self.image_spec(evaluated, kind)))
-        return record.fingerprint if record else None
+        spec = self.image_spec(evaluated, kind)
+        if id(spec) not in self._fingerprints:
+            record = recorded(self.store, image_key(spec))
+            self._fingerprints[id(spec)] = record.fingerprint if record else None
+        return self._fingerprints[id(spec)]
 
     def spec(self, evaluated: Evaluated) -> str:
         pair = (evaluated.name, evaluated.target.platform.name)

@@ -51,6 +51,7 @@ class Document:
     data: dict[str, Any]
     file: Path
     places: dict[DocumentPath, Location] = field(default_factory=dict)
+    """Without their paths: ``locate`` adds it."""
 
     def locate(self, path: DocumentPath) -> Location:
         """The place of ``path``, or of the nearest thing around it.
@@ -141,21 +142,26 @@ def _place(node: yaml.Node, file: Path, path: DocumentPath) -> Location:
 _SCALARS = yaml.SafeLoader("")
 
 
-def _construct(node: yaml.Node, path: DocumentPath, document: Document) -> Any:
-    place = _place(node, document.file, path)
-    document.places[path] = place
+def _construct(node: yaml.Node, path: DocumentPath, document: Document, named: yaml.Node | None = None) -> Any:
+    """The value of ``node``, whose place is that of the key that names it."""
+    mark = (named or node).start_mark
+    document.places[path] = Location(document.file, mark.line + 1, mark.column + 1)
     if len(path) > MAX_DEPTH:
-        raise ConfigurationError("is nested too deeply", location=place)
+        raise ConfigurationError("is nested too deeply", location=_place(node, document.file, path))
     if isinstance(node, yaml.MappingNode):
         return _construct_mapping(node, path, document)
     if isinstance(node, yaml.SequenceNode):
         return [_construct(item, (*path, index), document) for index, item in enumerate(node.value)]
     if node.tag not in _PLAIN_TAGS:
-        raise ConfigurationError(f"the YAML tag {node.tag} is not allowed", location=place)
+        raise ConfigurationError(
+            f"the YAML tag {node.tag} is not allowed", location=_place(node, document.file, path)
+        )
     try:
         value = _SCALARS.construct_object(node)
     except (yaml.YAMLError, ValueError) as error:
-        raise ConfigurationError(f"is not a valid value: {error}", location=place) from None
+        raise ConfigurationError(
+            f"is not a valid value: {error}", location=_place(node, document.file, path)
+        ) from None
     return value if isinstance(value, str | int | float | bool | None) else str(node.value)
 
 
@@ -165,18 +171,21 @@ _PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "
 def _construct_mapping(node: yaml.MappingNode, path: DocumentPath, document: Document) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
-        place = _place(key_node, document.file, path)
-        if not isinstance(key_node, yaml.ScalarNode):
-            raise ConfigurationError("a key must be plain text", location=place)
         # A version written without quotes is a number to YAML; as a key its text is what was meant.
         key = str(key_node.value)
-        if key in result:
-            raise ConfigurationError(f"the key {key!r} stands here twice", location=place)
-        if key == "<<":
-            raise ConfigurationError("YAML merge keys are not supported", location=place)
-        result[key] = _construct(value_node, (*path, key), document)
-        document.places[(*path, key)] = Location(place.file, place.line, place.column, show_path((*path, key)))
+        problem = _key_problem(key_node, key, result)
+        if problem:
+            raise ConfigurationError(problem, location=_place(key_node, document.file, path))
+        result[key] = _construct(value_node, (*path, key), document, key_node)
     return result
+
+
+def _key_problem(node: yaml.Node, key: str, known: Mapping[str, Any]) -> str | None:
+    if not isinstance(node, yaml.ScalarNode):
+        return "a key must be plain text"
+    if key in known:
+        return f"the key {key!r} stands here twice"
+    return "YAML merge keys are not supported" if key == "<<" else None
 
 
 def validate(document: Document, model: type[M]) -> M:
