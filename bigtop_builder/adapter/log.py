@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Protocol
 
-from bigtop_builder.model.errors import StoreError
+from bigtop_builder.adapter.store import store_error
 
 
 class Redactor(Protocol):
@@ -49,7 +49,7 @@ class LogWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._head: IO[bytes] = path.open("wb", buffering=0)
         except OSError as error:
-            raise StoreError(f"cannot write the log {path}: {error.strerror}") from error
+            raise store_error(error, path) from error
         self._tail: IO[bytes] | None = None
 
     def __enter__(self) -> LogWriter:
@@ -85,7 +85,7 @@ class LogWriter:
                             shutil.copyfileobj(stream, self._head)
                         part.unlink()
         except OSError as error:
-            raise StoreError(f"cannot write the log {self.path}: {error.strerror}") from error
+            raise store_error(error, self.path) from error
         finally:
             self._head.close()
 
@@ -101,9 +101,7 @@ class LogWriter:
             while data:
                 data = self._store_tail(data)
         except OSError as error:
-            raise StoreError(
-                f"cannot write the log {self.path}: {error.strerror}", hint="Free some room on the store's disk."
-            ) from error
+            raise store_error(error, self.path) from error
         if self._progress is not None:
             self._progress(self.written)
 
