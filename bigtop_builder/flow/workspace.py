@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import platform as machine
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -122,7 +124,8 @@ class Workspace:
     def plan(self, request: Request) -> Plan:
         """The plan of a request."""
         self._fingerprints.clear()
-        plan = make_plan(self.pairs(request), self, self.store, force=request.force)
+        with _without_collection():
+            plan = make_plan(self.pairs(request), self, self.store, force=request.force)
         self._compiled.save()
         return plan
 
@@ -219,6 +222,18 @@ class Workspace:
         if path not in self._local_digests:
             self._local_digests[path] = digest.of_tree(path) if path.is_dir() else digest.of_file(path)
         return self._local_digests[path]
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """All that a plan reads stays: the larger it gets, the longer Python would look for garbage that is not there."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _laid_over(base: Choice | None, over: Choice) -> Choice:
