@@ -9,9 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -108,7 +105,7 @@ class Session:
         mounts = list(box.mounts)
         if not box.user.listed:
             self._scratch = Path(tempfile.mkdtemp(prefix="bigtop-builder-"))
-            mounts += _account_files(self._scratch, box.user)
+            mounts += account_files(self._scratch, box.user)
         try:
             with engine_errors(f"starting a container for {box.task}"):
                 self._id = self._create(mounts)
@@ -169,7 +166,7 @@ class Session:
         box, api = self.box, self._client.api
         host = api.create_host_config(
             binds=[f"{mount.host}:{mount.inside}:{'ro' if mount.read_only else 'rw'}" for mount in mounts],
-            network_mode=_network(box),
+            network_mode=network_mode(box),
             mem_limit=box.memory,
             memswap_limit=box.memory,
             nano_cpus=int(box.cpus * 1e9) if box.cpus else None,
@@ -287,11 +284,11 @@ class _Watch:
                 return
 
 
-def _network(box: Sandbox) -> str:
+def network_mode(box: Sandbox) -> str:
     return "bridge" if box.network else "none"
 
 
-def _account_files(folder: Path, user: User) -> list[Mount]:
+def account_files(folder: Path, user: User) -> list[Mount]:
     """Java takes ``user.name`` and ``user.home`` from passwd, so a caller's own id needs an entry there."""
     passwd, group = folder / "passwd", folder / "group"
     passwd.write_text(
@@ -336,48 +333,3 @@ def remove_orphans(client: DockerClient, store: Path, is_live: Callable[[str], b
             _remove(client, container["Id"])
             removed.append(labels.get(f"{LABEL}.task", container["Id"]))
     return removed
-
-
-def open_shell(box: Sandbox, *, cwd: str, command: Sequence[str] = ("bash",)) -> int:
-    """Runs a command on this terminal in a container like a session's; gives its exit code. Raises EngineError.
-
-    It needs the ``docker`` command, which alone hands a terminal over faithfully.
-    """
-    docker = shutil.which("docker")
-    if docker is None:
-        raise EngineError(
-            "the command docker is not on PATH: a shell in a container needs it",
-            hint=f"Install Docker's command line, or run it elsewhere on the image {box.image}.",
-        )
-    mounts = list(box.mounts)
-    if not box.user.listed:
-        folder = box.store / "shell"
-        folder.mkdir(exist_ok=True)
-        mounts += _account_files(folder, box.user)
-    # Values go through the environment: a command line is seen by every user of the machine.
-    argv = [*shell_command(box, mounts, cwd), *command]
-    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        return subprocess.run(argv, executable=docker, env={**os.environ, **box.environment}, check=False).returncode
-    finally:
-        signal.signal(signal.SIGINT, former)
-
-
-def shell_command(box: Sandbox, mounts: Iterable[Mount], cwd: str) -> list[str]:
-    """The ``docker run`` that gives a terminal the same container that a session has."""
-    argv = ["docker", "run", "--rm", "--interactive", "--init", "--cap-drop", "ALL"]
-    argv += ["--tty"] if sys.stdin.isatty() else []
-    argv += [item for name in box.capabilities for item in ("--cap-add", name)]
-    argv += ["--security-opt", "no-new-privileges", "--user", f"{box.user.uid}:{box.user.gid}"]
-    argv += ["--network", _network(box), "--memory", str(box.memory), "--memory-swap", str(box.memory)]
-    argv += ["--pids-limit", str(box.pids), "--ulimit", f"nofile={OPEN_FILES}", "--workdir", cwd]
-    if box.cpus:
-        argv += ["--cpus", str(box.cpus)]
-    # Without the label of a run: whoever sits at the terminal ends it, not the next run.
-    argv += ["--label", f"{LABEL}.task={box.task}"]
-    argv += ["--env", f"HOME={HOME}"]
-    for name in box.environment:
-        argv += ["--env", name]
-    for mount in mounts:
-        argv += ["--volume", f"{mount.host}:{mount.inside}{':ro' if mount.read_only else ''}"]
-    return [*argv, "--entrypoint", "", box.image]

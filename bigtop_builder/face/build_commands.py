@@ -48,7 +48,6 @@ class Selection:
             everything=self.everything,
             with_dependencies=self.with_dependencies,
             with_dependants=self.with_dependants,
-            choices=choices,
             keep_going=keep_going,
             offline=offline,
             force=self.force,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from bigtop_builder.adapter.container import Mount, Sandbox, User, open_shell
+from bigtop_builder.adapter.container import Mount, Sandbox, User
+from bigtop_builder.adapter.interactive import open_shell
 from bigtop_builder.adapter.site import private_folder, site_files
 from bigtop_builder.flow.session import FAILED
 from bigtop_builder.flow.workspace import Workspace

@@ -6,7 +6,7 @@ import gc
 import platform as machine
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -42,7 +42,6 @@ class Request:
     everything: bool = False
     with_dependencies: bool = False
     with_dependants: bool = False
-    choices: Mapping[str, Choice] = field(default_factory=dict)
     keep_going: bool = False
     offline: bool = False
     force: bool = False

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.container import Mount, Sandbox, User, build_user, shell_command
+from bigtop_builder.adapter.container import Mount, Sandbox, User, build_user
 from bigtop_builder.adapter.engine import connect
+from bigtop_builder.adapter.interactive import shell_command
 from bigtop_builder.model.errors import EngineError, ExitCode
 
 ROOT = Path(__file__).parents[2]
