@@ -48,7 +48,8 @@ def store_error(error: OSError, path: Path) -> StoreError:
             f"the store {path} cannot be written: {error.strerror}",
             hint="Choose another with --store or 'store:' in the project file.",
         )
-    return StoreError(f"the store {path} fails: {error.strerror or error}")
+    what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror or str(error)
+    return StoreError(f"the store {path} fails: {what}")
 
 
 @contextlib.contextmanager
@@ -142,9 +143,10 @@ class Store:
         """Make it when it is not there. Raises StoreError when it cannot be used."""
         with translated(self.root):
             mark = self.root / "format"
+            # Also in a store that is there: caches of CI services bring back some of its folders, and the mark.
+            for name in FOLDERS:
+                (self.root / name).mkdir(parents=True, exist_ok=True)
             if not mark.exists():
-                for name in FOLDERS:
-                    (self.root / name).mkdir(parents=True, exist_ok=True)
                 write_atomically(mark, FORMAT + "\n")
             found = mark.read_text(encoding="utf-8").strip()
         if found != FORMAT:

@@ -289,3 +289,13 @@ def test_the_store_refuses_another_format(tmp_path: Path) -> None:
     (tmp_path / "s" / "format").write_text("99\n")
     with pytest.raises(StoreError, match="format 99"):
         Store(tmp_path / "s").open()
+
+
+def test_a_store_of_which_only_some_folders_came_back_is_completed(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s").open()
+    (store.root / "compile").rmdir()
+    (store.root / "work").rmdir()
+    run = Store(store.root).open().start_run()
+    assert run.work.is_dir()
+    run.close()
+    assert (store.root / "compile").is_dir()
