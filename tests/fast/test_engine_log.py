@@ -71,5 +71,5 @@ def test_what_the_redactor_held_back_is_written_last(tmp_path: Path) -> None:
 
 def test_a_log_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="the store .* fails"):
+    with pytest.raises(StoreError, match=r"the store .* fails"):
         LogWriter(tmp_path / "file" / "log", 100)
