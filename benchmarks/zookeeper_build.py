@@ -1,0 +1,200 @@
+"""Building ZooKeeper with warm caches against one bare ``docker run`` of the same work, in turn, in one run.
+
+    python -m benchmarks.zookeeper_build [--rounds 2] [--store DIR]
+
+Ours is ``build zookeeper@el8 --force`` as a user types it, on a store that has the source, the images and the Maven
+cache: the program's start and plan, unpacking in Python, the compile and package containers, normalising the staged
+tree, the check (headers, payload, and an installation on a clean host in a third container), results synced into the
+store and clearing up. Sources are not fetched again, and no image is made.
+
+The bare side is one container of the same toolchain image with the site's settings and a plain warm ``~/.m2``, as
+root: ``unzip``, the same compile script, ``rpmbuild`` of the same spec over the tree that it left, with the same
+install script and files. Nothing is normalised, checked or kept; laying out its inputs and clearing up are not timed.
+
+Everything is in seconds of the clock, so a machine that does something else at the time blurs the ratio: the load is
+printed for each round. The sides take turns at being first. A store without a result is filled before, uncounted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+
+from bigtop_builder.adapter.image_recipe import image_key
+from bigtop_builder.adapter.image_record import recorded
+from bigtop_builder.adapter.store import remove_tree
+from bigtop_builder.flow.recorder import Recorder
+from bigtop_builder.flow.session import open_shared
+from bigtop_builder.flow.workbench import Shared
+from bigtop_builder.flow.workspace import Request, Workspace
+from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile
+from bigtop_builder.recipe.settings import load_settings
+
+WHAT = ("zookeeper", "el8")
+TARGET = 1.03
+
+BARE = """
+set -euo pipefail
+mark() { date +%s.%N > "/work/mark.$1"; }
+mark begin
+unzip -q /source.zip -d /work/unpacked
+mv /work/unpacked/* /work/src
+mark unpack
+cd /work/src
+bash /work/compile.sh
+mark compile
+cd /work/rpm
+rpmbuild -bb --nodeps --define '_topdir /work/rpm' SPECS/package.spec
+mark package
+"""
+
+Parts = dict[str, float]
+
+
+def ours(store: Path, folder: Path) -> Parts:
+    """One forced build; its steps, what is between them, and ``all``."""
+    events = folder / "events.jsonl"
+    events.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "bigtop_builder", "build", "@".join(WHAT), "--force", "--quiet"]
+    started = time.monotonic()
+    subprocess.run([*command, "--store", str(store), "--events", str(events)], cwd=folder, check=True)
+    total = time.monotonic() - started
+    steps: Counter[str] = Counter()
+    for line in events.read_text(encoding="utf-8").splitlines():
+        event = json.loads(line)
+        if event["event"] == "step_finished":
+            steps[event["step"]] += event["seconds"]
+    return {**steps, "between": total - sum(steps.values()), "all": total}
+
+
+def lay_out(workspace: Workspace, evaluated: Evaluated, work: Path) -> None:
+    """The folders and files that the bare side works on."""
+    for name in ("stage", "rpm/SPECS", "rpm/SOURCES", "files"):
+        (work / name).mkdir(parents=True)
+    (work / "bare.sh").write_text(BARE, encoding="utf-8")
+    (work / "compile.sh").write_text("set -euo pipefail\n" + evaluated.build.script, encoding="utf-8")
+    (work / "rpm/SPECS/package.spec").write_text(workspace.spec(evaluated), encoding="utf-8")
+    (work / "rpm/SOURCES/install.sh").write_text("set -euo pipefail\n" + evaluated.install, encoding="utf-8")
+    files: tuple[RenderedFile, ...] = (*evaluated.files, *workspace.services(evaluated))
+    for file in files:
+        path = work / "files" / file.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.content)
+        path.chmod(0o755 if file.executable else 0o644)
+
+
+def bare(shared: Shared, evaluated: Evaluated, home: Path, work: Path) -> Parts:
+    """One ``docker run``; its parts, the container's own start and end, and ``all``."""
+    workspace = shared.workspace
+    lay_out(workspace, evaluated, work)
+    record = recorded(workspace.store, image_key(workspace.image_spec(evaluated, "compile")))
+    assert record is not None
+    source = shared.fetcher.fetch(evaluated.sources[0], base=evaluated.source_base, cancelled=threading.Event()).path
+    environment = {
+        "STAGE": "/work/stage",
+        "FILES": "/files",
+        "SOURCE_DATE_EPOCH": str(evaluated.stack.epoch),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        **shared.site.environment,
+        **evaluated.build.environment,
+    }
+    volumes = [(work, "/work"), (home, "/root"), (work / "files", "/files"), (source, "/source.zip")]
+    volumes += [(host, inside) for host, places in shared.site.mounts.items() for inside in places]
+    command = ["docker", "run", "--rm", *(part for name in environment for part in ("--env", name))]
+    command += [part for host, inside in volumes for part in ("--volume", f"{host}:{inside}")]
+    with (work / "log").open("wb") as log:
+        started = time.monotonic()
+        ended = subprocess.run(
+            [*command, record.id, "bash", "/work/bare.sh"],
+            env={**os.environ, **environment},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        total = time.monotonic() - started
+    if ended.returncode != 0:
+        raise SystemExit("the bare side failed:\n" + (work / "log").read_text(errors="replace")[-3000:])
+    marks = {name: float((work / f"mark.{name}").read_text()) for name in ("begin", "unpack", "compile", "package")}
+    before = list(marks)
+    parts = {name: marks[name] - marks[before[number]] for number, name in enumerate(before[1:])}
+    return {**parts, "between": total - sum(parts.values()), "all": total}
+
+
+def warm_home(shared: Shared, home: Path) -> None:
+    """A plain home whose ``~/.m2`` has all that the store's cache has."""
+    shutil.copytree(shared.workspace.store.root / "cache" / "maven", home / ".m2" / "repository")
+    for name, inside in shared.site.home_links.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).symlink_to(inside)
+
+
+def table(rounds: list[tuple[Parts, Parts]]) -> None:
+    """Means of both sides, part by part, and the ratios."""
+    mine, theirs = ({name: fmean(one[side].get(name, 0.0) for one in rounds) for name in NAMES} for side in (0, 1))
+    print(f"\n{'mean seconds':14}{'ours':>9}{'bare':>9}{'more':>9}")
+    for name in NAMES:
+        print(f"{name:14}{mine[name]:9.2f}{theirs[name]:9.2f}{mine[name] - theirs[name]:+9.2f}")
+    unchecked = (mine["all"] - mine["check"]) / theirs["all"]
+    print(f"ours / bare {mine['all'] / theirs['all']:.3f}, without the check {unchecked:.3f} (target {TARGET})")
+
+
+NAMES = ("image", "fetch", "unpack", "patch", "compile", "package", "check", "between", "all")
+
+
+def main() -> None:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--store", type=Path, default=cache / "bigtop-builder-benchmark", help="kept for the next time")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        compare(given.store.resolve(), Path(scratch), given.rounds)
+
+
+def compare(store: Path, folder: Path, count: int) -> None:
+    """All rounds, ours and bare in turn."""
+    workspace = Workspace(load_settings(folder, {"store": str(store)}))
+    request = Request(selectors=("@".join(WHAT),), force=True)
+    if not workspace.plan(replace(request, force=False)).nothing_to_do:
+        print(f"filling the caches: {ours(store, folder)['all']:.1f} s", flush=True)
+    plan = workspace.plan(request)
+    evaluated = plan.task("/".join(("@".join(WHAT), "package"))).evaluated
+    run = workspace.store.open().start_run()
+    rounds: list[tuple[Parts, Parts]] = []
+    try:
+        with open_shared(workspace, request, run, Recorder(lambda _: None, None), threading.Event()) as shared:
+            warm_home(shared, folder / "home")
+            for number in range(count):
+                load = os.getloadavg()[0]
+                if number % 2:
+                    mine = ours(store, folder)
+                    theirs = bare(shared, evaluated, folder / "home", folder / "work")
+                else:
+                    theirs = bare(shared, evaluated, folder / "home", folder / "work")
+                    mine = ours(store, folder)
+                one = (mine, theirs)
+                remove_tree(folder / "work")
+                rounds.append(one)
+                print(
+                    f"round {number + 1}: ours {one[0]['all']:.1f} s, bare {one[1]['all']:.1f} s, load {load:.1f}",
+                    flush=True,
+                )
+    finally:
+        run.close()
+    table(rounds)
+
+
+if __name__ == "__main__":
+    main()
