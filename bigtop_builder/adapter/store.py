@@ -30,9 +30,6 @@ KEYS = "keys"
 COLLECTING = "collecting"
 """The lock that garbage collection takes alone, and whoever decides what to reuse takes shared."""
 
-REMOVALS = 20
-"""How often the removal of a tree begins again when somebody else removes parts of it meanwhile."""
-
 FOLDERS = ("sources", "compile", "package", "images", "last", "runs", "work", "cache", "locks")
 
 
@@ -90,19 +87,17 @@ def remove_tree(folder: Path) -> None:
     if folder.is_symlink() or not folder.is_dir():
         folder.unlink(missing_ok=True)
         return
-    for attempt in range(REMOVALS):
-        try:
-            shutil.rmtree(folder)
-        except FileNotFoundError:
-            if attempt == REMOVALS - 1 and folder.exists():
-                raise
-        except PermissionError:
-            if attempt == REMOVALS - 1:
-                raise
-            for root, _, _ in os.walk(folder):
-                Path(root).chmod(0o700)
-        if not folder.exists():
-            return
+    try:
+        shutil.rmtree(folder, onerror=_unless_gone)
+    except PermissionError:
+        for root, _, _ in os.walk(folder):
+            Path(root).chmod(0o700)
+        shutil.rmtree(folder, onerror=_unless_gone)
+
+
+def _unless_gone(_: object, __: str, raised: Any) -> None:
+    if not isinstance(raised[1], FileNotFoundError):
+        raise raised[1]
 
 
 @dataclass
