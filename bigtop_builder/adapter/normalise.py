@@ -118,7 +118,7 @@ def _clear_gzip_time(path: Path) -> bool:
     """The four bytes of the time in a gzip header (RFC 1952, section 2.3)."""
     with path.open("r+b") as stream:
         header = stream.read(8)
-        if header[:2] != b"\x1f\x8b" or header[4:8] == b"\0\0\0\0":
+        if len(header) < 8 or header[:2] != b"\x1f\x8b" or header[4:] == b"\0\0\0\0":
             return False
         stream.seek(4)
         stream.write(b"\0\0\0\0")
