@@ -111,7 +111,8 @@ def test_meant_differences_carry_their_reason(header: RpmHeader, reference: dict
     found = compare([header], [reference], allow=allow)
     assert [difference.explained for difference in found] == ["the Java part is noarch", None]
     text = as_text(found)
-    assert "arch: ours noarch, theirs x86_64 (the Java part is noarch)" in text
+    assert f"explained: the Java part is noarch\n    {NAME}: arch: ours noarch, theirs x86_64\n" in text
+    assert f"{NAME}: file /etc/more: ours -, theirs -rw-r--r--\n" in text
     assert text.endswith("2 differences, 1 of them not explained")
     assert [item["kind"] for item in json.loads(as_json(found))] == ["arch", "file"]
 
