@@ -292,13 +292,13 @@ class Store:
         return [path.name for path in sorted((self.root / "work").iterdir()) if not self.is_live(path.name)]
 
     def remove_dead_work(self) -> list[str]:
-        """Clear the scratch of runs that died. Gives their ids; what something still writes to stays for later."""
+        """Clear the scratch of runs that died. Gives their ids; what cannot go yet stays for a later run.
+
+        A process that outlived its engine may still write there, or something still be mounted.
+        """
         removed: list[str] = []
         for name in self.dead_work():
-            try:
+            with contextlib.suppress(OSError):
                 remove_tree(self.root / "work" / name)
                 removed.append(name)
-            except OSError as error:
-                if error.errno != errno.ENOTEMPTY:
-                    raise store_error(error, self.root) from error
         return removed

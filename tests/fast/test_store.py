@@ -170,6 +170,21 @@ sys.stdin.read()
     assert list((store.root / "work").iterdir()) == []
 
 
+def test_scratch_that_cannot_go_yet_stops_no_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("busy", "free"):
+        (store.root / "work" / name).mkdir()
+    remove = module.remove_tree
+
+    def busy(folder: Path) -> None:
+        if folder.name == "busy":
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        remove(folder)
+
+    monkeypatch.setattr(module, "remove_tree", busy)
+    assert store.remove_dead_work() == ["free"]
+    assert store.dead_work() == ["busy"]
+
+
 def test_a_run_that_ends_leaves_its_log_and_no_scratch(store: Store) -> None:
     run = store.start_run()
     run.log("a@b/compile", "fetch").write_text("said")
