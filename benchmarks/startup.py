@@ -5,7 +5,8 @@
 Compared are ``python -c 'import requests, yaml, jinja2'``, ``--help`` and ``build --all`` of the shipped stack with
 nothing to do, one after the other in each round, so that other load of the machine falls on all alike. The store is
 made up: image records and results with small files stand for real ones, under the keys that a plan asks for. A first
-round, which does not count, writes bytecode (of all sides, into a folder of the benchmark's own) and compiled templates.
+round, which does not count, writes bytecode (of all sides, into a folder of the benchmark's own) and compiled
+templates.
 
 Seconds of the clock tell what a user waits; seconds of the processors hardly depend on other load.
 """
@@ -45,7 +46,8 @@ def fill_store(project: Path, root: Path) -> int:
         evaluated = workspace.evaluate(name, platform)
         if isinstance(evaluated, Refusal):
             raise SystemExit(evaluated.reason)
-        for spec in (workspace.image_spec(evaluated, "compile"), workspace.package_image(evaluated.target.builder.name)):
+        packaging = workspace.package_image(evaluated.target.builder.name)
+        for spec in (workspace.image_spec(evaluated, "compile"), packaging):
             key = image_key(spec)
             record = ImageRecord(key, spec.name, "sha256:" + key, "made-up", key, key, "made-up", 0.0)
             (root / "images" / f"{key}.json").write_text(json.dumps(asdict(record)), encoding="utf-8")
