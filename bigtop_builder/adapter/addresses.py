@@ -201,6 +201,24 @@ def _model_builders() -> Iterator[Path]:
     yield from sorted(Path("/usr/share/java").glob("maven3-model-builder*.jar"))
 
 
+ASK_PIP = """
+from pip._internal.configuration import Configuration
+from pip._internal.exceptions import ConfigurationError
+from pip._internal.models.index import PyPI
+settings = Configuration(isolated=False)
+settings.load()
+for key in ("install.index-url", "global.index-url"):
+    try:
+        print(settings.get_value(key))
+        break
+    except ConfigurationError:
+        pass
+else:
+    print(PyPI.simple_url)
+"""
+"""Starting pip takes long, so both questions are put in one."""
+
+
 def pypi_simple() -> str:
     """The simple index that the host's pip uses: PIP_INDEX_URL, its configuration, else its own default.
 
@@ -209,15 +227,9 @@ def pypi_simple() -> str:
     if configured := os.environ.get("PIP_INDEX_URL"):
         return configured
     for python in dict.fromkeys([sys.executable, shutil.which("python3") or sys.executable]):
-        settings = _output([python, "-m", "pip", "config", "list"])
-        if settings is None:
-            continue
-        for key in (":env:", "install", "global"):
-            if match := re.search(rf"^{key}\.index-url='(.+)'$", settings, re.MULTILINE):
-                return match.group(1)
-        default = _output([python, "-c", "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"])
-        if default and default.strip():
-            return default.strip()
+        index = _output([python, "-c", ASK_PIP])
+        if index and index.strip():
+            return index.strip()
     raise ConfigurationError(
         "the address of the Python package index is not known: this host has no pip to read it from",
         hint="install pip, set PIP_INDEX_URL, or set mirrors.pip in bigtop-builder.yaml",
