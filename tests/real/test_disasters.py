@@ -70,7 +70,11 @@ class Engine:
         if containers := self.docker("ps", "--all", "--quiet").split():
             self.docker("rm", "--force", *containers)
         self.stop(signal.SIGTERM)
-        shutil.rmtree(self.root, ignore_errors=True)
+        # A killed engine leaves its own mounts behind.
+        mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        for place in reversed([mount for mount in mounts if Path(mount).is_relative_to(self.root)]):
+            subprocess.run(["umount", "--lazy", place], check=True)
+        shutil.rmtree(self.root)
 
     def _answers(self) -> bool:
         assert self._process is not None
