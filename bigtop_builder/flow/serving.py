@@ -257,8 +257,7 @@ def serve(
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until interrupted (Ctrl-C); ``ready`` is told the address once it listens."""
-    with RepositoryServer(root, host, port, log) as server:
+    with RepositoryServer(root, host, port, log) as server, contextlib.suppress(KeyboardInterrupt):
         if ready is not None:
             ready(server.address)
-        with contextlib.suppress(KeyboardInterrupt):
-            server.serve_forever(poll_interval=0.2)
+        server.serve_forever(poll_interval=0.2)
