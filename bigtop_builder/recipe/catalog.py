@@ -71,7 +71,17 @@ class Catalog:
 
     @cached_property
     def component_files(self) -> dict[str, list[Path]]:
-        return self._names("components")
+        """Raises ConfigurationError for an overlay's folder that belongs to no component: a misspelt name."""
+        found = self._names("components")
+        for root in self.roots[1:]:
+            for folder in sorted((root / "components").glob("[!.]*/")):
+                if folder.name not in found:
+                    raise ConfigurationError(
+                        f"there is no component.yaml here, and no other component is called {folder.name!r}",
+                        location=Location(folder),
+                        hint=near(folder.name, found) or None,
+                    )
+        return found
 
     @cached_property
     def platform_files(self) -> dict[str, list[Path]]:
@@ -90,22 +100,29 @@ class Catalog:
             document, component = _load(files, Component)
             if component.name != name:
                 raise RecipeError(f"the name must be that of the folder, {name!r}", location=document.locate(("name",)))
-            self._components[name] = LoadedComponent(
-                component, document, tuple(file.parent for file in reversed(files))
-            )
+            folders = (root / "components" / name for root in reversed(self.roots))
+            self._components[name] = LoadedComponent(component, document, tuple(filter(Path.is_dir, folders)))
         return self._components[name]
 
     def platform(self, name: str) -> Platform:
         """A platform by name. Raises ConfigurationError for an unknown name or a wrong file."""
         if name not in self._platforms:
-            self._platforms[name] = self._single("platform", self.platform_files, name, Platform)
+            self._platforms[name] = self._single("platform", self.platform_files, name, Platform)[1]
         return self._platforms[name]
 
     def stack(self, name: str) -> Stack:
-        """A stack by name. Raises ConfigurationError for an unknown name or a wrong file."""
-        return self._single("stack", self.stack_files, name, Stack)
+        """A stack by name. Raises ConfigurationError for an unknown name, a wrong file or a member without a file."""
+        document, stack = self._single("stack", self.stack_files, name, Stack)
+        for member in stack.components:
+            if member not in self.component_files:
+                raise RecipeError(
+                    f"the stack names {member!r}, of which there is no components/{member}/component.yaml",
+                    location=document.locate(("components", member)),
+                    hint=near(member, self.component_files) or None,
+                )
+        return stack
 
-    def _single(self, kind: str, known: dict[str, list[Path]], name: str, model: type[M]) -> M:
+    def _single(self, kind: str, known: dict[str, list[Path]], name: str, model: type[M]) -> tuple[Document, M]:
         if name not in known:
             raise ConfigurationError(f"there is no {kind} {name!r}", hint=near(name, known) or None)
         document, loaded = _load(known[name], model)
@@ -113,7 +130,7 @@ class Catalog:
             raise ConfigurationError(
                 f"the name must be that of the file, {name!r}", location=document.locate(("name",))
             )
-        return loaded
+        return document, loaded
 
     def image_template(self, name: str) -> Path:
         """``images/<name>`` in the newest overlay that has it."""

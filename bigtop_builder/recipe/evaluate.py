@@ -131,6 +131,7 @@ def evaluate(
     """
     loaded = catalog.component(name)
     component, document = loaded.component, loaded.document
+    _check_dependencies(catalog, loaded)
     versions = versions or stack.components
     version = choice.version or versions.get(name) or component.version or _only_version(component, document)
     chosen = _release(component, document, version, choice)
@@ -176,6 +177,18 @@ def evaluate(
         context=context,
         verified=component.verified,
     )
+
+
+def _check_dependencies(catalog: Catalog, loaded: LoadedComponent) -> None:
+    depends = loaded.component.depends
+    for kind, names in (("build", depends.build), ("runtime", depends.runtime)):
+        for index, name in enumerate(names):
+            if name not in catalog.component_files:
+                raise RecipeError(
+                    f"{loaded.component.name} depends on {name!r}, which is no component",
+                    location=loaded.document.locate(("depends", kind, index)),
+                    hint=near(name, catalog.component_files) or None,
+                )
 
 
 def _context(
@@ -350,6 +363,10 @@ def _packages(component: Component, renderer: _Renderer) -> tuple[tuple[Package,
             )
             continue
         rendered: Package = renderer.model(package, path)
+        if rendered.name in {other.name for other in packages}:
+            raise RecipeError(
+                f"there are two packages {rendered.name}", location=renderer.document.locate((*path, "name"))
+            )
         kept = [line for line in rendered.files if line.strip()]
         packages.append(rendered.model_copy(update={"files": kept}))
     if not packages:
@@ -365,11 +382,11 @@ def _files(loaded: LoadedComponent, context: Mapping[str, Any]) -> tuple[Rendere
     for name, path in sorted(loaded.files().items()):
         try:
             content = path.read_bytes()
-        except OSError as error:
+            if name.endswith(".j2"):
+                name = name.removesuffix(".j2")
+                content = render(content.decode("utf-8"), context, Location(path)).encode()
+        except (OSError, UnicodeDecodeError) as error:
             raise RecipeError(f"cannot be read: {error}", location=Location(path)) from None
-        if name.endswith(".j2"):
-            name = name.removesuffix(".j2")
-            content = render(content.decode("utf-8"), context, Location(path)).encode()
         rendered.append(RenderedFile(name, content, bool(path.stat().st_mode & 0o100)))
     return tuple(rendered)
 

@@ -120,8 +120,14 @@ def _absolute(document: Document, base: Path) -> Document:
 def _put(document: Document, dotted: str, value: Any, place: str) -> None:
     keys = dotted.split(".")
     holder = document.data
-    for key in keys[:-1]:
+    for number, key in enumerate(keys[:-1], 1):
         holder = holder.setdefault(key, {})
+        if not isinstance(holder, dict):
+            whole = ".".join(keys[:number])
+            raise ConfigurationError(
+                f"{place}: {whole} is {holder!r} already, so it can have no {keys[number]}",
+                hint=f"Give {whole}, or what is inside it, and not both.",
+            )
     holder[keys[-1]] = value
     for length in range(1, len(keys) + 1):
         document.places[tuple(keys[:length])] = Location(place)

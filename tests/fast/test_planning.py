@@ -13,6 +13,7 @@ from bigtop_builder.flow.workspace import Request, Workspace
 from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError, RecipeError, StoreError
 from bigtop_builder.model.project import Choice
 from bigtop_builder.plan.task import Plan
+from bigtop_builder.recipe.settings import load_settings
 from tests.fast.conftest import Project
 
 SOURCE = '{"1": {sources: [{alternatives: [{https: "http://x/a.tgz", sha256: "%s"}]}]}}'
@@ -212,6 +213,32 @@ def test_an_unknown_dependency_is_named(project: Project) -> None:
         plan(workspace(project), "a")
     assert "zookeper" in caught.value.message
     assert "zookeeper" in (caught.value.hint or "")
+    assert caught.value.location is not None and caught.value.location.path == "depends.runtime[0]"
+
+
+def test_a_member_of_the_stack_without_a_file_is_named(project: Project) -> None:
+    project.component("a")
+    project.stack(a="1", hbase="2")
+    with pytest.raises(RecipeError, match="'hbase'") as caught:
+        plan(workspace(project), "a")
+    assert caught.value.location is not None and caught.value.location.path == "components.hbase"
+
+
+def test_two_packages_of_one_name_are_refused(project: Project) -> None:
+    packages = "[{name: x, summary: x}, {name: '{{ \"x\" }}', summary: y}]"
+    project.component("a", packages=packages)
+    with pytest.raises(RecipeError, match="two packages x") as caught:
+        plan(workspace(project), "a")
+    assert caught.value.location is not None and caught.value.location.path == "packages[1].name"
+
+
+def test_a_template_that_is_no_text_is_named(project: Project) -> None:
+    project.component("a")
+    file = project.write("overlay/components/a/files/x.j2", "")
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(RecipeError, match="cannot be read") as caught:
+        plan(workspace(project), "a")
+    assert caught.value.location is not None and caught.value.location.file == file
 
 
 def test_a_version_without_a_source_is_named(project: Project) -> None:
@@ -282,6 +309,26 @@ def test_an_overlay_changes_a_shipped_component(project: Project) -> None:
     assert component.component.summary == "Ours"
     assert component.component.name == "bigtop-utils"
     assert {"extra", "bigtop-detect-javahome"} <= {Path(name).name for name in component.files()}
+
+
+def test_an_overlay_may_hold_patches_and_files_alone(project: Project) -> None:
+    name = "0001-controller-takes-three-arguments.patch"
+    patch = project.write(f"overlay/components/bigtop-jsvc/patches/{name}", "x")
+    assert workspace(project).catalog.component("bigtop-jsvc").find("patches", name) == patch
+
+
+def test_a_folder_of_an_overlay_that_no_component_owns_is_named(project: Project) -> None:
+    project.component("a")
+    project.write("overlay/components/bigtop-jscv/patches/x.patch", "x")
+    with pytest.raises(ConfigurationError, match="bigtop-jscv") as caught:
+        plan(workspace(project), "a")
+    assert "bigtop-jsvc" in (caught.value.hint or "")
+
+
+def test_a_variable_inside_another_is_refused(project: Project) -> None:
+    environment = {"HOME": str(project.root), "BIGTOP_MIRRORS": "aliyun", "BIGTOP_MIRRORS__PRESET": "none"}
+    with pytest.raises(ConfigurationError, match="BIGTOP_MIRRORS__PRESET"):
+        load_settings(project.root, {}, environment)
 
 
 def test_the_store_refuses_another_format(tmp_path: Path) -> None:
