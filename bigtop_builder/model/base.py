@@ -22,11 +22,15 @@ Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+~]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Sha512 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 GitCommit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
-Duration = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*(s|m|h)$")]
+DURATION, SIZE = r"^[1-9][0-9]*(s|m|h)$", r"^[1-9][0-9]*(k|m|g)$"
+Duration = Annotated[str, StringConstraints(pattern=DURATION)]
 """A time span: ``90s``, ``40m``, ``2h``."""
 
-Size = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*(k|m|g)$")]
+Size = Annotated[str, StringConstraints(pattern=SIZE)]
 """A size in binary units: ``512m``, ``4g``."""
+
+EXAMPLES = {DURATION: "90s, 40m or 2h", SIZE: "512m or 4g"}
+"""By pattern: what fits it, for hints."""
 
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 BYTES = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from bigtop_builder.model.base import EXAMPLES
 from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors, Location
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -114,7 +115,7 @@ def parse(text: str, file: Path) -> Document:
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise _yaml_error(error, file) from None
+        raise _yaml_error(error, text, file) from None
     except RecursionError:
         raise ConfigurationError("is nested too deeply", location=Location(file)) from None
     if node is None:
@@ -127,11 +128,16 @@ def parse(text: str, file: Path) -> Document:
     return document
 
 
-def _yaml_error(error: yaml.YAMLError, file: Path) -> ConfigurationError:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
+def _yaml_error(error: yaml.YAMLError, text: str, file: Path) -> ConfigurationError:
+    mark, begun = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
+    problem: str = getattr(error, "problem", None) or str(error)
+    hint = None
+    if mark and text[mark.index : mark.index + 1] == "\t":
+        problem, hint = "a tab stands here", "Indent with spaces."
+    elif begun and begun.line != mark.line:
+        # A bracket or quote that is not closed is noticed far below.
+        problem = f"{problem} ({getattr(error, 'context', '')}, which begins in line {begun.line + 1})"
     location = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
-    hint = "Indent with spaces." if "'\\t'" in problem else None
     return ConfigurationError(f"is not valid YAML: {problem}", location=location, hint=hint)
 
 
@@ -220,8 +226,16 @@ def _problem(
     given = problem.get("input")
     if isinstance(given, str | int | float | bool) and len(str(given)) <= 80:
         message += f" (found {given!r})"
-    hint = "Put the value in quotes." if kind == "string_type" and isinstance(given, int | float) else None
-    return ConfigurationError(message, location=location, hint=hint)
+    return ConfigurationError(message, location=location, hint=_hint(kind, given, problem.get("ctx", {})))
+
+
+def _hint(kind: str, given: Any, context: Mapping[str, Any]) -> str | None:
+    if kind == "string_type" and isinstance(given, int | float):
+        return "Put the value in quotes."
+    if kind == "list_type" and isinstance(given, str):
+        return f"Write a list: [{given}]"
+    example = EXAMPLES.get(context.get("pattern", ""))
+    return f"For example: {example}" if example else None
 
 
 @lru_cache

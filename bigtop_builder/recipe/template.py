@@ -106,11 +106,12 @@ def _guarded(work: Any, context: Mapping[str, Any], location: Location, text: st
         value = work()
         return value if isinstance(value, str | bool | int) else bool(value)
     except UndefinedError as error:
-        name = (error.message or "").split("'")[1] if "'" in (error.message or "") else ""
+        quoted = (error.message or "").split("'")[1::2] or [""]
+        inner = len(quoted) > 1  # 'dict object' has no attribute 'x'
         raise RecipeError(
-            f"the template uses a name that is not defined: {error.message}",
+            f"the template uses a name that is not defined: {'.' if inner else ''}{quoted[-1]}",
             location=_inside(location, error, text),
-            hint=near(name, context) or None,
+            hint=None if inner else near(quoted[-1], context) or None,
         ) from None
     except SecurityError as error:
         raise RecipeError(f"the template does what is not allowed: {error}", location=location) from None

@@ -42,7 +42,8 @@ def test_a_good_file_loads() -> None:
         ("a: 1\na: 2\n", 2, "stands here twice"),
         ("a: !!python/object:os.system x\n", 1, "tag"),
         ("a: &x 1\n<<: *x\n", 2, "merge keys"),
-        ("name: s\n\tversion: 1\n", 2, "not valid YAML"),
+        ("name: s\n\tversion: 1\n", 2, "a tab stands here"),
+        ("name: s\nprefix: [\n  a,\nversion: 1\n", 5, "which begins in line 2"),
     ],
 )
 def test_yaml_that_does_not_parse_names_the_line(text: str, line: int, words: str) -> None:
