@@ -34,6 +34,9 @@ Role = Literal["content", "bookkeeping", "private"]
 MAVEN_TRACKING = "_remote.repositories"
 """Maven's list, in each folder, of where each file came from: ``file>repository=``, ``file>=`` when it was built."""
 
+MAVEN_METADATA = r"(^|/)(resolver-status\.properties|maven-metadata-[^/]+\.xml)$"
+"""Which versions a repository has, and when Maven asked: without it a plugin named without version needs the network."""
+
 
 @dataclass(frozen=True)
 class Traffic:
@@ -65,9 +68,9 @@ LAYOUTS: Mapping[CacheKind, Layout] = {
     "maven": Layout(
         ".m2/repository",
         {
-            r"(^|/)(_remote\.repositories|resolver-status\.properties|maven-metadata[^/]*)$": "private",
+            r"-SNAPSHOT/|(^|/)(_remote\.repositories|maven-metadata-local\.xml)$": "private",
+            MAVEN_METADATA: "bookkeeping",
             r"\.(lastUpdated|lock|part|sha1|sha256|sha512|md5|asc)$": "private",
-            r"-SNAPSHOT/": "private",
             r"/": "content",
         },
     ),
@@ -177,17 +180,18 @@ def _all(_: Path, files: list[os.DirEntry[str]]) -> Iterable[os.DirEntry[str]]:
 
 
 def _downloaded(folder: Path, files: list[os.DirEntry[str]]) -> Iterable[os.DirEntry[str]]:
-    """The files that Maven says came from a repository, and that no local install has written since."""
+    """Metadata, and the files that Maven says came from a repository and no local install has written since."""
+    metadata = [entry for entry in files if re.search(MAVEN_METADATA, entry.name)]
     tracking = next((entry for entry in files if entry.name == MAVEN_TRACKING), None)
     if tracking is None:
-        return []
+        return metadata
     remote: set[str] = set()
     local: set[str] = set()
     for line in Path(tracking.path).read_text(encoding="utf-8", errors="replace").splitlines():
         name, mark, repository = line.partition(">")
         if mark and not line.startswith("#"):
             (remote if repository.removesuffix("=") else local).add(name)
-    return [entry for entry in files if entry.name in remote - local]
+    return metadata + [entry for entry in files if entry.name in remote - local]
 
 
 def _own_folders(path: Path, home: Path, owner: tuple[int, int]) -> None:

@@ -74,6 +74,20 @@ def test_what_a_build_installs_does_not_leak(store: Path, home: Path) -> None:
     assert merge("maven", store, home) == Traffic()
 
 
+def test_what_maven_knows_of_a_repository_is_kept_but_not_of_a_build(store: Path, home: Path, tmp_path: Path) -> None:
+    kept = {"org/x/p/maven-metadata-mirror.xml": "<versions/>", "org/x/p/resolver-status.properties": "t=1"}
+    put(home / ".m2/repository", kept)
+    put(home / ".m2/repository/org/x/p", {"maven-metadata-local.xml": "<own/>", "maven-metadata-mirror.xml.sha1": "0"})
+    put(home / ".m2/repository/org/x/s/1-SNAPSHOT", {"maven-metadata-mirror.xml": "<snapshot/>"})
+    merge("maven", store, home)
+    assert tree(store / "cache/maven") == kept
+    other = tmp_path / "other"
+    other.mkdir()
+    seed("maven", store, other, owner=OWNER)
+    (other / ".m2/repository/org/x/p/resolver-status.properties").write_text("t=2")
+    assert tree(store / "cache/maven") == kept
+
+
 def test_a_write_into_a_seeded_home_does_not_reach_the_shared_cache(store: Path, home: Path, tmp_path: Path) -> None:
     put(home / ".npm/_cacache", {"content-v2/sha512/aa/bb": "data", "index-v5/01/02": "line 1\n"})
     merge("npm", store, home)
