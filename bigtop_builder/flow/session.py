@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.addresses import Addresses
@@ -160,8 +161,13 @@ def execute(shared: Shared, task: Task, rerun: str) -> Result:
                 _keep_for_shell(bench, error)
         return Result(task, "failed", failure=failure, notes=tuple(bench.notes))
     finally:
-        with suppress(OSError):
-            remove_tree(bench.folder)
+        # A large tree takes seconds to remove, which only the run's end has to wait for.
+        threading.Thread(target=_clear, args=(bench.folder,), name="clear").start()
+
+
+def _clear(folder: Path) -> None:
+    with suppress(OSError):
+        remove_tree(folder)
 
 
 @contextmanager
