@@ -35,7 +35,7 @@ MAVEN_TRACKING = "_remote.repositories"
 """Maven's list, in each folder, of where each file came from: ``file>repository=``, ``file>=`` when it was built."""
 
 MAVEN_METADATA = r"(^|/)(resolver-status\.properties|maven-metadata-[^/]+\.xml)$"
-"""Which versions a repository has, and when Maven asked: without it a plugin named without version needs the network."""
+"""Which versions a repository has, and when Maven asked: a plugin named without a version needs that."""
 
 
 @dataclass(frozen=True)
