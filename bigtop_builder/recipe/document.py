@@ -134,7 +134,7 @@ def _yaml_error(error: yaml.YAMLError, text: str, file: Path) -> ConfigurationEr
     hint = None
     if mark and text[mark.index : mark.index + 1] == "\t":
         problem, hint = "a tab stands here", "Indent with spaces."
-    elif begun and begun.line != mark.line:
+    elif mark and begun and begun.line != mark.line:
         # A bracket or quote that is not closed is noticed far below.
         problem = f"{problem} ({getattr(error, 'context', '')}, which begins in line {begun.line + 1})"
     location = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
