@@ -119,8 +119,10 @@ def _plain(data: dict[str, object]) -> dict[str, object]:
 
 
 def _publication_text(done: Publication) -> str:
+    from bigtop_builder.face.wording import count
+
     change = f"{len(done.added)} added, {len(done.removed)} removed" if done.changed else "unchanged"
-    head = f"{done.folder}: {done.packages} packages, {change}"
+    head = f"{done.folder}: {count(done.packages, 'package')}, {change}"
     return f"{head}\n  repo file  {done.repo_file}\n  key        {done.key_file}"
 
 
@@ -203,6 +205,7 @@ def verify(
     ] = None,
 ) -> None:
     """Verify a repository: signatures, digests, duplicates, and that every requirement is met."""
+    from bigtop_builder.face.wording import count
     from bigtop_builder.flow.verifier import verify as verify_repository
     from bigtop_builder.recipe.catalog import Catalog
 
@@ -215,11 +218,13 @@ def verify(
     verdicts = {}
     for name in chosen:
         where = place or str(settings.repository / settings.project.stack / name)
-        verdicts[where] = verify_repository(where, key=trusted, system=catalog.platform(name).host_provides)
+        described = catalog.platform(name)
+        system = [*described.host_provides, *described.system_provides]
+        verdicts[where] = verify_repository(where, key=trusted, system=system)
     lines: list[str] = []
     for where, verdict in verdicts.items():
         lines += [f"{problem.kind}: {problem.subject}: {problem.detail}" for problem in verdict.problems]
-        lines.append(f"{where}: {verdict.packages} packages, {len(verdict.problems) or 'no'} problems")
+        lines.append(f"{where}: {count(verdict.packages, 'package')}, {count(len(verdict.problems), 'problem')}")
     invocation.answer("\n".join(lines), {where: asdict(verdict) for where, verdict in verdicts.items()})
     if any(verdict.problems for verdict in verdicts.values()):
         raise typer.Exit(ExitCode.PUBLISH)

@@ -30,6 +30,15 @@ class Image(StrictModel):
         return self
 
 
+SYSTEM = (
+    *("/bin/*", "/sbin/*", "/usr/bin/*", "/usr/sbin/*", "/lib/lsb/init-functions"),
+    *("libc.so.6*", "libm.so.6*", "libdl.so.2*", "libpthread.so.0*", "librt.so.1*", "ld-linux*", "rtld(GNU_HASH)"),
+    *("libgcc_s.so.1*", "libstdc++.so.6*", "libcap.so.2*", "libcrypto.so.*", "libssl.so.*", "libz.so.1*"),
+    *("bash", "chkconfig", "coreutils", "curl", "findutils", "gcc", "grep", "initscripts", "openssh-server", "openssl"),
+    *("procps-ng", "psmisc", "python3", "rpcbind", "sed", "shadow-utils", "tar", "unzip", "util-linux", "which"),
+)
+
+
 class Platform(StrictModel):
     """A platform (``templates/platforms/<name>.yaml``)."""
 
@@ -50,4 +59,7 @@ class Platform(StrictModel):
     """The builder image of the platform itself: what native packages need."""
     host_provides: list[str] = Field(default_factory=list)
     """Capabilities that a bare host of the platform has outside RPM's knowledge (Debian hosts)."""
+    system_provides: list[str] = Field(default_factory=lambda: list(SYSTEM))
+    """What packages may ask of the system's own repositories: names, paths and patterns. ``repo verify`` looks for
+    everything else in the stack's; without it, what every Linux with RPM has."""
     note: str = ""

@@ -67,6 +67,8 @@ def test_the_same_behind_an_address(published: Publication) -> None:
         thread.start()
         try:
             assert verify(f"{server.address}/bigtop-3.2.0/el8", system=SYSTEM).problems == ()
+            with pytest.raises(PublishError, match="not the address of a repository"):
+                verify(server.address)
             with pytest.raises(PublishError, match="no public key"):
                 verify(f"{server.address}/bigtop-3.2.0/none")
         finally:
@@ -188,3 +190,9 @@ def test_equal_versions() -> None:
     assert compare_versions("1.05", "1_5") == 0
     assert compare_evr(parse_evr("1.0"), parse_evr("1.0-3")) == 0
     assert compare_evr(parse_evr("1:1.0"), parse_evr("2.0")) == 1
+
+
+def test_packages_may_ask_the_system_for_what_it_has() -> None:
+    asked = ("/usr/bin/env", "which", "libc.so.6(GLIBC_2.34)(64bit)", "rtld(GNU_HASH)", "ours")
+    member = Member("a-0:1-1.noarch", tuple(map(Capability.parse, asked)), (), ())
+    assert unmet([member], PLATFORM.system_provides) == [("a-0:1-1.noarch", "ours")]

@@ -62,6 +62,8 @@ class AddressReader:
     def file(self, location: str) -> Iterator[Path]:
         import requests
 
+        from bigtop_builder.adapter.sources.trouble import explain
+
         url = f"{self._address}/{quote(location)}"
         with tempfile.TemporaryDirectory(prefix="fetch-") as folder:
             path = Path(folder) / Path(location).name
@@ -69,16 +71,22 @@ class AddressReader:
                 with requests.get(url, stream=True, timeout=TIMEOUT) as answer, path.open("wb") as stream:
                     if answer.status_code in (404, 410):
                         raise MissingError(f"{url} is not there")
-                    answer.raise_for_status()
+                    if not answer.ok:
+                        raise PublishError(f"cannot fetch {url}: {answer.status_code} {answer.reason}")
                     for chunk in answer.iter_content(CHUNK):
                         stream.write(chunk)
             except requests.RequestException as error:
-                raise PublishError(f"cannot fetch {url}: {error}") from error
+                why = explain(error)
+                raise PublishError(f"cannot fetch {url}: {why.reason}", hint=why.hint) from error
             yield path
 
     def public_key(self) -> bytes:
         """The key is named after the stack, the last folder but one of the address (see publisher)."""
         stack = urlsplit(self._address).path.rpartition("/")[0].rpartition("/")[2]
+        if not stack:
+            raise PublishError(
+                f"{self._address} is not the address of a repository", hint="That ends in STACK/PLATFORM."
+            )
         try:
             with self.file(f"RPM-GPG-KEY-{stack}") as path:
                 return path.read_bytes()
@@ -92,5 +100,5 @@ def open_repository(place: str) -> Reader:
         return AddressReader(place)
     folder = Path(place)
     if not folder.is_dir():
-        raise PublishError(f"there is no repository at {place}")
+        raise PublishError(f"there is no repository at {place}", hint="Publish one first: bigtop-builder repo publish")
     return FolderReader(folder)
