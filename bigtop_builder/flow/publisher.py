@@ -11,11 +11,13 @@ from itertools import groupby
 from pathlib import Path
 
 from bigtop_builder.adapter.gnupg import Signer
+from bigtop_builder.adapter.repository.metadata import PACKAGES
 from bigtop_builder.adapter.repository.pool import Pool, PooledPackage
 from bigtop_builder.adapter.repository.snapshot import Contents, Publications, writing
 from bigtop_builder.adapter.rpmheader import RpmHeader, read_header
 from bigtop_builder.adapter.rpmversion import evr_key
 from bigtop_builder.adapter.signing import open_keyring
+from bigtop_builder.flow.verifier import is_whole
 from bigtop_builder.model.errors import Location, PublishError
 from bigtop_builder.model.platform import Platform
 from bigtop_builder.recipe.catalog import shipped_templates
@@ -47,7 +49,7 @@ class Rules:
 @dataclass(frozen=True)
 class Publication:
     """What a publication did. ``added`` and ``removed`` are file names; ``changed`` is False when the
-    visible snapshot held just this already."""
+    visible snapshot held just this already, and whole."""
 
     folder: Path
     snapshot: Path
@@ -88,7 +90,8 @@ def publish(
         files = _files(publications, stack, platform, signer, rules)
         epoch = max(former.epoch + 1, *(package.build_time for package in selected))
         contents = Contents(selected, files, epoch)
-        changed = current is None or contents.digest != former.digest
+        same = current is not None and contents.digest == former.digest
+        changed = not (same and is_whole(publications.visible, keyring, _sizes(former)))
         if current is None or changed:
             current = publications.write(pool, contents, signer.sign_armored)
             publications.switch(current)
@@ -107,6 +110,10 @@ def publish(
         removed=tuple(sorted(before.keys() - after.keys())),
         changed=changed,
     )
+
+
+def _sizes(contents: Contents) -> dict[str, int]:
+    return {f"{PACKAGES}/{package.file_name}": package.size for package in contents.packages}
 
 
 def _check_origin(path: Path, header: RpmHeader, platform: Platform, rules: Rules) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -70,6 +70,25 @@ def verify(place: str, *, key: bytes | None = None, system: Iterable[str] = ()) 
     return Verdict(len(packages), tuple(problems))
 
 
+def is_whole(folder: Path, keyring: Path, sizes: Mapping[str, int]) -> bool:
+    """Whether the metadata is what was signed and every package, by its name in the folder, has its size in bytes.
+
+    Packages are not read: for that there is ``verify``.
+    """
+    reader = open_repository(str(folder))
+    problems: list[Problem] = []
+    try:
+        with contextlib.ExitStack() as stack:
+            repomd = stack.enter_context(reader.file(REPOMD))
+            if _repomd_signature(reader, repomd, keyring):
+                return False
+            _metadata(reader, repomd, stack, problems)
+            found = {name: stack.enter_context(reader.file(name)).stat().st_size for name in sizes}
+    except PublishError:
+        return False
+    return not problems and found == dict(sizes)
+
+
 def _repomd_signature(reader: Reader, repomd: Path, keyring: Path) -> list[Problem]:
     try:
         with reader.file(f"{REPOMD}.asc") as signature:
@@ -86,7 +105,7 @@ def _metadata(reader: Reader, repomd: Path, stack: contextlib.ExitStack, problem
     try:
         records = {record.type: record for record in createrepo_c.Repomd(str(repomd)).records}
     except createrepo_c.CreaterepoCError as error:
-        raise PublishError(f"{REPOMD} cannot be read: {error}") from error
+        raise PublishError(f"{REPOMD} cannot be read: {str(error).strip()}") from error
     paths = {}
     for kind in METADATA:
         if kind not in records:
@@ -110,7 +129,7 @@ def _packages(paths: dict[str, Path]) -> list[createrepo_c.Package]:
             )
         )
     except createrepo_c.CreaterepoCError as error:
-        raise PublishError(f"the repository's metadata cannot be read: {error}") from error
+        raise PublishError(f"the repository's metadata cannot be read: {str(error).strip()}") from error
 
 
 def _package_problems(reader: Reader, package: createrepo_c.Package, keyring: Path) -> list[Problem]:

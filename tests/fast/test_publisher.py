@@ -17,6 +17,7 @@ from bigtop_builder.adapter.gnupg import Signer, make_key, open_signer
 from bigtop_builder.adapter.repository.snapshot import Publications, writing
 from bigtop_builder.adapter.signing import open_keyring, verify_detached, verify_package
 from bigtop_builder.flow.publisher import Publication, Rules, publish
+from bigtop_builder.flow.verifier import verify
 from bigtop_builder.model.errors import PublishError
 from bigtop_builder.model.platform import Image, Platform
 from tests.rpmfile import Spec, write_rpm
@@ -95,6 +96,20 @@ def test_the_same_again_changes_nothing(run: Publish) -> None:
     assert not again.changed
     assert again.snapshot == first.snapshot
     assert (again.added, again.removed) == ((), ())
+
+
+@pytest.mark.parametrize("name", ["repodata/repomd.xml", "repodata/repomd.xml.asc", "packages/a-1.0-1.el8.noarch.rpm"])
+@pytest.mark.parametrize("cut", [True, False], ids=["cut", "lost"])
+def test_a_damaged_publication_is_written_again(run: Publish, name: str, cut: bool) -> None:
+    first = run(A, B)
+    if cut:
+        os.truncate(first.folder / name, 20)
+    else:
+        (first.folder / name).unlink()
+    again = run(A, B)
+    assert again.changed
+    assert again.snapshot != first.snapshot
+    assert verify(str(again.folder)).problems == verify(str(run(A, B).folder)).problems == ()
 
 
 def test_a_base_url_goes_into_the_repo_file(run: Publish) -> None:

@@ -73,7 +73,10 @@ class Pool:
         target = self.files / f"{stem}.rpm"
         described = self.metadata / f"{stem}.json"
         if target.is_file() and described.is_file():
-            return PooledPackage(**json.loads(described.read_text(encoding="utf-8"))["package"])
+            package = PooledPackage(**json.loads(described.read_text(encoding="utf-8"))["package"])
+            if target.stat().st_size == package.size:
+                return package
+            target.unlink()
         for folder in (self.files, self.metadata):
             folder.mkdir(parents=True, exist_ok=True)
         if not target.is_file():
