@@ -61,7 +61,7 @@ def bootstrap(
     if os.geteuid() != 0:
         raise EngineError(
             "making the embedded builder image needs root once: debootstrap makes it",
-            hint=f"Run `bigtop-builder images` as root once, {INSTEAD}.",
+            hint=f"Build something as root once, {INSTEAD}.",
         )
     program = shutil.which("debootstrap", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if program is None:
@@ -72,7 +72,7 @@ def bootstrap(
     with tempfile.TemporaryDirectory(dir=scratch, prefix="bootstrap-") as folder:
         tree, archive = Path(folder) / "tree", Path(folder) / "tree.tar"
         settings = {f"{name}_proxy" if name != "no_proxy" else name: value for name, value in proxies.items()}
-        _run([program, "--variant=minbase", suite, str(tree), mirror], settings, log, cancelled)
+        _run([*ISOLATED, program, "--variant=minbase", suite, str(tree), mirror], settings, log, cancelled)
         excluded = [f"--exclude={pattern}" for pattern in NOT_IMPORTED]
         tar = ["tar", "--create", "--numeric-owner", *excluded, f"--file={archive}", f"--directory={tree}", "."]
         _run(tar, {}, log, cancelled)
@@ -81,6 +81,10 @@ def bootstrap(
             client.api.import_image(src=stream, repository=name, tag=version)
     log.note(f"made {tag}")
     return tag
+
+
+ISOLATED = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child")
+"""debootstrap mounts /proc below its tree: in namespaces of its own nothing of it outlives this program."""
 
 
 def _run(command: list[str], settings: Mapping[str, str], log: LogWriter, cancelled: threading.Event) -> None:
@@ -105,12 +109,16 @@ def _run(command: list[str], settings: Mapping[str, str], log: LogWriter, cancel
     if cancelled.is_set():
         raise InterruptedRunError("making the base image was interrupted")
     if process.returncode == -signal.SIGKILL:
-        raise LimitError(f"{command[0]} took longer than {TIME_LIMIT} s")
+        raise LimitError(f"{_name(command)} took longer than {TIME_LIMIT} s")
     if process.returncode != 0:
         raise BuildError(
-            f"{Path(command[0]).name} failed with exit code {process.returncode}: see {log.path}",
+            f"{_name(command)} failed with exit code {process.returncode}: see {log.path}",
             hint="It fetches Debian's packages: look at mirrors.debian and network.proxy in the project file.",
         )
+
+
+def _name(command: list[str]) -> str:
+    return Path(command[len(ISOLATED)] if command[0] == ISOLATED[0] else command[0]).name
 
 
 def _copy(process: subprocess.Popen[bytes], log: LogWriter) -> None:
