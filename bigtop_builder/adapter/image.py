@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import re
 import tarfile
 import tempfile
 import threading
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
 SILENCE_SECONDS = 900
 """The longest that making an image may say nothing."""
+
+UNKNOWN_PACKAGE = re.compile(rb"(?:Unable to locate package|No match for argument:|No package) (\S+)")
+"""How apt, dnf and yum name a package that they do not have."""
 
 LIST_PACKAGES = {
     "debian": "dpkg-query --show --showformat '${Package}:${Architecture}=${Version}\\n'",
@@ -232,6 +236,12 @@ def _follow(answer: dict[str, Any], tag: str, log: LogWriter) -> None:
         log.write(str(answer["stream"]).encode())
     if "error" in answer:
         log.note(str(answer["error"]))
+        unknown = UNKNOWN_PACKAGE.search(log.path.read_bytes())
+        if unknown:
+            raise BuildError(
+                f"the image {tag} could not be made: there is no package {unknown[1].decode(errors='replace')}",
+                hint=f"Look at build.packages of the component. The whole output is in {log.path}.",
+            )
         raise BuildError(
             f"the image {tag} could not be made: {answer['error']}",
             hint=f"The whole output is in {log.path}. It fetches packages: look at mirrors, network.proxy and "

@@ -152,7 +152,13 @@ def export(workspace: Workspace, result: Result) -> None:
     folder = workspace.settings.output / result.task.evaluated.target.platform.name
     # Two runs may put out the same package: one name for what is not in place yet, one of them at a time.
     with translated(folder), workspace.store.locked("export"):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileNotFoundError, NotADirectoryError, FileExistsError) as error:
+            raise ConfigurationError(
+                f"the output folder {folder} cannot be made: {error.strerror}",
+                hint="Choose another with --output or 'output:' in the project file.",
+            ) from error
         for artifact in result.artifacts:
             _link(Path(artifact.path), folder / artifact.file)
 

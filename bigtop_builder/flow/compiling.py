@@ -210,6 +210,8 @@ def _what_failed(log: Path, offset: int) -> str:
             failed.append(f"hunk {found[1]} fails at line {found[2]} of {file}")
     if failed:
         return "; ".join(failed)
+    if "No file to patch" in text:
+        return "it changes a file that is not there"
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("==>")]
     return lines[-1] if lines else "patch gave no reason"
 

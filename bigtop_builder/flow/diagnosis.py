@@ -85,9 +85,14 @@ PATTERNS = (
         "The first error in the log is the one to look at.",
     ),
     _pattern(
-        r"File not found: /|Installed \(but unpackaged\) file\(s\) found",
+        r"File not found: /|File must begin with \"/\"|Installed \(but unpackaged\) file\(s\) found",
         "the file list does not fit what install laid out",
         "Compare 'files' of the component's packages with its install script.",
+    ),
+    _pattern(
+        r"Bad exit status from \S+ \(%install\)",
+        "the install script of the component failed",
+        "What it said stands before the first line with 'Bad exit status'; bigtop-builder shell enters the build.",
     ),
     _pattern(r"Permission denied", "a file is not permitted to be read or written", "Look at the last lines."),
 )

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 NO_HINT = (
     "name another mirror under mirrors in bigtop-builder.yaml, or give the source a further alternative in an overlay"
 )
+DIGEST_HINT = (
+    "compare the digest in the component file with that on the project's own release page; "
+    "when it is right, the server gives another file: name another mirror under mirrors in bigtop-builder.yaml"
+)
 HTML = re.compile(rb"\s*<[^>]*>?[^<]*(<!doctype html|<html)|\s*(<!doctype html|<html)", re.IGNORECASE)
 
 
@@ -207,7 +211,7 @@ class Fetcher:
                 part.clear()
                 # Bytes of two answers may be of two files: one clean try tells.
                 if not resumed:
-                    raise TransferError(_wrong(error)) from error
+                    raise TransferError(_wrong(error), hint=DIGEST_HINT) from error
 
     def _from_git(self, source: GitSource, part: Part, cancelled: threading.Event) -> Path:
         from bigtop_builder.adapter.sources import git
@@ -231,7 +235,8 @@ class Fetcher:
         try:
             stream = path.open("rb")
         except OSError as error:
-            raise _FailedError(f"{path} cannot be read: {error.strerror}") from error
+            hint = "a file source is sought from the folder of the component file on"
+            raise _FailedError(f"{path} cannot be read: {error.strerror}", hint) from error
         with stream, claim(self._store, source.digest, cancelled, lambda: None) as part:
             if part is None:
                 found = stored(self._store, source.digest)
@@ -245,7 +250,7 @@ class Fetcher:
                 return part.accept(_digests(source))[0]
             except WrongDigestError as error:
                 part.clear()
-                raise _FailedError(str(error)) from error
+                raise _FailedError(str(error), DIGEST_HINT) from error
 
     def _the_web(self) -> Web:
         from bigtop_builder.adapter.sources.web import Web
