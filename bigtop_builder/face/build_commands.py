@@ -82,27 +82,27 @@ def list_(
     if what == "platforms":
         for name in workspace.catalog.platform_files:
             platform = workspace.platform(name)
-            architectures = ", ".join(platform.architectures)
-            rows.append({"name": name, "dist": platform.dist, "architectures": architectures, "title": platform.title})
+            row = {"name": name, "dist": platform.dist, "architectures": platform.architectures}
+            rows.append({**row, "title": platform.title})
     elif what == "stacks":
         for name in workspace.catalog.stack_files:
             stack = workspace.catalog.stack(name)
-            rows.append({"name": name, "version": stack.version, "components": str(len(stack.components))})
+            rows.append({"name": name, "version": stack.version, "components": list(stack.components)})
     else:
         for name in workspace.components():
             component = workspace.catalog.component(name).component
             version = workspace.versions.get(name) or component.version or next(iter(component.versions))
-            variants = ", ".join(component.variants)
             rows.append(
                 {
                     "name": name,
                     "version": version,
                     "arch": component.arch,
-                    "variants": variants,
+                    "variants": list(component.variants),
                     "summary": component.summary,
                 }
             )
-    invocation.answer(columns([[str(cell) for cell in row.values()] for row in rows]), rows)
+    cells = [[", ".join(cell) if isinstance(cell, list) else str(cell) for cell in row.values()] for row in rows]
+    invocation.answer(columns(cells), rows)
 
 
 def plan(

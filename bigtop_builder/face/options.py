@@ -8,26 +8,36 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError
 
 if TYPE_CHECKING:
     from bigtop_builder.model.project import Choice
+    from bigtop_builder.recipe.catalog import Catalog
 
 SELECTION, BUILDING, REPORTS = "What is built", "How it is built", "Reports"
 
 
 def complete_component(incomplete: str) -> list[str]:
     """Component names for the shell's completion."""
-    from bigtop_builder.recipe.catalog import Catalog
-
-    return [name for name in Catalog().component_files if name.startswith(incomplete)]
+    return [name for name in _catalog().component_files if name.startswith(incomplete)]
 
 
 def complete_platform(incomplete: str) -> list[str]:
     """Platform names for the shell's completion."""
-    from bigtop_builder.recipe.catalog import Catalog
+    return [name for name in _catalog().platform_files if name.startswith(incomplete)]
 
-    return [name for name in Catalog().platform_files if name.startswith(incomplete)]
+
+def _catalog() -> Catalog:
+    """With the overlays of the project here; a mistake in it is told when a command runs, not while one is typed."""
+    from bigtop_builder.recipe.catalog import Catalog
+    from bigtop_builder.recipe.settings import load_settings
+
+    try:
+        catalog = Catalog(load_settings(Path.cwd()).overlays)
+        _ = catalog.component_files
+    except BigtopBuilderError:
+        return Catalog()
+    return catalog
 
 
 Components = Annotated[

@@ -8,7 +8,7 @@ from typing import Literal, TextIO
 
 from bigtop_builder.face.fold import RunView, TaskView
 from bigtop_builder.face.summary import MARKS, closing, digest, failures
-from bigtop_builder.face.wording import clean, size, span
+from bigtop_builder.face.wording import clean, count, size, span
 from bigtop_builder.model.event import (
     AnyEvent,
     Notice,
@@ -41,6 +41,7 @@ class PlainFace:
         self.fold = fold
         self.quiet = quiet
         self._spoke: dict[str, float] = {}
+        self._begun: dict[str, str] = {}
 
     def __call__(self, event: AnyEvent, view: RunView) -> None:
         """Show ``event``; ``view`` is the state with the event taken in."""
@@ -60,7 +61,10 @@ class PlainFace:
             yield from _opening(event)
         elif isinstance(event, StepStarted):
             self._spoke[event.task] = event.time
-            yield f"{event.task}: {event.step}"
+            line = f"{event.task}: {event.step}"
+            if self._begun.get(event.task) != line:
+                self._begun[event.task] = line
+                yield line
         elif isinstance(event, StepProgress):
             yield from self._sign_of_life(event, view)
         elif isinstance(event, TaskFinished):
@@ -85,8 +89,9 @@ class PlainFace:
         title = f"{MARKS[task.state]} {task.planned.task} {task.state}"
         title += f" in {span(task.seconds)}" if task.seconds else ""
         title += f" by {task.blocked_by}" if task.blocked_by else ""
+        broken = "  stopped" if task.state == "cancelled" else "  failed"
         inside = [
-            f"  {step.name:<8} {span(step.seconds or 0.0):>7}{'' if step.ok else '  failed'}"
+            f"  {step.name:<8} {span(step.seconds or 0.0):>7}{'' if step.ok else broken}"
             for step in task.steps.values()
         ]
         inside += [f"  {package.file}  {size(package.size)}  {package.sha256}" for package in task.artifacts]
@@ -113,7 +118,8 @@ class PlainFace:
         if self.fold == "github":
             for component in failures(view.components()):
                 yield self._annotation("error", component.name, "\n".join(digest(component)))
-        yield from closing(view)
+        if view.exit_code or not self.quiet:
+            yield from closing(view)
 
     def _annotation(self, level: str, title: str, text: str) -> str:
         if self.fold != "github":
@@ -127,4 +133,4 @@ def _opening(event: RunStarted) -> Iterator[str]:
     actions = [task.action for task in event.tasks]
     refused = f", {actions.count('refuse')} refused" if "refuse" in actions else ""
     run = f"run {event.run}: " if event.run else ""
-    yield f"{run}{actions.count('build')} to build, {actions.count('reuse')} to reuse{refused}"
+    yield f"{run}{count(actions.count('build'), 'task')} to build, {actions.count('reuse')} to reuse{refused}"

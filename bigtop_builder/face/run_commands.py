@@ -81,6 +81,8 @@ def logs(
     folder = _run_folder(store.root, run)
     found = list(_select(_read(folder), component, step))
     if not found and not (follow and store.is_live(folder.name)):
+        if component is None and step is None:
+            raise NothingSelectedError(f"in run {folder.name} nothing was built", hint="See: bigtop-builder runs")
         raise NothingSelectedError(
             f"run {folder.name} has no such log", hint="Without COMPONENT and --step the whole run is shown."
         )

@@ -30,7 +30,7 @@ def shell(
     ] = None,
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[COMMAND]...", help="What to run; without it bash.", show_default=False),
+        typer.Argument(metavar="[COMMAND]...", help="What to run, behind --; without it bash.", show_default=False),
     ] = None,
 ) -> None:
     """Open the container of a build that failed, as it was."""
@@ -104,8 +104,10 @@ def gc(
     }
     invocation.answer(columns(rows), data)
     verb = "would free" if dry_run else "freed"
+    chosen = f"unused for {older_than}" + (f" or beyond {max_size}" if max_size else "")
     invocation.say(
-        f"{verb} {size(collected.freed_bytes)} in {count(len(rows), 'item')}; {size(collected.kept_bytes)} stay"
+        f"{verb} {size(collected.freed_bytes)} in {count(len(rows), 'item')} {chosen}; "
+        f"{size(collected.kept_bytes)} stay"
     )
 
 

@@ -204,7 +204,9 @@ class RepositoryServer(ThreadingHTTPServer):
         try:
             super().__init__((host, port), Handler)
         except (OSError, OverflowError) as error:
-            raise PublishError(f"cannot listen on {host}:{port}: {error}", hint="Choose another --port.") from error
+            raise PublishError(
+                f"cannot listen on {host}:{port}: {error}", hint="Choose another --port or --host."
+            ) from error
 
     @property
     def address(self) -> str:

@@ -30,6 +30,7 @@ from bigtop_builder.model.event import (
     PlannedTask,
     RunFinished,
     RunStarted,
+    State,
     StepFinished,
     StepProgress,
     StepStarted,
@@ -108,10 +109,23 @@ def run_of_four() -> list[AnyEvent]:
     ]
 
 
-def plain(fold_kind: Folding, *, quiet: bool = False) -> str:
+def run_of_one(state: State, exit_code: int) -> list[AnyEvent]:
+    task = "zookeeper@el8/package"
+    return [
+        RunStarted(time=100, run="r1", command=["bigtop-builder", "build"], store="/store", tasks=[planned(task)]),
+        StepStarted(time=100, task=task, step="image", log="/store/image.log"),
+        StepFinished(time=100, task=task, step="image", ok=True, seconds=0),
+        StepStarted(time=100, task=task, step="image", log="/store/image.log"),
+        StepFinished(time=101, task=task, step="image", ok=state == "done", seconds=1),
+        TaskFinished(time=101, task=task, state=state, seconds=1),
+        RunFinished(time=101, exit_code=exit_code, seconds=1),
+    ]
+
+
+def plain(fold_kind: Folding, *, quiet: bool = False, events: list[AnyEvent] | None = None) -> str:
     out = io.StringIO()
     face, view = PlainFace(out, fold_kind, quiet=quiet), RunView()
-    for event in run_of_four():
+    for event in events or run_of_four():
         view.apply(event)
         face(event, view)
     return out.getvalue()
@@ -199,6 +213,13 @@ def test_gitlab_sections_open_and_close_with_one_name() -> None:
 def test_quiet_says_only_what_went_wrong() -> None:
     text = plain("none", quiet=True)
     assert "zookeeper" not in text and "failed in compile" in text
+    assert plain("none", quiet=True, events=run_of_one("done", 0)) == ""
+
+
+def test_a_step_that_was_stopped_has_not_failed_and_one_in_two_parts_is_told_once() -> None:
+    text = plain("none", events=run_of_one("cancelled", 130))
+    assert "stopped" in text and "failed" not in text
+    assert text.count("zookeeper@el8/package: image") == 1
 
 
 def test_folding_is_chosen_by_the_environment() -> None:
