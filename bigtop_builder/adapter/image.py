@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 SILENCE_SECONDS = 900
 """The longest that making an image may say nothing."""
 
-UNKNOWN_PACKAGE = re.compile(rb"(?:Unable to locate package|No match for argument:|No package) (\S+)")
+UNKNOWN_PACKAGE = re.compile(rb"(?:Unable to locate package|No match for argument:|No package) ([^\s\x1b]+)")
 """How apt, dnf and yum name a package that they do not have."""
 
 LIST_PACKAGES = {

@@ -124,7 +124,7 @@ def digest(component: ComponentView) -> list[str]:
     failure = component.culprit.failure
     if failure is None:
         return []
-    lines = [f"{component.name} failed in {failure.step}: {clean(failure.message)}"]
+    lines = [clean(f"{component.name} failed in {failure.step}: {failure.message}")]
     if failure.last_lines:
         lines.append("  last lines:")
         lines += [f"    | {clean(line)}" for line in failure.last_lines]

@@ -235,7 +235,7 @@ class Fetcher:
         try:
             stream = path.open("rb")
         except OSError as error:
-            hint = "a file source is sought from the folder of the component file on"
+            hint = "the path of a file source is relative to the folder of the component file"
             raise _FailedError(f"{path} cannot be read: {error.strerror}", hint) from error
         with stream, claim(self._store, source.digest, cancelled, lambda: None) as part:
             if part is None:
