@@ -35,6 +35,7 @@ from bigtop_builder.model.errors import (
     ConfigurationError,
     EngineError,
     InterruptedRunError,
+    SourceError,
     StoreError,
 )
 from bigtop_builder.model.event import Artifact, Failure, Notice
@@ -189,8 +190,8 @@ def _key_lock(shared: Shared, task: Task) -> Iterator[None]:
 def failure_of(error: BigtopBuilderError, rerun: str) -> Failure:
     """The digest of a failure: step, probable cause, last lines, log and the command that repeats it."""
     if isinstance(error, StepFailedError):
-        # Only what a build says can be read as a cause; the engine and the store speak for themselves.
-        own = isinstance(error.cause, EngineError | StoreError)
+        # Only what a build says can be read as a cause; the engine, the store and sources speak for themselves.
+        own = isinstance(error.cause, EngineError | StoreError | SourceError)
         found = None if own else diagnose(error.log, error.message)
         return Failure(
             step=error.step,
