@@ -49,12 +49,6 @@ class Catalog:
     """Stacks, platforms and components by name; read when first asked for."""
 
     def __init__(self, overlays: tuple[Path, ...] = (), templates: Path | None = None) -> None:
-        for overlay in overlays:
-            if not overlay.is_dir():
-                raise ConfigurationError(
-                    f"the overlay {overlay} is not a folder",
-                    hint="An overlay has the shape of templates/: components/, platforms/, stacks/.",
-                )
         self.roots = (templates or shipped_templates(), *overlays)
         self._components: dict[str, LoadedComponent] = {}
         self._platforms: dict[str, Platform] = {}

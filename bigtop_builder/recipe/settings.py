@@ -39,6 +39,11 @@ class Settings:
     root: Path
     file: Path | None
     environment: Mapping[str, str]
+    document: Document
+
+    def place(self, *path: str | int) -> Location | None:
+        """Where a setting was given; None when it is the default."""
+        return self.document.locate(path) if path in self.document.places else None
 
     @property
     def store(self) -> Path:
@@ -54,6 +59,14 @@ class Settings:
 
     @property
     def overlays(self) -> tuple[Path, ...]:
+        """Raises ConfigurationError with the place of one that is no folder."""
+        for index, overlay in enumerate(self.project.overlays):
+            if not Path(overlay).is_dir():
+                raise ConfigurationError(
+                    f"the overlay {overlay} is not a folder",
+                    location=self.place("overlays", index),
+                    hint="An overlay has the shape of templates/: components/, platforms/, stacks/.",
+                )
         return tuple(Path(overlay) for overlay in self.project.overlays)
 
 
@@ -85,7 +98,7 @@ def load_settings(
     document = document.merged(_absolute(_from_flags(flags or {}), cwd))
     project = validate(document, Project)
     root = file.resolve().parent if file else cwd
-    return Settings(project, _origins(project, document), root, file, environment)
+    return Settings(project, _origins(project, document), root, file, environment, document)
 
 
 def _user_file(environment: Mapping[str, str]) -> Path | None:

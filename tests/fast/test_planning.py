@@ -346,3 +346,11 @@ def test_a_store_of_which_only_some_folders_came_back_is_completed(tmp_path: Pat
     assert run.work.is_dir()
     run.close()
     assert (store.root / "compile").is_dir()
+
+
+def test_an_overlay_that_is_no_folder_is_named_with_its_place(project: Project) -> None:
+    file = project.write("bigtop-builder.yaml", "stack: small\noverlays:\n  - overlay\n  - misng\n")
+    with pytest.raises(ConfigurationError, match="misng is not a folder") as caught:
+        workspace(project)
+    place = caught.value.location
+    assert place is not None and (place.file, place.line, place.path) == (file, 4, "overlays[1]")
