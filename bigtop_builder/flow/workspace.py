@@ -14,7 +14,7 @@ from bigtop_builder.adapter.image_recipe import ImageKind, ImageSpec, image_key,
 from bigtop_builder.adapter.image_record import recorded
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.model import digest
-from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.model.errors import ConfigurationError, Location, placed
 from bigtop_builder.model.platform import Platform
 from bigtop_builder.model.project import Choice
 from bigtop_builder.model.stack import Stack
@@ -24,7 +24,7 @@ from bigtop_builder.plan.task import Kind, Plan, Refusal
 from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.document import near
 from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile, Target, evaluate
-from bigtop_builder.recipe.selection import select
+from bigtop_builder.recipe.selection import check_platform, select
 from bigtop_builder.recipe.settings import Settings
 from bigtop_builder.recipe.spec import render_spec, service_files
 from bigtop_builder.recipe.template import compile_with
@@ -60,6 +60,7 @@ class Workspace:
         self._compiled = compile_with(self.store.root / "cache" / "templates")
         self.arch = "aarch64" if machine.machine() in ("aarch64", "arm64") else "x86_64"
         self._choices = dict(self.project.components)
+        self._given = frozenset(choices or ())
         for name, choice in (choices or {}).items():
             self._choices[name] = _laid_over(self._choices.get(name), choice)
         self._evaluated: dict[Pair, Evaluated | Refusal] = {}
@@ -71,12 +72,14 @@ class Workspace:
 
     @cached_property
     def stack(self) -> Stack:
-        stack = self.catalog.stack(self.project.stack)
+        with placed(self.settings.place("stack")):
+            stack = self.catalog.stack(self.project.stack)
         for name in self._choices:
             if name not in stack.components and name not in self.catalog.component_files:
                 raise ConfigurationError(
                     f"a choice is made for {name!r}, which is no component",
                     hint=near(name, {*stack.components, *self.catalog.component_files}) or None,
+                    location=self._place(name),
                 )
         return stack
 
@@ -106,6 +109,10 @@ class Workspace:
     def pairs(self, request: Request) -> list[Pair]:
         """The component and platform pairs of a request. Raises what ``select`` raises."""
         platforms = request.platforms or tuple(self.project.platforms)
+        if not request.platforms:
+            for index, platform in enumerate(platforms):
+                with placed(self.settings.place("platforms", index)):
+                    check_platform(platform, self.catalog.platform_files)
         selectors = ("*",) if request.everything else request.selectors
         known = self.components()
         pairs = select(selectors, known, platforms, self.catalog.platform_files)
@@ -141,12 +148,19 @@ class Workspace:
         pair = (name, platform)
         if pair not in self._evaluated:
             target = self._target(name, platform)
-            self._evaluated[pair] = (
-                target
-                if isinstance(target, Refusal)
-                else evaluate(self.catalog, self.stack, name, target, self._choices.get(name, Choice()), self.versions)
-            )
+            with placed(self._place(name)):
+                self._evaluated[pair] = (
+                    target
+                    if isinstance(target, Refusal)
+                    else evaluate(
+                        self.catalog, self.stack, name, target, self._choices.get(name, Choice()), self.versions
+                    )
+                )
         return self._evaluated[pair]
+
+    def _place(self, name: str) -> Location | None:
+        """Where the project file chooses something for a component, unless the command line does as well."""
+        return None if name in self._given else self.settings.place("components", name)
 
     def _target(self, name: str, platform: str) -> Target | Refusal:
         labelled = self.platform(platform)

@@ -6,6 +6,8 @@ for an error of this tree. Whatever is not of this tree is a defect of ours and 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -82,6 +84,16 @@ class ConfigurationError(BigtopBuilderError):
     """A file, a flag or an environment variable of the user's is wrong."""
 
     exit_code = ExitCode.USAGE
+
+
+@contextmanager
+def placed(location: Location | None) -> Iterator[None]:
+    """A ConfigurationError that has no place yet gets this one."""
+    try:
+        yield
+    except ConfigurationError as error:
+        error.location = error.location or location
+        raise
 
 
 class RecipeError(ConfigurationError):

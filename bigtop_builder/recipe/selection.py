@@ -21,14 +21,14 @@ def select(
     raises ConfigurationError with the near names; no selector at all raises NothingSelectedError.
     """
     for platform in platforms:
-        _check_platform(platform, known_platforms)
+        check_platform(platform, known_platforms)
     pairs: dict[tuple[str, str], None] = {}
     given = False
     for selector in selectors:
         given = True
         pattern, _, platform = selector.partition("@")
         if platform:
-            _check_platform(platform, known_platforms)
+            check_platform(platform, known_platforms)
         names = [name for name in known if fnmatch.fnmatchcase(name, pattern)]
         if not names:
             raise ConfigurationError(
@@ -45,6 +45,7 @@ def select(
     return list(pairs)
 
 
-def _check_platform(platform: str, known: Collection[str]) -> None:
+def check_platform(platform: str, known: Collection[str]) -> None:
+    """Raises ConfigurationError with the near names for a platform that is not known."""
     if platform not in known:
         raise ConfigurationError(f"there is no platform {platform!r}", hint=near(platform, known) or None)
