@@ -18,7 +18,7 @@ def select(
     """Pairs of component and platform for selectors ``NAME``, ``GLOB`` and either with ``@PLATFORM``.
 
     The order is that of the selectors, then of ``known``; no pair comes twice. A selector that matches nothing
-    raises ConfigurationError with the near names; no selector at all raises NothingSelectedError.
+    raises NothingSelectedError with the near names, as does no selector at all.
     """
     for platform in platforms:
         check_platform(platform, known_platforms)
@@ -31,7 +31,7 @@ def select(
             check_platform(platform, known_platforms)
         names = [name for name in known if fnmatch.fnmatchcase(name, pattern)]
         if not names:
-            raise ConfigurationError(
+            raise NothingSelectedError(
                 f"no component of the stack matches {pattern!r}",
                 hint=near(pattern, known) or "See: bigtop-builder list",
             )
