@@ -26,7 +26,7 @@ PATHS: tuple[DocumentPath, ...] = (
 )
 """Settings that are paths: relative to the file that gives them, or to the working directory."""
 
-RESERVED = frozenset({"BIGTOP_TRACEBACK", "BIGTOP_TEST_CRASH_AT"})
+RESERVED = frozenset({"BIGTOP_TRACEBACK", "BIGTOP_REFERENCE"})
 """Variables with our prefix that are not settings."""
 
 
