@@ -13,6 +13,7 @@ from bigtop_builder.model.event import (
     EVENTS,
     AnyEvent,
     Artifact,
+    BuildEvent,
     Failure,
     Notice,
     PlannedTask,
@@ -119,7 +120,7 @@ class RunView:
             self.exit_code, self.seconds = event.exit_code, event.seconds
         elif isinstance(event, Notice):
             self.notices.append(event)
-        else:
+        elif isinstance(event, BuildEvent):
             self._task_event(self._task(event.task), event)
 
     def _start(self, event: RunStarted) -> None:

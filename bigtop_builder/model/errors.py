@@ -138,6 +138,22 @@ class PublishError(BigtopBuilderError):
     exit_code = ExitCode.PUBLISH
 
 
+class HostError(BigtopBuilderError):
+    """A host cannot be reached or prepared."""
+
+    exit_code = ExitCode.HOST
+
+
+class UnreachableHostError(HostError):
+    """No connection to a host could be made, or it broke off: nothing is known of what happened there."""
+
+
+class AmbariError(BigtopBuilderError):
+    """Ambari cannot be reached, refused, or one of its requests failed."""
+
+    exit_code = ExitCode.AMBARI
+
+
 class BuildError(BigtopBuilderError):
     """A step of a build failed inside its container, or its result is not what the component promises."""
 

@@ -120,9 +120,114 @@ class RunFinished(Event):
     seconds: float
 
 
-AnyEvent = Annotated[
-    RunStarted | TaskStarted | StepStarted | StepProgress | StepFinished | TaskFinished | Notice | RunFinished,
-    Field(discriminator="event"),
+Phase = Literal[
+    "check", "prepare", "ambari", "repository", "layout", "cluster", "start", "standalone", "verify", "destroy"
 ]
+"""The phases of a deployment, in their order; ``destroy`` stands alone."""
+
+
+class DeployStarted(Event):
+    """The first event of a run that works on a cluster or its hosts."""
+
+    event: Literal["deploy_started"] = "deploy_started"
+    run: str
+    command: list[str]
+    store: str
+    cluster: str
+    hosts: list[str]
+    phases: list[Phase]
+    dry_run: bool = False
+
+
+class PhaseStarted(Event):
+    event: Literal["phase_started"] = "phase_started"
+    phase: Phase
+
+
+class PhaseFinished(Event):
+    """``changes`` counts what was changed, or with a dry run would be."""
+
+    event: Literal["phase_finished"] = "phase_finished"
+    phase: Phase
+    state: Literal["changed", "unchanged", "failed", "skipped"]
+    changes: int = 0
+    seconds: float = 0.0
+    note: str = ""
+    failure: Failure | None = None
+
+
+class Change(Event):
+    """Something that a phase changes: on a host, or (``host`` is None) in Ambari. ``detail`` is a unified diff or a
+    line of text."""
+
+    event: Literal["change"] = "change"
+    phase: Phase
+    host: str | None = None
+    name: str
+    state: Literal["planned", "done", "failed"]
+    detail: str = ""
+    seconds: float = 0.0
+
+
+class HostFailed(Event):
+    """A host that takes no further part. ``unreachable``: nothing was done there; ``failed``: something went wrong."""
+
+    event: Literal["host_failed"] = "host_failed"
+    phase: Phase
+    host: str
+    kind: Literal["unreachable", "failed"]
+    message: str
+    hint: str | None = None
+    last_lines: list[str] = []
+
+
+class RequestProgress(Event):
+    """The state of one of Ambari's requests; told when it changes. ``tasks`` counts tasks by status."""
+
+    event: Literal["request_progress"] = "request_progress"
+    phase: Phase
+    request: int
+    context: str
+    status: str
+    percent: float
+    tasks: dict[str, int] = {}
+    pending_hosts: int = 0
+
+
+class AmbariTask(Event):
+    """A task of Ambari's that changed its status. What follows ``seconds`` is told of failed ones."""
+
+    event: Literal["ambari_task"] = "ambari_task"
+    phase: Phase
+    request: int
+    task: int
+    host: str
+    role: str
+    command: str
+    status: str
+    seconds: float = 0.0
+    cause: str | None = None
+    hint: str | None = None
+    last_lines: list[str] = []
+    logs: list[str] = []
+
+
+class CheckFinished(Event):
+    """A check of a host, a service, an alert or a job. ``level`` tells how bad it is when it is not ok."""
+
+    event: Literal["check_finished"] = "check_finished"
+    phase: Phase
+    check: str
+    host: str | None = None
+    level: Literal["ok", "warning", "error"]
+    message: str
+    hint: str | None = None
+
+
+BuildEvent = RunStarted | TaskStarted | StepStarted | StepProgress | StepFinished | TaskFinished
+DeployEvent = (
+    DeployStarted | PhaseStarted | PhaseFinished | Change | HostFailed | RequestProgress | AmbariTask | CheckFinished
+)
+AnyEvent = Annotated[BuildEvent | DeployEvent | Notice | RunFinished, Field(discriminator="event")]
 
 EVENTS: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)

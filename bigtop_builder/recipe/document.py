@@ -159,15 +159,11 @@ def _construct(node: yaml.Node, path: DocumentPath, document: Document, named: y
     if isinstance(node, yaml.SequenceNode):
         return [_construct(item, (*path, index), document) for index, item in enumerate(node.value)]
     if node.tag not in _PLAIN_TAGS:
-        raise ConfigurationError(
-            f"the YAML tag {node.tag} is not allowed", location=_place(node, document.file, path)
-        )
+        raise ConfigurationError(f"the YAML tag {node.tag} is not allowed", location=_place(node, document.file, path))
     try:
         value = _SCALARS.construct_object(node)
     except (yaml.YAMLError, ValueError) as error:
-        raise ConfigurationError(
-            f"is not a valid value: {error}", location=_place(node, document.file, path)
-        ) from None
+        raise ConfigurationError(f"is not a valid value: {error}", location=_place(node, document.file, path)) from None
     return value if isinstance(value, str | int | float | bool | None) else str(node.value)
 
 
