@@ -1,0 +1,1 @@
+"""The Ambari REST client."""

@@ -1,0 +1,1 @@
+"""What Ambari's stack knows and asks for, and thinking about layouts: pure."""

@@ -1,0 +1,1 @@
+"""A simulated Ambari server and its agents, for rehearsals and test beds."""
