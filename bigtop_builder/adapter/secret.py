@@ -1,15 +1,23 @@
-"""Secrets by reference: ``env:NAME`` or ``file:PATH``."""
+"""Secrets by reference: ``env:NAME``, ``file:PATH``, ``command:COMMAND LINE`` or ``prompt``."""
 
 from __future__ import annotations
 
+import getpass
 import os
+import shlex
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
+from bigtop_builder.adapter.redact import MASK, disguises
 from bigtop_builder.model.errors import ConfigurationError
+
+COMMAND_SECONDS = 60
 
 
 def read_secret(reference: str, place: str) -> str:
-    """The value that ``reference`` leads to; ``place`` is where it stands in the project file.
+    """The value that ``reference`` leads to; ``place`` is where it stands in the user's file.
 
     Raises ConfigurationError, which names the reference and never a value.
     """
@@ -21,7 +29,68 @@ def read_secret(reference: str, place: str) -> str:
                 f"{place}: the environment variable {name} is not set", hint=f"export {name} before the call"
             )
         return value
+    if kind == "command":
+        return _first_line(name, place)
+    if reference == "prompt":
+        return _asked(place)
     try:
         return Path(name).expanduser().read_text().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{place}: {name} cannot be read: {error}", hint="name a readable file") from error
+
+
+def _first_line(command: str, place: str) -> str:
+    try:
+        done = subprocess.run(
+            shlex.split(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise ConfigurationError(f"{place}: the command {command!r} cannot be run: {error}") from error
+    lines = done.stdout.splitlines()
+    if done.returncode != 0 or not lines:
+        told = f"ended with {done.returncode}" if done.returncode else "printed nothing"
+        raise ConfigurationError(f"{place}: the command {command!r} {told}", hint="Its first line is the secret.")
+    return lines[0]
+
+
+def _asked(place: str) -> str:
+    if not sys.stdin.isatty():
+        raise ConfigurationError(
+            f"{place}: there is no terminal to ask on", hint="Use env:NAME, file:PATH or command:COMMAND instead."
+        )
+    return getpass.getpass(f"{place}: ", stream=sys.stderr)
+
+
+class Secrets:
+    """Reads each reference once, and knows every value that must not be shown. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values: dict[str, str] = {}
+        self._shown: list[str] = []
+
+    def value(self, reference: str, place: str) -> str:
+        """What ``reference`` leads to; ``place`` is where it stands, for messages and prompts.
+
+        ``prompt`` is asked once for each place. Raises ConfigurationError.
+        """
+        key = f"prompt {place}" if reference == "prompt" else reference
+        with self._lock:
+            if key not in self._values:
+                self._keep(key, read_secret(reference, place))
+            return self._values[key]
+
+    def _keep(self, key: str, value: str) -> None:
+        self._values[key] = value
+        self._shown = sorted({form for one in self._values.values() for form in disguises(one)}, key=len, reverse=True)
+
+    def redact(self, text: str) -> str:
+        """``text`` without the values read so far."""
+        for form in self._shown:
+            text = text.replace(form, MASK.decode())
+        return text

@@ -1,0 +1,216 @@
+"""Inventory files: read, laid over with a test bed's addresses, ranges of hosts written out, names checked."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors, Location
+from bigtop_builder.model.inventory import Inventory
+from bigtop_builder.recipe.document import Document, DocumentPath, load, near, validate
+
+MAX_HOSTS = 10_000
+PATHS: tuple[tuple[str, ...], ...] = (
+    ("ssh", "key"),
+    ("ssh", "known_hosts"),
+    ("ambari", "ca"),
+    ("ambari", "setup", "https", "certificate"),
+    ("ambari", "setup", "https", "key"),
+)
+"""Paths on this machine: relative to the inventory's folder."""
+
+_RANGE = re.compile(r"\[([^\[\]]*)\]")
+_FQDN = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$")
+
+
+@dataclass(frozen=True)
+class HostEntry:
+    """A host: its FQDN in lower case, as Ambari keeps it, and where SSH reaches it."""
+
+    name: str
+    address: str
+    port: int
+    rack: str | None = None
+    group: str | None = None
+    """None for an Ambari server's host that carries nothing else."""
+
+
+@dataclass(frozen=True)
+class LoadedInventory:
+    """An inventory whose ranges are written out and whose names all lead somewhere."""
+
+    inventory: Inventory
+    document: Document
+    file: Path
+    hosts: tuple[HostEntry, ...]
+    groups: Mapping[str, tuple[str, ...]]
+    """Group → FQDNs."""
+
+    def place(self, *path: str | int) -> Location:
+        """Where ``path`` stands, or the nearest thing around it."""
+        return self.document.locate(path)
+
+    def members(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The hosts of groups or host patterns, each once, in their order."""
+        found: dict[str, None] = {}
+        for name in names:
+            for host in self.groups.get(name) or expand(name):
+                found[host] = None
+        return tuple(found)
+
+    def host(self, name: str) -> HostEntry:
+        """The entry of an FQDN. Raises KeyError."""
+        return next(entry for entry in self.hosts if entry.name == name)
+
+
+def expand(pattern: str) -> list[str]:
+    """``node[01-03].x`` → its hosts, lower case. Several brackets multiply; ``[1,4-6]`` lists.
+
+    Raises ConfigurationError for a range that cannot be read.
+    """
+    parts = _RANGE.split(pattern.lower())
+    if any(sign in text for text in parts[::2] for sign in "[],"):
+        raise ConfigurationError(f"the host range {pattern!r} cannot be read", hint="Write node[01-50].example.com.")
+    choices = [_numbers(text, pattern) if index % 2 else [text] for index, text in enumerate(parts)]
+    count = 1
+    for choice in choices:
+        count *= len(choice)
+    if count > MAX_HOSTS:
+        raise ConfigurationError(f"the host range {pattern!r} stands for {count} hosts", hint=f"At most {MAX_HOSTS}.")
+    return ["".join(host) for host in itertools.product(*choices)]
+
+
+def _numbers(text: str, pattern: str) -> list[str]:
+    found: list[str] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not dash and re.fullmatch(r"[a-z0-9]+", first):
+            found.append(first)
+        elif first.isdecimal() and last.isdecimal() and int(first) <= int(last) < int(first) + MAX_HOSTS:
+            found += [f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1)]
+        else:
+            raise ConfigurationError(
+                f"[{text}] in the host range {pattern!r} cannot be read",
+                hint="Write numbers from low to high: node[01-50].example.com.",
+            )
+    return found
+
+
+def load_inventory(file: Path, over: Document | None = None) -> LoadedInventory:
+    """Read an inventory; ``over`` is laid over it (a test bed's addresses, key and server).
+
+    Raises ConfigurationError, or ConfigurationErrors for several mistakes, each with its place.
+    """
+    if not file.is_file():
+        raise ConfigurationError(f"there is no inventory {file}", hint="See inventories/ for examples.")
+    document = _absolute(load(file), file.resolve().parent)
+    if over is not None:
+        document = document.merged(over)
+    inventory = validate(document, Inventory)
+    check = _Names(inventory, document)
+    groups = check.groups()
+    known = {host: group for group, hosts in groups.items() for host in hosts}
+    check.references(known, groups)
+    if len(check.errors) == 1:
+        raise check.errors[0]
+    if check.errors:
+        raise ConfigurationErrors(check.errors)
+    return LoadedInventory(inventory, document, file, tuple(_entries(inventory, known)), groups)
+
+
+def _absolute(document: Document, folder: Path) -> Document:
+    for path in PATHS:
+        data: Any = document.data
+        for key in path[:-1]:
+            data = data.get(key) if isinstance(data, dict) else None
+        value = data.get(path[-1]) if isinstance(data, dict) else None
+        if isinstance(value, str):
+            data[path[-1]] = str(folder / Path(value).expanduser())
+    return document
+
+
+def _entries(inventory: Inventory, known: Mapping[str, str]) -> Iterator[HostEntry]:
+    particular = {name.lower(): host for name, host in inventory.hosts.items()}
+    names: dict[str, str | None] = dict(known)
+    if inventory.ambari and inventory.ambari.setup:
+        names.setdefault(inventory.ambari.setup.host.lower(), None)
+    for name, group in names.items():
+        own = particular.get(name)
+        rack = (own.rack if own else None) or (inventory.groups[group].rack if group else None)
+        yield HostEntry(
+            name,
+            (own.address if own else None) or name,
+            (own.port if own else None) or inventory.ssh.port,
+            rack,
+            group,
+        )
+
+
+class _Names:
+    """Checks what a model cannot: that names lead somewhere, and to one thing only."""
+
+    def __init__(self, inventory: Inventory, document: Document) -> None:
+        self.inventory = inventory
+        self.document = document
+        self.errors: list[ConfigurationError] = []
+
+    def _wrong(self, path: DocumentPath, message: str, hint: str = "") -> None:
+        self.errors.append(ConfigurationError(message, hint=hint or None, location=self.document.locate(path)))
+
+    def _expand(self, path: DocumentPath, pattern: str) -> list[str]:
+        try:
+            return expand(pattern)
+        except ConfigurationError as error:
+            error.location = self.document.locate(path)
+            self.errors.append(error)
+            return []
+
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Every group's hosts."""
+        owner: dict[str, str] = {}
+        groups: dict[str, tuple[str, ...]] = {}
+        for name, group in self.inventory.groups.items():
+            members: list[str] = []
+            for index, pattern in enumerate(group.hosts):
+                path = ("groups", name, "hosts", index)
+                for host in self._expand(path, pattern):
+                    if host in owner:
+                        where = "twice in this group" if owner[host] == name else f"in the group {owner[host]} too"
+                        self._wrong(path, f"{host} stands {where}", "A host belongs to one group.")
+                    elif not _FQDN.match(host):
+                        self._wrong(
+                            path,
+                            f"{host} is not a fully qualified host name",
+                            "Ambari knows hosts by their FQDN, as `hostname -f` prints it: node1.example.com.",
+                        )
+                    else:
+                        owner[host] = name
+                        members.append(host)
+            groups[name] = tuple(members)
+        return groups
+
+    def references(self, known: Mapping[str, str], groups: Mapping[str, tuple[str, ...]]) -> None:
+        """Whatever names a host or a group."""
+        setup = self.inventory.ambari.setup if self.inventory.ambari else None
+        hosts = [*known, *([setup.host.lower()] if setup else [])]
+        for name in self.inventory.hosts:
+            if name.lower() not in hosts:
+                self._wrong(("hosts", name), f"{name} is in no group", near(name, hosts))
+        for name, entry in self.inventory.standalone.items():
+            for index, target in enumerate(entry.hosts):
+                self._target(("standalone", name, "hosts", index), target, known, groups)
+        for name, job in self.inventory.jobs.items():
+            self._target(("jobs", name, "on"), job.on, known, groups)
+
+    def _target(
+        self, path: DocumentPath, target: str, known: Mapping[str, str], groups: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        if target in groups:
+            return
+        unknown = [host for host in self._expand(path, target) if host not in known]
+        if unknown:
+            self._wrong(path, f"{unknown[0]} is neither a group nor a host of one", near(target, [*groups, *known]))
