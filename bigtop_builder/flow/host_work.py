@@ -1,0 +1,154 @@
+"""Operations done on hosts: in parallel, one round trip a host; a host that fails does not stop the others."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from bigtop_builder.hosts.operation import Operation
+from bigtop_builder.hosts.script import LAST_LINES, Outcome, parse, render
+from bigtop_builder.model.errors import HostError, LimitError, UnreachableHostError
+from bigtop_builder.model.event import AnyEvent, Change, HostFailed, Phase
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ssh.fleet import Fleet
+    from bigtop_builder.adapter.ssh.remote import Output, Remote
+
+Emit = Callable[[AnyEvent], None]
+Plan = Mapping[str, tuple[Operation, ...]]
+"""What is to be done, by host."""
+
+
+class OperationError(HostError):
+    """An operation on a host failed; ``last_lines`` are its output's."""
+
+    def __init__(self, message: str, *, hint: str | None = None, last_lines: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.last_lines = last_lines
+
+
+@dataclass(frozen=True)
+class WorkResult:
+    """What became of a plan. ``changed`` counts operations by host: done, or with a dry run planned."""
+
+    changed: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, HostError] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> int:
+        return sum(self.changed.values())
+
+    def error(self) -> HostError | None:
+        """All failed hosts in one error of exit code 8; None when none failed."""
+        if not self.failed:
+            return None
+        if len(self.failed) == 1:
+            ((host, error),) = self.failed.items()
+            return error if host in error.message else HostError(f"{host}: {error.message}", hint=error.hint)
+        lost = sorted(name for name, error in self.failed.items() if isinstance(error, UnreachableHostError))
+        broken = sorted(set(self.failed) - set(lost))
+        parts = [f"{len(lost)} not reached ({_some(lost)})"] if lost else []
+        parts += [f"{len(broken)} failed ({_some(broken)})"] if broken else []
+        return HostError(
+            f"of the hosts, {' and '.join(parts)}", hint="mend what is said of each and run the command again"
+        )
+
+    def joined(self, other: WorkResult) -> WorkResult:
+        """This work and a later one together."""
+        changed = {
+            host: self.changed.get(host, 0) + other.changed.get(host, 0) for host in {**self.changed, **other.changed}
+        }
+        return WorkResult(changed, {**self.failed, **other.failed})
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def apply(fleet: Fleet, plan: Plan, *, phase: Phase, emit: Emit, dry_run: bool) -> WorkResult:
+    """Do the operations of ``plan``, or with ``dry_run`` only tell them.
+
+    Emits a Change for every operation and a HostFailed for every host that was lost or where one failed; there the
+    operations after it are not tried. Hosts without operations are not spoken to.
+    """
+    wanted = {host: operations for host, operations in plan.items() if operations}
+    if dry_run:
+        for host, operations in wanted.items():
+            for operation in operations:
+                emit(_change(phase, host, operation, "planned"))
+        return WorkResult({host: len(operations) for host, operations in wanted.items()})
+    if not wanted:
+        return WorkResult()
+
+    def work(remote: Remote) -> int:
+        return _on_host(remote, wanted[remote.name], phase, emit)
+
+    results = fleet.each(work, list(wanted))
+    failed = {host: result for host, result in results.items() if isinstance(result, HostError)}
+    for host, error in failed.items():
+        emit(failure_event(phase, host, error))
+    changed = {host: result for host, result in results.items() if isinstance(result, int)}
+    return WorkResult(changed, failed)
+
+
+def failure_event(phase: Phase, host: str, error: HostError) -> HostFailed:
+    """What a host's error is told as."""
+    return HostFailed(
+        phase=phase,
+        host=host,
+        kind="unreachable" if isinstance(error, UnreachableHostError) else "failed",
+        message=error.message,
+        hint=error.hint,
+        last_lines=list(getattr(error, "last_lines", ())),
+    )
+
+
+def _on_host(remote: Remote, operations: tuple[Operation, ...], phase: Phase, emit: Emit) -> int:
+    """Does them all; gives their number. Raises HostError."""
+    mark = f"bigtop-builder-{secrets.token_hex(8)}"
+    script, stdin = render(operations, mark)
+    try:
+        output = remote.run(script, stdin=stdin)
+    except LimitError as error:
+        raise HostError(error.message, hint="raise ssh.command_timeout, or look what hangs on the host") from error
+    outcomes = parse(output.stdout, mark)
+    for outcome in outcomes:
+        operation = operations[outcome.index]
+        emit(_change(phase, remote.name, operation, "failed" if outcome.code else "done", outcome))
+    if outcomes and outcomes[-1].code:
+        last = outcomes[-1]
+        raise OperationError(
+            f"{operations[last.index].name}: exit code {last.code}",
+            hint="mend the cause on the host and run the command again: what is done is not repeated",
+            last_lines=last.lines,
+        )
+    if len(outcomes) < len(operations):
+        raise _ended_early(operations, outcomes, output)
+    return len(operations)
+
+
+def _ended_early(operations: tuple[Operation, ...], outcomes: tuple[Outcome, ...], output: Output) -> OperationError:
+    return OperationError(
+        f"the work ended with code {output.code} during: {operations[len(outcomes)].name}",
+        hint="run the command again: what is done is not repeated",
+        last_lines=tuple((output.stdout + output.stderr).splitlines()[-LAST_LINES:]),
+    )
+
+
+def _change(
+    phase: Phase,
+    host: str,
+    operation: Operation,
+    state: Literal["planned", "done", "failed"],
+    outcome: Outcome | None = None,
+) -> Change:
+    return Change(
+        phase=phase,
+        host=host,
+        name=operation.name,
+        state=state,
+        detail=operation.detail,
+        seconds=outcome.seconds if outcome else 0.0,
+    )

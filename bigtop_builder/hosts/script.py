@@ -1,0 +1,98 @@
+"""All operations of a host as one bash script, and what it prints as outcomes: one round trip does the work."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from shlex import quote
+
+from bigtop_builder.hosts.operation import RESTARTS, Operation
+
+LAST_LINES = 40
+
+# Content travels as base64 in shell variables: it is complete before anything is done, so that a connection that
+# breaks off half way truncates no file, and a secret is in no argument and in no file on the way. Output goes through
+# a file: a daemon that an init script starts would else hold the connection open.
+HEAD = r"""export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+umask 022
+cd /
+output=$(mktemp) || exit 1
+trap 'rm -f "$output"' EXIT
+content=()
+receive() {
+    content[$1]=$(head -c "$2")
+    [ "${#content[$1]}" = "$2" ] || { echo "the content did not arrive completely" >&2; exit 1; }
+}
+run() {
+    local index=$1 code began ended service
+    shift
+    for service in "$@"; do
+        mkdir -p RESTARTS && : > "RESTARTS/$service" || exit 1
+    done
+    read -r began _ < /proc/uptime
+    if [ -n "${content[$index]-}" ]; then
+        printf %s "${content[$index]}" | base64 -d | (set -euo pipefail; "operation_$index") > "$output" 2>&1
+        code=${PIPESTATUS[2]}
+    else
+        (set -euo pipefail; "operation_$index") > "$output" 2>&1 < /dev/null
+        code=$?
+    fi
+    read -r ended _ < /proc/uptime
+    if [ "$code" != 0 ]; then
+        tail -c 65536 "$output" | tail -n LINES
+        printf '\n'
+    fi
+    printf '%s %s %s %s %s\n' "$mark" "$index" "$code" "$began" "$ended"
+    [ "$code" = 0 ] || exit 0
+}
+""".replace("RESTARTS", RESTARTS).replace("LINES", str(LAST_LINES))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an operation ended. ``lines``: the last of its output when it failed."""
+
+    index: int
+    code: int
+    seconds: float
+    lines: tuple[str, ...] = ()
+
+
+def render(operations: Sequence[Operation], mark: str) -> tuple[str, bytes]:
+    """The script and its standard input; ``mark`` is a word that no operation prints.
+
+    The script ends with 0 also when an operation failed: the first that fails is the last that runs.
+    """
+    parts = [HEAD, f"mark={quote(mark)}\n"]
+    stdin = b""
+    for index, operation in enumerate(operations):
+        parts.append(f"operation_{index}() {{\n{operation.script}\n}}\n")
+        if operation.stdin:
+            encoded = base64.b64encode(operation.stdin)
+            parts.append(f"receive {index} {len(encoded)}\n")
+            stdin += encoded
+    for index, operation in enumerate(operations):
+        parts.append(" ".join(["run", str(index), *(quote(service) for service in operation.restarts)]) + "\n")
+    return "".join(parts), stdin
+
+
+def parse(output: str, mark: str) -> tuple[Outcome, ...]:
+    """The outcomes in ``output``, in their order."""
+    outcomes: list[Outcome] = []
+    lines: list[str] = []
+    for line in output.splitlines():
+        words = line.split(" ")
+        if words[0] == mark and len(words) == 5:
+            seconds = round(float(words[4]) - float(words[3]), 2)
+            outcomes.append(Outcome(int(words[1]), int(words[2]), seconds, tuple(_trimmed(lines))))
+            lines = []
+        else:
+            lines.append(line)
+    return tuple(outcomes)
+
+
+def _trimmed(lines: list[str]) -> list[str]:
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return lines
