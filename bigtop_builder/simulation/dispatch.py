@@ -1,0 +1,98 @@
+"""From a request line to an answer: routing, query string, guards, errors. No sockets here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import unquote_plus
+
+from bigtop_builder.simulation import reading, writing
+from bigtop_builder.simulation.query import CONTROLS, parse_predicate
+from bigtop_builder.simulation.registry import Call, Place, Registry
+from bigtop_builder.simulation.render import to_text
+from bigtop_builder.simulation.replies import Refusal, Reply
+from bigtop_builder.simulation.state import User, World
+
+PREFIX = "/api/v1"
+
+
+def split_query(query: str, directives: frozenset[str]) -> tuple[dict[str, str], str]:
+    """Controls and directives of a query string, decoded, and the rest: the text of the predicate."""
+    parameters: dict[str, str] = {}
+    predicate: list[str] = []
+    for part in unquote_plus(query).split("&"):
+        name, separator, value = part.partition("=")
+        if separator and (name in CONTROLS or name in directives):
+            parameters[name] = value
+        elif part:
+            predicate.append(part)
+    return parameters, "&".join(predicate)
+
+
+def respond(
+    registry: Registry,
+    world: World,
+    user: User,
+    method: str,
+    target: str,
+    *,
+    host: str,
+    scheme: str = "http",
+    content: str = "",
+    content_type: str = "",
+) -> Reply:
+    """The answer to one authenticated call; ``target`` is path and query as sent. Never raises ``Refusal``."""
+    try:
+        path, _, query = target.partition("?")
+        segments = [unquote_plus(part) for part in path.removeprefix(PREFIX).strip("/").split("/") if part]
+        place = registry.find(segments)
+        if place is None:
+            raise Refusal(404, None)
+        parameters, predicate = split_query(query, place.resource.directives)
+        call = Call(
+            world=world,
+            user=user,
+            method=method,
+            base=f"{scheme}://{host}{PREFIX}",
+            url=f"{scheme}://{host}{target}",
+            path=tuple(segments),
+            ids=place.ids,
+            parameters=parameters,
+            minimal=parameters.get("minimal_response") == "true",
+            text=content,
+            content_type=content_type,
+        )
+        return _perform(place, call, predicate)
+    except Refusal as refusal:
+        return refused(refusal)
+
+
+def refused(refusal: Refusal) -> Reply:
+    """A refusal as an answer."""
+    if refusal.message is None:
+        return Reply(refusal.status)
+    return Reply(refusal.status, {"status": refusal.status, "message": refusal.message})
+
+
+def _perform(place: Place, call: Call, predicate: str) -> Reply:
+    if place.resource.guard:
+        place.resource.guard(call)
+    given: Mapping[str, object] = {"predicate": parse_predicate(predicate)}
+    if call.method != "GET" and "xml" not in call.content_type.partition(";")[0].replace("application/xml", ""):
+        given = {**given, "bodies": writing.parse_bodies(call.text)}
+    call = Call(**{**vars(call), **given})
+    with call.world.lock:
+        call.world.settle()
+        if call.method == "GET":
+            return reading.read(place, call)
+        if call.method == "POST":
+            return writing.create(place, call)
+        if call.method == "PUT":
+            return writing.update(place, call)
+        if call.method == "DELETE":
+            return writing.delete(place, call)
+    raise Refusal(405, None)
+
+
+def body_text(reply: Reply) -> str:
+    """The body of an answer as Ambari prints it; empty when there is none."""
+    return "" if reply.document is None else to_text(reply.document)

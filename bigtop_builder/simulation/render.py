@@ -1,0 +1,71 @@
+"""Rows to documents, and documents to text as Ambari prints it: ``"a" : 1``, empty arrays as ``[ ]``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+class Leaf(dict[str, Any]):
+    """A map that is one property: it keeps the order of its keys and its place among the plain properties."""
+
+
+def arrange(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as Ambari prints it: plain properties by name, then those that hold others, by name."""
+    plain = {name: row[name] for name in sorted(row) if not _holds(row[name])}
+    return plain | {name: arrange(row[name]) for name in row if _holds(row[name])}
+
+
+def _holds(value: Any) -> bool:
+    return isinstance(value, Mapping) and not isinstance(value, Leaf)
+
+
+def select(row: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
+    """The part of a row at ``paths``; what is not there is left out."""
+    chosen: dict[str, Any] = {}
+    for path in paths:
+        _copy(row, path, chosen)
+    return chosen
+
+
+def _copy(row: Mapping[str, Any], path: str, chosen: dict[str, Any]) -> None:
+    if path in row:
+        value = row[path]
+        if _holds(value):
+            chosen.setdefault(path, {}).update(value)
+        else:
+            chosen[path] = value
+        return
+    for name, inner in row.items():
+        if path.startswith(name + "/") and isinstance(inner, Mapping):
+            below: dict[str, Any] = {}
+            _copy(inner, path[len(name) + 1 :], below)
+            if below:
+                _merge(chosen.setdefault(name, {}), below)
+
+
+def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for name, value in more.items():
+        if isinstance(value, Mapping) and isinstance(into.get(name), dict):
+            _merge(into[name], value)
+        else:
+            into[name] = value
+
+
+def to_text(document: Any, indent: str = "") -> str:
+    """JSON as Ambari's printer writes it."""
+    inner = indent + "  "
+    if isinstance(document, Mapping):
+        if not document:
+            return "{ }"
+        lines = (
+            f"{inner}{json.dumps(name, ensure_ascii=False)} : {to_text(value, inner)}"
+            for name, value in document.items()
+        )
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+    if isinstance(document, list | tuple):
+        if not document:
+            return "[ ]"
+        return "[\n" + ",\n".join(inner + to_text(item, inner) for item in document) + f"\n{indent}]"
+    return json.dumps(document, ensure_ascii=False)
