@@ -1,0 +1,220 @@
+"""A stack in the shape of Ambari's REST answers, and back.
+
+Shapes as recorded from Ambari 3.0.0.0: ``GET stacks/<name>/versions/<version>/services`` with all of StackServices,
+components, dependencies and auto_deploy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bigtop_builder.model.ambari_stack import (
+    BulkCommands,
+    ConfigurationFlag,
+    ConfigurationType,
+    Dependency,
+    StackComponent,
+    StackDefinition,
+    StackService,
+)
+
+FLAGS: tuple[ConfigurationFlag, ...] = ("adding_forbidden", "do_not_extend", "final")
+CONDITION = "PropertyExists"
+
+
+def service_properties(stack: StackDefinition, name: str) -> dict[str, Any]:
+    """``StackServices`` of a service."""
+    service = stack.services[name]
+    return {
+        "display_name": service.title,
+        "required_services": list(service.requires),
+        "service_check_supported": True,
+        "service_name": name,
+        "service_version": service.version,
+        "stack_name": stack.name,
+        "stack_version": stack.version,
+        "config_types": {
+            kind: {"supports": {flag: str(flag in one.supports).lower() for flag in FLAGS}}
+            for kind, one in service.configurations.items()
+        },
+    }
+
+
+def component_properties(stack: StackDefinition, service: str, name: str) -> dict[str, Any]:
+    """``StackServiceComponents`` of a component."""
+    component = stack.services[service].components[name]
+    bulk = component.bulk or BulkCommands(title="", master="")
+    return {
+        "advertise_version": component.advertises_version,
+        "bulk_commands_display_name": bulk.title,
+        "bulk_commands_master_component_name": bulk.master,
+        "cardinality": component.cardinality,
+        "component_category": component.category,
+        "component_name": name,
+        "component_type": component.kind,
+        "custom_commands": list(component.commands),
+        "decommission_allowed": component.decommission,
+        "display_name": component.title,
+        "has_bulk_commands_definition": component.bulk is not None,
+        "is_client": component.is_client,
+        "is_master": component.category == "MASTER",
+        "reassign_allowed": component.reassign,
+        "recovery_enabled": component.recovery,
+        "rolling_restart_supported": component.rolling_restart,
+        "service_name": service,
+        "stack_name": stack.name,
+        "stack_version": stack.version,
+    }
+
+
+def dependency_properties(stack: StackDefinition, service: str, component: str, one: Dependency) -> dict[str, Any]:
+    """``Dependencies`` of one dependency of a component."""
+    return {
+        "component_name": one.component,
+        "conditions": [
+            {"configType": place.partition("/")[0], "property": place.partition("/")[2], "type": CONDITION}
+            for place in one.when
+        ],
+        "dependent_component_name": component,
+        "dependent_service_name": service,
+        "scope": one.scope,
+        "service_name": one.service,
+        "stack_name": stack.name,
+        "stack_version": stack.version,
+        "type": "inclusive",
+    }
+
+
+def auto_deploy_properties(component: StackComponent) -> dict[str, Any] | None:
+    """``auto_deploy`` of a component; None when it has none."""
+    if not component.auto_deploy:
+        return None
+    location = {"location": component.auto_deploy} if isinstance(component.auto_deploy, str) else {}
+    return {"enabled": True, **location}
+
+
+def stack_tools(stack: StackDefinition) -> str:
+    """The value of ``cluster-env/stack_tools``."""
+    tools = {
+        f"{kind}_selector": [tool.name, tool.path, tool.package]
+        for kind, tool in (("stack", stack.tools.select), ("conf", stack.tools.conf))
+    }
+    return json.dumps({stack.name: tools}, indent=2)
+
+
+def stack_packages(stack: StackDefinition) -> str:
+    """The value of ``cluster-env/stack_packages``: what the selector is told for each component."""
+    selected = {
+        name: {
+            key: {"STACK-SELECT-PACKAGE": component.select[0], "INSTALL": list(component.select)}
+            for key, component in service.components.items()
+            if component.select
+        }
+        for name, service in stack.services.items()
+    }
+    folders = {
+        name.lower(): [
+            {"conf_dir": folder, "current_dir": f"{{0}}/{link}"} for folder, link in service.conf_dirs.items()
+        ]
+        for name, service in stack.services.items()
+        if service.conf_dirs
+    }
+    chosen = {name: components for name, components in selected.items() if components}
+    return json.dumps({stack.name: {"stack-select": chosen, "conf-select": folders}}, indent=2)
+
+
+def stack_features(stack: StackDefinition) -> str:
+    """The value of ``cluster-env/stack_features``."""
+    features = [
+        {"name": name, **{f"{end}_version": value for end, value in feature.model_dump().items() if value}}
+        for name, feature in stack.features.items()
+    ]
+    return json.dumps({stack.name: {"stack_features": features}}, indent=2)
+
+
+def default_properties(stack: StackDefinition, kind: str) -> dict[str, str | None]:
+    """The default properties of a configuration type, as far as they are known here."""
+    if kind == "cluster-env":
+        return {
+            **stack.defaults.get(kind, {}),
+            "stack_features": stack_features(stack),
+            "stack_packages": stack_packages(stack),
+            "stack_root": json.dumps({stack.name: stack.root}, separators=(",", ":")),
+            "stack_tools": stack_tools(stack),
+        }
+    service = stack.configuration_types().get(kind)
+    known = stack.services[service].defaults if service else stack.defaults
+    return dict(known.get(kind, {}))
+
+
+def stack_from_rest(items: Iterable[Mapping[str, Any]], known: StackDefinition) -> StackDefinition:
+    """The stack as a live server describes it, with what ``known`` says of packages, selector and paths.
+
+    ``items`` are those of ``GET stacks/<name>/versions/<version>/services`` with ``StackServices/*``,
+    ``components/StackServiceComponents/*``, ``components/dependencies/Dependencies/*`` and
+    ``components/auto_deploy`` as fields. Services that ``known`` lacks have no packages.
+    """
+    services = {}
+    stack: Mapping[str, Any] = {}
+    for item in items:
+        stack = item["StackServices"]
+        services[stack["service_name"]] = _service(item, known.services.get(stack["service_name"]))
+    name, version = stack.get("stack_name", known.name), stack.get("stack_version", known.version)
+    return known.model_copy(update={"name": name, "version": version, "services": services})
+
+
+def _service(item: Mapping[str, Any], known: StackService | None) -> StackService:
+    told = item["StackServices"]
+    components = {
+        one["StackServiceComponents"]["component_name"]: _component(one, known) for one in item.get("components", ())
+    }
+    configurations = {
+        kind: ConfigurationType(supports=[flag for flag in FLAGS if one.get("supports", {}).get(flag) == "true"])
+        for kind, one in (told.get("config_types") or {}).items()
+    }
+    base = known or StackService(version=told["service_version"], title=told["service_name"], components={})
+    return base.model_copy(
+        update={
+            "version": told["service_version"],
+            "title": told.get("display_name") or base.title,
+            "requires": list(told.get("required_services") or ()),
+            "configurations": configurations or base.configurations,
+            "components": components,
+        }
+    )
+
+
+def _component(item: Mapping[str, Any], known: StackService | None) -> StackComponent:
+    told = item["StackServiceComponents"]
+    same = known.components.get(told["component_name"]) if known else None
+    bulk = BulkCommands(
+        title=told.get("bulk_commands_display_name") or "", master=told.get("bulk_commands_master_component_name") or ""
+    )
+    auto = item.get("auto_deploy") or {}
+    return StackComponent(
+        category=told["component_category"],
+        cardinality=told["cardinality"],
+        title=told.get("display_name") or told["component_name"],
+        kind=told.get("component_type"),
+        advertises_version=told.get("advertise_version", True),
+        commands=list(told.get("custom_commands") or ()),
+        bulk=bulk if told.get("has_bulk_commands_definition") else None,
+        decommission=told.get("decommission_allowed", False),
+        reassign=told.get("reassign_allowed", False),
+        recovery=told.get("recovery_enabled", False),
+        rolling_restart=told.get("rolling_restart_supported", False),
+        auto_deploy=auto.get("location") or bool(auto.get("enabled")),
+        dependencies=[_dependency(one["Dependencies"]) for one in item.get("dependencies", ())],
+        select=same.select if same else [],
+        paths=same.paths if same else [],
+    )
+
+
+def _dependency(told: Mapping[str, Any]) -> Dependency:
+    when = [f"{one['configType']}/{one['property']}" for one in told.get("conditions") or ()]
+    # The answer does not tell whether Ambari adds the component; of BIGTOP's, those with conditions it does not.
+    return Dependency(
+        on=f"{told['service_name']}/{told['component_name']}", scope=told["scope"], when=when, auto=not when
+    )
