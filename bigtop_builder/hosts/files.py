@@ -1,0 +1,144 @@
+"""Operations on files, folders and links. Content is compared with what the facts tell and written atomically."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from pathlib import PurePosixPath
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from bigtop_builder.hosts.operation import Operation
+
+if TYPE_CHECKING:
+    from bigtop_builder.hosts.facts import FileFact, HostFacts
+
+MAX_DIFF_LINES = 200
+
+# Beside its place and renamed: nobody sees half a file. What is mounted into a container (/etc/hosts) cannot be
+# renamed over and is written in place.
+WRITE = """path={path}
+mkdir -p {folder}
+new=$(mktemp {folder}/.bigtop-builder.XXXXXX)
+trap 'rm -f "$new"' EXIT
+cat > "$new"
+[ "$(sha256sum < "$new" | cut -c1-64)" = {sha256} ]
+chown {owner}:{group} "$new"
+chmod {mode} "$new"
+if ! mv -fT "$new" "$path" 2>/dev/null; then
+    [ ! -d "$path" ]
+    cat "$new" > "$path"
+    chown {owner}:{group} "$path"
+    chmod {mode} "$path"
+fi
+if command -v restorecon >/dev/null; then restorecon "$path" 2>/dev/null || true; fi
+"""
+
+
+def write_file(
+    facts: HostFacts,
+    path: str,
+    content: bytes,
+    *,
+    owner: str = "root",
+    group: str = "root",
+    mode: str = "0644",
+    secret: bool = False,
+    restarts: tuple[str, ...] = (),
+) -> tuple[Operation, ...]:
+    """The file with this content, owner, group and mode. The facts must hold ``path``.
+
+    ``secret``: the diff does not show the content. ``restarts``: services to restart when it changes.
+    """
+    now = facts.files.get(path)
+    sha256 = hashlib.sha256(content).hexdigest()
+    if now is not None and now.sha256 == sha256:
+        return _attributes(now, path, owner, group, mode, restarts)
+    script = WRITE.format(
+        path=quote(path),
+        folder=quote(str(PurePosixPath(path).parent)),
+        sha256=sha256,
+        owner=quote(owner),
+        group=quote(group),
+        mode=normal_mode(mode),
+    )
+    detail = _secret_detail(now) if secret else difference(now, path, content)
+    if now is None and (owner, group, normal_mode(mode)) != ("root", "root", "0644"):
+        detail += f"\nowner {owner}:{group}, mode {normal_mode(mode)}"
+    # An empty file has an empty standard input, which cat reads just as well.
+    return (Operation(f"write {path}", detail, script, content, restarts),)
+
+
+def normal_mode(mode: str) -> str:
+    """``644`` and ``0644`` → ``0644``."""
+    return f"{int(mode, 8):04o}"
+
+
+def _attributes(
+    now: FileFact, path: str, owner: str, group: str, mode: str, restarts: tuple[str, ...]
+) -> tuple[Operation, ...]:
+    told: list[str] = []
+    script: list[str] = []
+    if (now.owner, now.group) != (owner, group):
+        told.append(f"owner {now.owner}:{now.group} -> {owner}:{group}")
+        script.append(f"chown {quote(owner)}:{quote(group)} {quote(path)}")
+    if normal_mode(now.mode) != normal_mode(mode):
+        told.append(f"mode {normal_mode(now.mode)} -> {normal_mode(mode)}")
+        script.append(f"chmod {normal_mode(mode)} {quote(path)}")
+    if not script:
+        return ()
+    return (Operation(f"owner and mode of {path}", ", ".join(told), "\n".join(script), restarts=restarts),)
+
+
+def _secret_detail(now: FileFact | None) -> str:
+    return "the content differs (not shown: it holds secrets)" if now else "new (not shown: it holds secrets)"
+
+
+def difference(now: FileFact | None, path: str, content: bytes) -> str:
+    """A unified diff between the file on the host and ``content``; a line of text where that cannot be shown."""
+    try:
+        new = content.decode()
+    except UnicodeDecodeError:
+        return f"{len(content)} bytes that are no text"
+    if now is not None and now.text is None:
+        return f"the content differs (it is too large to show); then {len(content)} bytes"
+    old = now.text if now is not None and now.text is not None else ""
+    lines = list(
+        difflib.unified_diff(old.splitlines(), new.splitlines(), path if now else "/dev/null", path, lineterm="", n=3)
+    )
+    if not lines:
+        return "the content differs in the ends of lines only"
+    if len(lines) > MAX_DIFF_LINES:
+        lines = [*lines[:MAX_DIFF_LINES], f"({len(lines) - MAX_DIFF_LINES} more lines)"]
+    return "\n".join(lines)
+
+
+def remove_file(facts: HostFacts, path: str) -> tuple[Operation, ...]:
+    """No file there. The facts must hold ``path``."""
+    if path not in facts.files:
+        return ()
+    return (Operation(f"remove {path}", "the file is there", f"rm -f {quote(path)}"),)
+
+
+def managed_block(text: str, name: str, lines: list[str]) -> str:
+    """``text`` with the block ``name`` of ours holding ``lines``; it goes to the end when it is new."""
+    begin, end = f"# bigtop-builder {name}: begin", f"# bigtop-builder {name}: end"
+    old = text.splitlines()
+    block = [begin, *lines, end] if lines else []
+    if begin in old and end in old[old.index(begin) :]:
+        first = old.index(begin)
+        last = old.index(end, first)
+        new = [*old[:first], *block, *old[last + 1 :]]
+    else:
+        new = [*old, *block]
+    return "".join(f"{line}\n" for line in new)
+
+
+def block_lines(text: str, name: str) -> list[str]:
+    """The lines of the block ``name`` of ours."""
+    begin, end = f"# bigtop-builder {name}: begin", f"# bigtop-builder {name}: end"
+    lines = text.splitlines()
+    if begin not in lines or end not in lines[lines.index(begin) :]:
+        return []
+    first = lines.index(begin)
+    return lines[first + 1 : lines.index(end, first)]

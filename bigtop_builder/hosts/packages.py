@@ -1,0 +1,150 @@
+"""Operations on packages and their repositories; ``yum`` is called, which newer systems have as a name of dnf."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from bigtop_builder.hosts.files import remove_file, write_file
+from bigtop_builder.hosts.operation import Operation
+
+if TYPE_CHECKING:
+    from bigtop_builder.hosts.facts import HostFacts
+
+REPOSITORIES = "/etc/yum.repos.d"
+METADATA_SECONDS = 300
+
+# A version that is older than the installed one is no update: yum calls that a downgrade.
+INSTALL = """yum -y install {words}
+for name in {names}; do
+    rpm -q "$name" >/dev/null && continue
+    echo "no package is called $name: another one gives it ($(rpm -q --whatprovides "$name")); name that one" >&2
+    exit 1
+done
+"""
+INSTALL_VERSION = """yum -y install {word} || true
+rpm -q {word} >/dev/null || yum -y downgrade {word}
+rpm -q {word}
+"""
+
+
+def install_packages(
+    facts: HostFacts,
+    names: Iterable[str],
+    *,
+    versions: Mapping[str, str] | None = None,
+    restarts: tuple[str, ...] = (),
+) -> tuple[Operation, ...]:
+    """The packages that are missing, in one transaction.
+
+    ``versions``: by name the version (``2.8.0.0``, or with its release ``2.8.0.0-1``) that it must have; the others
+    may have any.
+    """
+    wanted = list(dict.fromkeys(names))
+    versions = versions or {}
+    missing = [name for name in wanted if name not in facts.packages]
+    words = [f"{name}-{versions[name]}" if name in versions else name for name in missing]
+    operations: list[Operation] = []
+    if missing:
+        script = INSTALL.format(words=_quoted(words), names=_quoted(missing))
+        operations.append(Operation(f"install {_some(words)}", ", ".join(words), script, restarts=restarts))
+    for name in wanted:
+        if name in facts.packages and name in versions and not _has_version(facts, name, versions[name]):
+            word = f"{name}-{versions[name]}"
+            found = ", ".join(package.evr for package in facts.packages[name])
+            script = INSTALL_VERSION.format(word=quote(word))
+            operations.append(Operation(f"install {word}", f"{name} {found} is there", script, restarts=restarts))
+    return tuple(operations)
+
+
+def remove_packages(facts: HostFacts, names: Iterable[str]) -> tuple[Operation, ...]:
+    """The packages that are there, removed in one transaction."""
+    present = [name for name in dict.fromkeys(names) if name in facts.packages]
+    if not present:
+        return ()
+    script = f"yum -y remove {_quoted(present)}"
+    return (Operation(f"remove {_some(present)}", ", ".join(present), script),)
+
+
+def _has_version(facts: HostFacts, name: str, version: str) -> bool:
+    return any(version in (package.version, f"{package.version}-{package.release}") for package in facts.packages[name])
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return " ".join(quote(word) for word in words)
+
+
+def _some(words: list[str]) -> str:
+    return " ".join(words[:4]) + (f" and {len(words) - 4} more" if len(words) > 4 else "")
+
+
+@dataclass(frozen=True)
+class RepositoryFile:
+    """A repository as a ``.repo`` file of ours tells it to yum."""
+
+    id: str
+    url: str
+    gpg_key: str | None
+    """Address of the public key."""
+    gpg_check: bool = True
+    repo_gpg_check: bool = True
+    certificates: str | None = None
+    """Path on the host of the authorities that signed the server's certificate."""
+
+    @property
+    def path(self) -> str:
+        return repository_path(self.id)
+
+    def content(self) -> bytes:
+        lines = [
+            f"[{self.id}]",
+            f"name={self.id}",
+            f"baseurl={self.url}",
+            "enabled=1",
+            f"gpgcheck={int(self.gpg_check)}",
+            f"repo_gpgcheck={int(self.repo_gpg_check)}",
+            f"metadata_expire={METADATA_SECONDS}",
+        ]
+        if self.gpg_key is not None:
+            lines.append(f"gpgkey={self.gpg_key}")
+        if self.certificates is not None:
+            lines.append(f"sslcacert={self.certificates}")
+        return "".join(f"{line}\n" for line in ["# Written by bigtop-builder.", *lines]).encode()
+
+
+def repository_path(name: str) -> str:
+    """Where the repository file of that id stands."""
+    return f"{REPOSITORIES}/bigtop-builder-{name}.repo"
+
+
+# rpm knows keys it has, so that importing one twice adds nothing.
+TRUST = """key=$(mktemp)
+trap 'rm -f "$key"' EXIT
+curl --fail --silent --show-error --location --max-time 60 --retry 2 {ca} --output "$key" {address}
+rpm --import "$key"
+rpm -q gpg-pubkey
+"""
+
+
+def repository(facts: HostFacts, wanted: RepositoryFile) -> tuple[Operation, ...]:
+    """The repository's key trusted, then its file written. The facts must hold ``wanted.path``.
+
+    In this order, so that a repository file that is there says that its key is, too.
+    """
+    written = write_file(facts, wanted.path, wanted.content())
+    if not written or wanted.gpg_key is None or not (wanted.gpg_check or wanted.repo_gpg_check):
+        return written
+    ca = f"--cacert {quote(wanted.certificates)}" if wanted.certificates else ""
+    trust = Operation(
+        f"trust the key of {wanted.id}",
+        f"rpm --import {wanted.gpg_key}",
+        TRUST.format(ca=ca, address=quote(wanted.gpg_key)),
+    )
+    return (trust, *written)
+
+
+def no_repository(facts: HostFacts, name: str) -> tuple[Operation, ...]:
+    """No repository file of that id of ours."""
+    return remove_file(facts, repository_path(name))
