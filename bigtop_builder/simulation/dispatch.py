@@ -43,8 +43,7 @@ def respond(
     """The answer to one authenticated call; ``target`` is path and query as sent. Never raises ``Refusal``."""
     try:
         path, _, query = target.partition("?")
-        segments = [unquote_plus(part) for part in path.removeprefix(PREFIX).strip("/").split("/") if part]
-        place = registry.find(segments)
+        place = registry.find_path(path.removeprefix(PREFIX))
         if place is None:
             raise Refusal(404, None)
         parameters, predicate = split_query(query, place.resource.directives)
@@ -54,7 +53,7 @@ def respond(
             method=method,
             base=f"{scheme}://{host}{PREFIX}",
             url=f"{scheme}://{host}{target}",
-            path=tuple(segments),
+            path=place.segments,
             ids=place.ids,
             parameters=parameters,
             minimal=parameters.get("minimal_response") == "true",
@@ -70,7 +69,8 @@ def refused(refusal: Refusal) -> Reply:
     """A refusal as an answer."""
     if refusal.message is None:
         return Reply(refusal.status)
-    return Reply(refusal.status, {"status": refusal.status, "message": refusal.message})
+    document = {"status": refusal.status, "message": refusal.message}
+    return Reply(refusal.status, document, uncaught=refusal.uncaught)
 
 
 def _perform(place: Place, call: Call, predicate: str) -> Reply:

@@ -37,6 +37,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import unquote
 
 from bigtop_builder.simulation.query import Predicate, Row
 from bigtop_builder.simulation.replies import Reply
@@ -149,6 +150,7 @@ class Place:
     ids: Mapping[str, str]
     parents: tuple[tuple[Resource, str], ...]
     single: bool
+    segments: tuple[str, ...]
 
 
 class Registry:
@@ -156,6 +158,10 @@ class Registry:
 
     def __init__(self, roots: Iterable[Resource]) -> None:
         self.roots = {root.plural: root for root in roots}
+
+    def find_path(self, path: str) -> Place | None:
+        """Where an undecoded path below ``/api/v1`` leads."""
+        return self.find([unquote(part) for part in path.strip("/").split("/") if part])
 
     def find(self, segments: Sequence[str]) -> Place | None:
         """Where ``segments`` lead; ``None`` when no resource has such a URI."""
@@ -174,7 +180,7 @@ class Registry:
             level = resource.children
         if resource is None:
             return None
-        return Place(resource, ids, tuple(parents), single=len(segments) % 2 == 0)
+        return Place(resource, ids, tuple(parents), single=len(segments) % 2 == 0, segments=tuple(segments))
 
 
 def properties(category: str, names: str) -> frozenset[str]:

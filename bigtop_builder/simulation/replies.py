@@ -18,15 +18,18 @@ class Reply:
     status: int
     document: Any = None
     headers: tuple[tuple[str, str], ...] = field(default=())
+    uncaught: bool = False
+    """Printed by the servlet container, not by a resource."""
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault of the simulation
     """Ends a call with ``{"status": …, "message": …}``; ``message`` ``None`` gives an empty body."""
 
-    def __init__(self, status: int, message: str | None) -> None:
+    def __init__(self, status: int, message: str | None, *, uncaught: bool = False) -> None:
         super().__init__(f"{status} {message}")
         self.status = status
         self.message = message
+        self.uncaught = uncaught
 
 
 DONE = Reply(200)
@@ -53,4 +56,5 @@ def uncaught() -> Refusal:
     return Refusal(
         500,
         f"Internal server error, please refer the exception by {uuid.uuid4()} in the server log file",
+        uncaught=True,
     )
