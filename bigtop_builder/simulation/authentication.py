@@ -1,4 +1,4 @@
-"""Who calls: Basic credentials, session cookies, the CSRF header, what users without roles may do (001-009, 448-505)."""
+"""Who calls: Basic credentials, session cookies, CSRF, what users without roles may do (001-009, 448-505)."""
 
 from __future__ import annotations
 
