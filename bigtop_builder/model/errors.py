@@ -172,6 +172,10 @@ class LimitError(BigtopBuilderError):
     exit_code = ExitCode.TIMEOUT
 
 
+class HostLimitError(LimitError, HostError):
+    """A command on a host ran into its time limit; it was told to stop."""
+
+
 class InterruptedRunError(BigtopBuilderError):
     """The user stopped the run."""
 
