@@ -1,0 +1,117 @@
+"""What is shown to a host to be let in: key files, an agent's keys, a password."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bigtop_builder.model.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from paramiko import PKey, Transport
+
+    from bigtop_builder.adapter.secret import Secrets
+    from bigtop_builder.model.inventory import Ssh
+
+DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
+
+
+class LockedKeyError(Exception):
+    """A private key that a passphrase locks."""
+
+
+class Access:
+    """The credentials of an inventory. Key files are read once, not once for each host."""
+
+    def __init__(self, ssh: Ssh, secrets: Secrets) -> None:
+        self._agent = ssh.agent and bool(os.environ.get("SSH_AUTH_SOCK"))
+        self._password = secrets.value(ssh.password, "ssh.password") if ssh.password else None
+        self.offered: list[str] = []
+        """What is shown, in words."""
+        self._keys: list[PKey] = []
+        if ssh.key is not None:
+            passphrase = secrets.value(ssh.key_passphrase, "ssh.key_passphrase") if ssh.key_passphrase else None
+            self._add_key(Path(ssh.key).expanduser(), passphrase)
+        elif self._password is None:
+            self._add_default_keys()
+        if self._agent:
+            self.offered.append("the keys of the SSH agent")
+        if self._password is not None:
+            self.offered.append("the password")
+        if not self.offered:
+            raise ConfigurationError(
+                "ssh: there is no key, no running agent and no password to log in with",
+                hint="Set ssh.key to a private key, or ssh.password to a reference such as env:SSH_PASSWORD.",
+            )
+
+    def _add_key(self, path: Path, passphrase: str | None) -> None:
+        try:
+            key = _load(path, passphrase)
+        except OSError as error:
+            raise ConfigurationError(f"ssh.key: {path} cannot be read: {error.strerror}") from error
+        except LockedKeyError as error:
+            if passphrase is None and self._agent:
+                return  # The agent may hold it, unlocked.
+            raise ConfigurationError(
+                f"ssh.key: {path} needs a passphrase",
+                hint="Set ssh.key_passphrase to a reference such as env:NAME or prompt, or use an agent.",
+            ) from error
+        except ValueError as error:
+            doubt = ", or its passphrase is another" if passphrase is not None else ""
+            raise ConfigurationError(
+                f"ssh.key: {path} is not a private key that can be used{doubt}: {error}"
+            ) from error
+        self._keys.append(key)
+        self.offered.append(f"the key {path}")
+
+    def _add_default_keys(self) -> None:
+        for path in (Path.home() / ".ssh" / name for name in DEFAULT_KEYS):
+            try:
+                self._keys.append(_load(path, None))
+            except (OSError, ValueError, LockedKeyError):
+                continue
+            self.offered.append(f"the key {path}")
+
+    def log_in(self, transport: Transport, user: str) -> None:
+        """Try one credential after the other. Raises paramiko's AuthenticationException when none is taken."""
+        import paramiko
+
+        for key in self._keys_to_try():
+            try:
+                missing = transport.auth_publickey(user, key)
+            except paramiko.BadAuthenticationType:
+                break
+            except paramiko.AuthenticationException:
+                continue
+            if not missing:
+                return
+            break  # The host wants a password as well.
+        if self._password is None:
+            raise paramiko.AuthenticationException("none was taken")
+        transport.auth_password(user, self._password)
+
+    def _keys_to_try(self) -> Iterator[PKey]:
+        import paramiko
+
+        yield from self._keys
+        if self._agent:
+            agent = paramiko.Agent()
+            try:
+                yield from agent.get_keys()
+            finally:
+                agent.close()
+
+
+def _load(path: Path, passphrase: str | None) -> PKey:
+    import paramiko
+
+    try:
+        return paramiko.PKey.from_path(path, passphrase.encode() if passphrase else None)
+    except (paramiko.PasswordRequiredException, TypeError) as error:
+        if passphrase is not None:
+            return _load(path, None)  # The key is not locked at all.
+        raise LockedKeyError(str(error)) from error
+    except paramiko.SSHException as error:
+        raise ValueError(str(error)) from error

@@ -1,0 +1,198 @@
+"""One script over one SSH channel: how it gets there, and what comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import select
+import shlex
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from bigtop_builder.adapter.ssh.remote import Output
+from bigtop_builder.model.errors import HostError, HostLimitError, InterruptedRunError, UnreachableHostError
+
+if TYPE_CHECKING:
+    from paramiko import Channel, Transport
+
+    from bigtop_builder.model.inventory import Ssh
+
+MARK = "bigtop-builder:"
+PROMPT = "bigtop-builder-sudo:"
+# On its standard input come a line with the script's length, the script, and then the script's own input. ``read`` and
+# ``head -c`` take no byte more than they are asked for. What it prints first tells that it runs, whatever a log-in
+# shell said before, and its process group. It stands in the process list, so it holds nothing of the script.
+BOOTSTRAP = (
+    "while IFS= read -r _bb; do case $_bb in "
+    f"{MARK}*) break;; esac; done; "
+    '_bs=$(head -c "${_bb#*:}" && printf .) || exit 97; '
+    "read -r _ _ _ _ _bb _ </proc/$$/stat; "
+    "export LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin; "
+    f"echo {MARK}$_bb; "
+    'eval "${_bs%.}"'
+)
+MAX_STDOUT = 64 << 20
+MAX_STDERR = 1 << 20
+CHUNK = 64 << 10
+LINGER = 1.0
+"""Seconds without output after the script's end before what it left running is no longer listened to."""
+STOPPING = 0.7
+"""Seconds for the attempt to end a script that is given up."""
+
+_MARK = re.compile(rb"(?:^|\n)" + MARK.encode() + rb"([0-9]+)\n")
+
+
+def command_line(ssh: Ssh, user: str | None) -> str:
+    """What the host's log-in shell is asked to run."""
+    command = ["bash", "-c", BOOTSTRAP]
+    if user is not None and user != ("root" if ssh.sudo else ssh.user):
+        command = ["runuser", "-s", "/bin/bash", "-l", user, "-c", BOOTSTRAP]
+    if ssh.sudo:
+        command = ["sudo", *(["-S", "-p", PROMPT] if ssh.sudo_password else ["-n"]), "-H", "--", *command]
+    return shlex.join(command)
+
+
+class Exchange:
+    """Sends what is to be sent and gathers what comes, in one loop, so that neither side waits for the other."""
+
+    def __init__(self, channel: Channel, script: str, stdin: bytes, password: str | None) -> None:
+        body = script.encode()
+        self._channel = channel
+        self._password = password
+        self._pending = memoryview(f"{MARK}{len(body)}\n".encode() + body + stdin)
+        self._asked = 0
+        self._closed_input = False
+        self._stdout = bytearray()
+        self._stderr = bytearray()
+        self._last = time.monotonic()
+        self.group: int | None = None
+        """The process group of the script on the host, once it runs."""
+
+    def finish(self, timeout: float, cancelled: threading.Event) -> Output:
+        """Go on to the end. Raises HostLimitError, InterruptedRunError and HostError."""
+        deadline = time.monotonic() + timeout
+        poll = select.poll()
+        poll.register(self._channel.fileno(), select.POLLIN)
+        while not self._ended():
+            moved = self._receive()
+            moved |= self._send()
+            if cancelled.is_set():
+                raise InterruptedRunError("stopped while a command ran")
+            if time.monotonic() > deadline:
+                raise HostLimitError(
+                    f"a command did not end within {timeout:g} s{self._tail()}",
+                    hint="Raise ssh.command_timeout if the host is merely slow.",
+                )
+            if moved:
+                self._last = time.monotonic()
+            else:
+                # Room to send wakes nobody, so it is looked for.
+                poll.poll(10 if self._may_send() else 100)
+        return self._output()
+
+    def _ended(self) -> bool:
+        channel = self._channel
+        if channel.recv_ready() or channel.recv_stderr_ready():
+            return False
+        if channel.closed or (channel.status_event.is_set() and channel.eof_received):
+            return True
+        return bool(channel.status_event.is_set()) and time.monotonic() - self._last > LINGER
+
+    def _may_send(self) -> bool:
+        """With a sudo that may ask, nothing is sent before it is known who reads it."""
+        return bool(self._pending) and (self._password is None or self.group is not None)
+
+    def _send(self) -> bool:
+        if self._closed_input or self._channel.status_event.is_set():
+            return False
+        try:
+            if self._may_send() and self._channel.send_ready():
+                sent = self._channel.send(self._pending[:CHUNK])
+                self._pending = self._pending[sent:]
+                return bool(sent > 0)
+            if not self._pending:
+                self._channel.shutdown_write()
+                self._closed_input = True
+        except OSError:
+            # The script ended without reading all of its input; its exit code tells.
+            self._closed_input = True
+        return False
+
+    def _receive(self) -> bool:
+        moved = False
+        if self._channel.recv_ready():
+            self._stdout += self._channel.recv(CHUNK)
+            moved = True
+            if self.group is None:
+                self._look_for_mark()
+            if len(self._stdout) > MAX_STDOUT:
+                raise HostError(f"a command printed more than {MAX_STDOUT >> 20} MiB")
+        if self._channel.recv_stderr_ready():
+            self._stderr += self._channel.recv_stderr(CHUNK)
+            moved = True
+            if self._password is not None and self.group is None:
+                self._answer_sudo()
+            if len(self._stderr) > 2 * MAX_STDERR:
+                del self._stderr[:-MAX_STDERR]
+        return moved
+
+    def _look_for_mark(self) -> None:
+        found = _MARK.search(self._stdout)
+        if found:
+            self.group = int(found[1])
+            del self._stdout[: found.end()]
+            if self._password is not None:
+                self._stderr.clear()
+
+    def _answer_sudo(self) -> None:
+        asked = self._stderr.count(PROMPT.encode())
+        if asked > 1:
+            raise HostError("sudo does not take the password", hint="Check ssh.sudo_password.")
+        if asked > self._asked:
+            self._asked = asked
+            self._channel.sendall(f"{self._password}\n".encode())
+
+    def _tail(self) -> str:
+        lines = self._text(self._stderr or self._stdout).strip().splitlines()
+        return f"; its last line: {lines[-1][:300]}" if lines else ""
+
+    @staticmethod
+    def _text(data: bytearray) -> str:
+        return data.decode(errors="replace")
+
+    def _output(self) -> Output:
+        transport: Transport = self._channel.get_transport()
+        code = self._channel.exit_status
+        if code == -1 and not transport.is_active():
+            raise UnreachableHostError(
+                f"the connection broke off while a command ran{self._tail()}",
+                hint="Check the host, and run again: what is done already is not done twice.",
+            )
+        if self.group is None:
+            raise self._no_start(code)
+        return Output(code, self._text(self._stdout), self._text(self._stderr[-MAX_STDERR:]))
+
+    def _no_start(self, code: int) -> HostError:
+        said = " ".join((self._text(self._stderr) or self._text(self._stdout)).replace(PROMPT, "").split())
+        hint = "bash and coreutils must be there, and the user must have a shell."
+        if said.startswith("sudo:") or "sudoers" in said:
+            hint = (
+                "Give ssh.sudo_password, or allow the user in the host's sudoers (NOPASSWD; no requiretty)."
+                if self._password is None
+                else "Check ssh.sudo_password, and the user's rights in the host's sudoers."
+            )
+        return HostError(f"no command could be run: {said[-500:] or f'exit code {code}'}", hint=hint)
+
+
+def stop(transport: Transport, command: str, group: int, password: str | None) -> None:
+    """End a script's process group, if that can be had at once. A package manager in a transaction finishes it."""
+    import paramiko
+
+    with contextlib.suppress(paramiko.SSHException, OSError, HostError, EOFError):
+        channel = transport.open_session(timeout=STOPPING)
+        try:
+            channel.exec_command(command)
+            Exchange(channel, f"kill -TERM -- -{group}", b"", password).finish(STOPPING, threading.Event())
+        finally:
+            channel.close()

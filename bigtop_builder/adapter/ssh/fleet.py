@@ -1,0 +1,236 @@
+"""All hosts of an inventory over SSH: one connection a host, kept over phases, and work on many of them at once."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
+
+from bigtop_builder.adapter.ssh.access import Access
+from bigtop_builder.adapter.ssh.command import Exchange, command_line, stop
+from bigtop_builder.adapter.ssh.connection import Opened, Target, Terms
+from bigtop_builder.adapter.ssh.known_hosts import KnownHosts
+from bigtop_builder.adapter.ssh.remote import Output, Remote
+from bigtop_builder.model.base import seconds
+from bigtop_builder.model.errors import HostError, InterruptedRunError, UnreachableHostError
+
+if TYPE_CHECKING:
+    from paramiko import Channel
+
+    from bigtop_builder.adapter.secret import Secrets
+    from bigtop_builder.model.inventory import Ssh
+    from bigtop_builder.recipe.inventory import HostEntry
+
+T = TypeVar("T")
+GRACE = 0.9
+"""Seconds that workers have to end after a cancellation."""
+
+
+class Fleet:
+    """Connections are opened when first needed. Any thread may use it; close it when no work is going on."""
+
+    def __init__(self, ssh: Ssh, hosts: Sequence[HostEntry], secrets: Secrets, cancelled: threading.Event) -> None:
+        """Raises ConfigurationError for a key or a file that cannot be used."""
+        known = Path(ssh.known_hosts) if ssh.known_hosts else Path("~/.ssh/known_hosts")
+        self._ssh = ssh
+        self._terms = Terms(
+            Access(ssh, secrets),
+            KnownHosts(known.expanduser(), ssh.host_keys),
+            float(seconds(ssh.connect_timeout)),
+            cancelled,
+        )
+        self._sudo_password = (
+            secrets.value(ssh.sudo_password, "ssh.sudo_password") if ssh.sudo and ssh.sudo_password else None
+        )
+        self._lock = threading.Lock()
+        self._jump_lock = threading.Lock()
+        self._jump: Opened | None = None
+        self._hosts = {host.name: _Host(self, host.name, Target(host.address, host.port, ssh.user)) for host in hosts}
+        self.round_trips = 0
+        """Scripts sent so far."""
+
+    def __enter__(self) -> Fleet:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        for host in self._hosts.values():
+            host.close()
+        if self._jump is not None:
+            self._jump.abandon()
+            self._jump = None
+
+    def remote(self, host: str) -> Remote:
+        """The host with this FQDN, which must be one of the inventory's."""
+        return self._hosts[host]
+
+    def each(
+        self,
+        work: Callable[[Remote], T],
+        hosts: Sequence[str] | None = None,
+        *,
+        done: Callable[[str, T | HostError], None] | None = None,
+    ) -> dict[str, T | HostError]:
+        """Do ``work`` on every host, at most ``ssh.parallel`` at once; gives results in the order of ``hosts``.
+
+        A host's HostError is its result, and the others go on. ``done`` is told of each as it ends, in the calling
+        thread. Any other error ends the whole, as a cancellation does (InterruptedRunError).
+        """
+        names = list(self._hosts) if hosts is None else list(dict.fromkeys(hosts))
+        waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+        ended: queue.SimpleQueue[tuple[str, T | BaseException]] = queue.SimpleQueue()
+        for name in names:
+            waiting.put(name)
+
+        def worker() -> None:
+            while not self._terms.cancelled.is_set():
+                try:
+                    name = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    ended.put((name, work(self._hosts[name])))
+                except BaseException as error:
+                    ended.put((name, error))
+
+        # Threads that a look-up of a name holds up must not hold up the program's end.
+        workers = [threading.Thread(target=worker, daemon=True) for _ in range(min(self._ssh.parallel, len(names)))]
+        for thread in workers:
+            thread.start()
+        results: dict[str, T | HostError] = {}
+        with self._stopping(waiting, workers):
+            while len(results) < len(names):
+                name, result = self._next(ended)
+                if isinstance(result, BaseException) and not isinstance(result, HostError):
+                    raise result
+                results[name] = result
+                if done is not None:
+                    done(name, result)
+        return {name: results[name] for name in names}
+
+    def _next(self, ended: queue.SimpleQueue[tuple[str, T | BaseException]]) -> tuple[str, T | BaseException]:
+        while not self._terms.cancelled.is_set():
+            try:
+                return ended.get(timeout=0.1)
+            except queue.Empty:
+                continue
+        raise InterruptedRunError("stopped while hosts were worked on")
+
+    @contextmanager
+    def _stopping(self, waiting: queue.SimpleQueue[str], workers: list[threading.Thread]) -> Iterator[None]:
+        """On the way out by an error nothing goes on behind the caller's back."""
+        try:
+            yield
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                self._terms.cancelled.set()
+            with suppress(queue.Empty):
+                while True:
+                    waiting.get_nowait()
+            if not self._terms.cancelled.is_set():
+                self.close()
+            deadline = time.monotonic() + GRACE
+            for thread in workers:
+                thread.join(max(0.0, deadline - time.monotonic()))
+            self.close()
+            raise
+
+    def count(self) -> None:
+        with self._lock:
+            self.round_trips += 1
+
+    def jump(self) -> Opened | None:
+        """The connection to the jump host, which all others go through."""
+        jump = self._ssh.jump
+        if jump is None:
+            return None
+        with self._jump_lock:
+            if self._jump is None or not self._jump.alive:
+                opened = Opened(Target(jump.host, jump.port, jump.user or self._ssh.user), self._terms)
+                opened.open()
+                self._jump = opened
+            return self._jump
+
+    @property
+    def terms(self) -> Terms:
+        return self._terms
+
+    @property
+    def ssh(self) -> Ssh:
+        return self._ssh
+
+    @property
+    def sudo_password(self) -> str | None:
+        return self._sudo_password
+
+
+class _Host:
+    """One host of a fleet."""
+
+    def __init__(self, fleet: Fleet, name: str, target: Target) -> None:
+        self.name = name
+        self._fleet = fleet
+        self._target = target
+        self._lock = threading.Lock()
+        self._opened: Opened | None = None
+
+    def run(self, script: str, *, stdin: bytes = b"", timeout: float | None = None, user: str | None = None) -> Output:
+        fleet = self._fleet
+        command = command_line(fleet.ssh, user)
+        channel = self._start(command)
+        exchange = Exchange(channel, script, stdin, fleet.sudo_password)
+        fleet.count()
+        limit = timeout if timeout is not None else float(seconds(fleet.ssh.command_timeout))
+        try:
+            return exchange.finish(limit, fleet.terms.cancelled)
+        except (InterruptedRunError, HostError) as error:
+            if exchange.group is not None and not isinstance(error, UnreachableHostError):
+                stop(channel.get_transport(), command_line(fleet.ssh, None), exchange.group, fleet.sudo_password)
+            raise
+        finally:
+            channel.close()
+
+    def _start(self, command: str) -> Channel:
+        """A channel with the command. A connection that broke since it was last used is opened again, once."""
+        import paramiko
+
+        for attempt in (1, 2):
+            opened = self._open()
+            try:
+                channel = opened.transport.open_session(timeout=self._fleet.terms.timeout)
+                channel.settimeout(self._fleet.terms.timeout)
+                channel.exec_command(command)
+                return channel
+            except (paramiko.SSHException, EOFError, OSError) as error:
+                self.close()
+                if self._fleet.terms.cancelled.is_set():
+                    raise InterruptedRunError(f"{self._target}: stopped") from error
+                if attempt == 2:
+                    raise UnreachableHostError(
+                        f"{self._target}: no command could be started: {str(error) or 'the connection broke off'}",
+                        hint="Check the host's sshd (MaxSessions, ForceCommand) and its log.",
+                    ) from error
+        raise AssertionError
+
+    def _open(self) -> Opened:
+        with self._lock:
+            if self._opened is None or not self._opened.alive:
+                jump = self._fleet.jump()
+                self._opened = Opened(self._target, self._fleet.terms, jump)
+                self._opened.open()
+            return self._opened
+
+    def close(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.abandon()

@@ -1,0 +1,165 @@
+"""Host keys as OpenSSH's ``known_hosts`` files keep them (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT")."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import fcntl
+import fnmatch
+import hashlib
+import hmac
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bigtop_builder.model.errors import ConfigurationError, UnreachableHostError
+
+
+def host_id(address: str, port: int) -> str:
+    """The name under which a host's key is kept: ``address``, or ``[address]:port``."""
+    return address.lower() if port == 22 else f"[{address.lower()}]:{port}"
+
+
+def fingerprint(key: bytes) -> str:
+    """As ``ssh-keygen -l`` shows it: ``SHA256:…``."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+
+
+@dataclass(frozen=True)
+class KnownKey:
+    """One line of the file. ``kind`` is the key's type as the file names it (``ssh-ed25519``)."""
+
+    line: int
+    names: str
+    kind: str
+    key: bytes
+    revoked: bool
+
+    def is_of(self, name: str) -> bool:
+        """Whether this line speaks of the host; a negated pattern that matches rules it out."""
+        found = False
+        for pattern in self.names.split(","):
+            if pattern.startswith("|1|"):
+                found |= _hash_matches(pattern, name)
+            elif pattern.startswith("!"):
+                if _matches(pattern[1:], name):
+                    return False
+            else:
+                found |= _matches(pattern, name)
+        return found
+
+
+def _matches(pattern: str, name: str) -> bool:
+    # A bracket is literal here ("[host]:2222"), not a set of characters.
+    return fnmatch.fnmatchcase(name, pattern.lower().replace("[", "[[]"))
+
+
+def _hash_matches(pattern: str, name: str) -> bool:
+    try:
+        salt, expected = (base64.b64decode(part) for part in pattern.split("|")[2:4])
+    except (ValueError, binascii.Error):
+        return False
+    return hmac.compare_digest(hmac.digest(salt, name.encode(), "sha1"), expected)
+
+
+def _parse(text: str) -> list[KnownKey]:
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        fields = line.split()
+        marker = fields.pop(0) if fields and fields[0].startswith("@") else ""
+        if len(fields) < 3 or fields[0].startswith("#") or marker == "@cert-authority":
+            continue
+        try:
+            key = base64.b64decode(fields[2], validate=True)
+        except (ValueError, binascii.Error):
+            continue
+        found.append(KnownKey(number, fields[0], fields[1], key, marker == "@revoked"))
+    return found
+
+
+class KnownHosts:
+    """One file. Any thread may use it; other programs may append to the file meanwhile."""
+
+    def __init__(self, path: Path, policy: Literal["strict", "accept-new"]) -> None:
+        self.path = path
+        self._policy = policy
+        self._lock = threading.Lock()
+        self._keys = _parse(self._read())
+
+    def _read(self) -> str:
+        try:
+            return self.path.read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise ConfigurationError(f"ssh.known_hosts: {self.path} cannot be read: {error.strerror}") from error
+
+    def kinds(self, name: str) -> list[str]:
+        """The types of the keys that are known of a host: these it should be asked for."""
+        return [known.kind for known in self._of(name) if not known.revoked]
+
+    def _of(self, name: str) -> list[KnownKey]:
+        return [known for known in self._keys if known.is_of(name)]
+
+    def check(self, name: str, kind: str, key: bytes) -> None:
+        """Let a host's key pass, or raise UnreachableHostError. With ``accept-new`` a first key is noted."""
+        with self._lock:
+            if self._is_known(name, kind, key):
+                return
+            if self._policy == "strict":
+                raise UnreachableHostError(
+                    f"its host key ({kind} {fingerprint(key)}) is not in {self.path}",
+                    hint=f"Compare the fingerprint on the host (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub), then add "
+                    f"the key with ssh-keyscan {_scan_arguments(name)} >> {self.path}, or set ssh.host_keys: "
+                    "accept-new.",
+                )
+            self._note(name, kind, key)
+
+    def _is_known(self, name: str, kind: str, key: bytes) -> bool:
+        """False: nothing is known of the host. Raises UnreachableHostError for a key that must not pass."""
+        known = self._of(name)
+        for one in known:
+            if one.revoked and one.key == key:
+                raise UnreachableHostError(
+                    f"its host key ({kind} {fingerprint(key)}) is revoked: {self.path}:{one.line}",
+                    hint="The key is compromised; give the host a new one.",
+                )
+        current = [one for one in known if not one.revoked]
+        if any(one.key == key for one in current):
+            return True
+        if not current:
+            return False
+        place = next((one for one in current if one.kind == kind), current[0])
+        raise UnreachableHostError(
+            f"its host key has changed: it shows {kind} {fingerprint(key)}, but {self.path}:{place.line} says "
+            f"{place.kind} {fingerprint(place.key)}",
+            hint="Somebody may be in between. If the host was really set up anew, remove the old key: "
+            f"ssh-keygen -f {self.path} -R '{name}'",
+        )
+
+    def _note(self, name: str, kind: str, key: bytes) -> None:
+        """Append a line by one write, so that a reader, or another writer, never sees half of it."""
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigurationError(f"ssh.known_hosts: {self.path} cannot be written: {error.strerror}") from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            text = self._read()
+            self._keys = _parse(text)
+            if not self._is_known(name, kind, key):
+                line = f"{name} {kind} {base64.b64encode(key).decode()}\n"
+                os.write(file, (line if not text or text.endswith("\n") else "\n" + line).encode())
+                self._keys = _parse(self._read())
+        finally:
+            os.close(file)
+
+
+def _scan_arguments(name: str) -> str:
+    if name.startswith("["):
+        address, port = name[1:].split("]:")
+        return f"-p {port} {address}"
+    return name
