@@ -1,0 +1,268 @@
+"""Calls to Ambari's REST API: authentication, headers, what may be repeated, and what an answer means."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from bigtop_builder.adapter.ambari.errors import (
+    NoAnswerError,
+    NotFoundError,
+    UnexpectedAnswerError,
+    UnreachableError,
+    refusal,
+)
+from bigtop_builder.adapter.ambari.http import Http, Reply
+from bigtop_builder.adapter.ambari.query import all_of, encode
+from bigtop_builder.adapter.redact import MASK, disguises
+from bigtop_builder.model.errors import ConfigurationError, InterruptedRunError
+
+Json = dict[str, Any]
+
+PAUSES = (0.5, 1.0, 2.0)
+"""Seconds before each further try: a call is tried once more often than there are pauses."""
+LONGEST_QUERY = 4000
+"""Characters of a query in an address; Ambari's own limit for all headers together is 64 KiB, that of proxies 8 KiB."""
+PAGE_SIZE = 500
+_CONFIDENTIAL = re.compile(r"passw|secret|credential|private|^key$|token", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Ambari answered. ``data`` is None when the body is empty; ``request`` is the id of the request that was
+    started, and None when there was nothing to do."""
+
+    status: int
+    data: Json | list[Any] | None
+    request: int | None
+
+
+class Connection:
+    """A connection to one Ambari server. Thread-safe; a context manager."""
+
+    def __init__(
+        self,
+        url: str,
+        user: str,
+        password: str,
+        *,
+        ca: Path | None = None,
+        timeout: float = 60,
+        cancelled: threading.Event | None = None,
+        pauses: Sequence[float] = PAUSES,
+    ) -> None:
+        """``url`` is ``https://ambari.example.com:8443``; ``timeout`` is seconds for one answer; ``ca`` is a PEM file
+        to trust, without it the environment's or the machine's. ``cancelled`` ends every wait with
+        InterruptedRunError.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigurationError(f"{parts.hostname or 'ambari.url'}: not an address", hint="https://NAME:8443")
+        if "@" in parts.netloc:
+            raise ConfigurationError("ambari.url holds a user or password", hint="use ambari.user and ambari.password")
+        self.url = f"{parts.scheme}://{parts.netloc}"
+        self.user = user
+        self.calls = 0
+        self.cancelled = cancelled or threading.Event()
+        self.timeout = timeout
+        self._password = password
+        self._pauses = tuple(pauses)
+        self._http = Http(f"{self.url}/api/v1", ca=ca, timeout=timeout, cancelled=self.cancelled)
+        self._count = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r}, {self.user!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes kept connections; the next call opens new ones."""
+        self._http.close()
+
+    def get(self, path: str, *, fields: str = "", query: str = "", minimal: bool = False) -> Json:
+        """The resource or collection at ``path`` below ``/api/v1``. ``query`` is a predicate, not encoded; ``minimal``
+        leaves out ``href``.
+
+        Raises RefusedError (NotFoundError …), UnreachableError, UnexpectedAnswerError and InterruptedRunError.
+        """
+        asked = all_of(query, f"fields={fields}" if fields else "", "minimal_response=true" if minimal else "")
+        if len(encode(asked)) > LONGEST_QUERY:
+            body = {"RequestInfo": {"query": asked}}
+            data = self._call("GET", path, body=body, override=True).data
+        else:
+            data = self._call("GET", path, query=asked).data
+        if not isinstance(data, dict):
+            raise UnexpectedAnswerError(f"the answer to GET {path} holds no object", hint=_OTHER)
+        return data
+
+    def find(self, path: str, *, fields: str = "", query: str = "") -> Json | None:
+        """Like ``get``, and None when it is not there."""
+        try:
+            return self.get(path, fields=fields, query=query, minimal=True)
+        except NotFoundError:
+            return None
+
+    def items(self, path: str, *, fields: str = "", query: str = "", page_size: int = PAGE_SIZE) -> Iterator[Json]:
+        """The items of a collection, a page in memory at a time. What comes or goes meanwhile may be missed or
+        given twice, as the server pages by position."""
+        start = 0
+        while True:
+            page = self.get(
+                path, fields=fields, query=all_of(query, f"page_size={page_size}&from={start}"), minimal=True
+            )
+            found = listed(page.get("items"))
+            yield from found
+            start += len(found)
+            # Without ``itemTotal`` the server did not page, and this was all.
+            total = int(page.get("itemTotal") or 0)
+            if not found or start >= total:
+                return
+
+    def put(self, path: str, body: Json | list[Any] | None = None, *, query: str = "") -> Answer:
+        """Changes. Raises as ``get``; after an UnreachableError with ``sent`` it may have been done."""
+        return self._call("PUT", path, body=body, query=query)
+
+    def post(self, path: str, body: Json | list[Any] | None = None, *, query: str = "") -> Answer:
+        """Makes or starts something. Raises as ``put``."""
+        return self._call("POST", path, body=body, query=query)
+
+    def delete(self, path: str, body: Json | None = None, *, query: str = "") -> Answer:
+        """Removes. Raises as ``put``; RefusedError too when one of several could not be removed."""
+        answer = self._call("DELETE", path, body=body, query=query)
+        if isinstance(answer.data, dict):
+            for result in listed(answer.data.get("deleteResult")):
+                if error := result.get("error"):
+                    text = json.dumps({"message": f"{error.get('key')}: {error.get('message')}"})
+                    raise refusal(f"DELETE {path}", int(error.get("code") or 500), text)
+        return answer
+
+    def answers_to(self, user: str, password: str, path: str) -> Json:
+        """What ``user`` gets from ``path``: for a look at other credentials."""
+        data = self._call("GET", path, credentials=(user, password)).data
+        return data if isinstance(data, dict) else {}
+
+    def renew(self, password: str) -> None:
+        """The password of the following calls."""
+        self._password = password
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Json | list[Any] | None = None,
+        query: str = "",
+        override: bool = False,
+        credentials: tuple[str, str] | None = None,
+    ) -> Answer:
+        user, password = credentials or (self.user, self._password)
+        headers = {
+            "Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode(),
+            "X-Requested-By": "bigtop-builder",
+            # Anything narrower is answered with 406.
+            "Accept": "*/*",
+            "User-Agent": "bigtop-builder",
+        }
+        data = None
+        if body is not None:
+            headers["Content-Type"] = "text/plain"
+            data = json.dumps(body).encode()
+        if override:
+            headers["X-Http-Method-Override"] = "GET"
+        address = f"{path}?{encode(query)}" if query else path
+        reply = self._tried("POST" if override else method, address, headers, data, reading=method == "GET")
+        return self._understood(f"{method} {path}", reply, [*disguises(password, user=user), *_confidential(body)])
+
+    def _tried(
+        self, method: str, address: str, headers: Mapping[str, str], data: bytes | None, *, reading: bool
+    ) -> Reply:
+        """Repeats what may be repeated: a reading call, and any call that certainly did not reach the server."""
+        slow = 0
+        for pause in (*self._pauses, None):
+            with self._count:
+                self.calls += 1
+            try:
+                reply = self._http.exchange(method, address, headers, data)
+            except UnreachableError as error:
+                slow += isinstance(error, NoAnswerError)
+                if pause is None or not error.again or (error.sent and not reading) or slow > 1:
+                    raise
+            else:
+                if pause is None or not reading or reply.status not in (502, 503, 504):
+                    return reply
+            if self.cancelled.wait(pause):
+                raise InterruptedRunError(f"stopped before {method} {address} was tried again")
+        raise AssertionError("the last try returns or raises")
+
+    def _understood(self, call: str, reply: Reply, confidential: Sequence[str]) -> Answer:
+        text = reply.body.decode("utf-8", "replace")
+        if 300 <= reply.status < 400:
+            target = urlsplit(reply.headers.get("Location", ""))._replace(query="", fragment="")
+            place = target.netloc.rpartition("@")[2]
+            raise UnexpectedAnswerError(
+                f"{self.url} answered {call} with a redirect to {target.scheme}://{place}{target.path}",
+                hint="set ambari.url to the Ambari server itself, and to https:// if that is what it speaks",
+            )
+        if reply.status >= 400:
+            raise refusal(call, reply.status, _masked(text, confidential))
+        if not text.strip():
+            return Answer(reply.status, None, None)
+        try:
+            data = json.loads(text)
+        except ValueError:
+            data = None
+        if not isinstance(data, dict | list):
+            raise UnexpectedAnswerError(
+                f"{self.url} answered {call} with something else than Ambari's JSON", hint=_OTHER
+            )
+        return Answer(reply.status, data, _request_id(data))
+
+
+_OTHER = "is ambari.url the address of the Ambari server itself?"
+
+
+def listed(value: Any) -> list[Json]:
+    """A list of objects; the server renders a list of one as the object itself in places, and an empty one as null."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _request_id(data: Json | list[Any]) -> int | None:
+    """``{"href": …, "Requests": {"id": 7, "status": "Accepted"}}`` → 7."""
+    for item in data if isinstance(data, list) else [data]:
+        request = item.get("Requests") if isinstance(item, dict) else None
+        if isinstance(request, dict) and "id" in request:
+            with suppress(TypeError, ValueError):
+                return int(request["id"])
+    return None
+
+
+def _confidential(body: Any, *, inside: bool = False) -> list[str]:
+    """The values in a body that no message may show."""
+    if isinstance(body, dict):
+        found = []
+        for name, value in body.items():
+            found += _confidential(value, inside=inside or _CONFIDENTIAL.search(str(name)) is not None)
+        return found
+    if isinstance(body, list):
+        return [value for item in body for value in _confidential(item, inside=inside)]
+    return [body] if inside and isinstance(body, str) and len(body) > 3 else []
+
+
+def _masked(text: str, confidential: Sequence[str]) -> str:
+    for value in sorted(set(confidential), key=len, reverse=True):
+        text = text.replace(value, MASK.decode()).replace(json.dumps(value)[1:-1], MASK.decode())
+    return text

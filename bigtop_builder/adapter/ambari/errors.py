@@ -1,0 +1,204 @@
+"""What can go wrong with Ambari, by cause.
+
+The server tells many mistakes of its caller with status 500, so the message decides and not the status alone.
+Fragments of messages were seen on a live server of 3.0 and read in the sources of 2.7 and 2.8.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from bigtop_builder.model.errors import AmbariError
+
+MESSAGE_LENGTH = 2000
+SERVER_LOG = "/var/log/ambari-server/ambari-server.log"
+
+
+class UnreachableError(AmbariError):
+    """No answer came. ``sent``: the call may have reached the server, and may have been done there; ``again``: trying
+    again may help."""
+
+    def __init__(self, message: str, *, hint: str | None = None, sent: bool = False, again: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.sent = sent
+        self.again = again
+
+
+class NoAnswerError(UnreachableError):
+    """The server took the call and did not answer in time."""
+
+
+class CertificateError(UnreachableError):
+    """The server's certificate is not trusted, or is another host's."""
+
+
+class UnexpectedAnswerError(AmbariError):
+    """What answered does not speak as Ambari does: another server, a proxy, a login page, a cut body."""
+
+
+class RefusedError(AmbariError):
+    """Ambari answered that it will not. ``status`` is HTTP's, ``answer`` what the server said."""
+
+    def __init__(self, message: str, *, status: int, answer: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.answer = answer
+
+
+class AuthenticationError(RefusedError):
+    """User or password are wrong, or the account is locked or disabled."""
+
+
+class PermissionDeniedError(RefusedError):
+    """The user is known and may not do this."""
+
+
+class NotFoundError(RefusedError):
+    """What the call names is not there."""
+
+
+class ConflictError(RefusedError):
+    """What the call would make is there already."""
+
+
+class InvalidRequestError(RefusedError):
+    """Ambari does not accept what the call says."""
+
+
+class InUseError(RefusedError):
+    """What the call would remove or change is in use: started, installing, or provisioned from."""
+
+
+class UnavailableError(RefusedError):
+    """The server, or a proxy before it, cannot answer just now."""
+
+
+class AdvisorError(RefusedError):
+    """Ambari's stack advisor failed."""
+
+
+class ServerError(RefusedError):
+    """A defect in the server, or a failure that it does not explain."""
+
+
+@dataclass(frozen=True)
+class _Rule:
+    fragment: str
+    error: type[RefusedError]
+    hint: str | None = None
+
+
+_LOGIN = "check ambari.user and ambari.password; a locked account is unlocked by an administrator"
+_RIGHTS = "the user needs the role of a cluster administrator or an Ambari administrator"
+_STOP = "stop what runs first, and abort unfinished requests"
+_VERSION = "GET stacks/NAME/versions lists the stacks that this server has"
+
+_RULES = (
+    _Rule("Missing authentication token", AuthenticationError, _LOGIN),
+    _Rule("Unable to sign in", AuthenticationError, _LOGIN),
+    _Rule("Failed to decode basic authentication", AuthenticationError, _LOGIN),
+    _Rule("Too many authentication failures", AuthenticationError, "an administrator must unlock the account"),
+    _Rule("The account is disabled", AuthenticationError, "an administrator must activate the account"),
+    _Rule("You do not have permissions to access", PermissionDeniedError, _RIGHTS),
+    _Rule("The authenticated user", PermissionDeniedError, _RIGHTS),
+    _Rule(
+        "CSRF protection is turned on",
+        InvalidRequestError,
+        "something between here and the server removes the header X-Requested-By",
+    ),
+    _Rule("password does not meet", InvalidRequestError, "the server's security.password.policy.regexp tells its rule"),
+    _Rule("Attempted to create ", ConflictError),
+    _Rule("already exists", ConflictError),
+    _Rule("is already defined for another repository version", ConflictError, "give each version its own base address"),
+    _Rule("it is already in the cluster", ConflictError),
+    _Rule("Configuration with tag", ConflictError),
+    _Rule("cannot be deleted as cluster provisioning", InUseError, "delete the cluster first"),
+    _Rule("can't be deleted as it is used", InUseError, "hosts still use this version"),
+    _Rule("prohibiting component removal", InUseError, _STOP),
+    _Rule("non-removable state", InUseError, _STOP),
+    _Rule("not in the removable state", InUseError, _STOP),
+    _Rule("Could not delete cluster", InUseError, _STOP),
+    _Rule("Stack Advisor reported an error", AdvisorError, "the files that the message names are on the Ambari server"),
+    _Rule("Error parsing services.json", AdvisorError, "is every service one of the stack?"),
+    _Rule("have not been registered with the server", InvalidRequestError, "is ambari-agent running on these hosts?"),
+    _Rule("Invalid transition for", InvalidRequestError, "install it again first: its installation failed or is open"),
+    _Rule(
+        "Invalid state transition", InvalidRequestError, "install it again first: its installation failed or is open"
+    ),
+    _Rule("Could not locate", InvalidRequestError, "the stack has no upgrade pack: BIGTOP ships none"),
+    _Rule("Could not access base url", InvalidRequestError, "can the Ambari server reach the repository?"),
+    _Rule("Could not load url from", InvalidRequestError, "can the Ambari server reach this address?"),
+    _Rule("Could not identify repository version", InvalidRequestError, "register the version definition first"),
+    _Rule("Several repositories were found", InvalidRequestError, "name the repository version"),
+    _Rule("No repositories were found", InvalidRequestError, "register the version definition first"),
+    _Rule("is not supported by stack", InvalidRequestError),
+    _Rule("needs to belong to stack", InvalidRequestError, "a version begins with the first two numbers of its stack"),
+    _Rule("is not found in Ambari metainfo", NotFoundError, _VERSION),
+    _Rule("stack doesn't exist", NotFoundError, _VERSION),
+    _Rule("Cluster not found", NotFoundError, "bigtop-builder deploy creates the cluster"),
+    _Rule("Invalid host_group specified", InvalidRequestError, "blueprint and cluster template differ"),
+    _Rule("Missing required password properties", InvalidRequestError, "give default_password or each of them"),
+    _Rule("Unsupported action", InvalidRequestError),
+    _Rule("ServiceComponentHost not found", NotFoundError),
+    _Rule("Service not found", NotFoundError),
+    _Rule("Request ", NotFoundError),
+    _Rule("resource doesn't exist", NotFoundError),
+)
+_BY_STATUS: dict[int, type[RefusedError]] = {
+    400: InvalidRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    405: InvalidRequestError,
+    406: InvalidRequestError,
+    409: ConflictError,
+    502: UnavailableError,
+    503: UnavailableError,
+    504: UnavailableError,
+}
+_FIXED: dict[int, str] = {
+    404: "the server does not know this address: is ambari.url the address of Ambari itself?",
+    407: "a proxy asks for a password: name the server in NO_PROXY",
+    502: "a proxy before the server cannot reach it",
+    503: "the server starts or is overloaded: try again",
+    504: "a proxy before the server got no answer from it",
+}
+_REFERENCE = re.compile(r"refer the exception by ([0-9a-fA-F-]{8,})")
+_REQUEST_MISSING = re.compile(r"^Request \d+ does not exist|^Request resource doesn't exist")
+
+
+def refusal(call: str, status: int, body: str) -> RefusedError:
+    """The error for an answer of ``status`` 400 or more. ``call`` is method and path; ``body`` is without secrets."""
+    answer = message_of(body)
+    rule = next((rule for rule in _RULES if _fits(rule, answer)), None)
+    error = rule.error if rule else _BY_STATUS.get(status, ServerError if status >= 500 else InvalidRequestError)
+    hint = rule.hint if rule else None if answer else _FIXED.get(status)
+    if hint is None and error in (UnavailableError,):
+        hint = _FIXED.get(status)
+    reference = _REFERENCE.search(answer)
+    if reference:
+        error, hint = ServerError, f"look for {reference[1]} in {SERVER_LOG} on the Ambari server"
+    elif error is ServerError and hint is None:
+        hint = f"{SERVER_LOG} on the Ambari server may tell more"
+    shown = answer or "no explanation"
+    return error(f"Ambari refused {call}: {status}, {shown}", status=status, answer=answer, hint=hint)
+
+
+def message_of(body: str) -> str:
+    """What an error's body says: the ``message`` of its JSON, or its plain text; pages of HTML are left out."""
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        text = "" if body.lstrip()[:1] == "<" else body
+    else:
+        text = str(parsed.get("message") or "") if isinstance(parsed, dict) else body
+    text = text.strip()
+    return text if len(text) <= MESSAGE_LENGTH else f"{text[:MESSAGE_LENGTH]} …"
+
+
+def _fits(rule: _Rule, answer: str) -> bool:
+    if rule.fragment == "Request ":
+        return _REQUEST_MISSING.search(answer) is not None
+    return rule.fragment in answer

@@ -1,0 +1,215 @@
+"""Services and components of a cluster: their states, and changing them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bigtop_builder.adapter.ambari.connection import Connection, Json
+from bigtop_builder.adapter.ambari.errors import NotFoundError, UnexpectedAnswerError
+from bigtop_builder.adapter.ambari.query import all_of, fields, one_of, path
+
+State = Literal["INSTALLED", "STARTED"]
+
+CHECK_COMMANDS = {"ZOOKEEPER": "ZOOKEEPER_QUORUM_SERVICE_CHECK"}
+"""Where a service's check is not called ``<SERVICE>_SERVICE_CHECK``."""
+_COMPONENT_FIELDS = fields(
+    "HostRoles", "host_name component_name service_name state desired_state stale_configs maintenance_state version"
+)
+
+
+@dataclass(frozen=True)
+class ServiceView:
+    """A service. ``state`` is INIT, INSTALLED, STARTED, UNKNOWN (a host is lost) …"""
+
+    name: str
+    state: str
+    maintenance: bool
+    repository_version: int | None = None
+
+
+@dataclass(frozen=True)
+class HostComponent:
+    """A component on a host. ``desired_state`` stays STARTED after a failed start or a died process, ``state`` tells
+    the truth; ``version`` is UNKNOWN until an agent has reported one."""
+
+    host: str
+    component: str
+    service: str
+    state: str
+    desired_state: str
+    stale: bool
+    maintenance: bool
+    version: str
+
+
+@dataclass(frozen=True)
+class Alert:
+    """An alert. ``state`` is OK, WARNING, CRITICAL, UNKNOWN or SKIPPED; ``host`` None: of the whole service."""
+
+    name: str
+    label: str
+    state: str
+    text: str
+    service: str
+    host: str | None
+    component: str | None
+    maintenance: bool
+
+
+class ServiceCalls(Connection):
+    """``/clusters/…/services``, ``…/host_components``, ``…/alerts``."""
+
+    def services(self, cluster: str) -> list[ServiceView]:
+        """The services of a cluster."""
+        asked = fields("ServiceInfo", "state maintenance_state desired_repository_version_id")
+        found = self.items(path("clusters", cluster, "services"), fields=asked)
+        return [_service(item.get("ServiceInfo", {})) for item in found]
+
+    def host_components(
+        self,
+        cluster: str,
+        *,
+        host: str | None = None,
+        component: str | None = None,
+        stale: bool | None = None,
+    ) -> Iterator[HostComponent]:
+        """The components on hosts, a page in memory at a time."""
+        query = all_of(
+            f"HostRoles/host_name={host}" if host else "",
+            f"HostRoles/component_name={component}" if component else "",
+            f"HostRoles/stale_configs={str(stale).lower()}" if stale is not None else "",
+        )
+        found = self.items(path("clusters", cluster, "host_components"), fields=_COMPONENT_FIELDS, query=query)
+        return (host_component(item.get("HostRoles", {})) for item in found)
+
+    def set_services(self, cluster: str, state: State, names: Sequence[str] | None, context: str) -> int | None:
+        """Installs, stops (both INSTALLED) or starts services, all with ``names`` None; the request's id, or None when
+        there is nothing to do. Components in maintenance and on lost hosts are left out silently."""
+        level: Json = {"level": "CLUSTER", "cluster_name": cluster}
+        where, query = path("clusters", cluster, "services"), ""
+        if names is not None and len(names) == 1:
+            level = {"level": "SERVICE", "cluster_name": cluster, "service_name": names[0]}
+            where = path("clusters", cluster, "services", names[0])
+        elif names is not None:
+            query = one_of("ServiceInfo/service_name", names)
+        info = {"context": context, "operation_level": level}
+        return self.put(where, {"RequestInfo": info, "Body": {"ServiceInfo": {"state": state}}}, query=query).request
+
+    def set_host_components(
+        self, cluster: str, state: State, host: str, components: Collection[str], context: str = ""
+    ) -> int | None:
+        """The same for components of one host; clients cannot be STARTED."""
+        names = sorted(components)
+        info = {"context": context or f"{state}: {', '.join(names)} on {host}"}
+        body = {"RequestInfo": info, "Body": {"HostRoles": {"state": state}}}
+        where = path("clusters", cluster, "hosts", host, "host_components")
+        if len(names) == 1:
+            return self.put(f"{where}/{path(names[0])}", body).request
+        return self.put(where, body, query=one_of("HostRoles/component_name", names)).request
+
+    def set_maintenance(self, cluster: str, host: str, component: str, on: bool) -> None:
+        """A component in maintenance takes no part in what is done to its service."""
+        where = path("clusters", cluster, "hosts", host, "host_components", component)
+        self.put(where, {"Body": {"HostRoles": {"maintenance_state": "ON" if on else "OFF"}}})
+
+    def add_service(self, cluster: str, service: str, repository_version: int | None = None) -> None:
+        """Adds a service without components. Raises ConflictError."""
+        info: Json = {"service_name": service}
+        if repository_version is not None:
+            info["desired_repository_version_id"] = repository_version
+        self.post(path("clusters", cluster, "services"), [{"ServiceInfo": info}])
+
+    def add_component(self, cluster: str, service: str, component: str) -> None:
+        """Adds a component to a service, on no host yet. Raises ConflictError."""
+        self.post(path("clusters", cluster, "services", service, "components", component))
+
+    def add_host_component(self, cluster: str, host: str, component: str) -> None:
+        """Puts a component on a host of the cluster; its configurations must be there before. Raises ConflictError."""
+        self.post(path("clusters", cluster, "hosts", host, "host_components", component))
+
+    def delete_host_component(self, cluster: str, host: str, component: str) -> None:
+        """Removes a stopped component; one that is gone is no mistake. Raises InUseError."""
+        self._gone(path("clusters", cluster, "hosts", host, "host_components", component))
+
+    def delete_service(self, cluster: str, service: str) -> None:
+        """Removes a stopped service; one that is gone is no mistake. Raises InUseError."""
+        self._gone(path("clusters", cluster, "services", service))
+
+    def service_check(self, cluster: str, service: str) -> int:
+        """Starts a service's own check; the request's id."""
+        command = CHECK_COMMANDS.get(service, f"{service}_SERVICE_CHECK")
+        body = {
+            "RequestInfo": {"command": command, "context": f"{service} service check"},
+            "Requests/resource_filters": [{"service_name": service}],
+        }
+        request = self.post(path("clusters", cluster, "requests"), body).request
+        if request is None:
+            raise UnexpectedAnswerError(f"Ambari took the check of {service} and named no request")
+        return request
+
+    def restart_stale(self, cluster: str) -> int | None:
+        """Restarts what runs with outdated configurations; the request's id, or None when nothing does."""
+        # Without the cluster's name in the predicate the server matches nothing.
+        predicate = f"HostRoles/stale_configs=true&HostRoles/cluster_name={cluster}"
+        return self._restart(cluster, [{"hosts_predicate": predicate}], "Restart all with stale configurations")
+
+    def restart(
+        self, cluster: str, service: str, component: str, hosts: Sequence[str], context: str = ""
+    ) -> int | None:
+        """Restarts a component on hosts; the request's id."""
+        target = {"service_name": service, "component_name": component, "hosts": ",".join(hosts)}
+        return self._restart(cluster, [target], context or f"Restart {component}")
+
+    def alerts(self, cluster: str) -> list[Alert]:
+        """Every alert of the cluster."""
+        return [_alert(item.get("Alert", {})) for item in self.items(path("clusters", cluster, "alerts"), fields="*")]
+
+    def _restart(self, cluster: str, targets: list[Json], context: str) -> int | None:
+        info = {"command": "RESTART", "context": context, "operation_level": "host_component"}
+        body = {"RequestInfo": info, "Requests/resource_filters": targets}
+        return self.post(path("clusters", cluster, "requests"), body).request
+
+    def _gone(self, where: str) -> None:
+        try:
+            self.delete(where)
+        except NotFoundError:
+            return
+
+
+def host_component(about: Json) -> HostComponent:
+    """A component on a host from Ambari's rendering of it."""
+    return HostComponent(
+        host=str(about.get("host_name", "")),
+        component=str(about.get("component_name", "")),
+        service=about.get("service_name") or "",
+        state=about.get("state") or "",
+        desired_state=about.get("desired_state") or "",
+        stale=about.get("stale_configs") in (True, "true"),
+        maintenance=(about.get("maintenance_state") or "OFF") != "OFF",
+        version=about.get("version") or "",
+    )
+
+
+def _service(about: Json) -> ServiceView:
+    version = about.get("desired_repository_version_id")
+    return ServiceView(
+        name=str(about.get("service_name", "")),
+        state=about.get("state") or "",
+        maintenance=(about.get("maintenance_state") or "OFF") != "OFF",
+        repository_version=int(version) if version is not None else None,
+    )
+
+
+def _alert(about: Json) -> Alert:
+    return Alert(
+        name=about.get("definition_name") or "",
+        label=about.get("label") or "",
+        state=about.get("state") or "",
+        text=about.get("text") or "",
+        service=about.get("service_name") or "",
+        host=about.get("host_name") or None,
+        component=about.get("component_name") or None,
+        maintenance=(about.get("maintenance_state") or "OFF") != "OFF",
+    )

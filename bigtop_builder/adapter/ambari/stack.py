@@ -1,0 +1,159 @@
+"""Stacks that the server knows, and its stack advisor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bigtop_builder.adapter.ambari.connection import Connection, Json, listed
+from bigtop_builder.adapter.ambari.errors import AdvisorError, ServerError, UnexpectedAnswerError
+from bigtop_builder.adapter.ambari.query import fields, path
+
+SERVICE_FIELDS = (
+    "StackServices/service_name,StackServices/service_version,StackServices/required_services,"
+    "StackServices/config_types,StackServices/service_check_supported,components/StackServiceComponents/*,"
+    "components/dependencies/Dependencies/*,components/auto_deploy"
+)
+
+Kind = Literal["host_groups", "configurations"]
+
+
+@dataclass(frozen=True)
+class StackProperty:
+    """A property's default. ``type`` is the configuration type (``zoo.cfg``), ``kinds`` holds PASSWORD, USER …"""
+
+    type: str
+    name: str
+    value: str | None
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ValidationItem:
+    """A remark of the stack advisor. ``level`` is ERROR, WARN or NOT_APPLICABLE; ``kind`` host-component,
+    configuration, or ``advisor`` when the advisor itself failed."""
+
+    level: str
+    message: str
+    kind: str
+    component: str | None = None
+    host: str | None = None
+    config_type: str | None = None
+    config_name: str | None = None
+
+
+class StackCalls(Connection):
+    """``/stacks``."""
+
+    def stacks(self) -> list[tuple[str, str]]:
+        """Names and versions: ``[("BIGTOP", "3.2.0"), …]``."""
+        names = [str(item["Stacks"]["stack_name"]) for item in self.items("stacks")]
+        return [
+            (name, str(item["Versions"]["stack_version"]))
+            for name in names
+            for item in self.items(path("stacks", name, "versions"))
+        ]
+
+    def stack_services(self, name: str, version: str) -> list[Json]:
+        """Services, components, dependencies and configuration types, as Ambari gives them: items with
+        ``StackServices`` and ``components``."""
+        return list(self.items(path("stacks", name, "versions", version, "services"), fields=SERVICE_FIELDS))
+
+    def os_families(self, name: str, version: str) -> tuple[str, ...]:
+        """The OS families that the stack has repositories for: ``redhat8``."""
+        found = self.items(
+            path("stacks", name, "versions", version, "operating_systems"), fields="repositories/Repositories"
+        )
+        return tuple(sorted(str(item["OperatingSystems"]["os_type"]) for item in found))
+
+    def stack_properties(self, name: str, version: str, service: str | None = None) -> list[StackProperty]:
+        """A service's properties with their defaults; without ``service`` the stack's own (``cluster-env``)."""
+        kind = "StackConfigurations" if service else "StackLevelConfigurations"
+        parts = ["services", service] if service else []
+        asked = fields(kind, "property_value type property_type" if service else "property_value type")
+        found = self.items(path("stacks", name, "versions", version, *parts, "configurations"), fields=asked)
+        return [_property(item.get(kind, {})) for item in found]
+
+    def stack_defaults(self, name: str, version: str, service: str | None = None) -> dict[str, dict[str, str]]:
+        """The defaults by configuration type; properties without one are left out."""
+        defaults: dict[str, dict[str, str]] = {}
+        for item in self.stack_properties(name, version, service):
+            if item.value is not None:
+                defaults.setdefault(item.type, {})[item.name] = item.value
+        return defaults
+
+    def recommend(
+        self,
+        name: str,
+        version: str,
+        kind: Kind,
+        hosts: Sequence[str],
+        services: Sequence[str],
+        recommendations: Json | None = None,
+    ) -> Json:
+        """The advisor's ``recommendations`` (``blueprint``, ``blueprint_cluster_binding``). For configurations the
+        layout is given in ``recommendations``, in the same shape. Hosts must be registered.
+
+        Raises AdvisorError.
+        """
+        body = _advice("recommend", kind, hosts, services, recommendations)
+        found = self._advised(path("stacks", name, "versions", version, "recommendations"), body)
+        return found.get("recommendations") or {}
+
+    def validate(
+        self,
+        name: str,
+        version: str,
+        kind: Kind,
+        hosts: Sequence[str],
+        services: Sequence[str],
+        recommendations: Json,
+    ) -> list[ValidationItem]:
+        """The advisor's remarks on a layout or configurations; empty when all is well. When the advisor itself fails,
+        which it does on a live server, that is the one remark."""
+        body = _advice("validate", kind, hosts, services, recommendations)
+        try:
+            found = self._advised(path("stacks", name, "versions", version, "validations"), body)
+        except AdvisorError as error:
+            return [ValidationItem("WARN", error.answer or error.message, "advisor")]
+        return [_remark(item) for item in listed(found.get("items"))]
+
+    def _advised(self, where: str, body: Json) -> Json:
+        try:
+            data = self.post(where, body).data
+        except ServerError as error:
+            raise AdvisorError(error.message, status=error.status, answer=error.answer, hint=error.hint) from error
+        resources = listed(data.get("resources")) if isinstance(data, dict) else []
+        if not resources:
+            raise UnexpectedAnswerError("the stack advisor's answer holds nothing")
+        return resources[0]
+
+
+def _advice(verb: str, kind: str, hosts: Sequence[str], services: Sequence[str], recommendations: Json | None) -> Json:
+    body: Json = {verb: kind, "hosts": list(hosts), "services": list(services)}
+    if recommendations is not None:
+        body["recommendations"] = recommendations
+    return body
+
+
+def _property(item: dict[str, Any]) -> StackProperty:
+    value = item.get("property_value")
+    return StackProperty(
+        type=str(item.get("type", "")).removesuffix(".xml"),
+        name=str(item.get("property_name", "")),
+        value=None if value is None else str(value),
+        kinds=tuple(item.get("property_type") or ()),
+    )
+
+
+def _remark(item: dict[str, Any]) -> ValidationItem:
+    return ValidationItem(
+        level=str(item.get("level", "")),
+        message=str(item.get("message", "")),
+        kind=str(item.get("type", "")),
+        component=item.get("component-name"),
+        host=item.get("host"),
+        config_type=item.get("config-type"),
+        config_name=item.get("config-name"),
+    )
