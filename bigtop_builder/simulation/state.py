@@ -7,6 +7,7 @@ clock moved, and a test that sets the clock sees the same states each time.
     world = World(clock=lambda: 1795377358.0)
     world.engines.append(my_engine.advance)            # called with now() before each call
     world.registered.append(lambda host: …)            # an agent registered (again)
+    world.removing.append(lambda host: …)              # a host is about to be removed; may raise Refusal
     with world.lock: world.settle()
 """
 
@@ -106,14 +107,17 @@ class RepositoryVersion:
     display_name: str
     systems: dict[str, dict[str, Any]] = field(default_factory=dict)
     type: str = "STANDARD"
+    resolved: bool = False
+    """Whether an installation has told the full version."""
     extra: dict[str, Any] = field(default_factory=dict)
 
 
 class World:
     """All that the server knows. ``clock`` gives seconds since the epoch."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, version: str = "3.0.0.0") -> None:
         self.clock = clock
+        self.version = version
         self.lock = threading.RLock()
         self.started = clock()
         self.users: dict[str, User] = {"admin": User("admin", "admin", admin=True, created=self.started)}
@@ -124,7 +128,10 @@ class World:
         self.requests: dict[int, Any] = {}
         self.engines: list[Callable[[float], None]] = [self._register_due]
         self.registered: list[Callable[[Host], None]] = []
+        self.removing: list[Callable[[Host], None]] = []
         self.host_status: Callable[[Host], str] = self._plain_status
+        self.work: Any = None
+        """The engine of requests, once there is one (module ``work``)."""
         self._counters: dict[str, int] = {}
 
     def now(self) -> float:

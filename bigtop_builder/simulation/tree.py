@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from bigtop_builder.simulation.hosts import HOST
 from bigtop_builder.simulation.registry import Registry
+from bigtop_builder.simulation.root import SERVICE
+from bigtop_builder.simulation.users import USER
 
 
 def registry() -> Registry:
     """The tree below ``/api/v1``."""
-    return Registry(())
+    return Registry((HOST, SERVICE, USER))

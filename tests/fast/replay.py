@@ -1,0 +1,241 @@
+"""Recorded exchanges played against the simulated server, in their order, at their times, compared field by field.
+
+The clock of the simulated world stands at each exchange's recorded time, so polls must see the recorded states. What
+happened between the exchanges without being recorded (calls not published, agents killed) is in a script: number ->
+what to do before that exchange. What must differ is told by rules; what is not replayed is in ``replay_left_out``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bigtop_builder.simulation.server import Simulation
+from bigtop_builder.simulation.state import Host, World
+
+FOLDER = Path(__file__).parent / "data" / "ambari" / "transcripts"
+ABSENT = "(absent)"
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One recorded exchange; ``at`` in seconds since the epoch, whole seconds as recorded."""
+
+    number: int
+    name: str
+    at: float
+    elapsed: float
+    method: str
+    uri: str
+    headers: Mapping[str, str]
+    body: str
+    status: int
+    answer_headers: Mapping[str, str]
+    text: str
+
+    def document(self) -> Any:
+        """The answer's JSON; empty when it has none."""
+        return _parsed(self.text)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Values whose path matches ``path`` need only be there; ``why`` says so to a reader."""
+
+    path: str
+    why: str
+
+
+RULES = (
+    Rule(r".*/(comments?|desc)$", "prose of the stack's authors is not carried along"),
+    Rule(
+        r"Hosts/(last_heartbeat_time|last_registration_time|disk_info.*|last_agent_env.*|total_mem)$",
+        "figures of the recorded hosts and of the moment",
+    ),
+    Rule(r"RootServiceComponents/properties/.*", "settings of the recorded server's own installation"),
+)
+"""Rules for everything; the parts of the recording add their own."""
+
+TEXT_RULES = (
+    (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "UUID"),
+    (re.compile(r"(?<=Malformed Request Body\.  An exception occurred parsing the request body: ).*", re.S), "WHY"),
+    (re.compile(r"com\.ctc\.wstx\.exc.*", re.S), "XML"),
+)
+"""Parts of texts that are another each time, or that name a parser's own words."""
+
+HEADERS = ("Content-Type", "User", "Set-Cookie", "Cache-Control", "Expires", "WWW-Authenticate", "Allow")
+"""Headers that are compared: their values, of ``Set-Cookie`` the name and attributes."""
+
+
+def exchanges(numbers: range | None = None) -> list[Exchange]:
+    """The recorded exchanges in order."""
+    found = [_exchange(file) for file in sorted(FOLDER.glob("*.json"))]
+    return [exchange for exchange in found if numbers is None or exchange.number in numbers]
+
+
+def _exchange(file: Path) -> Exchange:
+    data = json.loads(file.read_text(encoding="utf-8"))
+    request, response = data["request"], data["response"]
+    return Exchange(
+        number=int(file.name[:3]),
+        name=file.stem,
+        at=datetime.fromisoformat(data["recorded_at"]).timestamp(),
+        elapsed=data["elapsed_s"],
+        method=request["method"],
+        uri=request["uri"],
+        headers=request["headers"],
+        body=request.get("body") or "",
+        status=response["status"],
+        answer_headers=dict(response["headers"]),
+        text=response["body"] or "",
+    )
+
+
+@dataclass
+class Stage:
+    """A simulated world on the recorded hosts, its clock in the hands of the player.
+
+    ``hidden``: what happened before an exchange without being recorded.
+    """
+
+    make: Callable[[World], Simulation]
+    hidden: Mapping[int, Callable[[Stage], None]] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = RULES
+    now: float = 0.0
+    cookies: dict[str, str] = field(default_factory=dict)
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        self.now = exchanges(range(1, 2))[0].at
+        self.world = World(clock=lambda: self.now)
+        for number in range(1, 5):
+            name = f"node{number}.cluster.local"
+            self.world.hosts[name] = Host(
+                name, f"172.28.0.1{number}", memory_kb=24_684_092, registers_at=self.now - 2 - number / 10
+            )
+        self.simulation = self.make(self.world)
+        self.simulation.start()
+
+    def close(self) -> None:
+        """Ends the server."""
+        self.simulation.close()
+
+    def play(self, exchange: Exchange) -> list[str]:
+        """Plays one exchange; the differences, one a line."""
+        for number in range(self.done + 1, exchange.number + 1):
+            if number in self.hidden:
+                self.now = max(self.now, exchange.at if number == exchange.number else self.now)
+                self.hidden[number](self)
+        self.done = exchange.number
+        self.now = max(self.now, exchange.at)
+        headers = dict(exchange.headers)
+        if "Cookie" in headers:
+            headers["Cookie"] = self._own_cookie(headers["Cookie"])
+        status, answered, text = self.call(exchange.method, exchange.uri, exchange.body, headers)
+        self.now += exchange.elapsed
+        return list(compare(exchange, status, answered, text, self.rules))
+
+    def call(
+        self, method: str, uri: str, body: str = "", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, dict[str, str], str]:
+        """One raw call over HTTP; without headers as the administrator."""
+        own = headers or {
+            "Host": "127.0.0.1:8080",
+            "Authorization": "Basic YWRtaW46YWRtaW4=",
+            "X-Requested-By": "ambari",
+        }
+        content = body.encode()
+        lines = [f"{method} {uri} HTTP/1.1", *(f"{name}: {value}" for name, value in own.items())]
+        lines += [f"Content-Length: {len(content)}", "Connection: close", "", ""]
+        with socket.create_connection(("127.0.0.1", self.simulation.port), timeout=30) as connection:
+            connection.sendall("\r\n".join(lines).encode() + content)
+            with connection.makefile("rb") as stream:
+                raw = stream.read()
+        head, _, rest = raw.partition(b"\r\n\r\n")
+        first, *others = head.decode("iso-8859-1").split("\r\n")
+        answered = dict(line.split(": ", 1) for line in others)
+        return int(first.split(" ", 2)[1]), answered, rest.decode("utf-8")
+
+    def _own_cookie(self, recorded: str) -> str:
+        """The simulated session that stands for a recorded one; sessions named bogus stay unknown."""
+        if "bogus" in recorded:
+            return recorded
+        if recorded not in self.cookies:
+            _, answered, _ = self.call("GET", "/api/v1/clusters")
+            self.cookies[recorded] = answered["Set-Cookie"].partition(";")[0]
+        return self.cookies[recorded]
+
+
+def compare(
+    exchange: Exchange, status: int, headers: Mapping[str, str], text: str, rules: tuple[Rule, ...]
+) -> Iterator[str]:
+    """The differences between a recorded answer and another."""
+    if status != exchange.status:
+        yield f"status: {exchange.status} recorded, {status} now: {text[:300]}"
+    for name in HEADERS:
+        recorded, now = _header(name, exchange.answer_headers), _header(name, headers)
+        if recorded != now:
+            yield f"header {name}: {recorded!r} recorded, {now!r} now"
+    if exchange.method == "OPTIONS":
+        return
+    left, right = _flat(_parsed(exchange.text)), _flat(_parsed(text))
+    ignored = [re.compile(rule.path) for rule in rules]
+    for path in sorted(left.keys() | right.keys()):
+        if left.get(path, ABSENT) == right.get(path, ABSENT):
+            continue
+        plain = re.sub(r"^(items/)?\[[^\]]*\]/", "", path)
+        if any(rule.match(plain) or rule.match(path) for rule in ignored):
+            continue
+        yield f"{path}: {left.get(path, ABSENT)!r} recorded, {right.get(path, ABSENT)!r} now"
+
+
+def _header(name: str, headers: Mapping[str, str]) -> str | None:
+    value = headers.get(name)
+    return re.sub(r"=node0\w+\.node0", "=COOKIE", value) if value and name == "Set-Cookie" else value
+
+
+def _parsed(text: str) -> Any:
+    if not text.strip():
+        return {}
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"text": text}
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    """Paths of all values; items of arrays are known by address, name or place."""
+    if isinstance(value, dict):
+        if not value:
+            return {path: {}}
+        parts = [_flat(inner, f"{path}/{name}" if path else name) for name, inner in value.items()]
+    elif isinstance(value, list):
+        if not value:
+            return {path: []}
+        parts = [_flat(inner, f"{path}/[{_label(inner, place)}]") for place, inner in enumerate(value)]
+    else:
+        return {path: _plain(value)}
+    return {name: inner for part in parts for name, inner in part.items()}
+
+
+def _label(item: Any, place: int) -> str:
+    if isinstance(item, dict):
+        for name in ("href", "name", "fqdn"):
+            if isinstance(item.get(name), str):
+                return str(item[name]).partition("?")[0].partition("/api/v1/")[2] or str(item[name])
+        if len(item) == 1:
+            return str(next(iter(item)))
+    return str(place)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        for pattern, name in TEXT_RULES:
+            value = pattern.sub(name, value)
+    return value
