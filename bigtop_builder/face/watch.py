@@ -87,7 +87,7 @@ def write_reports(view: RunView, invocation: Invocation, reports: Reports) -> No
     if reports.junit is not None:
         from bigtop_builder.face.junit import junit
 
-        _write("--junit", reports.junit, junit(view))
+        write_file("--junit", reports.junit, junit(view))
     page = invocation.environment.get("GITHUB_STEP_SUMMARY")
     if reports.summary is None and not page:
         return
@@ -96,12 +96,13 @@ def write_reports(view: RunView, invocation: Invocation, reports: Reports) -> No
     if reports.summary is not None:
         as_json = reports.summary.suffix == ".json"
         text = summary(view).model_dump_json(indent=2) + "\n" if as_json else markdown(view)
-        _write("--summary", reports.summary, text.encode())
+        write_file("--summary", reports.summary, text.encode())
     if page:
-        _write("GITHUB_STEP_SUMMARY", Path(page), markdown(view).encode(), append=True)
+        write_file("GITHUB_STEP_SUMMARY", Path(page), markdown(view).encode(), append=True)
 
 
-def _write(option: str, path: Path, data: bytes, *, append: bool = False) -> None:
+def write_file(option: str, path: Path, data: bytes, *, append: bool = False) -> None:
+    """Write a report; ``option`` is what asked for it. Raises ConfigurationError for an unwritable place."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab" if append else "wb") as stream:

@@ -1,0 +1,248 @@
+"""Commands about clusters: deploy, status, verify, destroy."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated
+
+import typer
+
+from bigtop_builder.face import options
+from bigtop_builder.face.invocation import Invocation
+from bigtop_builder.model.errors import ConfigurationError, ExitCode
+from bigtop_builder.model.event import AnyEvent
+
+if TYPE_CHECKING:
+    from bigtop_builder.face.deploy_fold import DeployView
+    from bigtop_builder.flow.deploy.deploying import Call
+    from bigtop_builder.recipe.inventory import LoadedInventory
+
+STEPS, BEFORE = "What is done", "Before anything is touched"
+InventoryFile = Annotated[Path, typer.Argument(metavar="INVENTORY", help="The cluster's inventory.")]
+Testbed = Annotated[
+    str | None,
+    typer.Option("--testbed", metavar="NAME", help="Work on the hosts of this test bed.", show_default=False),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="Show what would change, and change nothing.", rich_help_panel=BEFORE)
+]
+Junit = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.", rich_help_panel=options.REPORTS)
+]
+Events = Annotated[
+    Path | None,
+    typer.Option(
+        "--events", metavar="FILE", help="Write the run's events as JSON lines.", rich_help_panel=options.REPORTS
+    ),
+]
+
+
+@dataclass
+class DeployWatch:
+    """A bus: folds the events of a run and shows them."""
+
+    invocation: Invocation
+    events: Path | None = None
+
+    def __post_init__(self) -> None:
+        from bigtop_builder.face.deploy_fold import DeployView
+        from bigtop_builder.face.deploy_lines import DeployLines
+
+        call = self.invocation
+        self.view = DeployView()
+        live = sys.stderr.isatty() and call.environment.get("TERM") != "dumb"
+        self._face: DeployLines | None = DeployLines(
+            sys.stderr, quiet=call.quiet, colour=call.colours(sys.stderr), live=live
+        )
+        self._file: IO[str] | None = None
+        if self.events is not None:
+            try:
+                self._file = (call.cwd / self.events).open("w", encoding="utf-8", buffering=1)
+            except OSError as error:
+                raise ConfigurationError(f"--events {self.events}: {error.strerror}") from error
+
+    def __enter__(self) -> DeployWatch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._face is not None:
+            self._face.close()
+        if self._file is not None:
+            self._file.close()
+
+    def __call__(self, event: AnyEvent) -> None:
+        self.view.apply(event)
+        if self._file is not None:
+            self._file.write(event.model_dump_json() + "\n")
+        if self._face is not None:
+            try:
+                self._face(event, self.view)
+            except OSError:
+                # Nobody reads any more (a closed pipe): the work goes on without a face.
+                self._face = None
+
+
+def load(invocation: Invocation, inventory: Path, testbed: str | None) -> LoadedInventory:
+    """The inventory, with a test bed's addresses laid over it. Raises ConfigurationError."""
+    from bigtop_builder.recipe.inventory import load_inventory
+
+    over = None
+    if testbed is not None:
+        from bigtop_builder.adapter.store import Store
+        from bigtop_builder.flow.testbed import testbed_document
+
+        over = testbed_document(Store(invocation.settings().store), testbed)
+    return load_inventory(invocation.cwd / inventory, over)
+
+
+def watched(
+    invocation: Invocation,
+    inventory: Path,
+    testbed: str | None,
+    work: Callable[[Call], None],
+    *,
+    events: Path | None = None,
+    junit: Path | None = None,
+) -> DeployView:
+    """Carry out ``work`` on a cluster, shown as it goes, and write the reports even when it breaks off."""
+    from bigtop_builder.flow.deploy.deploying import Call
+
+    loaded = load(invocation, inventory, testbed)
+    settings = invocation.settings()
+    with DeployWatch(invocation, events) as watch:
+        try:
+            work(Call(loaded, settings, watch, tuple(sys.argv[1:])))
+        finally:
+            if junit is not None and watch.view.begun:
+                from bigtop_builder.face.deploy_junit import junit as as_junit
+                from bigtop_builder.face.watch import write_file
+
+                write_file("--junit", invocation.cwd / junit, as_junit(watch.view))
+    if invocation.json:
+        invocation.answer("", watch.view.data())
+    return watch.view
+
+
+def _exit(view: DeployView) -> None:
+    raise typer.Exit(ExitCode.DEFECT if view.exit_code is None else view.exit_code)
+
+
+def deploy(
+    invocation: Invocation,
+    inventory: InventoryFile,
+    testbed: Testbed = None,
+    phase: Annotated[
+        list[str] | None,
+        typer.Option("--phase", metavar="PHASE", help="This phase only; may be repeated.", rich_help_panel=STEPS),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="PHASE", help="This phase and those after it.", rich_help_panel=STEPS),
+    ] = None,
+    dry_run: DryRun = False,
+    rehearse: Annotated[
+        bool,
+        typer.Option(
+            "--rehearse",
+            help="Carry the whole plan out against a simulated Ambari that reads the repository: no host is touched.",
+            rich_help_panel=BEFORE,
+        ),
+    ] = False,
+    show: Annotated[
+        str | None,
+        typer.Option(
+            "--print",
+            metavar="WHAT",
+            help="Print blueprint, template or version-definition as it would be sent, and do nothing.",
+            show_default=False,
+            rich_help_panel=BEFORE,
+        ),
+    ] = None,
+    junit: Junit = None,
+    events: Events = None,
+) -> None:
+    """Bring a cluster to what its inventory says: hosts, Ambari, repository, services. Run again, it goes on."""
+    from bigtop_builder.flow.deploy import deploying
+
+    if show is not None:
+        invocation.answer(*deploying.printed(load(invocation, inventory, testbed), invocation.settings(), show))
+        return
+    if phase and start:
+        raise ConfigurationError("--phase and --from do not go together")
+    phases = deploying.chosen(phase or [], start)
+    _exit(
+        watched(
+            invocation,
+            inventory,
+            testbed,
+            lambda call: deploying.deploy(call, phases, dry_run=dry_run, rehearse=rehearse),
+            events=events,
+            junit=junit,
+        )
+    )
+
+
+def verify(
+    invocation: Invocation,
+    inventory: InventoryFile,
+    testbed: Testbed = None,
+    junit: Junit = None,
+    events: Events = None,
+) -> None:
+    """Run the service checks, read the alerts, try the stand-alone services, run the inventory's jobs."""
+    from bigtop_builder.flow.deploy import deploying
+
+    _exit(watched(invocation, inventory, testbed, deploying.verify, events=events, junit=junit))
+
+
+def destroy(
+    invocation: Invocation,
+    inventory: InventoryFile,
+    confirmed: Annotated[
+        str | None,
+        typer.Option(
+            "--yes-really", metavar="CLUSTER", help="The cluster's name, instead of typing it.", show_default=False
+        ),
+    ] = None,
+    testbed: Testbed = None,
+    wipe: Annotated[
+        bool, typer.Option("--wipe-hosts", help="Also remove packages, data folders and agents from the hosts.")
+    ] = False,
+    dry_run: DryRun = False,
+    events: Events = None,
+) -> None:
+    """Remove a cluster: what runs is aborted and stopped first."""
+    from bigtop_builder.flow.deploy import deploying
+
+    name = load(invocation, inventory, testbed).inventory.cluster
+    if not dry_run and confirmed is None and sys.stdin.isatty():
+        sys.stderr.write(f"This removes the cluster {name}. Type its name to go on: ")
+        sys.stderr.flush()
+        confirmed = sys.stdin.readline().strip()
+    if not dry_run and confirmed != name:
+        raise ConfigurationError(
+            "the cluster's name was not confirmed; nothing was done", hint=f"Give --yes-really {name}."
+        )
+    _exit(
+        watched(
+            invocation,
+            inventory,
+            testbed,
+            lambda call: deploying.destroy(call, wipe=wipe, dry_run=dry_run),
+            events=events,
+        )
+    )
+
+
+def status(invocation: Invocation, inventory: InventoryFile, testbed: Testbed = None) -> None:
+    """Show the cluster: hosts, services, versions, alerts, what runs. Exit 0 when all is well, 4 when not."""
+    from bigtop_builder.face.deploy_status import status_text
+    from bigtop_builder.flow.deploy.status import read_status
+
+    found = read_status(load(invocation, inventory, testbed), invocation.settings())
+    invocation.answer(status_text(found, invocation), found.data())
+    if not found.green:
+        raise typer.Exit(ExitCode.PART_FAILED)

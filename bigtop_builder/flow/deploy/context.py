@@ -1,0 +1,151 @@
+"""What the phases of one deployment share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bigtop_builder.model.base import seconds
+from bigtop_builder.model.errors import AmbariError, ConfigurationError, InterruptedRunError
+from bigtop_builder.model.event import EVENTS, AnyEvent, Change, Notice, Phase
+from bigtop_builder.model.inventory import Ambari as AmbariChoice
+from bigtop_builder.model.inventory import Inventory
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari import Ambari
+    from bigtop_builder.adapter.secret import Secrets
+    from bigtop_builder.adapter.ssh import Fleet
+    from bigtop_builder.model.ambari_stack import StackDefinition
+    from bigtop_builder.recipe.inventory import LoadedInventory
+
+Emit = Callable[[AnyEvent], None]
+
+
+@dataclass
+class Deployment:
+    """One call of ``deploy``, ``status``, ``verify`` or ``destroy``. A context manager: it closes its connections."""
+
+    loaded: LoadedInventory
+    secrets: Secrets
+    bus: Emit
+    logs: Path
+    """Folder for the logs of failed tasks."""
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    dry_run: bool = False
+    hosted: bool = True
+    """False in a rehearsal, where there are no hosts to connect to."""
+    ca: Path | None = None
+    """Authorities to trust when the inventory names none."""
+    overlays: tuple[Path, ...] = ()
+    phase: Phase = "check"
+    changes: int = 0
+    """Of the phase that runs."""
+
+    def __enter__(self) -> Deployment:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in ("fleet", "client"):
+            connection = self.__dict__.pop(name, None)
+            if connection is not None:
+                connection.close()
+
+    @property
+    def inventory(self) -> Inventory:
+        return self.loaded.inventory
+
+    @property
+    def cluster(self) -> str:
+        return self.inventory.cluster
+
+    @property
+    def ambari(self) -> AmbariChoice:
+        """Raises ConfigurationError when the inventory has none."""
+        if self.inventory.ambari is None:
+            raise ConfigurationError(
+                "the inventory names no Ambari server", hint="Give ambari.url and ambari.password."
+            )
+        return self.inventory.ambari
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts of the groups."""
+        return tuple(entry.name for entry in self.loaded.hosts if entry.group is not None)
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """The connections to the hosts; opened when they are first used."""
+        from bigtop_builder.adapter.ssh import Fleet
+
+        return Fleet(self.inventory.ssh, self.loaded.hosts, self.secrets, self.cancelled)
+
+    @cached_property
+    def client(self) -> Ambari:
+        """The Ambari server."""
+        from bigtop_builder.adapter.ambari import Ambari
+
+        choice = self.ambari
+        return Ambari(
+            choice.url,
+            choice.user,
+            self.secrets.value(choice.password, "ambari.password"),
+            ca=Path(choice.ca) if choice.ca else self.ca,
+            timeout=seconds(choice.timeout),
+            cancelled=self.cancelled,
+        )
+
+    @cached_property
+    def stack(self) -> StackDefinition:
+        """The stack as the server has it; as we know it where the server cannot be asked."""
+        from bigtop_builder.flow.deploy.stack import read_stack
+
+        return read_stack(self)
+
+    def emit(self, event: AnyEvent) -> None:
+        """Tell an event, without the secrets that were read so far."""
+        text = event.model_dump_json()
+        clean = self.secrets.redact(text)
+        self.bus(event if clean == text else EVENTS.validate_json(clean))
+
+    def notice(self, text: str, *, warning: bool = False) -> None:
+        self.emit(Notice(text=text, level="warning" if warning else "info"))
+
+    def change(self, name: str, detail: str = "", *, act: Callable[[], object] | None = None) -> None:
+        """Something in Ambari that is not as it should be: told, and unless this is a dry run mended by ``act``."""
+        self.changes += 1
+        if self.dry_run:
+            self.emit(Change(phase=self.phase, name=name, state="planned", detail=detail))
+            return
+        self.check_cancelled()
+        try:
+            if act is not None:
+                act()
+        except AmbariError:
+            self.emit(Change(phase=self.phase, name=name, state="failed", detail=detail))
+            raise
+        self.emit(Change(phase=self.phase, name=name, state="done", detail=detail))
+
+    def check_cancelled(self) -> None:
+        """Raises InterruptedRunError when the user wants to stop."""
+        if self.cancelled.is_set():
+            raise InterruptedRunError("the deployment was interrupted; run it again to go on")
+
+    def sleep(self, duration: float) -> None:
+        """Wait; raises InterruptedRunError."""
+        self.cancelled.wait(duration)
+        self.check_cancelled()
+
+
+def show_difference(old: Mapping[str, str], new: Mapping[str, str], title: str, hidden: frozenset[str]) -> str:
+    """Properties that differ, as lines of a diff; values of ``hidden`` ones are not shown."""
+    lines = []
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name):
+            secret = name in hidden
+            lines += [f"-{title}/{name}: {'***' if secret else old[name]}"] if name in old else []
+            lines += [f"+{title}/{name}: {'***' if secret else new[name]}"] if name in new else []
+    return "\n".join(lines)
