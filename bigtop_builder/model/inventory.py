@@ -253,6 +253,9 @@ class Prepare(StrictModel):
     """Further packages to install."""
     jdbc_driver: PackageName | None = None
     """Package of a JDBC driver for services that use a database."""
+    ca: str | None = None
+    """PEM file of the authorities that signed the certificates of HTTPS repositories; it is copied to the hosts and
+    named as their ``sslcacert``."""
 
 
 class Demands(StrictModel):

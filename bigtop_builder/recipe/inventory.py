@@ -18,6 +18,7 @@ PATHS: tuple[tuple[str, ...], ...] = (
     ("ssh", "key"),
     ("ssh", "known_hosts"),
     ("ambari", "ca"),
+    ("prepare", "ca"),
     ("ambari", "setup", "https", "certificate"),
     ("ambari", "setup", "https", "key"),
 )
