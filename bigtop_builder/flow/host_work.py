@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bigtop_builder.hosts.operation import Operation
 from bigtop_builder.hosts.script import LAST_LINES, Outcome, parse, render
-from bigtop_builder.model.errors import HostError, LimitError, UnreachableHostError
+from bigtop_builder.model.errors import HostError, UnreachableHostError
 from bigtop_builder.model.event import AnyEvent, Change, HostFailed, Phase
 
 if TYPE_CHECKING:
@@ -85,34 +85,36 @@ def apply(fleet: Fleet, plan: Plan, *, phase: Phase, emit: Emit, dry_run: bool) 
     def work(remote: Remote) -> int:
         return _on_host(remote, wanted[remote.name], phase, emit)
 
-    results = fleet.each(work, list(wanted))
+    results = fleet.each(work, list(wanted), done=tell_failure(phase, emit))
     failed = {host: result for host, result in results.items() if isinstance(result, HostError)}
-    for host, error in failed.items():
-        emit(failure_event(phase, host, error))
     changed = {host: result for host, result in results.items() if isinstance(result, int)}
     return WorkResult(changed, failed)
 
 
-def failure_event(phase: Phase, host: str, error: HostError) -> HostFailed:
-    """What a host's error is told as."""
-    return HostFailed(
-        phase=phase,
-        host=host,
-        kind="unreachable" if isinstance(error, UnreachableHostError) else "failed",
-        message=error.message,
-        hint=error.hint,
-        last_lines=list(getattr(error, "last_lines", ())),
-    )
+def tell_failure(phase: Phase, emit: Emit) -> Callable[[str, object], None]:
+    """For ``Fleet.each``: emits a HostFailed when what it got from a host is an error."""
+
+    def tell(host: str, result: object) -> None:
+        if isinstance(result, HostError):
+            emit(
+                HostFailed(
+                    phase=phase,
+                    host=host,
+                    kind="unreachable" if isinstance(result, UnreachableHostError) else "failed",
+                    message=result.message,
+                    hint=result.hint,
+                    last_lines=list(getattr(result, "last_lines", ())),
+                )
+            )
+
+    return tell
 
 
 def _on_host(remote: Remote, operations: tuple[Operation, ...], phase: Phase, emit: Emit) -> int:
     """Does them all; gives their number. Raises HostError."""
     mark = f"bigtop-builder-{secrets.token_hex(8)}"
     script, stdin = render(operations, mark)
-    try:
-        output = remote.run(script, stdin=stdin)
-    except LimitError as error:
-        raise HostError(error.message, hint="raise ssh.command_timeout, or look what hangs on the host") from error
+    output = remote.run(script, stdin=stdin)
     outcomes = parse(output.stdout, mark)
     for outcome in outcomes:
         operation = operations[outcome.index]

@@ -14,8 +14,7 @@ LAST_LINES = 40
 # Content travels as base64 in shell variables: it is complete before anything is done, so that a connection that
 # breaks off half way truncates no file, and a secret is in no argument and in no file on the way. Output goes through
 # a file: a daemon that an init script starts would else hold the connection open.
-HEAD = r"""export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-umask 022
+HEAD = r"""umask 022
 cd /
 output=$(mktemp) || exit 1
 trap 'rm -f "$output"' EXIT
@@ -44,7 +43,7 @@ run() {
         printf '\n'
     fi
     printf '%s %s %s %s %s\n' "$mark" "$index" "$code" "$began" "$ended"
-    [ "$code" = 0 ] || exit 0
+    [ "$code" = 0 ] || KEEP_GOING || exit 0
 }
 """.replace("RESTARTS", RESTARTS).replace("LINES", str(LAST_LINES))
 
@@ -59,12 +58,13 @@ class Outcome:
     lines: tuple[str, ...] = ()
 
 
-def render(operations: Sequence[Operation], mark: str) -> tuple[str, bytes]:
+def render(operations: Sequence[Operation], mark: str, *, keep_going: bool = False) -> tuple[str, bytes]:
     """The script and its standard input; ``mark`` is a word that no operation prints.
 
-    The script ends with 0 also when an operation failed: the first that fails is the last that runs.
+    The script ends with 0 also when an operation failed; the first that fails is the last that runs, unless
+    ``keep_going``.
     """
-    parts = [HEAD, f"mark={quote(mark)}\n"]
+    parts = [HEAD.replace("KEEP_GOING", str(keep_going).lower()), f"mark={quote(mark)}\n"]
     stdin = b""
     for index, operation in enumerate(operations):
         parts.append(f"operation_{index}() {{\n{operation.script}\n}}\n")
