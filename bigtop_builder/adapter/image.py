@@ -87,7 +87,7 @@ def ensure(shop: Workshop, spec: ImageSpec, log: LogWriter) -> ImageRecord:
     key = image_key(spec)
     with shop.store.locked(f"image-{key[:16]}"):
         record = recorded(shop.store, key)
-        if record is not None and _present(shop.client, record.id):
+        if record is not None and present(shop.client, record.id):
             return record
         if spec.parent is not None:
             below = ensure(shop, spec.parent, log)
@@ -114,8 +114,8 @@ def ensure(shop: Workshop, spec: ImageSpec, log: LogWriter) -> ImageRecord:
         return record
 
 
-def _present(client: DockerClient, reference: str) -> str | None:
-    """The id of an image that the engine has."""
+def present(client: DockerClient, reference: str) -> str | None:
+    """The id of an image that the engine has; None when it has none."""
     import docker
 
     try:
@@ -133,7 +133,7 @@ def _base(shop: Workshop, spec: ImageSpec, log: LogWriter) -> tuple[str, str]:
     if image.debootstrap is not None:
         tag = base_tag(image.debootstrap, shop.site.debian_mirror)
         with shop.store.locked("image-base"):
-            if not _present(shop.client, tag):
+            if not present(shop.client, tag):
                 bootstrap(
                     shop.client,
                     image.debootstrap,
@@ -163,7 +163,7 @@ def _pinned(shop: Workshop, platform: str, reference: str, wanted: str | None, l
     if not colon or "/" in version:
         repository, version = reference, "latest"
     name = f"{repository}@{wanted}" if wanted else f"{repository}:{version}"
-    if wanted is None or not _present(shop.client, name):
+    if wanted is None or not present(shop.client, name):
         log.note(f"pulling {name}")
         with engine_errors(f"pulling {name}"):
             shop.client.images.pull(repository, tag=wanted or version)

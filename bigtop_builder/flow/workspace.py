@@ -197,6 +197,10 @@ class Workspace:
         """The image of a clean host that the packages of a component are installed on."""
         return self._image(self.builder_platform or evaluated.target.platform.name, "host")
 
+    def bare_host(self) -> ImageSpec:
+        """The image of a clean host of this project, whatever is installed on it."""
+        return self._image(self.builder_platform or self.project.platforms[0], "host")
+
     def _image(
         self,
         platform: str,

@@ -1,0 +1,61 @@
+"""A process that outlives the command that started it, and is found again without a doubt."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+END_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process by its id and the time at which it started, in the kernel's ticks: ids are used again."""
+
+    pid: int
+    started: str
+
+    @property
+    def running(self) -> bool:
+        return self.started != "" and _started(self.pid) == self.started
+
+    def end(self) -> None:
+        """End it: asked first, killed after ten seconds. One that has ended already is left alone."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            deadline = time.monotonic() + END_SECONDS
+            with contextlib.suppress(ProcessLookupError):
+                if self.running:
+                    os.kill(self.pid, number)
+            while self.running and time.monotonic() < deadline:
+                # A child of this very process stays until it is collected.
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(self.pid, os.WNOHANG)
+                time.sleep(0.05)
+
+
+def start(argv: Sequence[str], *, environment: Mapping[str, str], log: Path) -> Process:
+    """Start a program in a session of its own; what it says goes to ``log``. Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    pid = os.posix_spawn(argv[0], list(argv), dict(environment), file_actions=actions, setsid=True)
+    return Process(pid, _started(pid))
+
+
+def _started(pid: int) -> str:
+    """Empty when there is no such process, or only what is left of it."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    # The program's name stands in brackets and may hold anything.
+    fields = text.rpartition(")")[2].split()
+    return "" if fields[0] in "ZX" else fields[19]

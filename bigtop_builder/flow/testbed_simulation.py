@@ -1,0 +1,82 @@
+"""The simulated Ambari of a test bed: a process of its own that outlives the command."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bigtop_builder.adapter import background
+from bigtop_builder.flow.testbed_files import Files
+from bigtop_builder.model.errors import AmbariError
+
+LOG = "simulation.log"
+PORT = 8080
+START_SECONDS = 30.0
+LAST_LINES = 5
+
+
+class Simulation:
+    """The simulated server of one test bed, at ``address``; ``inject`` is a file of failures for it to show."""
+
+    def __init__(self, files: Files, address: str, inject: Path | None) -> None:
+        self._files = files
+        self._address = address
+        self._inject = inject
+
+    def url(self, former: str) -> str:
+        """Where it is, or will be: at its former place, or at port 8080, or at a free one. Raises AmbariError."""
+        process = self._files.simulation()
+        if former and process is not None and process.running:
+            return former
+        port = _free_port(self._address, urlsplit(former).port or PORT)
+        return f"http://{self._address}:{port}"
+
+    def keep_running(self, url: str) -> bool:
+        """Start it unless it runs; True when it was started. It reads the hosts, and the way to them, from the test
+        bed's record. Raises AmbariError with its last words when it does not come up."""
+        port = urlsplit(url).port or PORT
+        process = self._files.simulation()
+        if process is not None and process.running and _listens(self._address, port):
+            return False
+        if process is not None:
+            process.end()
+        log = self._files.folder / LOG
+        process = background.start(self._argv(port), environment=os.environ, log=log)
+        self._files.keep_simulation(process)
+        deadline = time.monotonic() + START_SECONDS
+        while not _listens(self._address, port):
+            if not process.running or time.monotonic() > deadline:
+                process.end()
+                raise AmbariError(f"the simulated Ambari did not start: {_tail(log)}", hint=f"Its log is {log}.")
+            time.sleep(0.1)
+        return True
+
+    def _argv(self, port: int) -> list[str]:
+        argv = [sys.executable, "-m", "bigtop_builder.simulation", "--address", self._address, "--port", str(port)]
+        argv += ["--testbed", str(self._files.record)]
+        return [*argv, "--inject", str(self._inject)] if self._inject else argv
+
+
+def _listens(address: str, port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=2):
+        return True
+    return False
+
+
+def _free_port(address: str, wanted: int) -> int:
+    for port in (wanted, 0):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
+            return int(probe.getsockname()[1])
+    raise AmbariError(f"no port of {address} can be had for the simulated Ambari", hint="Is the network up?")
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return " / ".join(lines[-LAST_LINES:]) or "it said nothing"
