@@ -13,7 +13,14 @@ from typing import NoReturn
 
 import typer
 
-from bigtop_builder.face import build_commands, project_commands, repo_commands, run_commands, store_commands
+from bigtop_builder.face import (
+    build_commands,
+    project_commands,
+    repo_commands,
+    run_commands,
+    stack_commands,
+    store_commands,
+)
 from bigtop_builder.face.invocation import command, keep_globals
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationErrors, ExitCode
 
@@ -48,6 +55,7 @@ repo = typer.Typer(
 )
 for function in (repo_commands.publish, repo_commands.serve, repo_commands.verify, repo_commands.compare):
     repo.command(function.__name__)(command(function))
+repo.command("check-stack")(command(stack_commands.check_stack))
 app.add_typer(repo, name="repo", rich_help_panel=BUILD)
 
 

@@ -1,0 +1,203 @@
+"""Whether a repository has what Ambari's agents will ask for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bigtop_builder.cluster.demands import (
+    PackageWish,
+    all_components,
+    selector_names,
+    wanted_packages,
+    wanted_paths,
+    wanted_services,
+)
+from bigtop_builder.model.ambari_stack import StackDefinition
+from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.recipe.document import near
+
+FindingKind = Literal["family", "package", "ambiguous", "version", "elsewhere", "selector", "path", "requires"]
+Level = Literal["error", "warning", "info"]
+NO_SERVICE = "every host"
+
+
+@dataclass(frozen=True)
+class OfferedPackage:
+    """A package of a repository: ``evr`` is ``3.5.9-2.el8``; ``provides`` and ``requires`` are names without
+    versions."""
+
+    name: str
+    evr: str
+    provides: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    files: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class StackFinding:
+    """Something that will go wrong, may go wrong, or is worth knowing. ``subject`` is a package, path or name;
+    ``wanted_by`` the services or components that ask for it."""
+
+    kind: FindingKind
+    level: Level
+    subject: str
+    wanted_by: str
+    message: str
+    hint: str | None = None
+
+
+def choose_components(stack: StackDefinition, services: Iterable[str], components: Iterable[str] = ()) -> list[str]:
+    """The components that are meant: those given, and for services without any of them all that they need.
+
+    Raises ConfigurationError for a service or component that the stack does not have.
+    """
+    given = list(dict.fromkeys(components))
+    for name in given:
+        if stack.service_of(name) is None:
+            known = [key for service in stack.services.values() for key in service.components]
+            raise ConfigurationError(f"the stack {stack.id} has no component {name}", hint=near(name, known) or None)
+    chosen = set(wanted_services(stack, given))
+    for service in services:
+        if service not in stack.services:
+            raise ConfigurationError(
+                f"the stack {stack.id} has no service {service}", hint=near(service, stack.services) or None
+            )
+        if service not in chosen:
+            given += all_components(stack, [service])
+    return given
+
+
+def check_stack(
+    packages: Sequence[OfferedPackage],
+    stack: StackDefinition,
+    components: Sequence[str],
+    *,
+    family: str,
+    version: str,
+    selector: Iterable[str] | None = None,
+) -> list[StackFinding]:
+    """What a repository with these ``packages`` lacks for ``components`` (of ``choose_components``), errors first.
+
+    ``version`` is the repository version, ``selector`` the names that the packaged selector knows, None when it
+    could not be looked into.
+    """
+    if family not in stack.families:
+        known = ", ".join(sorted(stack.families))
+        message = f"Ambari has no repositories of {stack.id} for {family}; it knows {known}"
+        return [StackFinding("family", "error", family, stack.id, message)]
+    offered = sorted({package.name for package in packages})
+    findings: list[StackFinding] = []
+    chosen: list[str] = []
+    for wish in wanted_packages(stack, components, family, version):
+        taken, told = _choice(wish, offered)
+        findings += told
+        if taken:
+            chosen.append(taken)
+    findings += _selector(stack, components, selector)
+    installed = _closure(packages, chosen)
+    if any(package.files for package in packages):
+        lacking = {finding.wanted_by for finding in findings if finding.kind in ("package", "version")}
+        findings += _paths(stack, components, version, installed, lacking)
+    findings += _absent_services(stack, components)
+    order = {"error": 0, "warning": 1, "info": 2}
+    return sorted(findings, key=lambda finding: order[finding.level])
+
+
+def _choice(wish: PackageWish, offered: Sequence[str]) -> tuple[str | None, list[StackFinding]]:
+    """The package that the agent takes, and what is wrong with that. yum lists names in alphabetical order."""
+    by = ", ".join(wish.services) or NO_SERVICE
+    candidates = wish.matches(offered)
+    if not candidates:
+        return None, [_missing(wish, by, offered)]
+    taken = candidates[0]
+    if taken == wish.expected and len(candidates) == 1:
+        return taken, []
+    if len(candidates) > 1:
+        level: Level = "warning" if taken == wish.expected else "error"
+        message = f"several packages match: {', '.join(candidates)}; agents take the first, {taken}"
+        if level == "error":
+            message += f", not {wish.expected}"
+        hint = "Keep one version of the stack in a repository."
+        return taken, [StackFinding("ambiguous", level, wish.expected, by, message, hint)]
+    message = f"agents will install {taken} instead: it is the only package whose name fits"
+    hint = "Register the version of the stack that the packages have."
+    return taken, [StackFinding("version", "error", wish.expected, by, message, hint)]
+
+
+def _missing(wish: PackageWish, by: str, offered: Sequence[str]) -> StackFinding:
+    if wish.origin == "system":
+        message = "is expected from the operating system's repositories"
+        return StackFinding("elsewhere", "info", wish.expected, by, message)
+    if wish.origin == "ambari":
+        message = "is not of the stack: it must come from a repository with Ambari's own companions"
+        return StackFinding("elsewhere", "warning", wish.expected, by, message)
+    similar = [name for name in offered if name.startswith(wish.stem)]
+    hint = f"The repository has {', '.join(similar[:5])}." if similar else "Build and publish it first."
+    if similar and wish.pattern is None and wish.expected != wish.stem:
+        hint += " Agents take a repository version with a dash literally: register it without a build number."
+    return StackFinding("package", "error", wish.expected, by, "is not in the repository", hint)
+
+
+def _selector(stack: StackDefinition, components: Sequence[str], known: Iterable[str] | None) -> Iterable[StackFinding]:
+    tool = stack.tools.select
+    names = selector_names(stack, components)
+    if known is None:
+        if names:
+            message = f"could not be looked into: whether {tool.name} knows every name is open"
+            yield StackFinding("selector", "info", tool.package, NO_SERVICE, message)
+        return
+    have = set(known)
+    for name, wanting in names.items():
+        if name not in have:
+            message = f"{tool.name} of {tool.package} does not know it; installing {wanting[0]} will fail"
+            hint = f"Publish a {tool.package} that knows it."
+            yield StackFinding("selector", "error", name, ", ".join(wanting), message, hint)
+
+
+def _closure(packages: Sequence[OfferedPackage], chosen: Iterable[str]) -> list[OfferedPackage]:
+    """The chosen packages with what they require out of the same repository."""
+    by_capability: dict[str, list[OfferedPackage]] = defaultdict(list)
+    for package in packages:
+        for name in {package.name, *package.provides}:
+            by_capability[name].append(package)
+    found: dict[str, OfferedPackage] = {}
+    queue = [package for name in chosen for package in by_capability[name] if package.name == name]
+    while queue:
+        package = queue.pop()
+        if package.name in found:
+            continue
+        found[package.name] = package
+        queue += [other for name in package.requires for other in by_capability.get(name, ())[:1]]
+    return list(found.values())
+
+
+def _paths(
+    stack: StackDefinition,
+    components: Sequence[str],
+    version: str,
+    installed: Iterable[OfferedPackage],
+    lacking: set[str],
+) -> Iterable[StackFinding]:
+    """``lacking``: services whose packages are missing or others already; that their paths are too is no news."""
+    files: Mapping[str, frozenset[str]] = {package.name: package.files for package in installed}
+    present = {path for paths in files.values() for path in paths}
+    folders = {path[:index] for path in present for index, letter in enumerate(path) if letter == "/"}
+    without = {service for services in lacking for service in services.split(", ")}
+    for wish in wanted_paths(stack, components, version):
+        service = wish.wanted_by if wish.wanted_by in stack.services else stack.service_of(wish.wanted_by)
+        if service in without or any(path in present or path in folders for path in wish.paths):
+            continue
+        message = "is in none of the packages that agents install, but Ambari's scripts use it"
+        yield StackFinding("path", "error", " or ".join(wish.paths), wish.wanted_by, message)
+
+
+def _absent_services(stack: StackDefinition, components: Sequence[str]) -> Iterable[StackFinding]:
+    present = set(wanted_services(stack, components))
+    for service in sorted(present):
+        absent = [required for required in stack.services[service].requires if required not in present]
+        if absent:
+            message = f"{service} is said to require this; Ambari installs it without all the same"
+            yield StackFinding("requires", "warning", ", ".join(absent), service, message)
