@@ -1,0 +1,174 @@
+"""What an inventory wants of its hosts before Ambari comes: facts in, operations out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from bigtop_builder.hosts.facts import HostFacts, Wanted
+from bigtop_builder.hosts.files import write_file
+from bigtop_builder.hosts.operation import Cannot, Operation
+from bigtop_builder.hosts.packages import RepositoryFile, install_packages, repository, repository_path
+from bigtop_builder.hosts.services import restart_mark, service_running
+from bigtop_builder.hosts.system import (
+    HOSTS_FILE,
+    IN_CONTAINER,
+    SELINUX_FILE,
+    THP_BOOT,
+    hosts_entries,
+    make_user,
+    no_firewall,
+    selinux,
+    sysctl,
+    transparent_huge_pages,
+)
+from bigtop_builder.model.errors import HostError
+from bigtop_builder.model.inventory import Repository
+from bigtop_builder.recipe.inventory import LoadedInventory
+
+LIMITS_FILE = "/etc/security/limits.d/90-bigtop-builder.conf"
+SYSCTL_FILE = "/etc/sysctl.d/90-bigtop-builder.conf"
+CERTIFICATES = "/etc/pki/tls/certs/bigtop-builder-ca.pem"
+OPEN_FILES = PROCESSES = 65536
+TIME_SERVICES = ("chronyd", "ntpd", "systemd-timesyncd")
+"""One that runs already is as good."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is to be done on a host, and what cannot be had there."""
+
+    operations: tuple[Operation, ...]
+    cannot: tuple[Cannot, ...] = ()
+
+
+def wanted(loaded: LoadedInventory) -> Wanted:
+    """The facts that ``prepare`` needs of any host."""
+    prepare = loaded.inventory.prepare
+    services = [*TIME_SERVICES, "firewalld"] if prepare.chrony or prepare.firewall == "disable" else []
+    return Wanted(
+        files=(
+            HOSTS_FILE,
+            SELINUX_FILE,
+            THP_BOOT,
+            LIMITS_FILE,
+            SYSCTL_FILE,
+            CERTIFICATES,
+            *(repository_path(entry.id) for entry in loaded.inventory.repositories),
+            *(restart_mark(name) for name in services),
+        ),
+        services=tuple(services),
+    )
+
+
+def prepare(
+    facts: HostFacts,
+    loaded: LoadedInventory,
+    *,
+    addresses: Mapping[str, str] | None = None,
+    certificates: bytes | None = None,
+) -> Prepared:
+    """What ``facts`` lack of what the inventory wants.
+
+    ``addresses``: IP addresses by FQDN, for hosts entries. ``certificates``: PEM authorities for the repositories.
+    """
+    parts = list(_parts(facts, loaded, addresses or {}, certificates))
+    return Prepared(
+        tuple(part for part in parts if isinstance(part, Operation)),
+        tuple(part for part in parts if isinstance(part, Cannot)),
+    )
+
+
+def _parts(
+    facts: HostFacts, loaded: LoadedInventory, addresses: Mapping[str, str], certificates: bytes | None
+) -> Iterator[Operation | Cannot]:
+    prepare = loaded.inventory.prepare
+    if prepare.hosts_entries:
+        yield from hosts_entries(facts, addresses, [host.name for host in loaded.hosts])
+    if certificates is not None:
+        yield from write_file(facts, CERTIFICATES, certificates)
+    for entry in loaded.inventory.repositories:
+        yield from repository(facts, repository_file(facts, entry, CERTIFICATES if certificates else None))
+    if prepare.selinux != "keep":
+        yield from selinux(facts, prepare.selinux)
+    if prepare.firewall == "disable":
+        yield from no_firewall(facts)
+    keeps_time = any(facts.services[name].running for name in TIME_SERVICES if name in facts.services)
+    time = prepare.chrony and not facts.container and not keeps_time
+    yield from install_packages(facts, [*_packages(facts, loaded), *(["chrony"] if time else [])])
+    if time:
+        yield from service_running(facts, "chronyd")
+    elif prepare.chrony and facts.container:
+        yield Cannot("the clock (chrony)", IN_CONTAINER)
+    for user, groups in prepare.users.items():
+        yield from make_user(facts, user, groups)
+    if prepare.limits:
+        yield from write_file(facts, LIMITS_FILE, limits(loaded.inventory.require.open_files))
+    if prepare.swappiness is not None:
+        yield from sysctl(facts, {"vm.swappiness": str(prepare.swappiness)}, SYSCTL_FILE)
+    if prepare.transparent_huge_pages != "keep":
+        yield from transparent_huge_pages(facts, prepare.transparent_huge_pages)
+
+
+def repository_file(facts: HostFacts, entry: Repository, certificates: str | None = None) -> RepositoryFile:
+    """An inventory's repository as this host's yum should know it; its OS family fills ``{family}``.
+
+    Where no key is named, the one that our repositories carry: ``repodata/repomd.xml.key``. Raises HostError for a
+    host of a family that Ambari does not know, when that is asked for.
+    """
+    if facts.family is None and "{family}" in f"{entry.url} {entry.gpg_key}":
+        raise HostError(
+            f"{facts.name}: {facts.os_name or 'its system'} is of no OS family that Ambari knows",
+            hint=f"the repository {entry.id} has {{family}} in its address; name one without it, or leave the host out",
+        )
+    url = entry.url.replace("{family}", facts.family or "").rstrip("/")
+    key = entry.gpg_key.replace("{family}", facts.family or "") if entry.gpg_key else f"{url}/repodata/repomd.xml.key"
+    checked = entry.gpg_check or entry.repo_gpg_check
+    return RepositoryFile(
+        entry.id,
+        url,
+        key if checked else None,
+        entry.gpg_check,
+        entry.repo_gpg_check,
+        certificates if url.startswith("https:") else None,
+    )
+
+
+def limits(open_files: int) -> bytes:
+    """The file for pam_limits; root is not meant by ``*`` and stands by itself."""
+    files = max(open_files, OPEN_FILES)
+    lines = [f"{who:<8}-    {what:<8}{value}" for who in ("*", "root") for what, value in _each_limit(files)]
+    return "".join(f"{line}\n" for line in ["# Written by bigtop-builder.", *lines]).encode()
+
+
+def _each_limit(files: int) -> Sequence[tuple[str, int]]:
+    return ("nofile", files), ("nproc", PROCESSES)
+
+
+def _packages(facts: HostFacts, loaded: LoadedInventory) -> Iterator[str]:
+    prepare = loaded.inventory.prepare
+    if prepare.jdk is not None and not _has_jdk(facts, prepare.jdk, prepare.java_home):
+        yield prepare.jdk
+    yield from prepare.packages
+    if prepare.jdbc_driver is not None:
+        yield prepare.jdbc_driver
+
+
+def _has_jdk(facts: HostFacts, package: str, java_home: str | None) -> bool:
+    if java_home is not None:
+        return any(jdk.path == java_home for jdk in facts.jdks)
+    major = jdk_major(package)
+    return any(java_major(jdk.version) == major for jdk in facts.jdks) if major else package in facts.packages
+
+
+def jdk_major(package: str) -> int | None:
+    """``java-1.8.0-openjdk-devel`` → 8, ``java-17-openjdk`` → 17; None for a name that does not tell."""
+    found = re.search(r"(?:java|jdk|jre)-?(1\.)?(\d+)", package)
+    return int(found[2]) if found else None
+
+
+def java_major(version: str) -> int | None:
+    """``1.8.0_402`` → 8, ``11.0.22`` → 11."""
+    found = re.match(r"(?:1\.)?(\d+)", version)
+    return int(found[1]) if found else None

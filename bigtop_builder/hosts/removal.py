@@ -1,0 +1,87 @@
+"""What is taken off a host when its cluster is destroyed: stand-alone services, agent, packages and their folders.
+
+Only what deployments of ours put there goes; data folders, accounts and the host's own settings stay.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from bigtop_builder.hosts import standalone
+from bigtop_builder.hosts.facts import Wanted
+from bigtop_builder.hosts.files import remove_file
+from bigtop_builder.hosts.operation import Operation
+from bigtop_builder.hosts.packages import REPOSITORIES, remove_packages, repository_path
+from bigtop_builder.hosts.services import restart_mark, service_stopped
+from bigtop_builder.recipe.inventory import LoadedInventory
+
+if TYPE_CHECKING:
+    from bigtop_builder.hosts.facts import HostFacts
+
+AGENT, SERVER = "ambari-agent", "ambari-server"
+AMBARI_REPOSITORY = f"{REPOSITORIES}/ambari.repo"
+STACK_ROOT = "/usr/bigtop"
+AGENT_FOLDERS = (
+    "/var/lib/ambari-agent/keys",
+    "/var/lib/ambari-agent/data",
+    "/var/lib/ambari-agent/cache",
+    "/etc/ambari-agent",
+)
+SERVER_FOLDERS = ("/etc/ambari-server", "/var/lib/ambari-server")
+AGENTS_REPOSITORIES = re.compile(re.escape(f"{REPOSITORIES}/ambari-bigtop-") + r"[^/]+\.repo")
+"""The files that Ambari's agents write, one for each repository version."""
+
+
+def wanted(loaded: LoadedInventory, host: str) -> Wanted:
+    """The facts that ``removal`` needs of a host."""
+    daemons = _daemons(loaded, host)
+    files = (
+        STACK_ROOT,
+        *AGENT_FOLDERS,
+        *SERVER_FOLDERS,
+        AMBARI_REPOSITORY,
+        *(repository_path(entry.id) for entry in loaded.inventory.repositories),
+        *(restart_mark(name) for name in daemons),
+    )
+    return standalone.wanted(loaded, host) | Wanted(files=files, services=daemons)
+
+
+def removal(facts: HostFacts, loaded: LoadedInventory) -> tuple[Operation, ...]:
+    """The host without the stack: services stopped, packages erased, folders and repository files removed."""
+    return tuple(_removal(facts, loaded))
+
+
+def _removal(facts: HostFacts, loaded: LoadedInventory) -> Iterator[Operation]:
+    daemons = _daemons(loaded, facts.name)
+    for name in daemons:
+        yield from service_stopped(facts, name)
+    yield from standalone.removal(facts, loaded, facts.name)
+    named = {package for _, entry in standalone.entries_of(loaded, facts.name) for package in entry.packages}
+    yield from remove_packages(facts, _packages(facts, loaded, daemons, named))
+    folders = [STACK_ROOT, *(AGENT_FOLDERS if AGENT in daemons else ()), *(SERVER_FOLDERS if SERVER in daemons else ())]
+    for folder in folders:
+        if folder in facts.files:
+            yield Operation(f"remove {folder}", "the folder and all in it", f"rm -rf {quote(folder)}")
+    ours = {AMBARI_REPOSITORY, *(repository_path(entry.id) for entry in loaded.inventory.repositories)}
+    for path in sorted(facts.files):
+        if (path in ours and (path != AMBARI_REPOSITORY or daemons)) or AGENTS_REPOSITORIES.fullmatch(path):
+            yield from remove_file(facts, path)
+
+
+def _daemons(loaded: LoadedInventory, host: str) -> tuple[str, ...]:
+    """Ambari's own services, where it was us who set them up."""
+    setup = loaded.inventory.ambari.setup if loaded.inventory.ambari else None
+    if setup is None:
+        return ()
+    return (AGENT, SERVER) if host == setup.host.lower() else (AGENT,)
+
+
+def _packages(facts: HostFacts, loaded: LoadedInventory, daemons: tuple[str, ...], named: set[str]) -> list[str]:
+    """Installed packages with the stack's suffix, Bigtop's tools and Ambari's own; without ``named``."""
+    stack = loaded.inventory.stack
+    version = re.escape((stack.repository_version or stack.version).replace(".", "_"))
+    ours = re.compile(rf"bigtop-.+|.+_{version}(-.+)?")
+    return sorted(name for name in facts.packages if name not in named and (name in daemons or ours.fullmatch(name)))

@@ -1,0 +1,241 @@
+"""Packages, files and services that Ambari does not manage: facts in, operations out, in the entries' order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from shlex import quote
+from typing import Any
+
+from bigtop_builder.hosts.facts import HostFacts, Wanted
+from bigtop_builder.hosts.files import remove_file, write_file
+from bigtop_builder.hosts.operation import Operation
+from bigtop_builder.hosts.packages import install_packages, remove_packages
+from bigtop_builder.hosts.services import restart_mark, service_running, service_stopped
+from bigtop_builder.model.base import seconds
+from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.model.inventory import Health, Standalone
+from bigtop_builder.recipe.document import near
+from bigtop_builder.recipe.inventory import LoadedInventory
+from bigtop_builder.recipe.template import render
+
+SELECTOR = "/usr/lib/bigtop-select/distro-select"
+"""The ``distro-select`` of the package bigtop-select."""
+
+
+def entries_of(loaded: LoadedInventory, host: str) -> list[tuple[str, Standalone]]:
+    """The entries that a host has a part in, in the order in which they start."""
+    entries = loaded.inventory.standalone
+    return [(name, entries[name]) for name in order(loaded) if host in loaded.members(entries[name].hosts)]
+
+
+def order(loaded: LoadedInventory) -> tuple[str, ...]:
+    """The entries' names, each after those that it starts after, else as the file has them.
+
+    Expects that ``validate_standalone`` found nothing.
+    """
+    entries = loaded.inventory.standalone
+    found: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name not in found:
+            for former in entries[name].after:
+                visit(former)
+            found[name] = None
+
+    for name in entries:
+        visit(name)
+    return tuple(found)
+
+
+def validate_standalone(loaded: LoadedInventory) -> list[ConfigurationError]:
+    """What is wrong with the entries: ``after`` that leads nowhere or in a circle, templates that fail."""
+    entries = loaded.inventory.standalone
+    errors: list[ConfigurationError] = []
+    for name, entry in entries.items():
+        for index, former in enumerate(entry.after):
+            if former not in entries:
+                errors.append(
+                    ConfigurationError(
+                        f"there is no stand-alone entry {former}",
+                        hint=near(former, entries) or None,
+                        location=loaded.place("standalone", name, "after", index),
+                    )
+                )
+    if not errors:
+        errors += _circles(loaded)
+    for name, entry in entries.items():
+        for host in loaded.members(entry.hosts)[:1]:
+            try:
+                _contents(loaded, name, host)
+            except ConfigurationError as error:
+                errors.append(error)
+    return errors
+
+
+def _circles(loaded: LoadedInventory) -> list[ConfigurationError]:
+    entries = loaded.inventory.standalone
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> tuple[str, ...]:
+        if name in path:
+            return (*path[path.index(name) :], name)
+        if name not in done:
+            for former in entries[name].after:
+                circle = visit(former, (*path, name))
+                if circle:
+                    return circle
+            done.add(name)
+        return ()
+
+    for name in entries:
+        circle = visit(name, ())
+        if circle:
+            message = f"these entries wait for each other: {' -> '.join(circle)}"
+            return [ConfigurationError(message, location=loaded.place("standalone", circle[0], "after"))]
+    return []
+
+
+def wanted(loaded: LoadedInventory, host: str) -> Wanted:
+    """The facts that the functions below need of a host."""
+    entries = entries_of(loaded, host)
+    services = tuple(dict.fromkeys(service.name for _, entry in entries for service in entry.services))
+    return Wanted(
+        files=(*(path for _, entry in entries for path in entry.files), *map(restart_mark, services)),
+        services=services,
+        selectors=tuple(dict.fromkeys(name for _, entry in entries for name in entry.select)),
+    )
+
+
+def _contents(loaded: LoadedInventory, name: str, host: str) -> dict[str, bytes]:
+    """The files of an entry on a host. Raises RecipeError at the template's place."""
+    entries = loaded.inventory.standalone
+    context: dict[str, Any] = {
+        "host": host,
+        "hosts": list(loaded.members(entries[name].hosts)),
+        "groups": {group: list(hosts) for group, hosts in loaded.groups.items()},
+        "services": {other: list(loaded.members(entry.hosts)) for other, entry in entries.items()},
+    }
+    return {
+        path: render(file.content, context, loaded.place("standalone", name, "files", path, "content")).encode()
+        for path, file in entries[name].files.items()
+    }
+
+
+def install(facts: HostFacts, loaded: LoadedInventory, host: str) -> tuple[Operation, ...]:
+    """Packages in one transaction, then the files and the selected versions of all entries of the host."""
+    entries = entries_of(loaded, host)
+    packages = [package for _, entry in entries for package in entry.packages]
+    touched = [entry for _, entry in entries if not all(package in facts.packages for package in entry.packages)]
+    operations = list(install_packages(facts, packages, restarts=_service_names(touched)))
+    for name, entry in entries:
+        restarts = _service_names([entry])
+        for path, content in _contents(loaded, name, host).items():
+            file = entry.files[path]
+            operations += write_file(
+                facts, path, content, owner=file.owner, group=file.group, mode=file.mode, restarts=restarts
+            )
+        for component, version in entry.select.items():
+            operations += select(facts, component, version, restarts=restarts)
+    return tuple(operations)
+
+
+def _service_names(entries: list[Standalone]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(service.name for entry in entries for service in entry.services))
+
+
+def select(facts: HostFacts, component: str, version: str, *, restarts: tuple[str, ...] = ()) -> tuple[Operation, ...]:
+    """``distro-select set COMPONENT VERSION``. The facts must hold the component."""
+    now = facts.selectors.get(component)
+    if now == version:
+        return ()
+    script = f"{SELECTOR} set {quote(component)} {quote(version)}"
+    return (Operation(f"select {component}", f"{now or 'none'} -> {version}", script, restarts=restarts),)
+
+
+def start(
+    facts: HostFacts, loaded: LoadedInventory, name: str, installed: tuple[Operation, ...]
+) -> tuple[Operation, ...]:
+    """The entry's services enabled and running, restarted if one of the host's ``installed`` operations asks so."""
+    changed = {service for operation in installed for service in operation.restarts}
+    operations: list[Operation] = []
+    for service in loaded.inventory.standalone[name].services:
+        operations += service_running(facts, service.name, enabled=service.enabled, changed=service.name in changed)
+    return tuple(operations)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A health check of a service on a host. ``script`` ends with 0 once it is healthy."""
+
+    entry: str
+    service: str
+    what: str
+    script: str
+
+
+# SECONDS counts from the start of the shell.
+UNTIL = """probe() {{
+    {probe}
+}}
+end=$((SECONDS + {within}))
+until probe; do
+    if [ "$SECONDS" -ge "$end" ]; then
+        echo {message} >&2
+        exit 1
+    fi
+    sleep 1
+done
+"""
+
+
+def probes(loaded: LoadedInventory, name: str, host: str, *, within: int | None = None) -> tuple[Probe, ...]:
+    """The health checks of an entry on a host; ``within`` are seconds, without it each check's own."""
+    found: list[Probe] = []
+    for service in loaded.inventory.standalone[name].services:
+        if service.health is not None:
+            limit = within if within is not None else seconds(service.health.within)
+            what, script = _probe(service.health, host)
+            message = quote(f"{service.name}: {what} is not well after {limit} s")
+            found.append(Probe(name, service.name, what, UNTIL.format(probe=script, within=limit, message=message)))
+    return tuple(found)
+
+
+def _probe(health: Health, host: str) -> tuple[str, str]:
+    """In words, and as a command."""
+    if health.port is not None:
+        # A service may listen on the host's own address or on the loopback one only.
+        tries = " || ".join(
+            f"timeout 5 bash -c {quote(f'exec 3<>/dev/tcp/{address}/{health.port}')} 2>/dev/null"
+            for address in (host, "127.0.0.1")
+        )
+        return f"port {health.port}", tries
+    if health.http is not None:
+        address = health.http.replace("{host}", host)
+        return address, f"curl --fail --silent --show-error --max-time 10 --output /dev/null {quote(address)}"
+    command = health.command or "false"
+    return command, f"timeout 60 bash -c {quote(command)}"
+
+
+def removal(facts: HostFacts, loaded: LoadedInventory, host: str) -> tuple[Operation, ...]:
+    """The entries of the host taken away: services stopped in reverse order, files and packages removed."""
+    operations: list[Operation] = []
+    entries = list(reversed(entries_of(loaded, host)))
+    for _, entry in entries:
+        for service in reversed(entry.services):
+            operations += service_stopped(facts, service.name)
+    for _, entry in entries:
+        for path in entry.files:
+            operations += remove_file(facts, path)
+    operations += remove_packages(facts, [package for _, entry in entries for package in entry.packages])
+    return tuple(operations)
+
+
+def dependants(loaded: LoadedInventory) -> Mapping[str, set[str]]:
+    """By entry all that start after it, directly or not."""
+    entries = loaded.inventory.standalone
+    found: dict[str, set[str]] = {name: set() for name in entries}
+    for name in reversed(order(loaded)):
+        for former in entries[name].after:
+            found[former] |= {name, *found[name]}
+    return found
