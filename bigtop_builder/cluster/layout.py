@@ -1,0 +1,145 @@
+"""Which components stand on which hosts, with which configurations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bigtop_builder.model.inventory import Configurations, PropertyValue, Secret
+from bigtop_builder.recipe.inventory import LoadedInventory
+
+INSTALL_AND_START = "INSTALL_AND_START"
+TOKEN = re.compile(r"%HOSTGROUP::([A-Za-z0-9_-]+)%(:[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A component of a group."""
+
+    name: str
+    provision: str = INSTALL_AND_START
+
+
+@dataclass(frozen=True)
+class LayoutGroup:
+    """Hosts that carry the same components. ``racks`` names the rack of hosts that have one."""
+
+    name: str
+    hosts: tuple[str, ...]
+    components: tuple[Placed, ...]
+    configurations: Configurations = field(default_factory=dict)
+    racks: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The components' names."""
+        return tuple(component.name for component in self.components)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A cluster's groups, and the configurations of all of them."""
+
+    groups: tuple[LayoutGroup, ...]
+    configurations: Configurations = field(default_factory=dict)
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Every component's name, once."""
+        return tuple(dict.fromkeys(name for group in self.groups for name in group.names))
+
+    @property
+    def hosts(self) -> dict[str, LayoutGroup]:
+        """Every host with its group."""
+        return {host: group for group in self.groups for host in group.hosts}
+
+    def groups_with(self, component: str) -> list[LayoutGroup]:
+        """The groups that carry a component."""
+        return [group for group in self.groups if component in group.names]
+
+    def hosts_with(self, component: str) -> list[str]:
+        """The hosts that carry a component."""
+        return [host for group in self.groups_with(component) for host in group.hosts]
+
+    def property(self, kind: str, name: str) -> PropertyValue | None:
+        """A property of the whole cluster; None when it is not given."""
+        return self.configurations.get(kind, {}).get(name)
+
+    def adding(self, group: str, components: Iterable[str]) -> Layout:
+        """The layout with further components in a group."""
+        changed = [
+            replace(one, components=(*one.components, *(Placed(name) for name in components if name not in one.names)))
+            if one.name == group
+            else one
+            for one in self.groups
+        ]
+        return replace(self, groups=tuple(changed))
+
+
+def layout_of(loaded: LoadedInventory) -> Layout:
+    """The layout that an inventory's groups tell; groups without components are none of Ambari's."""
+    racks = {entry.name: entry.rack for entry in loaded.hosts if entry.rack}
+    groups = []
+    for name, group in loaded.inventory.groups.items():
+        hosts = loaded.groups[name]
+        components = tuple(
+            Placed(one) if isinstance(one, str) else Placed(one.name, one.provision) for one in group.components
+        )
+        if components:
+            own = {host: racks[host] for host in hosts if host in racks}
+            groups.append(LayoutGroup(name, hosts, components, group.configurations, own))
+    return Layout(tuple(groups), loaded.inventory.configurations)
+
+
+def layout_recommended(
+    recommendation: Mapping[str, Any], configurations: Configurations, racks: Mapping[str, str]
+) -> Layout:
+    """The layout that Ambari's stack advisor recommends: ``recommendations`` of its answer to ``host_groups``."""
+    blueprint, binding = recommendation["blueprint"], recommendation["blueprint_cluster_binding"]
+    hosts = {
+        group["name"]: tuple(sorted(host["fqdn"] for host in group.get("hosts", ())))
+        for group in binding["host_groups"]
+    }
+    groups = []
+    for group in sorted(blueprint["host_groups"], key=lambda one: str(one["name"])):
+        components = tuple(Placed(name) for name in sorted(one["name"] for one in group.get("components", ())))
+        members = hosts.get(group["name"], ())
+        if components and members:
+            own = {host: racks[host] for host in members if host in racks}
+            groups.append(LayoutGroup(group["name"], members, components, {}, own))
+    return Layout(tuple(groups), configurations)
+
+
+def property_text(value: PropertyValue) -> str:
+    """A property as Ambari keeps it: ``true``, ``1024``. Not for secrets, which have no text here."""
+    if isinstance(value, Secret):
+        raise TypeError("a secret has no text")
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def plain_properties(configurations: Configurations) -> dict[str, dict[str, str]]:
+    """The properties that are no secrets, as text, by configuration type."""
+    found = {
+        kind: {name: property_text(value) for name, value in properties.items() if not isinstance(value, Secret)}
+        for kind, properties in configurations.items()
+    }
+    return {kind: properties for kind, properties in found.items() if properties}
+
+
+def secret_properties(configurations: Configurations) -> dict[str, dict[str, Secret]]:
+    """The properties that are secrets, by configuration type."""
+    found = {
+        kind: {name: value for name, value in properties.items() if isinstance(value, Secret)}
+        for kind, properties in configurations.items()
+    }
+    return {kind: properties for kind, properties in found.items() if properties}
+
+
+def expand_tokens(text: str, layout: Layout) -> str:
+    """``%HOSTGROUP::master%:2181`` → the hosts of the group with their port, joined by commas."""
+    hosts: Mapping[str, Sequence[str]] = {group.name: group.hosts for group in layout.groups}
+    return TOKEN.sub(
+        lambda found: ",".join(f"{host}{found[2] or ''}" for host in hosts.get(found[1], (found[0],))), text
+    )
