@@ -1,1 +1,6 @@
 """Hosts over SSH."""
+
+from bigtop_builder.adapter.ssh.fleet import Fleet
+from bigtop_builder.adapter.ssh.remote import Output, Remote
+
+__all__ = ["Fleet", "Output", "Remote"]
