@@ -1,0 +1,346 @@
+"""Ambari's database: server, database, user and tables, as operations.
+
+Two hosts have a part in it: the one that the database runs on, and Ambari's, from which the tables are made as
+Ambari's own user, so that what was tried there is what Ambari will do. A password reaches a host on standard input
+only, and the client programs in a file that is gone when they end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from shlex import quote
+from typing import TYPE_CHECKING, Literal
+
+from bigtop_builder.hosts.operation import Operation
+from bigtop_builder.hosts.packages import install_packages
+from bigtop_builder.hosts.services import service_running
+from bigtop_builder.model.errors import HostError
+from bigtop_builder.model.inventory import Database, DatabaseKind
+
+if TYPE_CHECKING:
+    from bigtop_builder.hosts.facts import HostFacts
+
+Type = Literal["postgres", "mysql"]
+"""As ``ambari-server setup --database`` calls it; MariaDB is ``mysql`` there."""
+
+RESOURCES = "/var/lib/ambari-server/resources"
+DEFAULT_DRIVER = "/usr/share/java/mysql-connector-java.jar"
+"""Where Ambari looks for a driver of MySQL by itself (DBMSConfig of Ambari 2.7 to 3.0)."""
+
+SHIPPED_PASSWORD = "bigdata"
+"""The password of the embedded database as ``ambari-server setup`` makes it."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How a family of operating systems names what a database needs."""
+
+    server: tuple[str, ...]
+    """Packages of the server."""
+    client: tuple[str, ...]
+    """Packages of the command line client, needed on Ambari's host."""
+    service: str
+    initialise: str = ""
+    """Bash that makes the data directory when there is none."""
+    settings: str = ""
+    """Folder for files of settings (MySQL and MariaDB)."""
+
+
+POSTGRESQL_DATA = (
+    "if ! ls /var/lib/pgsql/data/PG_VERSION >/dev/null 2>&1; then\n"
+    "  postgresql-setup --initdb || postgresql-setup initdb\n"
+    "fi"
+)
+
+ENGINES: Mapping[DatabaseKind, Engine] = {
+    "embedded": Engine((), (), "postgresql"),
+    "postgresql": Engine(("postgresql-server",), ("postgresql",), "postgresql", POSTGRESQL_DATA),
+    "mysql": Engine(("mysql-server",), ("mysql",), "mysqld", settings="/etc/my.cnf.d"),
+    "mariadb": Engine(("mariadb-server",), ("mariadb",), "mariadb", settings="/etc/my.cnf.d"),
+}
+"""For hosts of the Red Hat family."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The database that Ambari shall use."""
+
+    kind: DatabaseKind
+    host: str
+    """FQDN; with ``embedded``, Ambari's host."""
+    port: int
+    name: str
+    user: str
+
+    @property
+    def type(self) -> Type:
+        return "mysql" if self.kind in ("mysql", "mariadb") else "postgres"
+
+    @property
+    def tables(self) -> str:
+        """The file with the statements that make Ambari's tables."""
+        return f"{RESOURCES}/Ambari-DDL-{'MySQL' if self.type == 'mysql' else 'Postgres'}-CREATE.sql"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name} on {self.host}:{self.port}"
+
+
+def target(database: Database, server: str) -> Target:
+    """What the inventory says, for an Ambari server on the host ``server``."""
+    port = 3306 if database.kind in ("mysql", "mariadb") else 5432
+    embedded = database.kind == "embedded"
+    return Target(
+        database.kind,
+        server if embedded else (database.host or server).lower(),
+        port if embedded else database.port or port,
+        database.name,
+        database.user,
+    )
+
+
+@dataclass(frozen=True)
+class State:
+    """What a look into the database showed. ``tables``: whether those of Ambari are there: none, all, or, after
+    a load that broke off, some."""
+
+    login: bool
+    tables: Literal["none", "some", "all"] = "none"
+    message: str = ""
+    """Why the login failed."""
+
+
+UNSEEN = State(False)
+NO_CLIENT = "no client program"
+"""The message when the host has no program yet to look into the database with."""
+
+
+def credentials(target: Target, password: str) -> bytes:
+    """The file that the client program reads the password from: a line of .pgpass, or an option file."""
+    if target.type == "postgres":
+        escaped = password.replace("\\", "\\\\").replace(":", "\\:")
+        return f"*:*:*:{target.user}:{escaped}\n".encode()
+    escaped = password.replace("\\", "\\\\").replace('"', '\\"')
+    return f'[client]\npassword="{escaped}"\n'.encode()
+
+
+def _client(target: Target) -> str:
+    """Bash: ``query`` runs statements from its standard input as Ambari's user and prints bare rows. The credentials
+    come on the script's own standard input."""
+    # umask and trap: nobody else reads the file, and it goes whatever happens.
+    common = 'umask 077\ncredentials=$(mktemp)\ntrap \'rm -f "$credentials"\' EXIT\ncat > "$credentials"\n'
+    where = f"{quote(target.host)} {quote(str(target.port))} {quote(target.user)} {quote(target.name)}"
+    if target.type == "postgres":
+        return (
+            common + "export PGPASSFILE=$credentials PGCONNECT_TIMEOUT=10\n"
+            'query_at() { psql -w -qAtX -v ON_ERROR_STOP=1 -h "$1" -p "$2" -U "$3" -d "$4" "${@:5}"; }\n'
+            f'query() {{ query_at {where} "$@"; }}\n'
+        )
+    return (
+        common + 'query_at() { mysql --defaults-extra-file="$credentials" --protocol=tcp --connect-timeout=10 -N -B '
+        '-h "$1" -P "$2" -u "$3" "${@:5}" "$4"; }\n'
+        f'query() {{ query_at {where} "$@"; }}\n'
+    )
+
+
+# The last table that the file makes tells a complete load from one that broke off.
+_LOOK = r"""last=$(grep -oiE '^[[:space:]]*create table (if not exists )?[^ (]+' TABLES 2>/dev/null | tail -n 1 |
+    sed -E 's/.* //; s/[`";]//g; s/.*\.//' || :)
+count() {
+    local schema="'NAME'" further=""
+    [ TYPE = mysql ] || schema="any(current_schemas(false))"
+    [ $# = 0 ] || further=" and lower(table_name) = lower('$1')"
+    query <<< "select count(*) from information_schema.tables where table_schema = $schema$further;"
+}
+look() {
+    tables=$(count) || return 1
+    complete=0
+    [ -z "$last" ] || complete=$(count "$last")
+}
+"""
+
+
+def _look(target: Target) -> str:
+    """Bash: ``look`` sets ``tables`` and ``complete``, the count of the last table that Ambari's file makes."""
+    text = _client(target) + _LOOK
+    return text.replace("TABLES", quote(target.tables)).replace("NAME", target.name).replace("TYPE", target.type)
+
+
+def probe_script(target: Target) -> str:
+    """Bash for Ambari's host that looks into the database and changes nothing; ``credentials`` go to its standard
+    input. Its output is for ``parse_probe``."""
+    client = "mysql" if target.type == "mysql" else "psql"
+    return (
+        f"command -v {client} >/dev/null || {{ echo 'login no {NO_CLIENT}'; exit 0; }}\n"
+        + _look(target)
+        + 'if message=$(look 2>&1) && look; then echo "login yes $tables $complete"\n'
+        "else echo \"login no ${message%%$'\\n'*}\"; fi\n"
+    )
+
+
+def parse_probe(output: str) -> State:
+    """What ``probe_script`` found."""
+    for line in output.splitlines():
+        words = line.split()
+        if words[:2] == ["login", "yes"]:
+            tables, complete = int(words[2]), int(words[3])
+            return State(True, "all" if complete else "some" if tables else "none")
+        if words[:2] == ["login", "no"]:
+            return State(False, message=" ".join(words[2:]))
+    return UNSEEN
+
+
+def service_operations(
+    facts: HostFacts,
+    target: Target,
+    password: str,
+    state: State,
+    *,
+    engines: Mapping[DatabaseKind, Engine] = ENGINES,
+) -> tuple[Operation, ...]:
+    """What the host of the database needs: none when Ambari's user can log in. The facts must hold the service and its
+    ``restart_mark``."""
+    if state.login or target.kind == "embedded":
+        return ()
+    engine = engines[target.kind]
+    operations = list(install_packages(facts, engine.server))
+    if engine.initialise:
+        operations.append(
+            Operation(f"initialise {engine.service}", "its data directory, when it has none", engine.initialise)
+        )
+    operations += service_running(facts, engine.service)
+    postgresql = target.type == "postgres"
+    operations.append(
+        _postgresql_user(target, password, engine) if postgresql else _mysql_user(target, password, engine)
+    )
+    return tuple(operations)
+
+
+def _restart(service: str) -> str:
+    name = quote(service)
+    return f"if [ -d /run/systemd/system ]; then systemctl restart {name}; else service {name} restart; fi"
+
+
+def _literal(text: str, type: Type) -> str:
+    if type == "mysql":
+        text = text.replace("\\", "\\\\")
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _postgresql_user(target: Target, password: str, engine: Engine) -> Operation:
+    # A statement that fails is written to the server's log with the password in it unless the level says otherwise.
+    statements = f"""SET log_min_error_statement = panic;
+SET standard_conforming_strings = on;
+DO $do$ BEGIN
+  IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = '{target.user}') THEN CREATE ROLE "{target.user}"; END IF;
+END $do$;
+ALTER ROLE "{target.user}" LOGIN PASSWORD {_literal(password, "postgres")};
+SELECT 'CREATE DATABASE "{target.name}" OWNER "{target.user}"'
+  WHERE NOT EXISTS (SELECT 1 FROM pg_database WHERE datname = '{target.name}')
+\\gexec
+\\connect "{target.name}"
+CREATE SCHEMA IF NOT EXISTS "{target.name}" AUTHORIZATION "{target.user}";
+ALTER ROLE "{target.user}" IN DATABASE "{target.name}" SET search_path TO "{target.name}", public;
+ALTER SYSTEM SET listen_addresses = '*';
+"""
+    rule = f'host "{target.name}" "{target.user}" all md5'
+    script = f"""postgres() {{
+    (cd / && runuser -u postgres -- psql -qAtX -v ON_ERROR_STOP=1 -d postgres -p {target.port} "$@")
+}}
+postgres
+rules=$(postgres -c 'SHOW hba_file')
+if ! grep -qxF {quote(rule)} "$rules"; then
+    former=$(cat "$rules")
+    printf '%s\\n%s\\n' {quote(rule)} "$former" > "$rules"
+fi
+if [ "$(postgres -c 'SHOW listen_addresses')" != '*' ]; then
+    {_restart(engine.service)}
+else
+    postgres -c 'SELECT pg_reload_conf()' >/dev/null
+fi"""
+    return Operation(
+        f"make database {target.name}",
+        f"PostgreSQL: user {target.user}, database {target.name}, its schema {target.name}, access for the user from"
+        " other hosts",
+        script,
+        statements.encode(),
+    )
+
+
+def _mysql_user(target: Target, password: str, engine: Engine) -> Operation:
+    secret = _literal(password, "mysql")
+    statements = f"CREATE DATABASE IF NOT EXISTS `{target.name}` DEFAULT CHARACTER SET utf8;\n"
+    # An anonymous user of localhost would go before '%'.
+    for host in ("%", "localhost"):
+        account = f"'{target.user}'@'{host}'"
+        if target.kind == "mariadb":
+            # Every MariaDB knows this form, also 5.5 of EL 7; MySQL dropped it with 8.
+            statements += f"GRANT ALL PRIVILEGES ON `{target.name}`.* TO {account} IDENTIFIED BY {secret};\n"
+            continue
+        statements += (
+            f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY {secret};\n"
+            f"ALTER USER {account} IDENTIFIED BY {secret};\n"
+            f"GRANT ALL PRIVILEGES ON `{target.name}`.* TO {account};\n"
+        )
+    script = f"""mysql -u root --batch
+case $(mysql -u root -N -B -e 'select @@bind_address' 2>/dev/null || true) in 127.*|localhost|::1)
+    printf '[mysqld]\\nbind-address=0.0.0.0\\n' > {quote(engine.settings)}/zz-bigtop-builder.cnf
+    {_restart(engine.service)};;
+esac"""
+    return Operation(
+        f"make database {target.name}",
+        f"{target.kind}: database {target.name}, user {target.user} with all rights on it",
+        script,
+        statements.encode(),
+    )
+
+
+def schema_operations(
+    facts: HostFacts,
+    target: Target,
+    password: str,
+    state: State,
+    *,
+    engines: Mapping[DatabaseKind, Engine] = ENGINES,
+) -> tuple[Operation, ...]:
+    """What Ambari's host does so that the tables are there; none when they are.
+
+    Raises HostError when a load broke off: what is there cannot be told from data.
+    """
+    if target.kind == "embedded" or state.tables == "all":
+        return ()
+    if state.tables == "some":
+        raise half_loaded(target)
+    operations = list(install_packages(facts, engines[target.kind].client))
+    # PostgreSQL's file commits in its midst: without those lines one transaction makes all of it or nothing.
+    load = (
+        f"sed -E '/^[[:space:]]*(BEGIN|COMMIT)[[:space:]]*;/Id' {quote(target.tables)} | query --single-transaction"
+        if target.type == "postgres"
+        else f"query < {quote(target.tables)}"
+    )
+    script = f"""if [ ! -r {quote(target.tables)} ]; then
+    echo "{target.tables} is missing: is ambari-server installed?" >&2
+    exit 1
+fi
+{_look(target)}look
+[ "$complete" = 0 ] || exit 0
+[ "$tables" = 0 ] || {{ echo {quote(half_loaded(target).message)} >&2; exit 1; }}
+{load} > /dev/null"""
+    operations.append(
+        Operation(
+            f"load Ambari's tables into {target.name}",
+            f"{target.tables} into {target}",
+            script,
+            credentials(target, password),
+        )
+    )
+    return tuple(operations)
+
+
+def half_loaded(target: Target) -> HostError:
+    """The error for a database with some of Ambari's tables."""
+    return HostError(
+        f"the database {target.name} on {target.host} has some tables, but not all of Ambari's: a load of"
+        f" {target.tables} broke off, or it belongs to something else",
+        hint=f"if nothing in it is needed, drop the database {target.name} and run the command again",
+    )
