@@ -151,7 +151,8 @@ def _options(known: bool, *, single: bool) -> Reply:
 def _answer(reply: Reply, headers: list[tuple[str, str]], kind: str) -> Answer:
     if reply.uncaught:
         message = (reply.document or {}).get("message", "")
-        return _filter_answer(500, message, headers, reason="Server Error")
+        kept = [header for header in headers if header[0] == "Set-Cookie"]
+        return _filter_answer(500, message, kept, reason="Server Error")
     content = body_text(reply).encode()
     own = dict(reply.headers)
     bare = reply.document is None and reply.status >= 400

@@ -19,6 +19,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from bigtop_builder.model.ambari_stack import StackDefinition
+from bigtop_builder.simulation.fetching import fetch
+
 HEARTBEAT_LIMIT = 121.0
 """Seconds without heartbeat after which a host was seen as lost (recorded; the server's setting is 120)."""
 
@@ -77,6 +80,10 @@ class HostGroup:
     cardinality: str
     components: tuple[str, ...]
     configurations: dict[str, dict[str, str]] = field(default_factory=dict)
+    actions: dict[str, str] = field(default_factory=dict)
+    """Component -> ``provision_action`` (``INSTALL_ONLY``), where the blueprint gives one."""
+    provision: dict[str, str] = field(default_factory=dict)
+    """Component -> its own ``provision_action``."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,9 @@ class World:
         self.started = clock()
         self.users: dict[str, User] = {"admin": User("admin", "admin", admin=True, created=self.started)}
         self.hosts: dict[str, Host] = {}
+        self.stacks: dict[tuple[str, str], StackDefinition] = {}
+        self.stack_urls: dict[tuple[str, str, str, str], str] = {}
+        self.fetch: Callable[[str], tuple[int, str]] = fetch
         self.versions: dict[int, RepositoryVersion] = {}
         self.blueprints: dict[str, Blueprint] = {}
         self.clusters: dict[str, Any] = {}

@@ -58,6 +58,8 @@ RULES = (
         r"Hosts/(last_heartbeat_time|last_registration_time|disk_info.*|last_agent_env.*|total_mem)$",
         "figures of the recorded hosts and of the moment",
     ),
+    Rule(r".*/configurations/content.*/property_value$", "templates of files are the stack's authors' text"),
+    Rule(r"RootServiceComponents/server_clock", "the moment"),
     Rule(r"RootServiceComponents/properties/.*", "settings of the recorded server's own installation"),
 )
 """Rules for everything; the parts of the recording add their own."""
@@ -226,9 +228,13 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
 
 def _label(item: Any, place: int) -> str:
     if isinstance(item, dict):
+        kind = item.get("StackConfigurations", {}).get("type", "")
         for name in ("href", "name", "fqdn"):
             if isinstance(item.get(name), str):
-                return str(item[name]).partition("?")[0].partition("/api/v1/")[2] or str(item[name])
+                return (str(item[name]).partition("?")[0].partition("/api/v1/")[2] or str(item[name])) + kind
+        system = item.get("OperatingSystems")
+        if isinstance(system, dict):
+            return str(system.get("os_type"))
         if len(item) == 1:
             return str(next(iter(item)))
     return str(place)
