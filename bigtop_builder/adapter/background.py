@@ -32,10 +32,10 @@ class Process:
                 if self.running:
                     os.kill(self.pid, number)
             while self.running and time.monotonic() < deadline:
-                # A child of this very process stays until it is collected.
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(self.pid, os.WNOHANG)
                 time.sleep(0.05)
+        # A child of this very process stays until it is collected.
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, os.WNOHANG)
 
 
 def start(argv: Sequence[str], *, environment: Mapping[str, str], log: Path) -> Process:

@@ -55,10 +55,14 @@ class Files:
         """A file that only the owner reads."""
         path = self.folder / name
         with translated(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._make_folder()
             write_atomically(path, text)
             path.chmod(0o600)
         return path
+
+    def _make_folder(self) -> None:
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(exist_ok=True, mode=0o700)
 
     def keep(self, bed: TestBed) -> None:
         """Write the state."""
@@ -66,12 +70,15 @@ class Files:
 
     def public_key(self, name: str) -> str:
         """The public key of whoever works on the hosts."""
-        return keep_key(self.key, f"testbed-{name}")
+        with translated(self.folder):
+            self._make_folder()
+            return keep_key(self.key, f"testbed-{name}")
 
     def host_key(self, host: str) -> tuple[bytes, str]:
         """Private and public key of a host's SSH server: the same when its container is made again."""
         path = self.folder / "hosts" / host
         with translated(self.folder):
+            self._make_folder()
             public = keep_key(path, host)
             return path.read_bytes(), public
 

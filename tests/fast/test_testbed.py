@@ -1,0 +1,290 @@
+"""Test beds without an engine: subnets, keys, processes, files, the fragment of an inventory, the shipped examples."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import sys
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bigtop_builder.adapter import background
+from bigtop_builder.adapter.background import Process
+from bigtop_builder.adapter.keypair import keep_key
+from bigtop_builder.adapter.store import Store
+from bigtop_builder.adapter.testbed import POOL, free_subnets, routes
+from bigtop_builder.face import cli
+from bigtop_builder.flow.testbed import testbed_document as document_of
+from bigtop_builder.flow.testbed_files import Files
+from bigtop_builder.flow.testbed_repositories import ambari_packages, stack_repositories
+from bigtop_builder.flow.testbed_up import default_hosts
+from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError
+from bigtop_builder.model.testbed import AmbariPackages, ServedRepository, TestBed
+from bigtop_builder.recipe.inventory import load_inventory
+from bigtop_builder.recipe.settings import load_settings
+from tests.rpmfile import Spec, write_rpm
+
+INVENTORIES = Path(__file__).resolve().parents[2] / "inventories"
+BED = TestBed(
+    name="demo",
+    subnet="10.241.0.0/24",
+    hosts={"node1.demo.test": "10.241.0.11", "node2.demo.test": "10.241.0.12"},
+    published=False,
+    repositories=[ServedRepository(id="BIGTOP-3.2.0", url="http://10.241.0.2/stack", gpg_key="http://10.241.0.2/key")],
+    ambari="http://10.241.0.1:8080",
+)
+PLACES = {name: (address, 22) for name, address in BED.hosts.items()}
+SMALL = """
+cluster: small
+ambari: {url: "http://ambari.example.com:8080", password: env:NOT_SET}
+groups:
+  all: {hosts: ["node[1-2].demo.test"], components: [ZOOKEEPER_SERVER, ZOOKEEPER_CLIENT]}
+"""
+
+subnets = st.builds(
+    lambda address, prefix: IPv4Network((address, prefix), strict=False),
+    st.one_of(
+        st.integers(0, 2**32 - 1),
+        st.integers(0, 2**16 - 1).map(lambda low: int(POOL[0][0]) + low),
+        st.integers(0, 2**16 - 1).map(lambda low: int(POOL[1][0]) + low),
+    ),
+    st.integers(8, 30),
+)
+
+
+@given(st.lists(subnets, max_size=8), st.integers(1, 500))
+def test_a_subnet_clashes_with_nothing_and_has_room(taken: list[IPv4Network], hosts: int) -> None:
+    for found in list(free_subnets(taken, hosts))[:3]:
+        assert not any(found.overlaps(other) for other in taken)
+        assert found.is_private
+        assert found.num_addresses >= hosts + 16
+
+
+def test_no_subnet_is_left() -> None:
+    assert not list(free_subnets(POOL, 3))
+
+
+def test_routes_of_this_machine(tmp_path: Path) -> None:
+    table = tmp_path / "route"
+    table.write_text(
+        "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+        "eth0\t00000000\t0100A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+        "br0\t0000F10A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
+    )
+    assert routes(table) == [IPv4Network("10.241.0.0/24")]
+    assert routes(tmp_path / "none") == []
+
+
+def test_keys_are_made_once_and_for_the_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "key"
+    public = keep_key(path, "a comment")
+    assert public.startswith("ssh-ed25519 AAAA")
+    assert public.endswith(" a comment")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    load_ssh_private_key(path.read_bytes(), password=None)
+    before = path.read_bytes()
+    assert keep_key(path, "a comment") == public
+    assert path.read_bytes() == before
+
+
+def test_a_process_ends_and_no_other_of_its_number(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    script = "import time; print('here', flush=True); time.sleep(600)"
+    process = background.start([sys.executable, "-c", script], environment=os.environ, log=log)
+    try:
+        while log.stat().st_size == 0:
+            pass
+        assert log.read_text() == "here\n"
+        assert os.getsid(process.pid) == process.pid
+        other = Process(process.pid, str(int(process.started) - 1))
+        assert not other.running
+        other.end()
+        assert process.running
+    finally:
+        process.end()
+    assert not process.running
+    assert not Process(process.pid, "").running
+
+
+def test_a_process_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "END_SECONDS", 0.3)
+    script = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('x', flush=True); time.sleep(600)"
+    )
+    log = tmp_path / "log"
+    process = background.start([sys.executable, "-c", script], environment=os.environ, log=log)
+    while log.stat().st_size == 0:
+        pass
+    process.end()
+    assert not process.running
+    with pytest.raises(ProcessLookupError):
+        os.kill(process.pid, signal.SIGCONT)
+
+
+def _kept(tmp_path: Path, bed: TestBed, places: dict[str, tuple[str, int]]) -> Files:
+    files = Files(Store(tmp_path / "store"), bed.name)
+    files.public_key(bed.name)
+    files.keep_password()
+    files.keep_record(bed, places)
+    return files
+
+
+def test_the_fragment_leads_an_inventory_to_the_test_bed(tmp_path: Path) -> None:
+    files = _kept(tmp_path, BED, PLACES)
+    inventory = tmp_path / "small.yaml"
+    inventory.write_text(SMALL)
+    loaded = load_inventory(inventory, document_of(Store(tmp_path / "store"), "demo"))
+    assert [(host.name, host.address, host.port) for host in loaded.hosts] == [
+        ("node1.demo.test", "10.241.0.11", 22),
+        ("node2.demo.test", "10.241.0.12", 22),
+    ]
+    found = loaded.inventory
+    assert found.ssh.key == str(files.key)
+    assert found.ssh.host_keys == "strict"
+    assert found.ambari is not None
+    assert found.ambari.url == "http://10.241.0.1:8080"
+    assert found.ambari.password == f"file:{files.password}"
+    assert found.ambari.setup is None
+    assert [one.url for one in found.repositories] == ["http://10.241.0.2/stack"]
+
+
+def test_with_packages_the_deployer_sets_ambari_up(tmp_path: Path) -> None:
+    packages = AmbariPackages(repository="http://10.241.0.2/ambari", gpg_check=False)
+    _kept(tmp_path, BED.model_copy(update={"packages": packages, "ambari": "http://10.241.0.11:8080"}), PLACES)
+    inventory = tmp_path / "small.yaml"
+    inventory.write_text(SMALL)
+    loaded = load_inventory(inventory, document_of(Store(tmp_path / "store"), "demo"))
+    assert loaded.inventory.ambari is not None
+    assert loaded.inventory.ambari.setup is not None
+    assert loaded.inventory.ambari.setup.host == "node1.demo.test"
+    assert loaded.inventory.ambari.setup.repository == "http://10.241.0.2/ambari"
+    assert not loaded.inventory.ambari.setup.gpg_check
+
+
+def test_known_hosts_name_the_port_that_leads_to_a_host(tmp_path: Path) -> None:
+    files = _kept(tmp_path, BED, {"node1.demo.test": ("127.0.0.1", 32001), "node2.demo.test": ("127.0.0.1", 32002)})
+    lines = files.known_hosts.read_text().splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "node1.demo.test,[127.0.0.1]:32001",
+        "node2.demo.test,[127.0.0.1]:32002",
+    ]
+    assert [" ".join(line.split()[1:]) for line in lines] == [files.host_key(host)[1] for host in BED.hosts]
+
+
+def test_what_is_kept_is_for_the_owner_alone(tmp_path: Path) -> None:
+    files = _kept(tmp_path, BED, PLACES)
+    assert stat.S_IMODE(files.folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files.folder.iterdir() if path.is_file()} == {0o600}
+    assert files.state() == BED
+
+
+def test_a_damaged_state_says_what_to_do(tmp_path: Path) -> None:
+    files = _kept(tmp_path, BED, PLACES)
+    (files.folder / "state.json").write_text("{")
+    with pytest.raises(ConfigurationError, match=r"state\.json cannot be read"):
+        files.state()
+
+
+@pytest.mark.parametrize("name", ["", "Demo", "1st", "a_b", "a.b", "../x", "-a", "a-", "x" * 31])
+def test_names_that_cannot_be(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be the name of a test bed"):
+        Files(Store(tmp_path), name)
+
+
+def test_no_such_test_bed_names_the_near_one(tmp_path: Path) -> None:
+    _kept(tmp_path, BED, PLACES)
+    with pytest.raises(NothingSelectedError) as caught:
+        document_of(Store(tmp_path / "store"), "dema")
+    assert caught.value.hint == "Did you mean demo?"
+
+
+def _settings(tmp_path: Path, *published: str):  # type: ignore[no-untyped-def]
+    (tmp_path / "bigtop-builder.yaml").write_text("stack: bigtop-3.2.0\nplatforms: [el8, el9]\n")
+    for place in published:
+        (tmp_path / "repository" / place / "repodata").mkdir(parents=True)
+        (tmp_path / "repository" / place / "RPM-GPG-KEY-x").touch()
+    return load_settings(tmp_path, {}, {})
+
+
+def test_repositories_of_the_project(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, "bigtop-3.2.0/el8", "bigtop-3.2.0/el9", "bigtop-3.2.0/el7")
+    folders, found = stack_repositories(settings, None, "http://10.0.0.2")
+    assert folders == {"stack": str(tmp_path / "repository")}
+    assert [(one.id, one.url) for one in found] == [
+        ("BIGTOP-3.2.0", "http://10.0.0.2/stack/bigtop-3.2.0/el8"),
+        ("BIGTOP-3.2.0-el9", "http://10.0.0.2/stack/bigtop-3.2.0/el9"),
+    ]
+    assert found[0].gpg_key == found[0].url + "/RPM-GPG-KEY-x"
+
+
+def test_a_repository_that_is_given(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, "bigtop-3.2.0/el8")
+    assert stack_repositories(settings, "https://r.example.com/x", "http://10.0.0.2") == (
+        {},
+        [ServedRepository(id="BIGTOP-3.2.0", url="https://r.example.com/x")],
+    )
+    folder = tmp_path / "repository/bigtop-3.2.0/el8"
+    folders, found = stack_repositories(settings, str(folder), "http://10.0.0.2")
+    assert (folders, found[0].url) == ({"stack": str(folder)}, "http://10.0.0.2/stack")
+    with pytest.raises(ConfigurationError, match="there is no repository in"):
+        stack_repositories(settings, str(tmp_path), "http://10.0.0.2")
+
+
+def test_nothing_is_published_yet(tmp_path: Path) -> None:
+    assert stack_repositories(_settings(tmp_path), None, "http://10.0.0.2") == ({}, [])
+
+
+def test_a_folder_of_ambari_packages_becomes_a_repository(tmp_path: Path) -> None:
+    rpms = tmp_path / "rpms"
+    rpms.mkdir()
+    write_rpm(rpms, Spec(name="ambari-server"))
+    with pytest.raises(ConfigurationError, match="no package ambari-agent"):
+        ambari_packages(str(rpms), "http://10.0.0.2", tmp_path / "scratch")
+    write_rpm(rpms, Spec(name="ambari-agent"))
+    folders, packages = ambari_packages(str(rpms), "http://10.0.0.2", tmp_path / "scratch")
+    assert folders == {"ambari": str(tmp_path / "scratch"), "ambari/packages": str(rpms)}
+    assert packages == AmbariPackages(repository="http://10.0.0.2/ambari", gpg_check=False)
+    assert (tmp_path / "scratch/repodata/repomd.xml").is_file()
+    assert (tmp_path / "scratch/packages").is_dir()
+
+
+def test_hosts_by_number() -> None:
+    assert default_hosts("x", 2) == ("node1.x.test", "node2.x.test")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--hosts", "2", "--inventory", "x.yaml"], "--hosts and --inventory are both given"),
+        (["--inventory", "x.yaml"], "there is no inventory"),
+        (["--hosts", "2", "--repository", "nowhere"], "is no folder"),
+        (["--hosts", "2", "--inject", "nowhere"], "there is no file"),
+        (["--hosts", "2", "--inject", "x", "--ambari-packages", "http://x"], "--inject is for the simulated Ambari"),
+        (["--hosts", "2", "--name", "No"], "cannot be the name of a test bed"),
+        (["--hosts", "0"], "Invalid value for '--hosts'"),
+    ],
+)
+def test_mistakes_of_up_are_told_before_anything_is_made(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    code = cli.run(["testbed", "up", "-C", str(tmp_path), "--store", str(tmp_path / "store"), *arguments])
+    assert code == 2
+    assert message in capfd.readouterr().err
+    assert not (tmp_path / "store" / "testbeds").exists()
+
+
+@pytest.mark.parametrize("path", sorted(INVENTORIES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_inventories_are_sound(path: Path) -> None:
+    loaded = load_inventory(path)
+    assert loaded.hosts
+
+
+def test_the_shipped_inventories_are_those_that_are_told_of() -> None:
+    names = {path.stem for path in INVENTORIES.glob("*.yaml")}
+    assert names >= {"one-host", "three-hosts", "ha-ten-hosts", "demo"}
