@@ -20,12 +20,13 @@ from bigtop_builder.face import (
     run_commands,
     stack_commands,
     store_commands,
+    testbed_commands,
 )
 from bigtop_builder.face.invocation import command, keep_globals
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationErrors, ExitCode
 
 PROGRAM = "bigtop-builder"
-BUILD, STORE, PROJECT = "Build", "Runs and store", "Project"
+BUILD, DEPLOY, STORE, PROJECT = "Build", "Deploy", "Runs and store", "Project"
 
 app = typer.Typer(
     name=PROGRAM,
@@ -57,6 +58,15 @@ for function in (repo_commands.publish, repo_commands.serve, repo_commands.verif
     repo.command(function.__name__)(command(function))
 repo.command("check-stack")(command(stack_commands.check_stack))
 app.add_typer(repo, name="repo", rich_help_panel=BUILD)
+
+testbed = typer.Typer(
+    help="Container hosts, with a repository and an Ambari server, to rehearse on.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for function in (testbed_commands.up, testbed_commands.down, testbed_commands.list_, testbed_commands.status):
+    testbed.command(function.__name__.rstrip("_"))(command(function))
+app.add_typer(testbed, name="testbed", rich_help_panel=DEPLOY)
 
 
 def run(arguments: Sequence[str]) -> int:
