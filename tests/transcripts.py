@@ -81,11 +81,6 @@ def transcript(number: int) -> Transcript:
     return next(one for one in transcripts() if one.number == number)
 
 
-needs_transcripts = pytest.mark.skipif(
-    not transcripts(), reason=f"the recorded exchanges are not in {folder()}; set {VARIABLE} to their folder"
-)
-
-
 def _read(file: Path) -> Transcript:
     content = json.loads(file.read_text(encoding="utf-8"))
     request, response = content["request"], content["response"]
@@ -100,3 +95,8 @@ def _read(file: Path) -> Transcript:
         headers=tuple((name, value) for name, value in response["headers"]),
         body=response["body"] or "",
     )
+
+
+needs_transcripts = pytest.mark.skipif(
+    not transcripts(), reason=f"the recorded exchanges are not in {folder()}; set {VARIABLE} to their folder"
+)

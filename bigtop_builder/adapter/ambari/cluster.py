@@ -137,11 +137,12 @@ class ClusterCalls(RequestCalls):
         predicate = any_of(f"Hosts/host_name={host}" for host in hosts)
         self.post(path("clusters", cluster, "hosts"), body, query=predicate.strip("()"))
 
-    def stack_versions(self, cluster: str) -> dict[str, str]:
-        """State by repository version string: CURRENT, INSTALLED, OUT_OF_SYNC …"""
+    def stack_versions(self, cluster: str) -> dict[int, str]:
+        """How far the cluster is with each registered version, by its id: CURRENT, INSTALLED, OUT_OF_SYNC,
+        NOT_REQUIRED …"""
         found = self.items(path("clusters", cluster, "stack_versions"), fields="ClusterStackVersions/*")
         views = [item.get("ClusterStackVersions", {}) for item in found]
-        return {str(view.get("version", "")): str(view.get("state", "")) for view in views}
+        return {int(view["repository_version"]): str(view.get("state", "")) for view in views}
 
 
 def cluster_view(item: Json) -> ClusterView:
