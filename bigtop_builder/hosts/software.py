@@ -1,0 +1,95 @@
+"""What else runs or is installed on a host that a cluster would collide with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from bigtop_builder.hosts.facts import HostFacts
+from bigtop_builder.model.inventory import Component, StackChoice
+from bigtop_builder.recipe.inventory import LoadedInventory
+
+SERVER_PORTS = (8440, 8441)
+"""Of the Ambari server, for its agents."""
+AGENT_PORT = 8670
+COMPONENT_PORTS = {
+    "ZOOKEEPER_SERVER": (2181, 2888, 3888),
+    "NAMENODE": (8020, 50070),
+    "SECONDARY_NAMENODE": (50090,),
+    "DATANODE": (50010, 50075, 8010),
+    "JOURNALNODE": (8485, 8480),
+    "ZKFC": (8019,),
+    "RESOURCEMANAGER": (8088, 8050, 8030, 8025, 8141),
+    "NODEMANAGER": (45454, 8042, 8040),
+    "APP_TIMELINE_SERVER": (8188, 10200),
+    "HISTORYSERVER": (19888, 10020),
+    "HIVE_METASTORE": (9083,),
+    "HIVE_SERVER": (10000,),
+    "HBASE_MASTER": (16000, 16010),
+    "HBASE_REGIONSERVER": (16020, 16030),
+    "SPARK_JOBHISTORYSERVER": (18082,),
+    "KAFKA_BROKER": (6667,),
+    "SOLR_SERVER": (8983,),
+}
+"""The defaults of Ambari's BIGTOP stack."""
+
+_SOFTWARE = (
+    "alluxio|flink|flume|hadoop|hbase|hive|hcatalog|impala|kafka|knox|kudu|livy|oozie|phoenix|pig|ranger|solr|spark|spark2|"
+    "spark3|sqoop|tez|zeppelin|zookeeper"
+)
+_SUFFIXED = re.compile(rf"^(?:{_SOFTWARE}|bigtop)_(?P<version>[0-9]+(?:_[0-9]+)+)(?:-|$)")
+_PLAIN = re.compile(rf"^(?:{_SOFTWARE})(?:-|$)")
+_SELECTORS = ("hdp-select", "cdh-select", "hdf-select", "iop-select")
+_VENDORS = re.compile(r"cloudera|hortonworks|mapr", re.IGNORECASE)
+
+
+def taken_ports(host: HostFacts, loaded: LoadedInventory) -> Iterator[tuple[int, str | None, str]]:
+    """Ports that something of the inventory needs and something else has: port, program, who needs it."""
+    for port, reason, ours in _needed_ports(host, loaded):
+        if port in host.ports and not ours:
+            yield port, host.ports[port], reason
+
+
+def _needed_ports(host: HostFacts, loaded: LoadedInventory) -> Iterator[tuple[int, str, bool]]:
+    """Port, who needs it, and whether it is probably he who has it already."""
+    inventory = loaded.inventory
+    if inventory.ambari is not None:
+        setup = inventory.ambari.setup
+        if setup is not None and setup.host.lower() == host.name:
+            url = urlsplit(inventory.ambari.url)
+            own = url.port or (443 if url.scheme == "https" else 80)
+            for port in (own, *SERVER_PORTS):
+                yield port, "the Ambari server", host.has_package("ambari-server")
+        yield AGENT_PORT, "Ambari's agent", host.has_package("ambari-agent")
+    components = [
+        component.name if isinstance(component, Component) else component
+        for name, group in inventory.groups.items()
+        if host.name in loaded.groups[name]
+        for component in group.components
+    ]
+    installed = any(_SUFFIXED.match(name) for name in host.packages)
+    for component in components:
+        for port in COMPONENT_PORTS.get(component, ()):
+            yield port, component, installed and host.ports.get(port) in ("java", None)
+
+
+def foreign_packages(host: HostFacts, stack: StackChoice) -> tuple[list[str], list[str]]:
+    """Installed packages of another distribution, and of another version of a stack such as ours."""
+    suffix = (stack.repository_version or stack.version).replace(".", "_")
+    foreign, other = [], []
+    for name, packages in sorted(host.packages.items()):
+        suffixed = _SUFFIXED.match(name)
+        vendor = any(_VENDORS.search(package.vendor or "") for package in packages)
+        if name in _SELECTORS or vendor or (_PLAIN.match(name) and not suffixed):
+            foreign.append(name)
+        elif suffixed and suffixed["version"] != suffix:
+            other.append(name)
+    return foreign, other
+
+
+def leftovers(host: HostFacts) -> list[str]:
+    """Version folders in ``/usr/bigtop`` that no installed package accounts for."""
+    installed = {found["version"] for name in host.packages if (found := _SUFFIXED.match(name))}
+    folders = [name for name in host.bigtop if re.fullmatch(r"[0-9]+(\.[0-9]+)+", name)]
+    return [name for name in folders if name.replace(".", "_") not in installed]
