@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,9 @@ def gather(
     """The facts of hosts, and the errors of those that do not tell them; one round trip each."""
 
     def work(remote: Remote) -> HostFacts:
+        began = time.time()
         output = remote.run(gather_script(wanted[remote.name]))
-        return parse_facts(remote.name, output.stdout)
+        return parse_facts(remote.name, output.stdout, began=began, ended=time.time())
 
     results = fleet.each(work, list(wanted), done=tell_failure(phase, emit)) if wanted else {}
     facts = {host: result for host, result in results.items() if isinstance(result, HostFacts)}
