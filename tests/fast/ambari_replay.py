@@ -73,8 +73,10 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, respond: Callable[[Call], None], context: ssl.SSLContext | None = None) -> None:
-        super().__init__(("127.0.0.1", 0), Call)
+    def __init__(
+        self, respond: Callable[[Call], None], context: ssl.SSLContext | None = None, *, port: int = 0
+    ) -> None:
+        super().__init__(("127.0.0.1", port), Call)
         self.respond = respond
         self.calls: list[Call] = []
         self._context = context

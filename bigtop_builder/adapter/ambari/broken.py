@@ -54,7 +54,7 @@ def explain(error: Exception, url: str, call: str) -> AmbariError:
     if isinstance(error, requests.exceptions.RequestException):
         return UnreachableError(
             f"the connection to {place} broke off during {call}: {_short(reason)}",
-            hint=f"does the server run, and does {place} speak {urlsplit(url).scheme}?",
+            hint=_broken_hint(url, place),
             sent=True,
             again=True,
         )
@@ -106,6 +106,12 @@ def _short(error: BaseException) -> str:
 
 def _address_hint() -> str:
     return "does the Ambari server run, is ambari.url right, and does a firewall let this machine through?"
+
+
+def _broken_hint(url: str, place: str) -> str:
+    if urlsplit(url).scheme == "http":
+        return f"does the server run? If it speaks HTTPS, write https://{place} in ambari.url"
+    return "does the server run?"
 
 
 def _proxy_hint(place: str) -> str:

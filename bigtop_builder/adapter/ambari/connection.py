@@ -18,6 +18,7 @@ from bigtop_builder.adapter.ambari.errors import (
     NotFoundError,
     UnexpectedAnswerError,
     UnreachableError,
+    message_of,
     refusal,
 )
 from bigtop_builder.adapter.ambari.http import Http, Reply
@@ -144,8 +145,8 @@ class Connection:
         if isinstance(answer.data, dict):
             for result in listed(answer.data.get("deleteResult")):
                 if error := result.get("error"):
-                    text = json.dumps({"message": f"{error.get('key')}: {error.get('message')}"})
-                    raise refusal(f"DELETE {path}", int(error.get("code") or 500), text)
+                    told = f"{error.get('key')}: {error.get('message')}"
+                    raise refusal(f"DELETE {path}", int(error.get("code") or 500), told)
         return answer
 
     def answers_to(self, user: str, password: str, path: str) -> Json:
@@ -216,7 +217,7 @@ class Connection:
                 hint="set ambari.url to the Ambari server itself, and to https:// if that is what it speaks",
             )
         if reply.status >= 400:
-            raise refusal(call, reply.status, _masked(text, confidential))
+            raise refusal(call, reply.status, _masked(message_of(text), confidential))
         if not text.strip():
             return Answer(reply.status, None, None)
         try:
@@ -264,5 +265,6 @@ def _confidential(body: Any, *, inside: bool = False) -> list[str]:
 
 def _masked(text: str, confidential: Sequence[str]) -> str:
     for value in sorted(set(confidential), key=len, reverse=True):
-        text = text.replace(value, MASK.decode()).replace(json.dumps(value)[1:-1], MASK.decode())
+        for form in (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
+            text = text.replace(form, MASK.decode())
     return text

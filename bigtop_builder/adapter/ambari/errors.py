@@ -169,9 +169,11 @@ _REFERENCE = re.compile(r"refer the exception by ([0-9a-fA-F-]{8,})")
 _REQUEST_MISSING = re.compile(r"^Request \d+ does not exist|^Request resource doesn't exist")
 
 
-def refusal(call: str, status: int, body: str) -> RefusedError:
-    """The error for an answer of ``status`` 400 or more. ``call`` is method and path; ``body`` is without secrets."""
-    answer = message_of(body)
+def refusal(call: str, status: int, answer: str) -> RefusedError:
+    """The error for an answer of ``status`` 400 or more. ``call`` is method and path; ``answer`` is what the server
+    said, without secrets."""
+    if len(answer) > MESSAGE_LENGTH:
+        answer = f"{answer[:MESSAGE_LENGTH]} …"
     rule = next((rule for rule in _RULES if _fits(rule, answer)), None)
     error = rule.error if rule else _BY_STATUS.get(status, ServerError if status >= 500 else InvalidRequestError)
     hint = rule.hint if rule else None if answer else _FIXED.get(status)
@@ -194,8 +196,7 @@ def message_of(body: str) -> str:
         text = "" if body.lstrip()[:1] == "<" else body
     else:
         text = str(parsed.get("message") or "") if isinstance(parsed, dict) else body
-    text = text.strip()
-    return text if len(text) <= MESSAGE_LENGTH else f"{text[:MESSAGE_LENGTH]} …"
+    return text.strip()
 
 
 def _fits(rule: _Rule, answer: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import queue
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -58,9 +59,9 @@ class Http:
 
         Raises UnreachableError, UnexpectedAnswerError and InterruptedRunError.
         """
-        if self._cancelled.is_set():
-            raise InterruptedRunError(f"stopped before {method} {path}")
         work = _Exchange(self, method, path, headers, body)
+        if self._cancelled.is_set():
+            raise InterruptedRunError(f"stopped before {work.call}")
         threading.Thread(target=work.run, name=f"ambari {method}", daemon=True).start()
         deadline = time.monotonic() + self._timeout
         try:
@@ -72,12 +73,12 @@ class Http:
                     return result
                 if time.monotonic() > deadline:
                     raise NoAnswerError(
-                        f"{self.url} gave no answer to {method} {path} within {self._timeout:g} s",
+                        f"{self.url} gave no answer to {work.call} within {self._timeout:g} s",
                         hint="raise ambari.timeout if the server is slow",
                         sent=True,
                         again=True,
                     )
-            raise InterruptedRunError(f"stopped while waiting for the answer to {method} {path}")
+            raise InterruptedRunError(f"stopped while waiting for the answer to {work.call}")
         finally:
             work.abandon()
 
@@ -136,6 +137,7 @@ class _Exchange:
         self.headers = headers
         self.body = body
         self.result: queue.SimpleQueue[Reply | Exception] = queue.SimpleQueue()
+        self.call = f"{method} {path.partition('?')[0]}"
         self._http = http
         self._abandoned = threading.Event()
         self._finished = False
@@ -157,7 +159,7 @@ class _Exchange:
         except (UnexpectedAnswerError, InterruptedRunError) as error:
             return error
         except Exception as error:
-            return explain(error, self._http.url, f"{self.method} {self.path}")
+            return explain(error, self._http.url, self.call)
 
     def _exchange(self, session: requests.Session) -> Reply:
         with self._http.send(session, self) as response:
@@ -168,7 +170,7 @@ class _Exchange:
                 parts.append(part)
                 length += len(part)
                 if length > MAX_BODY:
-                    raise UnexpectedAnswerError(f"the answer to {self.method} {self.path} exceeds {MAX_BODY} bytes")
+                    raise UnexpectedAnswerError(f"the answer to {self.call} exceeds {MAX_BODY} bytes")
                 if self._abandoned.is_set():
                     raise InterruptedRunError("nobody waits for this answer any more")
             return Reply(response.status_code, response.headers, b"".join(parts))
@@ -185,11 +187,14 @@ class _Exchange:
 def _trusted(ca: Path | None) -> str:
     """The PEM file to trust: the given one, the environment's, the machine's, else certifi's.
 
-    Raises ConfigurationError when the given one is not there.
+    Raises ConfigurationError when the given one is not there, or holds no certificate.
     """
     if ca is not None:
-        if not ca.is_file():
-            raise ConfigurationError(f"ambari.ca: there is no file {ca}", hint="name a PEM file")
+        try:
+            ssl.create_default_context(cafile=str(ca))
+        except OSError as error:
+            reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+            raise ConfigurationError(f"ambari.ca: {ca}: {reason}", hint="name a PEM file") from error
         return str(ca)
     named = [os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")]
     for place in [*filter(None, named), *BUNDLES]:
