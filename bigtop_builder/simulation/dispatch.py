@@ -69,6 +69,8 @@ def refused(refusal: Refusal) -> Reply:
     """A refusal as an answer."""
     if refusal.message is None:
         return Reply(refusal.status)
+    if refusal.plain:
+        return Reply(refusal.status, text=refusal.message)
     document = {"status": refusal.status, "message": refusal.message}
     return Reply(refusal.status, document, uncaught=refusal.uncaught)
 
@@ -95,4 +97,6 @@ def _perform(place: Place, call: Call, predicate: str) -> Reply:
 
 def body_text(reply: Reply) -> str:
     """The body of an answer as Ambari prints it; empty when there is none."""
+    if reply.text is not None:
+        return reply.text
     return "" if reply.document is None else to_text(reply.document)

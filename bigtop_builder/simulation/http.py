@@ -155,7 +155,7 @@ def _answer(reply: Reply, headers: list[tuple[str, str]], kind: str) -> Answer:
         return _filter_answer(500, message, kept, reason="Server Error")
     content = body_text(reply).encode()
     own = dict(reply.headers)
-    bare = reply.document is None and reply.status >= 400
+    bare = not content and reply.status >= 400
     typed = [] if bare or "Content-Type" in own else [("Content-Type", kind)]
     return Answer(reply.status, None, _all([*headers, *reply.headers, *typed]), content)
 

@@ -134,7 +134,8 @@ def _document(resource: Resource, row: Row, fields: Fields, call: Call, path: tu
     children = dict(fields.children)
     if fields.everything:
         document = dict(row)
-        children |= {name: Fields() for name in resource.children if name not in children}
+        listed = (name for name, child in resource.children.items() if child.listed)
+        children |= {name: Fields() for name in listed if name not in children}
     else:
         document = select(row, [*(resource.keys or (resource.key,)), *fields.own])
     printed = arrange(document)

@@ -117,6 +117,8 @@ class Resource:
     """The address of a row where it is not collection plus id."""
     links: Callable[[Call, Row], Mapping[str, Any]] | None = None
     """References printed after a row's properties, such as a component's ``host``."""
+    listed: bool = True
+    """Whether a parent that is printed whole lists it."""
     query_in_href: bool = True
     """Whether the address of one resource repeats the query string (requests do not)."""
     guard: Callable[[Call], None] | None = None
@@ -166,6 +168,8 @@ class Registry:
     def find(self, segments: Sequence[str]) -> Place | None:
         """Where ``segments`` lead; ``None`` when no resource has such a URI."""
         level: Mapping[str, Resource] = self.roots
+        if tuple(segments[2:4]) == ("configurations", "service_config_versions"):
+            segments = [*segments[:2], *segments[3:]]
         ids: dict[str, str] = {}
         parents: list[tuple[Resource, str]] = []
         resource = None

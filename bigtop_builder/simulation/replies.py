@@ -20,16 +20,19 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = field(default=())
     uncaught: bool = False
     """Printed by the servlet container, not by a resource."""
+    text: str | None = None
+    """A body that is no JSON, instead of ``document``."""
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault of the simulation
-    """Ends a call with ``{"status": …, "message": …}``; ``message`` ``None`` gives an empty body."""
+    """Ends a call with ``{"status": …, "message": …}``; without ``message`` an empty body, ``plain`` the text alone."""
 
-    def __init__(self, status: int, message: str | None, *, uncaught: bool = False) -> None:
+    def __init__(self, status: int, message: str | None, *, uncaught: bool = False, plain: bool = False) -> None:
         super().__init__(f"{status} {message}")
         self.status = status
         self.message = message
         self.uncaught = uncaught
+        self.plain = plain
 
 
 DONE = Reply(200)

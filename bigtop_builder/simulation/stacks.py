@@ -18,6 +18,7 @@ from bigtop_builder.cluster.stack_rest import (
 )
 from bigtop_builder.model.ambari_stack import StackDefinition
 from bigtop_builder.model.errors import BigtopBuilderError
+from bigtop_builder.simulation.advisor import RECOMMENDATION, VALIDATION
 from bigtop_builder.simulation.query import Row
 from bigtop_builder.simulation.registry import Call, Resource, properties
 from bigtop_builder.simulation.replies import Refusal
@@ -313,7 +314,7 @@ VERSION = Resource(
     ),
     rows=_versions,
     missing=lambda call: missing_stack(call.id(STACK_KEY), call.id(VERSION_KEY)),
-    sub=(SERVICE, STACK_SYSTEM, REPOSITORY_VERSION, STACK_CONFIGURATION),
+    sub=(SERVICE, STACK_SYSTEM, REPOSITORY_VERSION, STACK_CONFIGURATION, RECOMMENDATION, VALIDATION),
     guard=_needs_fields,
 )
 

@@ -82,8 +82,6 @@ class HostGroup:
     configurations: dict[str, dict[str, str]] = field(default_factory=dict)
     actions: dict[str, str] = field(default_factory=dict)
     """Component -> ``provision_action`` (``INSTALL_ONLY``), where the blueprint gives one."""
-    provision: dict[str, str] = field(default_factory=dict)
-    """Component -> its own ``provision_action``."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +129,8 @@ class World:
         self.hosts: dict[str, Host] = {}
         self.stacks: dict[tuple[str, str], StackDefinition] = {}
         self.stack_urls: dict[tuple[str, str, str, str], str] = {}
+        self.switches: set[str] = set()
+        """Faults of the recorded server that a rehearsal may want back, by name."""
         self.fetch: Callable[[str], tuple[int, str]] = fetch
         self.versions: dict[int, RepositoryVersion] = {}
         self.blueprints: dict[str, Blueprint] = {}

@@ -59,6 +59,7 @@ RULES = (
         "figures of the recorded hosts and of the moment",
     ),
     Rule(r".*/configurations/content.*/property_value$", "templates of files are the stack's authors' text"),
+    Rule(r"resources/.*/recommendations/blueprint/configurations/.*", "values come from Ambari's own advisor"),
     Rule(r"RootServiceComponents/server_clock", "the moment"),
     Rule(r"RootServiceComponents/properties/.*", "settings of the recorded server's own installation"),
 )
@@ -111,10 +112,12 @@ class Stage:
     rules: tuple[Rule, ...] = RULES
     now: float = 0.0
     cookies: dict[str, str] = field(default_factory=dict)
-    done: int = 0
+    first: int = 1
+    """The exchange that the stage is set for."""
 
     def __post_init__(self) -> None:
-        self.now = exchanges(range(1, 2))[0].at
+        self.now = exchanges(range(self.first, self.first + 1))[0].at
+        self.done = self.first - 1
         self.world = World(clock=lambda: self.now)
         for number in range(1, 5):
             name = f"node{number}.cluster.local"
@@ -220,6 +223,8 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
     elif isinstance(value, list):
         if not value:
             return {path: []}
+        if all(isinstance(inner, str) for inner in value):
+            value = sorted(value)
         parts = [_flat(inner, f"{path}/[{_label(inner, place)}]") for place, inner in enumerate(value)]
     else:
         return {path: _plain(value)}
@@ -228,7 +233,7 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
 
 def _label(item: Any, place: int) -> str:
     if isinstance(item, dict):
-        kind = item.get("StackConfigurations", {}).get("type", "")
+        kind = str(item.get("StackConfigurations", {}).get("type", ""))
         for name in ("href", "name", "fqdn"):
             if isinstance(item.get(name), str):
                 return (str(item[name]).partition("?")[0].partition("/api/v1/")[2] or str(item[name])) + kind
