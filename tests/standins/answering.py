@@ -1,3 +1,4 @@
+# ruff: noqa: PTH, UP, RUF012 (it runs with the hosts' own Python, from 3.6 on)
 """What the stand-in for Ambari's server answers: accounts, hosts, and the port that agents register at."""
 
 import base64
@@ -50,7 +51,7 @@ class Api(BaseHTTPRequestHandler):
         if not self.login():
             return
         if path == "/api/v1/hosts":
-            items = [{"Hosts": dict(host_name=name, host_state=state)} for name, state in State.hosts.items()]
+            items = [{"Hosts": {"host_name": name, "host_state": state}} for name, state in State.hosts.items()]
             self.answer(200, {"items": items})
         elif path == "/api/v1/users/admin":
             self.answer(200, {"Users": {"user_name": "admin", "admin": True}})
