@@ -1,0 +1,1 @@
+"""Agents of the simulated server: on paper, or at work on container hosts."""

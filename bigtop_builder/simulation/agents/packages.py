@@ -1,0 +1,58 @@
+"""Which packages an agent picks for the names in a stack's definition (contract 5.4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+HOOK_PACKAGES = ("unzip", "curl", "bigtop-select")
+"""What the hook before each INSTALL wants to be there, in its order."""
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Packages to install, and what is missing as the agent words it (``None``: nothing)."""
+
+    names: tuple[str, ...]
+    missing: str | None = None
+
+
+def pick(demanded: Sequence[str], available: Iterable[str], repository_version: str) -> Picked:
+    """The packages that an agent installs for ``demanded`` (``zookeeper_{version}``), in their order.
+
+    A version without a dash is matched: the first name of the sorted repository whose suffix is digits and underlines,
+    the best match first when the exact name is there (recorded: 3.2.0.9 found nothing, 3.2.0 its own). One with a dash
+    is taken as it is.
+    """
+    suffix = re.sub(r"[.-]", "_", repository_version)
+    known = sorted(set(available))
+    names: list[str] = []
+    for template in demanded:
+        exact = template.replace("{version}", suffix)
+        if "{version}" not in template or "-" in repository_version:
+            names.append(exact)
+            continue
+        found = exact if exact in known else _first(template, known)
+        if found is None:
+            wanted = template.replace("{version}", "${stack_version}")
+            return Picked(tuple(names), f"No package found for {wanted}(expected name: {exact})")
+        names.append(found)
+    return Picked(tuple(names))
+
+
+def _first(template: str, known: Sequence[str]) -> str | None:
+    before, _, after = template.partition("{version}")
+    pattern = re.compile(re.escape(before) + r"(\d|_)+" + re.escape(after))
+    return next((name for name in known if pattern.fullmatch(name)), None)
+
+
+def failure_text(message: str, service: str, script: str) -> str:
+    """A failure as an agent's standard error ends with it: the trace of its script, then the reason."""
+    place = f"/var/lib/ambari-agent/cache/stacks/BIGTOP/3.2.0/services/{service}/package/scripts/{script.lower()}.py"
+    return (
+        "Traceback (most recent call last):\n"
+        f'  File "{place}", line 62, in install\n'
+        "    self.install_packages(env)\n"
+        f"resource_management.core.exceptions.Fail: {message}"
+    )
