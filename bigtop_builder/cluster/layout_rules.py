@@ -1,0 +1,254 @@
+"""What Ambari, and the services themselves, demand of a layout; every mistake is found in one pass.
+
+Components that Ambari adds by itself are added here in the same way (its BlueprintValidator), so that a blueprint says
+what will be installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from bigtop_builder.cluster.cardinality import Cardinality
+from bigtop_builder.cluster.demands import wanted_services
+from bigtop_builder.cluster.hadoop_rules import NAME_SERVICES, hive_problems, name_node_problems
+from bigtop_builder.cluster.layout import Layout, LayoutGroup
+from bigtop_builder.cluster.problem import Path, Problem
+from bigtop_builder.model.ambari_stack import Dependency, StackDefinition
+from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors, Location
+from bigtop_builder.recipe.document import near
+
+Place = Callable[..., Location | None]
+"""Where a path of the inventory stands: ``LoadedInventory.place``."""
+
+SECONDARY = "SECONDARY_NAMENODE"
+
+
+@dataclass(frozen=True)
+class CheckedLayout:
+    """A layout that Ambari will take; ``added`` tells what was added and why, ``warnings`` what may be unwise."""
+
+    layout: Layout
+    added: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass
+class _Check:
+    stack: StackDefinition
+    layout: Layout
+    services: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
+
+    def wrong(self, path: Path, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(path, message, hint))
+
+    def add(self, group: str, component: str, why: str) -> None:
+        self.layout = self.layout.adding(group, [component])
+        self.added.append(f"{component} on {group}: {why}")
+
+
+def check_layout(
+    layout: Layout,
+    stack: StackDefinition,
+    place: Place,
+    *,
+    services: tuple[str, ...] = (),
+    kerberos: bool = False,
+    default_password: bool = False,
+) -> CheckedLayout:
+    """The layout with what Ambari adds to it.
+
+    ``services`` are those that the inventory names (none: the components tell them), ``kerberos`` whether the cluster
+    gets Kerberos, ``default_password`` whether there is one for passwords that are not given. Raises
+    ConfigurationError, or ConfigurationErrors for several mistakes, each with the place that ``place`` gives.
+    """
+    check = _Check(stack, layout)
+    _names(check, services)
+    if not check.problems:
+        check.services = wanted_services(stack, layout.components)
+        if kerberos:
+            _kerberos(check)
+        _dependencies(check)
+        _cardinalities(check)
+    _configuration_types(check)
+    if not check.problems:
+        _passwords(check, default_password)
+        check.problems += [*name_node_problems(check.layout), *hive_problems(check.layout, check.services)]
+    errors = [_error(problem, place) for problem in check.problems if not problem.warning]
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise ConfigurationErrors(errors)
+    warnings = [problem.message for problem in check.problems] + _absent(check)
+    return CheckedLayout(check.layout, tuple(check.added), tuple(warnings))
+
+
+def _error(problem: Problem, place: Place) -> ConfigurationError:
+    return ConfigurationError(problem.message, hint=problem.hint or None, location=place(*problem.path))
+
+
+def _names(check: _Check, services: tuple[str, ...]) -> None:
+    """Services and components that the stack does not have, or that do not belong together."""
+    stack = check.stack
+    components = [name for service in stack.services.values() for name in service.components]
+    for index, name in enumerate(services):
+        if name not in stack.services:
+            check.wrong(("services", index), f"the stack {stack.id} has no service {name}", near(name, stack.services))
+        elif not set(stack.services[name].components) & set(check.layout.components):
+            check.wrong(
+                ("services", index),
+                f"no group has a component of {name}",
+                f"Its components are {', '.join(stack.services[name].components)}.",
+            )
+    for group in check.layout.groups:
+        for index, name in enumerate(group.names):
+            path = ("groups", group.name, "components", index)
+            owner = stack.service_of(name)
+            if owner is None:
+                check.wrong(path, f"the stack {stack.id} has no component {name}", near(name, components))
+            elif services and owner not in services:
+                check.wrong(path, f"{name} is of {owner}, which services does not name", f"Add {owner} to services.")
+            if name in group.names[:index]:
+                check.wrong(path, f"{name} stands twice in the group {group.name}")
+
+
+def _kerberos(check: _Check) -> None:
+    if "KERBEROS" not in check.stack.services:
+        check.wrong(("security", "kerberos"), f"the stack {check.stack.id} has no service KERBEROS")
+        return
+    if "KERBEROS" not in check.services:
+        check.services.append("KERBEROS")
+    for group in check.layout.groups:
+        if "KERBEROS_CLIENT" not in group.names:
+            check.add(group.name, "KERBEROS_CLIENT", "Kerberos needs it on every host")
+
+
+def _dependencies(check: _Check) -> None:
+    for group in list(check.layout.groups):
+        for name in group.names:
+            component = check.stack.component(name)
+            for one in component.dependencies if component else ():
+                _dependency(check, group, name, one)
+
+
+def _dependency(check: _Check, group: LayoutGroup, name: str, one: Dependency) -> None:
+    wanted = check.stack.component(one.component)
+    if wanted is None or not all(_given(check.layout, group, place) for place in one.when):
+        return
+    if wanted.is_client and one.service not in check.services:
+        return
+    present = check.layout.groups_with(one.component)
+    path = ("groups", group.name, "components", group.names.index(name))
+    if one.scope == "cluster":
+        if not present:
+            reason = f" ({', '.join(one.when)} is given)" if one.when else ""
+            check.wrong(
+                path,
+                f"{name} needs a {one.component} in the cluster{reason}",
+                f"Give one to a group, of {one.service}.",
+            )
+        return
+    if any(other.name == group.name for other in present):
+        return
+    if one.auto:
+        check.add(group.name, one.component, f"{name} needs it on its host")
+    else:
+        check.wrong(path, f"{name} needs {one.component} on the same host", f"Add it to the group {group.name}.")
+
+
+def _given(layout: Layout, group: LayoutGroup, place: str) -> bool:
+    kind, _, name = place.partition("/")
+    return layout.property(kind, name) is not None or name in group.configurations.get(kind, {})
+
+
+def _cardinalities(check: _Check) -> None:
+    for service in check.services:
+        for name, component in check.stack.services[service].components.items():
+            cardinality = Cardinality.parse(component.cardinality)
+            if name == SECONDARY and any(check.layout.property("hdfs-site", one) for one in NAME_SERVICES):
+                cardinality = Cardinality.parse("0")
+            if cardinality.everywhere:
+                _everywhere(check, name, bool(component.auto_deploy))
+            else:
+                _count(check, name, cardinality, component.auto_deploy)
+
+
+def _everywhere(check: _Check, name: str, auto: bool) -> None:
+    for group in check.layout.groups:
+        if name in group.names:
+            continue
+        if auto:
+            check.add(group.name, name, "every host has it")
+        else:
+            check.wrong(("groups", group.name, "components"), f"{name} must stand on every host: the group has none")
+
+
+def _count(check: _Check, name: str, cardinality: Cardinality, auto: bool | str) -> None:
+    """Ambari counts groups; a group of several hosts would give it more components than it is told."""
+    groups = check.layout.groups_with(name)
+    if not cardinality.holds(len(groups)) and isinstance(auto, str) and cardinality.holds(1) and not groups:
+        beside = auto.partition("/")[2]
+        found = check.layout.groups_with(beside)
+        if found:
+            check.add(found[0].name, name, f"it goes beside {beside}")
+            groups = check.layout.groups_with(name)
+    count = len(check.layout.hosts_with(name))
+    if cardinality.holds(len(groups)) and cardinality.holds(count):
+        return
+    path: Path = ("groups",)
+    if groups:
+        last = groups[-1]
+        path = ("groups", last.name, "components", last.names.index(name) if name in last.names else 0)
+    where = f"on {count} hosts of {len(groups)} groups" if count else "nowhere"
+    hint = "Put it into a group." if not count else "Put it into a group of its own, or take hosts away."
+    check.wrong(path, f"{name} stands {where}; the stack wants {_said(cardinality)}", hint)
+
+
+def _said(cardinality: Cardinality) -> str:
+    if cardinality.most is None:
+        return f"at least {cardinality.least}"
+    if cardinality.least == cardinality.most:
+        return f"exactly {cardinality.least}" if cardinality.least else "none here"
+    return f"{cardinality.least} to {cardinality.most}"
+
+
+def _configuration_types(check: _Check) -> None:
+    known = check.stack.configuration_types()
+    places: list[tuple[Path, Mapping[str, object]]] = [(("configurations",), check.layout.configurations)]
+    places += [(("groups", one.name, "configurations"), one.configurations) for one in check.layout.groups]
+    for path, configurations in places:
+        for kind in configurations:
+            if kind not in known:
+                check.wrong(
+                    (*path, kind), f"the stack {check.stack.id} has no configuration type {kind}", near(kind, known)
+                )
+
+
+def _passwords(check: _Check, default: bool) -> None:
+    if default:
+        return
+    for service in check.services:
+        carrying = [
+            group for group in check.layout.groups if set(group.names) & set(check.stack.services[service].components)
+        ]
+        for place in check.stack.services[service].passwords:
+            kind, _, name = place.partition("/")
+            if all(_given(check.layout, group, place) for group in carrying):
+                continue
+            check.wrong(
+                ("configurations", kind),
+                f"{service} needs the password {place}",
+                f"Set {name} to {{secret: env:NAME}} below configurations.{kind}, or give default_password.",
+            )
+
+
+def _absent(check: _Check) -> list[str]:
+    """Ambari takes a service whose required services are not there; it may still not work."""
+    found = []
+    for service in check.services:
+        absent = [one for one in check.stack.services[service].requires if one not in check.services]
+        if absent:
+            found.append(f"{service} is said to require {', '.join(absent)}, which the cluster does not have")
+    return found
