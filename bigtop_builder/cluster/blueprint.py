@@ -1,0 +1,180 @@
+"""Blueprints and cluster templates: the bodies that make Ambari create a cluster (Ambari 2.8 and 3.0)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bigtop_builder.cluster.layout import (
+    INSTALL_AND_START,
+    Layout,
+    LayoutGroup,
+    Placed,
+    plain_properties,
+    secret_properties,
+)
+from bigtop_builder.cluster.version_definition import agent_repository_template
+from bigtop_builder.model.ambari_stack import StackDefinition
+from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.model.inventory import Configurations, Kerberos, Repository, Secret
+
+Json = dict[str, Any]
+Reveal = Callable[[Secret, str], str]
+"""Gives a secret's value; the text names its place for questions and messages."""
+
+NO_RETRY = {"command_retry_enabled": "false"}
+"""Else agents repeat a failing installation for ten minutes, and the task looks as if it were running."""
+KDC_ALIAS = "kdc.admin.credential"
+
+
+def cluster_environment(repositories: Sequence[Repository], families: Sequence[str]) -> dict[str, str]:
+    """What ``cluster-env`` gets besides the stack's defaults: no endless retries, and signatures checked.
+
+    Raises ConfigurationError when some repositories are to be checked and others not: Ambari has one template for all.
+    """
+    checked = {repository.gpg_check for repository in repositories}
+    if len(checked) > 1:
+        raise ConfigurationError(
+            "gpg_check differs between repositories, but Ambari writes one template for all",
+            hint="Give all repositories the same gpg_check.",
+        )
+    if checked != {True}:
+        return dict(NO_RETRY)
+    keys = {
+        _key(repository).replace("{family}", family): None for repository in repositories for family in families or [""]
+    }
+    return {**NO_RETRY, "repo_suse_rhel_template": agent_repository_template(list(keys))}
+
+
+def _key(repository: Repository) -> str:
+    return repository.gpg_key or f"{repository.url.rstrip('/')}/repodata/repomd.xml.key"
+
+
+def kerberos_configurations(kerberos: Kerberos) -> dict[str, dict[str, str]]:
+    """``kerberos-env`` and ``krb5-conf`` for a realm."""
+    environment = {
+        "realm": kerberos.realm,
+        "kdc_type": kerberos.kdc_type,
+        "kdc_hosts": ",".join(kerberos.kdc_hosts),
+        "admin_server_host": kerberos.admin_server or kerberos.kdc_hosts[0],
+        "manage_identities": str(kerberos.kdc_type != "none").lower(),
+    }
+    return {"kerberos-env": environment, "krb5-conf": {"manage_krb5_conf": "true"}}
+
+
+def blueprint_body(
+    layout: Layout,
+    stack: StackDefinition,
+    environment: Mapping[str, str] = NO_RETRY,
+    kerberos: Kerberos | None = None,
+) -> Json:
+    """The body of ``POST blueprints/<name>``; secrets are never in it.
+
+    ``environment`` is added to ``cluster-env``; what the layout says wins over it. The same layout gives the same body.
+    """
+    given = plain_properties(layout.configurations)
+    ours: dict[str, dict[str, str]] = {"cluster-env": dict(environment)}
+    if kerberos:
+        ours.update(kerberos_configurations(kerberos))
+    merged = {kind: {**ours.get(kind, {}), **given.get(kind, {})} for kind in sorted({*ours, *given})}
+    about: Json = {"stack_name": stack.name, "stack_version": stack.version}
+    if kerberos:
+        about["security"] = {"type": "KERBEROS"}
+    return {
+        "Blueprints": about,
+        "configurations": _listed(merged),
+        "host_groups": [_group(group) for group in layout.groups],
+    }
+
+
+def _listed(configurations: Mapping[str, Mapping[str, str]]) -> list[Json]:
+    return [
+        {kind: {"properties": dict(properties)}} for kind, properties in sorted(configurations.items()) if properties
+    ]
+
+
+def _group(group: LayoutGroup) -> Json:
+    body: Json = {
+        "name": group.name,
+        "cardinality": str(len(group.hosts)),
+        "components": [_component(component) for component in group.components],
+    }
+    configurations = _listed(plain_properties(group.configurations))
+    return {**body, "configurations": configurations} if configurations else body
+
+
+def _component(component: Placed) -> Json:
+    if component.provision == INSTALL_AND_START:
+        return {"name": component.name}
+    return {"name": component.name, "provision_action": component.provision}
+
+
+def cluster_template(
+    layout: Layout,
+    blueprint: str,
+    reveal: Reveal,
+    *,
+    repository_version: int | None = None,
+    default_password: str | None = None,
+    recommendation: str = "NEVER_APPLY",
+    kerberos: Kerberos | None = None,
+    kerberos_password: str | None = None,
+) -> Json:
+    """The body of ``POST clusters/<name>``: hosts of the groups, and the secrets of the configurations.
+
+    ``reveal`` gives the value of a secret. Without ``repository_version`` Ambari takes the only one there is.
+    """
+    body: Json = {"blueprint": blueprint}
+    if repository_version is not None:
+        body["repository_version_id"] = repository_version
+    if default_password is not None:
+        body["default_password"] = default_password
+    if recommendation != "NEVER_APPLY":
+        body["config_recommendation_strategy"] = recommendation
+    secrets = _revealed(layout.configurations, reveal, "configurations")
+    if secrets:
+        body["configurations"] = secrets
+    body["host_groups"] = [_members(group, reveal) for group in layout.groups]
+    if kerberos:
+        body["security"] = {"type": "KERBEROS"}
+        credential = {
+            "alias": KDC_ALIAS,
+            "principal": kerberos.admin_principal,
+            "key": kerberos_password,
+            "type": "TEMPORARY",
+        }
+        body["credentials"] = [credential]
+    return body
+
+
+def _members(group: LayoutGroup, reveal: Reveal) -> Json:
+    hosts = [
+        {"fqdn": host, "rack_info": group.racks[host]} if host in group.racks else {"fqdn": host}
+        for host in group.hosts
+    ]
+    secrets = _revealed(group.configurations, reveal, f"groups.{group.name}.configurations")
+    body: Json = {"name": group.name, "hosts": hosts}
+    return {**body, "configurations": secrets} if secrets else body
+
+
+def _revealed(configurations: Configurations, reveal: Reveal, place: str) -> list[Json]:
+    return _listed(
+        {
+            kind: {name: reveal(value, f"{place}.{kind}.{name}") for name, value in properties.items()}
+            for kind, properties in secret_properties(configurations).items()
+        }
+    )
+
+
+def added_hosts(layout: Layout, blueprint: str, hosts: Sequence[str]) -> list[dict[str, str]]:
+    """The body of ``POST clusters/<name>/hosts`` that gives further hosts the components of their groups."""
+    groups = layout.hosts
+    return [
+        {
+            "blueprint": blueprint,
+            "host_group": groups[host].name,
+            "host_name": host,
+            **({"rack_info": groups[host].racks[host]} if host in groups[host].racks else {}),
+        }
+        for host in hosts
+    ]

@@ -1,0 +1,204 @@
+"""What differs between what an inventory wants and what Ambari has: blueprints and running clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bigtop_builder.cluster.demands import wanted_services
+from bigtop_builder.cluster.layout import INSTALL_AND_START, Layout, expand_tokens, plain_properties
+from bigtop_builder.model.ambari_stack import StackDefinition
+
+SECRET_REFERENCE = "SECRET:"
+"""What Ambari gives instead of a password: it can be compared with nothing."""
+
+Properties = Mapping[str, Mapping[str, str]]
+Changes = Mapping[str, Mapping[str, tuple[str | None, str]]]
+"""Configuration type → property → its value now (None: not set) and the wanted one."""
+
+
+def compare_blueprints(wanted: Mapping[str, Any], existing: Mapping[str, Any]) -> tuple[str, ...]:
+    """What differs, a line for people each; empty when a cluster made of either would be the same.
+
+    The order of groups and components, the numbers of hosts (a blueprint stays as it is when a group grows) and both
+    ways of writing configurations mean nothing; passwords that Ambari hides are left out.
+    """
+    ours, theirs = _Canonical.of(wanted), _Canonical.of(existing)
+    lines: list[str] = []
+    if ours.about != theirs.about:
+        lines.append(f"stack and security: {' '.join(theirs.about)} → {' '.join(ours.about)}")
+    lines += _configuration_lines("", theirs.configurations, ours.configurations)
+    for name in sorted({*ours.groups, *theirs.groups}):
+        lines += _group_lines(name, theirs.groups.get(name), ours.groups.get(name))
+    return tuple(lines)
+
+
+@dataclass(frozen=True)
+class _Group:
+    components: Mapping[str, str]
+    configurations: Properties
+
+
+@dataclass(frozen=True)
+class _Canonical:
+    about: tuple[str, str, str]
+    configurations: Properties
+    groups: Mapping[str, _Group]
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> _Canonical:
+        about = body.get("Blueprints", {})
+        security = (about.get("security") or {}).get("type") or "NONE"
+        groups = {
+            group["name"]: _Group(
+                {
+                    one["name"]: str(one.get("provision_action") or INSTALL_AND_START)
+                    for one in group.get("components", ())
+                },
+                _flat(group.get("configurations", ())),
+            )
+            for group in body.get("host_groups", ())
+        }
+        return cls(
+            (str(about.get("stack_name")), str(about.get("stack_version")), security),
+            _flat(body.get("configurations", ())),
+            groups,
+        )
+
+
+def _flat(configurations: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """``[{type: {properties: {…}}}, {type: {…}}]`` → type → property → text."""
+    flat: dict[str, dict[str, str]] = {}
+    for one in configurations:
+        for kind, content in one.items():
+            properties = content.get("properties", content) if isinstance(content, Mapping) else {}
+            flat.setdefault(kind, {}).update({name: str(value) for name, value in properties.items()})
+    return flat
+
+
+def _configuration_lines(place: str, old: Properties, new: Properties) -> list[str]:
+    lines = []
+    for kind in sorted({*old, *new}):
+        before, after = old.get(kind, {}), new.get(kind, {})
+        for name in sorted({*before, *after}):
+            was, will = before.get(name), after.get(name)
+            if was != will and not (was or "").startswith(SECRET_REFERENCE):
+                lines.append(f"{place}{kind} {name}: {_shown(was)} → {_shown(will)}")
+    return lines
+
+
+def _shown(value: str | None) -> str:
+    if value is None:
+        return "(not set)"
+    return repr(value) if len(value) <= 80 and "\n" not in value else f"({len(value)} characters)"
+
+
+def _group_lines(name: str, old: _Group | None, new: _Group | None) -> list[str]:
+    if old is None or new is None:
+        return [f"group {name}: {'new' if old is None else 'gone'}"]
+    lines = []
+    for component in sorted({*old.components, *new.components}):
+        was, will = old.components.get(component), new.components.get(component)
+        if was is None or will is None:
+            lines.append(f"group {name}: {component} {'added' if was is None else 'removed'}")
+        elif was != will:
+            lines.append(f"group {name}: {component} {was} → {will}")
+    return lines + _configuration_lines(f"group {name}: ", old.configurations, new.configurations)
+
+
+@dataclass(frozen=True)
+class ActualCluster:
+    """A cluster as Ambari has it. ``hosts`` gives every host's components; ``configurations`` the present properties
+    of the types that were read."""
+
+    hosts: Mapping[str, frozenset[str]]
+    services: frozenset[str]
+    configurations: Properties = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ClusterDifference:
+    """What must change for a cluster to be as wanted. Pairs are of host and component; hosts to add are not among
+    them."""
+
+    hosts_to_add: tuple[str, ...]
+    hosts_beyond: tuple[str, ...]
+    """In the cluster, but not in the inventory."""
+    services_to_add: tuple[str, ...]
+    services_beyond: tuple[str, ...]
+    components_to_add: tuple[tuple[str, str], ...]
+    components_beyond: tuple[tuple[str, str], ...]
+    configurations: Changes
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing is to do, and nothing beyond the inventory is there."""
+        return not self.lines()
+
+    def lines(self) -> tuple[str, ...]:
+        """What differs, a line for people each; ``+`` is missing, ``-`` beyond what is wanted."""
+        lines = [f"+ service {name}" for name in self.services_to_add]
+        lines += [f"+ host {name}" for name in self.hosts_to_add]
+        lines += [f"+ {component} on {host}" for host, component in self.components_to_add]
+        lines += [f"- service {name}" for name in self.services_beyond]
+        lines += [f"- host {name}" for name in self.hosts_beyond]
+        lines += [f"- {component} on {host}" for host, component in self.components_beyond]
+        for kind, changes in self.configurations.items():
+            lines += [f"~ {kind} {name}: {_shown(old)} → {_shown(new)}" for name, (old, new) in changes.items()]
+        return tuple(lines)
+
+
+def compare_cluster(
+    layout: Layout, stack: StackDefinition, actual: ActualCluster, environment: Mapping[str, str] | None = None
+) -> ClusterDifference:
+    """What must change for ``actual`` to be ``layout`` (as checked: with what Ambari adds).
+
+    ``environment`` is what ``cluster-env`` gets besides. Only properties that are wanted are compared, so what Ambari
+    and its defaults set stays; secrets are left out.
+    """
+    wanted = {host: frozenset(group.names) for host, group in layout.hosts.items()}
+    services = wanted_services(stack, layout.components)
+    known = [host for host in wanted if host in actual.hosts]
+    return ClusterDifference(
+        hosts_to_add=tuple(host for host in wanted if host not in actual.hosts),
+        hosts_beyond=tuple(sorted(host for host in actual.hosts if host not in wanted)),
+        services_to_add=tuple(name for name in services if name not in actual.services),
+        services_beyond=tuple(sorted(actual.services.difference(services))),
+        components_to_add=_pairs(known, wanted, actual.hosts),
+        components_beyond=_pairs(known, actual.hosts, wanted),
+        configurations=configuration_changes(layout, actual.configurations, environment),
+    )
+
+
+def _pairs(
+    hosts: Sequence[str], these: Mapping[str, frozenset[str]], without: Mapping[str, frozenset[str]]
+) -> tuple[tuple[str, str], ...]:
+    return tuple((host, name) for host in hosts for name in sorted(these[host] - without[host]))
+
+
+def configuration_changes(
+    layout: Layout, actual: Properties, environment: Mapping[str, str] | None = None
+) -> dict[str, dict[str, tuple[str | None, str]]]:
+    """The properties of the whole cluster whose values differ: configuration type → property → old and new.
+
+    Tokens for groups (``%HOSTGROUP::master%``) stand for their hosts, as Ambari has replaced them.
+    """
+    wanted = plain_properties(layout.configurations)
+    if environment:
+        wanted = {**wanted, "cluster-env": {**environment, **wanted.get("cluster-env", {})}}
+    changes: dict[str, dict[str, tuple[str | None, str]]] = {}
+    for kind, properties in wanted.items():
+        present = actual.get(kind, {})
+        for name, value in properties.items():
+            old, new = present.get(name), expand_tokens(value, layout)
+            if not _equal(old, new) and not (old or "").startswith(SECRET_REFERENCE):
+                changes.setdefault(kind, {})[name] = (old, new)
+    return changes
+
+
+def _equal(old: str | None, new: str) -> bool:
+    """Lists of hosts are equal in any order: Ambari writes them in its own."""
+    if old is None or "," not in new:
+        return old == new
+    return sorted(part.strip() for part in old.split(",")) == sorted(part.strip() for part in new.split(","))
