@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.ssh.fleet import Fleet
     from bigtop_builder.adapter.ssh.remote import Remote
 
+CHECK = "stand-alone"
 VERIFY_SECONDS = 10
 """How long ``verify`` lets a service take to answer: it should run by now."""
 
@@ -92,24 +93,29 @@ def verify_standalone(loaded: LoadedInventory, fleet: Fleet, emit: Emit) -> Work
     """Whether all is as the inventory says, and healthy; changes nothing. Emits a CheckFinished for each check."""
     plan = plan_standalone(loaded, fleet, emit, phase="verify")
     failed: dict[str, HostError] = dict(plan.lost)
-    for host, operations in plan.install.items():
-        started = [operation for hosts in plan.start.values() for operation in hosts.get(host, ())]
-        for operation in (*operations, *started):
-            emit(
-                CheckFinished(
-                    phase="verify",
-                    check="stand-alone",
-                    host=host,
-                    level="error",
-                    message=f"is not as the inventory says: {operation.name} ({operation.detail.splitlines()[0]})",
-                    hint="run deploy --phase standalone",
-                )
-            )
-            failed[host] = HostError(f"{host}: {operation.name} is to be done")
+    for host, installs in plan.install.items():
+        starts = [operation for hosts in plan.start.values() for operation in hosts.get(host, ())]
+        for operation in (*installs, *starts):
+            emit(_differs(host, operation))
+            failed[host] = HostError(f"{host} is not as the inventory says: {operation.name}")
+        if host not in failed:
+            emit(CheckFinished(phase="verify", check=CHECK, host=host, level="ok", message="as the inventory says"))
     well = [host for host in plan.install if host not in plan.lost]
     names = {host: [name for name, _ in standalone.entries_of(loaded, host)] for host in well}
     unwell = _check_health(loaded, fleet, emit, names, phase="verify", within=VERIFY_SECONDS)
     return WorkResult(failed={**failed, **unwell})
+
+
+def _differs(host: str, operation: Operation) -> CheckFinished:
+    detail = f" ({operation.detail})" if "\n" not in operation.detail else ""
+    return CheckFinished(
+        phase="verify",
+        check=CHECK,
+        host=host,
+        level="error",
+        message=f"not as the inventory says; to be done: {operation.name}{detail}",
+        hint="run deploy --phase standalone",
+    )
 
 
 def _check_health(
@@ -128,7 +134,7 @@ def _check_health(
     }
     probes = {host: found for host, found in probes.items() if found}
 
-    def work(remote: Remote) -> None:
+    def work(remote: Remote) -> str:
         mark = f"bigtop-builder-{secrets.token_hex(8)}"
         found = probes[remote.name]
         operations = [Operation(probe.what, "", probe.script) for probe in found]
@@ -138,20 +144,23 @@ def _check_health(
         for probe, outcome in zip(found, outcomes, strict=True):
             message = f"{probe.service}: {probe.what}"
             if outcome.code:
-                message = " ".join(outcome.lines[-3:]) or f"{message} ended with {outcome.code}"
+                message = outcome.lines[-1] if outcome.lines else f"{message} ended with {outcome.code}"
                 bad.append(message)
             emit(
                 CheckFinished(
                     phase=phase,
-                    check=f"stand-alone {probe.entry}",
+                    check=f"{CHECK} {probe.entry}",
                     host=remote.name,
                     level="error" if outcome.code else "ok",
                     message=message,
                     hint=f"look into the log of {probe.service} on the host" if outcome.code else None,
                 )
             )
-        if bad:
-            raise HostError(f"{remote.name}: {'; '.join(bad)}")
+        return "; ".join(bad)
 
     results = fleet.each(work, list(probes), done=tell_failure(phase, emit)) if probes else {}
-    return {host: result for host, result in results.items() if isinstance(result, HostError)}
+    return {
+        host: result if isinstance(result, HostError) else HostError(f"{host}: {result}")
+        for host, result in results.items()
+        if result
+    }

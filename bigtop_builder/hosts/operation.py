@@ -7,9 +7,11 @@ then does it (as in pyinfra's model). Files, packages, services and accounts hav
 from __future__ import annotations
 
 from dataclasses import dataclass
-from shlex import quote
 
-RESTARTS = "/var/lib/bigtop-builder/restart"
+KEPT = "/var/lib/bigtop-builder"
+"""On a host: what deployments keep there."""
+
+RESTARTS = f"{KEPT}/restart"
 """On a host: a file here, named like a service, says that what the service stands on has changed since it was started.
 It is made before the change and removed after the restart, so that a run that was killed in between is made good."""
 
@@ -38,8 +40,3 @@ class Cannot:
 
     def __str__(self) -> str:
         return f"{self.what} cannot be set here: {self.why}"
-
-
-def command(name: str, *words: str, detail: str = "") -> Operation:
-    """An operation that is a single command."""
-    return Operation(name, detail or " ".join(words), " ".join(quote(word) for word in words))

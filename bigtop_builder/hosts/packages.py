@@ -60,11 +60,14 @@ def install_packages(
 
 
 def remove_packages(facts: HostFacts, names: Iterable[str]) -> tuple[Operation, ...]:
-    """The packages that are there, removed in one transaction."""
+    """The packages that are there, removed in one transaction; one that others still need is an error.
+
+    By rpm, because yum would take along what needs them and what only they needed.
+    """
     present = [name for name in dict.fromkeys(names) if name in facts.packages]
     if not present:
         return ()
-    script = f"yum -y remove {_quoted(present)}"
+    script = f"rpm --erase --allmatches {_quoted(present)}"
     return (Operation(f"remove {_some(present)}", ", ".join(present), script),)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bigtop_builder.hosts import standalone
 from bigtop_builder.hosts.facts import Wanted
 from bigtop_builder.hosts.files import remove_file
-from bigtop_builder.hosts.operation import Operation
+from bigtop_builder.hosts.operation import KEPT, Operation
 from bigtop_builder.hosts.packages import REPOSITORIES, remove_packages, repository_path
 from bigtop_builder.hosts.services import restart_mark, service_stopped
 from bigtop_builder.recipe.inventory import LoadedInventory
@@ -40,6 +40,7 @@ def wanted(loaded: LoadedInventory, host: str) -> Wanted:
     daemons = _daemons(loaded, host)
     files = (
         STACK_ROOT,
+        KEPT,
         *AGENT_FOLDERS,
         *SERVER_FOLDERS,
         AMBARI_REPOSITORY,
@@ -59,9 +60,13 @@ def _removal(facts: HostFacts, loaded: LoadedInventory) -> Iterator[Operation]:
     for name in daemons:
         yield from service_stopped(facts, name)
     yield from standalone.removal(facts, loaded, facts.name)
-    named = {package for _, entry in standalone.entries_of(loaded, facts.name) for package in entry.packages}
-    yield from remove_packages(facts, _packages(facts, loaded, daemons, named))
-    folders = [STACK_ROOT, *(AGENT_FOLDERS if AGENT in daemons else ()), *(SERVER_FOLDERS if SERVER in daemons else ())]
+    yield from remove_packages(facts, _packages(facts, loaded, daemons))
+    folders = [
+        STACK_ROOT,
+        KEPT,
+        *(AGENT_FOLDERS if AGENT in daemons else ()),
+        *(SERVER_FOLDERS if SERVER in daemons else ()),
+    ]
     for folder in folders:
         if folder in facts.files:
             yield Operation(f"remove {folder}", "the folder and all in it", f"rm -rf {quote(folder)}")
@@ -79,9 +84,10 @@ def _daemons(loaded: LoadedInventory, host: str) -> tuple[str, ...]:
     return (AGENT, SERVER) if host == setup.host.lower() else (AGENT,)
 
 
-def _packages(facts: HostFacts, loaded: LoadedInventory, daemons: tuple[str, ...], named: set[str]) -> list[str]:
-    """Installed packages with the stack's suffix, Bigtop's tools and Ambari's own; without ``named``."""
+def _packages(facts: HostFacts, loaded: LoadedInventory, daemons: tuple[str, ...]) -> list[str]:
+    """Installed packages with the stack's suffix, Bigtop's tools, Ambari's own, and those of stand-alone entries."""
     stack = loaded.inventory.stack
     version = re.escape((stack.repository_version or stack.version).replace(".", "_"))
     ours = re.compile(rf"bigtop-.+|.+_{version}(-.+)?")
-    return sorted(name for name in facts.packages if name not in named and (name in daemons or ours.fullmatch(name)))
+    named = {package for _, entry in standalone.entries_of(loaded, facts.name) for package in entry.packages}
+    return sorted(name for name in facts.packages if name in named or name in daemons or ours.fullmatch(name))

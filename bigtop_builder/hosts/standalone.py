@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from shlex import quote
@@ -10,7 +11,7 @@ from typing import Any
 from bigtop_builder.hosts.facts import HostFacts, Wanted
 from bigtop_builder.hosts.files import remove_file, write_file
 from bigtop_builder.hosts.operation import Operation
-from bigtop_builder.hosts.packages import install_packages, remove_packages
+from bigtop_builder.hosts.packages import install_packages
 from bigtop_builder.hosts.services import restart_mark, service_running, service_stopped
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.errors import ConfigurationError
@@ -64,6 +65,7 @@ def validate_standalone(loaded: LoadedInventory) -> list[ConfigurationError]:
                 )
     if not errors:
         errors += _circles(loaded)
+    errors += _rivals(loaded)
     for name, entry in entries.items():
         for host in loaded.members(entry.hosts)[:1]:
             try:
@@ -94,6 +96,24 @@ def _circles(loaded: LoadedInventory) -> list[ConfigurationError]:
             message = f"these entries wait for each other: {' -> '.join(circle)}"
             return [ConfigurationError(message, location=loaded.place("standalone", circle[0], "after"))]
     return []
+
+
+def _rivals(loaded: LoadedInventory) -> list[ConfigurationError]:
+    """Entries that want different things of the same host."""
+    entries = loaded.inventory.standalone
+    errors: list[ConfigurationError] = []
+    for (first, one), (second, other) in itertools.combinations(entries.items(), 2):
+        if not set(loaded.members(one.hosts)) & set(loaded.members(other.hosts)):
+            continue
+        for path in other.files.keys() & one.files.keys():
+            place = loaded.place("standalone", second, "files", path)
+            errors.append(ConfigurationError(f"{first} writes {path} on the same host", location=place))
+        for name in other.select.keys() & one.select.keys():
+            if other.select[name] != one.select[name]:
+                place = loaded.place("standalone", second, "select", name)
+                message = f"{first} selects {name} {one.select[name]} on the same host"
+                errors.append(ConfigurationError(message, location=place))
+    return errors
 
 
 def wanted(loaded: LoadedInventory, host: str) -> Wanted:
@@ -135,8 +155,12 @@ def install(facts: HostFacts, loaded: LoadedInventory, host: str) -> tuple[Opera
             operations += write_file(
                 facts, path, content, owner=file.owner, group=file.group, mode=file.mode, restarts=restarts
             )
-        for component, version in entry.select.items():
-            operations += select(facts, component, version, restarts=restarts)
+    selected: dict[str, str] = {}
+    for _, entry in entries:
+        selected |= entry.select
+    for component, version in selected.items():
+        users = [entry for _, entry in entries if component in entry.select]
+        operations += select(facts, component, version, restarts=_service_names(users))
     return tuple(operations)
 
 
@@ -145,8 +169,9 @@ def _service_names(entries: list[Standalone]) -> tuple[str, ...]:
 
 
 def select(facts: HostFacts, component: str, version: str, *, restarts: tuple[str, ...] = ()) -> tuple[Operation, ...]:
-    """``distro-select set COMPONENT VERSION``. The facts must hold the component."""
-    now = facts.selectors.get(component)
+    """``distro-select set COMPONENT VERSION``; ``all`` stands for all components that have a link."""
+    links = facts.selectors.values() if component == "all" else [facts.selectors.get(component, "")]
+    now = ", ".join(sorted(set(links)))
     if now == version:
         return ()
     script = f"{SELECTOR} set {quote(component)} {quote(version)}"
@@ -174,14 +199,13 @@ class Probe:
     script: str
 
 
-# SECONDS counts from the start of the shell.
 UNTIL = """probe() {{
     {probe}
 }}
 end=$((SECONDS + {within}))
-until probe; do
+until said=$(probe 2>&1); do
     if [ "$SECONDS" -ge "$end" ]; then
-        echo {message} >&2
+        echo {message}${{said:+: ${{said##*$'\\n'}}}} >&2
         exit 1
     fi
     sleep 1
@@ -218,7 +242,7 @@ def _probe(health: Health, host: str) -> tuple[str, str]:
 
 
 def removal(facts: HostFacts, loaded: LoadedInventory, host: str) -> tuple[Operation, ...]:
-    """The entries of the host taken away: services stopped in reverse order, files and packages removed."""
+    """The entries' services stopped, in reverse order, and their files removed; packages are not touched."""
     operations: list[Operation] = []
     entries = list(reversed(entries_of(loaded, host)))
     for _, entry in entries:
@@ -227,7 +251,6 @@ def removal(facts: HostFacts, loaded: LoadedInventory, host: str) -> tuple[Opera
     for _, entry in entries:
         for path in entry.files:
             operations += remove_file(facts, path)
-    operations += remove_packages(facts, [package for _, entry in entries for package in entry.packages])
     return tuple(operations)
 
 
