@@ -313,9 +313,12 @@ def test_a_deletion_that_failed_in_part_is_an_error() -> None:
             {"error": {"key": "n2", "code": 500, "message": "Cannot remove host: not in the removable state"}},
         ]
     }
-    with Server(lambda call: call.reply(200, json.dumps(result))) as server, client(server.url) as ambari:
-        with pytest.raises(errors.InUseError, match="n2: Cannot remove host"):
-            ambari.delete("hosts", query="Hosts/host_name.in(n1,n2)")
+    with (
+        Server(lambda call: call.reply(200, json.dumps(result))) as server,
+        client(server.url) as ambari,
+        pytest.raises(errors.InUseError, match="n2: Cannot remove host"),
+    ):
+        ambari.delete("hosts", query="Hosts/host_name.in(n1,n2)")
 
 
 def test_what_names_hold_does_not_reach_another_address() -> None:
@@ -394,9 +397,12 @@ def test_a_starting_server_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> Non
     with Server(answers) as server, client(server.url, pauses=()) as ambari:
         ambari.wait_ready(60)
         assert len(server.calls) == 5
-    with Server(lambda call: call.reply(503)) as server, client(server.url, pauses=()) as ambari:
-        with pytest.raises(AmbariError, match="not ready within 0 s"):
-            ambari.wait_ready(0)
+    with (
+        Server(lambda call: call.reply(503)) as server,
+        client(server.url, pauses=()) as ambari,
+        pytest.raises(AmbariError, match="not ready within 0 s"),
+    ):
+        ambari.wait_ready(0)
 
 
 def test_a_cluster_with_open_requests_is_not_deleted() -> None:
@@ -468,9 +474,11 @@ def tls(folder: Path, name: str) -> ssl.SSLContext:
 
 
 def test_https_with_the_authority_given(certificates: Path) -> None:
-    with Server(fine, tls(certificates, "good")) as server:
-        with client(server.url, ca=certificates / "good.pem") as ambari:
-            assert ambari.clusters() == []
+    with (
+        Server(fine, tls(certificates, "good")) as server,
+        client(server.url, ca=certificates / "good.pem") as ambari,
+    ):
+        assert ambari.clusters() == []
 
 
 def test_https_with_the_authority_of_the_environment(certificates: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -489,10 +497,12 @@ def test_a_certificate_that_is_not_trusted(certificates: Path) -> None:
 
 
 def test_a_certificate_of_another_name(certificates: Path) -> None:
-    with Server(fine, tls(certificates, "other")) as server:
-        with client(server.url, ca=certificates / "other.pem") as ambari:
-            with pytest.raises(errors.CertificateError, match="is for another name"):
-                ambari.clusters()
+    with (
+        Server(fine, tls(certificates, "other")) as server,
+        client(server.url, ca=certificates / "other.pem") as ambari,
+        pytest.raises(errors.CertificateError, match="is for another name"),
+    ):
+        ambari.clusters()
 
 
 def test_plain_http_to_a_server_of_https(certificates: Path) -> None:

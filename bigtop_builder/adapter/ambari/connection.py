@@ -184,7 +184,12 @@ class Connection:
             headers["X-Http-Method-Override"] = "GET"
         address = f"{path}?{encode(query)}" if query else path
         reply = self._tried("POST" if override else method, address, headers, data, reading=method == "GET")
-        return self._understood(f"{method} {path}", reply, [*disguises(password, user=user), *_confidential(body)])
+        secrets = [
+            *disguises(password, user=user),
+            *disguises(self._password, user=self.user),
+            *_confidential(body),
+        ]
+        return self._understood(f"{method} {path}", reply, secrets)
 
     def _tried(
         self, method: str, address: str, headers: Mapping[str, str], data: bytes | None, *, reading: bool
