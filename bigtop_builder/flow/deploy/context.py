@@ -16,9 +16,10 @@ from bigtop_builder.model.inventory import Ambari as AmbariChoice
 from bigtop_builder.model.inventory import Inventory
 
 if TYPE_CHECKING:
-    from bigtop_builder.adapter.ambari import Ambari
+    from bigtop_builder.adapter.ambari.client import Ambari
     from bigtop_builder.adapter.secret import Secrets
     from bigtop_builder.adapter.ssh import Fleet
+    from bigtop_builder.cluster.layout import Layout
     from bigtop_builder.model.ambari_stack import StackDefinition
     from bigtop_builder.recipe.inventory import LoadedInventory
 
@@ -44,6 +45,12 @@ class Deployment:
     phase: Phase = "check"
     changes: int = 0
     """Of the phase that runs."""
+    all_changes: int = 0
+    """Of the phases before it."""
+    mark: Path | None = None
+    """A file that is there when everything was verified and nothing changed since."""
+    layout: Layout | None = None
+    """Once it is known: given by the groups, or recommended."""
 
     def __enter__(self) -> Deployment:
         return self
@@ -86,7 +93,7 @@ class Deployment:
     @cached_property
     def client(self) -> Ambari:
         """The Ambari server."""
-        from bigtop_builder.adapter.ambari import Ambari
+        from bigtop_builder.adapter.ambari.client import Ambari
 
         choice = self.ambari
         return Ambari(
@@ -99,14 +106,35 @@ class Deployment:
         )
 
     @cached_property
+    def server_answers(self) -> bool:
+        """Whether a server lets us in. Raises AmbariError when one that is not ours to set up does not."""
+        from bigtop_builder.adapter.ambari.errors import AuthenticationError, UnreachableError
+
+        try:
+            self.client.version()
+        except (UnreachableError, AuthenticationError):
+            if self.ambari.setup is None:
+                raise
+            return False
+        return True
+
+    @cached_property
     def stack(self) -> StackDefinition:
         """The stack as the server has it; as we know it where the server cannot be asked."""
         from bigtop_builder.flow.deploy.stack import read_stack
 
         return read_stack(self)
 
+    def look_again(self) -> None:
+        """Forget what is known of the server, after it was set up."""
+        self.layout = None
+        for name in ("server_answers", "stack"):
+            self.__dict__.pop(name, None)
+
     def emit(self, event: AnyEvent) -> None:
         """Tell an event, without the secrets that were read so far."""
+        if self.mark is not None and isinstance(event, Change) and event.state != "planned":
+            self.mark.unlink(missing_ok=True)
         text = event.model_dump_json()
         clean = self.secrets.redact(text)
         self.bus(event if clean == text else EVENTS.validate_json(clean))

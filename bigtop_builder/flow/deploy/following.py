@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,6 +69,15 @@ def follow(deployment: Deployment, request: int) -> RequestView:
                 hint="Run the deployment again to follow it, or raise ambari.request_timeout.",
             )
         deployment.sleep(seconds(choice.poll))
+
+
+def carry_out(deployment: Deployment, name: str, call: Callable[[], int | None], detail: str = "") -> None:
+    """A change that Ambari carries out with a request, if there is anything to do: it is followed to its end."""
+    started: list[int | None] = []
+    deployment.change(name, detail, act=lambda: started.append(call()))
+    for request in started:
+        if request is not None:
+            follow(deployment, request)
 
 
 def _unassigned(view: RequestView) -> bool:

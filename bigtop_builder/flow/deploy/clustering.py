@@ -1,0 +1,281 @@
+"""The phase ``cluster``: made from a blueprint when it is not there, else brought to the inventory's layout.
+
+Whatever is in the cluster beyond the inventory is never taken away: that is said, and ends the deployment.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from bigtop_builder.adapter.ambari.errors import ConflictError, RefusedError
+from bigtop_builder.cluster.blueprint import blueprint_body, cluster_environment, cluster_template
+from bigtop_builder.cluster.comparison import ActualCluster, ClusterDifference, compare_blueprints, compare_cluster
+from bigtop_builder.cluster.layout import Layout, expand_tokens, plain_properties, secret_properties
+from bigtop_builder.flow.deploy.context import Deployment, show_difference
+from bigtop_builder.flow.deploy.following import carry_out, follow
+from bigtop_builder.flow.deploy.installed import check_installed
+from bigtop_builder.flow.deploy.repository import os_families, registered
+from bigtop_builder.flow.deploy.settling import settle
+from bigtop_builder.flow.deploy.starting import listed, put_state
+from bigtop_builder.flow.deploy.wanted import is_blueprint_of, wanted_layout
+from bigtop_builder.model import digest
+from bigtop_builder.model.errors import AmbariError
+from bigtop_builder.model.inventory import Secret
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.cluster import ClusterView
+
+UNINSTALLED = ("INIT", "INSTALL_FAILED")
+
+
+def bring_cluster(deployment: Deployment) -> str:
+    """Create or adapt the cluster, and install what is not installed. Raises AmbariError, ConfigurationError."""
+    view = deployment.client.cluster(deployment.cluster)
+    if view is None:
+        _create(deployment)
+        return "made" if not deployment.dry_run else ""
+    settle(deployment)
+    _adapt(deployment, view)
+    _install(deployment)
+    return ""
+
+
+def environment(deployment: Deployment) -> dict[str, str]:
+    """What ``cluster-env`` gets besides the stack's defaults."""
+    return cluster_environment(deployment.inventory.repositories, os_families(deployment))
+
+
+def named_blueprint(deployment: Deployment) -> tuple[str, dict[str, Any]]:
+    """The blueprint's name and body. The name holds the body's digest: another layout is another blueprint."""
+    body = blueprint_body(
+        wanted_layout(deployment), deployment.stack, environment(deployment), deployment.inventory.security.kerberos
+    )
+    return f"{deployment.cluster}-{digest.of_data(body)[:12]}", body
+
+
+def template(deployment: Deployment, name: str, *, secrets: bool = True) -> dict[str, Any]:
+    """The body that makes the cluster; ``secrets`` False puts references in place of values."""
+    inventory = deployment.inventory
+    kerberos = inventory.security.kerberos
+
+    def value(reference: str, place: str) -> str:
+        return deployment.secrets.value(reference, place) if secrets else f"({reference})"
+
+    version = registered(deployment)
+    password = inventory.default_password
+    return cluster_template(
+        wanted_layout(deployment),
+        name,
+        lambda secret, place: value(secret.secret, place),
+        repository_version=version.id if version else None,
+        default_password=value(password, "default_password") if password else None,
+        recommendation=inventory.recommendation,
+        kerberos=kerberos,
+        kerberos_password=value(kerberos.admin_password, "security.kerberos.admin_password") if kerberos else None,
+    )
+
+
+def _create(deployment: Deployment) -> None:
+    client = deployment.client
+    layout = wanted_layout(deployment)
+    _free(deployment, layout.hosts)
+    name, body = named_blueprint(deployment)
+    for old in client.blueprints():
+        if old == name and compare_blueprints(body, client.blueprint(old) or {}):
+            raise AmbariError(f"the blueprint {name} is there with another content", hint="Delete it in Ambari.")
+    if name not in client.blueprints():
+        shown = json.dumps(body, indent=2)
+        deployment.change(
+            f"blueprint {name}", shown if deployment.dry_run else "", act=lambda: client.create_blueprint(name, body)
+        )
+    lines = [f"+{group.name}: {', '.join(group.hosts)}: {', '.join(group.names)}" for group in layout.groups]
+    started: list[int] = []
+    deployment.change(
+        f"cluster {deployment.cluster}", "\n".join(lines), act=lambda: started.append(_post(deployment, name))
+    )
+    for request in started:
+        follow(deployment, request)
+        check_installed(deployment)
+
+
+def _post(deployment: Deployment, blueprint: str) -> int:
+    """Create the cluster. A half that a refused creation leaves behind is ours, and is removed again."""
+    client, name = deployment.client, deployment.cluster
+    body = template(deployment, blueprint)
+    try:
+        return client.create_cluster(name, body)
+    except ConflictError:
+        raise
+    except RefusedError:
+        left = client.cluster(name)
+        if left is not None and not left.hosts:
+            deployment.notice(f"the refused creation left an empty cluster {name}: it is removed", warning=True)
+            client.delete_cluster(name)
+        raise
+
+
+def _free(deployment: Deployment, hosts: Iterable[str]) -> None:
+    """Raises AmbariError for hosts of another cluster: Ambari would take the order and wait for ever."""
+    known = {host.name: host for host in deployment.client.hosts()}
+    missing = [host for host in hosts if host not in known]
+    if missing and not deployment.dry_run:
+        raise AmbariError(
+            f"these hosts have not registered with Ambari: {', '.join(missing)}", hint="Run the phase ambari first."
+        )
+    taken = [f"{host} ({known[host].cluster})" for host in hosts if host in known and known[host].cluster]
+    if taken:
+        raise AmbariError(
+            f"these hosts belong to another cluster: {', '.join(taken)}",
+            hint="Take them out of the inventory, or out of that cluster.",
+        )
+
+
+def _actual(deployment: Deployment, view: ClusterView) -> ActualCluster:
+    hosts: dict[str, set[str]] = {host: set() for host in view.hosts}
+    for one in deployment.client.host_components(deployment.cluster):
+        hosts.setdefault(one.host, set()).add(one.component)
+    kinds = {*plain_properties(wanted_layout(deployment).configurations), "cluster-env"} & {*view.desired_configs}
+    present = {
+        kind: deployment.client.configuration(deployment.cluster, kind, view.desired_configs[kind]) for kind in kinds
+    }
+    return ActualCluster(
+        {host: frozenset(components) for host, components in hosts.items()}, frozenset(view.services), present
+    )
+
+
+def _adapt(deployment: Deployment, view: ClusterView) -> None:
+    layout = wanted_layout(deployment)
+    actual = _actual(deployment, view)
+    difference = compare_cluster(layout, deployment.stack, actual, environment(deployment))
+    beyond = [line for line in difference.lines() if line.startswith("-")]
+    if beyond:
+        raise AmbariError(
+            f"the cluster {deployment.cluster} is there with another layout than the inventory's:\n"
+            + "\n".join(beyond),
+            hint="Put into the inventory what should stay, or remove the rest in Ambari; nothing was changed.",
+        )
+    hosts = difference.hosts_to_add
+    if hosts:
+        _free(deployment, hosts)
+        deployment.change(
+            f"hosts {', '.join(hosts)} into the cluster",
+            act=lambda: deployment.client.map_hosts(deployment.cluster, hosts),
+        )
+    _services(deployment, difference, view)
+    _components(deployment, layout, difference, actual)
+    _configure(deployment, difference, actual)
+
+
+def _services(deployment: Deployment, difference: ClusterDifference, view: ClusterView) -> None:
+    """New services, with their configurations before their components: Ambari fails on it the other way round."""
+    version = registered(deployment)
+    for service in difference.services_to_add:
+        deployment.change(
+            f"service {service}",
+            act=partial(deployment.client.add_service, deployment.cluster, service, version.id if version else None),
+        )
+        configurations = _defaults(deployment, service, view.desired_configs)
+        if configurations:
+            deployment.change(
+                f"configurations of {service}: {', '.join(sorted(configurations))}",
+                act=partial(
+                    deployment.client.put_configurations,
+                    deployment.cluster,
+                    configurations,
+                    f"{service} added by bigtop-builder",
+                    services=dict.fromkeys(configurations, service),
+                ),
+            )
+
+
+def _defaults(deployment: Deployment, service: str, present: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """The stack's defaults for a service's types that the cluster has not, with what the inventory gives over them."""
+    stack, layout = deployment.inventory.stack, wanted_layout(deployment)
+    given = plain_properties(layout.configurations)
+    hidden = secret_properties(layout.configurations)
+    found = {}
+    for kind, defaults in deployment.client.stack_defaults(stack.name, stack.version, service).items():
+        if kind in present:
+            continue
+        own = {name: expand_tokens(value, layout) for name, value in given.get(kind, {}).items()}
+        secrets = {name: _reveal(deployment, kind, name, value) for name, value in hidden.get(kind, {}).items()}
+        found[kind] = {**defaults, **own, **secrets}
+    return found
+
+
+def _reveal(deployment: Deployment, kind: str, name: str, value: Secret) -> str:
+    return deployment.secrets.value(value.secret, f"configurations.{kind}.{name}")
+
+
+def _components(deployment: Deployment, layout: Layout, difference: ClusterDifference, actual: ActualCluster) -> None:
+    """Components that hosts lack; hosts that lack the same get them in one call."""
+    lacking: dict[str, set[str]] = defaultdict(set)
+    for host in difference.hosts_to_add:
+        lacking[host].update(layout.hosts[host].names)
+    for host, component in difference.components_to_add:
+        lacking[host].add(component)
+    present: set[str] = set().union(*actual.hosts.values())
+    new = sorted({name for names in lacking.values() for name in names} - present)
+    for component in new:
+        service = deployment.stack.service_of(component) or ""
+        deployment.change(
+            f"component {component} of {service}", act=partial(_add_component, deployment, service, component)
+        )
+    together: dict[frozenset[str], list[str]] = defaultdict(list)
+    for host, names in lacking.items():
+        together[frozenset(names)].append(host)
+    for names, hosts in together.items():
+        deployment.change(
+            f"{', '.join(sorted(names))} on {', '.join(hosts)}",
+            act=partial(deployment.client.add_host_components, deployment.cluster, sorted(names), hosts),
+        )
+
+
+def _add_component(deployment: Deployment, service: str, component: str) -> None:
+    try:
+        deployment.client.add_component(deployment.cluster, service, component)
+    except ConflictError:
+        return
+
+
+def _configure(deployment: Deployment, difference: ClusterDifference, actual: ActualCluster) -> None:
+    if not difference.configurations:
+        return
+    types = deployment.stack.configuration_types()
+    new: dict[str, dict[str, str]] = {}
+    lines = []
+    for kind, changes in difference.configurations.items():
+        before = dict(actual.configurations.get(kind, {}))
+        new[kind] = {**before, **{name: value for name, (_, value) in changes.items()}}
+        lines.append(show_difference(before, new[kind], kind, frozenset()))
+    known = {kind: service for kind, service in types.items() if service is not None}
+    deployment.change(
+        f"configurations {', '.join(sorted(new))}",
+        "\n".join(lines),
+        act=lambda: deployment.client.put_configurations(
+            deployment.cluster, new, "changed by bigtop-builder deploy", services=known
+        ),
+    )
+
+
+def _install(deployment: Deployment) -> None:
+    """Whatever is on a host of the cluster and not installed: new, or failed before."""
+    missing = [one for one in deployment.client.host_components(deployment.cluster) if one.state in UNINSTALLED]
+    if not missing:
+        return
+    carry_out(
+        deployment,
+        f"install {listed(missing)}",
+        lambda: put_state(deployment, "INSTALLED", missing, "Install components"),
+    )
+    if not deployment.dry_run:
+        check_installed(deployment)
+
+
+def own_blueprints(deployment: Deployment) -> list[str]:
+    """Blueprints that deployments of this cluster have made."""
+    return [name for name in deployment.client.blueprints() if is_blueprint_of(name, deployment.cluster)]

@@ -1,0 +1,77 @@
+"""The phase ``destroy``: what runs is aborted, services stopped, the cluster removed, hosts wiped if that is wanted."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from bigtop_builder.adapter.ambari.errors import InUseError
+from bigtop_builder.flow.deploy.clustering import own_blueprints
+from bigtop_builder.flow.deploy.context import Deployment
+from bigtop_builder.flow.deploy.following import carry_out
+from bigtop_builder.flow.deploy.repository import registered
+from bigtop_builder.flow.deploy.settling import clear
+from bigtop_builder.model.errors import AmbariError
+
+
+def destroy_cluster(deployment: Deployment) -> str:
+    """Remove the cluster from Ambari, with its blueprints and repository version; what is gone already is no mistake.
+
+    The order matters: a cluster that is removed while a request of it is unfinished blocks the whole server (seen on
+    a live server of 3.0).
+    """
+    client, name = deployment.client, deployment.cluster
+    view = client.cluster(name)
+    if view is not None:
+        _abort(deployment)
+        _stop(deployment)
+        told = f"{len(view.hosts)} hosts, services {', '.join(view.services)}"
+        deployment.change(f"cluster {name} removed", told, act=lambda: client.delete_cluster(name))
+    for blueprint in own_blueprints(deployment):
+        deployment.change(f"blueprint {blueprint} removed", act=partial(client.delete_blueprint, blueprint))
+    _forget_version(deployment)
+    return "" if view is not None else f"there is no cluster {name}"
+
+
+def _abort(deployment: Deployment) -> None:
+    for _ in range(30):
+        unfinished = deployment.client.requests(deployment.cluster, unfinished_only=True)
+        physical = [view for view in unfinished if not view.logical]
+        if not physical:
+            clear(deployment, [view for view in unfinished if view.logical], "the cluster is removed")
+            return
+        clear(deployment, physical, "the cluster is removed")
+        if deployment.dry_run:
+            return
+        deployment.sleep(1)
+    raise AmbariError(
+        f"requests of the cluster {deployment.cluster} do not end although they were aborted",
+        hint="Restart the Ambari server; removing the cluster now would block it.",
+    )
+
+
+def _stop(deployment: Deployment) -> None:
+    running = [
+        view.name for view in deployment.client.services(deployment.cluster) if view.state not in ("INIT", "INSTALLED")
+    ]
+    if not running:
+        return
+    carry_out(
+        deployment,
+        f"stop {', '.join(running)}",
+        lambda: deployment.client.set_services(deployment.cluster, "INSTALLED", None, "Stop all services"),
+    )
+
+
+def _forget_version(deployment: Deployment) -> None:
+    version = registered(deployment)
+    if version is None:
+        return
+    choice = deployment.inventory.stack
+
+    def forget() -> None:
+        deployment.client.delete_repository_version(choice.name, choice.version, version.id)
+
+    try:
+        deployment.change(f"version definition {choice.name}-{version.version} removed", act=forget)
+    except InUseError:
+        deployment.notice(f"{choice.name}-{version.version} stays registered: another cluster uses it")

@@ -1,0 +1,168 @@
+"""The phase ``check``: whatever can be known to go wrong is found before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bigtop_builder.flow.deploy.context import Deployment
+from bigtop_builder.flow.deploy.repository import version_of
+from bigtop_builder.flow.deploy.wanted import wanted_layout
+from bigtop_builder.model.errors import (
+    AmbariError,
+    ConfigurationError,
+    ConfigurationErrors,
+    PublishError,
+)
+from bigtop_builder.model.event import CheckFinished
+from bigtop_builder.model.inventory import SecretReference
+from bigtop_builder.recipe.document import near
+
+
+def check(deployment: Deployment) -> str:
+    """Inventory, secrets, server, repository and hosts, in this order: what is cheap to find comes first."""
+    _secrets(deployment)
+    managed = deployment.inventory.ambari is not None
+    if managed:
+        _server(deployment)
+        _layout(deployment)
+    _standalone(deployment)
+    families = _hosts(deployment)
+    if managed:
+        _repositories(deployment, families)
+    return ""
+
+
+def _secrets(deployment: Deployment) -> None:
+    """Every reference can be read; its value is known from now on, and shown nowhere."""
+    problems = []
+    for place, reference in references(deployment):
+        try:
+            deployment.secrets.value(reference, ".".join(map(str, place)))
+        except ConfigurationError as error:
+            error.location = error.location or deployment.loaded.place(*place)
+            problems.append(error)
+    if problems:
+        raise problems[0] if len(problems) == 1 else ConfigurationErrors(problems)
+
+
+def references(deployment: Deployment) -> Iterator[tuple[tuple[str | int, ...], SecretReference]]:
+    """Every secret of the inventory with its path."""
+    data = deployment.inventory.model_dump(exclude_none=True)
+    yield from _walk(data, ())
+
+
+SECRET_KEYS = frozenset(
+    {
+        "key_passphrase",
+        "password",
+        "sudo_password",
+        "key_password",
+        "initial_password",
+        "admin_password",
+        "default_password",
+        "secret",
+    }
+)
+
+
+def _walk(data: object, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(data, dict):
+        inside = bool(path) and path[0] in ("configurations", "groups")
+        for key, value in data.items():
+            if key in SECRET_KEYS and isinstance(value, str) and (key == "secret" or not inside):
+                yield (*path, key), value
+            else:
+                yield from _walk(value, (*path, key))
+    elif isinstance(data, list | tuple):
+        for index, value in enumerate(data):
+            yield from _walk(value, (*path, index))
+
+
+def _server(deployment: Deployment) -> None:
+    """A server that should be there answers, takes the password, and has the stack."""
+    if not deployment.server_answers:
+        deployment.notice(f"the server at {deployment.ambari.url} is not set up yet")
+        return
+    found = f"{deployment.client.version()} at {deployment.ambari.url}, stack {deployment.stack.id}"
+    _ok(deployment, "Ambari server", found)
+
+
+def _layout(deployment: Deployment) -> None:
+    inventory, stack = deployment.inventory, deployment.stack
+    for index, name in enumerate(inventory.services):
+        if name not in stack.services:
+            raise ConfigurationError(
+                f"the stack {stack.id} has no service {name}",
+                location=deployment.loaded.place("services", index),
+                hint=near(name, stack.services) or None,
+            )
+    if inventory.layout == "auto" and not deployment.server_answers:
+        deployment.notice("the layout is recommended by the server once it is there")
+        return
+    layout = wanted_layout(deployment)
+    _ok(deployment, "layout", f"{len(layout.components)} components on {len(layout.hosts)} hosts")
+
+
+def _standalone(deployment: Deployment) -> None:
+    if not deployment.inventory.standalone:
+        return
+    from bigtop_builder.hosts.standalone import validate_standalone
+
+    errors = validate_standalone(deployment.loaded)
+    if errors:
+        raise errors[0] if len(errors) == 1 else ConfigurationErrors(errors)
+
+
+def _hosts(deployment: Deployment) -> tuple[str, ...]:
+    """Checks the hosts; gives their OS families."""
+    if not deployment.hosted:
+        return tuple(sorted({host.os_family for host in deployment.client.hosts() if host.os_family}))
+    from bigtop_builder.flow.host_checks import check_hosts
+    from bigtop_builder.hosts.checks import os_family
+
+    found = check_hosts(deployment.loaded, deployment.fleet, deployment.emit)
+    found.demand()
+    return tuple(sorted({family for facts in found.facts.values() if (family := os_family(facts))}))
+
+
+def _repositories(deployment: Deployment, families: tuple[str, ...]) -> None:
+    """Every package that the agents will ask for is there. Raises AmbariError with what is missing."""
+    from bigtop_builder.flow.stack_check import check_repository, choose_components
+
+    if not deployment.inventory.repositories or deployment.layout is None:
+        return
+    stack = deployment.stack
+    components = choose_components(stack, (), deployment.layout.components)
+    entry = deployment.inventory.repositories[0]
+    errors = 0
+    for family in families:
+        place = entry.url.replace("{family}", family).removeprefix("file://")
+        try:
+            count, findings = check_repository(place, stack, components, family=family, version=version_of(deployment))
+        except PublishError as error:
+            raise AmbariError(f"the repository {place}: {error.message}", hint=error.hint) from error
+        for finding in findings:
+            level = {"error": "error", "warning": "warning", "info": "ok"}[finding.level]
+            text = f"{finding.message} (for {finding.wanted_by})" if finding.wanted_by else finding.message
+            deployment.emit(
+                CheckFinished.model_validate(
+                    {
+                        "phase": deployment.phase,
+                        "check": f"repository for {family}",
+                        "level": level,
+                        "message": text,
+                        "hint": finding.hint,
+                    }
+                )
+            )
+            errors += finding.level == "error"
+        _ok(deployment, f"repository for {family}", f"{place}, {count} packages") if not errors else None
+    if errors:
+        raise AmbariError(
+            f"the repository lacks what the stack asks for: {errors} errors",
+            hint="Build and publish what is missing, or leave out the services that ask for it.",
+        )
+
+
+def _ok(deployment: Deployment, name: str, message: str) -> None:
+    deployment.emit(CheckFinished(phase=deployment.phase, check=name, level="ok", message=message))

@@ -1,0 +1,175 @@
+"""How a cluster is: read from Ambari and, for stand-alone services, from the hosts. Nothing is changed."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bigtop_builder.adapter.secret import Secrets
+from bigtop_builder.adapter.sources.web import ca_bundle
+from bigtop_builder.flow.deploy.context import Deployment
+from bigtop_builder.flow.deploy.wanted import starting
+from bigtop_builder.model.event import AnyEvent, CheckFinished, HostFailed
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.service import HostComponent
+    from bigtop_builder.recipe.inventory import LoadedInventory
+    from bigtop_builder.recipe.settings import Settings
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """A service: ``running`` of the ``wanted`` components that should run do."""
+
+    name: str
+    state: str
+    running: int
+    wanted: int
+    installed: int
+    stale: int
+    maintenance: bool
+
+    @property
+    def green(self) -> bool:
+        return self.running >= self.wanted and not self.stale
+
+
+@dataclass(frozen=True)
+class HostStatus:
+    """A host of the inventory: ``state`` is Ambari's, or MISSING when its agent has not registered."""
+
+    name: str
+    group: str | None
+    state: str
+    components: int
+    down: tuple[str, ...] = ()
+
+    @property
+    def green(self) -> bool:
+        return self.state == "HEALTHY" and not self.down
+
+
+@dataclass
+class ClusterStatus:
+    """A cluster. ``exists`` is None when the inventory has no Ambari."""
+
+    cluster: str
+    url: str | None = None
+    server_version: str | None = None
+    exists: bool | None = None
+    version: str | None = None
+    hosts: list[HostStatus] = field(default_factory=list)
+    services: list[ServiceStatus] = field(default_factory=list)
+    alerts: list[tuple[str, str, str, str]] = field(default_factory=list)
+    """State, host, label, text."""
+    requests: list[tuple[int, str, str, float]] = field(default_factory=list)
+    """Unfinished ones: id, context, status, percent."""
+    standalone: list[tuple[str, str, str, str]] = field(default_factory=list)
+    """Level, host, check, message."""
+
+    @property
+    def green(self) -> bool:
+        """Whether all is as the inventory wants it."""
+        return (
+            self.exists is not False
+            and all(host.green for host in self.hosts)
+            and all(service.green for service in self.services)
+            and not any(state == "CRITICAL" for state, *_ in self.alerts)
+            and not any(level == "error" for level, *_ in self.standalone)
+        )
+
+    def data(self) -> dict[str, Any]:
+        """The answer of ``--json``."""
+        return {
+            **asdict(self),
+            "hosts": [asdict(host) for host in self.hosts],
+            "services": [asdict(service) for service in self.services],
+            "alerts": [dict(zip(("state", "host", "label", "text"), one, strict=True)) for one in self.alerts],
+            "requests": [dict(zip(("id", "context", "status", "percent"), one, strict=True)) for one in self.requests],
+            "standalone": [
+                dict(zip(("level", "host", "check", "message"), one, strict=True)) for one in self.standalone
+            ],
+            "green": self.green,
+        }
+
+
+def read_status(loaded: LoadedInventory, settings: Settings) -> ClusterStatus:
+    """Raises AmbariError when the server does not answer, ConfigurationError for what is wrong in the inventory."""
+    status = ClusterStatus(loaded.inventory.cluster)
+    told: list[AnyEvent] = []
+    lock = threading.Lock()
+
+    def keep(event: AnyEvent) -> None:
+        with lock:
+            told.append(event)
+
+    ca = ca_bundle(settings.project.network)
+    with Deployment(loaded, Secrets(), keep, Path(), ca=ca, overlays=settings.overlays, phase="verify") as deployment:
+        if loaded.inventory.ambari is not None:
+            _ambari(deployment, status)
+        if loaded.inventory.standalone:
+            from bigtop_builder.flow.standing import verify_standalone
+
+            verify_standalone(loaded, deployment.fleet, deployment.emit)
+    for event in told:
+        if isinstance(event, CheckFinished):
+            status.standalone.append((event.level, event.host or "", event.check, event.message))
+        elif isinstance(event, HostFailed):
+            status.standalone.append(("error", event.host, event.kind, event.message))
+    return status
+
+
+def _ambari(deployment: Deployment, status: ClusterStatus) -> None:
+    client = deployment.client
+    status.url, status.server_version = client.url, client.version()
+    registered = {host.name: host for host in client.hosts()}
+    view = client.cluster(deployment.cluster)
+    status.exists = view is not None
+    components: list[HostComponent] = []
+    wanted: dict[str, set[str]] = {}
+    if view is not None:
+        wanted = starting(deployment)
+        components = list(client.host_components(deployment.cluster))
+        _services(deployment, status, components, wanted)
+        status.version = view.version
+        status.alerts = sorted(
+            (alert.state, alert.host or "", alert.label or alert.name, alert.text.strip())
+            for alert in client.alerts(deployment.cluster)
+            if alert.state in ("CRITICAL", "WARNING")
+            and not alert.maintenance
+            and (alert.host is None or alert.component is None or alert.component in wanted.get(alert.host, ()))
+        )
+        status.requests = [
+            (one.id, one.context, one.status, one.percent)
+            for one in client.requests(deployment.cluster, unfinished_only=True)
+        ]
+    counts = Counter(one.host for one in components)
+    running = {(one.host, one.component) for one in components if one.state == "STARTED"}
+    for entry in deployment.loaded.hosts:
+        known = registered.get(entry.name)
+        down = tuple(sorted(name for name in wanted.get(entry.name, ()) if (entry.name, name) not in running))
+        if entry.group is not None:
+            state = known.state if known else "MISSING"
+            status.hosts.append(HostStatus(entry.name, entry.group, state, counts[entry.name], down))
+
+
+def _services(
+    deployment: Deployment, status: ClusterStatus, components: list[HostComponent], wanted: dict[str, set[str]]
+) -> None:
+    for view in deployment.client.services(deployment.cluster):
+        own = [one for one in components if one.service == view.name]
+        meant = [one for one in own if one.component in wanted.get(one.host, ())]
+        status.services.append(
+            ServiceStatus(
+                view.name,
+                view.state,
+                running=sum(one.state == "STARTED" for one in meant),
+                wanted=len(meant),
+                installed=len(own),
+                stale=sum(one.stale and not one.maintenance for one in own),
+                maintenance=view.maintenance,
+            )
+        )
