@@ -70,8 +70,7 @@ def check_layout(
         check.services = wanted_services(stack, layout.components)
         if kerberos:
             _kerberos(check)
-        _dependencies(check)
-        _cardinalities(check)
+        _complete(check)
     _configuration_types(check)
     if not check.problems:
         _passwords(check, default_password)
@@ -123,6 +122,15 @@ def _kerberos(check: _Check) -> None:
     for group in check.layout.groups:
         if "KERBEROS_CLIENT" not in group.names:
             check.add(group.name, "KERBEROS_CLIENT", "Kerberos needs it on every host")
+
+
+def _complete(check: _Check) -> None:
+    """What is added has dependencies of its own, and Ambari would add those: until nothing is added any more."""
+    known, before = list(check.problems), None
+    while check.layout != before:
+        before, check.problems = check.layout, list(known)
+        _dependencies(check)
+        _cardinalities(check)
 
 
 def _dependencies(check: _Check) -> None:

@@ -171,5 +171,7 @@ def _text(invocation: Invocation, head: str, findings: Sequence[StackFinding]) -
         if one.hint:
             lines.append(f"  {one.hint}")
     errors = sum(one.level == "error" for one in findings)
-    lines.append("nothing is missing" if not errors else f"{count(errors, 'problem')}: installing would fail or go wrong")
+    lines.append(
+        "nothing is missing" if not errors else f"{count(errors, 'problem')}: installing would fail or go wrong"
+    )
     return "\n".join(lines)

@@ -95,6 +95,34 @@ def test_clients_are_added_only_for_services_that_are_there(inventories: Invento
     assert checked.added == ("HDFS_CLIENT on worker: FLINK_HISTORYSERVER needs it on its host",)
 
 
+def test_what_is_added_brings_its_own_dependencies(inventories: Inventories) -> None:
+    checked = inventories.check(
+        """
+        default_password: env:P
+        groups:
+          master:
+            hosts: [n1.x.org]
+            components: [ZOOKEEPER_SERVER, ZOOKEEPER_CLIENT, NAMENODE, SECONDARY_NAMENODE, DATANODE, HDFS_CLIENT,
+              RESOURCEMANAGER, NODEMANAGER, YARN_CLIENT, APP_TIMELINE_SERVER, MAPREDUCE2_CLIENT, TEZ_CLIENT,
+              HIVE_CLIENT, WEBHCAT_SERVER, MYSQL_SERVER]
+          hive:
+            hosts: [n2.x.org]
+            components: [HIVE_SERVER]
+        """
+    )
+    again = check_layout(checked.layout, load_stack(), lambda *path: None, default_password=True)
+    assert again.added == ()
+    hive = {line.partition(" ")[0] for line in checked.added if " on hive:" in line}
+    assert hive >= {
+        "TEZ_CLIENT",
+        "YARN_CLIENT",
+        "MAPREDUCE2_CLIENT",
+        "ZOOKEEPER_CLIENT",
+        "HDFS_CLIENT",
+        "HIVE_METASTORE",
+    }
+
+
 def test_kerberos_stands_on_every_host(inventories: Inventories) -> None:
     checked = inventories.check(
         """
