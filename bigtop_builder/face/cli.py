@@ -15,6 +15,7 @@ import typer
 
 from bigtop_builder.face import (
     build_commands,
+    deploy_commands,
     project_commands,
     repo_commands,
     run_commands,
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.callback()(keep_globals)
 for panel, commands in {
     BUILD: (build_commands.list_, build_commands.plan, build_commands.build),
+    DEPLOY: (deploy_commands.deploy, deploy_commands.status, deploy_commands.verify, deploy_commands.destroy),
     STORE: (run_commands.runs, run_commands.logs, store_commands.shell, store_commands.images, store_commands.gc),
     PROJECT: (
         project_commands.init,

@@ -218,7 +218,7 @@ def _components(deployment: Deployment, layout: Layout, difference: ClusterDiffe
         lacking[host].update(layout.hosts[host].names)
     for host, component in difference.components_to_add:
         lacking[host].add(component)
-    present: set[str] = set().union(*actual.hosts.values())
+    present = {name for names in actual.hosts.values() for name in names}
     new = sorted({name for names in lacking.values() for name in names} - present)
     for component in new:
         service = deployment.stack.service_of(component) or ""

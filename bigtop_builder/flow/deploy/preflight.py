@@ -118,11 +118,10 @@ def _hosts(deployment: Deployment) -> tuple[str, ...]:
     if not deployment.hosted:
         return tuple(sorted({host.os_family for host in deployment.client.hosts() if host.os_family}))
     from bigtop_builder.flow.host_checks import check_hosts
-    from bigtop_builder.hosts.checks import os_family
 
     found = check_hosts(deployment.loaded, deployment.fleet, deployment.emit)
     found.demand()
-    return tuple(sorted({family for facts in found.facts.values() if (family := os_family(facts))}))
+    return tuple(sorted({facts.family for facts in found.facts.values() if facts.family}))
 
 
 def _repositories(deployment: Deployment, families: tuple[str, ...]) -> None:
