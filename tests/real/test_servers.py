@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,13 +22,13 @@ from bigtop_builder.adapter.image_recipe import image_key
 from bigtop_builder.adapter.image_record import recorded
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh import Fleet
-from bigtop_builder.flow.deploy.registration import await_registration
+from bigtop_builder.flow.deploy.registration import UnregisteredError, await_registration
 from bigtop_builder.flow.deploy.servers import set_up_servers
 from bigtop_builder.flow.host_work import WorkResult
 from bigtop_builder.flow.publisher import publish
 from bigtop_builder.flow.workspace import Workspace
 from bigtop_builder.hosts.database import Engine
-from bigtop_builder.model.event import AnyEvent, Change
+from bigtop_builder.model.event import AnyEvent, Change, HostFailed
 from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.document import load
 from bigtop_builder.recipe.inventory import LoadedInventory, load_inventory

@@ -1,4 +1,5 @@
-# ruff: noqa: PTH, UP, RUF012 (it runs with the hosts' own Python, from 3.6 on)
+# It runs with the hosts' own Python, from 3.6 on.
+# ruff: noqa: PTH110, PTH123, UP022, UP031, RUF012
 """What the stand-in for Ambari's server answers: accounts, hosts, and the port that agents register at."""
 
 import base64
