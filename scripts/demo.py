@@ -1,89 +1,65 @@
-"""The main job on real input: compile, package, publish, install from the signed repository, run.
+"""The main job on real input: compile, package, publish, deploy a cluster from the signed repository, run jobs on it.
 
-Prints what it does, how long each step took and where the packages are. What is done already is reused, the trial
-on a clean host too, as long as the published repository and the host are the same.
+Prints what it does, how long each step took and where the packages are. What is done already is reused, the cluster
+too, as long as the published repository, the hosts' image and the inventory are the same; --again makes it anew,
+--keep leaves the cluster up to look at.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from bigtop_builder.adapter.image_recipe import image_key
 from bigtop_builder.adapter.image_record import recorded
+from bigtop_builder.adapter.secret import Secrets
+from bigtop_builder.adapter.ssh import Fleet
+from bigtop_builder.flow.testbed import testbed_document
 from bigtop_builder.flow.workspace import Workspace
 from bigtop_builder.model import digest
 from bigtop_builder.plan.task import Refusal
-from bigtop_builder.recipe.settings import load_settings
+from bigtop_builder.recipe.inventory import load_inventory
+from bigtop_builder.recipe.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT / "examples" / "demo" / "bigtop-builder.yaml"
+INVENTORY = "inventories/demo.yaml"
 REFERENCE = Path(os.environ.get("BIGTOP_REFERENCE", ROOT.parent / "shared" / "bigtop" / "reference"))
-HOST = "bigtop-builder-demo"
-SECONDS = 1200
+NAME = "demo"
+SECONDS = 600
+WIDTH = 160
 
-NOARCH = ["bigtop-utils", "bigtop-select", "bigtop-groovy", "zookeeper", "spark"]
+NOARCH = ["bigtop-utils", "bigtop-select", "bigtop-groovy", "zookeeper", "spark", "spark-pi"]
 NATIVE = ["bigtop-jsvc", "zookeeper-native"]
-PLATFORMS = ["el8", "debian-bootstrap"]
+PLATFORM, BUILDER = "el8", "debian-bootstrap"
 COMPARED = ["bigtop-utils", "bigtop-select", "zookeeper", "spark"]
-
 NATIVE_PART = {"zookeeper": ["zookeeper-native"]}
 
-INSTALL = """
-cp /repository/bigtop-3.2.0/*/*.repo /etc/yum.repos.d/
+MODE = """
+exec 3<>/dev/tcp/"$(hostname -f)"/2181
+printf srvr >&3
+timeout 10 grep -E '^(Zookeeper version|Mode)' <&3
+"""
+SIGNATURES = r"""
 grep -H gpgcheck /etc/yum.repos.d/*.repo
-dnf --assumeyes --setopt=install_weak_deps=False install \
-    bigtop-select bigtop-jsvc zookeeper_3_2_0-server zookeeper_3_2_0-native \
-    spark_3_2_0-python spark_3_2_0-master spark_3_2_0-worker
-rpm --query --all --queryformat '%{NEVRA}  %|RSAHEADER?{%{RSAHEADER:pgpsig}}:{NOT SIGNED}|\\n' \\
-    '*3_2_0*' 'bigtop*' | sort
+! grep -h gpgcheck /etc/yum.repos.d/*.repo | grep -v '=1$'
+rpm --query --all --queryformat '%{NEVRA}  %|RSAHEADER?{%{RSAHEADER:pgpsig}}:{NOT SIGNED}|\n' '*3_2_0*' 'bigtop*' | sort
 ! rpm --query --all --queryformat '%|RSAHEADER?{}:{NOT SIGNED}|' '*3_2_0*' 'bigtop*' | grep .
-/usr/lib/bigtop-select/distro-select set all 3.2.0
 /usr/lib/bigtop-select/distro-select status zookeeper-server
+"""
+NATIVE_CODE = """
+dnf --assumeyes --quiet --setopt=install_weak_deps=False install bigtop-jsvc zookeeper_3_2_0-native >/dev/null 2>&1
 /usr/lib/bigtop-utils/jsvc -help | head -n 1
+rpm --query --list zookeeper_3_2_0-native | grep -m 1 libzookeeper
 """
-
-ZOOKEEPER = """
-/etc/rc.d/init.d/zookeeper-server init
-/etc/rc.d/init.d/zookeeper-server start
-for second in $(seq 30); do
-    if timeout 2 bash -c 'exec 3<>/dev/tcp/127.0.0.1/2181' 2>/dev/null; then break; fi
-    sleep 1
-done
-/etc/rc.d/init.d/zookeeper-server status
-client=/usr/bigtop/current/zookeeper-client/../../bin/zookeeper-client
-$client -server 127.0.0.1:2181 create /demo written-by-the-demo 2>&1 | grep -i 'created /demo'
-$client -server 127.0.0.1:2181 get /demo 2>&1 | grep written-by-the-demo
-/etc/rc.d/init.d/zookeeper-server stop
-"""
-
-SPARK = """
-cat > /tmp/SparkPi.scala <<'SCALA'
-val slices = 4
-val n = 100000 * slices
-val count = sc.parallelize(1 until n, slices).map { _ =>
-  val x = math.random * 2 - 1
-  val y = math.random * 2 - 1
-  if (x * x + y * y <= 1) 1 else 0
-}.reduce(_ + _)
-println(s"Spark ${sc.version}")
-println(s"Pi is roughly ${4.0 * count / (n - 1)}")
-sys.exit(0)
-SCALA
-runuser -u spark -- /usr/bigtop/current/spark-client/bin/spark-shell --master 'local[2]' \\
-    --conf spark.ui.showConsoleProgress=false -I /tmp/SparkPi.scala \\
-    > /tmp/pi 2>&1 < /dev/null || { tail -n 40 /tmp/pi >&2; exit 1; }
-grep '^Spark 3' /tmp/pi && grep '^Pi is roughly 3.1' /tmp/pi || { tail -n 40 /tmp/pi >&2; exit 1; }
-"""
-# SparkPi's own class is in the examples' jar, which the PyPI distribution lacks, and its Python twin needs Python 3.10
-# or older: PySpark 3.2 cannot serialise the functions of later ones. So the same computation runs in Spark's shell.
 
 times: list[tuple[str, float]] = []
 
@@ -99,33 +75,13 @@ def step(title: str) -> Iterator[None]:
 
 def tool(*arguments: str) -> None:
     """A command as a user would give it."""
-    print("    $ bigtop-builder " + " ".join(arguments), flush=True)
+    shown = " ".join(arguments)
+    print("    $ bigtop-builder " + (shown if len(shown) < WIDTH else shown[:WIDTH] + " …"), flush=True)
     done = subprocess.run(
         [sys.executable, "-m", "bigtop_builder", "--project", str(PROJECT), *arguments], cwd=ROOT, check=False
     )
     if done.returncode != 0:
         sys.exit(done.returncode)
-
-
-def docker(*arguments: str, text: str | None = None, check: bool = True) -> str:
-    done = subprocess.run(
-        ["docker", *arguments], input=text, text=True, stdout=subprocess.PIPE, timeout=SECONDS, check=False
-    )
-    if check and done.returncode != 0:
-        print(done.stdout)
-        sys.exit(f"docker {arguments[0]} failed with {done.returncode}")
-    return done.stdout
-
-
-def remove_host() -> None:
-    if docker("ps", "--all", "--quiet", "--filter", f"name=^{HOST}$"):
-        docker("rm", "--force", HOST)
-
-
-def inside(script: str) -> None:
-    """Run a script on the host; what it prints is shown."""
-    output = docker("exec", "--interactive", HOST, "bash", "-euo", "pipefail", text=script)
-    print("".join(f"    | {line}\n" for line in output.splitlines()), end="", flush=True)
 
 
 def compare(workspace: Workspace) -> None:
@@ -135,68 +91,142 @@ def compare(workspace: Workspace) -> None:
     for name in COMPARED:
         files: list[str] = []
         for component in (name, *NATIVE_PART.get(name, ())):
-            for platform in PLATFORMS:
+            for platform in (PLATFORM, BUILDER):
                 evaluated = workspace.evaluate(component, platform)
-                if isinstance(evaluated, Refusal) or (component == name and platform != "el8"):
+                if isinstance(evaluated, Refusal) or (component == name and platform != PLATFORM):
                     continue
                 folder = workspace.settings.output / platform
                 files += [str((folder / file).relative_to(ROOT)) for file in evaluated.rpm_files()]
-        tool("repo", "compare", "--platform", "el8", *files, "--reference", str(REFERENCE / f"{name}.json"))
+        tool("repo", "compare", "--platform", PLATFORM, *files, "--reference", str(REFERENCE / f"{name}.json"))
 
 
-def try_on_a_clean_host(workspace: Workspace, mark: Path, state: dict[str, Any]) -> None:
-    repository = workspace.settings.repository
-    remove_host()
-    try:
-        with step("a clean container host"):
-            docker(
-                "run", "--detach", "--name", HOST, "--hostname", "demo.example.com", "--init",
-                "--volume", f"{repository}:{repository}:ro", "--volume", f"{repository}:/repository:ro",
-                state["host"], "sleep", str(SECONDS),
-            )  # fmt: skip
-        with step("install from the repository with dnf, gpgcheck=1"):
-            inside(INSTALL)
-        with step("ZooKeeper: init, start, create and read a znode, stop"):
-            inside(ZOOKEEPER)
-        with step("SparkPi from the installed Spark"):
-            inside(SPARK)
-    finally:
-        remove_host()
+def package_files(workspace: Workspace) -> list[str]:
+    """The packages of the demonstration, and not others that the output folder may hold."""
+    files = []
+    for names, platform in ((NOARCH, PLATFORM), (NATIVE, BUILDER)):
+        for name in names:
+            evaluated = workspace.evaluate(name, platform)
+            assert not isinstance(evaluated, Refusal)
+            files += [str(workspace.settings.output / platform / file) for file in evaluated.rpm_files()]
+    return files
+
+
+def on_hosts(fleet: Fleet, script: str, *hosts: str) -> str:
+    """Run a script on hosts over SSH, show what it prints and give it; a failure ends the demonstration."""
+    said = ""
+    for host in hosts:
+        output = fleet.remote(host).run(f"set -euo pipefail\n{script}", timeout=SECONDS)
+        for line in output.stdout.splitlines():
+            print(f"    {host} | {line}", flush=True)
+        if output.code != 0:
+            sys.exit(f"{host}: exit {output.code}: {output.stderr[-2000:]}")
+        said += output.stdout
+    return said
+
+
+def prove(settings: Settings) -> None:
+    """What the hosts themselves say of the cluster."""
+    store = Workspace(settings).store
+    loaded = load_inventory(ROOT / INVENTORY, testbed_document(store, NAME))
+    hosts = [host.name for host in loaded.hosts]
+    with Fleet(loaded.inventory.ssh, loaded.hosts, Secrets(), threading.Event()) as fleet:
+        print("    ZooKeeper is an ensemble of three:")
+        modes = on_hosts(fleet, MODE, *hosts)
+        assert (modes.count("Mode: leader"), modes.count("Mode: follower")) == (1, 2), modes
+        print("    every package is signed, and every repository file asks for it:")
+        on_hosts(fleet, SIGNATURES, *hosts)
+        print("    native code from the same repository:")
+        on_hosts(fleet, NATIVE_CODE, hosts[-1])
+
+
+def changes(events: Path) -> int:
+    """How much a run changed, by its own event log."""
+    told = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+    return sum(event["changes"] for event in told if event["event"] == "phase_finished")
+
+
+def deploy(settings: Settings) -> None:
+    bed = ("--testbed", NAME)
+    with step("three container hosts, the repository, a simulated Ambari"):
+        tool("testbed", "up", "--inventory", INVENTORY, "--name", NAME)
+    with step("the hosts are looked at and prepared"):
+        tool("hosts", "check", INVENTORY, *bed)
+        tool("hosts", "prepare", INVENTORY, *bed, "--dry-run")
+        tool("hosts", "prepare", INVENTORY, *bed)
+    with step("the cluster: packages from the signed repository, ZooKeeper, Spark, stand-alone Spark"):
+        tool("deploy", INVENTORY, *bed)
+    with step("verify: service checks, SparkPi on one machine and on the stand-alone cluster"):
+        tool("verify", INVENTORY, *bed)
+    with step("status"):
+        tool("status", INVENTORY, *bed)
+    with step("what the hosts say"):
+        prove(settings)
+    with step("a second deploy changes nothing"):
+        events = settings.repository / ".demo-second.jsonl"
+        events.unlink(missing_ok=True)
+        tool("deploy", INVENTORY, *bed, "--events", str(events))
+        assert changes(events) == 0, f"{changes(events)} changes: see {events}"
+
+
+def take_down() -> None:
+    with step("the cluster and its hosts go"):
+        tool("destroy", INVENTORY, "--testbed", NAME, "--yes-really", NAME)
+        tool("testbed", "down", NAME)
+
+
+def deploy_unless_done(settings: Settings, *, again: bool, keep: bool) -> None:
+    """The cluster, unless this very repository was deployed on this very image by this very inventory before."""
+    workspace = Workspace(settings)
+    folder = settings.repository / settings.project.stack / PLATFORM
+    image = recorded(workspace.store, image_key(workspace.bare_host()))
+    assert image is not None
+    state = {
+        "host": image.id,
+        "snapshot": folder.resolve().name,
+        "repomd": digest.of_file(folder / "repodata" / "repomd.xml"),
+        "inventory": digest.of_file(ROOT / INVENTORY),
+        "trial": digest.of_file(Path(__file__)),
+    }
+    mark = settings.repository / ".demo.json"
+    former = json.loads(mark.read_text()) if mark.is_file() else {}
+    if not again and not keep and {name: former.get(name) for name in state} == state:
+        print(f"\n==> this very repository was deployed and verified before ({former['passed']}): reused")
+        print("    scripts/demo.py --again does it again, --keep leaves the cluster up")
+        return
+    deploy(settings)
     mark.write_text(json.dumps({**state, "passed": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())}))
+    if not keep:
+        take_down()
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--again", action="store_true", help="deploy also what was deployed before")
+    parser.add_argument("--keep", action="store_true", help="leave the cluster and its hosts up")
+    given = parser.parse_args()
     started = time.monotonic()
     settings = load_settings(ROOT, {}, project_file=PROJECT)
     with step("compile and package (el8: everything that is noarch; native code for what it is built on)"):
-        tool("build", *(f"{name}@el8" for name in NOARCH), *(f"{name}@debian-bootstrap" for name in NATIVE))
-    with step("publish, signed"):
-        for platform in PLATFORMS:
-            tool("repo", "publish", "--platform", platform, "--make-key", "--replace")
+        tool("build", *(f"{name}@{PLATFORM}" for name in NOARCH), *(f"{name}@{BUILDER}" for name in NATIVE))
     workspace = Workspace(settings)
+    with step("publish, signed"):
+        # Native code carries the label of what it was built on, which is what the container hosts are.
+        options = ("--make-key", "--replace", "--allow-foreign", "--only-these")
+        tool("repo", "publish", "--platform", PLATFORM, *options, *package_files(workspace))
     with step("compare with the metadata of Bigtop's own packages"):
         compare(workspace)
-    evaluated = workspace.evaluate("bigtop-utils", "el8")
-    assert not isinstance(evaluated, Refusal)
-    host = recorded(workspace.store, image_key(workspace.host_spec(evaluated)))
-    assert host is not None
-    snapshots = [str((settings.repository / "bigtop-3.2.0" / name).resolve().name) for name in PLATFORMS]
-    repomd = [digest.of_file(settings.repository / "bigtop-3.2.0" / name / "repodata/repomd.xml") for name in PLATFORMS]
-    state = {"host": host.id, "snapshots": snapshots, "repomd": repomd, "trial": digest.of_file(Path(__file__))}
-    mark = settings.repository / ".demo.json"
-    former = json.loads(mark.read_text()) if mark.is_file() else {}
-    if {name: former.get(name) for name in state} == state:
-        print(f"\n==> installed and run on this very repository before ({former['passed']}): reused")
-        print(f"    remove {mark} to try again")
-    else:
-        try_on_a_clean_host(workspace, mark, state)
+    deploy_unless_done(settings, again=given.again, keep=given.keep)
     print("\nDone. What took how long:")
     for title, seconds in times:
         print(f"  {seconds:8.1f} s  {title}")
     print(f"  {time.monotonic() - started:8.1f} s  in all")
-    print(f"\nPackages:   {settings.output}/{{{','.join(PLATFORMS)}}}/*.rpm")
-    print(f"Repository: {settings.repository}/bigtop-3.2.0/{{{','.join(PLATFORMS)}}} (with .repo file and public key)")
-    print("Serve it:   bigtop-builder --project examples/demo/bigtop-builder.yaml repo serve")
+    print(f"\nPackages:   {settings.output}/{{{PLATFORM},{BUILDER}}}/*.rpm")
+    print(f"Repository: {settings.repository}/bigtop-3.2.0/{PLATFORM} (with .repo file and public key)")
+    command = f"bigtop-builder --project {PROJECT.relative_to(ROOT)}"
+    print(f"Serve it:   {command} repo serve")
+    if given.keep:
+        print(f"Look at it: {command} status {INVENTORY} --testbed {NAME}")
+        print(f"Remove it:  {command} testbed down {NAME}")
 
 
 if __name__ == "__main__":

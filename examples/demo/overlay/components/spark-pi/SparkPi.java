@@ -18,7 +18,7 @@ public final class SparkPi {
         try (JavaSparkContext context = new JavaSparkContext(new SparkConf().setAppName("SparkPi"))) {
             long inside = context.parallelize(seeds, partitions).map(SparkPi::inside).reduce(Long::sum);
             long hosts = context.parallelize(seeds, partitions).map(seed -> host()).distinct().count();
-            System.out.println("Spark " + context.version() + " on " + context.master() + ", " + hosts + " hosts");
+            System.out.println("Spark " + context.version() + " on " + context.master() + ", hosts: " + hosts);
             System.out.println("Pi is roughly " + 4.0 * inside / ((long) POINTS * partitions));
         }
     }
