@@ -16,6 +16,8 @@ COOKIE = "AMBARISESSIONID"
 INACTIVE_LIMIT = 1800.0
 """Seconds after which an unused session is forgotten (the server's default)."""
 
+NOT_TO_BE_READ = "The authenticated user does not have the appropriate authorizations to get the requested resource(s)"
+
 _NEEDS_ROLE = re.compile(r"/api/v1/(blueprints|version_definitions|stacks|users|mpacks)(/|$)")
 
 
@@ -97,6 +99,16 @@ def filtered(user: User, method: str, path: str) -> bool:
     """Whether the filter before all resources refuses a user without roles; resources refuse more themselves."""
     own = f"/api/v1/users/{user.name}"
     return not user.admin and method not in {"GET", "HEAD", "OPTIONS"} and path != own and bool(_NEEDS_ROLE.match(path))
+
+
+def check_role(user: User, method: str, path: tuple[str, ...]) -> None:
+    """Refuses a user without roles what is below a cluster; the list of clusters is merely empty for such a user."""
+    if user.admin or not path or path[0] != "clusters":
+        return
+    if method == "GET" and len(path) > 1:
+        raise Refusal(403, NOT_TO_BE_READ)
+    if method != "GET":
+        raise Refusal(403, "The authenticated user does not have authorization to create/store user persisted data.")
 
 
 def acceptable(accept: str | None) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import unquote_plus
 
 from bigtop_builder.simulation import reading, writing
+from bigtop_builder.simulation.authentication import check_role
 from bigtop_builder.simulation.query import CONTROLS, parse_predicate
 from bigtop_builder.simulation.registry import Call, Place, Registry
 from bigtop_builder.simulation.render import to_text
@@ -43,24 +44,29 @@ def respond(
     """The answer to one authenticated call; ``target`` is path and query as sent. Never raises ``Refusal``."""
     try:
         path, _, query = target.partition("?")
-        place = registry.find_path(path.removeprefix(PREFIX))
-        if place is None:
+        segments = registry.segments(path.removeprefix(PREFIX))
+        place = registry.find(segments)
+        if place is None and not registry.handles(segments):
             raise Refusal(404, None)
-        parameters, predicate = split_query(query, place.resource.directives)
+        parameters, predicate = split_query(query, place.resource.directives if place else frozenset())
         call = Call(
             world=world,
             user=user,
             method=method,
             base=f"{scheme}://{host}{PREFIX}",
             url=f"{scheme}://{host}{target}",
-            path=place.segments,
-            ids=place.ids,
+            path=place.segments if place else tuple(segments),
+            ids=place.ids if place else {},
             parameters=parameters,
             minimal=parameters.get("minimal_response") == "true",
             text=content,
             content_type=content_type,
         )
-        return _perform(place, call, predicate)
+        if place is not None:
+            return _perform(place, call, predicate)
+        with world.lock:
+            world.settle()
+            return registry.handlers[segments[0]](call)
     except Refusal as refusal:
         return refused(refusal)
 
@@ -76,6 +82,7 @@ def refused(refusal: Refusal) -> Reply:
 
 
 def _perform(place: Place, call: Call, predicate: str) -> Reply:
+    check_role(call.user, call.method, call.path)
     if place.resource.guard:
         place.resource.guard(call)
     given: Mapping[str, object] = {"predicate": parse_predicate(predicate)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bigtop_builder.simulation.authentication import NOT_TO_BE_READ
 from bigtop_builder.simulation.query import Row
 from bigtop_builder.simulation.registry import Body, Call, Resource, properties
 from bigtop_builder.simulation.render import Leaf
@@ -90,10 +91,7 @@ def _environment(reported: int) -> Leaf:
 def check_may_read(call: Call) -> None:
     """Users without roles may not see hosts."""
     if not call.user.admin:
-        raise Refusal(
-            403,
-            "The authenticated user does not have the appropriate authorizations to get the requested resource(s)",
-        )
+        raise Refusal(403, NOT_TO_BE_READ)
 
 
 def _rows(call: Call) -> list[Row]:

@@ -111,7 +111,7 @@ class Site:
             method, target, content = "GET", _overridden_target(target, content), ""
         if not acceptable(asked.headers.get("Accept")):
             raise Refusal(406, None)
-        place = self.registry.find_path(asked.path.removeprefix(PREFIX))
+        place = self.registry.find(self.registry.segments(asked.path.removeprefix(PREFIX)))
         if method == "OPTIONS":
             return _options(place is not None, single=place is not None and place.single)
         reply = respond(

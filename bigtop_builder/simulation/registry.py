@@ -158,12 +158,21 @@ class Place:
 class Registry:
     """The tree of resource types below ``/api/v1``."""
 
-    def __init__(self, roots: Iterable[Resource]) -> None:
+    def __init__(
+        self, roots: Iterable[Resource], handlers: Mapping[str, Callable[[Call], Reply]] | None = None
+    ) -> None:
         self.roots = {root.plural: root for root in roots}
+        self.handlers = dict(handlers or {})
+        """First segment -> what answers paths below it that are no resources."""
 
-    def find_path(self, path: str) -> Place | None:
-        """Where an undecoded path below ``/api/v1`` leads."""
-        return self.find([unquote(part) for part in path.strip("/").split("/") if part])
+    def handles(self, segments: Sequence[str]) -> bool:
+        """Whether a handler answers this path."""
+        return bool(segments) and segments[0] in self.handlers
+
+    @staticmethod
+    def segments(path: str) -> list[str]:
+        """An undecoded path below ``/api/v1`` in decoded parts."""
+        return [unquote(part) for part in path.strip("/").split("/") if part]
 
     def find(self, segments: Sequence[str]) -> Place | None:
         """Where ``segments`` lead; ``None`` when no resource has such a URI."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bigtop_builder.simulation.blueprints import BLUEPRINT
+from bigtop_builder.simulation.bootstrap import bootstrap
 from bigtop_builder.simulation.clusters import CLUSTER
 from bigtop_builder.simulation.hosts import HOST
 from bigtop_builder.simulation.registry import Registry
@@ -15,4 +16,6 @@ from bigtop_builder.simulation.versions import VERSION_DEFINITION
 
 def registry() -> Registry:
     """The tree below ``/api/v1``."""
-    return Registry((BLUEPRINT, CLUSTER, HOST, REQUEST, SERVICE, STACK, USER, VERSION_DEFINITION))
+    return Registry(
+        (BLUEPRINT, CLUSTER, HOST, REQUEST, SERVICE, STACK, USER, VERSION_DEFINITION), {"bootstrap": bootstrap}
+    )
