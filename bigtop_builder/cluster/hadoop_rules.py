@@ -1,4 +1,4 @@
-"""What HDFS with two NameNodes and Hive's database demand of a layout and its configurations."""
+"""What two NameNodes, two ResourceManagers and Hive's database demand of a layout and its configurations."""
 
 from __future__ import annotations
 
@@ -87,6 +87,29 @@ def _initial_nodes(layout: Layout, hosts: Sequence[str]) -> Iterator[Problem]:
         if value and value not in {*hosts, *groups}:
             message = f"hadoop-env {name} is {value!r}, which has no NAMENODE"
             yield Problem(("configurations", "hadoop-env", name), message, f"NAMENODE is on {', '.join(hosts)}.")
+
+
+def resource_manager_problems(layout: Layout) -> Iterator[Problem]:
+    """What is wrong with YARN's ResourceManagers."""
+    hosts = layout.hosts_with("RESOURCEMANAGER")
+    enabled = _text(layout, "yarn-site", "yarn.resourcemanager.ha.enabled") == "true"
+    if not hosts:
+        return
+    path = ("groups", layout.groups_with("RESOURCEMANAGER")[-1].name, "components")
+    if len(hosts) > 1 and not enabled:
+        hint = "Set yarn-site yarn.resourcemanager.ha.enabled and what goes with it, or keep one RESOURCEMANAGER."
+        text = f"{len(hosts)} RESOURCEMANAGERs need high availability, which is not configured"
+        yield Problem(path, text, hint)
+    if len(hosts) == 1 and enabled:
+        hint = "Put RESOURCEMANAGER on two hosts, or take yarn.resourcemanager.ha.enabled away."
+        yield Problem(path, f"high availability needs two RESOURCEMANAGERs; there is one, on {hosts[0]}", hint)
+    if len(hosts) > 1 and enabled:
+        yield from _needed(layout, "yarn-site", "yarn.resourcemanager.ha.rm-ids", "rm1,rm2")
+        yield from _needed(layout, "yarn-site", "yarn.resourcemanager.cluster-id", "the cluster's name")
+        for node in _text(layout, "yarn-site", "yarn.resourcemanager.ha.rm-ids").split(","):
+            if node.strip():
+                name = f"yarn.resourcemanager.hostname.{node.strip()}"
+                yield from _needed(layout, "yarn-site", name, hosts[0])
 
 
 def hive_problems(layout: Layout, services: Sequence[str]) -> Iterator[Problem]:

@@ -11,7 +11,12 @@ from dataclasses import dataclass, field
 
 from bigtop_builder.cluster.cardinality import Cardinality
 from bigtop_builder.cluster.demands import wanted_services
-from bigtop_builder.cluster.hadoop_rules import NAME_SERVICES, hive_problems, name_node_problems
+from bigtop_builder.cluster.hadoop_rules import (
+    NAME_SERVICES,
+    hive_problems,
+    name_node_problems,
+    resource_manager_problems,
+)
 from bigtop_builder.cluster.layout import Layout, LayoutGroup
 from bigtop_builder.cluster.problem import Path, Problem
 from bigtop_builder.model.ambari_stack import Dependency, StackDefinition
@@ -74,7 +79,11 @@ def check_layout(
     _configuration_types(check)
     if not check.problems:
         _passwords(check, default_password)
-        check.problems += [*name_node_problems(check.layout), *hive_problems(check.layout, check.services)]
+        check.problems += [
+            *name_node_problems(check.layout),
+            *resource_manager_problems(check.layout),
+            *hive_problems(check.layout, check.services),
+        ]
     errors = [_error(problem, place) for problem in check.problems if not problem.warning]
     if len(errors) == 1:
         raise errors[0]

@@ -242,6 +242,38 @@ def test_high_availability_that_cannot_work(inventories: Inventories, old: str, 
     assert said in "\n".join(error.message for error in inventories.refused(text))
 
 
+RM_HA = (
+    one_group(*ZOOKEEPER, *HDFS, *YARN)
+    + """  second: {hosts: [n2.x.org], components: [RESOURCEMANAGER]}
+configurations:
+  yarn-site:
+    yarn.resourcemanager.ha.enabled: true
+    yarn.resourcemanager.ha.rm-ids: rm1,rm2
+    yarn.resourcemanager.cluster-id: c1
+    yarn.resourcemanager.hostname.rm1: "%HOSTGROUP::all%"
+    yarn.resourcemanager.hostname.rm2: "%HOSTGROUP::second%"
+"""
+)
+
+
+def test_two_resource_managers_are_accepted(inventories: Inventories) -> None:
+    assert len(inventories.check(RM_HA).layout.hosts_with("RESOURCEMANAGER")) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("ha.enabled: true", "ha.enabled: false", "2 RESOURCEMANAGERs need high availability"),
+        ("components: [RESOURCEMANAGER]", "components: [YARN_CLIENT]", "high availability needs two RESOURCEMANAGERs"),
+        ("ha.rm-ids: rm1,rm2", "a: b", "has no yarn.resourcemanager.ha.rm-ids"),
+        ("hostname.rm2", "hostname.rm3", "has no yarn.resourcemanager.hostname.rm2"),
+    ],
+)
+def test_resource_managers_that_cannot_work(inventories: Inventories, old: str, new: str, said: str) -> None:
+    assert old in RM_HA
+    assert said in "\n".join(error.message for error in inventories.refused(RM_HA.replace(old, new, 1)))
+
+
 def test_even_quorums_are_warned_of(inventories: Inventories) -> None:
     checked = inventories.check(HA.replace("n3.x.org, n4.x.org, n5.x.org", "n3.x.org, n4.x.org", 1))
     assert [warning.split(" for ")[0] for warning in checked.warnings] == ["2 JOURNALNODE", "2 ZOOKEEPER_SERVER"]
