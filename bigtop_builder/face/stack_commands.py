@@ -95,7 +95,7 @@ def check_stack(
     registered = repository_version or _registered(loaded) or version
     chosen = choose_components(definition, [*names, *_services(loaded)], _components(loaded))
     known = family or _family(catalog, _platform(settings, platform))
-    places = _places(settings, place, loaded, platform, known)
+    places = [_place(invocation, place)] if place else _places(settings, loaded, platform, known)
     packages, findings = check_repository(places, definition, chosen, family=known, version=registered)
     head = f"{', '.join(places)}: {count(packages, 'package')}, {definition.id} on Ambari {ambari} for {known}"
     invocation.answer(
@@ -153,11 +153,15 @@ def _family(catalog: Catalog, platform: str) -> str:
     return family
 
 
-def _places(
-    settings: Settings, place: str | None, loaded: LoadedInventory | None, platform: list[str] | None, family: str
-) -> list[str]:
-    if place is not None:
-        return [place]
+def _place(invocation: Invocation, place: str) -> str:
+    if "://" in place:
+        return place
+    if (invocation.cwd / place).is_file():
+        raise ConfigurationError(f"{place} is a file, not a repository", hint="Give an inventory with --inventory.")
+    return str(invocation.cwd / place)
+
+
+def _places(settings: Settings, loaded: LoadedInventory | None, platform: list[str] | None, family: str) -> list[str]:
     if loaded is not None and loaded.inventory.repositories:
         return [one.url.replace("{family}", family) for one in loaded.inventory.repositories]
     return [str(settings.repository / settings.project.stack / _platform(settings, platform))]

@@ -139,6 +139,14 @@ def test_command_refuses_bad_input(
     assert said in capfd.readouterr().err
 
 
+def test_a_place_is_seen_from_the_given_folder(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    repository(tmp_path / "here", selector(), ZOOKEEPER)
+    options = ["-C", str(tmp_path), "repo", "check-stack", "--family", "redhat8", "--services", "ZOOKEEPER"]
+    assert run([*options, "here"]) == 0
+    assert run([*options, "here/repodata/repomd.xml"]) == 2
+    assert "--inventory" in capfd.readouterr().err
+
+
 def test_command_takes_an_inventory(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     repository(tmp_path / "repository" / "redhat8", selector(), ZOOKEEPER)
     file = tmp_path / "inventory.yaml"
