@@ -8,12 +8,12 @@ goes into the file that setup names in ``server.jdbc.user.passwd``, which the se
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from bigtop_builder.hosts.ambari_properties import NAME, PROPERTIES, parse_properties, set_properties
 from bigtop_builder.hosts.database import (
     DEFAULT_DRIVER,
     ENGINES,
@@ -23,10 +23,10 @@ from bigtop_builder.hosts.database import (
     Target,
     schema_operations,
 )
-from bigtop_builder.hosts.files import write_file
 from bigtop_builder.hosts.operation import Operation
 from bigtop_builder.hosts.packages import RepositoryFile, install_packages, repository
 from bigtop_builder.hosts.preparation import CERTIFICATES
+from bigtop_builder.hosts.server_https import CERTIFICATE, KEY, KEYSTORE, Https, https_operations
 from bigtop_builder.hosts.services import restart_mark
 from bigtop_builder.model.errors import HostError
 from bigtop_builder.model.inventory import DatabaseKind, NewServer
@@ -34,15 +34,9 @@ from bigtop_builder.model.inventory import DatabaseKind, NewServer
 if TYPE_CHECKING:
     from bigtop_builder.hosts.facts import HostFacts
 
-NAME = "ambari-server"
 REPOSITORY_FILE = "/etc/yum.repos.d/ambari.repo"
-PROPERTIES = "/etc/ambari-server/conf/ambari.properties"
 PASSWORD_FILE = "/etc/ambari-server/conf/password.dat"
 LOG = "/var/log/ambari-server/ambari-server.log"
-KEYS = "/var/lib/ambari-server/keys"
-CERTIFICATE = f"{KEYS}/https.crt"
-KEY = f"{KEYS}/https.key"
-KEYSTORE = f"{KEYS}/https.keystore.p12"
 LATER = "written-to-password.dat"
 """What setup is told instead of a password."""
 
@@ -67,16 +61,6 @@ class AmbariRepository(RepositoryFile):
         return REPOSITORY_FILE
 
 
-@dataclass(frozen=True)
-class Https:
-    """A certificate and its key, PEM; ``password`` of an encrypted key."""
-
-    certificate: bytes
-    key: bytes
-    password: str | None
-    port: int
-
-
 def ambari_repository(facts: HostFacts, setup: NewServer) -> AmbariRepository:
     """The repository file that servers and agents get."""
     return AmbariRepository(
@@ -87,19 +71,6 @@ def ambari_repository(facts: HostFacts, setup: NewServer) -> AmbariRepository:
         repo_gpg_check=False,
         certificates=CERTIFICATES if CERTIFICATES in facts.files and setup.repository.startswith("https:") else None,
     )
-
-
-def parse_properties(text: str) -> dict[str, str]:
-    """``ambari.properties`` by key, as Java reads it but for line continuations, which Ambari does not write."""
-    found: dict[str, str] = {}
-    for line in text.splitlines():
-        line = line.strip()
-        if not line or line[0] in "#!":
-            continue
-        end = next((index for index, sign in enumerate(line) if sign in "=:" and line[index - 1] != "\\"), len(line))
-        value = line[end + 1 :].strip()
-        found[line[:end].strip()] = value.replace("\\:", ":").replace("\\=", "=")
-    return found
 
 
 def properties(facts: HostFacts) -> dict[str, str]:
@@ -141,7 +112,7 @@ def server_operations(
     operations += ran
     operations += _password(facts, target, password, now, anew=bool(ran))
     if https is not None:
-        operations += _https(facts, https, now)
+        operations += https_operations(facts, https, now)
     return (*operations, *daemon_running(facts, NAME, running=running, changed=bool(operations)))
 
 
@@ -276,67 +247,6 @@ def _embedded_password(target: Target, password: str) -> Operation:
         f"user {target.user}",
         "cd / && runuser -u postgres -- psql -qAtX -v ON_ERROR_STOP=1 -d postgres",
         statements.encode(),
-    )
-
-
-_SET = r"""file={file}
-new=$(mktemp "$file.XXXXXX")
-trap 'rm -f "$new"' EXIT
-awk 'NR == FNR {{ key = substr($0, 1, index($0, "=") - 1); want[key] = substr($0, index($0, "=") + 1); next }}
-    {{ name = $0; sub(/^[ \t]+/, "", name); sub(/[ \t]*[=:].*/, "", name) }}
-    name in want {{ if (!(name in done)) print name "=" want[name]; done[name] = 1; next }}
-    {{ print }}
-    END {{ for (name in want) if (!(name in done)) print name "=" want[name] }}' \
-    <(printf '%s\n' {pairs}) "$file" > "$new"
-chmod --reference="$file" "$new"
-chown --reference="$file" "$new"
-mv -f "$new" "$file"
-"""
-
-
-def set_properties(now: Mapping[str, str], wanted: Mapping[str, str]) -> list[Operation]:
-    """An operation that sets what differs in ``ambari.properties`` and leaves the rest of it alone. No secrets."""
-    differing = {key: value for key, value in wanted.items() if now.get(key) != value}
-    if not differing:
-        return []
-    pairs = " ".join(quote(f"{key}={value}") for key, value in differing.items())
-    told = "\n".join(f"{key}: {now.get(key, 'not set')} -> {value}" for key, value in differing.items())
-    script = _SET.format(file=PROPERTIES, pairs=pairs)
-    return [Operation(f"set {', '.join(differing)} of Ambari", told, script, restarts=(NAME,))]
-
-
-# Ambari's own setup-https refuses to work without prompts and takes the key's password as an argument; it makes just
-# these files. The keystore's password never leaves the host.
-_KEYSTORE = f"""umask 077
-cd {KEYS}
-key_password=$(mktemp)
-trap 'rm -f "$key_password" https.keystore.p12.new' EXIT
-cat > "$key_password"
-[ -s https.pass.txt ] || openssl rand -hex 25 | tr -d '\\n' > https.pass.txt
-if [ -s "$key_password" ]; then set -- -passin "file:$key_password"; else set --; fi
-openssl pkcs12 -export -in https.crt -inkey https.key "$@" -out https.keystore.p12.new -passout file:https.pass.txt
-mv -f https.keystore.p12.new https.keystore.p12"""
-
-
-def _https(facts: HostFacts, https: Https, now: Mapping[str, str]) -> Sequence[Operation]:
-    written = (
-        *write_file(facts, CERTIFICATE, https.certificate, mode="0600", restarts=(NAME,)),
-        *write_file(facts, KEY, https.key, mode="0600", secret=True, restarts=(NAME,)),
-    )
-    operations = list(written)
-    if written or KEYSTORE not in facts.files:
-        stdin = f"{https.password}\n".encode() if https.password else b""
-        operations.append(
-            Operation("make the HTTPS keystore", f"{KEYSTORE} from {CERTIFICATE}", _KEYSTORE, stdin, restarts=(NAME,))
-        )
-    return operations + set_properties(
-        now,
-        {
-            "api.ssl": "true",
-            "client.api.ssl.port": str(https.port),
-            "client.api.ssl.cert_name": "https.crt",
-            "client.api.ssl.key_name": "https.key",
-        },
     )
 
 

@@ -18,10 +18,13 @@ from bigtop_builder.flow.deploy.registration import UnregisteredError, await_reg
 from bigtop_builder.hosts import agent, server
 from bigtop_builder.hosts.agent import agent_operations, server_of, set_ini
 from bigtop_builder.hosts.ambari_logs import agent_cause, server_cause
+from bigtop_builder.hosts.ambari_properties import PROPERTIES, parse_properties, set_properties
 from bigtop_builder.hosts.database import State, Target, credentials, parse_probe, service_operations, target
 from bigtop_builder.hosts.facts import FileFact, HostFacts, Package
 from bigtop_builder.hosts.operation import Operation
-from bigtop_builder.hosts.server import Https, parse_properties, server_operations, set_properties, wanted_properties
+from bigtop_builder.hosts.server import server_operations, wanted_properties
+from bigtop_builder.hosts.server_https import CERTIFICATE, KEY, KEYSTORE, Https
+from bigtop_builder.hosts.services import restart_mark
 from bigtop_builder.model.errors import HostError
 from bigtop_builder.model.event import AnyEvent, CheckFinished
 from bigtop_builder.model.inventory import Database, NewServer
@@ -66,7 +69,7 @@ def as_set_up(setup: NewServer, password: str | None = None, **properties: str) 
     known = {**wanted_properties(setup, target(setup.database, SERVER), JAVA), **properties}
     text = "".join(f"{key}={value}\n" for key, value in known.items())
     files = {
-        server.PROPERTIES: file(text),
+        PROPERTIES: file(text),
         server.REPOSITORY_FILE: file(server.ambari_repository(facts(), setup).content().decode()),
     }
     if password is not None:
@@ -180,8 +183,8 @@ def test_https_writes_certificate_key_keystore_and_properties() -> None:
     setup, https = new_server(), Https(b"certificate", b"key", "of the key", 8443)
     operations = plan(as_set_up(setup), setup, https=https)
     assert names(operations) == [
-        f"write {server.CERTIFICATE}",
-        f"write {server.KEY}",
+        f"write {CERTIFICATE}",
+        f"write {KEY}",
         "make the HTTPS keystore",
         "set api.ssl, client.api.ssl.port, client.api.ssl.cert_name, client.api.ssl.key_name of Ambari",
         "restart ambari-server",
@@ -197,14 +200,14 @@ def test_https_writes_certificate_key_keystore_and_properties() -> None:
             "client.api.ssl.key_name": "https.key",
         },
     )
-    files = {server.CERTIFICATE: file("certificate", "600"), server.KEY: file("key", "600"), server.KEYSTORE: file("")}
+    files = {CERTIFICATE: file("certificate", "600"), KEY: file("key", "600"), KEYSTORE: file("")}
     assert plan(done.model_copy(update={"files": {**done.files, **files}}), setup, https=https) == ()
 
 
 def test_a_restart_that_a_killed_run_owes_is_made_good() -> None:
     setup = new_server()
     done = as_set_up(setup)
-    owing = done.model_copy(update={"files": {**done.files, server.restart_mark("ambari-server"): file("")}})
+    owing = done.model_copy(update={"files": {**done.files, restart_mark("ambari-server"): file("")}})
     assert names(plan(owing, setup)) == ["restart ambari-server"]
 
 
@@ -227,7 +230,7 @@ def test_agents_follow_their_server(
 ) -> None:
     setup = new_server()
     files = {agent.CONFIGURATION: file(INI.format(host=former))} if former else {}
-    files[agent.REPOSITORY_FILE] = file(server.ambari_repository(facts(), setup).content().decode())
+    files[server.REPOSITORY_FILE] = file(server.ambari_repository(facts(), setup).content().decode())
     found = facts(packages=package("ambari-agent", installed) if installed else {}, files=files)
     told = names(agent_operations(found, setup, VERSION, running=running))
     assert [name.replace("point ambari-agent at its server", "point") for name in told] == expected
@@ -264,7 +267,7 @@ def test_properties_are_set_and_others_kept(tmp_path: Path) -> None:
     text = "# api.ssl=comment\napi.ssl = false\nother.api.ssl=x\nurl=jdbc\\:postgresql\\://h\n"
     path.write_text(text)
     (operation,) = set_properties(parse_properties(text), {"api.ssl": "true", "new": "a=b c", "other.api.ssl": "x"})
-    script = operation.script.replace(server.PROPERTIES, str(path))
+    script = operation.script.replace(PROPERTIES, str(path))
     for _ in range(2):
         subprocess.run(["bash", "-euo", "pipefail", "-c", script], check=True)
     assert path.read_text().splitlines()[0] == "# api.ssl=comment"

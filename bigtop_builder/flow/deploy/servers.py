@@ -6,21 +6,23 @@ A server that is there already, without ``ambari.setup``, is not touched.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bigtop_builder.flow.deploy.administrator import administrator_ready
 from bigtop_builder.flow.host_work import WorkResult, apply, tell_failure
 from bigtop_builder.hosts import agent, database, server
 from bigtop_builder.hosts.ambari_logs import server_cause
+from bigtop_builder.hosts.ambari_properties import NAME
 from bigtop_builder.hosts.database import ENGINES, UNSEEN, Engine, State, Target
 from bigtop_builder.hosts.facts import HostFacts, Wanted, gather_script, parse_facts
 from bigtop_builder.hosts.operation import Operation
+from bigtop_builder.hosts.server_https import Https
 from bigtop_builder.hosts.services import restart_mark
-from bigtop_builder.model.errors import AmbariError, ConfigurationError, HostError, InterruptedRunError
-from bigtop_builder.model.event import AnyEvent, Change, HostFailed
+from bigtop_builder.model.errors import ConfigurationError, HostError
+from bigtop_builder.model.event import AnyEvent, HostFailed
 from bigtop_builder.model.inventory import Ambari as Choice
 from bigtop_builder.model.inventory import DatabaseKind, NewServer
 
@@ -35,10 +37,8 @@ Emit = Callable[[AnyEvent], None]
 
 START_SECONDS = 300.0
 """How long a server that was just started may take to answer; on slow disks its first start takes minutes."""
-LOGIN_GRACE = 20.0
-"""Seconds for which a starting server may refuse a right password."""
-SHIPPED_PASSWORD = "admin"
-POLL = 2.0
+ANSWER_SECONDS = 30.0
+"""The same for one that runs."""
 
 # What systemd knows of them does not tell: their own command starts them, by our hand and by an administrator's.
 _RUNS = """kill -0 "$(cat /var/run/{name}/{name}.pid 2>/dev/null)" 2>/dev/null && printf 'runs\\t{name}\\n'"""
@@ -63,7 +63,7 @@ class _Site:
     target: Target
     password: str | None
     """The database's."""
-    https: server.Https | None
+    https: Https | None
     java_home: str | None
     agents: tuple[str, ...]
     ours: frozenset[str]
@@ -98,8 +98,10 @@ def set_up_servers(
     if site.host in result.failed or site.target.host in result.failed:
         return result
     if not dry_run:
-        started = bool(result.changed.get(site.host)) or not seen[site.host].server
-        changed = _administrator(site, fleet, client, secrets, emit, cancelled, START_SECONDS if started else 30.0)
+        started = bool(result.changed.get(site.host))
+        limit = START_SECONDS if started else ANSWER_SECONDS
+        remote = fleet.remote(site.host)
+        changed = administrator_ready(choice, remote, client, secrets, emit, cancelled, limit)
         result = result.joined(WorkResult({site.host: changed}))
     version = _server_version(fleet, site, seen[site.host].facts, dry_run)
     plan = {
@@ -132,7 +134,7 @@ def _site(loaded: LoadedInventory, choice: Choice, setup: NewServer, secrets: Se
     )
 
 
-def _https(loaded: LoadedInventory, setup: NewServer, secrets: Secrets) -> server.Https | None:
+def _https(loaded: LoadedInventory, setup: NewServer, secrets: Secrets) -> Https | None:
     https = setup.https
     if https is None:
         return None
@@ -148,7 +150,7 @@ def _https(loaded: LoadedInventory, setup: NewServer, secrets: Secrets) -> serve
             ) from error
     place = "ambari.setup.https.key_password"
     password = secrets.value(https.key_password, place) if https.key_password else None
-    return server.Https(content["certificate"], content["key"], password, https.port)
+    return Https(content["certificate"], content["key"], password, https.port)
 
 
 def _look(
@@ -160,12 +162,12 @@ def _look(
     wanted = Wanted(
         files=(*dict.fromkeys((*server.FILES, *agent.FILES, driver, restart_mark(service))),), services=(service,)
     )
-    script = gather_script(wanted) + "".join(f"\n{_RUNS.format(name=name)}" for name in (server.NAME, agent.NAME))
+    script = gather_script(wanted) + "".join(f"\n{_RUNS.format(name=name)}" for name in (NAME, agent.NAME))
 
     def look(remote: Remote) -> _Seen:
         output = remote.run(script).stdout
         runs = output.splitlines()
-        return _Seen(parse_facts(remote.name, output), f"runs\t{server.NAME}" in runs, f"runs\t{agent.NAME}" in runs)
+        return _Seen(parse_facts(remote.name, output), f"runs\t{NAME}" in runs, f"runs\t{agent.NAME}" in runs)
 
     hosts = [site.host, *site.agents]
     if site.target.host in site.ours:
@@ -263,106 +265,12 @@ def _explained(emit: Emit) -> Emit:
     return explaining
 
 
-def _administrator(
-    site: _Site,
-    fleet: Fleet,
-    client: Ambari,
-    secrets: Secrets,
-    emit: Emit,
-    cancelled: threading.Event,
-    limit: float,
-) -> int:
-    """Waits until the server answers, and sees to it that the wanted password works; gives the number of changes."""
-    user = site.choice.user
-    wanted = secrets.value(site.choice.password, "ambari.password")
-    reference = site.setup.initial_password
-    initial = secrets.value(reference, "ambari.setup.initial_password") if reference else SHIPPED_PASSWORD
-    if _works(site, fleet, client, user, (wanted, initial), cancelled, limit) == wanted:
-        return 0
-    begin = time.monotonic()
-    name = f"change the password of {user}"
-    client.renew(initial)
-    try:
-        client.change_password(initial, wanted)
-    except AmbariError:
-        client.renew(wanted)
-        emit(Change(phase="ambari", name=name, state="failed"))
-        raise
-    detail = "from the one that Ambari was installed with"
-    emit(Change(phase="ambari", name=name, state="done", detail=detail, seconds=time.monotonic() - begin))
-    return 1
-
-
-def _works(
-    site: _Site,
-    fleet: Fleet,
-    client: Ambari,
-    user: str,
-    passwords: tuple[str, ...],
-    cancelled: threading.Event,
-    limit: float,
-) -> str:
-    """The first password that the server takes. Raises AmbariError."""
-    from bigtop_builder.adapter.ambari.errors import (
-        AuthenticationError,
-        ServerError,
-        UnavailableError,
-        UnreachableError,
-    )
-
-    begin = time.monotonic()
-    refused: float | None = None
-    while True:
-        try:
-            for password in dict.fromkeys(passwords):
-                if client.check_password(user, password):
-                    return password
-            now = time.monotonic()
-            refused = refused or now
-            if now - refused > LOGIN_GRACE:
-                raise AuthenticationError(
-                    f"the Ambari server takes neither ambari.password nor the initial password of {user}",
-                    status=403,
-                    answer="",
-                    hint="was its password changed? Then ambari.password must be that one",
-                )
-        except (UnreachableError, UnavailableError, ServerError) as error:
-            if isinstance(error, UnreachableError) and not error.again:
-                raise
-            if time.monotonic() - begin > limit:
-                raise _silent(site, fleet, error, limit) from error
-        if cancelled.wait(POLL):
-            raise InterruptedRunError("stopped while waiting for the Ambari server")
-
-
-class SilentServerError(AmbariError):
-    """The server runs and does not answer; ``last_lines`` are of its log."""
-
-    def __init__(self, message: str, *, hint: str | None, last_lines: tuple[str, ...]) -> None:
-        super().__init__(message, hint=hint)
-        self.last_lines = last_lines
-
-
-def _silent(site: _Site, fleet: Fleet, error: AmbariError, limit: float) -> SilentServerError:
-    try:
-        log = fleet.remote(site.host).run(f"tail -n 40 {server.LOG}", timeout=60).stdout
-    except HostError:
-        log = ""
-    cause = server_cause(log)
-    told = f": {cause.message}" if cause else f": {error.message}"
-    return SilentServerError(
-        f"the Ambari server on {site.host} did not answer at {site.choice.url} within {limit:g} s{told}",
-        hint=cause.hint if cause else f"look into {server.LOG} on {site.host}; is ambari.url its address?",
-        last_lines=tuple(log.splitlines()[-20:]),
-    )
-
-
 def _server_version(fleet: Fleet, site: _Site, facts: HostFacts, dry_run: bool) -> str | None:
     """The server's version, which its agents must have; None when it will only be known once it is installed."""
     if site.setup.version:
         return site.setup.version
     version = server.installed_version(facts)
     if version is None and not dry_run:
-        output = fleet.remote(site.host).run(f"rpm -q --qf '%{{VERSION}}' {server.NAME}", timeout=60)
+        output = fleet.remote(site.host).run(f"rpm -q --qf '%{{VERSION}}' {NAME}", timeout=60)
         version = output.stdout.strip() if output.code == 0 else None
     return version

@@ -1,0 +1,118 @@
+"""The Ambari server awaited, and its administrator given the wanted password."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bigtop_builder.hosts.ambari_logs import server_cause
+from bigtop_builder.hosts.server import LOG
+from bigtop_builder.model.errors import AmbariError, HostError, InterruptedRunError
+from bigtop_builder.model.event import AnyEvent, Change
+from bigtop_builder.model.inventory import Ambari as Choice
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.client import Ambari
+    from bigtop_builder.adapter.secret import Secrets
+    from bigtop_builder.adapter.ssh.remote import Remote
+
+Emit = Callable[[AnyEvent], None]
+
+LOGIN_GRACE = 20.0
+"""Seconds for which a starting server may refuse a right password."""
+SHIPPED_PASSWORD = "admin"
+POLL = 2.0
+
+
+class SilentServerError(AmbariError):
+    """The server does not answer; ``last_lines`` are of its log."""
+
+    def __init__(self, message: str, *, hint: str | None, last_lines: tuple[str, ...]) -> None:
+        super().__init__(message, hint=hint)
+        self.last_lines = last_lines
+
+
+def administrator_ready(
+    choice: Choice,
+    remote: Remote,
+    client: Ambari,
+    secrets: Secrets,
+    emit: Emit,
+    cancelled: threading.Event,
+    limit: float,
+) -> int:
+    """Waits until the server on ``remote`` answers, at most ``limit`` seconds, and sees to it that the wanted password
+    works; gives the number of changes. Raises AmbariError and InterruptedRunError."""
+    user = choice.user
+    wanted = secrets.value(choice.password, "ambari.password")
+    reference = choice.setup.initial_password if choice.setup else None
+    initial = secrets.value(reference, "ambari.setup.initial_password") if reference else SHIPPED_PASSWORD
+    try:
+        works = _first_that_works(client, user, (wanted, initial), cancelled, limit)
+    except TimeoutError as error:
+        raise _silent(choice, remote, str(error), limit) from error
+    if works == wanted:
+        return 0
+    begin = time.monotonic()
+    name = f"change the password of {user}"
+    client.renew(initial)
+    try:
+        client.change_password(initial, wanted)
+    except AmbariError:
+        client.renew(wanted)
+        emit(Change(phase="ambari", name=name, state="failed"))
+        raise
+    detail = "from the one that Ambari was installed with"
+    emit(Change(phase="ambari", name=name, state="done", detail=detail, seconds=time.monotonic() - begin))
+    return 1
+
+
+def _first_that_works(
+    client: Ambari, user: str, passwords: tuple[str, ...], cancelled: threading.Event, limit: float
+) -> str:
+    """Raises TimeoutError with what the last try met, AmbariError and InterruptedRunError."""
+    from bigtop_builder.adapter.ambari.errors import (
+        AuthenticationError,
+        ServerError,
+        UnavailableError,
+        UnreachableError,
+    )
+
+    begin = time.monotonic()
+    refused: float | None = None
+    while True:
+        try:
+            for password in dict.fromkeys(passwords):
+                if client.check_password(user, password):
+                    return password
+            refused = refused or time.monotonic()
+            if time.monotonic() - refused > min(LOGIN_GRACE, limit):
+                raise AuthenticationError(
+                    f"the Ambari server takes neither ambari.password nor the initial password of {user}",
+                    status=403,
+                    answer="",
+                    hint="was its password changed? Then ambari.password must be that one",
+                )
+        except (UnreachableError, UnavailableError, ServerError) as error:
+            if isinstance(error, UnreachableError) and not error.again:
+                raise
+            if time.monotonic() - begin > limit:
+                raise TimeoutError(error.message) from error
+        if cancelled.wait(POLL):
+            raise InterruptedRunError("stopped while waiting for the Ambari server")
+
+
+def _silent(choice: Choice, remote: Remote, told: str, limit: float) -> SilentServerError:
+    try:
+        log = remote.run(f"tail -n 40 {LOG}", timeout=60).stdout
+    except HostError:
+        log = ""
+    cause = server_cause(log)
+    return SilentServerError(
+        f"the Ambari server on {remote.name} did not answer at {choice.url} within {limit:g} s:"
+        f" {cause.message if cause else told}",
+        hint=cause.hint if cause else f"look into {LOG} on {remote.name}; is ambari.url its address?",
+        last_lines=tuple(log.splitlines()[-20:]),
+    )
