@@ -228,10 +228,11 @@ def _components(deployment: Deployment, layout: Layout, difference: ClusterDiffe
     together: dict[frozenset[str], list[str]] = defaultdict(list)
     for host, names in lacking.items():
         together[frozenset(names)].append(host)
-    for names, hosts in together.items():
+    for shared, hosts in together.items():
+        components = sorted(shared)
         deployment.change(
-            f"{', '.join(sorted(names))} on {', '.join(hosts)}",
-            act=partial(deployment.client.add_host_components, deployment.cluster, sorted(names), hosts),
+            f"{', '.join(components)} on {', '.join(hosts)}",
+            act=partial(deployment.client.add_host_components, deployment.cluster, components, hosts),
         )
 
 

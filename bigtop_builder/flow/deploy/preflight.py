@@ -132,14 +132,14 @@ def _repositories(deployment: Deployment, families: tuple[str, ...]) -> None:
         return
     stack = deployment.stack
     components = choose_components(stack, (), deployment.layout.components)
-    entry = deployment.inventory.repositories[0]
     errors = 0
     for family in families:
-        place = entry.url.replace("{family}", family).removeprefix("file://")
+        places = [entry.url.replace("{family}", family) for entry in deployment.inventory.repositories]
+        told = ", ".join(places)
         try:
-            count, findings = check_repository(place, stack, components, family=family, version=version_of(deployment))
+            count, findings = check_repository(places, stack, components, family=family, version=version_of(deployment))
         except PublishError as error:
-            raise AmbariError(f"the repository {place}: {error.message}", hint=error.hint) from error
+            raise AmbariError(f"the repository {told}: {error.message}", hint=error.hint) from error
         for finding in findings:
             level = {"error": "error", "warning": "warning", "info": "ok"}[finding.level]
             text = f"{finding.message} (for {finding.wanted_by})" if finding.wanted_by else finding.message
@@ -155,7 +155,7 @@ def _repositories(deployment: Deployment, families: tuple[str, ...]) -> None:
                 )
             )
             errors += finding.level == "error"
-        _ok(deployment, f"repository for {family}", f"{place}, {count} packages") if not errors else None
+        _ok(deployment, f"repository for {family}", f"{told}, {count} packages") if not errors else None
     if errors:
         raise AmbariError(
             f"the repository lacks what the stack asks for: {errors} errors",

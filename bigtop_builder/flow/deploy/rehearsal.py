@@ -1,0 +1,90 @@
+"""A rehearsal: the plan carried out against a simulated Ambari whose agents only look packages up."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+
+from bigtop_builder.flow.stack_check import read_offer
+from bigtop_builder.model.ambari_stack import StackDefinition
+from bigtop_builder.model.errors import ConfigurationError, PublishError
+from bigtop_builder.model.inventory import OsFamily
+from bigtop_builder.recipe.inventory import LoadedInventory
+
+FAMILIES: dict[str, OsFamily] = {".el7": "redhat7", ".el8": "redhat8", ".el9": "redhat9", ".oe2203": "openeuler22"}
+"""What the ends of packages' releases tell of the hosts that they are for."""
+USUAL: OsFamily = "redhat8"
+PASSWORD = "BIGTOP_REHEARSAL_PASSWORD"
+ADDRESS = "192.0.2.1"
+"""Of addresses for documentation (RFC 5737): simulated hosts are nowhere."""
+
+
+@contextmanager
+def rehearsal(loaded: LoadedInventory) -> Iterator[LoadedInventory]:
+    """A simulated server with the inventory's hosts, all registered; gives the inventory that leads to it.
+
+    Raises ConfigurationError when the inventory has no Ambari.
+    """
+    from bigtop_builder.simulation.agents.paper import PaperAgent, PaperCrew
+    from bigtop_builder.simulation.clusters import connect
+    from bigtop_builder.simulation.server import Simulation
+    from bigtop_builder.simulation.stacks import load_stacks
+    from bigtop_builder.simulation.state import Host, World
+    from bigtop_builder.simulation.tree import registry
+    from bigtop_builder.simulation.work import Work
+
+    choice = loaded.inventory.ambari
+    if choice is None:
+        raise ConfigurationError("there is nothing to rehearse: the inventory has no ambari")
+    world = World()
+    load_stacks(world)
+    stack = world.stacks.get((loaded.inventory.stack.name, loaded.inventory.stack.version))
+    stack = stack or next(iter(world.stacks.values()))
+    Work(world, PaperCrew(PaperAgent(_reader(stack))))
+    connect(world)
+    family = _family(loaded, stack)
+    for entry in loaded.hosts:
+        if entry.group is not None:
+            host = Host(entry.name, ADDRESS, os_type=family, os_family=family)
+            world.hosts[entry.name] = host
+            world.register(host)
+    password = secrets.token_urlsafe(24)
+    world.users[choice.user] = replace(world.users["admin"], name=choice.user, password=password)
+    with Simulation(world, registry()) as simulation:
+        os.environ[PASSWORD] = password
+        try:
+            changed = {"url": simulation.url, "password": f"env:{PASSWORD}", "ca": None, "setup": None, "poll": "1s"}
+            inventory = loaded.inventory.model_copy(update={"ambari": choice.model_copy(update=changed)})
+            yield replace(loaded, inventory=inventory)
+        finally:
+            os.environ.pop(PASSWORD, None)
+
+
+def _reader(stack: StackDefinition) -> Callable[[str], frozenset[str] | None]:
+    @cache
+    def available(url: str) -> frozenset[str] | None:
+        try:
+            offer = read_offer([url], stack)
+        except PublishError:
+            return None
+        return frozenset(package.name for package in offer.packages)
+
+    return available
+
+
+def _family(loaded: LoadedInventory, stack: StackDefinition) -> OsFamily:
+    """What the hosts are, as far as the packages tell."""
+    for repository in loaded.inventory.repositories:
+        for family in [None] if "{family}" not in repository.url else FAMILIES.values():
+            try:
+                packages = read_offer([repository.url.replace("{family}", family or "")], stack).packages
+            except PublishError:
+                continue
+            found = next((FAMILIES[end] for one in packages for end in FAMILIES if one.evr.endswith(end)), None)
+            if family or found:
+                return family or found or USUAL
+    return USUAL
