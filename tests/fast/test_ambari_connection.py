@@ -76,7 +76,9 @@ def test_a_change_that_was_sent_is_never_sent_again(method: str, trouble: Callab
             getattr(ambari, method.lower())("clusters/c1", {"a": 1})
         assert len(server.calls) == 1
     assert isinstance(caught.value, errors.UnavailableError) or (
-        isinstance(caught.value, errors.UnreachableError) and caught.value.sent
+        isinstance(caught.value, errors.UnreachableError)
+        and caught.value.sent
+        and "may have been carried out" in str(caught.value.hint)
     )
 
 
@@ -236,6 +238,53 @@ def test_a_plain_text_refusal_is_shown_and_a_page_of_html_is_not() -> None:
         with pytest.raises(errors.NotFoundError, match="no explanation") as caught:
             ambari.get("b")
         assert "ambari.url" in (caught.value.hint or "")
+
+
+def test_what_is_missing_is_told_apart_from_an_address_that_is_none() -> None:
+    missing = json.dumps({"status": 404, "message": "The requested resource doesn't exist: Cluster not found"})
+    answers = in_turn(lambda call: call.reply(404, missing), lambda call: call.reply(404))
+    with Server(answers) as server, client(server.url) as ambari:
+        assert ambari.cluster("c1") is None
+        with pytest.raises(errors.NotFoundError) as caught:
+            ambari.cluster("c1")
+        assert "ambari.url" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "expected", "hint"),
+    [
+        (401, "", errors.AuthenticationError, ""),
+        (403, "", errors.PermissionDeniedError, ""),
+        (403, "Too many authentication failures", errors.AuthenticationError, "unlock"),
+        (403, "The account is disabled", errors.AuthenticationError, "activate"),
+        (500, "An internal system exception occurred: Could not locate NON_ROLLING upgrade pack for stack BIGTOP-3.2.0",
+         errors.InvalidRequestError, "BIGTOP ships none"),
+        (409, "Base url http://x is already defined for another repository version", errors.ConflictError, "its own"),
+        (500, "Repository version can't be deleted as it is used by the following hosts", errors.InUseError, "still"),
+        (500, "Internal server error, please refer the exception by 31b7ebb0-6544-444a-ac0a-6ebb735d9399 in the server "
+         "log file", errors.ServerError, "31b7ebb0-6544-444a-ac0a-6ebb735d9399 in /var/log/ambari-server"),
+        (500, "something new", errors.ServerError, "/var/log/ambari-server"),
+        (418, "something new", errors.InvalidRequestError, ""),
+        (503, "", errors.UnavailableError, "try again"),
+    ],
+)  # fmt: skip
+def test_causes_that_were_not_recorded(status: int, message: str, expected: type[AmbariError], hint: str) -> None:
+    answer = json.dumps({"status": status, "message": message})
+    with Server(lambda call: call.reply(status, answer)) as server, client(server.url, pauses=()) as ambari:
+        with pytest.raises(expected) as caught:
+            ambari.post("x", {})
+        assert type(caught.value) is expected
+        assert hint in (caught.value.hint or "")
+
+
+def test_many_threads_may_call_at_once() -> None:
+    with Server(fine) as server, client(server.url) as ambari:
+        threads = [threading.Thread(target=lambda: [ambari.clusters() for _ in range(10)]) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert ambari.calls == len(server.calls) == 80
 
 
 def test_a_cookie_is_never_sent_back() -> None:

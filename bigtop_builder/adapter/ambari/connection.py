@@ -112,7 +112,10 @@ class Connection:
         """Like ``get``, and None when it is not there."""
         try:
             return self.get(path, fields=fields, query=query, minimal=True)
-        except NotFoundError:
+        except NotFoundError as error:
+            # Ambari says what is missing; a server that is not Ambari, or an address that is none, does not.
+            if not error.answer:
+                raise
             return None
 
     def items(self, path: str, *, fields: str = "", query: str = "", page_size: int = PAGE_SIZE) -> Iterator[Json]:
@@ -203,7 +206,10 @@ class Connection:
                 reply = self._http.exchange(method, address, headers, data)
             except UnreachableError as error:
                 slow += isinstance(error, NoAnswerError)
-                if pause is None or not error.again or (error.sent and not reading) or slow > 1:
+                if error.sent and not reading:
+                    error.hint = f"{error.hint}; {method} may have been carried out: look before it is sent again"
+                    raise
+                if pause is None or not error.again or slow > 1:
                     raise
             else:
                 if pause is None or not reading or reply.status not in (502, 503, 504):

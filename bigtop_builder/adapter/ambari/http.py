@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import queue
-import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -190,6 +189,8 @@ def _trusted(ca: Path | None) -> str:
     Raises ConfigurationError when the given one is not there, or holds no certificate.
     """
     if ca is not None:
+        import ssl
+
         try:
             ssl.create_default_context(cafile=str(ca))
         except OSError as error:
