@@ -115,9 +115,16 @@ def _counts(blueprint: Blueprint, stack: StackDefinition) -> list[str]:
     for service in sorted(_services(blueprint, stack)):
         for name, component in stack.services[service].components.items():
             actual = sum(name in group.components for group in blueprint.groups)
-            if not allowed(component.cardinality, actual, len(blueprint.groups)):
-                failures.append(f"{name}(actual={actual}, required={component.cardinality})")
+            wanted = "0" if name == "SECONDARY_NAMENODE" and _two_name_nodes(blueprint) else component.cardinality
+            if not allowed(wanted, actual, len(blueprint.groups)):
+                failures.append(f"{name}(actual={actual}, required={wanted})")
     return failures
+
+
+def _two_name_nodes(blueprint: Blueprint) -> bool:
+    """Whether HDFS is highly available; then there must be no SECONDARY_NAMENODE (Ambari's BlueprintValidatorImpl)."""
+    site = blueprint.configurations.get("hdfs-site", {})
+    return "dfs.nameservices" in site or "dfs.internal.nameservices" in site
 
 
 def allowed(cardinality: str, actual: int, everywhere: int) -> bool:
