@@ -82,10 +82,11 @@ class Files:
             public = keep_key(path, host)
             return path.read_bytes(), public
 
-    def keep_password(self) -> None:
-        """The password of Ambari's administrator."""
+    def keep_password(self, *, simulated: bool) -> None:
+        """The password of Ambari's administrator. A simulated server has the one that Ambari ships with; a real one
+        is given this one by whoever sets it up."""
         if not self.password.is_file():
-            self.write(PASSWORD, secrets.token_urlsafe(18) + "\n")
+            self.write(PASSWORD, ("admin" if simulated else secrets.token_urlsafe(18)) + "\n")
 
     def simulation(self) -> Process | None:
         """The simulated Ambari's process, as it was started."""

@@ -299,7 +299,7 @@ class _Raising:
     def _introduce_ambari(self, state: TestBed) -> TestBed:
         """Write the record, and keep the simulation running that reads it."""
         places = ssh_places(state, self.bed)
-        self.files.keep_password()
+        self.files.keep_password(simulated=state.packages is None)
         if state.packages is not None:
             first = next(iter(state.hosts))
             port = self.bed.containers()[first].ports.get(AMBARI)

@@ -130,7 +130,7 @@ def test_a_process_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: p
 def _kept(tmp_path: Path, bed: TestBed, places: dict[str, tuple[str, int]]) -> Files:
     files = Files(Store(tmp_path / "store"), bed.name)
     files.public_key(bed.name)
-    files.keep_password()
+    files.keep_password(simulated=bed.packages is None)
     files.keep_record(bed, places)
     return files
 
