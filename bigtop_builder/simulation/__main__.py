@@ -36,7 +36,7 @@ def parse(arguments: list[str] | None = None) -> SimulationArguments:
 
 def run(arguments: SimulationArguments) -> int:
     """Serves until SIGTERM or SIGINT; 0 after a clean end. Raises ``OSError`` when the address cannot be bound."""
-    from bigtop_builder.simulation.assembly import make_world, serve
+    from bigtop_builder.simulation.assembly import Ticker, make_world, serve
     from bigtop_builder.simulation.work import work_of
 
     hosts, crew = recorded_hosts(arguments)
@@ -60,10 +60,8 @@ def run(arguments: SimulationArguments) -> int:
         if arguments.state_file:
             _write(arguments.state_file, {"url": simulation.url, "pid": os.getpid(), "started": time.time()})
         print(f"simulated Ambari at {simulation.url}", flush=True)
-        while not ended.wait(1.0):
-            with world.lock:
-                world.settle()
-    work_of(world).crew.close()
+        with Ticker(work_of(world)):
+            ended.wait()
     if arguments.state_file:
         arguments.state_file.unlink(missing_ok=True)
     return 0

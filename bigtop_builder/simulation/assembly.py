@@ -1,17 +1,21 @@
-"""A simulated server made ready: stacks loaded, hosts known, agents at work, faults connected.
+"""A simulated server made ready: stacks loaded, hosts known, agents at work, faults connected, the clock running.
 
 with simulate([Host("n1.example.com", "10.0.0.1")]) as simulation:
-    … simulation.url …
+    ... simulation.url ...
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from bigtop_builder.simulation.agents.paper import PaperCrew
 from bigtop_builder.simulation.clusters import connect
+from bigtop_builder.simulation.engine import Pace
 from bigtop_builder.simulation.http import Asked, Dropped, Site
 from bigtop_builder.simulation.replies import Reply
 from bigtop_builder.simulation.server import Simulation
@@ -20,19 +24,30 @@ from bigtop_builder.simulation.state import Host, World
 from bigtop_builder.simulation.tree import registry
 from bigtop_builder.simulation.work import Crew, Work, work_of
 
+TICK = 0.2
+"""Seconds between two looks at the clock while nobody calls."""
+
+
+def assemble(world: World, crew: Crew, pace: Pace | None = None) -> Work:
+    """Gives a world its stacks, and an engine whose commands ``crew`` carries out."""
+    if not world.stacks:
+        load_stacks(world)
+    work = Work(world, crew, pace)
+    connect(world)
+    return work
+
 
 def make_world(
     hosts: Iterable[Host] = (),
     *,
     crew: Crew | None = None,
+    pace: Pace | None = None,
     clock: Callable[[], float] = time.time,
     version: str = "3.0.0.0",
 ) -> World:
     """A world with these hosts (each registers at its time), agents on paper unless a crew is given."""
     world = World(clock=clock, version=version)
-    load_stacks(world)
-    connect(world)
-    Work(world, crew or PaperCrew())
+    assemble(world, crew or PaperCrew(), pace)
     for host in hosts:
         world.hosts[host.name] = host
     return world
@@ -52,9 +67,36 @@ def serve(
     return simulation
 
 
-def simulate(hosts: Iterable[Host], *, crew: Crew | None = None) -> Simulation:
-    """A server on a free port of this machine, not yet started, for a rehearsal."""
-    return serve(make_world(hosts, crew=crew))
+@contextmanager
+def simulate(hosts: Iterable[Host], *, crew: Crew | None = None, pace: Pace | None = None) -> Iterator[Simulation]:
+    """A running server on a free port of this machine, its world going on between calls: for a rehearsal."""
+    world = make_world(hosts, crew=crew, pace=pace)
+    with serve(world) as simulation, Ticker(work_of(world)):
+        yield simulation
+
+
+class Ticker:
+    """Lets the world go on between calls; closing it ends the agents too."""
+
+    def __init__(self, work: Work, tick: float = TICK) -> None:
+        self.work = work
+        self._tick = tick
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(10)
+        self.work.crew.close()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._tick):
+            with self.work.world.lock:
+                self.work.world.settle()
 
 
 def _fault(site: Site, asked: Asked) -> Reply | None:

@@ -125,6 +125,7 @@ class Stage:
                 name, f"172.28.0.1{number}", memory_kb=24_684_092, registers_at=self.now - 2 - number / 10
             )
         self.simulation = self.make(self.world)
+        self.world = self.simulation.world
         self.simulation.start()
 
     def close(self) -> None:
