@@ -58,6 +58,8 @@ def ambari(deployment: Deployment) -> str:
     deployment.look_again()
     if _not_there(deployment):
         return LATER
+    if deployment.dry_run and result.changes:
+        return "hosts register once that is done"
     await_registration(
         deployment.client,
         deployment.loaded,
