@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Mapping
 from urllib.parse import unquote_plus
 
@@ -10,7 +12,7 @@ from bigtop_builder.simulation.authentication import check_role
 from bigtop_builder.simulation.query import CONTROLS, parse_predicate
 from bigtop_builder.simulation.registry import Call, Place, Registry
 from bigtop_builder.simulation.render import to_text
-from bigtop_builder.simulation.replies import Refusal, Reply
+from bigtop_builder.simulation.replies import Refusal, Reply, uncaught
 from bigtop_builder.simulation.state import User, World
 
 PREFIX = "/api/v1"
@@ -69,6 +71,10 @@ def respond(
             return registry.handlers[segments[0]](call)
     except Refusal as refusal:
         return refused(refusal)
+    except Exception:
+        # As the real server: its log has the trace, the caller an answer.
+        traceback.print_exc(file=sys.stderr)
+        return refused(uncaught())
 
 
 def refused(refusal: Refusal) -> Reply:

@@ -35,7 +35,7 @@ def host_row(world: World, host: Host) -> dict[str, Any]:
         "host_state": host.state(now),
         "host_status": world.host_status(host),
         "ip": host.ip,
-        "last_agent_env": _environment(int(host.registered_at * 1000)),
+        "last_agent_env": agent_environment(int(host.registered_at * 1000)),
         "last_heartbeat_time": int(seen * 1000),
         "last_registration_time": int(host.registered_at * 1000),
         "os_arch": host.architecture,
@@ -65,7 +65,8 @@ def _disk() -> Leaf:
     )
 
 
-def _environment(reported: int) -> Leaf:
+def agent_environment(reported: int) -> Leaf:
+    """What an agent told of its host when it registered, at ``reported`` (milliseconds since the epoch)."""
     health = Leaf(
         activeJavaProcs=[],
         agentTimeStampAtReporting=reported,

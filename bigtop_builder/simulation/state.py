@@ -132,6 +132,7 @@ class World:
         self.switches: set[str] = set()
         """Faults of the recorded server that a rehearsal may want back, by name."""
         self.fetch: Callable[[str], tuple[int, str]] = fetch
+        self.checks: dict[int, Any] = {}
         self.bootstraps: dict[int, Any] = {}
         self.versions: dict[int, RepositoryVersion] = {}
         self.blueprints: dict[str, Blueprint] = {}

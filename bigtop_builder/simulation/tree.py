@@ -5,9 +5,9 @@ from __future__ import annotations
 from bigtop_builder.simulation.blueprints import BLUEPRINT
 from bigtop_builder.simulation.bootstrap import bootstrap
 from bigtop_builder.simulation.clusters import CLUSTER
+from bigtop_builder.simulation.host_checks import HOST_CHECK
 from bigtop_builder.simulation.hosts import HOST
 from bigtop_builder.simulation.registry import Registry
-from bigtop_builder.simulation.requests import REQUEST
 from bigtop_builder.simulation.root import SERVICE
 from bigtop_builder.simulation.stacks import STACK
 from bigtop_builder.simulation.users import USER
@@ -17,5 +17,5 @@ from bigtop_builder.simulation.versions import VERSION_DEFINITION
 def registry() -> Registry:
     """The tree below ``/api/v1``."""
     return Registry(
-        (BLUEPRINT, CLUSTER, HOST, REQUEST, SERVICE, STACK, USER, VERSION_DEFINITION), {"bootstrap": bootstrap}
+        (BLUEPRINT, CLUSTER, HOST, HOST_CHECK, SERVICE, STACK, USER, VERSION_DEFINITION), {"bootstrap": bootstrap}
     )

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,12 @@ HEADERS = ("Content-Type", "User", "Set-Cookie", "Cache-Control", "Expires", "WW
 
 def exchanges(numbers: range | None = None) -> list[Exchange]:
     """The recorded exchanges in order."""
-    found = [_exchange(file) for file in sorted(FOLDER.glob("*.json"))]
-    return [exchange for exchange in found if numbers is None or exchange.number in numbers]
+    return [exchange for exchange in _recorded() if numbers is None or exchange.number in numbers]
+
+
+@cache
+def _recorded() -> list[Exchange]:
+    return [_exchange(file) for file in sorted(FOLDER.glob("*.json"))]
 
 
 def _exchange(file: Path) -> Exchange:
