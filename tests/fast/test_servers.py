@@ -19,7 +19,8 @@ from bigtop_builder.hosts import agent, server
 from bigtop_builder.hosts.agent import agent_operations, server_of, set_ini
 from bigtop_builder.hosts.ambari_logs import agent_cause, server_cause
 from bigtop_builder.hosts.ambari_properties import PROPERTIES, parse_properties, set_properties
-from bigtop_builder.hosts.database import State, Target, credentials, parse_probe, service_operations, target
+from bigtop_builder.hosts.database import State, Target, credentials, parse_probe, target
+from bigtop_builder.hosts.database_server import service_operations
 from bigtop_builder.hosts.facts import FileFact, HostFacts, Package
 from bigtop_builder.hosts.operation import Operation
 from bigtop_builder.hosts.server import server_operations, wanted_properties

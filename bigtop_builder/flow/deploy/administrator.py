@@ -109,7 +109,8 @@ def _silent(choice: Choice, remote: Remote, told: str, limit: float) -> SilentSe
         log = remote.run(f"tail -n 40 {LOG}", timeout=60).stdout
     except HostError:
         log = ""
-    cause = server_cause(log)
+    # Once it has come up, what went before is past.
+    cause = server_cause(log.rpartition("Started Server")[2])
     return SilentServerError(
         f"the Ambari server on {remote.name} did not answer at {choice.url} within {limit:g} s:"
         f" {cause.message if cause else told}",

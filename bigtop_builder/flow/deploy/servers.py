@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigtop_builder.flow.deploy.administrator import administrator_ready
-from bigtop_builder.flow.host_work import WorkResult, apply, tell_failure
+from bigtop_builder.flow.host_work import Plan, WorkResult, apply, tell_failure
 from bigtop_builder.hosts import agent, database, server
 from bigtop_builder.hosts.ambari_logs import server_cause
 from bigtop_builder.hosts.ambari_properties import NAME
 from bigtop_builder.hosts.database import ENGINES, UNSEEN, Engine, State, Target
+from bigtop_builder.hosts.database_server import service_operations
 from bigtop_builder.hosts.facts import HostFacts, Wanted, gather_script, parse_facts
 from bigtop_builder.hosts.operation import Operation
 from bigtop_builder.hosts.server_https import Https
@@ -109,7 +110,7 @@ def set_up_servers(
         for host in site.agents
         if host in seen
     }
-    return result.joined(apply(fleet, plan, phase="ambari", emit=emit, dry_run=dry_run))
+    return result.joined(_applied(fleet, plan, emit, dry_run))
 
 
 def _site(loaded: LoadedInventory, choice: Choice, setup: NewServer, secrets: Secrets) -> _Site:
@@ -194,7 +195,7 @@ def _set_up(
         return WorkResult(failed={site.host: error})
     result = WorkResult()
     for host, operations in plan:
-        result = result.joined(_applied(fleet, host, operations, emit, dry_run))
+        result = result.joined(_applied(fleet, {host: operations}, emit, dry_run))
         if result.failed:
             return result
     return result
@@ -205,10 +206,15 @@ def _plans(
 ) -> list[tuple[str, tuple[Operation, ...]]]:
     """What is to be done, host by host, in this order. Raises HostError."""
     target, facts = site.target, seen[site.host].facts
+    if server.properties(facts).get("api.ssl") == "true" and not site.choice.url.startswith("https:"):
+        raise HostError(
+            f"the Ambari server on {site.host} has HTTPS switched on, and ambari.url is not https",
+            hint="set ambari.url to its https address, or api.ssl=false in its ambari.properties and restart it",
+        )
     below: tuple[Operation, ...] = ()
     if site.password is not None and target.kind != "embedded" and not state.login:
         if site.setup.database.create and target.host in seen:
-            below = database.service_operations(seen[target.host].facts, target, site.password, state, engines=engines)
+            below = service_operations(seen[target.host].facts, target, site.password, state, engines=engines)
         elif state is not UNSEEN and state.message != database.NO_CLIENT:
             cause = server_cause(state.message)
             raise HostError(
@@ -239,8 +245,8 @@ def _database_state(fleet: Fleet, site: _Site) -> State:
     return database.parse_probe(output.stdout)
 
 
-def _applied(fleet: Fleet, host: str, operations: tuple[Operation, ...], emit: Emit, dry_run: bool) -> WorkResult:
-    result = apply(fleet, {host: operations}, phase="ambari", emit=emit, dry_run=dry_run)
+def _applied(fleet: Fleet, plan: Plan, emit: Emit, dry_run: bool) -> WorkResult:
+    result = apply(fleet, plan, phase="ambari", emit=emit, dry_run=dry_run)
     return WorkResult(result.changed, {name: _with_cause(error) for name, error in result.failed.items()})
 
 
