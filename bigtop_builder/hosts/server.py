@@ -26,7 +26,8 @@ from bigtop_builder.hosts.database import (
 from bigtop_builder.hosts.operation import Operation
 from bigtop_builder.hosts.packages import RepositoryFile, install_packages, repository
 from bigtop_builder.hosts.preparation import CERTIFICATES
-from bigtop_builder.hosts.server_https import CERTIFICATE, KEY, KEYSTORE, Https, https_operations
+from bigtop_builder.hosts.server_https import FILES as HTTPS_FILES
+from bigtop_builder.hosts.server_https import Https, https_operations
 from bigtop_builder.hosts.services import restart_mark
 from bigtop_builder.model.errors import HostError
 from bigtop_builder.model.inventory import DatabaseKind, NewServer
@@ -45,9 +46,7 @@ FILES = (
     CERTIFICATES,
     PROPERTIES,
     PASSWORD_FILE,
-    CERTIFICATE,
-    KEY,
-    KEYSTORE,
+    *HTTPS_FILES,
     restart_mark(NAME),
 )
 """Files that the facts of the server's host must hold, beside the JDBC driver."""
@@ -229,7 +228,8 @@ def _password(
     if target.kind == "embedded":
         operations.append(_embedded_password(target, password))
     # Setup has written the file since the facts were gathered, or will.
-    script = f"umask 077\ncat > {PASSWORD_FILE}\nchmod 0600 {PASSWORD_FILE}"
+    user = quote(now.get("ambari-server.user") or "root")
+    script = f"umask 077\ncat > {PASSWORD_FILE}\nchmod 0600 {PASSWORD_FILE}\nchown {user} {PASSWORD_FILE}"
     operations.append(
         Operation(f"write {PASSWORD_FILE}", "the database's password (not shown)", script, content, restarts=(NAME,))
     )

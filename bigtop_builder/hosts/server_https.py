@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from bigtop_builder.hosts.ambari_properties import NAME, set_properties
@@ -17,6 +19,10 @@ KEYS = "/var/lib/ambari-server/keys"
 CERTIFICATE = f"{KEYS}/https.crt"
 KEY = f"{KEYS}/https.key"
 KEYSTORE = f"{KEYS}/https.keystore.p12"
+MADE_FROM = f"{KEYS}/https.keystore.made-from"
+"""Tells what the keystore was made from: a run may end after the certificate was written and before it is made."""
+FILES = (CERTIFICATE, KEY, KEYSTORE, MADE_FROM)
+"""Files that the facts must hold."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +45,25 @@ cat > "$key_password"
 [ -s https.pass.txt ] || openssl rand -hex 25 | tr -d '\\n' > https.pass.txt
 if [ -s "$key_password" ]; then set -- -passin "file:$key_password"; else set --; fi
 openssl pkcs12 -export -in https.crt -inkey https.key "$@" -out https.keystore.p12.new -passout file:https.pass.txt
-mv -f https.keystore.p12.new https.keystore.p12"""
+mv -f https.keystore.p12.new https.keystore.p12
+cat https.crt https.key | sha256sum | cut -c1-64 > https.keystore.made-from
+chown {{user}} https.keystore.p12 https.pass.txt"""
 
 
 def https_operations(facts: HostFacts, https: Https, now: Mapping[str, str]) -> list[Operation]:
-    """The files and properties of HTTPS. The facts must hold them."""
-    written = (
-        *write_file(facts, CERTIFICATE, https.certificate, mode="0600", restarts=(NAME,)),
-        *write_file(facts, KEY, https.key, mode="0600", secret=True, restarts=(NAME,)),
-    )
-    operations = list(written)
-    if written or KEYSTORE not in facts.files:
+    """The files and properties of HTTPS, for the user that the server runs as."""
+    user = now.get("ambari-server.user") or "root"
+    operations = [
+        *write_file(facts, CERTIFICATE, https.certificate, owner=user, mode="0600", restarts=(NAME,)),
+        *write_file(facts, KEY, https.key, owner=user, mode="0600", secret=True, restarts=(NAME,)),
+    ]
+    made_from = facts.files.get(MADE_FROM)
+    digest = hashlib.sha256(https.certificate + https.key).hexdigest()
+    if KEYSTORE not in facts.files or made_from is None or (made_from.text or "").strip() != digest:
         stdin = f"{https.password}\n".encode() if https.password else b""
+        script = _KEYSTORE.format(user=quote(user))
         operations.append(
-            Operation("make the HTTPS keystore", f"{KEYSTORE} from {CERTIFICATE}", _KEYSTORE, stdin, restarts=(NAME,))
+            Operation("make the HTTPS keystore", f"{KEYSTORE} from {CERTIFICATE}", script, stdin, restarts=(NAME,))
         )
     return operations + set_properties(
         now,

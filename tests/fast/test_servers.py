@@ -24,7 +24,7 @@ from bigtop_builder.hosts.database_server import service_operations
 from bigtop_builder.hosts.facts import FileFact, HostFacts, Package
 from bigtop_builder.hosts.operation import Operation
 from bigtop_builder.hosts.server import server_operations, wanted_properties
-from bigtop_builder.hosts.server_https import CERTIFICATE, KEY, KEYSTORE, Https
+from bigtop_builder.hosts.server_https import CERTIFICATE, KEY, KEYSTORE, MADE_FROM, Https
 from bigtop_builder.hosts.services import restart_mark
 from bigtop_builder.model.errors import HostError
 from bigtop_builder.model.event import AnyEvent, CheckFinished
@@ -202,7 +202,11 @@ def test_https_writes_certificate_key_keystore_and_properties() -> None:
         },
     )
     files = {CERTIFICATE: file("certificate", "600"), KEY: file("key", "600"), KEYSTORE: file("")}
+    files[MADE_FROM] = file(hashlib.sha256(b"certificatekey").hexdigest() + "\n")
     assert plan(done.model_copy(update={"files": {**done.files, **files}}), setup, https=https) == ()
+    files[MADE_FROM] = file("of an earlier certificate")
+    told = names(plan(done.model_copy(update={"files": {**done.files, **files}}), setup, https=https))
+    assert told == ["make the HTTPS keystore", "restart ambari-server"]
 
 
 def test_a_restart_that_a_killed_run_owes_is_made_good() -> None:
