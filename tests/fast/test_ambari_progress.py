@@ -209,12 +209,15 @@ class Deployment:
             or (task["status"] in statuses and not ids)
             or (since and int(str(task["end_time"])) >= int(since[1]))
         ]
-        asked = dict(re.findall(r"(page_size|from)=(\d+)", call.query))
-        page = found[int(asked["from"]) : int(asked["from"]) + int(asked["page_size"])]
+        after = re.search(r"Tasks/id>(\d+)", call.query)
+        size = re.search(r"sortBy=Tasks/id.asc&page_size=(\d+)", call.query)
+        assert size is not None
+        page = [task for task in found if after is None or int(str(task["id"])) > int(after[1])][: int(size[1])]
         if "Tasks/stderr" in call.query:
             self.outputs += [int(str(task["id"])) for task in page]
             page = [{**task, "stderr": "No package found"} for task in page]
-        body = json.dumps({"itemTotal": str(len(found)), "items": [{"Tasks": task} for task in page]})
+        # As the real server does, whatever there is beyond.
+        body = json.dumps({"itemTotal": str(len(page)), "items": [{"Tasks": task} for task in page]})
         self.largest = max(self.largest, len(body))
         call.reply(200, body)
 
@@ -244,6 +247,14 @@ def test_following_many_tasks_takes_few_calls() -> None:
         assert len(ended) == 4_000
         assert len(deployment.outputs) == 5, "output is fetched of failed tasks only, once"
         assert deployment.largest < 300_000
+
+
+def test_tasks_of_many_pages_come_once_each() -> None:
+    deployment = Deployment(hosts=125)
+    with Server(deployment.respond) as server, Ambari(server.url, "admin", "admin") as ambari:
+        found = [task.id for task in ambari.tasks("c1", 7, statuses=["PENDING"])]
+        assert found == [task["id"] for task in deployment.tasks]
+        assert len(server.calls) == 3
 
 
 @needs_transcripts

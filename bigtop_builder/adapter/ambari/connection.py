@@ -32,7 +32,8 @@ PAUSES = (0.5, 1.0, 2.0)
 """Seconds before each further try: a call is tried once more often than there are pauses."""
 LONGEST_QUERY = 4000
 """Characters of a query in an address; Ambari's own limit for all headers together is 64 KiB, that of proxies 8 KiB."""
-PAGE_SIZE = 500
+PAGE_SIZE = 2000
+"""The server works out the whole collection for each page."""
 _CONFIDENTIAL = re.compile(r"passw|secret|credential|private|^key$|token", re.IGNORECASE)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bigtop_builder.adapter.ambari.connection import Connection, Json
+from bigtop_builder.adapter.ambari.connection import Connection, Json, listed
 from bigtop_builder.adapter.ambari.progress import RequestView, is_finished
 from bigtop_builder.adapter.ambari.query import all_of, any_of, fields, one_of, path
 
@@ -62,7 +62,7 @@ class RequestCalls(Connection):
         physical requests that it became are. Raises NotFoundError for an unknown cluster."""
         query = f"to=end&page_size={newest}"
         found = self.get(_requests(cluster), fields=_REQUEST_FIELDS, query=query, minimal=True)
-        views = sorted((request_view(item) for item in found.get("items") or []), key=lambda view: view.id)
+        views = sorted((request_view(item) for item in listed(found.get("items"))), key=lambda view: view.id)
         return [view for view in views if not is_finished(view)] if unfinished_only else views
 
     def tasks(
@@ -87,13 +87,23 @@ class RequestCalls(Connection):
             changed[0] if len(changed) == 1 else any_of(changed) if changed else "",
             one_of("Tasks/id", sorted(ids)) if ids else "",
         )
-        found = self.items(
-            f"{_requests(cluster, id)}/tasks",
-            fields=f"{_TASK_FIELDS},{_OUTPUT_FIELDS}" if with_output else _TASK_FIELDS,
-            query=query,
-            page_size=OUTPUT_PAGE if with_output else TASK_PAGE,
+        asked = f"{_TASK_FIELDS},{_OUTPUT_FIELDS}" if with_output else _TASK_FIELDS
+        return self._task_pages(
+            f"{_requests(cluster, id)}/tasks", asked, query, OUTPUT_PAGE if with_output else TASK_PAGE
         )
-        return (task_view(item.get("Tasks", {})) for item in found)
+
+    def _task_pages(self, where: str, asked: str, query: str, size: int) -> Iterator[TaskView]:
+        """By id instead of by position: of tasks the server cuts a page twice, so that with ``from`` every page after
+        the first is empty, and ``itemTotal`` tells one page's size (2.7, 2.8, 3.0: HostRoleCommandDAO.findAll)."""
+        last = 0
+        while True:
+            page = all_of(query, f"Tasks/id>{last}" if last else "", f"sortBy=Tasks/id.asc&page_size={size}")
+            found = listed(self.get(where, fields=asked, query=page, minimal=True).get("items"))
+            fresh = [view for view in (task_view(item["Tasks"]) for item in found) if view.id > last]
+            yield from fresh
+            if not fresh or len(found) < size:
+                return
+            last = max(view.id for view in fresh)
 
     def abort(self, cluster: str | None, id: int, reason: str) -> None:
         """Aborts a physical request; one that is over already is no mistake. Of a logical request this ends nothing

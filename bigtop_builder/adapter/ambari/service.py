@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bigtop_builder.adapter.ambari.connection import Connection, Json
+from bigtop_builder.adapter.ambari.connection import Connection, Json, listed
 from bigtop_builder.adapter.ambari.errors import NotFoundError, UnexpectedAnswerError
 from bigtop_builder.adapter.ambari.query import all_of, fields, one_of, path
 
@@ -164,7 +164,11 @@ class ServiceCalls(Connection):
 
     def alerts(self, cluster: str) -> list[Alert]:
         """Every alert of the cluster."""
-        return [_alert(item.get("Alert", {})) for item in self.items(path("clusters", cluster, "alerts"), fields="*")]
+        asked = fields(
+            "Alert", "definition_name label state text service_name host_name component_name maintenance_state"
+        )
+        found = self.get(path("clusters", cluster, "alerts"), fields=asked, minimal=True)
+        return [_alert(item.get("Alert", {})) for item in listed(found.get("items"))]
 
     def _restart(self, cluster: str, targets: list[Json], context: str) -> int | None:
         info = {"command": "RESTART", "context": context, "operation_level": "host_component"}
