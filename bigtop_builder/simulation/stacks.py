@@ -6,6 +6,7 @@ The definitions come from ``cluster.stack_data``; the shapes are the recorded on
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from bigtop_builder.cluster.stack_data import ambari_line, load_stack, stack_files
@@ -16,7 +17,7 @@ from bigtop_builder.cluster.stack_rest import (
     dependency_properties,
     service_properties,
 )
-from bigtop_builder.model.ambari_stack import StackDefinition
+from bigtop_builder.model.ambari_stack import AmbariLine, StackDefinition
 from bigtop_builder.model.errors import BigtopBuilderError
 from bigtop_builder.simulation.advisor import RECOMMENDATION, VALIDATION
 from bigtop_builder.simulation.query import Row
@@ -51,14 +52,20 @@ SERVICE_DEFAULTS = {
 
 def load_stacks(world: World) -> None:
     """Gives the world the stacks that its version of Ambari has."""
-    line = ambari_line(world.version)
+    world.stacks.update(_shipped(ambari_line(world.version)))
+
+
+@cache
+def _shipped(line: AmbariLine) -> dict[tuple[str, str], StackDefinition]:
+    stacks = {}
     for stem in stack_files():
         name, _, version = stem.partition("-")
         try:
             stack = load_stack(name.upper(), version, line)
         except BigtopBuilderError:
             continue
-        world.stacks[stack.name, stack.version] = stack
+        stacks[stack.name, stack.version] = stack
+    return stacks
 
 
 def stack_of(call: Call) -> StackDefinition:
