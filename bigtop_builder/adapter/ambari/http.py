@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 10.0
 POLL = 0.1
 READ_SIZE = 1 << 16
+MOST_THREADS = 64
 MAX_BODY = 256 << 20
 """Bytes of one answer; Ambari's largest, unpaged, is far below."""
 BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
@@ -108,9 +109,13 @@ class Http:
         from http.cookiejar import DefaultCookiePolicy
 
         import requests
+        from requests.adapters import HTTPAdapter
         from requests.utils import get_environ_proxies
 
         session = requests.Session()
+        # More threads than this at once would make urllib3 complain on the terminal.
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=MOST_THREADS))
         # Without this, a .netrc and the proxies of the environment would apply to a server on this machine too.
         session.trust_env = False
         host = urlsplit(self.url).hostname or ""
