@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -42,6 +43,10 @@ class Deployment:
     ca: Path | None = None
     """Authorities to trust when the inventory names none."""
     overlays: tuple[Path, ...] = ()
+    clock: Callable[[], float] = time.monotonic
+    """Seconds; with ``pause`` the time in which the deployment lives."""
+    pause: Callable[[float], object] | None = None
+    """Waits for so many seconds; without it until then or until ``cancelled``."""
     phase: Phase = "check"
     changes: int = 0
     """Of the phase that runs."""
@@ -164,7 +169,7 @@ class Deployment:
 
     def sleep(self, duration: float) -> None:
         """Wait; raises InterruptedRunError."""
-        self.cancelled.wait(duration)
+        (self.pause or self.cancelled.wait)(duration)
         self.check_cancelled()
 
 

@@ -12,6 +12,9 @@ from bigtop_builder.flow.deploy.repository import registered
 from bigtop_builder.flow.deploy.settling import clear
 from bigtop_builder.model.errors import AmbariError
 
+REMOVABLE = frozenset({"INIT", "INSTALLING", "INSTALLED", "INSTALL_FAILED", "UNINSTALLED", "UNKNOWN", "DISABLED"})
+"""States of components with which a cluster can be removed."""
+
 
 def destroy_cluster(deployment: Deployment) -> str:
     """Remove the cluster from Ambari, with its blueprints and repository version; what is gone already is no mistake.
@@ -50,15 +53,15 @@ def _abort(deployment: Deployment) -> None:
 
 
 def _stop(deployment: Deployment) -> None:
-    running = [
-        view.name for view in deployment.client.services(deployment.cluster) if view.state not in ("INIT", "INSTALLED")
-    ]
+    """Told by components: a service of which a part runs may say of itself that it is only installed."""
+    components = deployment.client.host_components(deployment.cluster)
+    running = sorted({one.service for one in components if one.state not in REMOVABLE})
     if not running:
         return
     carry_out(
         deployment,
         f"stop {', '.join(running)}",
-        lambda: deployment.client.set_services(deployment.cluster, "INSTALLED", None, "Stop all services"),
+        lambda: deployment.client.set_services(deployment.cluster, "INSTALLED", running, "Stop services"),
     )
 
 

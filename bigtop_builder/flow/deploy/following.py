@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +48,7 @@ def follow(deployment: Deployment, request: int) -> RequestView:
     """
     choice = deployment.ambari
     state = _Following()
-    limit = time.monotonic() + seconds(choice.request_timeout)
+    limit = deployment.clock() + seconds(choice.request_timeout)
     idle_since: float | None = None
     while True:
         view = deployment.client.request(deployment.cluster, request)
@@ -60,10 +59,10 @@ def follow(deployment: Deployment, request: int) -> RequestView:
             return _ended(view, ended, state)
         if view.logical and progress.may_be_stuck(view) and progress.is_stuck(_unfinished(deployment, view)):
             return _ended(view, "failed", state)
-        idle_since = (idle_since or time.monotonic()) if ended == "waiting" or _unassigned(view) else None
-        if idle_since is not None and time.monotonic() - idle_since > seconds(choice.registration_timeout):
+        idle_since = (idle_since or deployment.clock()) if ended == "waiting" or _unassigned(view) else None
+        if idle_since is not None and deployment.clock() - idle_since > seconds(choice.registration_timeout):
             raise _never_came(deployment, view)
-        if time.monotonic() > limit:
+        if deployment.clock() > limit:
             raise LimitError(
                 f"request {view.id} ({view.context}) is not over after {choice.request_timeout}; it goes on",
                 hint="Run the deployment again to follow it, or raise ambari.request_timeout.",

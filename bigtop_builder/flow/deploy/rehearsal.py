@@ -30,12 +30,11 @@ def rehearsal(loaded: LoadedInventory) -> Iterator[LoadedInventory]:
     Raises ConfigurationError when the inventory has no Ambari.
     """
     from bigtop_builder.simulation.agents.paper import PaperAgent, PaperCrew
-    from bigtop_builder.simulation.clusters import connect
+    from bigtop_builder.simulation.assembly import Ticker, assemble
     from bigtop_builder.simulation.server import Simulation
     from bigtop_builder.simulation.stacks import load_stacks
     from bigtop_builder.simulation.state import Host, World
     from bigtop_builder.simulation.tree import registry
-    from bigtop_builder.simulation.work import Work
 
     choice = loaded.inventory.ambari
     if choice is None:
@@ -44,8 +43,7 @@ def rehearsal(loaded: LoadedInventory) -> Iterator[LoadedInventory]:
     load_stacks(world)
     stack = world.stacks.get((loaded.inventory.stack.name, loaded.inventory.stack.version))
     stack = stack or next(iter(world.stacks.values()))
-    Work(world, PaperCrew(PaperAgent(_reader(stack))))
-    connect(world)
+    work = assemble(world, PaperCrew(PaperAgent(_reader(stack))))
     family = _family(loaded, stack)
     for entry in loaded.hosts:
         if entry.group is not None:
@@ -54,7 +52,7 @@ def rehearsal(loaded: LoadedInventory) -> Iterator[LoadedInventory]:
             world.register(host)
     password = secrets.token_urlsafe(24)
     world.users[choice.user] = replace(world.users["admin"], name=choice.user, password=password)
-    with Simulation(world, registry()) as simulation:
+    with Simulation(world, registry()) as simulation, Ticker(work):
         os.environ[PASSWORD] = password
         try:
             changed = {"url": simulation.url, "password": f"env:{PASSWORD}", "ca": None, "setup": None, "poll": "1s"}

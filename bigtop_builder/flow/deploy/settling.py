@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 
 from bigtop_builder.adapter.ambari import progress
@@ -27,9 +26,9 @@ def settle(deployment: Deployment) -> None:
     Another's request is followed to its end and never aborted; what a failed blueprint left behind is aborted, for it
     would wait for ever, and block the cluster.
     """
-    limit = time.monotonic() + seconds(deployment.ambari.request_timeout)
+    limit = deployment.clock() + seconds(deployment.ambari.request_timeout)
     seen: tuple[object, ...] = ()
-    since = time.monotonic()
+    since = deployment.clock()
     while views := deployment.client.requests(deployment.cluster, unfinished_only=True):
         if deployment.dry_run:
             for view in views:
@@ -43,12 +42,12 @@ def settle(deployment: Deployment) -> None:
         if state != seen:
             for view in ours:
                 deployment.notice(f"request {view.id} of an earlier deployment: {view.status}, {view.context}")
-            seen, since = state, time.monotonic()
+            seen, since = state, deployment.clock()
         active = any(view.queued or view.running for view in ours)
-        if ours and not active and time.monotonic() - since > STILL_SECONDS:
+        if ours and not active and deployment.clock() - since > STILL_SECONDS:
             clear(deployment, ours, "left behind by an earlier deployment")
-            since = time.monotonic()
-        if time.monotonic() > limit:
+            since = deployment.clock()
+        if deployment.clock() > limit:
             raise LimitError(f"the cluster's requests are not over after {deployment.ambari.request_timeout}")
         deployment.sleep(seconds(deployment.ambari.poll))
 
