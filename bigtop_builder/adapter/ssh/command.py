@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 MARK = "bigtop-builder:"
 PROMPT = "bigtop-builder-sudo:"
-# On its standard input come a line with the script's length, the script, and then the script's own input. ``read`` and
-# ``head -c`` take no byte more than they are asked for. What it prints first tells that it runs, whatever a log-in
-# shell said before, and its process group. It stands in the process list, so it holds nothing of the script.
+# What it prints first tells that it runs, whatever a log-in shell said before, and its process group. Then come, on its
+# standard input, a line with the script's length, the script, and the script's own input: ``read`` and ``head -c`` take
+# no byte more than they are asked for. It stands in the process list, so it holds nothing of the script.
 BOOTSTRAP = (
+    "read -r _ _ _ _ _bb _ </proc/$$/stat; "
+    f"echo {MARK}$_bb; "
     "while IFS= read -r _bb; do case $_bb in "
     f"{MARK}*) break;; esac; done; "
     '_bs=$(head -c "${_bb#*:}" && printf .) || exit 97; '
-    "read -r _ _ _ _ _bb _ </proc/$$/stat; "
     "export LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin; "
-    f"echo {MARK}$_bb; "
     'eval "${_bs%.}"'
 )
 MAX_STDOUT = 64 << 20
