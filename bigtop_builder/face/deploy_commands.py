@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bigtop_builder.face import options
 from bigtop_builder.face.invocation import Invocation
 from bigtop_builder.model.errors import ConfigurationError, ExitCode
-from bigtop_builder.model.event import AnyEvent
 
 if TYPE_CHECKING:
     from bigtop_builder.face.deploy_fold import DeployView
@@ -40,51 +38,6 @@ Events = Annotated[
 ]
 
 
-@dataclass
-class DeployWatch:
-    """A bus: folds the events of a run and shows them."""
-
-    invocation: Invocation
-    events: Path | None = None
-
-    def __post_init__(self) -> None:
-        from bigtop_builder.face.deploy_fold import DeployView
-        from bigtop_builder.face.deploy_lines import DeployLines
-
-        call = self.invocation
-        self.view = DeployView()
-        live = sys.stderr.isatty() and call.environment.get("TERM") != "dumb"
-        self._face: DeployLines | None = DeployLines(
-            sys.stderr, quiet=call.quiet, colour=call.colours(sys.stderr), live=live
-        )
-        self._file: IO[str] | None = None
-        if self.events is not None:
-            try:
-                self._file = (call.cwd / self.events).open("w", encoding="utf-8", buffering=1)
-            except OSError as error:
-                raise ConfigurationError(f"--events {self.events}: {error.strerror}") from error
-
-    def __enter__(self) -> DeployWatch:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._face is not None:
-            self._face.close()
-        if self._file is not None:
-            self._file.close()
-
-    def __call__(self, event: AnyEvent) -> None:
-        self.view.apply(event)
-        if self._file is not None:
-            self._file.write(event.model_dump_json() + "\n")
-        if self._face is not None:
-            try:
-                self._face(event, self.view)
-            except OSError:
-                # Nobody reads any more (a closed pipe): the work goes on without a face.
-                self._face = None
-
-
 def load(invocation: Invocation, inventory: Path, testbed: str | None) -> LoadedInventory:
     """The inventory, with a test bed's addresses laid over it. Raises ConfigurationError."""
     from bigtop_builder.recipe.inventory import load_inventory
@@ -108,6 +61,7 @@ def watched(
     junit: Path | None = None,
 ) -> DeployView:
     """Carry out ``work`` on a cluster, shown as it goes, and write the reports even when it breaks off."""
+    from bigtop_builder.face.deploy_watch import DeployWatch
     from bigtop_builder.flow.deploy.deploying import Call
 
     loaded = load(invocation, inventory, testbed)

@@ -85,6 +85,19 @@ class DeployView:
         """The phase that ended the run."""
         return next((phase for phase in self.phases.values() if phase.state == "failed"), None)
 
+    @property
+    def headline(self) -> str:
+        """``3 changes on cluster c1``, ``failed in cluster on c1``."""
+        if self.failed is not None:
+            return f"failed in {self.failed.name} on cluster {self.cluster}"
+        dry = " to make" if self.dry_run else ""
+        return f"{self.changes} change{'' if self.changes == 1 else 's'}{dry} on cluster {self.cluster}"
+
+    def logs(self) -> list[tuple[str, str]]:
+        """Failed tasks and the files with what they printed."""
+        tasks = [task for phase in self.phases.values() for task in phase.failed_tasks]
+        return [(f"{task.host} {task.role} {task.command}", log) for task in tasks for log in task.logs]
+
     def data(self) -> dict[str, Any]:
         """The answer of ``--json``."""
         return {

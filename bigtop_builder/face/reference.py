@@ -18,6 +18,7 @@ from bigtop_builder.face.summary import RunSummary
 from bigtop_builder.model import errors
 from bigtop_builder.model.component import Component
 from bigtop_builder.model.event import AnyEvent
+from bigtop_builder.model.inventory import Inventory
 from bigtop_builder.model.platform import Platform
 from bigtop_builder.model.project import Project
 from bigtop_builder.model.stack import Stack
@@ -27,6 +28,7 @@ SCHEMAS: dict[str, tuple[Any, str]] = {
     "stack": (Stack, "a stack file, stacks/NAME.yaml"),
     "platform": (Platform, "a platform file, platforms/NAME.yaml"),
     "component": (Component, "a component file, components/NAME/component.yaml"),
+    "inventory": (Inventory, "an inventory, inventories/NAME.yaml"),
     "event": (AnyEvent, "a line of a run's events.jsonl"),
     "summary": (RunSummary, "what build --json prints"),
 }

@@ -15,6 +15,7 @@ from bigtop_builder.face.invocation import Invocation
 from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError
 
 if TYPE_CHECKING:
+    from bigtop_builder.face.deploy_fold import DeployView
     from bigtop_builder.face.fold import RunView, StepView, TaskView
 
 FOLLOW_SECONDS = 0.3
@@ -27,24 +28,25 @@ def runs(
 ) -> None:
     """List the runs of the store, the newest first."""
     from bigtop_builder.adapter.store import Store
+    from bigtop_builder.face.deploy_fold import DeployView
     from bigtop_builder.face.summary import headline
     from bigtop_builder.face.wording import columns
 
     store = Store(invocation.settings().store)
     rows: list[dict[str, Any]] = []
     for folder in _run_folders(store.root)[:limit]:
-        view = _read(folder)
+        view = _deployment(folder) or _read(folder)
         state = "running" if store.is_live(folder.name) else "died"
         if view.exit_code is not None:
             state = "done" if view.exit_code == 0 else f"exit {view.exit_code}"
-        elif state == "died":
+        elif state == "died" and not isinstance(view, DeployView):
             view.close()
         rows.append(
             {
                 "run": folder.name,
                 "state": state,
                 "started": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(view.started)),
-                "result": headline(view),
+                "result": view.headline if isinstance(view, DeployView) else headline(view),
                 "command": " ".join(view.command),
             }
         )
@@ -59,7 +61,7 @@ def logs(
         str | None,
         typer.Argument(
             metavar="[COMPONENT]",
-            help="A component, or COMPONENT@PLATFORM; without it what failed, or the whole run.",
+            help="A component, or COMPONENT@PLATFORM (of a deployment: a host); without it what failed, or all.",
             show_default=False,
             autocompletion=options.complete_component,
         ),
@@ -79,6 +81,10 @@ def logs(
     _check_step(step)
     store = Store(invocation.settings().store)
     folder = _run_folder(store.root, run)
+    deployment = _deployment(folder)
+    if deployment is not None:
+        _task_logs(invocation, deployment, folder.name, component, paths=paths)
+        return
     found = list(_select(_read(folder), component, step))
     if not found and not (follow and store.is_live(folder.name)):
         if component is None and step is None:
@@ -136,6 +142,39 @@ def _read(folder: Path) -> RunView:
         return fold(read_events(folder / "events.jsonl"))
     except OSError:
         return fold(())
+
+
+def _deployment(folder: Path) -> DeployView | None:
+    """The state of a run that worked on a cluster; None for a build."""
+    from bigtop_builder.face.deploy_fold import DeployView
+    from bigtop_builder.face.fold import read_events
+    from bigtop_builder.model.event import DeployStarted
+
+    view = DeployView()
+    try:
+        for event in read_events(folder / "events.jsonl"):
+            if not view.begun and not isinstance(event, DeployStarted):
+                return None
+            view.apply(event)
+    except OSError:
+        return None
+    return view if view.begun else None
+
+
+def _task_logs(invocation: Invocation, view: DeployView, run: str, host: str | None, *, paths: bool) -> None:
+    """What the failed tasks of a deployment printed; given ``host``, those on it."""
+    found = [(title, log) for title, log in view.logs() if host is None or title.split(" ")[0] == host]
+    if not found:
+        where = f" on {host}" if host else ""
+        raise NothingSelectedError(f"in run {run} no task of Ambari failed{where}", hint="See: bigtop-builder runs")
+    if invocation.json:
+        invocation.answer("", [{"task": title, "log": log} for title, log in found])
+    elif paths:
+        invocation.answer("\n".join(log for _, log in found), None)
+    else:
+        for title, log in found:
+            invocation.say(invocation.paint(f"── {title} ({log})", "bold", sys.stderr))
+            _copy(Path(log), 0)
 
 
 def _select(view: RunView, component: str | None, step: str | None) -> Iterator[tuple[TaskView, StepView]]:
