@@ -9,6 +9,7 @@ from pydantic import Field
 
 from bigtop_builder.model.base import StrictModel
 from bigtop_builder.recipe.document import load, validate
+from bigtop_builder.simulation.agents.beds import crew_of
 from bigtop_builder.simulation.injection import CallFault, TaskFault
 from bigtop_builder.simulation.state import Host
 from bigtop_builder.simulation.work import Crew
@@ -53,4 +54,4 @@ def recorded_hosts(arguments: SimulationArguments) -> tuple[list[Host], Crew | N
     document = load(arguments.testbed)
     entries = document.data.get("hosts") or {}
     hosts += [Host(name, str(entry["address"]), registers_at=now) for name, entry in entries.items()]
-    return hosts, None
+    return hosts, crew_of(arguments.testbed)

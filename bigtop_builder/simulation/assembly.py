@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Self
 
 from bigtop_builder.simulation.agents.paper import PaperCrew
+from bigtop_builder.simulation.authentication import SignInRefused, sign_in
 from bigtop_builder.simulation.clusters import connect
+from bigtop_builder.simulation.control import PREFIX, control
 from bigtop_builder.simulation.engine import Pace
 from bigtop_builder.simulation.http import Asked, Dropped, Site
 from bigtop_builder.simulation.replies import Reply
@@ -63,6 +65,7 @@ def serve(
 ) -> Simulation:
     """A server of that world, not yet started. Raises ``OSError`` when the address cannot be bound."""
     simulation = Simulation(world, registry(), address=address, port=port, certificate=certificate, key=key)
+    simulation.site.faults.append(lambda asked: _control(simulation.site, asked))
     simulation.site.faults.append(lambda asked: _fault(simulation.site, asked))
     return simulation
 
@@ -97,6 +100,18 @@ class Ticker:
         while not self._ended.wait(self._tick):
             with self.work.world.lock:
                 self.work.world.settle()
+
+
+def _control(site: Site, asked: Asked) -> Reply | None:
+    """The answer to a call of the simulation's own, which an administrator may make."""
+    if not asked.target.startswith(PREFIX):
+        return None
+    with site.world.lock:
+        try:
+            sign_in(asked.headers, site.sessions, site.world)
+        except SignInRefused as error:
+            return Reply(403, {"status": 403, "message": str(error)})
+        return control(site.world, asked.method, asked.target, asked.content.decode("utf-8", "replace"))
 
 
 def _fault(site: Site, asked: Asked) -> Reply | None:

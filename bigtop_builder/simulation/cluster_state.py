@@ -102,10 +102,21 @@ class Cluster:
     credentials: dict[str, str] = field(default_factory=dict)
     host_groups: dict[str, str] = field(default_factory=dict)
     """Host -> host group of the blueprint."""
+    _by_host: dict[str, dict[str, HostComponent]] = field(default_factory=dict)
+    _layout: dict[str, tuple[str, ...]] | None = None
 
     def on(self, host: str) -> list[HostComponent]:
         """Components of a host, by name."""
-        return sorted((one for one in self.components.values() if one.host == host), key=lambda one: one.component)
+        return sorted(self._by_host.get(host, {}).values(), key=lambda one: one.component)
+
+    def layout(self) -> dict[str, tuple[str, ...]]:
+        """Component -> its hosts, sorted."""
+        if self._layout is None:
+            found: dict[str, list[str]] = {}
+            for one in self.components.values():
+                found.setdefault(one.component, []).append(one.host)
+            self._layout = {name: tuple(sorted(hosts)) for name, hosts in found.items()}
+        return self._layout
 
     def of(self, service: str) -> list[HostComponent]:
         """Components of a service, by host and name."""
@@ -124,7 +135,15 @@ class Cluster:
         definition = self.stack.services[service].components[component]
         one = HostComponent(host, service, component, definition.is_client)
         self.components[(host, component)] = one
+        self._by_host.setdefault(host, {})[component] = one
+        self._layout = None
         return one
+
+    def remove(self, one: HostComponent) -> None:
+        """Takes a component from its host."""
+        del self.components[(one.host, one.component)]
+        del self._by_host[one.host][one.component]
+        self._layout = None
 
     def types_of(self, service: str) -> list[str]:
         """Configuration types of a service that the cluster has."""

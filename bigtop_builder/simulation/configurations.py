@@ -156,16 +156,17 @@ def _service_version_row(cluster: Cluster, one: ServiceVersion) -> Row:
     }
 
 
+SERVICE_VERSION_PROPERTIES = properties(
+    "",
+    "cluster_name configurations createtime group_id group_name hosts is_cluster_compatible is_current "
+    "service_config_version service_config_version_note service_name stack_id user",
+)
 SERVICE_VERSION = Resource(
     type="ServiceConfigVersion",
     plural="service_config_versions",
     key="service_config_version",
-    keys=("cluster_name", "service_config_version", "service_name"),
-    properties=properties(
-        "",
-        "cluster_name configurations createtime group_id group_name hosts is_cluster_compatible is_current "
-        "service_config_version service_config_version_note service_name stack_id user",
-    ),
+    keys=tuple(sorted(SERVICE_VERSION_PROPERTIES)),
+    properties=SERVICE_VERSION_PROPERTIES,
     rows=_service_version_rows,
     href=lambda call, row: (
         call.href("clusters", row["cluster_name"], "configurations", "service_config_versions")
@@ -176,7 +177,7 @@ CONFIGURATION = Resource(
     type="Configuration",
     plural="configurations",
     key="tag",
-    keys=("tag", "type", "version", "Config/cluster_name", "Config/stack_id"),
+    keys=("tag", "type", "version", "Config/cluster_name", "Config/stack_id", "properties", "properties_attributes"),
     properties=properties("", "tag type version properties properties_attributes")
     | properties("Config", "cluster_name stack_id"),
     rows=_rows,

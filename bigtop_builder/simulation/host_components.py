@@ -149,7 +149,7 @@ def _delete(call: Call, rows: list[Row]) -> Reply:
     for one in chosen_components(call, rows):
         if work_of(call.world).state_of(one) not in REMOVABLE:
             raise internal(_prohibiting(cluster, one))
-        del cluster.components[(one.host, one.component)]
+        cluster.remove(one)
     return DONE
 
 
@@ -263,7 +263,7 @@ def leave_clusters(host: Host, world: World) -> None:
                 f"are not in the removable state: [{one.component}]"
             )
     for one in cluster.on(host.name):
-        del cluster.components[(one.host, one.component)]
+        cluster.remove(one)
     cluster.hosts.remove(host.name)
     for group in cluster.groups.values():
         group.hosts = [name for name in group.hosts if name != host.name]

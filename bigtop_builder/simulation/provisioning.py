@@ -125,7 +125,7 @@ def _logical(call: Call, cluster: Cluster, template: Template, context: str) -> 
         if group is not None:
             logical.host_requests += _host_requests(call, cluster, template, group)
     cluster.logical[logical.id] = logical
-    logical.assign(work, world.now())
+    work.engine.after(world.now() + work.pace.assign, lambda then: logical.assign(work, then))
     return logical
 
 

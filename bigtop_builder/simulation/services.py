@@ -132,7 +132,7 @@ def _delete(call: Call, rows: list[Row]) -> Reply:
             del cluster.versions[kind]
         cluster.service_versions = [one for one in cluster.service_versions if one.service != name]
         for one in cluster.of(name):
-            del cluster.components[(one.host, one.component)]
+            cluster.remove(one)
         del cluster.services[name]
     return DONE
 

@@ -90,9 +90,6 @@ class Work:
             if host.lost_at is not None and host.name not in self.engine.silent:
                 self.engine.silent.add(host.name)
                 self.engine.after(host.lost_at + self.pace.lost, lambda then, gone=host: self._gone(gone, then))  # type: ignore[misc]
-        for cluster in list(self.world.clusters.values()):
-            for logical in list(cluster.logical.values()):
-                logical.assign(self, now)
         self.engine.advance(now)
         if now - self._looked >= self.pace.status:
             self._looked = now
@@ -109,8 +106,12 @@ class Work:
             one.state = "INSTALLED"
 
     def registered(self, host: Host) -> None:
-        """An agent is back."""
+        """An agent is there, or back: deployments that wait for its host go on."""
         self.engine.silent.discard(host.name)
+        for cluster in self.world.clusters.values():
+            for logical in cluster.logical.values():
+                if logical.pending_hosts:
+                    self.engine.after(self.world.now(), lambda then, one=logical: one.assign(self, then))  # type: ignore[misc]
 
     def restart_server(self) -> None:
         """What a restart of the server does to requests and hosts: a poisoned scheduler runs again."""
@@ -148,9 +149,7 @@ class Work:
         definition = cluster.stack.services[service]
         chosen = cluster.services[service].repository if service in cluster.services else cluster.repository
         version = self.world.versions.get(chosen) if chosen is not None else None
-        layout: dict[str, list[str]] = {}
-        for one in cluster.components.values():
-            layout.setdefault(one.component, []).append(one.host)
+        layout = cluster.layout()
         family = self.world.hosts[host].os_family
         packages = tuple(
             one.name
@@ -168,7 +167,7 @@ class Work:
             repositories=_addresses(version, family),
             packages=packages,
             selected=tuple(definition.components[component].select) if component in definition.components else (),
-            layout={name: tuple(sorted(hosts)) for name, hosts in layout.items()},
+            layout=layout,
             configurations={name: cluster.effective(host, name)[0] for name in cluster.desired},
         )
 
@@ -214,9 +213,9 @@ class Work:
     def _succeeded(self, cluster: Cluster, one: HostComponent, command: str) -> None:
         if command in {"INSTALL", "START", "RESTART"}:
             one.applied = cluster.tags_for(one.host, one.service)
-            one.version = self.context(cluster, one.host, one.service, one.component).repository_version
             version = self.world.versions.get(cluster.services[one.service].repository)
             if version is not None:
+                one.version = version.version
                 version.resolved = True
         if command == "INSTALL" or command == "STOP" or one.client:
             one.state = "INSTALLED"

@@ -6,6 +6,7 @@ import io
 import shlex
 import tarfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -72,8 +73,16 @@ class ContainerHands:
         api = self._client.api
         made = api.exec_create(self._containers[host], command)
         stdout, stderr = api.exec_start(made["Id"], demux=True)
-        code = api.exec_inspect(made["Id"])["ExitCode"]
-        return Ran(1 if code is None else int(code), _text(stdout), _text(stderr))
+        return Ran(self._code(made["Id"]), _text(stdout), _text(stderr))
+
+    def _code(self, command: str) -> int:
+        """The exit code, which the engine may know a moment after the output has ended."""
+        for _ in range(50):
+            code = self._client.api.exec_inspect(command)["ExitCode"]
+            if code is not None:
+                return int(code)
+            time.sleep(0.1)
+        return 1
 
     def put(self, host: str, files: Sequence[HostFile]) -> None:
         """See ``Hands``: through a folder of the agent's, because the target may lie behind links."""
