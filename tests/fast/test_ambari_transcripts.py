@@ -14,9 +14,8 @@ import pytest
 from bigtop_builder.adapter.ambari import errors
 from bigtop_builder.adapter.ambari.client import Ambari
 from bigtop_builder.adapter.ambari.connection import Json, listed
-from bigtop_builder.adapter.ambari.progress import RequestView
 from bigtop_builder.adapter.ambari.repository import repository_version
-from bigtop_builder.adapter.ambari.request import request_view, task_view
+from bigtop_builder.adapter.ambari.request import task_view
 from bigtop_builder.adapter.ambari.service import host_component
 from tests.fast.ambari_replay import Call, Server
 from tests.transcripts import Transcript, needs_transcripts, transcripts
@@ -496,9 +495,3 @@ def test_the_share_of_exchanges_that_are_understood(capsys: pytest.CaptureFixtur
         print(" left out:", "; ".join(f"{number}: {why}" for number, why in LEFT_OUT.items()))
     assert set(LEFT_OUT) <= {exchange.number for exchange in everything}
     assert len(COVERED) / len(everything) > 0.99
-
-
-def polls(name: str) -> list[RequestView]:
-    """The recorded looks at one request, in their order."""
-    pattern = re.compile(rf"\d+-{name}-poll\d+")
-    return [request_view(one.json) for one in transcripts() if pattern.fullmatch(one.name)]

@@ -143,7 +143,7 @@ _RULES = (
     _Rule("Unsupported action", InvalidRequestError),
     _Rule("ServiceComponentHost not found", NotFoundError),
     _Rule("Service not found", NotFoundError),
-    _Rule("Request ", NotFoundError),
+    _Rule("does not exist", NotFoundError),
     _Rule("resource doesn't exist", NotFoundError),
 )
 _BY_STATUS: dict[int, type[RefusedError]] = {
@@ -158,7 +158,7 @@ _BY_STATUS: dict[int, type[RefusedError]] = {
     503: UnavailableError,
     504: UnavailableError,
 }
-_FIXED: dict[int, str] = {
+_HINTS: dict[int, str] = {
     404: "the server does not know this address: is ambari.url the address of Ambari itself?",
     407: "a proxy asks for a password: name the server in NO_PROXY",
     502: "a proxy before the server cannot reach it",
@@ -166,7 +166,6 @@ _FIXED: dict[int, str] = {
     504: "a proxy before the server got no answer from it",
 }
 _REFERENCE = re.compile(r"refer the exception by ([0-9a-fA-F-]{8,})")
-_REQUEST_MISSING = re.compile(r"^Request \d+ does not exist|^Request resource doesn't exist")
 
 
 def refusal(call: str, status: int, answer: str) -> RefusedError:
@@ -174,13 +173,12 @@ def refusal(call: str, status: int, answer: str) -> RefusedError:
     said, without secrets."""
     if len(answer) > MESSAGE_LENGTH:
         answer = f"{answer[:MESSAGE_LENGTH]} …"
-    rule = next((rule for rule in _RULES if _fits(rule, answer)), None)
+    rule = next((rule for rule in _RULES if rule.fragment in answer), None)
     error = rule.error if rule else _BY_STATUS.get(status, ServerError if status >= 500 else InvalidRequestError)
-    hint = rule.hint if rule else None if answer else _FIXED.get(status)
-    if hint is None and error in (UnavailableError,):
-        hint = _FIXED.get(status)
-    reference = _REFERENCE.search(answer)
-    if reference:
+    hint = rule.hint if rule else None
+    if rule is None and (not answer or error is UnavailableError):
+        hint = _HINTS.get(status)
+    if reference := _REFERENCE.search(answer):
         error, hint = ServerError, f"look for {reference[1]} in {SERVER_LOG} on the Ambari server"
     elif error is ServerError and hint is None:
         hint = f"{SERVER_LOG} on the Ambari server may tell more"
@@ -197,9 +195,3 @@ def message_of(body: str) -> str:
     else:
         text = str(parsed.get("message") or "") if isinstance(parsed, dict) else body
     return text.strip()
-
-
-def _fits(rule: _Rule, answer: str) -> bool:
-    if rule.fragment == "Request ":
-        return _REQUEST_MISSING.search(answer) is not None
-    return rule.fragment in answer
