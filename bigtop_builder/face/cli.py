@@ -16,6 +16,7 @@ import typer
 from bigtop_builder.face import (
     build_commands,
     deploy_commands,
+    host_commands,
     project_commands,
     repo_commands,
     run_commands,
@@ -60,6 +61,15 @@ for function in (repo_commands.publish, repo_commands.serve, repo_commands.verif
     repo.command(function.__name__)(command(function))
 repo.command("check-stack")(command(stack_commands.check_stack))
 app.add_typer(repo, name="repo", rich_help_panel=BUILD)
+
+hosts = typer.Typer(
+    help="Check and prepare the hosts of a cluster.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for function in (host_commands.check, host_commands.prepare):
+    hosts.command(function.__name__)(command(function))
+app.add_typer(hosts, name="hosts", rich_help_panel=DEPLOY)
 
 testbed = typer.Typer(
     help="Container hosts, with a repository and an Ambari server, to rehearse on.",

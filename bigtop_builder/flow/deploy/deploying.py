@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.sources.web import ca_bundle
@@ -75,6 +75,12 @@ def deploy(call: Call, phases: Sequence[Phase], *, dry_run: bool, rehearse: bool
     with rehearsal(call.loaded) as loaded, _run(replace(call, loaded=loaded), wanted, dry_run=False) as deployment:
         deployment.hosted = False
         _carry_out(deployment, wanted, DEPLOY)
+
+
+def hosts(call: Call, phase: Literal["check", "prepare"], *, dry_run: bool = False) -> None:
+    """Look at the hosts, or prepare them, and nothing else."""
+    with _run(call, (phase,), dry_run=dry_run) as deployment:
+        _carry_out(deployment, (phase,), {"check": work.check_hosts, "prepare": work.prepare})
 
 
 def verify(call: Call) -> None:

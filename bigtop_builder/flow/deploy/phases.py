@@ -31,6 +31,15 @@ def _not_there(deployment: Deployment) -> bool:
     return deployment.dry_run and not deployment.server_answers
 
 
+def check_hosts(deployment: Deployment) -> str:
+    """The hosts alone are looked at."""
+    from bigtop_builder.flow import host_checks
+
+    found = host_checks.check_hosts(deployment.loaded, deployment.fleet, deployment.emit)
+    found.demand()
+    return found.note
+
+
 def prepare(deployment: Deployment) -> str:
     """Hosts get what they lack."""
     from bigtop_builder.flow.preparing import prepare_hosts
