@@ -77,7 +77,7 @@ def check(
 
     Raises ConfigurationError when ``require.ignore`` names a check that does not exist.
     """
-    ignored = _ignored(loaded)
+    ignored, idle = _ignored(loaded), _idle(loaded, architectures)
     skews = [one.clock_skew for one in facts.values() if one.clock_skew is not None]
     systems = Counter((one.os_id, one.os_version) for one in facts.values())
     fleet = Fleetwide(
@@ -89,15 +89,25 @@ def check(
     )
     findings: list[Finding] = []
     for name, rule in CHECKS.items():
-        if name in ignored or not facts:
+        if name in ignored | idle or not facts:
             continue
         found = [
             Finding(name, host, trouble.level, trouble.message, trouble.hint)
             for host, one in facts.items()
             for trouble in rule(one, fleet)
         ]
-        findings += found or [Finding(name, None, "ok", "ok")]
+        findings += found or [Finding(name, None, "ok", f"{len(facts)} hosts" if len(facts) > 1 else "1 host")]
     return findings
+
+
+def _idle(loaded: LoadedInventory, architectures: frozenset[str] | None) -> frozenset[str]:
+    """Checks that have nothing to look at: they must not be told as passed."""
+    subjects = {
+        "repository": _repository_addresses(loaded),
+        "ambari": _ambari_addresses(loaded),
+        "architecture": architectures,
+    }
+    return frozenset(name for name, subject in subjects.items() if not subject)
 
 
 def _ignored(loaded: LoadedInventory) -> frozenset[str]:
@@ -112,28 +122,36 @@ def _ignored(loaded: LoadedInventory) -> frozenset[str]:
     return frozenset(names)
 
 
+def _mended(fleet: Fleetwide, hint: str) -> tuple[Level, str]:
+    """How bad it is that a name leads nowhere or astray, and what to do: entries in /etc/hosts mend it."""
+    return ("warning", PREPARED) if fleet.loaded.inventory.prepare.hosts_entries else ("error", hint)
+
+
 def _name(host: HostFacts, fleet: Fleetwide) -> Troubles:
+    if host.fqdn is not None and host.fqdn.lower() == host.name:
+        return
+    level, hint = _mended(
+        fleet,
+        f"Run hostnamectl set-hostname {host.name} there and mend DNS or /etc/hosts, or use its own name: Ambari "
+        "knows hosts by what hostname -f says.",
+    )
     if host.fqdn is None:
-        yield Trouble("error", "it does not know its own FQDN", "Make hostname -f work: set the host's name and DNS.")
-    elif host.fqdn.lower() != host.name:
-        yield Trouble(
-            "error",
-            f"it calls itself {host.fqdn}, the inventory {host.name}",
-            f"Run hostnamectl set-hostname {host.name} there and mend DNS or /etc/hosts, or use its own name: Ambari "
-            "knows hosts by what hostname -f says.",
-        )
+        yield Trouble(level, "it does not know its own FQDN", hint)
+    elif (host.hostname or "").lower() in (host.name, host.name.partition(".")[0]):
+        yield Trouble(level, f"it calls itself {host.fqdn}, the inventory {host.name}", hint)
+    else:
+        hint = f"Run hostnamectl set-hostname {host.name} there, or use its own name: Ambari does."
+        yield Trouble("error", f"it calls itself {host.fqdn}, the inventory {host.name}", hint)
 
 
 def _forward(host: HostFacts, fleet: Fleetwide) -> Troubles:
-    if not host.addresses:
-        yield Trouble("error", "its own name does not resolve on it", "Mend DNS or /etc/hosts of that host.")
     loopback = [address for address in host.addresses if address.startswith("127.") or address == "::1"]
-    if loopback:
-        yield Trouble(
-            "error",
-            f"its own name leads to {loopback[0]}",
-            "Take the name out of the loopback line of its /etc/hosts: services would listen there only.",
-        )
+    if not host.addresses:
+        level, hint = _mended(fleet, "Mend DNS or /etc/hosts of that host.")
+        yield Trouble(level, "its own name does not resolve on it", hint)
+    elif loopback:
+        level, hint = _mended(fleet, "Take the name out of the loopback line of its /etc/hosts.")
+        yield Trouble(level, f"its own name leads to {loopback[0]}: services would listen there only", hint)
 
 
 def _reverse(host: HostFacts, fleet: Fleetwide) -> Troubles:
@@ -141,23 +159,17 @@ def _reverse(host: HostFacts, fleet: Fleetwide) -> Troubles:
         names = host.reverse.get(address, ())
         if not names:
             yield Trouble("warning", f"its address {address} has no name", "Kerberos and HDFS need reverse look-up.")
-        elif host.name not in (name.lower() for name in names):
-            yield Trouble(
-                "error", f"its address {address} leads to {names[0]}", "Mend DNS's reverse zone or /etc/hosts."
-            )
+        elif host.name not in (name.lower() for name in names) and not address.startswith("127."):
+            level, hint = _mended(fleet, "Mend DNS's reverse zone or /etc/hosts.")
+            yield Trouble(level, f"its address {address} leads to {names[0]}", hint)
 
 
 def _names(host: HostFacts, fleet: Fleetwide) -> Troubles:
     others = [entry.name for entry in fleet.loaded.hosts if entry.name not in host.lookups]
     missing = [name for name in others if name not in host.unanswered]
-    written = fleet.loaded.inventory.prepare.hosts_entries
     if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        yield Trouble(
-            "warning" if written else "error",
-            f"it does not find {', '.join(missing[:3])}{more}",
-            PREPARED if written else "Mend DNS, or set prepare.hosts_entries: true.",
-        )
+        level, hint = _mended(fleet, "Mend DNS, or set prepare.hosts_entries: true.")
+        yield Trouble(level, f"it does not find {_some(missing)}", hint)
     if host.unanswered:
         yield Trouble("warning", "its resolver is too slow to ask it for all hosts", "Check DNS servers there.")
 
