@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from bigtop_builder.adapter.ambari import progress
+from bigtop_builder.adapter.ambari.following import Follower, Look
 from bigtop_builder.adapter.ambari.progress import RequestView
 from bigtop_builder.adapter.ambari.request import TaskView
 from bigtop_builder.flow.deploy.causes import last_lines, probable_cause
@@ -18,7 +18,7 @@ from bigtop_builder.model.event import AmbariTask, RequestProgress
 
 TOLD = ("COMPLETED", "IN_PROGRESS", "SKIPPED_FAILED", *progress.BAD)
 SHOWN_FAILURES = 20
-"""Failed tasks whose output is fetched and shown; the rest is counted."""
+"""Failed tasks whose last lines are shown; the logs of others are saved too."""
 PENDING_HOST = "PENDING HOST ASSIGNMENT"
 
 
@@ -30,16 +30,6 @@ class TaskFailedError(AmbariError):
         self.tasks = tasks
 
 
-@dataclass
-class _Following:
-    """``ended`` is the newest end of a task, in seconds by the server's clock."""
-
-    known: dict[int, str] = field(default_factory=dict)
-    failed: list[AmbariTask] = field(default_factory=list)
-    ended: float | None = None
-    told: tuple[object, ...] = ()
-
-
 def follow(deployment: Deployment, request: int) -> RequestView:
     """Wait until a request is over; tell its progress and tasks.
 
@@ -47,24 +37,24 @@ def follow(deployment: Deployment, request: int) -> RequestView:
     ``ambari.request_timeout``, InterruptedRunError (the request then goes on, and the next run follows it).
     """
     choice = deployment.ambari
-    state = _Following()
+    follower = Follower(deployment.client, deployment.cluster, request)
     limit = deployment.clock() + seconds(choice.request_timeout)
+    failed: list[AmbariTask] = []
+    told: tuple[object, ...] = ()
     idle_since: float | None = None
     while True:
-        view = deployment.client.request(deployment.cluster, request)
-        _tell_tasks(deployment, view, state)
-        _tell_request(deployment, view, state)
-        ended = progress.outcome(view)
-        if ended in ("completed", "failed", "aborted"):
-            return _ended(view, ended, state)
-        if view.logical and progress.may_be_stuck(view) and progress.is_stuck(_unfinished(deployment, view)):
-            return _ended(view, "failed", state)
-        idle_since = (idle_since or deployment.clock()) if ended == "waiting" or _unassigned(view) else None
+        look = follower.look()
+        failed += _tell_tasks(deployment, look.changed, SHOWN_FAILURES - len(failed))
+        told = _tell_request(deployment, look.view, told)
+        if look.over:
+            return _ended(look, failed)
+        idle = look.outcome == "waiting" or _unassigned(look.view)
+        idle_since = (idle_since or deployment.clock()) if idle else None
         if idle_since is not None and deployment.clock() - idle_since > seconds(choice.registration_timeout):
-            raise _never_came(deployment, view)
+            raise _never_came(deployment, look.view)
         if deployment.clock() > limit:
             raise LimitError(
-                f"request {view.id} ({view.context}) is not over after {choice.request_timeout}; it goes on",
+                f"request {request} ({_title(look.view)}) is not over after {choice.request_timeout}; it goes on",
                 hint="Run the deployment again to follow it, or raise ambari.request_timeout.",
             )
         deployment.sleep(seconds(choice.poll))
@@ -83,21 +73,17 @@ def _unassigned(view: RequestView) -> bool:
     return view.logical and view.tasks == 0 and view.pending_hosts > 0
 
 
-def _unfinished(deployment: Deployment, view: RequestView) -> list[TaskView]:
-    wanted = ("PENDING", *progress.ACTIVE, *progress.BAD)
-    return list(deployment.client.tasks(deployment.cluster, view.id, statuses=wanted))
-
-
-def _ended(view: RequestView, ended: str, state: _Following) -> RequestView:
-    if ended == "completed":
+def _ended(look: Look, failed: list[AmbariTask]) -> RequestView:
+    view = look.view
+    if look.outcome == "completed":
         return view
-    if ended == "aborted" and not state.failed:
+    if look.outcome == "aborted" and not failed:
         raise AmbariError(f"request {view.id} ({_title(view)}) was aborted", hint="Run the deployment again to go on.")
-    count = view.failed + view.timed_out or len(state.failed)
-    where = ", ".join(dict.fromkeys(f"{task.role} {task.command} on {task.host}" for task in state.failed[:3]))
+    count = view.failed + view.timed_out or len(failed)
+    where = ", ".join(dict.fromkeys(f"{task.role} {task.command} on {task.host}" for task in failed[:3]))
     raise TaskFailedError(
         f"{count} of {view.tasks} tasks of request {view.id} ({_title(view)}) failed: {where}",
-        tuple(state.failed),
+        tuple(failed),
         hint="Mend the cause and run the deployment again: it goes on from here.",
     )
 
@@ -127,10 +113,9 @@ def _never_came(deployment: Deployment, view: RequestView) -> AmbariError:
     )
 
 
-def _tell_request(deployment: Deployment, view: RequestView, state: _Following) -> None:
+def _tell_request(deployment: Deployment, view: RequestView, before: tuple[object, ...]) -> tuple[object, ...]:
     told = (view.status, round(view.percent), view.pending_hosts, tuple(sorted(view.counts.items())))
-    if told != state.told:
-        state.told = told
+    if told != before:
         deployment.emit(
             RequestProgress(
                 phase=deployment.phase,
@@ -142,29 +127,25 @@ def _tell_request(deployment: Deployment, view: RequestView, state: _Following) 
                 pending_hosts=view.pending_hosts,
             )
         )
+    return told
 
 
-def _tell_tasks(deployment: Deployment, view: RequestView, state: _Following) -> None:
-    """Asks only for tasks that run, went wrong, or ended since the last look: the answer stays small."""
-    if view.tasks == 0:
-        return
-    since = state.ended if state.ended is not None else view.create or 1.0
-    changed = deployment.client.tasks(
-        deployment.cluster, view.id, statuses=("IN_PROGRESS", *progress.BAD), ended_since=since
-    )
-    bad: list[TaskView] = []
-    for task in changed:
-        if task.end is not None:
-            state.ended = max(state.ended or 0.0, task.end)
-        if state.known.get(task.id) == task.status or task.status not in TOLD or task.host.startswith(PENDING_HOST):
+def _tell_tasks(deployment: Deployment, tasks: Iterable[TaskView], room: int) -> list[AmbariTask]:
+    """Tell what changed; gives the tasks that failed first-hand. Logs of all are saved, ``room`` of them are shown."""
+    failed: list[AmbariTask] = []
+    for task in tasks:
+        if task.status not in TOLD or task.host.startswith(PENDING_HOST):
             continue
-        state.known[task.id] = task.status
-        if task.status in progress.BAD:
-            bad.append(task)
-        else:
+        if task.status not in progress.BAD or task.status == "ABORTED":
             deployment.emit(_event(deployment, task))
-    if bad:
-        _tell_bad(deployment, view, bad, state)
+            continue
+        cause, hint = probable_cause(task.status, task.stderr, task.stdout)
+        logs = [str(path) for path in save_logs(deployment, task)]
+        lines = last_lines(task.stderr, task.stdout) if len(failed) < room else []
+        event = _event(deployment, task, cause=cause, hint=hint, last_lines=lines, logs=logs)
+        failed.append(event)
+        deployment.emit(event)
+    return failed
 
 
 def _event(deployment: Deployment, task: TaskView, **more: object) -> AmbariTask:
@@ -182,27 +163,6 @@ def _event(deployment: Deployment, task: TaskView, **more: object) -> AmbariTask
             **more,
         }
     )
-
-
-def _tell_bad(deployment: Deployment, view: RequestView, tasks: Iterable[TaskView], state: _Following) -> None:
-    """Failed tasks with their output. What was aborted because of them has nothing to say."""
-    by_id = {task.id: task for task in tasks}
-    failed = [task.id for task in by_id.values() if task.status != "ABORTED"]
-    shown = failed[: max(0, SHOWN_FAILURES - len(state.failed))]
-    if shown:
-        for task in deployment.client.tasks(deployment.cluster, view.id, ids=shown, with_output=True):
-            by_id[task.id] = task
-    for task in by_id.values():
-        if task.id not in shown:
-            deployment.emit(_event(deployment, task))
-            continue
-        cause, hint = probable_cause(task.status, task.stderr, task.stdout)
-        logs = [str(path) for path in save_logs(deployment, task)]
-        event = _event(
-            deployment, task, cause=cause, hint=hint, last_lines=last_lines(task.stderr, task.stdout), logs=logs
-        )
-        state.failed.append(event)
-        deployment.emit(event)
 
 
 def save_logs(deployment: Deployment, task: TaskView) -> list[Path]:
