@@ -1,0 +1,168 @@
+"""Facts: the script run on this machine, and its output read strictly."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bigtop_builder.hosts.facts import HostFacts, Wanted, gather_script, os_family, parse_facts
+from bigtop_builder.model.errors import HostError
+
+
+def gather(wanted: Wanted, **environment: str) -> str:
+    done = subprocess.run(
+        [shutil.which("bash") or "bash", "-c", gather_script(wanted)],
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C"} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_this_machine(tmp_path: Path) -> None:
+    text = "tab\tand ümlaut\n"
+    odd = tmp_path / "it's $odd"
+    odd.write_text(text)
+    odd.chmod(0o640)
+    big = tmp_path / "big"
+    big.write_bytes(bytes(70_000))
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\x00")
+    link = tmp_path / "link"
+    link.symlink_to(odd)
+    dangling = tmp_path / "dangling"
+    dangling.symlink_to(tmp_path / "nothing")
+    paths = (odd, big, binary, link, dangling, tmp_path, tmp_path / "absent")
+    wanted = Wanted(
+        files=tuple(map(str, paths)),
+        urls=(f"file://{binary}", f"file://{tmp_path}/no"),
+        names=("localhost", "no-such-host.invalid"),
+    )
+    facts = parse_facts("me", gather(wanted), began=0.0, ended=1.0)
+    assert facts.name == "me"
+    assert facts.memory and facts.cpus and facts.arch == os.uname().machine
+    assert facts.clock_skew is not None and facts.clock_skew > 1e9
+    assert facts.mount_of(str(tmp_path)) is not None
+    assert facts.users["root"].uid == 0 and "root" in facts.groups["root"]
+    assert facts.open_files is not None
+    assert "localhost" in facts.lookups and "no-such-host.invalid" not in facts.lookups
+    told = facts.files[str(odd)]
+    assert (told.kind, told.text, told.mode) == ("regular file", text, "640")
+    assert told.sha256 == hashlib.sha256(text.encode()).hexdigest()
+    assert facts.files[str(big)].text is None
+    assert facts.files[str(big)].sha256 == hashlib.sha256(bytes(70_000)).hexdigest()
+    assert facts.files[str(binary)].text is None
+    assert (facts.files[str(link)].link, facts.files[str(link)].text) == (str(odd), text)
+    assert facts.files[str(tmp_path)].kind == "directory"
+    assert str(dangling) not in facts.files and str(tmp_path / "absent") not in facts.files
+    assert "tab" not in repr(facts)
+    if shutil.which("curl"):
+        assert facts.urls[f"file://{binary}"].reached
+        assert not facts.urls[f"file://{tmp_path}/no"].reached
+
+
+def test_a_machine_with_coreutils_only(tmp_path: Path) -> None:
+    for name in ["date", "uname", "stat", "sha256sum", "base64", "timeout", "nproc", "df", "readlink", "cat", "tr"]:
+        found = shutil.which(name)
+        assert found is not None
+        (tmp_path / name).symlink_to(found)
+    facts = parse_facts("me", gather(Wanted(files=("/etc/passwd",), urls=("http://x/",)), PATH=str(tmp_path)))
+    assert facts.fqdn is None and facts.packages == {} and not facts.rpm and facts.urls == {}
+    assert facts.clock_skew is None
+    assert facts.users["root"].home == "/root"
+    assert facts.files["/etc/passwd"].text == Path("/etc/passwd").read_text()
+
+
+def told(*rows: str) -> str:
+    """What a small host says, with further rows."""
+    base = ["facts\t1\t1000.5", "machine\tn1\t4.18\tx86_64\t", "limits\t1024\tunlimited\t1\t2"]
+    return "\n".join([*base, *rows, "end\t1001.5", ""])
+
+
+def test_rows() -> None:
+    facts = parse_facts(
+        "n1.x.org",
+        told(
+            "os\tID\trocky",
+            "os\tVERSION_ID\t8.10",
+            "package\tzookeeper_3_2_0\t1\t3.5.9\t1.el8\tnoarch\t(none)",
+            "package\tkernel\t0\t4.18\t1\tx86_64\tRocky",
+            "package\tkernel\t0\t4.18\t2\tx86_64\tRocky",
+            "current\tspark-client\t/usr/bigtop/3.2.0/usr/lib/spark",
+            "current\tcurious\t/elsewhere/spark",
+            "port\t22\t",
+            "port\t22\tsshd",
+            "unit\tmysqld mariadb\tloaded\tactive\tenabled\t77",
+            "unit\tabsent\tnot-found\tinactive\t\t0",
+            "unit\told\tloaded\tinactive\tgenerated\t0",
+            "unit\tfirewalld\tloaded\tactive\tenabled\t5",
+            "script\told\t\t1\t",
+            "script\tambari-agent\t1\t0\t12 13",
+            "firewall\tnone",
+        ),
+        began=900.0,
+        ended=904.0,
+    )
+    assert facts.family == "redhat8"
+    assert facts.cpus is None
+    assert facts.open_files == (1024, None)
+    assert facts.packages["zookeeper_3_2_0"][0].evr == "1:3.5.9-1.el8"
+    assert facts.packages["zookeeper_3_2_0"][0].vendor is None
+    assert [package.release for package in facts.packages["kernel"]] == ["1", "2"]
+    assert facts.selectors == {"spark-client": "3.2.0"}
+    assert facts.ports == {22: "sshd"}
+    assert facts.services["mariadb"] == facts.services["mysqld"]
+    assert facts.services["mysqld"].pids == (77,)
+    assert "absent" not in facts.services
+    assert facts.services["old"].enabled and not facts.services["old"].running
+    assert facts.services["ambari-agent"].pids == (12, 13) and not facts.services["ambari-agent"].enabled
+    assert facts.firewall == "firewalld"
+    assert (facts.clock, facts.clock_skew, facts.clock_precision) == (1001.5, 99.0, 1.5)
+
+
+@pytest.mark.parametrize(
+    "output",
+    ["", "bash: line 1: oops", told()[:-20], told("port\tmany\t"), told("user\troot"), told("facts\t1\t1")],
+)
+def test_what_is_not_whole_is_refused(output: str) -> None:
+    with pytest.raises(HostError, match=r"n1: its facts"):
+        parse_facts("n1", output)
+
+
+@pytest.mark.parametrize(
+    ("os_id", "version", "family"),
+    [
+        ("rocky", "8.10", "redhat8"),
+        ("rhel", "9.4", "redhat9"),
+        ("centos", "7", "redhat7"),
+        ("openEuler", "22.03", "openeuler22"),
+        ("almalinux", "9.1", None),
+        ("kylin", "V10", None),
+        (None, None, None),
+    ],
+)
+def test_families(os_id: str | None, version: str | None, family: str | None) -> None:
+    assert os_family(os_id, version) == family
+
+
+def test_wishes_are_joined() -> None:
+    joined = Wanted(files=("/a", "/b"), names=("x",)) | Wanted(files=("/b", "/c"), services=("s",))
+    assert joined == Wanted(files=("/a", "/b", "/c"), names=("x",), services=("s",))
+
+
+def test_the_mount_of_a_path() -> None:
+    facts = parse_facts("n1", told("mount\t10\t5\t/", "mount\t20\t6\t/usr", "mount\t30\t7\t/usr/local"))
+
+    def mount(path: str) -> str:
+        found = HostFacts.mount_of(facts, path)
+        assert found is not None
+        return found.path
+
+    assert [mount(path) for path in ("/", "/usr", "/usrlocal", "/usr/local/x")] == ["/", "/usr", "/", "/usr/local"]
