@@ -229,3 +229,29 @@ def test_a_refused_connection_and_a_server_that_is_none(tmp_path: Path) -> None:
         ):
             fleet.remote("node0").run("true")
         thread.join()
+
+
+def test_a_jump_host_that_cannot_be_reached_is_tried_once(tmp_path: Path) -> None:
+    import socket
+
+    accepted = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(5)
+
+        def hang_up() -> None:
+            while True:
+                try:
+                    line = server.accept()[0]
+                except OSError:
+                    return
+                accepted.append(line.getpeername())
+                line.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with over(tmp_path, 5, jump={"host": "127.0.0.1", "port": server.getsockname()[1]}) as fleet:
+            results = fleet.each(lambda remote: remote.run("true").stdout)
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert {str(result).split(" root@")[0] for result in results.values()} == {"the jump host"}
+    assert len(accepted) == 1

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 GRACE = 0.9
 """Seconds that workers have to end after a cancellation."""
+JUMP_PAUSE = 30.0
+"""Seconds before a jump host that could not be reached is tried again: all hosts behind it would wait in turn."""
 
 
 class Fleet:
@@ -50,6 +52,7 @@ class Fleet:
         self._lock = threading.Lock()
         self._jump_lock = threading.Lock()
         self._jump: Opened | None = None
+        self._jump_failed: tuple[float, UnreachableHostError | None] = (0.0, None)
         self._hosts = {host.name: _Host(self, host.name, Target(host.address, host.port, ssh.user)) for host in hosts}
         self.round_trips = 0
         """Scripts sent so far."""
@@ -155,11 +158,20 @@ class Fleet:
         if jump is None:
             return None
         with self._jump_lock:
-            if self._jump is None or not self._jump.alive:
+            if self._jump is not None and self._jump.alive:
+                return self._jump
+            failed_at, error = self._jump_failed
+            if error is None or time.monotonic() - failed_at > JUMP_PAUSE:
                 opened = Opened(Target(jump.host, jump.port, jump.user or self._ssh.user), self._terms)
-                opened.open()
-                self._jump = opened
-            return self._jump
+                try:
+                    opened.open()
+                except UnreachableHostError as failure:
+                    error = UnreachableHostError(f"the jump host {failure.message}", hint=failure.hint)
+                    self._jump_failed = (time.monotonic(), error)
+                else:
+                    self._jump = opened
+                    return opened
+            raise UnreachableHostError(error.message, hint=error.hint)
 
     @property
     def terms(self) -> Terms:
