@@ -65,7 +65,8 @@ def respond(
             content_type=content_type,
         )
         if place is not None:
-            return _perform(place, call, predicate)
+            reply = _perform(place, call, predicate)
+            return reply if reply.status != 405 else Reply(405, headers=(("Allow", place.methods),))
         with world.lock:
             world.settle()
             return registry.handlers[segments[0]](call)
@@ -105,7 +106,7 @@ def _perform(place: Place, call: Call, predicate: str) -> Reply:
             return writing.update(place, call)
         if call.method == "DELETE":
             return writing.delete(place, call)
-    raise Refusal(405, None)
+    return Reply(405)
 
 
 def body_text(reply: Reply) -> str:

@@ -124,6 +124,7 @@ HOST = Resource(
     type="Host",
     plural="hosts",
     key="Hosts/host_name",
+    keys=("Hosts/cluster_name", "Hosts/host_name"),
     properties=HOST_PROPERTIES,
     rows=_rows,
     missing=lambda call: f"Host not found, cluster=null, hostname={call.id('Hosts/host_name')}",

@@ -23,7 +23,7 @@ def read(place: Place, call: Call) -> Reply:
         return Reply(200, resource.formats[form](call, rows))
     if place.single:
         head = {} if call.minimal else {"href": _own_address(resource, call)}
-        return Reply(200, head | _document(resource, rows[0], fields, call, call.path))
+        return Reply(200, head | _document(resource, rows[0], fields, call, call.path, top=True))
     return Reply(200, _collection(resource, rows, fields, call))
 
 
@@ -95,7 +95,7 @@ def _collection(resource: Resource, rows: list[Row], fields: Fields, call: Call)
     if page:
         document["itemTotal"] = str(len(rows))
         rows = page.cut(rows)
-    document["items"] = [_item(resource, row, fields, call, call.path) for row in rows]
+    document["items"] = [_item(resource, row, fields, call, call.path, top=True) for row in rows]
     return document
 
 
@@ -123,14 +123,19 @@ def _row_path(resource: Resource, row: Row, call: Call) -> tuple[str, ...]:
     return (*call.path, key)
 
 
-def _item(resource: Resource, row: Row, fields: Fields, call: Call, path: tuple[str, ...]) -> dict[str, Any]:
+def _item(
+    resource: Resource, row: Row, fields: Fields, call: Call, path: tuple[str, ...], *, top: bool = False
+) -> dict[str, Any]:
     key = text(value_at(row, resource.key))
     address = resource.href(call, row) if resource.href else call.href(*path, key)
     head = {} if call.minimal else {"href": address}
-    return head | _document(resource, row, fields, call, (*path, key))
+    return head | _document(resource, row, fields, call, (*path, key), top=top)
 
 
-def _document(resource: Resource, row: Row, fields: Fields, call: Call, path: tuple[str, ...]) -> dict[str, Any]:
+def _document(
+    resource: Resource, row: Row, fields: Fields, call: Call, path: tuple[str, ...], *, top: bool
+) -> dict[str, Any]:
+    """A row reduced to its fields, with its sub-resources; references are printed where it was asked for itself."""
     children = dict(fields.children)
     if fields.everything:
         document = dict(row)
@@ -139,7 +144,7 @@ def _document(resource: Resource, row: Row, fields: Fields, call: Call, path: tu
     else:
         document = select(row, [*(resource.keys or (resource.key,)), *fields.own])
     printed = arrange(document)
-    if resource.links and not call.minimal:
+    if resource.links and top and not call.minimal:
         printed |= resource.links(call, row)
     for name, child in resource.children.items():
         if name in children:

@@ -116,7 +116,7 @@ class Resource:
     href: Callable[[Call, Row], str] | None = None
     """The address of a row where it is not collection plus id."""
     links: Callable[[Call, Row], Mapping[str, Any]] | None = None
-    """References printed after a row's properties, such as a component's ``host``."""
+    """References printed after a row's properties, such as a component's ``host``, unless it is part of another."""
     listed: bool = True
     """Whether a parent that is printed whole lists it."""
     query_in_href: bool = True
@@ -124,6 +124,8 @@ class Resource:
     guard: Callable[[Call], None] | None = None
     """Refuses users who may not do this; called before anything else."""
     create: Callable[[Call, tuple[Body, ...]], Reply] | None = None
+    create_by_id: bool = True
+    """Whether POST may name the new one in the URI."""
     update: Callable[[Call, list[Row], Body], Reply] | None = None
     delete: Callable[[Call, list[Row]], Reply] | None = None
     passes_missing: bool = False
@@ -153,6 +155,17 @@ class Place:
     parents: tuple[tuple[Resource, str], ...]
     single: bool
     segments: tuple[str, ...]
+
+    @property
+    def creates(self) -> bool:
+        """Whether POST makes something here."""
+        return self.resource.create is not None and (self.resource.create_by_id or not self.single)
+
+    @property
+    def methods(self) -> str:
+        """``Allow`` of an answer to any other method."""
+        hooks = {"DELETE": self.resource.delete, "POST": self.creates, "PUT": self.resource.update}
+        return ",".join(["HEAD", *(name for name, hook in hooks.items() if hook), "GET", "OPTIONS"])
 
 
 class Registry:

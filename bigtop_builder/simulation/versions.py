@@ -179,4 +179,5 @@ VERSION_DEFINITION = Resource(
     directives=frozenset({"dry_run", "skip_url_check"}),
     sub=(SYSTEM,),
     create=_create,
+    create_by_id=False,
 )

@@ -64,8 +64,8 @@ def create(place: Place, call: Call) -> Reply:
     child = _single_child(place, call)
     if child is not None:
         return _create_below(place, call, child)
-    if place.resource.create is None:
-        raise Refusal(405, None)
+    if place.resource.create is None or not place.creates:
+        return Reply(405)
     return place.resource.create(call, call.bodies)
 
 
@@ -84,7 +84,7 @@ def _create_below(place: Place, call: Call, child: Resource) -> Reply:
     if not rows:
         return Reply(200, {"href": call.url, "items": []})
     if child.create is None:
-        raise Refusal(405, None)
+        return Reply(405)
     parts = call.bodies[0].document[child.plural]
     bodies = tuple(Body(flatten(part), part, call.bodies[0].info) for part in parts)
     reply = DONE
@@ -98,7 +98,7 @@ def update(place: Place, call: Call) -> Reply:
     """PUT; several blocks of a body run one after the other and stop at the first answer that is not 200."""
     hook = place.resource.update
     if hook is None:
-        raise Refusal(405, None)
+        return Reply(405)
     reply = DONE
     for body in call.bodies or (Body({}, {}),):
         query = body.info.get("query")
@@ -113,7 +113,7 @@ def delete(place: Place, call: Call) -> Reply:
     """DELETE of one resource, or of all that a predicate chooses."""
     hook = place.resource.delete
     if hook is None:
-        raise Refusal(405, None)
+        return Reply(405)
     query = call.bodies[0].info.get("query") if call.bodies else None
     predicate: Predicate | None = parse_predicate(str(query)) if query else call.predicate
     own = replace(call, predicate=predicate)
