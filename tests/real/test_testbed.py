@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import paramiko
 import pytest
+import requests
 
 from bigtop_builder.adapter import engine
 from bigtop_builder.adapter.gnupg import make_key, open_signer
+from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.publisher import publish
 from bigtop_builder.flow.testbed import down
 from bigtop_builder.flow.testbed_files import Files
@@ -190,3 +194,35 @@ def test_a_name_belongs_to_one_store(tool: Tool, name: str, tmp_path: Path) -> N
         answer = other("testbed", *arguments, "--json", code=2)
         assert f"belongs to the store {tool.store}" in json.loads(answer.stdout)["error"]["message"]
     tool("testbed", "status", name)
+
+
+def registered(found: dict[str, Any]) -> list[str]:
+    """The hosts whose agents the Ambari server knows."""
+    password = Path(found["ambari"]["password"].removeprefix("file:")).read_text().strip()
+    answer = requests.get(f"{found['ambari']['url']}/api/v1/hosts", auth=("admin", password), timeout=30)
+    assert answer.status_code == 200
+    return sorted(item["Hosts"]["host_name"] for item in answer.json()["items"])
+
+
+def test_the_simulated_ambari_knows_the_hosts_and_ends_with_them(tool: Tool, name: str) -> None:
+    made = tool.json("testbed", "up", "--hosts", "2", "--name", name)
+    assert made["simulation"] == "running"
+    found = record(tool, name)
+    hosts = sorted(found["hosts"])
+    assert registered(found) == hosts
+
+    files = Files(Store(tool.store), name)
+    process = files.simulation()
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    while process.running:
+        pass
+    tool("testbed", "status", name, code=8)
+    again = tool.json("testbed", "up", "--name", name)
+    assert again["changes"] == [f"started the simulated Ambari at {made['ambari']}"]
+    assert registered(record(tool, name)) == hosts
+
+    process = files.simulation()
+    assert process is not None
+    tool("testbed", "down", name)
+    assert not process.running
