@@ -16,22 +16,24 @@ if TYPE_CHECKING:
 MAX_DIFF_LINES = 200
 
 # Beside its place and renamed: nobody sees half a file. What is mounted into a container (/etc/hosts) cannot be
-# renamed over and is written in place.
-WRITE = """path={path}
-mkdir -p {folder}
-new=$(mktemp {folder}/.bigtop-builder.XXXXXX)
+# renamed over and is written in place. A process is a millisecond or two on each host: none is started for nothing.
+WRITE = """path={path} folder={folder}
+[ -d "$folder" ] || mkdir -p "$folder"
+new=$(mktemp "$folder/.bigtop-builder.XXXXXX")
 trap 'rm -f "$new"' EXIT
 cat > "$new"
-[ "$(sha256sum < "$new" | cut -c1-64)" = {sha256} ]
+[[ $(sha256sum < "$new") = {sha256}* ]]
 chown {owner}:{group} "$new"
 chmod {mode} "$new"
-if ! mv -fT "$new" "$path" 2>/dev/null; then
+if mv -fT "$new" "$path" 2>/dev/null; then
+    trap - EXIT
+else
     [ ! -d "$path" ]
     cat "$new" > "$path"
     chown {owner}:{group} "$path"
     chmod {mode} "$path"
 fi
-if command -v restorecon >/dev/null; then restorecon "$path" 2>/dev/null || true; fi
+if [ -e /sys/fs/selinux/enforce ]; then restorecon "$path" 2>/dev/null || true; fi
 """
 
 

@@ -1,0 +1,225 @@
+"""Eight simple operations on 20 container hosts, the first time and when nothing is to do: ours, pyinfra, ansible-core.
+
+    python -m benchmarks.host_preparation [--hosts 20] [--store STORE] [--tools VENV] [--skip ansible-core]
+
+Six files with owner and mode, a group, and a user in it, on a test bed that is raised for it and removed afterwards.
+Each tool is started anew each time, over SSH with the same key, and works on all hosts at once; before its first time
+the hosts are as they were. pyinfra and ansible-core are installed from PyPI, unless VENV has them; ansible gathers no
+facts and pipelines, which is its fastest. The order of the tools is turned round in a second round, and the better
+time of both counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import venv
+from collections.abc import Callable
+from pathlib import Path
+
+from bigtop_builder.adapter.secret import Secrets
+from bigtop_builder.adapter.ssh.fleet import Fleet
+from bigtop_builder.adapter.ssh.remote import Remote
+from bigtop_builder.flow.host_facts import gather
+from bigtop_builder.flow.host_work import apply
+from bigtop_builder.hosts.facts import HostFacts, Wanted
+from bigtop_builder.hosts.files import write_file
+from bigtop_builder.hosts.operation import Operation
+from bigtop_builder.hosts.system import make_user
+from bigtop_builder.recipe.document import load
+from bigtop_builder.recipe.inventory import LoadedInventory, load_inventory
+
+FILES = {
+    "/etc/security/limits.d/90-bench.conf": ("* - nofile 65536\n* - nproc 65536\n", "0644"),
+    "/etc/sysctl.d/90-bench.conf": ("vm.swappiness = 1\n", "0644"),
+    "/etc/profile.d/bench.sh": ("export JAVA_HOME=/usr/lib/jvm/java\n", "0755"),
+    "/etc/yum.repos.d/bench.repo": ("[bench]\nname=bench\nbaseurl=http://127.0.0.1/\nenabled=0\ngpgcheck=1\n", "0644"),
+    "/etc/bench.conf": ("".join(f"key{number} = {number}\n" for number in range(100)), "0640"),
+    "/etc/bench.secret": ("a password\n", "0600"),
+}
+GROUP, USER = "bench-group", "bench-user"
+RESET = f"userdel --remove {USER}; groupdel {GROUP}; rm -f {' '.join(FILES)}"
+AIM = 0.5
+SECONDS = 600
+
+
+def operations(facts: HostFacts) -> tuple[Operation, ...]:
+    """What our tool makes of the facts."""
+    files = (write_file(facts, path, text.encode(), mode=mode) for path, (text, mode) in FILES.items())
+    return (*(operation for each in files for operation in each), *make_user(facts, USER, [GROUP]))
+
+
+def ours(loaded: LoadedInventory) -> None:
+    names = [host.name for host in loaded.hosts]
+    with Fleet(loaded.inventory.ssh, loaded.hosts, Secrets(), threading.Event()) as fleet:
+        wanted = dict.fromkeys(names, Wanted(files=tuple(FILES)))
+        facts, lost = gather(fleet, wanted, phase="prepare", emit=lambda event: None)
+        plan = {host: operations(known) for host, known in facts.items()}
+        result = apply(fleet, plan, phase="prepare", emit=lambda event: None, dry_run=False)
+        assert not lost and not result.failed
+        print(result.changes, "changes,", fleet.round_trips, "round trips")
+
+
+PYINFRA = """\
+import io
+from pyinfra.operations import files, server
+for path, (text, mode) in {files}.items():
+    files.put(src=io.StringIO(text), dest=path, user="root", group="root", mode=mode)
+server.group(group={group!r})
+server.user(user={user!r}, groups=[{group!r}], shell="/bin/bash")
+"""
+
+
+def pyinfra_files(folder: Path, loaded: LoadedInventory) -> None:
+    ssh = loaded.inventory.ssh
+    hosts = [
+        (
+            host.name,
+            {
+                "ssh_hostname": host.address,
+                "ssh_port": host.port,
+                "ssh_user": ssh.user,
+                "ssh_key": ssh.key,
+                "ssh_known_hosts_file": ssh.known_hosts,
+                "ssh_strict_host_key_checking": "yes",
+            },
+        )
+        for host in loaded.hosts
+    ]
+    (folder / "hosts.py").write_text(f"hosts = {hosts!r}\n")
+    (folder / "work.py").write_text(PYINFRA.format(files=repr(FILES), group=GROUP, user=USER))
+
+
+def ansible_files(folder: Path, loaded: LoadedInventory) -> None:
+    ssh = loaded.inventory.ssh
+    tasks: list[dict[str, object]] = [
+        {"ansible.builtin.copy": {"dest": path, "content": text, "owner": "root", "group": "root", "mode": mode}}
+        for path, (text, mode) in FILES.items()
+    ]
+    tasks.append({"ansible.builtin.group": {"name": GROUP}})
+    tasks.append({"ansible.builtin.user": {"name": USER, "groups": [GROUP], "append": True, "shell": "/bin/bash"}})
+    (folder / "play.json").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    common = f"-o UserKnownHostsFile={ssh.known_hosts} -o StrictHostKeyChecking=yes"
+    lines = [
+        f"{host.name} ansible_host={host.address} ansible_port={host.port} ansible_user={ssh.user} "
+        f"ansible_ssh_private_key_file={ssh.key} ansible_python_interpreter=/usr/bin/python3 "
+        f"ansible_ssh_common_args='{common}'\n"
+        for host in loaded.hosts
+    ]
+    (folder / "hosts.ini").write_text("".join(lines))
+
+
+def tools_at(folder: Path | None, scratch: Path) -> Path:
+    """The programs' folder of an environment with both tools."""
+    if folder is None:
+        folder = scratch / "tools"
+        print("installing pyinfra and ansible-core", flush=True)
+        venv.create(folder, with_pip=True)
+        subprocess.run([folder / "bin/pip", "install", "--quiet", "pyinfra", "ansible-core"], check=True)
+    return folder / "bin"
+
+
+def reset(loaded: LoadedInventory) -> None:
+    def work(remote: Remote) -> None:
+        remote.run(RESET)
+
+    with Fleet(loaded.inventory.ssh, loaded.hosts, Secrets(), threading.Event()) as fleet:
+        fleet.each(work)
+
+
+def timed(argv: list[str], environment: dict[str, str], cwd: Path) -> float:
+    began = time.monotonic()
+    done = subprocess.run(argv, env=environment, cwd=cwd, capture_output=True, text=True, timeout=SECONDS, check=False)
+    seconds = time.monotonic() - began
+    if done.returncode != 0:
+        sys.exit(f"{argv[0]} failed with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return seconds
+
+
+def measure(folder: Path, inventory: Path, record: Path, tools: Path, skipped: list[str]) -> None:
+    loaded = bed_inventory(inventory, record)
+    pyinfra_files(folder, loaded)
+    ansible_files(folder, loaded)
+    count = str(len(loaded.hosts))
+    root = Path(__file__).resolve().parent.parent
+    plain = {**os.environ, "PYTHONPATH": str(root)}
+    ansible = {
+        **os.environ,
+        "PATH": f"{tools}:{os.environ['PATH']}",
+        "ANSIBLE_FORKS": count,
+        "ANSIBLE_PIPELINING": "1",
+        "ANSIBLE_HOME": str(folder / "ansible"),
+        "ANSIBLE_LOCALHOST_WARNING": "0",
+    }
+    calls: dict[str, Callable[[], float]] = {
+        "bigtop-builder": lambda: timed(
+            [sys.executable, "-m", "benchmarks.host_preparation", "--work", str(inventory), str(record)], plain, root
+        ),
+        "pyinfra": lambda: timed(
+            [str(tools / "pyinfra"), "-y", "--parallel", count, "hosts.py", "work.py"], dict(os.environ), folder
+        ),
+        "ansible-core": lambda: timed(
+            [str(tools / "ansible-playbook"), "-i", "hosts.ini", "play.json"], ansible, folder
+        ),
+    }
+    for name in skipped:
+        del calls[name]
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
+    for names in (list(calls), list(reversed(calls))):
+        for name in names:
+            reset(loaded)
+            times[name].append((calls[name](), calls[name]()))
+            print(f"{name:16} {times[name][-1][0]:8.2f} s {times[name][-1][1]:8.2f} s", flush=True)
+    best = {name: tuple(min(column) for column in zip(*found, strict=True)) for name, found in times.items()}
+    print(f"\n{count} hosts, the better of two   first time   nothing to do   ours in parts of it")
+    mine = best["bigtop-builder"]
+    for name, (first, again) in best.items():
+        print(f"{name:28} {first:10.2f} s {again:13.2f} s   {mine[0] / first:8.2f} {mine[1] / again:8.2f}")
+    if "pyinfra" not in best:
+        return
+    reached = all(own <= AIM * theirs for own, theirs in zip(mine, best["pyinfra"], strict=True))
+    print(f"\nThe aim, half of pyinfra's time or less both times, is {'reached' if reached else 'missed'}.")
+
+
+def bed_inventory(inventory: Path, record: Path) -> LoadedInventory:
+    over = load(record)
+    over.data["ambari"] = None
+    return load_inventory(inventory, over)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--hosts", type=int, default=20)
+    parser.add_argument("--store", type=Path, default=Path("~/.cache/bigtop-builder").expanduser())
+    parser.add_argument("--tools", type=Path)
+    parser.add_argument("--skip", choices=["pyinfra", "ansible-core"], action="append", default=[])
+    parser.add_argument("--work", nargs=2, type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.work:
+        ours(bed_inventory(*given.work))
+        return
+    name = f"bench-{secrets.token_hex(4)}"
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        tools = tools_at(given.tools, folder)
+        inventory = folder / "inventory.yaml"
+        inventory.write_text(f'cluster: c\ngroups: {{all: {{hosts: ["node[1-{given.hosts}].{name}.test"]}}}}\n')
+        (folder / "bigtop-builder.yaml").write_text(f"stack: bigtop-3.2.0\nplatforms: [el8]\nstore: {given.store}\n")
+        bed = [sys.executable, "-m", "bigtop_builder", "--project", str(folder / "bigtop-builder.yaml"), "testbed"]
+        up = ["up", "--hosts", str(given.hosts), "--name", name, "--ambari-packages", "http://127.0.0.1/none"]
+        try:
+            subprocess.run([*bed, *up], check=True, stdout=subprocess.DEVNULL)
+            measure(folder, inventory, given.store / "testbeds" / name / "testbed.yaml", tools, given.skip)
+        finally:
+            subprocess.run([*bed, "down", name], check=True, stdout=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    main()
