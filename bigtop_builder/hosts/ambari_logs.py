@@ -165,6 +165,9 @@ def agent_cause(text: str, server: str) -> Cause | None:
     """The probable cause in the last lines of an agent's log; ``server`` is where it should register. What stands
     last in the log counts, because the agent tries for ever."""
     for line in reversed(text.splitlines()):
+        if "Registration response received" in line:
+            # What stands before it is past; a refusal stands after it.
+            return None
         found = _cause(_AGENT, line, {"wanted": server})
         if found is not None:
             return found

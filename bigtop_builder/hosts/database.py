@@ -221,7 +221,7 @@ fi
 {load} > /dev/null"""
     operations.append(
         Operation(
-            f"load Ambari's tables into {target.name}",
+            f"load Ambari's tables into {target.name}{'' if state.login else ' if it has none'}",
             f"{target.tables} into {target}",
             script,
             credentials(target, password),

@@ -3,6 +3,7 @@ the real PostgreSQL and MariaDB."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import subprocess
@@ -29,6 +30,7 @@ from bigtop_builder.flow.publisher import publish
 from bigtop_builder.flow.workspace import Workspace
 from bigtop_builder.hosts.database import Engine
 from bigtop_builder.model.event import AnyEvent, Change, HostFailed
+from bigtop_builder.model.inventory import DatabaseKind
 from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.document import load
 from bigtop_builder.recipe.inventory import LoadedInventory, load_inventory
@@ -38,7 +40,7 @@ from tests.real.conftest import Tool
 
 STACK, PLATFORM = "bigtop-3.2.0", Catalog().platform("el8")
 ADMINISTRATOR, DATABASE, KEY = "of-the-Administrator", "of-the'Data:base\\\"", "of-the-key"
-ENGINES = {
+ENGINES: dict[DatabaseKind, Engine] = {
     "embedded": Engine((), (), "postgresql"),
     "postgresql": Engine((), (), "postgresql"),
     "mariadb": Engine((), (), "mariadb", settings="/etc/mysql/mariadb.conf.d"),
@@ -61,7 +63,7 @@ class Site:
         data = json.loads(json.dumps(self.over))
         data |= {"cluster": "c1", "groups": {"all": {"hosts": self.hosts}}}
         data["ambari"] |= {
-            "password": f"file:{self.secret('administrator', ADMINISTRATOR)}",
+            "password": f"file:{self.secret(ADMINISTRATOR)}",
             "registration_timeout": "20s",
             "poll": "1s",
         }
@@ -72,8 +74,9 @@ class Site:
         file.write_text(yaml.safe_dump(data), encoding="utf-8")
         return load_inventory(file)
 
-    def secret(self, name: str, value: str) -> Path:
-        path = self.folder / name
+    def secret(self, value: str) -> Path:
+        """A file with it, of its own: a reference is read once."""
+        path = self.folder / f"secret-{hashlib.sha256(value.encode()).hexdigest()[:8]}"
         path.write_text(value, encoding="utf-8")
         return path
 
@@ -213,12 +216,13 @@ def databases(site: Site) -> None:
 def test_a_database_on_another_host_is_made_and_loaded_once(site: Site, databases: None, kind: str) -> None:
     server, other = site.hosts[:2]
     site.run(server, "mkdir -p /usr/share/java; echo jar > /usr/share/java/mysql-connector-java.jar")
-    chosen = {"kind": kind, "host": other, "password": f"file:{site.secret('database', DATABASE)}"}
+    chosen = {"kind": kind, "host": other, "password": f"file:{site.secret(DATABASE)}"}
     loaded = site.inventory(database=chosen)
     done = site.set_up(loaded)
     assert not done.failed, site.events
     assert site.names(other)[-1] == "make database ambari"
-    assert "load Ambari's tables into ambari" in site.names(server)
+    loads = "load Ambari's tables into ambari if it has none"
+    assert loads in site.names(server)
     site.register(loaded)
     _no_secrets(site, ADMINISTRATOR, DATABASE)
     assert site.run(server, "cat /etc/ambari-server/conf/password.dat") == DATABASE
@@ -227,13 +231,12 @@ def test_a_database_on_another_host_is_made_and_loaded_once(site: Site, database
     assert site.set_up(loaded).changes == 0
     assert not site.events
 
-    changed = {**chosen, "password": f"file:{site.secret('database', 'another')}"}
+    changed = {**chosen, "password": f"file:{site.secret('another')}"}
     assert not site.set_up(site.inventory(database=changed)).failed, site.events
     assert site.names(other) == ["make database ambari"]
-    assert site.names(server) == ["write /etc/ambari-server/conf/password.dat", "restart ambari-server"]
+    assert site.names(server) == [loads, "write /etc/ambari-server/conf/password.dat", "restart ambari-server"]
 
-    foreign = {**chosen, "create": False}
-    site.secret("database", "a wrong one")
+    foreign = {**chosen, "create": False, "password": f"file:{site.secret('a wrong one')}"}
     failed = site.set_up(site.inventory(database=foreign)).failed
     assert "is ambari.setup.database.password the one" in (failed[server].hint or "")
     assert not site.names(server)
@@ -241,7 +244,7 @@ def test_a_database_on_another_host_is_made_and_loaded_once(site: Site, database
 
 def test_a_server_that_cannot_use_its_database_says_why(site: Site, databases: None) -> None:
     server, other = site.hosts[:2]
-    chosen = {"kind": "postgresql", "host": other, "password": f"file:{site.secret('database', 'another')}"}
+    chosen = {"kind": "postgresql", "host": other, "password": f"file:{site.secret('another')}"}
     loaded = site.inventory(database=chosen)
     assert not site.set_up(loaded).failed
     site.run(server, "ambari-server stop")
@@ -262,7 +265,7 @@ def test_https_with_a_key_that_has_a_password(site: Site) -> None:
     https = {
         "certificate": str(site.folder / "https.crt"),
         "key": str(site.folder / "https.key"),
-        "key_password": f"file:{site.secret('key', KEY)}",
+        "key_password": f"file:{site.secret(KEY)}",
     }
     loaded = site.inventory(url=f"https://{site.over['hosts'][server]['address']}:8443", https=https)
     done = site.set_up(loaded)
@@ -273,6 +276,12 @@ def test_https_with_a_key_that_has_a_password(site: Site) -> None:
     with site.client(loaded) as client:
         assert client.clusters() == []
     assert site.set_up(loaded).changes == 0
+
+    plain = site.inventory()
+    assert "has HTTPS switched on, and ambari.url is not https" in site.set_up(plain).failed[server].message
+    site.run(server, "sed -i s/api.ssl=true/api.ssl=false/ /etc/ambari-server/conf/ambari.properties")
+    site.run(server, "ambari-server restart")
+    assert site.set_up(plain).changes == 0
 
 
 def _certificate(folder: Path, name: str, address: str) -> None:
@@ -285,15 +294,14 @@ def _certificate(folder: Path, name: str, address: str) -> None:
 def test_hosts_that_do_not_register_say_why(site: Site) -> None:
     loaded = site.inventory()
     first, second, third = site.hosts
-    site.run(first, "sed -i s/api.ssl=true/api.ssl=false/ /etc/ambari-server/conf/ambari.properties")
-    site.set_up(loaded)
+    assert not site.set_up(loaded).failed
     site.run(first, "ambari-agent stop; sed -i 's/3.0.0.0/2.8.0.0/' /usr/sbin/ambari-agent; ambari-agent start")
     site.run(second, "echo debian9 > /etc/ambari-agent/standin-os; ambari-agent restart")
     site.run(third, "ambari-agent stop")
     site.run(first, "ambari-server restart")
     with pytest.raises(UnregisteredError) as caught:
         site.register(loaded)
-    reasons = {host: cause.message for host, cause in caught.value.reasons.items()}
+    reasons = {host: cause.message.partition(";")[0] for host, cause in caught.value.reasons.items()}
     assert reasons == {
         first: "the server refuses the agent's version 2.8.0.0: its own is 3.0.0.0",
         second: "the server does not support the host's operating system, debian9",

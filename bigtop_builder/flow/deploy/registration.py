@@ -94,8 +94,9 @@ def reason(host: str, agent: Agent, server: str | None, registered: Sequence[str
             lasting=True,
         )
     cause = agent_cause(agent.log, server or agent.server or "")
-    if cause is None and not agent.running:
-        return Cause("ambari-agent does not run", "`ambari-agent start` on the host tells why")
+    if not agent.running:
+        told = f"; its log ends with: {cause.message}" if cause else ""
+        return Cause(f"ambari-agent does not run{told}", "`ambari-agent start` on the host tells why")
     return cause
 
 
