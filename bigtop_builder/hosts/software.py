@@ -38,7 +38,7 @@ _SOFTWARE = (
     "alluxio|flink|flume|hadoop|hbase|hive|hcatalog|impala|kafka|knox|kudu|livy|oozie|phoenix|pig|ranger|solr|spark|spark2|"
     "spark3|sqoop|tez|zeppelin|zookeeper"
 )
-_SUFFIXED = re.compile(rf"^(?:{_SOFTWARE}|bigtop)_(?P<version>[0-9]+(?:_[0-9]+)+)(?:-|$)")
+_SUFFIXED = re.compile(rf"^(?:{_SOFTWARE}|bigtop)(?:-[a-z0-9-]+)?_(?P<version>[0-9]+(?:_[0-9]+)+)(?:-|$)")
 _PLAIN = re.compile(rf"^(?:{_SOFTWARE})(?:-|$)")
 _SELECTORS = ("hdp-select", "cdh-select", "hdf-select", "iop-select")
 _VENDORS = re.compile(r"cloudera|hortonworks|mapr", re.IGNORECASE)
