@@ -116,7 +116,8 @@ def machines(tmp_path_factory: pytest.TempPathFactory, image: str) -> Iterator[t
     keys = f"{public}\n{(folder / 'locked.pub').read_text()}"
     client = docker.from_env()
     suffix = os.getpid()
-    network = client.networks.create(f"bigtop-builder-test-ssh-{suffix}")
+    name_of_network = f"bigtop-builder-test-ssh-{suffix}"
+    network = client.networks.create(name_of_network)
     made = {}
     try:
         for name in NAMES:
@@ -126,9 +127,9 @@ def machines(tmp_path_factory: pytest.TempPathFactory, image: str) -> Iterator[t
                 name=f"bigtop-builder-test-ssh-{name}-{suffix}",
                 hostname=f"{name}.ssh.test",
                 environment={"KEYS": keys, "PASSWORD": PASSWORD},
-                network=network.name,
+                network=name_of_network,
                 networking_config={
-                    network.name: client.api.create_endpoint_config(aliases=[f"{name}.ssh.test"]),
+                    name_of_network: client.api.create_endpoint_config(aliases=[f"{name}.ssh.test"]),
                 },
             )
             made[name].start()
