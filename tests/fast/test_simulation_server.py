@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import requests
 
+from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.simulation.arguments import faults
 from bigtop_builder.simulation.assembly import make_world, serve, simulate
 from bigtop_builder.simulation.injection import CallFault
 from bigtop_builder.simulation.server import Simulation
@@ -259,10 +261,10 @@ def test_a_rehearsals_server_goes_on_by_itself() -> None:
 
 
 def test_a_process_of_its_own_ends_on_sigterm(tmp_path: Path) -> None:
-    state, faults = tmp_path / "state.json", tmp_path / "faults.yaml"
-    faults.write_text("calls: [{path: /users, status: 502}]\n", encoding="utf-8")
+    state, inject = tmp_path / "state.json", tmp_path / "faults.yaml"
+    inject.write_text("calls: [{path: /users, status: 502}]\n", encoding="utf-8")
     argv = [sys.executable, "-m", "bigtop_builder.simulation", "--port", "0", "--host", "n1.lab=10.0.0.1"]
-    argv += ["--state-file", str(state), "--inject", str(faults)]
+    argv += ["--state-file", str(state), "--inject", str(inject)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("simulated Ambari at http://127.0.0.1:")
@@ -280,10 +282,16 @@ def test_a_process_of_its_own_ends_on_sigterm(tmp_path: Path) -> None:
     ("text", "words"), [("calls: [{path: /users, status: 200}]", "400"), ("cals: []", "calls"), ("calls: [", "faults")]
 )
 def test_a_file_of_faults_with_a_mistake_is_refused(tmp_path: Path, text: str, words: str) -> None:
-    faults = tmp_path / "faults.yaml"
-    faults.write_text(text + "\n", encoding="utf-8")
-    argv = [sys.executable, "-m", "bigtop_builder.simulation", "--port", "0", "--inject", str(faults)]
+    file = tmp_path / "faults.yaml"
+    file.write_text(text + "\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError) as refused:
+        faults(file)
+    assert words in str(refused.value)
+
+
+def test_a_process_tells_a_mistake_without_a_trace(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "bigtop_builder.simulation", "--port", "0", "--inject", str(tmp_path / "none.yaml")]
     ended = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 2
-    assert words in ended.stderr
+    assert "none.yaml" in ended.stderr
     assert "Traceback" not in ended.stderr
