@@ -67,8 +67,10 @@ def ambari(deployment: Deployment) -> str:
     deployment.look_again()
     if _not_there(deployment):
         return LATER
-    if deployment.dry_run and result.changes:
-        return "hosts register once that is done"
+    if deployment.dry_run:
+        known = {host.name for host in deployment.client.hosts()}
+        missing = [host for host in deployment.hosts if host not in known]
+        return f"to register: {', '.join(missing)}" if missing else "all hosts are registered"
     await_registration(
         deployment.client,
         deployment.loaded,
