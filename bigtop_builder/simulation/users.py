@@ -81,8 +81,7 @@ def _change_password(call: Call, user: User, old: str | None, new: str) -> None:
         raise Refusal(400, "Wrong current password provided")
     if new == user.password:
         raise Refusal(400, "The new password must be different from the last 1 passwords")
-    if user.name != "admin":
-        _check_policy(user.name, new)
+    _check_policy(user.name, new)
     user.password = new
 
 
