@@ -15,7 +15,7 @@ from bigtop_builder.simulation.registry import Body, Call, Resource, properties
 from bigtop_builder.simulation.render import Leaf
 from bigtop_builder.simulation.replies import CREATED, DONE, Refusal, Reply, internal
 from bigtop_builder.simulation.requests import REQUEST, cluster_of, stamp
-from bigtop_builder.simulation.services import SERVICE
+from bigtop_builder.simulation.services import ARTIFACT, SERVICE
 from bigtop_builder.simulation.stack_versions import STACK_VERSION, UPGRADE, UPGRADE_CHECK
 from bigtop_builder.simulation.state import World
 from bigtop_builder.simulation.work import Work, work_of
@@ -280,7 +280,7 @@ CLUSTER = Resource(
         STACK_VERSION,
         SERVICE_VERSION,
         ALERT_DEFINITION,
-        _nothing("Artifact", "artifacts", "Artifacts/artifact_name"),
+        ARTIFACT,
         _unlisted(COMPONENT),
         _unlisted(HOST_COMPONENT),
         CREDENTIAL,

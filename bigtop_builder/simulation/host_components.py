@@ -24,15 +24,16 @@ def host_component_row(call: Call, cluster: Cluster, one: HostComponent) -> Row:
     """A component on a host."""
     service = cluster.services[one.service]
     version = call.world.versions.get(service.repository)
+    definition = cluster.stack.services[one.service].components[one.component]
     return {
         "HostRoles": {
             "cluster_name": cluster.name,
             "component_name": one.component,
-            "desired_admin_state": "INSERVICE",
+            **({"desired_admin_state": "INSERVICE"} if definition.decommission else {}),
             "desired_repository_version": version.version if version is not None else None,
             "desired_stack_id": cluster.stack.id,
             "desired_state": one.desired,
-            "display_name": cluster.stack.services[one.service].components[one.component].title,
+            "display_name": definition.title,
             "host_name": one.host,
             "maintenance_state": maintenance(call.world, cluster, one),
             "public_host_name": one.host,
@@ -162,6 +163,17 @@ def _prohibiting(cluster: Cluster, one: HostComponent) -> str:
     )
 
 
+def _host_link(call: Call, row: Row) -> dict[str, Any]:
+    """Below a host nobody is told which host it is (148), elsewhere one is (193, 232)."""
+    if "hosts" in call.path and len(call.path) % 2:
+        return {}
+    return {
+        "host": {
+            "href": call.href("clusters", row["HostRoles"]["cluster_name"], "hosts", row["HostRoles"]["host_name"])
+        }
+    }
+
+
 HOST_COMPONENT_PROPERTIES = properties(
     "HostRoles",
     "actual_configs cluster_name component_name desired_admin_state desired_repository_version desired_stack_id "
@@ -184,15 +196,7 @@ HOST_COMPONENT = Resource(
         "host_components",
         row["HostRoles"]["component_name"],
     ),
-    links=lambda call, row: (
-        {
-            "host": {
-                "href": call.href("clusters", row["HostRoles"]["cluster_name"], "hosts", row["HostRoles"]["host_name"])
-            }
-        }
-        if "hosts" not in call.path[:-3]
-        else {}
-    ),
+    links=_host_link,
     create=_create,
     update=_update,
     delete=_delete,

@@ -28,8 +28,8 @@ class TaskFault(StrictModel):
     times: int | None = Field(default=1, ge=1)
     """So many fitting tries are met; null: all."""
     effect: Literal["fail", "hang", "slow"] = "fail"
-    seconds: float = Field(default=5.0, ge=0)
-    """How much later a slow task is begun."""
+    seconds: float = Field(default=0.0, ge=0)
+    """How much later a task fails, or a slow one is begun."""
     stderr: str = "resource_management.core.exceptions.Fail: made to fail"
     stdout: str = ""
 
@@ -69,7 +69,8 @@ class Injections:
             fits = fault.host in (None, task.host) and fault.role in (None, task.role)
             if fits and fault.command in (None, command) and self._counts(fault):
                 if fault.effect == "fail":
-                    work.report(order, Outcome(False, fault.stdout, fault.stderr, {}), now)
+                    outcome = Outcome(False, fault.stdout, fault.stderr, {})
+                    work.engine.after(now + fault.seconds, lambda then: work.report(order, outcome, then))
                 elif fault.effect == "slow":
                     work.engine.after(now + fault.seconds, lambda then: work.crew.take(work, order, then))
                 return True

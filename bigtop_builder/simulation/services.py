@@ -137,6 +137,13 @@ def _delete(call: Call, rows: list[Row]) -> Reply:
     return DONE
 
 
+ARTIFACT = Resource(
+    type="Artifact",
+    plural="artifacts",
+    key="Artifacts/artifact_name",
+    properties=properties("Artifacts", "artifact_name"),
+    rows=lambda call: [],
+)
 SERVICE = Resource(
     type="Service",
     plural="services",
@@ -156,7 +163,7 @@ SERVICE = Resource(
         f"serviceName={call.id('ServiceInfo/service_name')}"
     ),
     directives=frozenset({"params/run_smoke_test", "params/reconfigure_client"}),
-    sub=(ALERT, COMPONENT),
+    sub=(ALERT, COMPONENT, ARTIFACT),
     create=_create,
     update=_update,
     delete=_delete,
