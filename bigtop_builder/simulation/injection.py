@@ -68,11 +68,7 @@ class Injections:
         for fault in self.tasks:
             fits = fault.host in (None, task.host) and fault.role in (None, task.role)
             if fits and fault.command in (None, command) and self._counts(fault):
-                if fault.effect == "fail":
-                    outcome = Outcome(False, fault.stdout, fault.stderr, {})
-                    work.engine.after(now + fault.seconds, lambda then: work.report(order, outcome, then))
-                elif fault.effect == "slow":
-                    work.engine.after(now + fault.seconds, lambda then: work.crew.take(work, order, then))
+                _apply(work, fault, order, now + fault.seconds)
                 return True
         return False
 
@@ -86,3 +82,11 @@ class Injections:
     def _counts(self, fault: TaskFault | CallFault) -> bool:
         seen = self._seen[id(fault)] = self._seen.get(id(fault), 0) + 1
         return seen > fault.skip and (fault.times is None or seen <= fault.skip + fault.times)
+
+
+def _apply(work: Work, fault: TaskFault, order: Order, then: float) -> None:
+    if fault.effect == "fail":
+        outcome = Outcome(False, fault.stdout, fault.stderr, {})
+        work.engine.after(then, lambda now: work.report(order, outcome, now))
+    elif fault.effect == "slow":
+        work.engine.after(then, lambda now: work.crew.take(work, order, now))

@@ -246,14 +246,32 @@ class Player(Stage):
             go_on(self, 1)
 
 
-@pytest.fixture(scope="module")
-def differences() -> dict[str, list[str]]:
+SPARK_FAILS = (
+    "Applying File['/etc/spark/conf/spark-defaults.conf'] failed, parent directory /etc/spark/conf doesn't exist"
+)
+
+
+def _unsigned(stage: Stage) -> None:
+    _call("POST", f"clusters/s1/hosts/{NODE.format(2)}/host_components/SPARK_CLIENT")(stage)
+    _fault(role="SPARK_CLIENT", command="INSTALL", stderr="Error: GPG check FAILED")(stage)
+
+
+SPARK_HIDDEN: dict[int, Callable[[Stage], None]] = {
+    526: _fault(role="SPARK_CLIENT", command="INSTALL", host=NODE.format(1), seconds=3, stderr=SPARK_FAILS),
+    536: _call("PUT", "clusters/s1/requests/6", ABORT),
+    550: _fault(command="SERVICE_CHECK"),
+    555: _unsigned,
+    562: _call("POST", f"clusters/s1/hosts/{NODE.format(3)}/host_components/SPARK_CLIENT"),
+}
+"""The second server: Spark beside ZooKeeper."""
+
+
+def played(player: Player, numbers: list[int]) -> dict[str, list[str]]:
     """Exchange -> how its answer differs, of all that are replayed."""
-    player = Player(simulation, hidden=HIDDEN_IN_CLUSTERS, rules=CLUSTER_RULES)
     found = {}
     try:
         for exchange in exchanges():
-            if not (exchange.number < 448 or 478 <= exchange.number < 497):
+            if exchange.number not in numbers:
                 continue
             if exchange.number < 95:
                 player.play(exchange)
@@ -266,13 +284,23 @@ def differences() -> dict[str, list[str]]:
     return found
 
 
+@pytest.fixture(scope="module")
+def differences() -> dict[str, list[str]]:
+    """Of both recorded servers."""
+    first = Player(simulation, hidden=HIDDEN_IN_CLUSTERS, rules=CLUSTER_RULES)
+    found = played(first, [*range(1, 448), *range(478, 497)])
+    second = Player(simulation, hidden=SPARK_HIDDEN, rules=CLUSTER_RULES, first=524)
+    return found | played(second, [*range(524, 567)])
+
+
 def test_answers_about_clusters_are_the_recorded_ones(differences: dict[str, list[str]]) -> None:
     wrong = {name: lines for name, lines in differences.items() if lines}
     assert not wrong, "\n".join(f"{name}\n  " + "\n  ".join(lines[:5]) for name, lines in wrong.items())
 
 
 def test_share_replayed(differences: dict[str, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
-    recorded = [one for one in exchanges() if 95 <= one.number < 448 or 478 <= one.number < 497]
+    numbers = {*range(95, 448), *range(478, 497), *range(524, 567)}
+    recorded = [one for one in exchanges() if one.number in numbers]
     with capsys.disabled():
         print(f"\nrecorded of clusters: {len(differences)} of {len(recorded)} replayed")
     assert len(differences) + len(CLUSTERS_LEFT_OUT) == len(recorded)
