@@ -268,9 +268,9 @@ def _watch(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE * 1000)
 
 
-@lru_cache(maxsize=1)
 def _fabric_config() -> Config:
-    """Fabric without files: what the inventory says is all that counts."""
+    """Fabric without files: what the inventory says is all that counts. A connection writes into its own, and for a
+    moment leaves it empty: threads must not share one."""
     from fabric import Config
     from paramiko import SSHConfig
 
