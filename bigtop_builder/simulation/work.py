@@ -206,21 +206,36 @@ class Work:
         if task.status is Status.QUEUED and command in PASSING:
             one.state = PASSING[command]
         elif task.status is Status.COMPLETED:
-            self._succeeded(cluster, one, command)
+            self._succeeded(cluster, one, task)
         elif task.status in {Status.FAILED, Status.TIMEDOUT, Status.ABORTED} and before is not Status.PENDING:
             one.state = AFTER_FAILURE.get(command, one.state)
 
-    def _succeeded(self, cluster: Cluster, one: HostComponent, command: str) -> None:
+    def _succeeded(self, cluster: Cluster, one: HostComponent, task: Task) -> None:
+        command = task.custom or task.command
         if command in {"INSTALL", "START", "RESTART"}:
             one.applied = cluster.tags_for(one.host, one.service)
             version = self.world.versions.get(cluster.services[one.service].repository)
-            if version is not None:
+            told = (task.structured or {}).get("version")
+            if version is not None and self._advertised(version, str(told or version.version)):
                 one.version = version.version
-                version.resolved = True
         if command == "INSTALL" or command == "STOP" or one.client:
             one.state = "INSTALLED"
         elif command in {"START", "RESTART"}:
             one.state = "STARTED"
+
+    def _advertised(self, version: RepositoryVersion, told: str) -> bool:
+        """A version takes the name that an agent tells of its packages, unless another one of the stack has it: the
+        server then fails on its database's constraint, and notes nothing of the component (StackVersionListener)."""
+        rivals = [
+            one
+            for one in self.world.versions.values()
+            if one is not version
+            and (one.stack_name, one.stack_version, one.version) == (version.stack_name, version.stack_version, told)
+        ]
+        if rivals:
+            return False
+        version.version, version.resolved = told, True
+        return True
 
 
 PASSING = {"INSTALL": "INSTALLING", "START": "STARTING", "STOP": "STOPPING"}
