@@ -26,8 +26,8 @@ NO_SERVICE = "every host"
 
 @dataclass(frozen=True)
 class OfferedPackage:
-    """A package of a repository: ``evr`` is ``3.5.9-2.el8``; ``provides`` and ``requires`` are names without
-    versions."""
+    """A package of a repository: ``evr`` is ``3.5.9-2.el8``, with an epoch before it if it is not 0; ``provides`` and
+    ``requires`` are names without versions."""
 
     name: str
     evr: str

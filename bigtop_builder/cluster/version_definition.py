@@ -29,11 +29,7 @@ def version_definition(
     """
     if not any(families.values()):
         raise RecipeError("a version definition needs a repository")
-    if version.split(".")[:2] != stack.version.split(".")[:2]:
-        raise RecipeError(
-            f"the version {version} is not of the stack {stack.id}",
-            hint="The first two numbers must agree, else Ambari refuses it.",
-        )
+    check_version(stack, version)
     services = [
         {"id": f"{name}-{_digits(service.version)}", "name": name, "version": service.version.partition("-")[0]}
         for name, service in sorted(stack.services.items())
@@ -53,6 +49,15 @@ def version_definition(
         "families": repositories,
     }
     return render_file((templates or shipped_templates()) / "ambari" / "version_definition.xml.j2", context)
+
+
+def check_version(stack: StackDefinition, version: str) -> None:
+    """Raises RecipeError for a version that is not of the stack."""
+    if version.split(".")[:2] != stack.version.split(".")[:2]:
+        raise RecipeError(
+            f"the version {version} is not of the stack {stack.id}",
+            hint="The first two numbers must agree, else Ambari refuses it.",
+        )
 
 
 def _digits(version: str) -> str:

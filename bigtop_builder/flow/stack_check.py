@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import createrepo_c
 
 __all__ = ["Offer", "StackFinding", "check_repository", "check_stack", "choose_components", "read_offer"]
+__all__ += ["read_packages"]
 
 REPOMD = "repodata/repomd.xml"
 METADATA = ("primary", "filelists", "other")
@@ -61,6 +62,12 @@ def read_offer(places: Sequence[str], stack: StackDefinition) -> Offer:
     return Offer(tuple(packages), names)
 
 
+def read_packages(places: Sequence[str]) -> tuple[OfferedPackage, ...]:
+    """The packages of repositories, from their metadata alone. Raises as read_offer."""
+    readers = [open_repository(place.removeprefix("file://")) for place in places]
+    return tuple(_offered(package) for reader in readers for package in _packages(reader))
+
+
 def check_repository(
     places: Sequence[str], stack: StackDefinition, components: Sequence[str], *, family: str, version: str
 ) -> tuple[int, list[StackFinding]]:
@@ -94,9 +101,10 @@ def _packages(reader: Reader) -> list[createrepo_c.Package]:
 
 
 def _offered(package: createrepo_c.Package) -> OfferedPackage:
+    epoch = f"{package.epoch}:" if package.epoch not in (None, "", "0") else ""
     return OfferedPackage(
         name=package.name,
-        evr=f"{package.version}-{package.release}",
+        evr=f"{epoch}{package.version}-{package.release}",
         provides=tuple(entry[0] for entry in package.provides),
         requires=tuple(entry[0] for entry in package.requires),
         files=frozenset(folder + name for _, folder, name, *_ in package.files),
