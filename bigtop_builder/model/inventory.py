@@ -211,7 +211,10 @@ class StackChoice(StrictModel):
     version: str = Field(default="3.2.0", pattern=r"^[0-9]+(\.[0-9]+)+$")
     repository_version: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)+$")
     """The version string of the packages, without build; without it the stack's version. Ambari derives package
-    names from it: ``3.2.0`` → ``_3_2_0``."""
+    names from it: ``3.2.0`` → ``_3_2_0``. Changed for a cluster that is there, its services move to that version."""
+    packages: Literal["present", "latest"] = "present"
+    """``present``: installed packages stay as they are, and newer releases in the repository are only told;
+    ``latest``: the cluster's services move to them, one service after the other."""
 
 
 class Kerberos(StrictModel):

@@ -21,6 +21,7 @@ from bigtop_builder.flow.deploy.installed import check_installed
 from bigtop_builder.flow.deploy.repository import os_families, registered
 from bigtop_builder.flow.deploy.settling import settle
 from bigtop_builder.flow.deploy.starting import listed, put_state
+from bigtop_builder.flow.deploy.upgrading import upgrade
 from bigtop_builder.flow.deploy.wanted import is_blueprint_of, wanted_layout
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import AmbariError
@@ -33,13 +34,17 @@ UNINSTALLED = ("INIT", "INSTALL_FAILED")
 
 
 def bring_cluster(deployment: Deployment) -> str:
-    """Create or adapt the cluster, and install what is not installed. Raises AmbariError, ConfigurationError."""
+    """Create or adapt the cluster, move it to other packages, install what is not installed.
+
+    Raises AmbariError, ConfigurationError, HostError.
+    """
     view = deployment.client.cluster(deployment.cluster)
     if view is None:
         _create(deployment)
         return "made" if not deployment.dry_run else ""
     settle(deployment)
     _adapt(deployment, view)
+    upgrade(deployment)
     _install(deployment)
     return ""
 
@@ -172,7 +177,7 @@ def _adapt(deployment: Deployment, view: ClusterView) -> None:
 
 def _services(deployment: Deployment, difference: ClusterDifference, view: ClusterView) -> None:
     """New services, with their configurations before their components: Ambari fails on it the other way round."""
-    version = registered(deployment)
+    version = registered(deployment) if difference.services_to_add else None
     for service in difference.services_to_add:
         deployment.change(
             f"service {service}",

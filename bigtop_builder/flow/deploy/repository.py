@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
+from bigtop_builder.cluster.version_definition import check_version
 from bigtop_builder.flow.deploy.context import Deployment
 from bigtop_builder.model.errors import AmbariError
 
@@ -42,10 +45,26 @@ def wanted_repositories(deployment: Deployment, families: tuple[str, ...]) -> di
 
 
 def registered(deployment: Deployment) -> RepositoryVersion | None:
-    """The registered version of the inventory's version string."""
-    choice = deployment.inventory.stack
+    """The registered version that the cluster's services have; without them that of the inventory's version string.
+
+    Raises AmbariError when the cluster is of another stack.
+    """
+    client, choice = deployment.client, deployment.inventory.stack
+    found = client.repository_versions(choice.name, choice.version)
+    cluster = client.cluster(deployment.cluster)
+    if cluster is not None:
+        stack = f"{choice.name}-{choice.version}"
+        if cluster.version and cluster.version != stack:
+            raise AmbariError(
+                f"the cluster {deployment.cluster} is of the stack {cluster.version}, not {stack}",
+                hint="Ambari moves clusters to another stack with upgrade packs only, which BIGTOP does not have; for "
+                "other packages change stack.repository_version.",
+            )
+        used = {service.repository_version for service in client.services(deployment.cluster)}
+        for version in found:
+            if version.id in used:
+                return version
     wanted = version_of(deployment)
-    found = deployment.client.repository_versions(choice.name, choice.version)
     return next((version for version in found if version.version == wanted), None)
 
 
@@ -75,19 +94,52 @@ def register(deployment: Deployment) -> str:
         detail = "\n".join(f"+{family}: {one.url}" for family, entries in wanted.items() for one in entries)
         deployment.change(f"version definition {title}", detail, act=lambda: deployment.client.register_version(xml))
         return title
-    differing = {family: entries for family, entries in wanted.items() if _urls(present, family) != _pairs(entries)}
-    if differing:
-        systems = {**present.os, **differing}
-        detail = "\n".join(
-            [f"-{family}: {url}" for family in differing for _, url in _urls(present, family)]
-            + [f"+{family}: {one.url}" for family, entries in differing.items() for one in entries]
-        )
-        deployment.change(
-            f"repositories of {title}",
-            detail,
-            act=lambda: deployment.client.update_repositories(choice.name, choice.version, present.id, systems),
-        )
+    if present.version != version_of(deployment):
+        check_version(deployment.stack, version_of(deployment))
+        return f"the cluster has {present.version} and moves to {title}"
+    _update(deployment, present, wanted)
     return title
+
+
+def switch_repositories(deployment: Deployment) -> Callable[[], None] | None:
+    """When the cluster is to move to another version: the repositories of the one that it has are replaced, for a
+    service cannot be given another one without upgrade packs; the agents' reports then rename it. Gives the way back.
+
+    A registered version that has the name already and that no service uses would keep Ambari from that: it goes.
+    """
+    present = registered(deployment)
+    if present is None or present.version == version_of(deployment):
+        return None
+    client, choice = deployment.client, deployment.inventory.stack
+    for other in client.repository_versions(choice.name, choice.version):
+        if other.version == version_of(deployment):
+            deployment.change(
+                f"version definition {choice.name}-{other.version} removed, which no service uses",
+                act=partial(client.delete_repository_version, choice.name, choice.version, other.id),
+            )
+    _update(deployment, present, wanted_repositories(deployment, os_families(deployment)))
+    return lambda: _update(deployment, registered(deployment) or present, present.os)
+
+
+def _update(
+    deployment: Deployment, version: RepositoryVersion, wanted: Mapping[str, tuple[RepositoryEntry, ...]]
+) -> None:
+    """The version's repositories as ``wanted`` says; other OS families keep theirs."""
+    choice = deployment.inventory.stack
+    differing = {family: entries for family, entries in wanted.items() if _urls(version, family) != _pairs(entries)}
+    if not differing:
+        return
+    detail = "\n".join(
+        [f"-{family}: {url}" for family in differing for _, url in _urls(version, family)]
+        + [f"+{family}: {one.url}" for family, entries in differing.items() for one in entries]
+    )
+    deployment.change(
+        f"repositories of {choice.name}-{version.version}",
+        detail,
+        act=lambda: deployment.client.update_repositories(
+            choice.name, choice.version, version.id, {**version.os, **differing}
+        ),
+    )
 
 
 def _urls(version: RepositoryVersion, family: str) -> list[tuple[str, str]]:
