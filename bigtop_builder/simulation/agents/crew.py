@@ -34,13 +34,15 @@ class WorkingCrew:
     def __init__(self, agent: WorkingAgent, parallel: int = PARALLEL) -> None:
         self.agent = agent
         self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="agent")
+        # Commands that hang may hold every thread: those who cut them short have their own.
+        self._cutters = ThreadPoolExecutor(2, thread_name_prefix="agent-cut")
         self._looking: set[str] = set()
         self._guard = threading.Lock()
 
     def take(self, work: Work, order: Order, now: float) -> None:
         """See ``work.Crew``."""
         if order.cancel:
-            self._threads.submit(self.agent.interrupt, order.task.host)
+            self._cutters.submit(self.agent.interrupt, order.task.host)
             return
         context = work.context_of(order.task)
         if context is None:
@@ -83,3 +85,4 @@ class WorkingCrew:
     def close(self) -> None:
         """See ``work.Crew``."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+        self._cutters.shutdown(wait=True, cancel_futures=True)

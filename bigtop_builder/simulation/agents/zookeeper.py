@@ -104,7 +104,8 @@ def _check(context: Context) -> str:
         f"|| {{ echo 'Could not write through {servers[0]}' >&2; exit 1; }}",
     ]
     lines += [
-        f"for turn in 1 2; do if (timeout 40 bash -c '{ask} {server}:{port} get '$node) 2>&1 | grep from-the-check >/dev/null; "
+        "for turn in 1 2; do\n"
+        f"if (timeout 40 bash -c '{ask} {server}:{port} get '$node) 2>&1 | grep from-the-check >/dev/null; "
         f"then break; elif [ $turn = 2 ]; then echo 'Data does not match in {server}' >&2; exit 1; fi; done"
         for server in servers
     ]
