@@ -105,7 +105,7 @@ def _check(context: Context) -> str:
     ]
     lines += [
         "for turn in 1 2; do\n"
-        f"if (timeout 40 bash -c '{ask} {server}:{port} get '$node) 2>&1 | grep from-the-check >/dev/null; "
+        f"if (timeout 20 bash -c '{ask} {server}:{port} get '$node) 2>&1 | grep from-the-check >/dev/null; "
         f"then break; elif [ $turn = 2 ]; then echo 'Data does not match in {server}' >&2; exit 1; fi; done"
         for server in servers
     ]
