@@ -243,7 +243,7 @@ def test_a_missing_package_fails_with_the_agents_words() -> None:
 @pytest.mark.parametrize(
     ("version", "available", "picked"),
     [
-        ("3.2.0", ["zookeeper_3_2_0", "zookeeper_3_1_0"], "zookeeper_3_2_0"),
+        ("3.2.0", ["zookeeper_3_2_0", "zookeeper_3_1_0"], "zookeeper_3_1_0"),
         ("3.2.0", ["zookeeper_3_3_0"], "zookeeper_3_3_0"),
         ("3.2.0-1", ["zookeeper_3_2_0"], "zookeeper_3_2_0_1"),
         ("3.2.0", ["zookeeper_3_2_0-server", "zookeeper"], None),

@@ -21,9 +21,8 @@ class Picked:
 def pick(demanded: Sequence[str], available: Iterable[str], repository_version: str) -> Picked:
     """The packages that an agent installs for ``demanded`` (``zookeeper_{version}``), in their order.
 
-    A version without a dash is matched: the first name of the sorted repository whose suffix is digits and underlines,
-    the best match first when the exact name is there (recorded: 3.2.0.9 found nothing, 3.2.0 its own). One with a dash
-    is taken as it is.
+    With a version without a dash an agent takes the first name whose suffix is digits and underlines, be it another
+    version's; one with a dash is taken as it is.
     """
     suffix = re.sub(r"[.-]", "_", repository_version)
     known = sorted(set(available))
@@ -33,7 +32,7 @@ def pick(demanded: Sequence[str], available: Iterable[str], repository_version: 
         if "{version}" not in template or "-" in repository_version:
             names.append(exact)
             continue
-        found = exact if exact in known else _first(template, known)
+        found = _first(template, known)
         if found is None:
             wanted = template.replace("{version}", "${stack_version}")
             return Picked(tuple(names), f"No package found for {wanted}(expected name: {exact})")
