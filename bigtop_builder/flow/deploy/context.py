@@ -95,6 +95,16 @@ class Deployment:
 
         return Fleet(self.inventory.ssh, self.loaded.hosts, self.secrets, self.cancelled)
 
+    @property
+    def round_trips(self) -> int:
+        """Commands sent to hosts so far."""
+        return self.fleet.round_trips if "fleet" in self.__dict__ else 0
+
+    @property
+    def rest_calls(self) -> int:
+        """Requests made to the Ambari server so far."""
+        return self.client.calls if "client" in self.__dict__ else 0
+
     @cached_property
     def client(self) -> Ambari:
         """The Ambari server."""

@@ -128,6 +128,7 @@ def _carry_out(deployment: Deployment, phases: Sequence[Phase], table: Mapping[P
         code = ExitCode.INTERRUPTED
         raise
     finally:
+        deployment.notice(f"{deployment.rest_calls} REST calls, {deployment.round_trips} SSH round trips")
         deployment.emit(RunFinished(exit_code=int(code), seconds=time.monotonic() - started))
 
 
