@@ -278,3 +278,27 @@ def test_no_secret_is_told(bench: Bench, tmp_path: Path) -> None:
     assert "login with *** refused" in told
     written = [path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file()]
     assert not any(PASSWORD in text for text in [told, *written])
+
+
+AUTO = """
+cluster: c1
+ambari: {url: URL, password: "env:TEST_AMBARI_PASSWORD", poll: 2s}
+repositories: [{url: "http://repository.test/el8"}]
+layout: auto
+services: [ZOOKEEPER, KAFKA]
+groups: {all: {hosts: ["node[1-3].x.test"]}}
+"""
+
+
+def test_the_stack_advisor_places_components_and_a_second_deployment_changes_nothing(bench: Bench) -> None:
+    assert bench.deploy(AUTO) == 0, bench.failure
+    placed = {component for _, component, _ in bench.state()["components"]}
+    assert {"ZOOKEEPER_SERVER", "ZOOKEEPER_CLIENT", "KAFKA_BROKER"} <= placed
+    assert bench.deploy(AUTO) == 0, bench.failure
+    assert bench.changes == []
+
+
+def test_a_deployment_ends_with_links(bench: Bench) -> None:
+    assert bench.deploy() == 0, bench.failure
+    told = [event.text for event in bench.events if isinstance(event, Notice)]
+    assert f"ZOOKEEPER: {bench.simulation.url}/#/main/services/ZOOKEEPER/summary" in told

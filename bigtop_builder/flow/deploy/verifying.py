@@ -31,7 +31,21 @@ def verify(deployment: Deployment) -> str:
     if deployment.mark is not None:
         deployment.mark.parent.mkdir(parents=True, exist_ok=True)
         deployment.mark.touch()
+    _links(deployment)
     return ""
+
+
+def _links(deployment: Deployment) -> None:
+    """Where the cluster can be seen: the pages of Ambari's web interface, and of stand-alone services."""
+    if deployment.inventory.ambari is not None:
+        for view in deployment.client.services(deployment.cluster):
+            deployment.notice(f"{view.name}: {deployment.client.url}/#/main/services/{view.name}/summary")
+    for entry in deployment.inventory.standalone.values():
+        for service in entry.services:
+            address = service.health.http if service.health else None
+            if address is not None:
+                for host in deployment.loaded.members(entry.hosts):
+                    deployment.notice(f"{service.name}: {address.replace('{host}', host)}")
 
 
 def due(deployment: Deployment) -> bool:
