@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cmp_to_key
 
 from bigtop_builder.cluster.demand_check import OfferedPackage
-from bigtop_builder.cluster.demands import name_suffix, selector_names, wanted_packages, wanted_services
+from bigtop_builder.cluster.demands import PackageWish, name_suffix, selector_names, wanted_packages, wanted_services
 from bigtop_builder.model.ambari_stack import StackDefinition
 
 Compare = Callable[[str, str], int]
@@ -157,8 +157,10 @@ def plan_upgrade(
     parts: dict[str, dict[str, _Part]] = {}
     tools: dict[str, dict[str, str]] = {}
     available: dict[str, tuple[str, str]] = {}
+    cluster = frozenset[str]().union(*(now.components for now in hosts.values()))
+    asked = {family: wanted_packages(stack, cluster, family, version) for family in catalogs}
     for host, now in hosts.items():
-        looked = _Look(stack, now, catalogs[now.family], version, latest)
+        looked = _Look(stack, now, catalogs[now.family], asked[now.family], version, latest)
         parts[host] = looked.parts
         available |= looked.available
         if looked.tools:
@@ -177,8 +179,17 @@ def plan_upgrade(
 class _Look:
     """What one host's services have to move to."""
 
-    def __init__(self, stack: StackDefinition, now: HostNow, catalog: Catalog, version: str, latest: bool) -> None:
-        self.stack, self.now, self.catalog, self.version, self.latest = stack, now, catalog, version, latest
+    def __init__(
+        self,
+        stack: StackDefinition,
+        now: HostNow,
+        catalog: Catalog,
+        asked: Sequence[PackageWish],
+        version: str,
+        latest: bool,
+    ) -> None:
+        self.stack, self.now, self.catalog, self.asked = stack, now, catalog, asked
+        self.version, self.latest = version, latest
         self.parts: dict[str, _Part] = {}
         self.available: dict[str, tuple[str, str]] = {}
         self.tools: dict[str, str] = {}
@@ -190,36 +201,34 @@ class _Look:
         tool = stack.tools.select.package
         newer = catalog.newer(tool, now.packages)
         # A selector that does not know the new version's names could not set their links.
-        if newer and self._asked(tool, newer, also=any(switched)):
+        if newer and self._meant(tool, newer, also=any(switched)):
             self.tools[tool] = newer
 
     def _wishes(self, service: str) -> dict[str, list[str]]:
         """The packages that the service asks for → other versions of them that are installed."""
-        own = self.now.components & self.stack.services[service].components.keys()
-        wishes = wanted_packages(self.stack, own, self.now.family, self.version)
         return {
             wish.expected: [name for name in wish.matches(self.now.packages) if name != wish.expected]
-            for wish in wishes
-            if wish.origin == "stack" and wish.services
+            for wish in self.asked
+            if wish.origin == "stack" and service in wish.services
         }
 
     def _service(self, service: str, wishes: Mapping[str, Sequence[str]]) -> bool:
         """Fills in the service's part; gives whether it moves to another version of the stack."""
-        if any(name not in self.catalog.newest for name in wishes):
-            return False
         part = self.parts.setdefault(service, _Part())
         missing = [name for name in wishes if name not in self.now.packages]
         switched = any(wishes[name] for name in missing)
-        if missing and not switched:
+        offered = self.catalog.newest
+        if any(wishes[name] and name not in offered for name in missing):
             return False
-        part.packages |= {name: self.catalog.newest[name] for name in missing}
+        if switched:
+            part.packages |= {name: offered[name] for name in missing if name in offered}
         for name in self._siblings(wishes):
             newer = self.catalog.newer(name, self.now.packages)
-            if newer and self._asked(name, newer):
+            if newer and self._meant(name, newer):
                 part.packages[name] = newer
                 part.replaced.add(name)
         own = self.now.components & self.stack.services[service].components.keys()
-        for name in selector_names(self.stack, own):
+        for name in selector_names(self.stack, own) if switched or not missing else ():
             present = self.now.selected.get(name)
             if present != self.version and (present is not None or switched):
                 part.selected[name] = self.version
@@ -234,7 +243,7 @@ class _Look:
             for name in sorted(self.catalog.needed(wishes[service]) - seen):
                 seen.add(name)
                 newer = self.catalog.newer(name, self.now.packages)
-                if newer and self._asked(name, newer):
+                if newer and self._meant(name, newer):
                     self.parts.setdefault(service, _Part()).packages[name] = newer
 
     def _siblings(self, wishes: Iterable[str]) -> list[str]:
@@ -246,7 +255,7 @@ class _Look:
         head, suffix, _ = name.partition(self._suffix)
         return head + suffix
 
-    def _asked(self, name: str, newer: str, *, also: bool = False) -> bool:
+    def _meant(self, name: str, newer: str, *, also: bool = False) -> bool:
         if not (self.latest or also):
             self.available[name] = (self.now.packages[name], newer)
         return self.latest or also

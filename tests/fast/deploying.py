@@ -56,6 +56,8 @@ class Bench:
         monkeypatch.setenv("TEST_AMBARI_PASSWORD", PASSWORD)
         self.simulation = Simulation(self.world, registry())
         self.events: list[AnyEvent] = []
+        self.fleet: object | None = None
+        """Stands for the connections to the hosts; without it there are none."""
 
     def host(self, name: str) -> None:
         """One more registered host."""
@@ -104,11 +106,13 @@ class Bench:
             self.folder / "logs",
             threading.Event(),
             dry_run=dry_run,
-            hosted=False,
+            hosted=self.fleet is not None,
             clock=lambda: self.now,
             pause=self.pass_time,
             mark=self.folder / "verified",
         ) as deployment:
+            if self.fleet is not None:
+                deployment.__dict__["fleet"] = self.fleet
             return int(run_phases(deployment, table or DEPLOY, wanted))
 
     @property

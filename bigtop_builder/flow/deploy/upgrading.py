@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.rpmversion import compare_evr, parse_evr
 from bigtop_builder.cluster.demands import selector_names
-from bigtop_builder.cluster.upgrade import Catalog, HostNow, Upgrade, plan_upgrade, read_former
+from bigtop_builder.cluster.upgrade import Catalog, Former, HostNow, Upgrade, plan_upgrade, read_former
 from bigtop_builder.flow.deploy.context import Deployment
 from bigtop_builder.flow.deploy.moving import StepMove
 from bigtop_builder.flow.deploy.repository import registered, switch_repositories, version_of, wanted_repositories
@@ -24,7 +24,7 @@ from bigtop_builder.flow.host_work import WorkResult, apply
 from bigtop_builder.flow.stack_check import read_packages
 from bigtop_builder.hosts.facts import HostFacts, Wanted
 from bigtop_builder.hosts.upgrade import FORMER, set_packages
-from bigtop_builder.model.errors import AmbariError, InterruptedRunError, PublishError
+from bigtop_builder.model.errors import AmbariError, HostError, InterruptedRunError, PublishError
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.service import HostComponent
@@ -97,7 +97,7 @@ def _plan(
             frozenset(one.component for one in own),
             installed(facts[host]),
             facts[host].selectors,
-            read_former(text) if (text := _former(facts[host])) else None,
+            _former(facts[host]),
         )
         for host, own in components.items()
     }
@@ -116,9 +116,18 @@ def installed(facts: HostFacts) -> dict[str, str]:
     return {name: max((one.evr for one in found), key=newest) for name, found in facts.packages.items()}
 
 
-def _former(facts: HostFacts) -> str:
+def _former(facts: HostFacts) -> Former | None:
+    """What a move that has not ended left. Raises HostError."""
     file = facts.files.get(FORMER)
-    return (file.text or "") if file is not None else ""
+    if file is None:
+        return None
+    try:
+        return read_former(file.text or "")
+    except ValueError as error:
+        raise HostError(
+            f"{facts.name}: {FORMER} cannot be understood: {error}",
+            hint="It tells what the host had before a move that has not ended; remove it if that is known otherwise.",
+        ) from error
 
 
 def _catalogs(deployment: Deployment, families: Iterable[str]) -> dict[str, Catalog]:

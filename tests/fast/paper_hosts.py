@@ -1,0 +1,153 @@
+"""Hosts on paper: scripts run in a real bash, with a yum, an rpm and a selector that only note things."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bigtop_builder.adapter.ssh import Output
+from bigtop_builder.hosts.operation import KEPT
+from bigtop_builder.hosts.upgrade import FORMER
+from bigtop_builder.model.errors import HostError
+
+# yum as on EL 7, the stricter one: an older release is installed by downgrade only.
+TOOLS = r"""
+yum() {
+    [ "$1" != -q ] || return 0
+    local action=$2 word name; shift 2
+    if [ -e "$HOST/broken" ]; then echo "No space left on device"; return 1; fi
+    for word in "$@"; do
+        grep -qxF -- "$word" "$HOST/offered" || { echo "No match for argument: $word"; return 1; }
+    done
+    for word in "$@"; do
+        name=${word%-*}; name=${name%-*}
+        if [ "$action" = install ] && [ -e "$HOST/packages/$name" ] &&
+            [ "$(printf '%s\n' "$word" "$(< "$HOST/packages/$name")" | sort -V | tail -n 1)" != "$word" ]; then
+            echo "Package matching $word already installed. Checking for update."
+            continue
+        fi
+        printf %s "$word" > "$HOST/packages/$name"
+        case $name in *_[0-9]_[0-9]_[0-9]*)
+            name=${name%%-*}; name=${name: -5}; mkdir -p "$HOST/bigtop/${name//_/.}";;
+        esac
+    done
+}
+rpm() {
+    local word found=0 code=0
+    if [ "$1" = -qa ]; then ls "$HOST/packages"; return; fi
+    shift
+    for word in "$@"; do
+        found=0
+        for file in "$HOST"/packages/*; do
+            if [ "$(< "$file")" = "$word" ] || [ "${file##*/}" = "$word" ]; then found=1; fi
+        done
+        [ "$found" = 1 ] || { echo "package $word is not installed"; code=1; }
+    done
+    return "$code"
+}
+/usr/lib/bigtop-select/distro-select() {
+    [ -d "$HOST/bigtop/$3" ] || { echo "there is no version $3"; return 1; }
+    printf %s "$3" > "$HOST/current/$2"
+}
+"""
+
+
+class PaperHost:
+    """One host, kept in a folder. ``packages``: ``version-release`` by name; ``offered``: ``name-version-release``."""
+
+    def __init__(self, name: str, folder: Path, packages: Mapping[str, str], offered: Sequence[str]) -> None:
+        self.name, self.folder = name, folder
+        for part in ("packages", "current", "bigtop/3.2.0", "kept"):
+            (folder / part).mkdir(parents=True)
+        for package, evr in packages.items():
+            (folder / "packages" / package).write_text(f"{package}-{evr}")
+        for selected in ("zookeeper-client", "zookeeper-server"):
+            (folder / "current" / selected).write_text("3.2.0")
+        (folder / "offered").write_text("\n".join(offered) + "\n")
+        self.cut = False
+        """Whether the connection is gone."""
+
+    @property
+    def packages(self) -> dict[str, str]:
+        return {
+            path.name: path.read_text().removeprefix(f"{path.name}-")
+            for path in sorted((self.folder / "packages").iterdir())
+        }
+
+    @property
+    def selected(self) -> dict[str, str]:
+        return {path.name: path.read_text() for path in sorted((self.folder / "current").iterdir())}
+
+    @property
+    def kept(self) -> list[str]:
+        """What deployments have left on the host."""
+        return sorted(path.name for path in (self.folder / "kept").iterdir())
+
+    def run(self, script: str, *, stdin: bytes = b"", timeout: float | None = None, user: str | None = None) -> Output:
+        if self.cut:
+            raise HostError(f"{self.name} is not reached")
+        if "tell facts 1" in script:
+            return Output(0, self._facts(), "")
+        ran = subprocess.run(
+            ["bash", "-c", TOOLS + script.replace(KEPT, str(self.folder / "kept"))],
+            input=stdin,
+            capture_output=True,
+            env={**os.environ, "HOST": str(self.folder)},
+            timeout=60,
+            check=False,
+        )
+        return Output(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
+
+    def close(self) -> None:
+        pass
+
+    def _facts(self) -> str:
+        rows = ["facts\t1\t1.0", f"machine\t{self.name}\t4.18\tx86_64\t2", "limits\t1024\t1024\t1024\t1024"]
+        for name, evr in self.packages.items():
+            version, _, release = evr.partition("-")
+            rows.append(f"package\t{name}\t0\t{version}\t{release}\tnoarch\t(none)")
+        for name, version in self.selected.items():
+            rows.append(f"current\t{name}\t/usr/bigtop/{version}/usr/lib/zookeeper")
+        former = self.folder / "kept" / Path(FORMER).name
+        if former.exists():
+            data = former.read_bytes()
+            rows.append(f"file\t{FORMER}\tregular file\t{len(data)}\troot\troot\t600")
+            rows.append(f"sha256\t{FORMER}\t{hashlib.sha256(data).hexdigest()}")
+            rows.append(f"text\t{FORMER}\t{base64.b64encode(data).decode()}")
+        return "\n".join([*rows, "end\t2.0", ""])
+
+
+class PaperFleet:
+    """The connections to paper hosts, one after the other."""
+
+    def __init__(self, hosts: Sequence[PaperHost]) -> None:
+        self.hosts = {host.name: host for host in hosts}
+        self.round_trips = 0
+
+    def remote(self, host: str) -> PaperHost:
+        return self.hosts[host]
+
+    def each(
+        self,
+        work: Callable[[Any], Any],
+        hosts: Sequence[str] | None = None,
+        *,
+        done: Callable[[str, Any], None] | None = None,
+    ) -> dict[str, Any]:
+        results: dict[str, Any] = {}
+        for name in hosts if hosts is not None else self.hosts:
+            try:
+                results[name] = work(self.hosts[name])
+            except HostError as error:
+                results[name] = error
+            if done is not None:
+                done(name, results[name])
+        return results
+
+    def close(self) -> None:
+        pass

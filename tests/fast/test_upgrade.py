@@ -1,0 +1,371 @@
+"""A cluster moves to other packages: releases in place, versions beside each other, one host after the other, back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bigtop_builder.adapter.repository.metadata import package_chunks, write_repodata
+from bigtop_builder.model.event import AnyEvent, Change, CheckFinished, Notice
+from bigtop_builder.simulation.agents.paper import PaperAgent, PaperCrew
+from bigtop_builder.simulation.injection import TaskFault
+from bigtop_builder.simulation.work import Context
+from tests.fast.deploying import Bench
+from tests.fast.paper_hosts import PaperFleet, PaperHost
+from tests.rpmfile import Spec, write_rpm
+
+SERVERS = [f"node{number}.x.test" for number in (1, 2, 3)]
+RUNNING = sorted(
+    [(host, "ZOOKEEPER_SERVER", "STARTED") for host in SERVERS]
+    + [(host, "ZOOKEEPER_CLIENT", "INSTALLED") for host in SERVERS]
+)
+OLD = {"bigtop-select": "3.2.0-1", "zookeeper_3_2_0": "3.5.9-2", "zookeeper_3_2_0-server": "3.5.9-2"}
+NEW = OLD | {"zookeeper_3_2_0": "3.5.9-3", "zookeeper_3_2_0-server": "3.5.9-3"}
+RELEASES = [f"{name}-{evr}" for release in (OLD, NEW) for name, evr in release.items()]
+NEXT = {"bigtop-select": "3.2.1-1", "zookeeper_3_2_1": "3.5.10-1", "zookeeper_3_2_1-server": "3.5.10-1"}
+VERSIONS = [f"{name}-{evr}" for name, evr in NEXT.items()]
+
+INVENTORY = """
+cluster: c1
+ambari: {url: URL, password: "env:TEST_AMBARI_PASSWORD", poll: 2s, registration_timeout: 120s}
+repositories: [{url: "file://REPOSITORY"}]
+stack: {}
+groups:
+  all:
+    hosts: ["node[1-3].x.test"]
+    components: [ZOOKEEPER_SERVER, ZOOKEEPER_CLIENT]
+"""
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing of the deployment runs on."""
+
+
+class Agent(PaperAgent):
+    """Tells the version that the host's link leads to; a service with a bad package does not pass its check."""
+
+    def __init__(self, hosts: dict[str, PaperHost]) -> None:
+        super().__init__()
+        self.hosts = hosts
+        self.bad: set[str] = set()
+        self.least = len(hosts)
+        """The fewest servers that ran after the first time that all did."""
+
+    def execute(
+        self, command: str, component: str, host: str, context: Context
+    ) -> tuple[bool, str, str, dict[str, Any]]:
+        ok, stdout, stderr, told = super().execute(command, component, host, context)
+        if command == "STOP":
+            self.least = min(self.least, sum(one == "ZOOKEEPER_SERVER" for _, one in self.running))
+        if told and component == "ZOOKEEPER_SERVER" and command != "INSTALL":
+            told = {**told, "version": self.hosts[host].selected["zookeeper-server"]}
+        if command == "SERVICE_CHECK" and any(self.bad & set(one.packages.values()) for one in self.hosts.values()):
+            return False, "", "Fail: no quorum", {}
+        return ok, stdout, stderr, told
+
+
+class Cluster:
+    """A cluster of three on the bench, with packages and a repository."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.bench = Bench(folder, monkeypatch)
+        self.hosts = {name: PaperHost(name, folder / name, OLD, RELEASES) for name in SERVERS}
+        self.bench.fleet = PaperFleet(list(self.hosts.values()))
+        self.agent = Agent(self.hosts)
+        self.bench.work.crew = PaperCrew(self.agent, seconds=1.0)
+        self.folder = folder
+        self.repository = self.publish("old", [f"{name}-{evr}" for name, evr in OLD.items()])
+
+    def publish(self, name: str, packages: list[str]) -> Path:
+        """A repository of these packages, whose address the next deployments have."""
+        folder = self.folder / "repositories" / name
+        chunks = []
+        for package in packages:
+            stem, version, release = package.rsplit("-", 2)
+            path = write_rpm(folder / "packages", Spec(name=stem, version=version, release=release))
+            chunks.append(package_chunks(path, path.name))
+        write_repodata(folder, chunks, 1)
+        for host in self.hosts.values():
+            (host.folder / "offered").write_text("\n".join(packages) + "\n")
+        self.repository = folder
+        return folder
+
+    def deploy(self, stack: str = "{}", **more: Any) -> int:
+        text = INVENTORY.replace("stack: {}", f"stack: {stack}").replace("REPOSITORY", str(self.repository))
+        return self.bench.deploy(text, **more)
+
+    def up(self) -> None:
+        assert self.deploy() == 0, self.bench.failure
+        assert self.bench.state()["components"] == RUNNING
+        self.agent.least = len(SERVERS)
+
+    def packages(self) -> list[dict[str, str]]:
+        return [host.packages for host in self.hosts.values()]
+
+    def whole(self) -> tuple[Any, ...]:
+        """All that a deployment may change."""
+        world = self.bench.world
+        urls = sorted(
+            str(repository["base_url"])
+            for version in world.versions.values()
+            for system in version.systems.values()
+            for repository in system["repositories"]
+        )
+        selected = [host.selected for host in self.hosts.values()]
+        kept = [host.kept for host in self.hosts.values()]
+        return self.bench.state(), self.packages(), selected, kept, urls
+
+    def told(self) -> str:
+        return "\n".join(event.text for event in self.bench.events if isinstance(event, Notice))
+
+
+LATEST = "{packages: latest}"
+SWITCH = "{repository_version: 3.2.1}"
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    one = Cluster(tmp_path, monkeypatch)
+    with one.bench:
+        yield one
+
+
+def test_newer_releases_are_told_and_left_alone(cluster: Cluster) -> None:
+    cluster.up()
+    cluster.publish("both", RELEASES)
+    before = cluster.packages()
+    assert cluster.deploy() == 0, cluster.bench.failure
+    assert "zookeeper_3_2_0 3.5.9-2 -> 3.5.9-3" in cluster.told()
+    assert "stack.packages: latest" in cluster.told()
+    assert cluster.packages() == before
+    assert cluster.deploy() == 0
+    assert cluster.bench.changes == []
+
+
+def test_newer_releases_roll_over_the_ensemble(cluster: Cluster) -> None:
+    cluster.up()
+    cluster.publish("both", RELEASES)
+    assert cluster.deploy(LATEST) == 0, cluster.bench.failure
+    assert cluster.packages() == [NEW] * 3
+    assert cluster.agent.least == 2, "never more than one server is down"
+    assert cluster.bench.state()["components"] == RUNNING
+    names = [name for name in cluster.bench.changes if name.split()[0] in ("stop", "start", "install")]
+    each = ["stop ZOOKEEPER_SERVER on", "install zookeeper_3_2_0-3.5.9-3", "start ZOOKEEPER_SERVER on"]
+    assert [name[: len(begin)] for name, begin in zip(names, each * 3, strict=True)] == each * 3
+    checks = [event for event in cluster.bench.events if isinstance(event, CheckFinished)]
+    assert [event.check for event in checks if event.phase == "cluster"] == ["service check of ZOOKEEPER"] * 4
+    assert [host.kept for host in cluster.hosts.values()] == [[]] * 3
+    assert cluster.deploy(LATEST) == 0
+    assert cluster.bench.changes == []
+
+
+def test_a_dry_run_shows_the_move_and_does_nothing(cluster: Cluster) -> None:
+    cluster.up()
+    cluster.publish("both", RELEASES)
+    before = cluster.whole()
+    assert cluster.deploy(LATEST, dry_run=True) == 0, cluster.bench.failure
+    planned = [event for event in cluster.bench.events if isinstance(event, Change)]
+    assert {event.state for event in planned} == {"planned"}
+    details = [event.detail for event in planned if event.name.startswith("install zookeeper")]
+    assert details == ["zookeeper_3_2_0 3.5.9-2 -> 3.5.9-3\nzookeeper_3_2_0-server 3.5.9-2 -> 3.5.9-3"] * 3
+    assert sum(event.name.startswith("start ZOOKEEPER_SERVER on node") for event in planned) == 3
+    assert cluster.whole() == before
+
+
+def test_a_release_that_does_not_work_is_taken_back(cluster: Cluster) -> None:
+    cluster.up()
+    cluster.publish("both", RELEASES)
+    assert cluster.deploy() == 0
+    before = cluster.whole()
+    cluster.agent.bad = {"3.5.9-3"}
+    assert cluster.deploy(LATEST) == 9
+    assert (
+        "the service check of ZOOKEEPER fails; it is back at the former ones on node1.x.test" in cluster.bench.failure
+    )
+    assert cluster.whole() == before, "nothing of it is left, and the others were not touched"
+    assert cluster.agent.least == 2
+    cluster.agent.bad = set()
+    assert cluster.deploy(LATEST) == 0, cluster.bench.failure
+    assert cluster.packages() == [NEW] * 3
+
+
+def test_a_transaction_that_fails_takes_all_back(cluster: Cluster) -> None:
+    cluster.up()
+    cluster.publish("both", RELEASES)
+    assert cluster.deploy() == 0
+    before = cluster.whole()
+    (cluster.hosts["node2.x.test"].folder / "broken").touch()
+    seen: list[AnyEvent] = []
+
+    def mend(event: AnyEvent) -> None:
+        seen.append(event)
+        if isinstance(event, Change) and event.state == "failed":
+            (cluster.hosts["node2.x.test"].folder / "broken").unlink()
+
+    assert cluster.deploy(LATEST, watch=mend) == 9
+    assert "back at the former ones on node1.x.test, node2.x.test" in cluster.bench.failure
+    assert cluster.whole() == before
+
+
+def test_a_way_back_that_fails_is_told_and_the_next_run_goes_on(cluster: Cluster) -> None:
+    cluster.up()
+    cluster.publish("both", RELEASES)
+    cluster.bench.work.injections.tasks.append(TaskFault(host="node2.x.test", command="START", times=2))
+    assert cluster.deploy(LATEST) == 9
+    assert "the way back to the former ones failed" in cluster.bench.failure
+    assert cluster.hosts["node2.x.test"].kept
+    assert cluster.deploy(LATEST) == 0, cluster.bench.failure
+    assert cluster.packages() == [NEW] * 3
+    assert cluster.bench.state()["components"] == RUNNING
+    assert not any(host.kept for host in cluster.hosts.values())
+
+
+def test_a_host_that_is_not_heard_of_keeps_all_from_moving(cluster: Cluster) -> None:
+    cluster.up()
+    cluster.publish("both", RELEASES)
+    assert cluster.deploy() == 0
+    before = cluster.packages()
+    cluster.bench.world.hosts["node3.x.test"].lost_at = cluster.bench.now
+    cluster.bench.pass_time(130)
+    assert cluster.deploy(LATEST) == 9
+    assert "does not hear from node3.x.test" in cluster.bench.failure
+    assert cluster.packages() == before
+    assert cluster.bench.changes == []
+
+
+def test_former_packages_that_are_gone_are_told(cluster: Cluster) -> None:
+    cluster.up()
+    cluster.publish("new", [f"{name}-{evr}" for name, evr in NEW.items()])
+    assert cluster.deploy(LATEST) == 0, cluster.bench.failure
+    assert "no longer has zookeeper_3_2_0-3.5.9-2" in cluster.told()
+
+
+def test_another_version_is_installed_beside_the_former_one(cluster: Cluster) -> None:
+    cluster.up()
+    cluster.publish("next", VERSIONS)
+    assert cluster.deploy(SWITCH) == 0, cluster.bench.failure
+    state = cluster.whole()
+    wanted = OLD | {"bigtop-select": "3.2.1-1", "zookeeper_3_2_1": "3.5.10-1"}
+    assert cluster.packages() == [wanted] * 3, "what Ambari asks for, and no more"
+    assert state[2] == [{"zookeeper-client": "3.2.1", "zookeeper-server": "3.2.1"}] * 3
+    assert state[0]["versions"] == ["3.2.1"], "the agents' reports rename the version that the services have"
+    assert state[4] == [f"file://{cluster.repository}"]
+    assert state[0]["components"] == RUNNING
+    assert cluster.agent.least == 2
+    assert cluster.bench.changes[:2] == ["configurations cluster-env", "repositories of BIGTOP-3.2.0"]
+    assert cluster.bench.changes[2].startswith("install bigtop-select-3.2.1-1")
+    assert cluster.deploy(SWITCH) == 0, cluster.bench.failure
+    assert cluster.bench.changes == []
+
+
+def test_another_version_that_does_not_work_is_left_again(cluster: Cluster) -> None:
+    cluster.up()
+    before = cluster.whole()
+    cluster.publish("next", VERSIONS)
+    cluster.agent.bad = {"3.5.10-1"}
+    offered = cluster.hosts["node1.x.test"]
+
+    def mend(event: AnyEvent) -> None:
+        if (
+            isinstance(event, Change)
+            and offered.selected["zookeeper-server"] == "3.2.0"
+            and event.name == "select 3.2.0"
+        ):
+            cluster.agent.bad = set()
+
+    assert cluster.deploy(SWITCH, watch=mend) == 9
+    after = cluster.whole()
+    assert "back at the former ones" in cluster.bench.failure
+    assert (after[0], after[2:]) == (before[0], before[2:]), "version, links and repositories are the former ones"
+
+
+def test_a_registered_version_that_has_the_name_makes_way(cluster: Cluster) -> None:
+    cluster.up()
+    cluster.publish("next", VERSIONS)
+    world = cluster.bench.world
+    used = next(iter(world.versions.values()))
+    other = type(used)(used.id + 1, "BIGTOP", "3.2.0", "3.2.1", "BIGTOP-3.2.1", dict(used.systems))
+    world.versions[other.id] = other
+    assert cluster.deploy(SWITCH) == 0, cluster.bench.failure
+    assert [(one.id, one.version) for one in world.versions.values()] == [(used.id, "3.2.1")]
+
+
+@pytest.mark.parametrize(
+    ("stack", "code", "words"),
+    [
+        ("{version: 3.3.0}", 9, "is of the stack BIGTOP-3.2.0, not BIGTOP-3.3.0"),
+        ("{repository_version: 3.4.0}", 2, "the version 3.4.0 is not of the stack BIGTOP-3.2.0"),
+    ],
+)
+def test_another_stack_is_refused_before_anything_changes(cluster: Cluster, stack: str, code: int, words: str) -> None:
+    cluster.up()
+    before = cluster.whole()
+    assert cluster.deploy(stack) == code
+    assert words in cluster.bench.failure
+    assert cluster.whole() == before
+
+
+def _killed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, stack: str, packages: list[str], stop: int | None
+) -> Cluster:
+    """A move that is killed at an event, and run again; its events are those of the first run."""
+    folder.mkdir()
+    cluster = Cluster(folder, monkeypatch)
+    cluster.bench.__enter__()
+    try:
+        cluster.up()
+        cluster.publish("other", packages)
+        count = iter(range(1, 10_000))
+
+        def kill(event: AnyEvent) -> None:
+            if next(count) == stop:
+                raise Killed
+
+        if stop is None:
+            assert cluster.deploy(stack, watch=kill) == 0, cluster.bench.failure
+            return cluster
+        with pytest.raises(Killed):
+            cluster.deploy(stack, watch=kill)
+        assert cluster.deploy(stack) == 0, (stop, cluster.bench.failure)
+        found = cluster.whole()
+        assert cluster.deploy(stack) == 0, (stop, cluster.bench.failure)
+        assert cluster.bench.changes == [], stop
+        assert cluster.whole() == found
+        return cluster
+    finally:
+        cluster.bench.__exit__()
+
+
+@pytest.mark.parametrize(("stack", "packages"), [(LATEST, RELEASES), (SWITCH, VERSIONS)])
+def test_killed_at_events_all_along_and_run_again_it_ends_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: str, packages: list[str]
+) -> None:
+    clean = _killed(tmp_path / "clean", monkeypatch, stack, packages, None)
+    wanted: Any = (clean.packages(), [host.selected for host in clean.hosts.values()], [[]] * 3)
+    for stop in range(1, len(clean.bench.events), 12):
+        found = _killed(tmp_path / str(stop), monkeypatch, stack, packages, stop)
+        hosts = found.hosts.values()
+        assert (found.packages(), [one.selected for one in hosts], [one.kept for one in hosts]) == wanted, stop
+        assert found.agent.least == 2, stop
+
+
+def test_killed_after_a_bad_release_it_still_knows_the_way_back(cluster: Cluster) -> None:
+    cluster.up()
+    cluster.publish("both", RELEASES)
+    assert cluster.deploy() == 0
+    before = cluster.whole()
+    cluster.agent.bad = {"3.5.9-3"}
+
+    def kill(event: AnyEvent) -> None:
+        if isinstance(event, Change) and event.name.startswith("start ZOOKEEPER_SERVER"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        cluster.deploy(LATEST, watch=kill)
+    assert NEW in cluster.packages()
+    assert cluster.deploy(LATEST) == 9
+    assert "back at the former ones" in cluster.bench.failure
+    assert cluster.whole() == before
