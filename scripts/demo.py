@@ -1,8 +1,8 @@
 """The main job on real input: compile, package, publish, deploy a cluster from the signed repository, run jobs on it.
 
 Prints what it does, how long each step took and where the packages are. What is done already is reused, the cluster
-too, as long as the published repository, the hosts' image and the inventory are the same; --again makes it anew,
---keep leaves the cluster up to look at.
+too, as long as the published repository, the hosts' image, the inventory and this program are the same; --again makes
+it anew. At the end cluster and hosts are removed; --keep leaves them up to look at, and so does a failure.
 """
 
 from __future__ import annotations
@@ -11,20 +11,24 @@ import argparse
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from bigtop_builder.adapter.image_recipe import image_key
-from bigtop_builder.adapter.image_record import recorded
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh import Fleet
 from bigtop_builder.flow.testbed import testbed_document
+from bigtop_builder.flow.testbed_files import recorded as testbeds
 from bigtop_builder.flow.workspace import Workspace
 from bigtop_builder.model import digest
+from bigtop_builder.model.errors import BigtopBuilderError
 from bigtop_builder.plan.task import Refusal
 from bigtop_builder.recipe.inventory import load_inventory
 from bigtop_builder.recipe.settings import Settings, load_settings
@@ -46,14 +50,18 @@ NATIVE_PART = {"zookeeper": ["zookeeper-native"]}
 MODE = """
 exec 3<>/dev/tcp/"$(hostname -f)"/2181
 printf srvr >&3
-timeout 10 grep -E '^(Zookeeper version|Mode)' <&3
+timeout 60 grep -E '^(Zookeeper version|Mode)' <&3
 """
+AGENT_FILE = "cat /etc/yum.repos.d/ambari-bigtop-*.repo"
 SIGNATURES = r"""
 grep -H gpgcheck /etc/yum.repos.d/*.repo
 ! grep -h gpgcheck /etc/yum.repos.d/*.repo | grep -v '=1$'
 rpm --query --all --queryformat '%{NEVRA}  %|RSAHEADER?{%{RSAHEADER:pgpsig}}:{NOT SIGNED}|\n' '*3_2_0*' 'bigtop*' | sort
 ! rpm --query --all --queryformat '%|RSAHEADER?{}:{NOT SIGNED}|' '*3_2_0*' 'bigtop*' | grep .
 /usr/lib/bigtop-select/distro-select status zookeeper-server
+"""
+WORKERS = """
+curl --silent --show-error --fail --max-time 60 "http://$(hostname -f):18080/json/" | grep -E '"(url|aliveworkers)" :'
 """
 NATIVE_CODE = """
 dnf --assumeyes --quiet --setopt=install_weak_deps=False install bigtop-jsvc zookeeper_3_2_0-native >/dev/null 2>&1
@@ -62,6 +70,7 @@ rpm --query --list zookeeper_3_2_0-native | grep -m 1 libzookeeper
 """
 
 times: list[tuple[str, float]] = []
+costs: list[str] = []
 
 
 @contextlib.contextmanager
@@ -77,11 +86,33 @@ def tool(*arguments: str) -> None:
     """A command as a user would give it."""
     shown = " ".join(arguments)
     print("    $ bigtop-builder " + (shown if len(shown) < WIDTH else shown[:WIDTH] + " …"), flush=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "bigtop_builder", "--project", str(PROJECT), *arguments], cwd=ROOT, check=False
-    )
-    if done.returncode != 0:
-        sys.exit(done.returncode)
+    command = [sys.executable, "-m", "bigtop_builder", "--project", str(PROJECT), *arguments]
+    with subprocess.Popen(command, cwd=ROOT) as running:
+        try:
+            code = running.wait()
+        except Stopped:
+            running.terminate()
+            raise
+        except KeyboardInterrupt:
+            # The terminal has told it too: it ends at the next safe point.
+            running.wait()
+            raise
+    if code != 0:
+        sys.exit(code)
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked this process alone to end."""
+
+
+def stop(number: int, _: Any) -> None:
+    raise Stopped
+
+
+def demand(holds: bool, otherwise: str) -> None:
+    """End the demonstration unless ``holds``."""
+    if not holds:
+        sys.exit(f"the demonstration failed: {otherwise}")
 
 
 def compare(workspace: Workspace) -> None:
@@ -132,17 +163,27 @@ def prove(settings: Settings) -> None:
     with Fleet(loaded.inventory.ssh, loaded.hosts, Secrets(), threading.Event()) as fleet:
         print("    ZooKeeper is an ensemble of three:")
         modes = on_hosts(fleet, MODE, *hosts)
-        assert (modes.count("Mode: leader"), modes.count("Mode: follower")) == (1, 2), modes
-        print("    every package is signed, and every repository file asks for it:")
+        demand((modes.count("Mode: leader"), modes.count("Mode: follower")) == (1, 2), "not one leader, two followers")
+        print("    Spark's own master has three workers:")
+        demand('"aliveworkers" : 3' in on_hosts(fleet, WORKERS, hosts[0]), "not three workers")
+        print("    the repository file that Ambari's agents wrote:")
+        demand("gpgcheck=1" in on_hosts(fleet, AGENT_FILE, hosts[0]), "it does not ask for signatures")
+        print("    every repository file asks for signatures, and every package has one:")
         on_hosts(fleet, SIGNATURES, *hosts)
         print("    native code from the same repository:")
         on_hosts(fleet, NATIVE_CODE, hosts[-1])
 
 
-def changes(events: Path) -> int:
-    """How much a run changed, by its own event log."""
-    told = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
-    return sum(event["changes"] for event in told if event["event"] == "phase_finished")
+def deployment(*arguments: str) -> int:
+    """Deploy; how many changes that were. What it cost is kept for the summary."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "events.jsonl"
+        tool("deploy", INVENTORY, *arguments, "--events", str(log))
+        told = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    spent = next(event["text"] for event in reversed(told) if event["event"] == "notice")
+    changes: int = sum(event["changes"] for event in told if event["event"] == "phase_finished")
+    costs.append(f"{changes} changes, {spent}")
+    return changes
 
 
 def deploy(settings: Settings) -> None:
@@ -155,16 +196,13 @@ def deploy(settings: Settings) -> None:
         tool("hosts", "prepare", INVENTORY, *bed)
     with step("the cluster: ZooKeeper and Spark, stand-alone Spark; service checks, SparkPi both ways"):
         # Its last phase is what `verify` does by itself.
-        tool("deploy", INVENTORY, *bed)
+        deployment(*bed)
     with step("status"):
         tool("status", INVENTORY, *bed)
     with step("what the hosts say"):
         prove(settings)
     with step("a second deploy changes nothing"):
-        events = settings.repository / ".demo-second.jsonl"
-        events.unlink(missing_ok=True)
-        tool("deploy", INVENTORY, *bed, "--events", str(events))
-        assert changes(events) == 0, f"{changes(events)} changes: see {events}"
+        demand(deployment(*bed) == 0, "the second deploy made changes")
 
 
 def take_down() -> None:
@@ -173,38 +211,61 @@ def take_down() -> None:
         tool("testbed", "down", NAME)
 
 
-def deploy_unless_done(settings: Settings, *, again: bool, keep: bool) -> None:
-    """The cluster, unless this very repository was deployed on this very image by this very inventory before."""
+def trial(settings: Settings) -> dict[str, str]:
+    """Digests of what shapes the cluster."""
     workspace = Workspace(settings)
     folder = settings.repository / settings.project.stack / PLATFORM
-    image = recorded(workspace.store, image_key(workspace.bare_host()))
-    assert image is not None
-    state = {
-        "host": image.id,
+    return {
+        "host": image_key(workspace.bare_host()),
         "snapshot": folder.resolve().name,
         "repomd": digest.of_file(folder / "repodata" / "repomd.xml"),
         "inventory": digest.of_file(ROOT / INVENTORY),
+        "program": digest.of_tree(ROOT / "bigtop_builder", ignore=frozenset({"__pycache__"})),
         "trial": digest.of_file(Path(__file__)),
     }
+
+
+def deploy_unless_done(settings: Settings, *, again: bool, keep: bool) -> None:
+    """The cluster, unless this very repository was deployed by this very program before."""
     mark = settings.repository / ".demo.json"
     former = json.loads(mark.read_text()) if mark.is_file() else {}
-    if not again and not keep and {name: former.get(name) for name in state} == state:
+    now = trial(settings)
+    up = NAME in testbeds(Workspace(settings).store)
+    if former.get("trial") == now and "passed" in former and not (up or again or keep):
         print(f"\n==> this very repository was deployed and verified before ({former['passed']}): reused")
         print("    scripts/demo.py --again does it again, --keep leaves the cluster up")
         return
-    deploy(settings)
-    mark.write_text(json.dumps({**state, "passed": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())}))
-    if not keep:
-        take_down()
+    try:
+        if up and (again or former.get("trial") != now):
+            with step("hosts of another trial go"):
+                tool("testbed", "down", NAME)
+        mark.write_text(json.dumps({"trial": now}))
+        deploy(settings)
+        passed = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+        mark.write_text(json.dumps({"trial": now, "passed": passed}))
+        if not keep:
+            take_down()
+    except BaseException:
+        print("\nNot done. Cluster and hosts are left as they are:", file=sys.stderr)
+        print(ways_on(), file=sys.stderr)
+        raise
+    if keep:
+        print(f"\nCluster and hosts are up:\n{ways_on()}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--again", action="store_true", help="deploy also what was deployed before")
-    parser.add_argument("--keep", action="store_true", help="leave the cluster and its hosts up")
-    given = parser.parse_args()
+def ways_on() -> str:
+    """What to do with a cluster that is up."""
+    command = f".venv/bin/bigtop-builder --project {PROJECT.relative_to(ROOT)}"
+    return (
+        f"Look at it: {command} status {INVENTORY} --testbed {NAME}\n"
+        f"            {command} testbed status {NAME}\n"
+        f"Go on:      make demo\n"
+        f"Remove it:  {command} testbed down {NAME}"
+    )
+
+
+def run(settings: Settings, *, again: bool, keep: bool) -> None:
     started = time.monotonic()
-    settings = load_settings(ROOT, {}, project_file=PROJECT)
     with step("compile and package (el8: everything that is noarch; native code for what it is built on)"):
         tool("build", *(f"{name}@{PLATFORM}" for name in NOARCH), *(f"{name}@{BUILDER}" for name in NATIVE))
     workspace = Workspace(settings)
@@ -214,18 +275,30 @@ def main() -> None:
         tool("repo", "publish", "--platform", PLATFORM, *options, *package_files(workspace))
     with step("compare with the metadata of Bigtop's own packages"):
         compare(workspace)
-    deploy_unless_done(settings, again=given.again, keep=given.keep)
+    deploy_unless_done(settings, again=again, keep=keep)
     print("\nDone. What took how long:")
     for title, seconds in times:
         print(f"  {seconds:8.1f} s  {title}")
     print(f"  {time.monotonic() - started:8.1f} s  in all")
+    for name, cost in zip(("first deploy: ", "second deploy:"), costs, strict=False):
+        print(f"{name} {cost}")
     print(f"\nPackages:   {settings.output}/{{{PLATFORM},{BUILDER}}}/*.rpm")
     print(f"Repository: {settings.repository}/bigtop-3.2.0/{PLATFORM} (with .repo file and public key)")
-    command = f"bigtop-builder --project {PROJECT.relative_to(ROOT)}"
-    print(f"Serve it:   {command} repo serve")
-    if given.keep:
-        print(f"Look at it: {command} status {INVENTORY} --testbed {NAME}")
-        print(f"Remove it:  {command} testbed down {NAME}")
+    print(f"Serve it:   .venv/bin/bigtop-builder --project {PROJECT.relative_to(ROOT)} repo serve")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--again", action="store_true", help="deploy also what was deployed before")
+    parser.add_argument("--keep", action="store_true", help="leave the cluster and its hosts up")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        run(load_settings(ROOT, {}, project_file=PROJECT), again=given.again, keep=given.keep)
+    except BigtopBuilderError as error:
+        sys.exit(f"{error.message}\n{error.hint or ''}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":
