@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,10 +109,13 @@ def load_inventory(file: Path, over: Document | None = None) -> LoadedInventory:
     if not file.is_file():
         raise ConfigurationError(f"there is no inventory {file}", hint="See inventories/ for examples.")
     document = _absolute(load(file), file.resolve().parent)
+    lent = frozenset[str]()
     if over is not None:
+        # A test bed may have more hosts than this inventory speaks of.
+        lent = frozenset(over.data.get("hosts") or ()) - frozenset(document.data.get("hosts") or ())
         document = document.merged(over)
     inventory = validate(document, Inventory)
-    check = _Names(inventory, document)
+    check = _Names(inventory, document, lent)
     groups = check.groups()
     known = {host: group for group, hosts in groups.items() for host in hosts}
     check.references(known, groups)
@@ -154,8 +157,9 @@ def _entries(inventory: Inventory, known: Mapping[str, str]) -> Iterator[HostEnt
 class _Names:
     """Checks what a model cannot: that names lead somewhere, and to one thing only."""
 
-    def __init__(self, inventory: Inventory, document: Document) -> None:
+    def __init__(self, inventory: Inventory, document: Document, lent: Set[str]) -> None:
         self.inventory = inventory
+        self.lent = lent
         self.document = document
         self.errors: list[ConfigurationError] = []
 
@@ -199,7 +203,7 @@ class _Names:
         setup = self.inventory.ambari.setup if self.inventory.ambari else None
         hosts = [*known, *([setup.host.lower()] if setup else [])]
         for name in self.inventory.hosts:
-            if name.lower() not in hosts:
+            if name.lower() not in hosts and name not in self.lent:
                 self._wrong(("hosts", name), f"{name} is in no group", near(name, hosts))
         for name, entry in self.inventory.standalone.items():
             for index, target in enumerate(entry.hosts):

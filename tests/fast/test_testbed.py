@@ -154,6 +154,17 @@ def test_the_fragment_leads_an_inventory_to_the_test_bed(tmp_path: Path) -> None
     assert [one.url for one in found.repositories] == ["http://10.241.0.2/stack"]
 
 
+def test_an_inventory_may_have_fewer_hosts_than_the_test_bed(tmp_path: Path) -> None:
+    _kept(tmp_path, BED, PLACES)
+    inventory = tmp_path / "small.yaml"
+    inventory.write_text(SMALL.replace("node[1-2]", "node2"))
+    over = document_of(Store(tmp_path / "store"), "demo")
+    assert [host.address for host in load_inventory(inventory, over).hosts] == ["10.241.0.12"]
+    inventory.write_text(SMALL.replace("node[1-2]", "node2") + "hosts: {node1.demo.test: {rack: /a}}\n")
+    with pytest.raises(ConfigurationError, match=r"node1\.demo\.test is in no group"):
+        load_inventory(inventory, over)
+
+
 def test_with_packages_the_deployer_sets_ambari_up(tmp_path: Path) -> None:
     packages = AmbariPackages(repository="http://10.241.0.2/ambari", gpg_check=False)
     _kept(tmp_path, BED.model_copy(update={"packages": packages, "ambari": "http://10.241.0.11:8080"}), PLACES)
