@@ -93,6 +93,8 @@ def _collection(resource: Resource, rows: list[Row], fields: Fields, call: Call)
     rows = _sorted(rows, call.parameters.get("sortBy", ""))
     page = parse_page(call.parameters)
     if page:
+        if resource.cut_twice:
+            rows = page.cut(rows)
         document["itemTotal"] = str(len(rows))
         rows = page.cut(rows)
     document["items"] = [_item(resource, row, fields, call, call.path, top=True) for row in rows]

@@ -119,6 +119,9 @@ class Resource:
     """References printed after a row's properties, such as a component's ``host``, unless it is part of another."""
     listed: bool = True
     """Whether a parent that is printed whole lists it."""
+    cut_twice: bool = False
+    """Whether pages are cut twice: first where the rows are read, so that a page by position is empty after the first
+    and ``itemTotal`` counts one page (tasks: HostRoleCommandDAO.findAll of 2.7 to 3.0)."""
     query_in_href: bool = True
     """Whether the address of one resource repeats the query string (requests do not)."""
     guard: Callable[[Call], None] | None = None

@@ -269,6 +269,7 @@ TASK = Resource(
         "ops_display_name output_log request_id role stage_id start_time status stderr stdout structured_out",
     ),
     rows=task_rows,
+    cut_twice=True,
 )
 STAGE = Resource(
     type="Stage",

@@ -260,3 +260,19 @@ def test_a_thousand_hosts_are_deployed_on_paper() -> None:
     site.wait(1)
     found = site.request(number)
     assert (found["request_status"], found["task_count"]) == ("COMPLETED", 3000)
+
+
+def test_a_page_of_tasks_is_cut_twice() -> None:
+    """HostRoleCommandDAO.findAll of 2.7 to 3.0: by position all after the first page is lost; by id nothing is."""
+    site = Site()
+    site.blueprint({"g1": DEMO_GROUP})
+    number = site.create()
+    site.wait(10)
+    path = f"clusters/c1/requests/{number}/tasks?sortBy=Tasks/id.asc&page_size=4"
+    first = site.call("GET", path)
+    assert (len(first["items"]), first["itemTotal"]) == (4, "4")
+    assert site.call("GET", f"{path}&from=4")["items"] == []
+    last = first["items"][-1]["Tasks"]["id"]
+    assert [one["Tasks"]["id"] for one in site.call("GET", f"{path}&Tasks/id>{last}")["items"]] == [
+        *range(last + 1, last + 5)
+    ]
