@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -90,15 +91,26 @@ class Files:
 
     def simulation(self) -> Process | None:
         """The simulated Ambari's process, as it was started."""
+        data = self._simulation()
         try:
-            data = json.loads((self.folder / SIMULATION).read_text(encoding="utf-8"))
             return Process(int(data["pid"]), str(data["started"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             return None
 
-    def keep_simulation(self, process: Process) -> None:
-        """Write down which process the simulated Ambari is."""
-        self.write(SIMULATION, json.dumps({"pid": process.pid, "started": process.started}) + "\n")
+    def simulation_knows(self) -> str:
+        """What the simulated Ambari was told when it was started; empty when that is not known."""
+        return str(self._simulation().get("told", ""))
+
+    def _simulation(self) -> dict[str, Any]:
+        try:
+            data = json.loads((self.folder / SIMULATION).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return data if isinstance(data, dict) else {}
+
+    def keep_simulation(self, process: Process, told: str) -> None:
+        """Write down which process the simulated Ambari is, and what it was told."""
+        self.write(SIMULATION, json.dumps({"pid": process.pid, "started": process.started, "told": told}) + "\n")
 
     def keep_record(self, bed: TestBed, places: Mapping[str, tuple[str, int]]) -> None:
         """Write the state, the known hosts, and the fragment of an inventory; SSH reaches each host at ``places``."""

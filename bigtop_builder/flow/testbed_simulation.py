@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import socket
 import sys
@@ -14,19 +15,21 @@ from bigtop_builder.adapter import background
 from bigtop_builder.flow.testbed_files import Files
 from bigtop_builder.model.errors import AmbariError
 
-LOG = "simulation.log"
+LOG, WORLD, FAILURES = "simulation.log", "world.json", "failures.yaml"
 PORT = 8080
 START_SECONDS = 30.0
 LAST_LINES = 5
 
 
 class Simulation:
-    """The simulated server of one test bed, at ``address``; ``inject`` is a file of failures for it to show."""
+    """The simulated server of one test bed, at ``address``; ``inject`` is a file of failures for it to show, which
+    stay until another file is given."""
 
     def __init__(self, files: Files, address: str, inject: Path | None) -> None:
         self._files = files
         self._address = address
         self._inject = inject
+        self._failures = files.folder / FAILURES
 
     def url(self, former: str) -> str:
         """Where it is, or will be: at its former place, or at port 8080, or at a free one. Raises AmbariError."""
@@ -37,17 +40,21 @@ class Simulation:
         return f"http://{self._address}:{port}"
 
     def keep_running(self, url: str) -> bool:
-        """Start it unless it runs; True when it was started. It reads the hosts, and the way to them, from the test
-        bed's record. Raises AmbariError with its last words when it does not come up."""
+        """Start it unless it runs with these hosts and failures; True when it was started. It reads the hosts, and the
+        way to them, from the test bed's record, and goes on with the clusters that it had. Raises AmbariError with its
+        last words when it does not come up."""
         port = urlsplit(url).port or PORT
+        if self._inject is not None:
+            self._files.write(FAILURES, self._inject.read_text(encoding="utf-8"))
         process = self._files.simulation()
-        if process is not None and process.running and _listens(self._address, port):
+        running = process is not None and process.running and _listens(self._address, port)
+        if running and self._files.simulation_knows() == self._told():
             return False
         if process is not None:
             process.end()
         log = self._files.folder / LOG
         process = background.start(self._argv(port), environment=os.environ, log=log)
-        self._files.keep_simulation(process)
+        self._files.keep_simulation(process, self._told())
         deadline = time.monotonic() + START_SECONDS
         while not _listens(self._address, port):
             if not process.running or time.monotonic() > deadline:
@@ -56,10 +63,15 @@ class Simulation:
             time.sleep(0.1)
         return True
 
+    def _told(self) -> str:
+        """What the process is told of hosts and failures, as a digest."""
+        failures = self._failures.read_bytes() if self._failures.is_file() else b""
+        return hashlib.sha256(self._files.record.read_bytes() + b"\0" + failures).hexdigest()
+
     def _argv(self, port: int) -> list[str]:
         argv = [sys.executable, "-m", "bigtop_builder.simulation", "--address", self._address, "--port", str(port)]
-        argv += ["--testbed", str(self._files.record)]
-        return [*argv, "--inject", str(self._inject)] if self._inject else argv
+        argv += ["--testbed", str(self._files.record), "--keep", str(self._files.folder / WORLD)]
+        return [*argv, "--inject", str(self._failures)] if self._failures.is_file() else argv
 
 
 def _listens(address: str, port: int) -> bool:

@@ -29,6 +29,7 @@ def parse(arguments: list[str] | None = None) -> SimulationArguments:
     parser.add_argument("--key", type=Path, help="PEM file of the certificate's key")
     parser.add_argument("--ambari", default="3.0.0.0", help="the version of Ambari to be")
     parser.add_argument("--state-file", type=Path, help="where to write URL and process id once ready")
+    parser.add_argument("--keep", type=Path, help="keep all that the server knows in this file, and go on from it")
     given = vars(parser.parse_args(arguments))
     hosts = dict(entry.partition("=")[::2] for entry in given.pop("host"))
     return SimulationArguments.model_validate({**given, "hosts": hosts})
@@ -37,6 +38,7 @@ def parse(arguments: list[str] | None = None) -> SimulationArguments:
 def run(arguments: SimulationArguments) -> int:
     """Serves until SIGTERM or SIGINT; 0 after a clean end. Raises ``OSError`` when the address cannot be bound."""
     from bigtop_builder.simulation.assembly import Ticker, make_world, serve
+    from bigtop_builder.simulation.keeping import Keeper
     from bigtop_builder.simulation.work import work_of
 
     hosts, crew = recorded_hosts(arguments)
@@ -46,7 +48,12 @@ def run(arguments: SimulationArguments) -> int:
         injections = work_of(world).injections
         injections.tasks.extend(found.tasks)
         injections.calls.extend(found.calls)
+        injections.hosts.extend(found.hosts)
+        for late in (one for one in found.hosts if one.effect == "late" and one.host in world.hosts):
+            world.hosts[late.host].registers_at += late.seconds
         world.switches.update(found.switches)
+    keeper = Keeper(world, arguments.keep) if arguments.keep else None
+    known = keeper is not None and keeper.resume()
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
@@ -59,8 +66,8 @@ def run(arguments: SimulationArguments) -> int:
     ) as simulation:
         if arguments.state_file:
             _write(arguments.state_file, {"url": simulation.url, "pid": os.getpid(), "started": time.time()})
-        print(f"simulated Ambari at {simulation.url}", flush=True)
-        with Ticker(work_of(world)):
+        print(f"simulated Ambari at {simulation.url}{', as it was left' if known else ''}", flush=True)
+        with Ticker(work_of(world), keeper=keeper):
             ended.wait()
     if arguments.state_file:
         arguments.state_file.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from pydantic import Field
 from bigtop_builder.model.base import StrictModel
 from bigtop_builder.recipe.document import load, validate
 from bigtop_builder.simulation.agents.beds import crew_of
-from bigtop_builder.simulation.injection import CallFault, TaskFault
+from bigtop_builder.simulation.injection import CallFault, HostFault, TaskFault
 from bigtop_builder.simulation.state import Host
 from bigtop_builder.simulation.work import Crew
 
@@ -29,6 +29,8 @@ class SimulationArguments(StrictModel):
     key: Path | None = None
     ambari: str = "3.0.0.0"
     state_file: Path | None = None
+    keep: Path | None = None
+    """Where the world is kept, and gone on from."""
 
 
 class Faults(StrictModel):
@@ -36,6 +38,7 @@ class Faults(StrictModel):
 
     tasks: list[TaskFault] = Field(default_factory=list)
     calls: list[CallFault] = Field(default_factory=list)
+    hosts: list[HostFault] = Field(default_factory=list)
     switches: list[str] = Field(default_factory=list)
     """Faults of the recorded server to have back: ``advisor-error``."""
 

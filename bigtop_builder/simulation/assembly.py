@@ -19,6 +19,7 @@ from bigtop_builder.simulation.clusters import connect
 from bigtop_builder.simulation.control import PREFIX, control
 from bigtop_builder.simulation.engine import Pace
 from bigtop_builder.simulation.http import Asked, Dropped, Site
+from bigtop_builder.simulation.keeping import Keeper
 from bigtop_builder.simulation.replies import Reply
 from bigtop_builder.simulation.server import Simulation
 from bigtop_builder.simulation.stacks import load_stacks
@@ -79,11 +80,12 @@ def simulate(hosts: Iterable[Host], *, crew: Crew | None = None, pace: Pace | No
 
 
 class Ticker:
-    """Lets the world go on between calls; closing it ends the agents too."""
+    """Lets the world go on between calls, and keeps it; closing it ends the agents too."""
 
-    def __init__(self, work: Work, tick: float = TICK) -> None:
+    def __init__(self, work: Work, tick: float = TICK, keeper: Keeper | None = None) -> None:
         self.work = work
         self._tick = tick
+        self._keeper = keeper
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
 
@@ -94,12 +96,20 @@ class Ticker:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join(10)
+        # Agents may take longer to end than a process that is ended has.
+        self._keep(at_once=True)
         self.work.crew.close()
+        self._keep(at_once=True)
 
     def _run(self) -> None:
         while not self._ended.wait(self._tick):
             with self.work.world.lock:
                 self.work.world.settle()
+            self._keep()
+
+    def _keep(self, *, at_once: bool = False) -> None:
+        if self._keeper is not None:
+            self._keeper.keep(at_once=at_once)
 
 
 def _control(site: Site, asked: Asked) -> Reply | None:

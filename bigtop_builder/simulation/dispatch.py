@@ -100,6 +100,7 @@ def _perform(place: Place, call: Call, predicate: str) -> Reply:
         call.world.settle()
         if call.method == "GET":
             return reading.read(place, call)
+        call.world.changes += 1
         if call.method == "POST":
             return writing.create(place, call)
         if call.method == "PUT":

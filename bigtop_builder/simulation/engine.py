@@ -269,6 +269,32 @@ class Engine:
             elif request.active and not any(task.active for task in request.stages[request.current]):
                 self._begin(request, request.current + 1, now)
 
+    def resume(self, requests: Iterable[Request], now: float) -> None:
+        """Goes on with the requests that a former process knew, in their order: what agents had been told and not
+        answered is told to them again."""
+        for request in requests:
+            self.requests[request.id] = request
+            self.tasks |= {task.id: task for task in request.tasks}
+            if not request.active:
+                continue
+            for task in request.tasks:
+                if task.active:
+                    task.status, task.tries = Status.PENDING, 0
+            for host in dict.fromkeys(task.host for task in request.tasks):
+                self._lines.setdefault(host, deque()).append(request.id)
+            self.after(now + self.pace.schedule, lambda then, one=request: self._go_on(one, then))  # type: ignore[misc]
+
+    def _go_on(self, request: Request, now: float) -> None:
+        if request.current < 0:
+            self._start(request, now)
+            return
+        stage = request.stages[request.current]
+        ended = not any(task.active for task in stage)
+        if any(task.status in BAD or (ended and task.status is Status.ABORTED) for task in stage):
+            self._abort_rest(request, now)
+        else:
+            self._begin(request, request.current + ended, now)
+
     def unfinished(self, cluster: str) -> list[Request]:
         """Requests of a cluster with tasks that have not ended."""
         return [one for one in self.requests.values() if one.cluster == cluster and one.active]

@@ -47,18 +47,31 @@ class CallFault(StrictModel):
     status: int = Field(default=503, ge=400, le=599)
 
 
+class HostFault(StrictModel):
+    """A host that is not as it should be."""
+
+    host: str
+    effect: Literal["slow", "late", "lost"]
+    """``slow``: each command is begun ``seconds`` later; ``late``: its agent registers ``seconds`` after the server's
+    start; ``lost``: its agent dies when it is given a command, once it has carried ``skip`` others out."""
+    seconds: float = Field(default=0.0, ge=0)
+    skip: int = Field(default=0, ge=0)
+
+
 class Injections:
-    """The faults in force. ``calls`` is used by the HTTP side, ``tasks`` by the engine's."""
+    """The faults in force. ``calls`` is used by the HTTP side, the others by the engine's."""
 
     def __init__(self) -> None:
         self.tasks: list[TaskFault] = []
         self.calls: list[CallFault] = []
+        self.hosts: list[HostFault] = []
         self._seen: dict[int, int] = {}
 
     def clear(self) -> None:
         """Nothing goes wrong any more."""
         self.tasks.clear()
         self.calls.clear()
+        self.hosts.clear()
         self._seen.clear()
 
     def meets(self, work: Work, order: Order, now: float) -> bool:
@@ -70,6 +83,16 @@ class Injections:
             if fits and fault.command in (None, command) and self._counts(fault):
                 _apply(work, fault, order, now + fault.seconds)
                 return True
+        return any(self._host_meets(fault, work, order, now) for fault in self.hosts if fault.host == task.host)
+
+    def _host_meets(self, fault: HostFault, work: Work, order: Order, now: float) -> bool:
+        if fault.effect == "slow":
+            work.engine.after(now + fault.seconds, lambda then: work.crew.take(work, order, then))
+            return True
+        seen = self._seen[id(fault)] = self._seen.get(id(fault), 0) + 1
+        if fault.effect == "lost" and seen == fault.skip + 1:
+            work.world.hosts[fault.host].lost_at = now
+            return True
         return False
 
     def for_call(self, method: str, target: str) -> CallFault | None:

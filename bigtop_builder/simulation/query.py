@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bigtop_builder.simulation.replies import Refusal
@@ -31,6 +31,8 @@ class Predicate:
 
     test: Callable[[Value], bool]
     names: tuple[str, ...]
+    source: str = ""
+    """The text that it was read from."""
 
 
 @dataclass
@@ -104,7 +106,7 @@ def parse_predicate(text: str) -> Predicate | None:
     predicate = parser.alternative()
     if parser.place < len(tokens):
         raise Refusal(400, "Unable to compile query predicate: Unbalanced parentheses")
-    return predicate
+    return replace(predicate, source=text)
 
 
 class _Parser:

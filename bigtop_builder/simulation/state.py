@@ -144,7 +144,9 @@ class World:
         self.host_status: Callable[[Host], str] = self._plain_status
         self.work: Any = None
         """The engine of requests, once there is one (module ``work``)."""
-        self._counters: dict[str, int] = {}
+        self.counters: dict[str, int] = {}
+        self.changes = 0
+        """Grows with every change that is worth keeping."""
 
     def now(self) -> float:
         """The simulated time in seconds since the epoch."""
@@ -162,12 +164,12 @@ class World:
 
     def number(self, name: str, *, first: int = 1) -> int:
         """The next number of a sequence: ``cluster``, ``request``, ``task``, ``version``."""
-        self._counters[name] = self._counters.get(name, first - 1) + 1
-        return self._counters[name]
+        self.counters[name] = self.counters.get(name, first - 1) + 1
+        return self.counters[name]
 
     def skip(self, name: str, to: int) -> None:
         """Lets a sequence go on after ``to``."""
-        self._counters[name] = to
+        self.counters[name] = to
 
     def live_hosts(self) -> list[Host]:
         """Registered hosts by name."""
@@ -181,6 +183,7 @@ class World:
         if host.cluster is None:
             host.available = True
         self.hosts[host.name] = host
+        self.changes += 1
         for listener in self.registered:
             listener(host)
 

@@ -104,6 +104,7 @@ class Work:
         one = self._component(cluster, host, component)
         if one and one.state == "STARTED":
             one.state = "INSTALLED"
+            self.world.changes += 1
 
     def registered(self, host: Host) -> None:
         """An agent is there, or back: deployments that wait for its host go on."""
@@ -198,6 +199,7 @@ class Work:
         return found.components.get((host, component)) if found else None
 
     def _changed(self, task: Task, before: Status) -> None:
+        self.world.changes += 1
         cluster: Cluster | None = self.world.clusters.get(self.engine.requests[task.request].cluster)
         one = cluster.components.get((task.host, task.role)) if cluster else None
         if cluster is None or one is None:
