@@ -23,13 +23,27 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Sha512 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 GitCommit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 DURATION, SIZE = r"^[1-9][0-9]*(s|m|h)$", r"^[1-9][0-9]*(k|m|g)$"
+SECRET = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|command:.+|prompt)$"
+HOSTS = r"^[A-Za-z0-9][A-Za-z0-9.,\[\]-]*$"
+CAPITALS = r"^[A-Z][A-Z0-9_]*$"
+SERVER_URL, REPOSITORY_URL = r"^https?://[^\s/]+/?$", r"^(https?|file)://\S+$"
+CLUSTER = r"^[A-Za-z0-9_-]{1,100}$"
 Duration = Annotated[str, StringConstraints(pattern=DURATION)]
 """A time span: ``90s``, ``40m``, ``2h``."""
 
 Size = Annotated[str, StringConstraints(pattern=SIZE)]
 """A size in binary units: ``512m``, ``4g``."""
 
-EXAMPLES = {DURATION: "90s, 40m or 2h", SIZE: "512m or 4g"}
+EXAMPLES = {
+    DURATION: "90s, 40m or 2h",
+    SIZE: "512m or 4g",
+    SECRET: "env:NAME, file:PATH, command:COMMAND LINE or prompt",
+    HOSTS: "node1.example.com or node[01-50].example.com",
+    CAPITALS: "ZOOKEEPER or ZOOKEEPER_SERVER, as Ambari writes it",
+    SERVER_URL: "https://ambari.example.com:8443",
+    REPOSITORY_URL: "https://repo.example.com/bigtop-3.2.0/el8",
+    CLUSTER: "analytics, of letters, digits, _ and -",
+}
 """By pattern: what fits it, for hints."""
 
 SECONDS = {"s": 1, "m": 60, "h": 3600}

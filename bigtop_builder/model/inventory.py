@@ -6,21 +6,30 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from bigtop_builder.model.base import Duration, Name, StrictModel
+from bigtop_builder.model.base import (
+    CAPITALS,
+    CLUSTER,
+    HOSTS,
+    REPOSITORY_URL,
+    SECRET,
+    SERVER_URL,
+    Duration,
+    Name,
+    StrictModel,
+)
 
-SECRET = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|command:.+|prompt)$"
 SecretReference = Annotated[str, StringConstraints(pattern=SECRET)]
 """``env:NAME``, ``file:PATH``, ``command:COMMAND LINE`` (its first line of output) or ``prompt``: a secret is never
 written into a file of ours."""
 
-HostPattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.,\[\]-]*$", max_length=253)]
+HostPattern = Annotated[str, StringConstraints(pattern=HOSTS, max_length=253)]
 """A host's FQDN, or a range of them: ``node[01-50].example.com``; the width of the first number is kept."""
 
 GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$", max_length=80)]
-ServiceName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=80)]
+ServiceName = Annotated[str, StringConstraints(pattern=CAPITALS, max_length=80)]
 """As Ambari writes them: ``ZOOKEEPER``, ``SPARK``."""
 
-ComponentName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=80)]
+ComponentName = Annotated[str, StringConstraints(pattern=CAPITALS, max_length=80)]
 """As Ambari writes them: ``ZOOKEEPER_SERVER``."""
 
 PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=120)]
@@ -171,7 +180,7 @@ class NewServer(StrictModel):
 class Ambari(StrictModel):
     """The Ambari server."""
 
-    url: str = Field(pattern=r"^https?://[^\s/]+/?$")
+    url: str = Field(pattern=SERVER_URL)
     """``http://ambari.example.com:8080``."""
     user: str = "admin"
     password: SecretReference
@@ -194,9 +203,9 @@ class Repository(StrictModel):
     """A yum repository that the packages of the stack come from."""
 
     id: str = Field(default="BIGTOP-3.2.0", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    url: str = Field(pattern=r"^(https?|file)://\S+$")
+    url: str = Field(pattern=REPOSITORY_URL)
     """Base address, the folder that holds ``repodata``; ``{family}`` in it stands for the OS family of the hosts."""
-    gpg_key: str | None = Field(default=None, pattern=r"^(https?|file)://\S+$")
+    gpg_key: str | None = Field(default=None, pattern=REPOSITORY_URL)
     """Address of the public key; without it ``repodata/repomd.xml.key`` of the repository. ``{family}`` as in url."""
     gpg_check: bool = True
     """Whether packages' signatures are checked."""
@@ -338,7 +347,7 @@ class Job(StrictModel):
 class Inventory(StrictModel):
     """An inventory."""
 
-    cluster: str = Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")
+    cluster: str = Field(pattern=CLUSTER)
     """The cluster's name in Ambari."""
     stack: StackChoice = StackChoice()
     services: list[ServiceName] = Field(default_factory=list)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from bigtop_builder.model.base import EXAMPLES
+from bigtop_builder.model.base import EXAMPLES, SECRET
 from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors, Location
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -23,6 +24,21 @@ M = TypeVar("M", bound=BaseModel)
 
 MAX_SIZE = 2 << 20
 MAX_DEPTH = 50
+KINDS = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+}
+"""What a validator's mistakes of type ask for."""
+
+_SECRET_KEY = re.compile(r"passw|passphrase|secret", re.IGNORECASE)
 
 
 def near(name: str, known: Iterable[str]) -> str:
@@ -195,13 +211,33 @@ def validate(document: Document, model: type[M]) -> M:
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        problems: list[ConfigurationError] = []
-        for problem in error.errors(include_url=False):
-            path = tuple(part for part in problem["loc"])
-            problems.append(_problem(document, model, path, problem))
+        problems = [_problem(document, model, tuple(problem["loc"]), problem) for problem in _told(document, error)]
         if len(problems) == 1:
             raise problems[0] from None
         raise ConfigurationErrors(problems) from None
+
+
+def _told(document: Document, error: ValidationError) -> list[dict[str, Any]]:
+    """The mistakes, each place once: of a value that may be of several types the validator tells one for each type."""
+    found: dict[str, dict[str, Any]] = {}
+    rest: list[dict[str, Any]] = []
+    for details in error.errors(include_url=False):
+        problem: dict[str, Any] = {**details}
+        kind = KINDS.get(problem["type"])
+        if kind is None:
+            rest.append(problem)
+            continue
+        first = found.setdefault(document.locate(tuple(problem["loc"])).path, problem)
+        if first is problem:
+            first["kinds"] = []
+            rest.append(first)
+        first["kinds"] += [kind] if kind not in first["kinds"] else []
+    deeper = [document.locate(tuple(problem["loc"])).path for problem in rest]
+    return [
+        problem
+        for problem, path in zip(rest, deeper, strict=True)
+        if "kinds" not in problem or not any(other.startswith((f"{path}.", f"{path}[")) for other in deeper)
+    ]
 
 
 def _problem(
@@ -218,11 +254,29 @@ def _problem(
         )
     if kind == "missing":
         return ConfigurationError(f"the key {last!r} is missing", location=document.locate(path[:-1]))
-    message = problem["msg"].removeprefix("Value error, ")
-    given = problem.get("input")
+    given, context = problem.get("input"), problem.get("ctx", {})
+    message = _message(problem, context)
+    if context.get("pattern") == SECRET or _SECRET_KEY.search(location.path):
+        # What stands here may be the secret itself.
+        given = None
     if isinstance(given, str | int | float | bool) and len(str(given)) <= 80:
         message += f" (found {given!r})"
-    return ConfigurationError(message, location=location, hint=_hint(kind, given, problem.get("ctx", {})))
+    return ConfigurationError(message, location=location, hint=_hint(kind, given, context))
+
+
+def _message(problem: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+    kind: str = problem["type"]
+    if "kinds" in problem:
+        empty = " (there is nothing)" if problem.get("input") is None else ""
+        *more, last = problem["kinds"]
+        return f"must be {', '.join(more)}{' or ' if more else ''}{last}{empty}"
+    if kind == "too_short":
+        return "must not be empty"
+    if context.get("pattern") == SECRET:
+        return "a secret itself does not stand here, only where it is"
+    if kind == "string_pattern_mismatch":
+        return "is not written as it must be"
+    return str(problem["msg"]).removeprefix("Value error, ")
 
 
 def _hint(kind: str, given: Any, context: Mapping[str, Any]) -> str | None:
@@ -230,8 +284,12 @@ def _hint(kind: str, given: Any, context: Mapping[str, Any]) -> str | None:
         return "Put the value in quotes."
     if kind == "list_type" and isinstance(given, str):
         return f"Write a list: [{given}]"
-    example = EXAMPLES.get(context.get("pattern", ""))
-    return f"For example: {example}" if example else None
+    pattern = context.get("pattern", "")
+    if pattern:
+        return f"For example: {EXAMPLES[pattern]}." if pattern in EXAMPLES else f"It must match {pattern}"
+    if kind == "literal_error" and isinstance(given, str):
+        return near(given, re.findall(r"'([^']*)'", str(context.get("expected", "")))) or None
+    return None
 
 
 @lru_cache
