@@ -64,8 +64,8 @@ def create_by_blueprint(call: Call, name: str, body: Body) -> Reply:
     world, given = call.world, body.document
     template = read_template(world, given)
     _check_groups(template)
-    repository = _repository(world, given, template.blueprint)
     _check_passwords(world, template)
+    repository = _repository(world, given, template.blueprint)
     if name in world.clusters:
         world.number("request")
         raise Refusal(
