@@ -65,8 +65,8 @@ curl --silent --show-error --fail --max-time 60 "http://$(hostname -f):18080/jso
 """
 NATIVE_CODE = """
 dnf --assumeyes --quiet --setopt=install_weak_deps=False install bigtop-jsvc zookeeper_3_2_0-native >/dev/null 2>&1
-/usr/lib/bigtop-utils/jsvc -help | head -n 1
-rpm --query --list zookeeper_3_2_0-native | grep -m 1 libzookeeper
+/usr/lib/bigtop-utils/jsvc -help | sed -n 1p
+rpm --query --list zookeeper_3_2_0-native | grep 'libzookeeper_mt[.]so'
 """
 
 times: list[tuple[str, float]] = []
