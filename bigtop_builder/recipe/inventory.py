@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors, Location
-from bigtop_builder.model.inventory import Inventory
+from bigtop_builder.model.inventory import Configurations, Inventory
 from bigtop_builder.recipe.document import Document, DocumentPath, load, near, validate
 
 MAX_HOSTS = 10_000
@@ -25,7 +25,9 @@ PATHS: tuple[tuple[str, ...], ...] = (
 """Paths on this machine: relative to the inventory's folder."""
 
 _RANGE = re.compile(r"\[([^\[\]]*)\]")
-_FQDN = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$")
+_FQDN = re.compile(r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+(?![0-9]+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+_NO_FQDN = "Ambari knows hosts by their FQDN, as `hostname -f` prints it: node1.example.com."
+_TOKEN = re.compile(r"%HOSTGROUP::([^%]*)%")
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ def load_inventory(file: Path, over: Document | None = None) -> LoadedInventory:
 
     Raises ConfigurationError, or ConfigurationErrors for several mistakes, each with its place.
     """
+    if file.is_dir():
+        raise ConfigurationError(f"the inventory {file} is a folder", hint="Name the YAML file in it.")
     if not file.is_file():
         raise ConfigurationError(f"there is no inventory {file}", hint="See inventories/ for examples.")
     document = _absolute(load(file), file.resolve().parent)
@@ -118,7 +122,10 @@ def load_inventory(file: Path, over: Document | None = None) -> LoadedInventory:
     check = _Names(inventory, document, lent)
     groups = check.groups()
     known = {host: group for group, hosts in groups.items() for host in hosts}
-    check.references(known, groups)
+    # Ranges that cannot be read would make every name below unknown.
+    if not check.errors:
+        check.references(known, groups)
+    check.texts(groups)
     if len(check.errors) == 1:
         raise check.errors[0]
     if check.errors:
@@ -190,7 +197,7 @@ class _Names:
                         self._wrong(
                             path,
                             f"{host} is not a fully qualified host name",
-                            "Ambari knows hosts by their FQDN, as `hostname -f` prints it: node1.example.com.",
+                            _NO_FQDN,
                         )
                     else:
                         owner[host] = name
@@ -201,6 +208,8 @@ class _Names:
     def references(self, known: Mapping[str, str], groups: Mapping[str, tuple[str, ...]]) -> None:
         """Whatever names a host or a group."""
         setup = self.inventory.ambari.setup if self.inventory.ambari else None
+        if setup and not _FQDN.match(setup.host.lower()):
+            self._wrong(("ambari", "setup", "host"), f"{setup.host} is not a fully qualified host name", _NO_FQDN)
         hosts = [*known, *([setup.host.lower()] if setup else [])]
         for name in self.inventory.hosts:
             if name.lower() not in hosts and name not in self.lent:
@@ -210,6 +219,24 @@ class _Names:
                 self._target(("standalone", name, "hosts", index), target, known, groups)
         for name, job in self.inventory.jobs.items():
             self._target(("jobs", name, "on"), job.on, known, groups)
+
+    def texts(self, groups: Mapping[str, tuple[str, ...]]) -> None:
+        """What is written inside of values: groups in properties, patterns of jobs."""
+        scopes: list[tuple[DocumentPath, Configurations]] = [(("configurations",), self.inventory.configurations)]
+        scopes += [
+            (("groups", name, "configurations"), one.configurations) for name, one in self.inventory.groups.items()
+        ]
+        for path, configurations in scopes:
+            for kind, properties in configurations.items():
+                for key, value in properties.items():
+                    for group in _TOKEN.findall(value) if isinstance(value, str) else ():
+                        if group not in groups:
+                            self._wrong((*path, kind, key), f"there is no group {group!r}", near(group, groups))
+        for name, job in self.inventory.jobs.items():
+            try:
+                re.compile(job.expect or "")
+            except re.error as error:
+                self._wrong(("jobs", name, "expect"), f"is not a regular expression: {error}")
 
     def _target(
         self, path: DocumentPath, target: str, known: Mapping[str, str], groups: Mapping[str, tuple[str, ...]]
