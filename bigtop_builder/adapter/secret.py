@@ -82,7 +82,12 @@ class Secrets:
         key = f"prompt {place}" if reference == "prompt" else reference
         with self._lock:
             if key not in self._values:
-                self._keep(key, read_secret(reference, place))
+                value = read_secret(reference, place)
+                if not value:
+                    raise ConfigurationError(
+                        f"{place}: {reference} is empty", hint="Put the value there, or name another place."
+                    )
+                self._keep(key, value)
             return self._values[key]
 
     def _keep(self, key: str, value: str) -> None:
