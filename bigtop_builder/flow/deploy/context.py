@@ -93,7 +93,14 @@ class Deployment:
         """The connections to the hosts; opened when they are first used."""
         from bigtop_builder.adapter.ssh import Fleet
 
-        return Fleet(self.inventory.ssh, self.loaded.hosts, self.secrets, self.cancelled)
+        try:
+            return Fleet(self.inventory.ssh, self.loaded.hosts, self.secrets, self.cancelled)
+        except ConfigurationError as error:
+            # Its message begins with the path of what is wrong: ``ssh.key: …``.
+            path, colon, message = error.message.partition(": ")
+            if colon and path.split(".")[0] == "ssh" and error.location is None:
+                error.location, error.message = self.loaded.place(*path.split(".")), message
+            raise
 
     @property
     def round_trips(self) -> int:
@@ -121,12 +128,26 @@ class Deployment:
         )
 
     @cached_property
+    def server_version(self) -> str:
+        """Raises AmbariError with the place in the inventory that leads to a server that does not let us in."""
+        from bigtop_builder.adapter.ambari.errors import AuthenticationError, UnreachableError
+
+        try:
+            return self.client.version()
+        except UnreachableError as error:
+            error.location = self.loaded.place("ambari", "url")
+            raise
+        except AuthenticationError as error:
+            error.location = self.loaded.place("ambari", "password")
+            raise
+
+    @cached_property
     def server_answers(self) -> bool:
         """Whether a server lets us in. Raises AmbariError when one that is not ours to set up does not."""
         from bigtop_builder.adapter.ambari.errors import AuthenticationError, UnreachableError
 
         try:
-            self.client.version()
+            _ = self.server_version
         except (UnreachableError, AuthenticationError):
             if self.ambari.setup is None:
                 raise
@@ -143,7 +164,7 @@ class Deployment:
     def look_again(self) -> None:
         """Forget what is known of the server, after it was set up."""
         self.layout = None
-        for name in ("server_answers", "stack"):
+        for name in ("server_version", "server_answers", "stack"):
             self.__dict__.pop(name, None)
 
     def emit(self, event: AnyEvent) -> None:

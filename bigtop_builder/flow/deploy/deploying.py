@@ -128,7 +128,8 @@ def _carry_out(deployment: Deployment, phases: Sequence[Phase], table: Mapping[P
         code = ExitCode.INTERRUPTED
         raise
     finally:
-        deployment.notice(f"{deployment.rest_calls} REST calls, {deployment.round_trips} SSH round trips")
+        if deployment.rest_calls or deployment.round_trips:
+            deployment.notice(f"REST calls: {deployment.rest_calls}, SSH round trips: {deployment.round_trips}")
         deployment.emit(RunFinished(exit_code=int(code), seconds=time.monotonic() - started))
 
 

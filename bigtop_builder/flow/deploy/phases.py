@@ -7,7 +7,7 @@ from typing import Any
 from bigtop_builder.flow.deploy import clustering, starting, verifying
 from bigtop_builder.flow.deploy.context import Deployment
 from bigtop_builder.flow.deploy.destroying import destroy_cluster
-from bigtop_builder.flow.deploy.preflight import check
+from bigtop_builder.flow.deploy.preflight import check, check_own
 from bigtop_builder.flow.deploy.repository import register
 from bigtop_builder.flow.deploy.wanted import as_recommendation, services_of, wanted_layout
 from bigtop_builder.flow.host_work import WorkResult
@@ -35,6 +35,7 @@ def check_hosts(deployment: Deployment) -> str:
     """The hosts alone are looked at."""
     from bigtop_builder.flow import host_checks
 
+    check_own(deployment)
     found = host_checks.check_hosts(deployment.loaded, deployment.fleet, deployment.emit)
     found.demand()
     return found.note
@@ -44,6 +45,7 @@ def prepare(deployment: Deployment) -> str:
     """Hosts get what they lack."""
     from bigtop_builder.flow.preparing import prepare_hosts
 
+    check_own(deployment)
     result = prepare_hosts(deployment.loaded, deployment.fleet, deployment.emit, dry_run=deployment.dry_run)
     _worked(deployment, result)
     return ""
@@ -136,7 +138,14 @@ def standalone(deployment: Deployment) -> str:
 
 
 def verify(deployment: Deployment) -> str:
-    """All checks and jobs."""
+    """All checks and jobs. Raises AmbariError when there is no cluster."""
+    managed = deployment.inventory.ambari is not None
+    if managed and deployment.server_version and deployment.client.cluster(deployment.cluster) is None:
+        raise AmbariError(
+            f"there is no cluster {deployment.cluster} at {deployment.ambari.url}",
+            hint="bigtop-builder deploy makes it.",
+            location=deployment.loaded.place("cluster"),
+        )
     return verifying.verify(deployment)
 
 
@@ -149,7 +158,10 @@ def verify_after_deploy(deployment: Deployment) -> str:
 
 def destroy(deployment: Deployment) -> str:
     """The cluster goes; hosts keep what is installed."""
-    return destroy_cluster(deployment) if deployment.inventory.ambari is not None else "the inventory has no cluster"
+    if deployment.inventory.ambari is None:
+        return "the inventory has no Ambari"
+    _ = deployment.server_answers
+    return destroy_cluster(deployment)
 
 
 def wipe(deployment: Deployment) -> str:

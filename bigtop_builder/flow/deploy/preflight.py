@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from bigtop_builder.flow.deploy.context import Deployment
 from bigtop_builder.flow.deploy.repository import version_of
 from bigtop_builder.flow.deploy.wanted import wanted_layout
-from bigtop_builder.model.errors import (
-    AmbariError,
-    ConfigurationError,
-    ConfigurationErrors,
-    PublishError,
-)
+from bigtop_builder.model.errors import AmbariError, ConfigurationError, ConfigurationErrors, PublishError
 from bigtop_builder.model.event import CheckFinished
 from bigtop_builder.model.inventory import SecretReference
 from bigtop_builder.recipe.document import near
+from bigtop_builder.recipe.inventory import PATHS
 
 
 def check(deployment: Deployment) -> str:
     """Inventory, secrets, server, repository and hosts, in this order: what is cheap to find comes first."""
-    _secrets(deployment)
+    check_own(deployment)
     managed = deployment.inventory.ambari is not None
     if managed:
         _server(deployment)
@@ -32,17 +29,43 @@ def check(deployment: Deployment) -> str:
     return ""
 
 
-def _secrets(deployment: Deployment) -> None:
-    """Every reference can be read; its value is known from now on, and shown nowhere."""
-    problems = []
-    for place, reference in references(deployment):
-        try:
-            deployment.secrets.value(reference, ".".join(map(str, place)))
-        except ConfigurationError as error:
-            error.location = error.location or deployment.loaded.place(*place)
-            problems.append(error)
+def check_own(deployment: Deployment) -> None:
+    """What is on this machine: the secrets and files that the inventory leads to. Raises ConfigurationError(s)."""
+    problems = [*_secrets(deployment), *_files(deployment)]
     if problems:
         raise problems[0] if len(problems) == 1 else ConfigurationErrors(problems)
+
+
+def _secrets(deployment: Deployment) -> Iterator[ConfigurationError]:
+    """Every reference can be read; its value is known from now on, and shown nowhere."""
+    for place, reference in references(deployment):
+        name = ".".join(map(str, place))
+        try:
+            deployment.secrets.value(reference, name)
+        except ConfigurationError as error:
+            if error.location is None:
+                error.location = deployment.loaded.place(*place)
+                error.message = error.message.removeprefix(f"{name}: ")
+            yield error
+
+
+def _files(deployment: Deployment) -> Iterator[ConfigurationError]:
+    data = deployment.inventory.model_dump()
+    for path in PATHS:
+        value: object = data
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        # A file of host keys is made when the first one is noted; a rehearsal has no hosts to log in to.
+        if not isinstance(value, str) or path[-1] == "known_hosts" or (path[0] == "ssh" and not deployment.hosted):
+            continue
+        try:
+            Path(value).open("rb").close()
+        except OSError as error:
+            yield ConfigurationError(
+                f"{value} cannot be read: {error.strerror}",
+                hint="Name a file that is there; a relative path begins at the inventory's folder.",
+                location=deployment.loaded.place(*path),
+            )
 
 
 def references(deployment: Deployment) -> Iterator[tuple[tuple[str | int, ...], SecretReference]]:
@@ -83,7 +106,7 @@ def _server(deployment: Deployment) -> None:
     if not deployment.server_answers:
         deployment.notice(f"the server at {deployment.ambari.url} is not set up yet")
         return
-    found = f"{deployment.client.version()} at {deployment.ambari.url}, stack {deployment.stack.id}"
+    found = f"{deployment.server_version} at {deployment.ambari.url}, stack {deployment.stack.id}"
     _ok(deployment, "Ambari server", found)
 
 
@@ -139,7 +162,9 @@ def _repositories(deployment: Deployment, families: tuple[str, ...]) -> None:
         try:
             count, findings = check_repository(places, stack, components, family=family, version=version_of(deployment))
         except PublishError as error:
-            raise AmbariError(f"the repository {told}: {error.message}", hint=error.hint) from error
+            error.location = deployment.loaded.place("repositories")
+            error.hint = f"Is the address right, and is the repository served? Otherwise: {error.hint or 'publish it'}"
+            raise
         for finding in findings:
             level = {"error": "error", "warning": "warning", "info": "ok"}[finding.level]
             text = f"{finding.message} (for {finding.wanted_by})" if finding.wanted_by else finding.message

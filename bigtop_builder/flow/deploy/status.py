@@ -124,7 +124,7 @@ def read_status(loaded: LoadedInventory, settings: Settings) -> ClusterStatus:
 
 def _ambari(deployment: Deployment, status: ClusterStatus) -> None:
     client = deployment.client
-    status.url, status.server_version = client.url, client.version()
+    status.url, status.server_version = client.url, deployment.server_version
     registered = {host.name: host for host in client.hosts()}
     view = client.cluster(deployment.cluster)
     status.exists = view is not None
