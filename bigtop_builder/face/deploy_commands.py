@@ -16,6 +16,7 @@ from bigtop_builder.model.errors import ConfigurationError, ExitCode
 if TYPE_CHECKING:
     from bigtop_builder.face.deploy_fold import DeployView
     from bigtop_builder.flow.deploy.deploying import Call
+    from bigtop_builder.recipe.document import Document
     from bigtop_builder.recipe.inventory import LoadedInventory
 
 STEPS, BEFORE = "What is done", "Before anything is touched"
@@ -48,7 +49,24 @@ def load(invocation: Invocation, inventory: Path, testbed: str | None) -> Loaded
         from bigtop_builder.flow.testbed import testbed_document
 
         over = testbed_document(Store(invocation.settings().store), testbed)
-    return load_inventory(invocation.cwd / inventory, over)
+    loaded = load_inventory(invocation.cwd / inventory, over)
+    if over is not None:
+        _demand_hosts(loaded, over, testbed)
+    return loaded
+
+
+def _demand_hosts(loaded: LoadedInventory, bed: Document, name: str | None) -> None:
+    """A test bed has the hosts of the inventory. Raises ConfigurationError with those that it has not."""
+    known = bed.data.get("hosts") or {}
+    missing = [entry for entry in loaded.hosts if entry.name not in known]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise ConfigurationError(
+            f"the test bed {name} has no host {missing[0].name}{more}",
+            hint=f"Its hosts: {', '.join(known)}. Hosts are added with: "
+            f"bigtop-builder testbed up --name {name} --inventory {loaded.file.name}",
+            location=loaded.place("groups", missing[0].group or "", "hosts"),
+        )
 
 
 def watched(
@@ -66,6 +84,8 @@ def watched(
 
     loaded = load(invocation, inventory, testbed)
     settings = invocation.settings()
+    if junit is not None:
+        _demand_writable("--junit", invocation.cwd / junit)
     with DeployWatch(invocation, events) as watch:
         try:
             work(Call(loaded, settings, watch, tuple(sys.argv[1:])))
@@ -78,6 +98,16 @@ def watched(
     if invocation.json:
         invocation.answer("", watch.view.data())
     return watch.view
+
+
+def _demand_writable(option: str, file: Path) -> None:
+    """A report that cannot be written is known before the work, not after it. Raises ConfigurationError."""
+    from bigtop_builder.face.watch import write_file
+
+    there = file.exists()
+    write_file(option, file, b"", append=True)
+    if not there:
+        file.unlink()
 
 
 def _exit(view: DeployView) -> None:

@@ -16,6 +16,7 @@ from bigtop_builder.model.event import (
     Failure,
     HostFailed,
     Notice,
+    Phase,
     PhaseFinished,
     PhaseStarted,
     RequestProgress,
@@ -41,6 +42,13 @@ MARKS = {"changed": "✓", "unchanged": "·", "failed": "✗", "skipped": "-", "
 TASK_MARKS = {"COMPLETED": "✓", "SKIPPED_FAILED": "-", "IN_PROGRESS": "▸", **dict.fromkeys(BAD_TASKS, "✗")}
 Line = tuple[str, str]
 """Text and style."""
+
+_NOTHING: dict[tuple[Phase, ...], str] = {
+    ("check",): "nothing stands in the way",
+    ("verify",): "all works",
+    ("destroy",): "nothing to remove",
+}
+"""The last words of runs of one phase that changed nothing."""
 
 
 class DeployLines:
@@ -215,7 +223,10 @@ def closing(view: DeployView) -> Iterator[Line]:
     elif view.changes:
         yield f"{count(view.changes, 'change')} made in {took}", "bold green"
     else:
-        yield f"nothing to change: everything is as the inventory says ({took})", "bold green"
+        yield (
+            f"{_NOTHING.get(tuple(view.phases), 'nothing to change: everything is as the inventory says')} ({took})",
+            ("bold green"),
+        )
 
 
 def digest(failure: Failure) -> Iterator[Line]:

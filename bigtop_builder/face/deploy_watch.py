@@ -30,8 +30,10 @@ class DeployWatch:
         )
         self._file: IO[str] | None = None
         if self.events is not None:
+            file = call.cwd / self.events
             try:
-                self._file = (call.cwd / self.events).open("w", encoding="utf-8", buffering=1)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                self._file = file.open("w", encoding="utf-8", buffering=1)
             except OSError as error:
                 raise ConfigurationError(f"--events {self.events}: {error.strerror}") from error
 

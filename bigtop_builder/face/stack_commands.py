@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bigtop_builder.face import options
+from bigtop_builder.face.deploy_commands import Testbed, load
 from bigtop_builder.face.invocation import Colour, Invocation
 from bigtop_builder.face.wording import count
 from bigtop_builder.model.errors import ConfigurationError, ExitCode
@@ -39,6 +40,7 @@ def check_stack(
             "--inventory", "-i", metavar="FILE", help="The cluster whose components are meant.", show_default=False
         ),
     ] = None,
+    testbed: Testbed = None,
     services: Annotated[
         list[str] | None,
         typer.Option(
@@ -80,10 +82,10 @@ def check_stack(
     from bigtop_builder.cluster.stack_data import load_stack
     from bigtop_builder.flow.stack_check import check_repository
     from bigtop_builder.recipe.catalog import Catalog
-    from bigtop_builder.recipe.inventory import load_inventory
 
     settings = invocation.settings()
-    loaded = load_inventory(invocation.cwd / inventory) if inventory else None
+    place = _place(invocation, place) if place else None
+    loaded = load(invocation, inventory, testbed) if inventory else None
     names = [name for text in services or () for name in text.split(",") if name]
     if not names and loaded is None:
         raise ConfigurationError(
@@ -95,7 +97,7 @@ def check_stack(
     registered = repository_version or _registered(loaded) or version
     chosen = choose_components(definition, [*names, *_services(loaded)], _components(loaded))
     known = family or _family(catalog, _platform(settings, platform))
-    places = [_place(invocation, place)] if place else _places(settings, loaded, platform, known)
+    places = [place] if place else _places(settings, loaded, platform, known)
     packages, findings = check_repository(places, definition, chosen, family=known, version=registered)
     head = f"{', '.join(places)}: {count(packages, 'package')}, {definition.id} on Ambari {ambari} for {known}"
     invocation.answer(
