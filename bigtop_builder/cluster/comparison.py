@@ -192,13 +192,13 @@ def configuration_changes(
         present = actual.get(kind, {})
         for name, value in properties.items():
             old, new = present.get(name), expand_tokens(value, layout)
-            if not _equal(old, new) and not (old or "").startswith(SECRET_REFERENCE):
+            if not same_value(old, new) and not (old or "").startswith(SECRET_REFERENCE):
                 changes.setdefault(kind, {})[name] = (old, new)
     return changes
 
 
-def _equal(old: str | None, new: str) -> bool:
-    """Lists of hosts are equal in any order: Ambari writes them in its own."""
+def same_value(old: str | None, new: str) -> bool:
+    """Whether a property is as wanted. Lists of hosts are equal in any order: Ambari writes them in its own."""
     if old is None or "," not in new:
         return old == new
     return sorted(part.strip() for part in old.split(",")) == sorted(part.strip() for part in new.split(","))

@@ -105,7 +105,9 @@ def config_href(call: Call, row: Row) -> str:
 
 def _rows(call: Call) -> Iterable[Row]:
     cluster = cluster_of(call)
-    return [_row(call, cluster, one) for name in sorted(cluster.versions) for one in cluster.versions[name]]
+    rows = [_row(call, cluster, one) for name in sorted(cluster.versions) for one in cluster.versions[name]]
+    own = (one for group in cluster.groups.values() for one in group.configurations.values())
+    return rows + [_row(call, cluster, one) for one in own]
 
 
 def _row(call: Call, cluster: Cluster, one: ConfigVersion) -> Row:
@@ -209,9 +211,28 @@ def _group_rows(call: Call) -> Iterable[Row]:
 
 
 def _fill(cluster: Cluster, group: ConfigGroup, given: Mapping[str, Any]) -> None:
+    """Hosts and configurations are replaced as a whole.
+
+    Raises ``Refusal`` 409 for a host that is in another group of the service, 500 for a type that the cluster has not.
+    """
+    hosts = [str(one["host_name"]) for one in given.get("ConfigGroup/hosts", ())]
+    for other in cluster.groups.values():
+        if other.id != group.id and other.service == group.service and {*hosts} & {*other.hosts}:
+            raise Refusal(
+                409,
+                f"Host is already associated with a config group, clusterName = {cluster.name}, "
+                f"configGroupName = {other.name}, tag = {other.service}, "
+                f"hostname = {min({*hosts} & {*other.hosts})}",
+            )
+    for one in given.get("ConfigGroup/desired_configs", ()):
+        if str(one["type"]) not in cluster.desired:
+            raise internal(
+                f"Trying to add not existent config type to config group: configType = {one['type']} "
+                f"cluster = {cluster.name}"
+            )
     group.name = str(given.get("ConfigGroup/group_name", group.name))
     group.description = str(given.get("ConfigGroup/description", group.description))
-    group.hosts = [str(one["host_name"]) for one in given.get("ConfigGroup/hosts", ())]
+    group.hosts = hosts
     group.configurations = {}
     for one in given.get("ConfigGroup/desired_configs", ()):
         tag = str(one.get("tag") or uuid.uuid4())

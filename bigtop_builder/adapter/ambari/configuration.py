@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
-from bigtop_builder.adapter.ambari.connection import Connection, Json
+from bigtop_builder.adapter.ambari.connection import Connection, Json, listed
 from bigtop_builder.adapter.ambari.errors import NotFoundError
 from bigtop_builder.adapter.ambari.query import path
 
 
+@dataclass(frozen=True)
+class ConfigGroup:
+    """Configurations that differ for some hosts; ``tags`` by configuration type. A host is in at most one group of a
+    service."""
+
+    id: int
+    name: str
+    service: str
+    hosts: frozenset[str]
+    tags: Mapping[str, str]
+
+
 class ConfigurationCalls(Connection):
-    """``/clusters/…/configurations``."""
+    """``/clusters/…/configurations`` and ``…/config_groups``."""
 
     def configuration(self, cluster: str, type: str, tag: str) -> dict[str, str]:
         """The properties of one version of a type; passwords come as ``SECRET:`` references, which may be sent back.
@@ -46,11 +59,73 @@ class ConfigurationCalls(Connection):
         for type, properties in configurations.items():
             entry = {
                 "type": type,
-                # A tag that exists would bring its old properties back.
-                "tag": f"version{time.time_ns() // 1000}",
+                "tag": _new_tag(),
                 "properties": dict(properties),
                 "service_config_version_note": note,
             }
             groups.setdefault((services or {}).get(type, f"type {type}"), []).append(entry)
         for entries in groups.values():
             self.put(path("clusters", cluster), {"Clusters": {"desired_config": entries}})
+
+    def config_groups(self, cluster: str) -> list[ConfigGroup]:
+        """The configuration groups of a cluster; those of blueprints are called ``BLUEPRINT:GROUP``."""
+        found = self.items(path("clusters", cluster, "config_groups"), fields="*")
+        return [_config_group(item.get("ConfigGroup", {})) for item in found]
+
+    def put_config_group(
+        self,
+        cluster: str,
+        name: str,
+        service: str,
+        hosts: Iterable[str],
+        configurations: Mapping[str, Mapping[str, str]],
+        note: str,
+        *,
+        present: ConfigGroup | None = None,
+        unchanged: Collection[str] = (),
+    ) -> None:
+        """Makes a group, or makes ``present`` like this: Ambari replaces hosts and configurations as a whole.
+
+        ``configurations`` are all types with all properties that differ from the cluster's, without references to
+        secrets; each type must be in the cluster. Those of ``unchanged`` keep the tag that they have in ``present``.
+        Raises ConflictError for a host that is in another group of the service.
+        """
+        tags = {type: present.tags[type] for type in unchanged} if present is not None else {}
+        about: Json = {
+            "group_name": name,
+            "tag": service,
+            "service_name": service,
+            "description": "made by bigtop-builder",
+            "hosts": [{"host_name": host} for host in sorted(hosts)],
+            "desired_configs": [
+                {"type": type, "tag": tags.get(type) or _new_tag(), "properties": dict(properties)}
+                for type, properties in configurations.items()
+            ],
+            "service_config_version_note": note,
+        }
+        if present is None:
+            self.post(path("clusters", cluster, "config_groups"), [{"ConfigGroup": about}])
+        else:
+            self.put(path("clusters", cluster, "config_groups", present.id), {"ConfigGroup": about})
+
+    def delete_config_group(self, cluster: str, id: int) -> None:
+        """Its hosts have the cluster's configurations again; a group that is gone is no mistake."""
+        try:
+            self.delete(path("clusters", cluster, "config_groups", id))
+        except NotFoundError:
+            return
+
+
+def _new_tag() -> str:
+    """A tag that exists would bring its old properties back."""
+    return f"version{time.time_ns() // 1000}"
+
+
+def _config_group(about: Json) -> ConfigGroup:
+    return ConfigGroup(
+        id=int(about.get("id") or 0),
+        name=str(about.get("group_name", "")),
+        service=about.get("service_name") or about.get("tag") or "",
+        hosts=frozenset(str(host["host_name"]) for host in listed(about.get("hosts"))),
+        tags={str(one["type"]): str(one["tag"]) for one in listed(about.get("desired_configs"))},
+    )

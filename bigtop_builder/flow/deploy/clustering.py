@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,13 @@ from bigtop_builder.cluster.comparison import ActualCluster, ClusterDifference, 
 from bigtop_builder.cluster.layout import Layout, expand_tokens, plain_properties, secret_properties
 from bigtop_builder.flow.deploy.context import Deployment, show_difference
 from bigtop_builder.flow.deploy.following import carry_out, follow
+from bigtop_builder.flow.deploy.grouping import bring_config_groups
 from bigtop_builder.flow.deploy.installed import check_installed
 from bigtop_builder.flow.deploy.repository import os_families, registered
 from bigtop_builder.flow.deploy.settling import settle
 from bigtop_builder.flow.deploy.starting import listed, put_state
 from bigtop_builder.flow.deploy.upgrading import upgrade
-from bigtop_builder.flow.deploy.wanted import is_blueprint_of, wanted_layout
+from bigtop_builder.flow.deploy.wanted import is_blueprint_of, services_of, wanted_layout
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import AmbariError
 from bigtop_builder.model.inventory import Secret
@@ -170,20 +171,34 @@ def _adapt(deployment: Deployment, view: ClusterView) -> None:
             f"hosts {', '.join(hosts)} into the cluster",
             act=lambda: deployment.client.map_hosts(deployment.cluster, hosts),
         )
-    _services(deployment, difference, view)
+    fresh = _services(deployment, difference, view)
+    _configure(deployment, difference, actual, fresh)
     _components(deployment, layout, difference, actual)
-    _configure(deployment, difference, actual)
+    bring_config_groups(deployment, layout)
 
 
-def _services(deployment: Deployment, difference: ClusterDifference, view: ClusterView) -> None:
-    """New services, with their configurations before their components: Ambari fails on it the other way round."""
+def _services(deployment: Deployment, difference: ClusterDifference, view: ClusterView) -> set[str]:
+    """New services, with their configurations before their components: Ambari fails on it the other way round. Gives
+    the configuration types that are new.
+
+    A service that has none of its types is one whose making was broken off between the two.
+    """
     version = registered(deployment) if difference.services_to_add else None
     for service in difference.services_to_add:
         deployment.change(
             f"service {service}",
             act=partial(deployment.client.add_service, deployment.cluster, service, version.id if version else None),
         )
-        configurations = _defaults(deployment, service, view.desired_configs)
+    services = services_of(deployment, wanted_layout(deployment))
+    fresh: set[str] = set()
+    for service in services:
+        known = deployment.stack.services[service].configurations
+        if service not in difference.services_to_add and (
+            not known or any(kind in view.desired_configs for kind in known)
+        ):
+            continue
+        configurations = _defaults(deployment, service, {**view.desired_configs, **dict.fromkeys(fresh, "")})
+        fresh.update(configurations)
         if configurations:
             deployment.change(
                 f"configurations of {service}: {', '.join(sorted(configurations))}",
@@ -195,17 +210,21 @@ def _services(deployment: Deployment, difference: ClusterDifference, view: Clust
                     services=dict.fromkeys(configurations, service),
                 ),
             )
+    return fresh
 
 
 def _defaults(deployment: Deployment, service: str, present: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """The stack's defaults for a service's types that the cluster has not, with what the inventory gives over them."""
+    """A service's types that the cluster has not: the stack's defaults, with what the inventory gives over them. Types
+    without any property are among them, for agents ask for all."""
     stack, layout = deployment.inventory.stack, wanted_layout(deployment)
     given = plain_properties(layout.configurations)
     hidden = secret_properties(layout.configurations)
+    known = deployment.client.stack_defaults(stack.name, stack.version, service)
     found = {}
-    for kind, defaults in deployment.client.stack_defaults(stack.name, stack.version, service).items():
+    for kind in {**known, **deployment.stack.services[service].configurations}:
         if kind in present:
             continue
+        defaults = known.get(kind, {})
         own = {name: expand_tokens(value, layout) for name, value in given.get(kind, {}).items()}
         secrets = {name: _reveal(deployment, kind, name, value) for name, value in hidden.get(kind, {}).items()}
         found[kind] = {**defaults, **own, **secrets}
@@ -248,13 +267,17 @@ def _add_component(deployment: Deployment, service: str, component: str) -> None
         return
 
 
-def _configure(deployment: Deployment, difference: ClusterDifference, actual: ActualCluster) -> None:
-    if not difference.configurations:
+def _configure(
+    deployment: Deployment, difference: ClusterDifference, actual: ActualCluster, fresh: Collection[str]
+) -> None:
+    """Changed properties; types that are ``fresh`` have theirs."""
+    wanted = {kind: changes for kind, changes in difference.configurations.items() if kind not in fresh}
+    if not wanted:
         return
     types = deployment.stack.configuration_types()
     new: dict[str, dict[str, str]] = {}
     lines = []
-    for kind, changes in difference.configurations.items():
+    for kind, changes in wanted.items():
         before = dict(actual.configurations.get(kind, {}))
         new[kind] = {**before, **{name: value for name, (_, value) in changes.items()}}
         lines.append(show_difference(before, new[kind], kind, frozenset()))
