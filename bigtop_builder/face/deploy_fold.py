@@ -53,6 +53,7 @@ class DeployView:
     cluster: str = ""
     hosts: list[str] = field(default_factory=list)
     dry_run: bool = False
+    rehearsal: bool = False
     started: float = 0.0
     phases: dict[Phase, PhaseView] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
@@ -64,7 +65,7 @@ class DeployView:
         if isinstance(event, DeployStarted):
             self.begun, self.started = True, event.time
             self.run, self.command, self.cluster = event.run, event.command, event.cluster
-            self.hosts, self.dry_run = event.hosts, event.dry_run
+            self.hosts, self.dry_run, self.rehearsal = event.hosts, event.dry_run, event.rehearsal
             self.phases = {phase: PhaseView(phase) for phase in event.phases}
         elif isinstance(event, RunFinished):
             self.exit_code, self.seconds = event.exit_code, event.seconds
@@ -90,7 +91,7 @@ class DeployView:
         """``3 changes on cluster c1``, ``failed in cluster on c1``."""
         if self.failed is not None:
             return f"failed in {self.failed.name} on cluster {self.cluster}"
-        dry = " to make" if self.dry_run else ""
+        dry = " to make" if self.dry_run else " rehearsed" if self.rehearsal else ""
         return f"{self.changes} change{'' if self.changes == 1 else 's'}{dry} on cluster {self.cluster}"
 
     def logs(self) -> list[tuple[str, str]]:
@@ -104,6 +105,7 @@ class DeployView:
             "run": self.run,
             "cluster": self.cluster,
             "dry_run": self.dry_run,
+            "rehearsal": self.rehearsal,
             "exit_code": self.exit_code,
             "seconds": round(self.seconds, 3),
             "changes": self.changes,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeGuard
 
 from bigtop_builder.face.deploy_fold import BAD_TASKS, DeployView
 from bigtop_builder.face.wording import clean, count, span
@@ -62,6 +64,10 @@ class DeployLines:
         self._wants_live = live and not quiet
         self._running: dict[int, AmbariTask] = {}
         self._request: RequestProgress | None = None
+        self._passed: list[CheckFinished] = []
+        """Checks that all hosts have passed: told together once something else comes."""
+        self._details: dict[tuple[str, str], str] = {}
+        """Hash of what was changed on hosts → the first of them."""
 
     def __call__(self, event: AnyEvent, view: DeployView) -> None:
         """Show ``event``; ``view`` is the state with the event taken in."""
@@ -97,6 +103,7 @@ class DeployLines:
         elif isinstance(event, PhaseFinished):
             self._running.clear()
             self._request = None
+            self._details.clear()
 
     def _footer(self) -> str:
         parts = [f"{task.role} {task.command} on {task.host.partition('.')[0]}" for task in self._running.values()]
@@ -118,6 +125,13 @@ class DeployLines:
             self.out.write(text + "\n")
 
     def _lines(self, event: AnyEvent, view: DeployView) -> Iterator[Line]:
+        if _passed(event):
+            self._passed.append(event)
+            return
+        if self._passed and not self.quiet:
+            names = ", ".join(check.check for check in self._passed)
+            yield f"  ✓ {names}: {self._passed[0].message}", ""
+        self._passed.clear()
         if isinstance(event, RunFinished):
             yield from closing(view)
         elif isinstance(event, HostFailed):
@@ -134,11 +148,12 @@ class DeployLines:
         elif isinstance(event, DeployStarted):
             name = f"run {event.run}: " if event.run else ""
             dry = " (dry run: nothing is changed)" if event.dry_run else ""
+            dry = " (rehearsal on a simulated Ambari: no host is touched)" if event.rehearsal else dry
             yield f"{name}cluster {event.cluster}, {count(len(event.hosts), 'host')}{dry}", ""
         elif isinstance(event, PhaseStarted):
             yield f"{TITLES[event.phase]}", "bold"
         elif isinstance(event, Change):
-            yield from _change(event)
+            yield from self._change(event)
         elif isinstance(event, RequestProgress):
             yield from self._progress(event)
         elif isinstance(event, PhaseFinished):
@@ -159,6 +174,18 @@ class DeployLines:
             yield f"      | {clean(text)}", "dim"
         for log in event.logs:
             yield f"      log: {log}", ""
+
+    def _change(self, event: Change) -> Iterator[Line]:
+        where = f"{event.host}: " if event.host else ""
+        took = f"  {span(event.seconds)}" if event.seconds >= 1 else ""
+        key = (event.name, hashlib.sha256(event.detail.encode()).hexdigest())
+        first = self._details.setdefault(key, event.host) if event.host and event.detail else event.host
+        same = f" (as on {first})" if first != event.host else ""
+        style = "red" if event.state == "failed" else ""
+        yield f"  {MARKS[event.state]} {where}{clean(event.name)}{same}{took}", style
+        for text in () if same else event.detail.splitlines():
+            style = "green" if text.startswith("+") else "red" if text.startswith("-") else "dim"
+            yield f"      {clean(text)}", style
 
     def _progress(self, event: RequestProgress) -> Iterator[Line]:
         if self._live is None and event.status != "IN_PROGRESS":
@@ -187,13 +214,14 @@ def _check(event: CheckFinished, *, quiet: bool) -> Iterator[Line]:
         yield f"      hint: {clean(event.hint)}", ""
 
 
-def _change(event: Change) -> Iterator[Line]:
-    where = f"{event.host}: " if event.host else ""
-    took = f"  {span(event.seconds)}" if event.seconds >= 1 else ""
-    yield f"  {MARKS[event.state]} {where}{clean(event.name)}{took}", "red" if event.state == "failed" else ""
-    for text in event.detail.splitlines():
-        style = "green" if text.startswith("+") else "red" if text.startswith("-") else "dim"
-        yield f"      {clean(text)}", style
+def _passed(event: AnyEvent) -> TypeGuard[CheckFinished]:
+    """Whether a check of all hosts found nothing: its message is how many they are."""
+    return (
+        isinstance(event, CheckFinished)
+        and event.level == "ok"
+        and event.host is None
+        and re.fullmatch(r"\d+ hosts?", event.message) is not None
+    )
 
 
 def _phase(event: PhaseFinished, view: DeployView) -> Line:
@@ -218,6 +246,8 @@ def closing(view: DeployView) -> Iterator[Line]:
     took = span(view.seconds)
     if view.exit_code:
         yield f"failed in {took} (exit {view.exit_code})", "bold red"
+    elif view.rehearsal:
+        yield f"rehearsed in {took}: the plan goes through; nothing real was touched", "bold green"
     elif view.dry_run:
         yield f"{count(view.changes, 'change')} to make; nothing was changed ({took})", "bold"
     elif view.changes:

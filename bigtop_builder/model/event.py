@@ -137,6 +137,8 @@ class DeployStarted(Event):
     hosts: list[str]
     phases: list[Phase]
     dry_run: bool = False
+    rehearsal: bool = False
+    """On a simulated Ambari, without hosts."""
 
 
 class PhaseStarted(Event):

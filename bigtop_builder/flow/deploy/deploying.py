@@ -72,8 +72,10 @@ def deploy(call: Call, phases: Sequence[Phase], *, dry_run: bool, rehearse: bool
     from bigtop_builder.flow.deploy.rehearsal import rehearsal
 
     wanted = tuple(phase for phase in wanted if phase in REHEARSED)
-    with rehearsal(call.loaded) as loaded, _run(replace(call, loaded=loaded), wanted, dry_run=False) as deployment:
-        deployment.hosted = False
+    with (
+        rehearsal(call.loaded) as loaded,
+        _run(replace(call, loaded=loaded), wanted, dry_run=False, rehearsal=True) as deployment,
+    ):
         _carry_out(deployment, wanted, DEPLOY)
 
 
@@ -134,7 +136,7 @@ def _carry_out(deployment: Deployment, phases: Sequence[Phase], table: Mapping[P
 
 
 @contextmanager
-def _run(call: Call, phases: Sequence[Phase], *, dry_run: bool) -> Iterator[Deployment]:
+def _run(call: Call, phases: Sequence[Phase], *, dry_run: bool, rehearsal: bool = False) -> Iterator[Deployment]:
     """The record of a run, and the deployment in it. Two runs on one cluster would trample on each other."""
     store = Store(call.settings.store).open()
     name = call.loaded.inventory.cluster
@@ -147,7 +149,8 @@ def _run(call: Call, phases: Sequence[Phase], *, dry_run: bool) -> Iterator[Depl
         emit = Recorder(call.bus, run.folder / "events.jsonl")
         try:
             with _deployment(call, run, emit, dry_run=dry_run) as deployment:
-                deployment.mark = store.root / "clusters" / f"{name}.verified"
+                deployment.hosted = not rehearsal
+                deployment.mark = None if rehearsal else store.root / "clusters" / f"{name}.verified"
                 deployment.emit(
                     DeployStarted(
                         run=run.id,
@@ -157,6 +160,7 @@ def _run(call: Call, phases: Sequence[Phase], *, dry_run: bool) -> Iterator[Depl
                         hosts=[entry.name for entry in call.loaded.hosts],
                         phases=list(phases),
                         dry_run=dry_run,
+                        rehearsal=rehearsal,
                     )
                 )
                 yield deployment
