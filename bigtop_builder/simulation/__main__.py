@@ -67,6 +67,8 @@ def run(arguments: SimulationArguments) -> int:
         if arguments.state_file:
             _write(arguments.state_file, {"url": simulation.url, "pid": os.getpid(), "started": time.time()})
         print(f"simulated Ambari at {simulation.url}{', as it was left' if known else ''}", flush=True)
+        if keeper is not None:
+            simulation.site.keep = lambda: keeper.keep(at_once=True)
         with Ticker(work_of(world), keeper=keeper):
             ended.wait()
     if arguments.state_file:

@@ -64,9 +64,17 @@ class Site:
     registry: Registry
     sessions: Sessions = field(default_factory=Sessions)
     faults: list[Callable[[Asked], Reply | None]] = field(default_factory=list)
+    keep: Callable[[], None] | None = None
+    """Called before a change is answered."""
 
     def answer(self, asked: Asked) -> Answer:
         """The answer to one request. Raises ``Dropped``."""
+        answer = self._answer(asked)
+        if self.keep is not None and asked.method not in {"GET", "HEAD", "OPTIONS"}:
+            self.keep()
+        return answer
+
+    def _answer(self, asked: Asked) -> Answer:
         for fault in self.faults:
             reply = fault(asked)
             if reply is not None:

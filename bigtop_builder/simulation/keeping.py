@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -31,7 +32,7 @@ MOST_REQUESTS = 200
 MOST_OUTPUT = 16 << 10
 """Characters that are kept of what a task printed: its end."""
 PAUSE = 20
-"""Writing takes at most one part in so many of the time."""
+"""What tasks change is written in at most one part in so many of the time; what a call changes before its answer."""
 CLASSES: Mapping[str, Any] = {
     one.__name__: one
     for one in (
@@ -185,6 +186,7 @@ class Keeper:
         self._file = file
         self._kept = world.changes
         self._next = 0.0
+        self._writing = threading.Lock()
 
     def resume(self) -> bool:
         """Let the world go on from the file; False when there is none. Raises ConfigurationError."""
@@ -204,14 +206,15 @@ class Keeper:
         """Write the file if anything changed since, and not too soon after the last time."""
         if self._world.changes == self._kept or (time.monotonic() < self._next and not at_once):
             return
-        began = time.monotonic()
-        with self._world.lock:
-            changes = self._world.changes
-            text = dump(self._world)
-        # A full disk costs the memory of the last changes, not the server.
-        with contextlib.suppress(OSError):
-            write_atomically(self._file, text)
-            self._file.chmod(0o600)
-            self._kept = changes
-        ended = time.monotonic()
-        self._next = ended + PAUSE * (ended - began)
+        with self._writing:
+            began = time.monotonic()
+            with self._world.lock:
+                changes = self._world.changes
+                text = dump(self._world)
+            # A full disk costs the memory of the last changes, not the server.
+            with contextlib.suppress(OSError):
+                write_atomically(self._file, text)
+                self._file.chmod(0o600)
+                self._kept = changes
+            ended = time.monotonic()
+            self._next = ended + PAUSE * (ended - began)
