@@ -204,12 +204,22 @@ def registered(found: dict[str, Any]) -> list[str]:
     return sorted(item["Hosts"]["host_name"] for item in answer.json()["items"])
 
 
-def test_the_simulated_ambari_knows_the_hosts_and_ends_with_them(tool: Tool, name: str) -> None:
+def test_the_simulated_ambari_knows_the_hosts_and_ends_with_them(tool: Tool, name: str, tmp_path: Path) -> None:
     made = tool.json("testbed", "up", "--hosts", "2", "--name", name)
     assert made["simulation"] == "running"
     found = record(tool, name)
     hosts = sorted(found["hosts"])
     assert registered(found) == hosts
+    blueprint = f"{found['ambari']['url']}/api/v1/blueprints/kept"
+    unchecked = {"validate_topology": "false"}
+    body = {
+        "Blueprints": {"stack_name": "BIGTOP", "stack_version": "3.2.0"},
+        "host_groups": [{"name": "g", "components": [{"name": "ZOOKEEPER_SERVER"}]}],
+    }
+    header, user = {"X-Requested-By": "test"}, ("admin", "admin")
+    assert (
+        requests.post(blueprint, json=body, params=unchecked, headers=header, auth=user, timeout=30).status_code == 201
+    )
 
     files = Files(Store(tool.store), name)
     process = files.simulation()
@@ -221,6 +231,14 @@ def test_the_simulated_ambari_knows_the_hosts_and_ends_with_them(tool: Tool, nam
     again = tool.json("testbed", "up", "--name", name)
     assert again["changes"] == [f"started the simulated Ambari at {made['ambari']}"]
     assert registered(record(tool, name)) == hosts
+    assert requests.get(blueprint, auth=user, timeout=30).status_code == 200
+
+    failures = tmp_path / "failures.yaml"
+    failures.write_text("calls: [{path: /blueprints, status: 502, times: 2}]\n")
+    tool("testbed", "up", "--hosts", "3", "--name", name, "--inject", str(failures))
+    assert registered(record(tool, name)) == sorted([*hosts, f"node3.{name}.test"])
+    answers = [requests.get(blueprint, auth=user, timeout=30).status_code for _ in range(3)]
+    assert answers == [502, 502, 200]
 
     process = files.simulation()
     assert process is not None
