@@ -93,6 +93,20 @@ def is_finished(view: RequestView) -> bool:
     return view.completed >= view.tasks and view.pending_hosts == 0
 
 
+def is_empty(view: RequestView) -> bool:
+    """Whether a logical request has nothing (any more) to do: no task, and no host that it waits for. So it is for a
+    moment when it was made, and for ever once its hosts are no longer waited for: the server keeps it PENDING."""
+    return view.logical and view.tasks == 0 and view.pending_hosts == 0
+
+
+def unfinished(views: Iterable[RequestView]) -> list[RequestView]:
+    """Those that are not over. An empty logical request that others came after is: it is listed only until its first
+    host has come."""
+    known = list(views)
+    newest = max((view.id for view in known), default=0)
+    return [view for view in known if not is_finished(view) and not (is_empty(view) and view.id < newest)]
+
+
 def outcome(view: RequestView) -> Outcome:
     """How it ended; ``running`` when it has not, ``waiting`` when only hosts that have not registered are missing."""
     if not is_finished(view):

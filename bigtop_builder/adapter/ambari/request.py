@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bigtop_builder.adapter.ambari.connection import Connection, Json, listed
-from bigtop_builder.adapter.ambari.progress import RequestView, is_finished
+from bigtop_builder.adapter.ambari.progress import RequestView, unfinished
 from bigtop_builder.adapter.ambari.query import all_of, any_of, fields, one_of, path
 
 NEWEST = 1000
@@ -63,7 +63,7 @@ class RequestCalls(Connection):
         query = f"to=end&page_size={newest}"
         found = self.get(_requests(cluster), fields=_REQUEST_FIELDS, query=query, minimal=True)
         views = sorted((request_view(item) for item in listed(found.get("items"))), key=lambda view: view.id)
-        return [view for view in views if not is_finished(view)] if unfinished_only else views
+        return unfinished(views) if unfinished_only else views
 
     def tasks(
         self,

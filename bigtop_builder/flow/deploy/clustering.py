@@ -30,8 +30,10 @@ from bigtop_builder.model.inventory import Secret
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.cluster import ClusterView
+    from bigtop_builder.adapter.ambari.service import HostComponent
 
-UNINSTALLED = ("INIT", "INSTALL_FAILED")
+UNINSTALLED = ("INIT", "INSTALLING", "INSTALL_FAILED")
+"""INSTALLING too, for nothing of the cluster runs when this is asked: a server that was restarted leaves it behind."""
 
 
 def bring_cluster(deployment: Deployment) -> str:
@@ -40,10 +42,11 @@ def bring_cluster(deployment: Deployment) -> str:
     Raises AmbariError, ConfigurationError, HostError.
     """
     view = deployment.client.cluster(deployment.cluster)
+    if view is not None:
+        view = _whole(deployment, deployment.client.cluster(deployment.cluster) if settle(deployment) else view)
     if view is None:
         _create(deployment)
         return "made" if not deployment.dry_run else ""
-    settle(deployment)
     _adapt(deployment, view)
     upgrade(deployment)
     _install(deployment)
@@ -122,6 +125,26 @@ def _post(deployment: Deployment, blueprint: str) -> int:
             deployment.notice(f"the refused creation left an empty cluster {name}: it is removed", warning=True)
             client.delete_cluster(name)
         raise
+
+
+def _whole(deployment: Deployment, view: ClusterView | None) -> ClusterView | None:
+    """The cluster; None once one is removed of which a creation has left no more than the name.
+
+    Ambari makes the cluster before its configurations and hosts, so that a server which ends in between leaves one
+    that nothing can be installed on. Raises AmbariError when such a one is not of our making.
+    """
+    if view is None or view.hosts or "cluster-env" in view.desired_configs:
+        return view
+    name = deployment.cluster
+    if not own_blueprints(deployment):
+        raise AmbariError(
+            f"there is an empty cluster {name}, which no deployment has made",
+            hint="Remove it in Ambari, or take another name.",
+        )
+    deployment.change(
+        f"cluster {name} removed: its creation was broken off", act=lambda: deployment.client.delete_cluster(name)
+    )
+    return None
 
 
 def _free(deployment: Deployment, hosts: Iterable[str]) -> None:
@@ -292,8 +315,12 @@ def _configure(
 
 
 def _install(deployment: Deployment) -> None:
-    """Whatever is on a host of the cluster and not installed: new, or failed before."""
-    missing = [one for one in deployment.client.host_components(deployment.cluster) if one.state in UNINSTALLED]
+    """Whatever is on a host of the cluster and not installed: new, or failed before. What is in maintenance is left
+    alone, as Ambari does.
+
+    Raises AmbariError when some of it is not installed afterwards: Ambari leaves lost hosts out without a word.
+    """
+    missing = _uninstalled(deployment)
     if not missing:
         return
     carry_out(
@@ -301,8 +328,20 @@ def _install(deployment: Deployment) -> None:
         f"install {listed(missing)}",
         lambda: put_state(deployment, "INSTALLED", missing, "Install components"),
     )
-    if not deployment.dry_run:
-        check_installed(deployment)
+    if deployment.dry_run:
+        return
+    left = _uninstalled(deployment)
+    if left:
+        raise AmbariError(
+            f"Ambari has not installed {listed(left)}",
+            hint="Are the agents of these hosts alive? `bigtop-builder status` tells; then run the deployment again.",
+        )
+    check_installed(deployment)
+
+
+def _uninstalled(deployment: Deployment) -> list[HostComponent]:
+    components = deployment.client.host_components(deployment.cluster)
+    return [one for one in components if one.state in UNINSTALLED and not one.maintenance]
 
 
 def own_blueprints(deployment: Deployment) -> list[str]:

@@ -20,8 +20,8 @@ def is_provisioning(view: RequestView) -> bool:
     return view.logical or progress.physical_host(view) is not None
 
 
-def settle(deployment: Deployment) -> None:
-    """Wait until nothing of the cluster runs. With a dry run it is only told what runs.
+def settle(deployment: Deployment) -> bool:
+    """Wait until nothing of the cluster runs; whether there was anything. With a dry run it is only told what runs.
 
     Another's request is followed to its end and never aborted; what a failed blueprint left behind is aborted, for it
     would wait for ever, and block the cluster.
@@ -29,11 +29,13 @@ def settle(deployment: Deployment) -> None:
     limit = deployment.clock() + seconds(deployment.ambari.request_timeout)
     seen: tuple[object, ...] = ()
     since = deployment.clock()
+    waited = False
     while views := deployment.client.requests(deployment.cluster, unfinished_only=True):
         if deployment.dry_run:
             for view in views:
                 deployment.notice(f"request {view.id} runs: {view.context}", warning=True)
-            return
+            return False
+        waited = True
         for view in views:
             if not is_provisioning(view):
                 _wait_for(deployment, view)
@@ -45,11 +47,15 @@ def settle(deployment: Deployment) -> None:
             seen, since = state, deployment.clock()
         active = any(view.queued or view.running for view in ours)
         if ours and not active and deployment.clock() - since > STILL_SECONDS:
-            clear(deployment, ours, "left behind by an earlier deployment")
+            left = [view for view in ours if not progress.is_empty(view)]
+            if not left:
+                return True
+            clear(deployment, left, "left behind by an earlier deployment")
             since = deployment.clock()
         if deployment.clock() > limit:
             raise LimitError(f"the cluster's requests are not over after {deployment.ambari.request_timeout}")
         deployment.sleep(seconds(deployment.ambari.poll))
+    return waited
 
 
 def _wait_for(deployment: Deployment, view: RequestView) -> None:
