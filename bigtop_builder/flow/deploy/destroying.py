@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
 from bigtop_builder.adapter.ambari.errors import InUseError
+from bigtop_builder.adapter.ssh import Remote
 from bigtop_builder.flow.deploy.clustering import own_blueprints
 from bigtop_builder.flow.deploy.context import Deployment
 from bigtop_builder.flow.deploy.following import carry_out
 from bigtop_builder.flow.deploy.repository import registered
 from bigtop_builder.flow.deploy.settling import clear
-from bigtop_builder.model.errors import AmbariError
+from bigtop_builder.model.errors import AmbariError, HostError
 
 REMOVABLE = frozenset({"INIT", "INSTALLING", "INSTALLED", "INSTALL_FAILED", "UNINSTALLED", "UNKNOWN", "DISABLED"})
 """States of components with which a cluster can be removed."""
+RESTART_AGENT = "if command -v ambari-agent; then ambari-agent restart; fi"
+RESTART_SECONDS = 120
 
 
 def destroy_cluster(deployment: Deployment) -> str:
@@ -29,10 +33,28 @@ def destroy_cluster(deployment: Deployment) -> str:
         _stop(deployment)
         told = f"{len(view.hosts)} hosts, services {', '.join(view.services)}"
         deployment.change(f"cluster {name} removed", told, act=lambda: client.delete_cluster(name))
+        _free_hosts(deployment, view.hosts)
     for blueprint in own_blueprints(deployment):
         deployment.change(f"blueprint {blueprint} removed", act=partial(client.delete_blueprint, blueprint))
     _forget_version(deployment)
     return "" if view is not None else f"there is no cluster {name}"
+
+
+def _free_hosts(deployment: Deployment, hosts: Collection[str]) -> None:
+    """Ambari gives hosts of a removed cluster to no other before their agents have registered again (seen on a live
+    server of 3.0). A host that cannot be reached hinders nothing but its own next cluster."""
+    ours = sorted({*hosts} & {*deployment.hosts})
+    if deployment.dry_run or not deployment.hosted or not ours:
+        return
+
+    def restart(remote: Remote) -> None:
+        output = remote.run(RESTART_AGENT, timeout=RESTART_SECONDS)
+        if output.code:
+            raise HostError(f"ambari-agent restart ended with {output.code}")
+
+    for host, result in deployment.fleet.each(restart, ours).items():
+        if isinstance(result, HostError):
+            deployment.notice(f"{host}: its agent could not be restarted: {result.message}", warning=True)
 
 
 def _abort(deployment: Deployment) -> None:
