@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from bigtop_builder.hosts.facts import HostFacts
     from bigtop_builder.hosts.operation import Operation
 
+CHECKS = 3
+"""How often a service is checked before it is known not to work."""
+
 
 class StepMove:
     """``checked``: the cluster's services whose check can succeed."""
@@ -43,11 +46,11 @@ class StepMove:
         An interruption, and a request that is not over in time, leave all as it is: the next run goes on.
         """
         try:
-            for wave in self._waves():
+            order = self._waves()
+            for wave in order:
                 self._wave(wave)
-                if wave.checked:
+                if wave.checked or wave is order[-1]:
                     self._check()
-            self._check()
         except (InterruptedRunError, LimitError):
             raise
         except BigtopBuilderError as error:
@@ -159,7 +162,7 @@ class StepMove:
         if self.deployment.dry_run:
             return
         for service in self.checked:
-            if not check_service(self.deployment, service):
+            if not check_service(self.deployment, service, attempts=CHECKS):
                 raise AmbariError(f"the service check of {service} fails")
 
     def _forget(self, hosts: Iterable[str]) -> None:
@@ -187,5 +190,5 @@ class StepMove:
             ) from error
         raise AmbariError(
             f"{told}; it is back at the former ones on {', '.join(hosts)}",
-            hint=reason.hint or "Mend the cause and run the deployment again, or take the change out of the inventory.",
+            hint="Mend the cause and run the deployment again, or take the change out of the inventory.",
         ) from reason

@@ -14,6 +14,9 @@ from bigtop_builder.model.errors import AmbariError, HostError, LimitError, Part
 from bigtop_builder.model.event import CheckFinished
 from bigtop_builder.model.inventory import Job
 
+JOINING_SECONDS = 10.0
+"""Between two checks of a service that has just started."""
+
 
 def verify(deployment: Deployment) -> str:
     """Everything is tried, then PartFailedError tells how much of it did not work."""
@@ -113,11 +116,16 @@ def _present(deployment: Deployment, components: Iterable[str]) -> set[str]:
     return {one.component for one in deployment.client.host_components(deployment.cluster) if one.component in names}
 
 
-def check_service(deployment: Deployment, service: str) -> bool:
-    """Ambari's own check of a service."""
+def check_service(deployment: Deployment, service: str, *, attempts: int = 1) -> bool:
+    """Ambari's own check of a service. ``attempts``: of a service that has just started, for its servers find each
+    other a while after their processes run."""
     try:
         follow(deployment, deployment.client.service_check(deployment.cluster, service))
     except TaskFailedError as error:
+        if attempts > 1:
+            deployment.notice(f"the service check of {service} fails; trying again in {JOINING_SECONDS:.0f} s")
+            deployment.sleep(JOINING_SECONDS)
+            return check_service(deployment, service, attempts=attempts - 1)
         first = error.tasks[0] if error.tasks else None
         cause = (first.cause or (first.last_lines or [""])[-1]) if first else error.message
         return told(deployment, f"service check of {service}", False, cause, hint=first.hint if first else None)
