@@ -346,7 +346,7 @@ def test_killed_at_events_all_along_and_run_again_it_ends_the_same(
 ) -> None:
     clean = _killed(tmp_path / "clean", monkeypatch, stack, packages, None)
     wanted: Any = (clean.packages(), [host.selected for host in clean.hosts.values()], [[]] * 3)
-    for stop in range(1, len(clean.bench.events), 12):
+    for stop in range(1, len(clean.bench.events), 23):
         found = _killed(tmp_path / str(stop), monkeypatch, stack, packages, stop)
         hosts = found.hosts.values()
         assert (found.packages(), [one.selected for one in hosts], [one.kept for one in hosts]) == wanted, stop
