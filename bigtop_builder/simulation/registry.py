@@ -222,6 +222,6 @@ def value_at(row: Row, path: str) -> Any:
     if path in row:
         return row[path]
     for name, inner in row.items():
-        if path.startswith(name + "/") and isinstance(inner, Mapping):
+        if path.startswith(name + "/") and isinstance(inner, dict):
             return value_at(inner, path[len(name) + 1 :])
     raise KeyError(path)
