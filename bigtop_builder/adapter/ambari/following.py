@@ -22,6 +22,8 @@ from bigtop_builder.adapter.ambari.progress import (
 )
 from bigtop_builder.adapter.ambari.request import RequestCalls, TaskView
 
+RUNNING = ACTIVE - {"QUEUED"}
+"""What a look asks for: thousands may be queued, and that says nothing that the request's counters do not."""
 SLACK = 10.0
 """Seconds by which an earlier end may be reported later."""
 MOST_OUTPUTS = 200
@@ -30,7 +32,7 @@ MOST_OUTPUTS = 200
 
 @dataclass(frozen=True)
 class Look:
-    """What one look saw. ``changed``: tasks whose status differs from the look before, pending ones left out; failed
+    """What one look saw. ``changed``: tasks whose status differs from the look before, but for those that wait; failed
     ones come with their output. ``over``: nothing more will happen; ``outcome`` is then final."""
 
     view: RequestView
@@ -64,9 +66,9 @@ class Follower:
 
     def _changed(self, view: RequestView) -> list[TaskView]:
         if self._newest_end is None:
-            fresh = self._fresh(self._tasks(ACTIVE | FINISHED))
+            fresh = self._fresh(self._tasks(RUNNING | FINISHED))
         else:
-            fresh = self._fresh(self._tasks(ACTIVE, ended_since=self._newest_end - SLACK))
+            fresh = self._fresh(self._tasks(RUNNING, ended_since=self._newest_end - SLACK))
         bad = sum(status in BAD for status in self._statuses.values())
         if bad + sum(task.status in BAD for task in fresh.values()) < view.failed + view.aborted + view.timed_out:
             # Tasks that were aborted before they began need not have an end.
@@ -88,5 +90,5 @@ class Follower:
             task.id: task
             for task in tasks
             # The predicate is the server's; what it does not sort out is sorted out here.
-            if task.status != "PENDING" and self._statuses.get(task.id) != task.status
+            if task.status not in ("PENDING", "QUEUED") and self._statuses.get(task.id) != task.status
         }
