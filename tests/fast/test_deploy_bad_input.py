@@ -1,0 +1,353 @@
+"""What bad input gets: one clear message with its place, a hint, the fitting exit code, and nothing changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bigtop_builder.adapter.store import Store
+from bigtop_builder.face import cli
+from bigtop_builder.simulation.agents.paper import PaperCrew
+from bigtop_builder.simulation.assembly import assemble
+from bigtop_builder.simulation.server import Simulation
+from bigtop_builder.simulation.state import Host, World
+from bigtop_builder.simulation.tree import registry
+from tests.fast.test_cli import project as project
+
+PASSWORD, WRONG = "correct-horse", "wrong-staple"
+INVENTORY = """\
+cluster: c1
+ssh: {user: root, key: id}
+ambari: {url: URL, password: "env:TEST_PASSWORD"}
+repositories: [{url: "file:///nowhere/el8"}]
+groups:
+  first:
+    hosts: [node1.x.test]
+    components: [ZOOKEEPER_SERVER, ZOOKEEPER_CLIENT]
+  others:
+    hosts: ["node[2-3].x.test"]
+    components: [ZOOKEEPER_SERVER, ZOOKEEPER_CLIENT]
+configurations:
+  zoo.cfg: {tickTime: 2000}
+"""
+FIRST = "components: [ZOOKEEPER_SERVER, ZOOKEEPER_CLIENT]\n  others"
+"""The components of the first group, and of no other."""
+
+
+@dataclass
+class Site:
+    """A project folder, and a simulated server that no mistake may change."""
+
+    folder: Path
+    world: World
+    url: str
+    capsys: pytest.CaptureFixture[str]
+
+    def call(self, *arguments: str, text: str = INVENTORY) -> tuple[int, str, str]:
+        (self.folder / "inv.yaml").write_text(text.replace("URL", self.url))
+        code = cli.run(arguments)
+        captured = self.capsys.readouterr()
+        told = captured.out + captured.err
+        assert "Traceback" not in told
+        assert PASSWORD not in told and WRONG not in told
+        assert not (self.world.clusters or self.world.blueprints or self.world.versions)
+        return code, captured.out, captured.err
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Simulation]:
+    world = World()
+    assemble(world, PaperCrew())
+    for number in (1, 2, 3):
+        host = Host(f"node{number}.x.test", f"192.0.2.{number}")
+        world.hosts[host.name] = host
+        world.register(host)
+    world.users["admin"].password = PASSWORD
+    with Simulation(world, registry()) as simulation:
+        yield simulation
+
+
+@pytest.fixture
+def site(
+    project: Path, server: Simulation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Site:
+    monkeypatch.setenv("TEST_PASSWORD", PASSWORD)
+    monkeypatch.setenv("TEST_WRONG", WRONG)
+    monkeypatch.setenv("TEST_EMPTY", "")
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return Site(project, server.world, server.url, capsys)
+
+
+def swap(old: str, new: str) -> Callable[[str], str]:
+    def edit(text: str) -> str:
+        assert old in text, old
+        return text.replace(old, new, 1)
+
+    return edit
+
+
+def add(more: str) -> Callable[[str], str]:
+    return lambda text: text + more + "\n"
+
+
+def password(reference: str) -> Callable[[str], str]:
+    return swap('"env:TEST_PASSWORD"', reference)
+
+
+def first(components: str) -> Callable[[str], str]:
+    return swap(FIRST, FIRST.replace("ZOOKEEPER_SERVER, ZOOKEEPER_CLIENT", components))
+
+
+def url(address: str) -> Callable[[str], str]:
+    return swap("url: URL", f"url: {address}")
+
+
+INVENTORY_MISTAKES: dict[str, tuple[Callable[[str], str], int, str, str]] = {
+    # mistake: (edit, exit code, place and message, hint)
+    "empty": (lambda _: "", 2, r"inv.yaml: the key 'cluster' is missing", ""),
+    "a list": (lambda _: "- a\n", 2, r"inv.yaml:1:1: must be a mapping", ""),
+    "not closed": (lambda _: "cluster: c1\ngroups: {a: [\n", 2, r"inv.yaml:3:1: is not valid YAML", ""),
+    "tab": (lambda _: "cluster: c1\ngroups:\n\tfirst: x\n", 2, r"inv.yaml:3:1: .* a tab stands here", "spaces"),
+    "twice": (add("configurations: {}"), 2, r"inv.yaml:14:1: the key 'configurations' stands here twice", ""),
+    "two documents": (add("---\ncluster: c2"), 2, r"inv.yaml:14:1: .*another document", ""),
+    "indented wrongly": (swap("    hosts: [n", "   hosts: [n"), 2, r"inv.yaml:8:5: is not valid YAML", ""),
+    "tag": (swap("cluster: c1", "cluster: !!python/name:os.system x"), 2, r"tag .* is not allowed", ""),
+    "unknown key": (add("configuration: {}"), 2, r"inv.yaml:14:1 \(configuration\)", "configurations"),
+    "unknown key in a group": (swap("components", "component"), 2, r"inv.yaml:8:5 \(groups.first.component\)", ""),
+    "no cluster": (swap("cluster: c1\n", ""), 2, r"the key 'cluster' is missing", ""),
+    "cluster's name": (swap("c1", "'my cluster'"), 2, r"inv.yaml:1:1 \(cluster\)", "analytics"),
+    "no groups": (lambda _: "cluster: c1\n", 2, r"the key 'groups' is missing", ""),
+    "groups that are empty": (lambda _: "cluster: c1\ngroups: {}\n", 2, r":2:1 \(groups\): must not be empty", ""),
+    "group without hosts": (swap("[node1.x.test]", "[]"), 2, r":7:5 \(groups.first.hosts\): must not be empty", ""),
+    "hosts no list": (swap("[node1.x.test]", "node1.x.test"), 2, r":7:5 .*must be a list", r"\[node1.x.test\]"),
+    "host in two groups": (swap("[2-3]", "[1-3]"), 2, r":10:13 .*node1.x.test stands in the group first too", "one"),
+    "malformed range": (swap("[2-3]", "[3-2]"), 2, r":10:13 .*\[3-2\] in the host range", "from low to high"),
+    "short name": (swap("node1.x.test", "node1"), 2, r":7:13 .*node1 is not a fully qualified", "hostname -f"),
+    "unknown host": (add("hosts: {node4.x.test: {port: 2}}"), 2, r":14:9 .*node4.x.test is in no group", "node3"),
+    "port": (swap("user: root", "port: 99999"), 2, r":2:7 \(ssh.port\)", ""),
+    "duration": (swap("user: root", "connect_timeout: soon"), 2, r"\(ssh.connect_timeout\)", "90s"),
+    "secret in the file": (password(PASSWORD), 2, r":3:\d+ \(ambari.password\): a secret itself", "env:NAME"),
+    "secret's variable": (password("env:NOPE"), 2, r":3:\d+ \(ambari.password\): .*variable NOPE is not set", "export"),
+    "secret's file": (password("file:/nope"), 2, r"\(ambari.password\): /nope cannot be read", "readable"),
+    "secret's command": (password("command:nope-x"), 2, r"the command 'nope-x' cannot be run", ""),
+    "secret's command fails": (password("'command:false'"), 2, r"the command 'false' ended with 1", "first line"),
+    "secret asked for": (password("prompt"), 2, r"\(ambari.password\): there is no terminal", "env:NAME"),
+    "secret that is empty": (password("env:TEST_EMPTY"), 2, r"env:TEST_EMPTY is empty", "value"),
+    "secret of a property": (
+        swap("tickTime: 2000", "a: {secret: 'env:NOPE'}"),
+        2,
+        r":13:17 \(configurations.zoo.cfg.a.secret\): .*NOPE is not set",
+        "export",
+    ),
+    "wrong password": (
+        password("env:TEST_WRONG"),
+        9,
+        r":3:\d+ \(ambari.password\): .*Unable to sign in",
+        "ambari.user",
+    ),
+    "unknown user": (swap("{url: URL", "{user: me, url: URL"), 9, r"Unable to sign in", "ambari.user"),
+    "HTTPS to plain HTTP": (swap("URL", "HTTPS"), 9, r":3:10 \(ambari.url\): .* speaks plain HTTP", "write http://"),
+    "no scheme": (url("ambari.x.test:8080"), 2, r":3:10 \(ambari.url\)", "https://ambari.example.com"),
+    "path in the URL": (url("http://a/api/v1"), 2, r":3:10 \(ambari.url\)", "https://ambari.example.com"),
+    "CA is not there": (swap("{url", "{ca: nope, url"), 2, r":3:10 \(ambari.ca\): .*nope cannot be read", "folder"),
+    "CA is none": (swap("{url", "{ca: inv.yaml, url"), 2, r"ambari.ca: .*holds no certificate", "PEM"),
+    "database without password": (
+        swap("{url", "{setup: {host: node1.x.test, repository: 'http://r', database: {kind: mysql}}, url"),
+        2,
+        r"\(ambari.setup.database\): .*needs a password",
+        "",
+    ),
+    "server's certificate": (
+        swap("{url", "{setup: {host: node1.x.test, repository: 'http://r', https: {certificate: a, key: b}}, url"),
+        2,
+        r"\(ambari.setup.https.certificate\): .*\n.*\(ambari.setup.https.key\)",
+        "folder",
+    ),
+    "unknown service": (add("services: [ZOOKEEPR]"), 2, r":14:12 .*no service ZOOKEEPR", "ZOOKEEPER"),
+    "service in small letters": (add("services: [zookeeper]"), 2, r":14:12 \(services\[0\]\)", "ZOOKEEPER"),
+    "service without components": (add("services: [ZOOKEEPER, HDFS]"), 2, r":14:23 .*no group has .* HDFS", "NAMENODE"),
+    "component of no service": (add("services: [HDFS]"), 2, r"ZOOKEEPER_SERVER is of ZOOKEEPER", "Add ZOOKEEPER"),
+    "unknown component": (first("ZOOKEPER_SERVER"), 2, r":8:18 .*no component ZOOKEPER_SERVER", "ZOOKEEPER_SERVER"),
+    "component twice": (first("ZOOKEEPER_SERVER, ZOOKEEPER_SERVER"), 2, r":8:36 .*stands twice", ""),
+    "component missing": (
+        first("ZOOKEEPER_CLIENT, NAMENODE, DATANODE"),
+        2,
+        r"SECONDARY_NAMENODE stands nowhere",
+        "group",
+    ),
+    "component too often": (
+        lambda text: text.replace(
+            "[ZOOKEEPER_SERVER", "[NAMENODE, SECONDARY_NAMENODE, DATANODE, HDFS_CLIENT, ZOOKEEPER_SERVER"
+        ),
+        2,
+        r"SECONDARY_NAMENODE stands on 3 hosts of 2 groups; the stack wants exactly 1",
+        "group of its own",
+    ),
+    "provision": (first("{name: ZOOKEEPER_SERVER, provision: LATER}"), 2, r"components\[0\].provision", "INSTALL_ONLY"),
+    "unknown configuration type": (swap("zoo.cfg", "zoo.cf"), 2, r":13:3 .*no configuration type zoo.cf", "zoo.cfg"),
+    "unknown type in a group": (
+        swap("    hosts: [node1", "    configurations: {zookeper-env: {a: 1}}\n    hosts: [node1"),
+        2,
+        r":7:22 .*no configuration type zookeper-env",
+        "zookeeper-env",
+    ),
+    "property without value": (swap("2000", ""), 2, r":13:13 .*must be text, .* \(there is nothing\)", ""),
+    "unknown group in a property": (swap("2000", "'%HOSTGROUP::frist%'"), 2, r":13:13 .*no group 'frist'", "first"),
+    "required password": (
+        first("ZOOKEEPER_SERVER, HIVE_METASTORE, HIVE_SERVER, WEBHCAT_SERVER"),
+        2,
+        r"HIVE needs the password hive-site/javax.jdo.option.ConnectionPassword",
+        "default_password",
+    ),
+    "unknown stack": (add("stack: {version: 9.9.9}"), 2, r":14:1 \(stack\): .*has no stack BIGTOP-9.9.9", "3.2.0"),
+    "stack's version as a number": (
+        add("stack: {version: 3.2}"),
+        2,
+        r":14:9 \(stack.version\): must be text",
+        "quotes",
+    ),
+    "layout without services": (add("layout: auto"), 2, r":14:1 \(layout\)", "services"),
+    "unknown target": (add("standalone: {a: {hosts: [frist]}}"), 2, r":14:26 .*frist is neither", "first"),
+    "unknown entry": (add("standalone: {a: {hosts: [first], after: [b]}}"), 2, r":14:42 .*no stand-alone entry b", "a"),
+    "circle": (
+        add("standalone: {a: {hosts: [first], after: [b]}, b: {hosts: [first], after: [a]}}"),
+        2,
+        r"wait for each other: a -> b -> a",
+        "",
+    ),
+    "template": (
+        add("standalone: {a: {hosts: [first], files: {/etc/x: {content: '{{ hos }}'}}}}"),
+        2,
+        r":14:51 .*not defined: hos",
+        "host",
+    ),
+    "health": (
+        add("standalone: {a: {hosts: [first], services: [{name: x, health: {}}]}}"),
+        2,
+        r"exactly one of port",
+        "",
+    ),
+    "job's host": (add("jobs: {a: {on: frist, command: x}}"), 2, r":14:12 \(jobs.a.on\)", "first"),
+    "job's pattern": (add("jobs: {a: {on: first, command: x, expect: '('}}"), 2, r"\(jobs.a.expect\)", ""),
+    "SSH key is not there": (lambda text: text, 2, r":2:19 \(ssh.key\): .*/id cannot be read", "folder"),
+    "SSH key is none": (swap("key: id", "key: inv.yaml"), 2, r":2:19 \(ssh.key\): .*not a private key", ""),
+    "no way to log in": (swap(", key: id", ""), 2, r":2:1 \(ssh\): there is no key", "ssh.key"),
+    "unknown check": (
+        lambda text: text.replace("key: id", "password: 'env:TEST_PASSWORD'") + "require: {ignore: [memry]}\n",
+        2,
+        r":14:20 .*no check 'memry'",
+        "memory",
+    ),
+    "repository's address": (swap("file:///nowhere", "nowhere"), 2, r":4:17 \(repositories\[0\].url\)", "https://"),
+}
+
+
+@pytest.mark.parametrize("mistake", INVENTORY_MISTAKES)
+def test_a_mistake_in_the_inventory(site: Site, mistake: str) -> None:
+    edit, exit_code, told, hint = INVENTORY_MISTAKES[mistake]
+    text = edit(INVENTORY).replace("HTTPS", site.url.replace("http", "https"))
+    if mistake != "SSH key is not there" and "key: id" in text:
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", site.folder / "id"], check=True)
+    code, out, err = site.call("deploy", "inv.yaml", text=text)
+    assert (code, out) == (exit_code, ""), err
+    assert re.search(told, err), err
+    if hint:
+        assert re.search(rf"hint: .*{hint}", err), err
+
+
+CALLS: dict[str, tuple[tuple[str, ...], int, str, str]] = {
+    "no inventory": (("deploy", "nope.yaml"), 2, "there is no inventory", "inventories/"),
+    "a folder": (("deploy", "."), 2, "is a folder", "YAML"),
+    "inventory not named": (("deploy",), 2, "Missing argument", "--help"),
+    "unknown phase": (("deploy", "inv.yaml", "--phase", "chek"), 2, "no phase 'chek'", "check"),
+    "unknown start": (("deploy", "inv.yaml", "--from", "clster"), 2, "no phase 'clster'", "cluster"),
+    "phase and start": (("deploy", "inv.yaml", "--from", "start", "--phase", "check"), 2, "do not go together", ""),
+    "print": (("deploy", "inv.yaml", "--print", "blueprnt"), 2, "no 'blueprnt' to print", "blueprint"),
+    "no test bed": (("deploy", "inv.yaml", "--testbed", "nope"), 3, "no test bed nope", "testbed up --name nope"),
+    "test bed's name": (("deploy", "inv.yaml", "--testbed", "../x"), 2, "cannot be the name", "letters"),
+    "JUnit is a folder": (("deploy", "inv.yaml", "--junit", "."), 2, "--junit .*Is a directory", ""),
+    "events are a folder": (("deploy", "inv.yaml", "--events", "."), 2, "--events .*Is a directory", ""),
+    "store is a file": (("deploy", "inv.yaml", "--store", "inv.yaml"), 2, "the store .* fails", ""),
+    "store below a file": (("deploy", "inv.yaml", "--store", "inv.yaml/store"), 2, "the store .* fails", ""),
+    "not confirmed": (("destroy", "inv.yaml"), 2, "not confirmed", "--yes-really c1"),
+    "confirmed wrongly": (("destroy", "inv.yaml", "--yes-really", "c2"), 2, "not confirmed", "--yes-really c1"),
+    "no cluster to verify": (("verify", "inv.yaml"), 9, r"inv.yaml:1:1 \(cluster\): there is no cluster c1", "deploy"),
+    "check-stack, no services": (("repo", "check-stack"), 2, "no services are named", "--services"),
+    "check-stack, a file": (("repo", "check-stack", "inv.yaml"), 2, "is a file", "--inventory"),
+    "check-stack, no repository": (("repo", "check-stack", "-i", "inv.yaml"), 7, "there is no repository", "publish"),
+    "check-stack, unknown stack": (("repo", "check-stack", "-i", "inv.yaml", "--stack", "B-9"), 2, "B-9 is not", ""),
+    "rehearsal without repository": (
+        ("deploy", "inv.yaml", "--rehearse"),
+        7,
+        r"inv.yaml:4:1 \(repositories\)",
+        "served",
+    ),
+    "bed of hosts and inventory": (("testbed", "up", "--hosts", "1", "--inventory", "inv.yaml"), 2, "both given", ""),
+    "bed without hosts": (("testbed", "up"), 2, "which hosts", "--hosts 3"),
+    "bed without a repository": (("testbed", "up", "--hosts", "1", "--repository", "nope"), 2, "is no folder", "http"),
+    "bed's name": (("testbed", "up", "--hosts", "1", "--name", "A b"), 2, "cannot be the name", "letters"),
+}
+
+
+@pytest.mark.parametrize("mistake", CALLS)
+def test_a_mistake_on_the_command_line(site: Site, mistake: str) -> None:
+    arguments, exit_code, told, hint = CALLS[mistake]
+    site.folder.joinpath("id").write_text("not looked at")
+    code, out, err = site.call(*arguments)
+    assert (code, out) == (exit_code, ""), err
+    assert re.search(told, err), err
+    if hint:
+        assert re.search(rf"hint: .*{hint}", err), err
+    assert sorted(path.name for path in site.folder.iterdir()) == ["id", "inv.yaml"]
+
+
+def test_as_json_a_mistake_is_json_alone(site: Site) -> None:
+    code, out, err = site.call("deploy", "inv.yaml", "--json", text=INVENTORY.replace("c1", "'a b'", 1))
+    assert (code, err) == (2, "")
+    error = json.loads(out)["error"]
+    assert (error["line"], error["path"], error["exit_code"]) == (1, "cluster", 2)
+    assert error["file"].endswith("inv.yaml")
+
+
+def test_as_json_a_failed_check_is_the_runs_answer(site: Site) -> None:
+    text = INVENTORY.replace("TEST_PASSWORD", "TEST_WRONG").replace(", key: id", "")
+    code, out, _ = site.call("deploy", "inv.yaml", "--json", "-q", text=text)
+    answer = json.loads(out)
+    assert (code, answer["exit_code"], answer["changes"]) == (9, 9, 0)
+    assert "(ambari.password)" in answer["phases"][0]["failure"]["message"]
+    assert {phase["state"] for phase in answer["phases"][1:]} == {"waiting"}
+
+
+def test_two_deployments_of_one_cluster(site: Site, project: Path) -> None:
+    store = Store(project / "store").open()
+    with store.locked("cluster-c1", wait=False) as mine:
+        assert mine
+        code, _, err = site.call("deploy", "inv.yaml", "--store", "store")
+    assert code == 2
+    assert "another call works on the cluster c1" in err
+
+
+def test_a_closed_pipe(site: Site) -> None:
+    (site.folder / "inv.yaml").write_text(INVENTORY.replace("URL", site.url))
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            f"'{sys.executable}' -m bigtop_builder deploy inv.yaml --print template | true; echo ${{PIPESTATUS[0]}}",
+        ],
+        cwd=site.folder,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert (done.stdout.strip(), done.stderr) == ("0", "")
