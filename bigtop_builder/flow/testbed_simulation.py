@@ -19,6 +19,19 @@ LOG, WORLD, FAILURES = "simulation.log", "world.json", "failures.yaml"
 PORT = 8080
 START_SECONDS = 30.0
 LAST_LINES = 5
+AGENT = r"""cat > /usr/sbin/ambari-agent <<'END'
+#!/bin/sh
+# The agents of this test bed are simulated with their server: a restart registers this host with it again.
+case "${{1-}}" in
+    start | restart) ;;
+    *) echo "usage: ambari-agent start|restart" >&2; exit 2 ;;
+esac
+exec curl --noproxy '*' --silent --show-error --fail --max-time 30 --output /dev/null --request POST \
+    "{url}/simulation/hosts/$(hostname -f)/register"
+END
+chmod 755 /usr/sbin/ambari-agent
+"""
+"""Gives a host the command with which an agent is restarted."""
 
 
 class Simulation:

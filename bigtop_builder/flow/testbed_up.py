@@ -20,7 +20,7 @@ from bigtop_builder.flow.recorder import Recorder
 from bigtop_builder.flow.testbed import SIDE_BY_SIDE, Say, Status, held, owned, repository_host, ssh_places, status_of
 from bigtop_builder.flow.testbed_files import Files
 from bigtop_builder.flow.testbed_repositories import ambari_packages, stack_repositories
-from bigtop_builder.flow.testbed_simulation import Simulation
+from bigtop_builder.flow.testbed_simulation import AGENT, Simulation
 from bigtop_builder.flow.workspace import Request, Workspace
 from bigtop_builder.model.errors import ConfigurationError, EngineError
 from bigtop_builder.model.testbed import TestBed
@@ -311,9 +311,17 @@ class _Raising:
         simulation = Simulation(self.files, address, self.wish.inject)
         state = state.model_copy(update={"ambari": simulation.url(state.ambari)})
         self.files.keep_record(state, places)
+        if not state.published:
+            self._give_agents(state.ambari)
         if simulation.keep_running(state.ambari):
             self._did(f"started the simulated Ambari at {state.ambari}")
         return state
+
+    def _give_agents(self, url: str) -> None:
+        """The agents' command on the hosts, from which the simulated Ambari is reached."""
+        hosts = [found for found in self.bed.containers().values() if found.role == "host"]
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            list(pool.map(lambda host: self.bed.run(host, AGENT.format(url=url)), hosts))
 
 
 def default_hosts(name: str, count: int) -> tuple[str, ...]:

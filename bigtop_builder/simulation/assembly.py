@@ -16,7 +16,7 @@ from typing import Self
 from bigtop_builder.simulation.agents.paper import PaperCrew
 from bigtop_builder.simulation.authentication import SignInRefused, sign_in
 from bigtop_builder.simulation.clusters import connect
-from bigtop_builder.simulation.control import PREFIX, control
+from bigtop_builder.simulation.control import PREFIX, control, registers
 from bigtop_builder.simulation.engine import Pace
 from bigtop_builder.simulation.http import Asked, Dropped, Site
 from bigtop_builder.simulation.keeping import Keeper
@@ -113,12 +113,14 @@ class Ticker:
 
 
 def _control(site: Site, asked: Asked) -> Reply | None:
-    """The answer to a call of the simulation's own, which an administrator may make."""
+    """The answer to a call of the simulation's own, which an administrator may make; agents may register, as with
+    the real server, which asks them for no password."""
     if not asked.target.startswith(PREFIX):
         return None
     with site.world.lock:
         try:
-            sign_in(asked.headers, site.sessions, site.world)
+            if not registers(asked.method, asked.path):
+                sign_in(asked.headers, site.sessions, site.world)
         except SignInRefused as error:
             return Reply(403, {"status": 403, "message": str(error)})
         return control(site.world, asked.method, asked.target, asked.content.decode("utf-8", "replace"))

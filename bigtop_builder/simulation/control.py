@@ -54,6 +54,11 @@ def control(world: World, method: str, target: str, body: str) -> Reply | None:
     return _refused(404, f"the simulation knows no {method} {target}")
 
 
+def registers(method: str, path: str) -> bool:
+    """Whether a call is an agent's that registers."""
+    return method == "POST" and path.startswith(f"{PREFIX}hosts/") and path.endswith("/register")
+
+
 def _faults(world: World, method: str, body: str) -> Reply:
     injections = work_of(world).injections
     if method == "PUT":

@@ -126,6 +126,6 @@ def test_faults_come_and_go_by_uri(server: Server) -> None:
 
 def test_hosts_are_lost_and_come_back_by_uri(server: Server) -> None:
     assert server.call("POST", f"/simulation/hosts/{HOSTS[0]}/lose").status_code == 200
-    assert server.call("POST", f"/simulation/hosts/{HOSTS[0]}/register").status_code == 200
+    assert server.call("POST", f"/simulation/hosts/{HOSTS[0]}/register", password="wrong").status_code == 200
     assert server.call("POST", "/simulation/restart").status_code == 200
     assert server.call("POST", "/simulation/hosts/nosuch/lose").status_code == 404
