@@ -165,7 +165,7 @@ def _free(deployment: Deployment, hosts: Iterable[str]) -> None:
 
 def _actual(deployment: Deployment, view: ClusterView) -> ActualCluster:
     hosts: dict[str, set[str]] = {host: set() for host in view.hosts}
-    for one in deployment.client.host_components(deployment.cluster):
+    for one in deployment.components():
         hosts.setdefault(one.host, set()).add(one.component)
     kinds = {*plain_properties(wanted_layout(deployment).configurations), "cluster-env"} & {*view.desired_configs}
     present = {
@@ -340,8 +340,7 @@ def _install(deployment: Deployment) -> None:
 
 
 def _uninstalled(deployment: Deployment) -> list[HostComponent]:
-    components = deployment.client.host_components(deployment.cluster)
-    return [one for one in components if one.state in UNINSTALLED and not one.maintenance]
+    return [one for one in deployment.components() if one.state in UNINSTALLED and not one.maintenance]
 
 
 def own_blueprints(deployment: Deployment) -> list[str]:

@@ -18,6 +18,7 @@ from bigtop_builder.model.inventory import Inventory
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
+    from bigtop_builder.adapter.ambari.service import HostComponent
     from bigtop_builder.adapter.secret import Secrets
     from bigtop_builder.adapter.ssh import Fleet
     from bigtop_builder.cluster.layout import Layout
@@ -56,6 +57,7 @@ class Deployment:
     """A file that is there when everything was verified and nothing changed since."""
     layout: Layout | None = None
     """Once it is known: given by the groups, or recommended."""
+    _components: list[HostComponent] | None = None
 
     def __enter__(self) -> Deployment:
         return self
@@ -167,6 +169,17 @@ class Deployment:
         for name in ("server_version", "server_answers", "stack"):
             self.__dict__.pop(name, None)
 
+    def components(self) -> list[HostComponent]:
+        """What is on the cluster's hosts; read again once something was changed or time has passed."""
+        if self._components is None:
+            self._components = list(self.client.host_components(self.cluster))
+        return self._components
+
+    def begin(self, phase: Phase) -> None:
+        """A phase that counts its own changes, and takes nothing from the one before as still being so."""
+        self.all_changes += self.changes
+        self.phase, self.changes, self._components = phase, 0, None
+
     def emit(self, event: AnyEvent) -> None:
         """Tell an event, without the secrets that were read so far."""
         if self.mark is not None and isinstance(event, Change) and event.state != "planned":
@@ -185,6 +198,7 @@ class Deployment:
             self.emit(Change(phase=self.phase, name=name, state="planned", detail=detail))
             return
         self.check_cancelled()
+        self._components = None
         try:
             if act is not None:
                 act()
@@ -200,6 +214,7 @@ class Deployment:
 
     def sleep(self, duration: float) -> None:
         """Wait; raises InterruptedRunError."""
+        self._components = None
         (self.pause or self.cancelled.wait)(duration)
         self.check_cancelled()
 

@@ -28,8 +28,7 @@ def run_phases(deployment: Deployment, work: Mapping[Phase, PhaseWork], phases: 
     for phase in phases:
         if phase not in work:
             continue
-        deployment.all_changes += deployment.changes
-        deployment.phase, deployment.changes = phase, 0
+        deployment.begin(phase)
         deployment.emit(PhaseStarted(phase=phase))
         started = time.monotonic()
         try:

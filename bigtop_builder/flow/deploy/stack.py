@@ -45,7 +45,7 @@ def live_stack(deployment: Deployment) -> StackDefinition:
             hint=near(f"{choice.name}-{choice.version}", offered) or None,
             location=deployment.loaded.place("stack"),
         )
-    known = known_stack(deployment, deployment.client.version())
+    known = known_stack(deployment, deployment.server_version or NEWEST_LINE)
     return stack_from_rest(deployment.client.stack_services(choice.name, choice.version), known)
 
 

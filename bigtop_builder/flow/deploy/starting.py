@@ -11,6 +11,7 @@ from bigtop_builder.adapter.ambari.service import HostComponent
 from bigtop_builder.flow.deploy.context import Deployment
 from bigtop_builder.flow.deploy.following import TaskFailedError, carry_out
 from bigtop_builder.flow.deploy.settling import settle
+from bigtop_builder.flow.deploy.wanted import is_client, starting
 from bigtop_builder.model.errors import AmbariError
 
 ATTEMPTS = 3
@@ -46,12 +47,10 @@ def start(deployment: Deployment) -> str:
 
 def stopped(deployment: Deployment) -> list[HostComponent]:
     """What should run and does not. Raises AmbariError when it is on hosts that Ambari does not hear from."""
-    from bigtop_builder.flow.deploy.wanted import starting
-
     wanted = starting(deployment)
     down = [
         one
-        for one in deployment.client.host_components(deployment.cluster)
+        for one in deployment.components()
         if one.state != "STARTED" and not one.maintenance and one.component in wanted.get(one.host, ())
     ]
     lost = [one for one in down if one.state == "UNKNOWN"]
@@ -97,9 +96,8 @@ def put_state(deployment: Deployment, state: str, components: Collection[HostCom
 def _restart(deployment: Deployment) -> None:
     """Only what runs, and clients: a component that is meant to be stopped stays so."""
     stale: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for one in deployment.client.host_components(deployment.cluster, stale=True):
-        known = deployment.stack.component(one.component)
-        if not one.maintenance and (one.state == "STARTED" or (known is not None and known.is_client)):
+    for one in deployment.components():
+        if one.stale and not one.maintenance and (one.state == "STARTED" or is_client(deployment, one.component)):
             stale[(one.service, one.component)].append(one.host)
     for (service, component), names in sorted(stale.items()):
         hosts = sorted(names)
