@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable
 from urllib.parse import quote
@@ -12,8 +13,9 @@ MASK = b"***"
 
 
 def disguises(secret: str, *, user: str | None = None) -> list[str]:
-    """The forms in which ``secret`` turns up: as it is, in a URL, in XML, and with ``user`` in a Basic header."""
+    """The forms in which ``secret`` turns up: as it is, in a URL, XML or JSON, and with ``user`` in a Basic header."""
     forms = [secret, quote(secret, safe=""), escape(secret)]
+    forms += [json.dumps(secret, ensure_ascii=ascii)[1:-1] for ascii in (True, False)]
     if user is not None:
         forms.append(base64.b64encode(f"{user}:{secret}".encode()).decode())
     return list(dict.fromkeys(form for form in forms if form))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.errors import AmbariError, ConfigurationError, InterruptedRunError
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from bigtop_builder.recipe.inventory import LoadedInventory
 
 Emit = Callable[[AnyEvent], None]
+OWN_WORDS = frozenset({"event", "phase", "phases", "step", "level", "state", "kind", "status", "tasks"})
+"""Fields of events that hold words of ours or Ambari's, and never what a host or a person wrote."""
 
 
 @dataclass
@@ -184,9 +186,20 @@ class Deployment:
         """Tell an event, without the secrets that were read so far."""
         if self.mark is not None and isinstance(event, Change) and event.state != "planned":
             self.mark.unlink(missing_ok=True)
-        text = event.model_dump_json()
-        clean = self.secrets.redact(text)
-        self.bus(event if clean == text else EVENTS.validate_json(clean))
+        data = event.model_dump()
+        clean = self._redacted(data)
+        self.bus(event if clean == data else EVENTS.validate_python(clean))
+
+    def _redacted(self, value: Any) -> Any:
+        """``value`` without secrets; each text by itself, so that no quoting of them matters."""
+        if isinstance(value, str):
+            return self.secrets.redact(value)
+        if isinstance(value, list):
+            return [self._redacted(item) for item in value]
+        if isinstance(value, dict):
+            # The words that we choose ourselves stay, even if a password is one of them.
+            return {key: item if key in OWN_WORDS else self._redacted(item) for key, item in value.items()}
+        return value
 
     def notice(self, text: str, *, warning: bool = False) -> None:
         self.emit(Notice(text=text, level="warning" if warning else "info"))
