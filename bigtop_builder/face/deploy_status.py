@@ -24,10 +24,21 @@ def status_text(status: ClusterStatus, invocation: Invocation) -> str:
         lines.append(f"cluster {status.cluster}, {status.version}")
     parts = [_hosts(status), _services(status), _standalone(status), _alerts(status), _requests(status)]
     lines += [line for part in parts if part for line in ("", *part)]
-    good = "green: everything is as the inventory says"
-    word, colour = (good, "green") if status.green else ("not green", "red")
-    shade: Colour = "green" if colour == "green" else "red"
-    return "\n".join([*lines, "", invocation.paint(word, shade)])
+    shade: Colour = "green" if status.green else "red"
+    word = "green: everything is as the inventory says" if status.green else f"not green: {_wrong(status)}"
+    return "\n".join([*lines, "", invocation.paint(word, shade)]).lstrip("\n")
+
+
+def _wrong(status: ClusterStatus) -> str:
+    if status.exists is False:
+        return "there is no cluster; bigtop-builder deploy makes it"
+    counts = {
+        "host": sum(not host.green for host in status.hosts),
+        "service": sum(not service.green for service in status.services),
+        "critical alert": sum(state == "CRITICAL" for state, *_ in status.alerts),
+        "stand-alone check": sum(level == "error" for level, *_ in status.standalone),
+    }
+    return ", ".join(count(number, name) for name, number in counts.items() if number)
 
 
 def _hosts(status: ClusterStatus) -> list[str]:

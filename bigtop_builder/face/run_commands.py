@@ -37,7 +37,10 @@ def runs(
     for folder in _run_folders(store.root)[:limit]:
         view = _deployment(folder) or _read(folder)
         state = "running" if store.is_live(folder.name) else "died"
-        if view.exit_code is not None:
+        if not view.started:
+            # Killed before its first event, or work that keeps no record, such as making an image.
+            state = "running" if state == "running" else "no record"
+        elif view.exit_code is not None:
             state = "done" if view.exit_code == 0 else f"exit {view.exit_code}"
         elif state == "died" and not isinstance(view, DeployView):
             view.close()
@@ -45,8 +48,8 @@ def runs(
             {
                 "run": folder.name,
                 "state": state,
-                "started": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(view.started)),
-                "result": view.headline if isinstance(view, DeployView) else headline(view),
+                "started": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(view.started)) if view.started else "",
+                "result": view.headline if isinstance(view, DeployView) else headline(view) if view.started else "",
                 "command": " ".join(view.command),
             }
         )
@@ -166,7 +169,9 @@ def _task_logs(invocation: Invocation, view: DeployView, run: str, host: str | N
     found = [(title, log) for title, log in view.logs() if host is None or title.split(" ")[0] == host]
     if not found:
         where = f" on {host}" if host else ""
-        raise NothingSelectedError(f"in run {run} no task of Ambari failed{where}", hint="See: bigtop-builder runs")
+        failure = view.failed.failure if view.failed else None
+        hint = f"It ended in {failure.step}: {failure.message}" if failure else "See: bigtop-builder runs"
+        raise NothingSelectedError(f"in run {run} no task of Ambari failed{where}", hint=hint)
     if invocation.json:
         invocation.answer("", [{"task": title, "log": log} for title, log in found])
     elif paths:
