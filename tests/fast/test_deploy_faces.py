@@ -1,0 +1,284 @@
+"""The faces of a deployment: the fold, lines, JUnit, JSON, status; and that no secret is in any of them."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from bigtop_builder.face import cli
+from bigtop_builder.face.deploy_fold import DeployView
+from bigtop_builder.face.deploy_junit import junit
+from bigtop_builder.face.deploy_lines import DeployLines
+from bigtop_builder.face.deploy_status import status_text
+from bigtop_builder.face.invocation import Invocation
+from bigtop_builder.flow.deploy.status import ClusterStatus, HostStatus, ServiceStatus
+from bigtop_builder.model.event import (
+    AmbariTask,
+    AnyEvent,
+    Change,
+    CheckFinished,
+    DeployStarted,
+    Failure,
+    HostFailed,
+    Notice,
+    Phase,
+    PhaseFinished,
+    PhaseStarted,
+    RequestProgress,
+    RunFinished,
+)
+from bigtop_builder.simulation.injection import TaskFault
+from tests.fast.deploying import INVENTORY, PASSWORD, Bench
+from tests.fast.test_cli import project as project
+
+DIFF = "--- /dev/null\n+++ /etc/x\n@@ -0,0 +1 @@\n+a"
+
+
+def started(*phases: Phase, dry_run: bool = False, rehearsal: bool = False) -> DeployStarted:
+    return DeployStarted(
+        run="r1",
+        command=["deploy", "c.yaml"],
+        store="/store",
+        cluster="c1",
+        hosts=["n1.x", "n2.x"],
+        phases=list(phases),
+        dry_run=dry_run,
+        rehearsal=rehearsal,
+    )
+
+
+def task(status: str, **more: Any) -> AmbariTask:
+    return AmbariTask(
+        phase="cluster", request=1, task=7, host="n1.x", role="ZK", command="START", status=status, **more
+    )
+
+
+FAILED: list[AnyEvent] = [
+    started("check", "prepare", "cluster", "start"),
+    PhaseStarted(phase="check"),
+    CheckFinished(phase="check", check="clock", level="ok", message="2 hosts"),
+    CheckFinished(phase="check", check="disk", level="ok", message="2 hosts"),
+    CheckFinished(phase="check", check="memory", host="n2.x", level="warning", message="little", hint="more"),
+    PhaseFinished(phase="check", state="unchanged", seconds=0.5),
+    PhaseStarted(phase="prepare"),
+    Change(phase="prepare", host="n1.x", name="write /etc/x", state="done", detail=DIFF),
+    Change(phase="prepare", host="n2.x", name="write /etc/x", state="done", detail=DIFF),
+    HostFailed(phase="prepare", host="n3.x", kind="unreachable", message="no \x1b[31mroute", hint="is it on?"),
+    PhaseFinished(phase="prepare", state="changed", changes=2, seconds=2),
+    PhaseStarted(phase="cluster"),
+    RequestProgress(phase="cluster", request=1, context="Install", status="PENDING", percent=-1, pending_hosts=1),
+    task("IN_PROGRESS"),
+    task(
+        "FAILED", seconds=3.0, cause="the disk is full", hint="free it", last_lines=["\x00<boom> & co"], logs=["/l/1"]
+    ),
+    Notice(text="careful", level="warning"),
+    PhaseFinished(
+        phase="cluster",
+        state="failed",
+        seconds=4,
+        failure=Failure(step="cluster", message="request 1 failed\n1 task", hint="mend it", exit_code=9),
+    ),
+    RunFinished(exit_code=9, seconds=6.5),
+]
+
+
+def shown(events: list[AnyEvent], **options: Any) -> tuple[str, DeployView]:
+    out, view = io.StringIO(), DeployView()
+    lines = DeployLines(out, **options)
+    for event in events:
+        view.apply(event)
+        lines(event, view)
+    return out.getvalue(), view
+
+
+def test_the_fold_counts_what_was_done() -> None:
+    _, view = shown(FAILED)
+    assert (view.changes, view.exit_code, view.headline) == (2, 9, "failed in cluster on cluster c1")
+    assert view.failed is view.phases["cluster"]
+    assert view.phases["cluster"].tasks == {"IN_PROGRESS": 1, "FAILED": 1}
+    assert view.phases["start"].state == "waiting"
+    assert view.logs() == [("n1.x ZK START", "/l/1")]
+
+
+def test_lines_tell_all_of_it_once_and_last_what_failed() -> None:
+    text, _ = shown(FAILED)
+    assert text == (
+        "run r1: cluster c1, 2 hosts\n"
+        "checking inventory, repository and hosts\n"
+        "  ✓ clock, disk: 2 hosts\n"
+        "  ! n2.x: memory: little\n"
+        "      hint: more\n"
+        "· check: fine in 0.5s\n"
+        "preparing hosts\n"
+        "  ✓ n1.x: write /etc/x\n"
+        "      --- /dev/null\n"
+        "      +++ /etc/x\n"
+        "      @@ -0,0 +1 @@\n"
+        "      +a\n"
+        "  ✓ n2.x: write /etc/x (as on n1.x)\n"
+        "  ✗ n3.x unreachable: no route\n"
+        "      hint: is it on?\n"
+        "✓ prepare: changed: 2 in 2.0s\n"
+        "cluster\n"
+        "  request 1 PENDING 0%, 1 host to come: Install\n"
+        "  ▸ n1.x: ZK START IN_PROGRESS\n"
+        "  ✗ n1.x: ZK START FAILED  3.0s\n"
+        "      cause: the disk is full\n"
+        "      hint: free it\n"
+        "      | <boom> & co\n"
+        "      log: /l/1\n"
+        "  careful\n"
+        "✗ cluster: failed in 4.0s\n"
+        "\n"
+        "cluster failed: request 1 failed\n"
+        "  1 task\n"
+        "  hint: mend it\n"
+        "failed in 6.5s (exit 9)\n"
+    )
+
+
+def test_quiet_lines_tell_what_went_wrong_alone() -> None:
+    text, _ = shown(FAILED, quiet=True)
+    assert "✓" not in text and "preparing" not in text and "IN_PROGRESS" not in text
+    for wrong in ("memory: little", "n3.x unreachable", "the disk is full", "careful", "failed in 6.5s (exit 9)"):
+        assert wrong in text
+
+
+def test_colours_change_no_word() -> None:
+    plain, _ = shown(FAILED)
+    coloured, _ = shown(FAILED, colour=True)
+    assert "\x1b[" in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
+
+
+@pytest.mark.parametrize(
+    ("first", "changes", "last"),
+    [
+        (started("check"), 0, "nothing stands in the way (1.0s)"),
+        (started("verify"), 0, "all works (1.0s)"),
+        (started("destroy"), 0, "nothing to remove (1.0s)"),
+        (started("check", "start"), 0, "nothing to change: everything is as the inventory says (1.0s)"),
+        (started("start"), 1, "1 change made in 1.0s"),
+        (started("start", dry_run=True), 2, "2 changes to make; nothing was changed (1.0s)"),
+        (started("start", rehearsal=True), 2, "rehearsed in 1.0s: the plan goes through; nothing real was touched"),
+    ],
+)
+def test_the_last_line_says_how_it_ended(first: DeployStarted, changes: int, last: str) -> None:
+    phase = first.phases[-1]
+    end = PhaseFinished(phase=phase, state="changed" if changes else "unchanged", changes=changes)
+    text, _ = shown([first, PhaseStarted(phase=phase), end, RunFinished(exit_code=0, seconds=1)])
+    assert text.splitlines()[-1] == last
+
+
+def test_junit_is_xml_with_a_case_for_whatever_failed() -> None:
+    _, view = shown(FAILED)
+    root = ElementTree.fromstring(junit(view))
+    cases = {(case.get("classname"), case.get("name")): case for case in root.iter("testcase")}
+    failures = {key for key, case in cases.items() if case.find("failure") is not None}
+    assert failures == {("deploy", "cluster"), ("prepare", "n3.x"), ("cluster", "n1.x: ZK START")}
+    assert cases["deploy", "start"].find("skipped") is not None
+    assert (root.get("tests"), root.get("failures"), root.get("skipped")) == (str(len(cases)), "3", "1")
+    assert cases["cluster", "n1.x: ZK START"].findtext("failure") == "<boom> & co"
+
+
+def test_json_has_everything_in_plain_types() -> None:
+    _, view = shown(FAILED)
+    data = json.loads(json.dumps(view.data()))
+    assert [phase["state"] for phase in data["phases"]] == ["unchanged", "changed", "failed", "waiting"]
+    assert data["phases"][1]["hosts"][0] == {
+        "host": "n3.x",
+        "kind": "unreachable",
+        "message": "no \x1b[31mroute",
+        "hint": "is it on?",
+        "last_lines": [],
+    }
+    assert data["phases"][2]["failed_tasks"][0]["cause"] == "the disk is full"
+    assert data["phases"][2]["failure"]["exit_code"] == 9
+    assert data["notices"] == [{"level": "warning", "text": "careful"}]
+
+
+def cluster_status(**more: Any) -> ClusterStatus:
+    return ClusterStatus("c1", url="http://a:8080", server_version="3.0.0.0", version="BIGTOP-3.2.0", **more)
+
+
+def test_status_tells_why_it_is_not_green() -> None:
+    status = cluster_status(
+        exists=True,
+        hosts=[HostStatus("n1.x", "g", "HEALTHY", 2), HostStatus("n2.x", "g", "HEARTBEAT_LOST", 2, ("ZK",))],
+        services=[ServiceStatus("ZOOKEEPER", "STARTED", 1, 2, 4, stale=1, maintenance=False)],
+        alerts=[("CRITICAL", "n2.x", "ZooKeeper process", "Connection refused"), ("WARNING", "n1.x", "disk", "90%")],
+    )
+    lines = status_text(status, Invocation()).splitlines()
+    assert lines[0] == "Ambari 3.0.0.0 at http://a:8080"
+    assert "✗  n2.x  g  HEARTBEAT_LOST  2 components  down: ZK" in lines
+    assert "✗  ZOOKEEPER  STARTED  1 of 2 running  1 component with outdated configuration" in lines
+    assert lines[-1] == "not green: 1 host, 1 service, 1 critical alert"
+    assert status.data()["green"] is False
+
+
+def test_status_of_a_cluster_that_is_not_there() -> None:
+    text = status_text(cluster_status(exists=False), Invocation())
+    assert text.endswith("not green: there is no cluster; bigtop-builder deploy makes it")
+    assert status_text(ClusterStatus("c1"), Invocation()) == "green: everything is as the inventory says"
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    with Bench(tmp_path, monkeypatch) as one:
+        yield one
+
+
+def test_no_secret_is_shown_or_written(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even when a failed task prints them, plain or in the forms that shells and URLs give them."""
+    secret = 'p&ss w"rd/€'
+    monkeypatch.setenv("TEST_SECRET", secret)
+    text = f"Fail: login with {secret} and {PASSWORD} and {json.dumps(secret)}"
+    fault = TaskFault(role="ZOOKEEPER_SERVER", command="START", times=None, stderr=text, stdout=text)
+    bench.work.injections.tasks.append(fault)
+    view, out = DeployView(), io.StringIO()
+    lines = DeployLines(out)
+
+    def watch(event: AnyEvent) -> None:
+        view.apply(event)
+        lines(event, view)
+
+    inventory = INVENTORY.replace("tickTime: 2000", "tickTime: 2000, custom: {secret: 'env:TEST_SECRET'}")
+    assert bench.deploy(inventory, watch=watch) == 9
+    assert view.logs()
+    written = "".join(path.read_text() for path in (bench.folder / "logs").iterdir())
+    events = "".join(event.model_dump_json() for event in bench.events)
+    assert "login with" in written and "login with" in out.getvalue()
+    for place in (written, events, out.getvalue(), junit(view).decode(), json.dumps(view.data(), ensure_ascii=False)):
+        assert secret not in place
+        assert json.dumps(secret)[1:-1] not in place
+        assert PASSWORD not in place
+
+
+@pytest.mark.parametrize("word", ["cluster", "done", "change", "n", "phase"])
+def test_a_secret_that_is_one_of_our_own_words_breaks_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.setenv("TEST_SECRET", word)
+    inventory = INVENTORY.replace("tickTime: 2000", "tickTime: 2000, custom: {secret: 'env:TEST_SECRET'}")
+    assert bench.deploy(inventory) == 0, bench.failure
+
+
+def test_runs_and_logs_of_a_deployment_that_failed_early(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "inv.yaml").write_text("cluster: c1\ngroups: {a: {hosts: [n1.x.test]}}\nssh: {key: nope}\n")
+    assert cli.run(["deploy", "inv.yaml", "--store", "store"]) == 2
+    (project / "store" / "runs" / "20200101-000000-abcd").mkdir()
+    capsys.readouterr()
+    assert cli.run(["runs", "--store", "store"]) == 0
+    newest, oldest = capsys.readouterr().out.splitlines()
+    assert "exit 2" in newest and "failed in check on cluster c1" in newest
+    assert oldest.split() == ["20200101-000000-abcd", "no", "record"]
+    run = newest.split()[0]
+    assert cli.run(["logs", "--run", run, "--store", "store"]) == 3
+    assert "It ended in check" in capsys.readouterr().err
