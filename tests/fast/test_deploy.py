@@ -147,13 +147,19 @@ def test_a_start_that_never_succeeds_ends_with_what_is_down(bench: Bench) -> Non
 
 
 def test_a_service_check_that_fails_is_told_and_not_forgotten(bench: Bench) -> None:
-    bench.work.injections.tasks.append(TaskFault(command="SERVICE_CHECK", times=2))
+    bench.work.injections.tasks.append(TaskFault(command="SERVICE_CHECK", times=4))
     assert bench.deploy() == 4
     checks = [event for event in bench.events if isinstance(event, CheckFinished) and event.level == "error"]
     assert [check.check for check in checks] == ["service check of ZOOKEEPER"]
     assert bench.deploy() == 4, "what was never verified is not taken for verified"
     assert bench.deploy() == 0
     assert bench.changes == []
+
+
+def test_a_service_that_has_just_started_may_take_a_while_to_answer(bench: Bench) -> None:
+    bench.work.injections.tasks.append(TaskFault(command="SERVICE_CHECK", times=1))
+    assert bench.deploy() == 0, bench.failure
+    assert any("trying again" in event.text for event in bench.events if isinstance(event, Notice))
 
 
 def test_a_changed_property_is_a_difference_and_a_restart(bench: Bench) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.sources.web import ca_bundle
 from bigtop_builder.flow.deploy.context import Deployment
-from bigtop_builder.flow.deploy.wanted import starting
+from bigtop_builder.flow.deploy.wanted import is_client, starting
 from bigtop_builder.model.event import AnyEvent, CheckFinished, HostFailed
 
 if TYPE_CHECKING:
@@ -169,7 +169,13 @@ def _services(
                 running=sum(one.state == "STARTED" for one in meant),
                 wanted=len(meant),
                 installed=len(own),
-                stale=sum(one.stale and not one.maintenance for one in own),
+                # What does not run takes its configuration when it starts.
+                stale=sum(
+                    one.stale
+                    and not one.maintenance
+                    and (one.state == "STARTED" or is_client(deployment, one.component))
+                    for one in own
+                ),
                 maintenance=view.maintenance,
             )
         )

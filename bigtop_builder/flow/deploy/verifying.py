@@ -16,6 +16,8 @@ from bigtop_builder.model.inventory import Job
 
 JOINING_SECONDS = 10.0
 """Between two checks of a service that has just started."""
+ATTEMPTS = 3
+"""Checks of each service after a deployment that changed something."""
 
 
 def verify(deployment: Deployment) -> str:
@@ -24,7 +26,8 @@ def verify(deployment: Deployment) -> str:
     if deployment.mark is not None:
         deployment.mark.unlink(missing_ok=True)
     if deployment.inventory.ambari is not None:
-        failed += sum(not check_service(deployment, service) for service in checkable(deployment))
+        attempts = ATTEMPTS if deployment.all_changes else 1
+        failed += sum(not check_service(deployment, service, attempts=attempts) for service in checkable(deployment))
         failed += check_alerts(deployment)
     if deployment.hosted:
         failed += check_standalone(deployment)
@@ -113,7 +116,7 @@ def checkable(deployment: Deployment) -> list[str]:
 
 def _present(deployment: Deployment, components: Iterable[str]) -> set[str]:
     names = set(components)
-    return {one.component for one in deployment.client.host_components(deployment.cluster) if one.component in names}
+    return {one.component for one in deployment.components() if one.component in names}
 
 
 def check_service(deployment: Deployment, service: str, *, attempts: int = 1) -> bool:
