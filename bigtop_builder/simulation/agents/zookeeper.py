@@ -100,8 +100,11 @@ def _check(context: Context) -> str:
     ask = f"source {CONF}/zookeeper-env.sh; {client} -server"
     lines = [
         "node=/zk_smoketest_$$",
-        f"({ask} {servers[0]}:{port} create $node from-the-check) 2>&1 | grep 'Created' "
-        f"|| {{ echo 'Could not write through {servers[0]}' >&2; exit 1; }}",
+        # Servers that have just started may have no leader yet.
+        "for turn in $(seq 6); do\n"
+        f"if (timeout 20 bash -c '{ask} {servers[0]}:{port} create '$node' from-the-check') 2>&1 | grep Created; "
+        f"then break; elif [ $turn = 6 ]; then echo 'Could not write through {servers[0]}' >&2; exit 1; fi; "
+        "sleep 3; done",
     ]
     lines += [
         "for turn in 1 2; do\n"
