@@ -351,3 +351,10 @@ def test_a_closed_pipe(site: Site) -> None:
         check=True,
     )
     assert (done.stdout.strip(), done.stderr) == ("0", "")
+
+
+def test_a_rehearsal_needs_no_way_to_log_in(site: Site) -> None:
+    text = INVENTORY.replace("key: id", "key: nope, key_passphrase: prompt").replace(PASSWORD, "prompt")
+    code, _, err = site.call("deploy", "inv.yaml", "--rehearse", text=text)
+    assert code == 7, err
+    assert "repositories" in err and "ssh" not in err

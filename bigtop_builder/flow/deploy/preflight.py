@@ -40,6 +40,8 @@ def _secrets(deployment: Deployment) -> Iterator[ConfigurationError]:
     """Every reference can be read; its value is known from now on, and shown nowhere."""
     for place, reference in references(deployment):
         name = ".".join(map(str, place))
+        if place[0] == "ssh" and not deployment.hosted:
+            continue
         try:
             deployment.secrets.value(reference, name)
         except ConfigurationError as error:
