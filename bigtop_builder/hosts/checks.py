@@ -221,7 +221,9 @@ def _limits(host: HostFacts, fleet: Fleetwide) -> Troubles:
     need = fleet.loaded.inventory.require.open_files
     soft = host.open_files[0] if host.open_files else None
     if soft is not None and soft < need:
-        hint = PREPARED if fleet.loaded.inventory.prepare.limits else "Raise nofile below /etc/security/limits.d."
+        hint = "Raise nofile below /etc/security/limits.d."
+        if fleet.loaded.inventory.prepare.limits:
+            hint = f"{PREPARED} If it has: sshd needs UsePAM, and the machine's own limit bounds it."
         yield Trouble("warning", f"{soft} open files are allowed, {need} are demanded", hint)
 
 
