@@ -64,7 +64,7 @@ class BomComponent:
     parallel: bool
     """``maven_parallel_build``: whether it bears Maven's threads."""
     unknown: tuple[str, ...]
-    """Keys that Bigtop does not read."""
+    """Keys that Bigtop does not read: ``colour``, ``tarball.sorce``."""
     location: Location = field(compare=False)
 
 
@@ -173,19 +173,23 @@ def _check_version(top: Block, version: str) -> None:
         )
 
 
-_KNOWN = (
-    "name",
-    "pkg",
-    "relNotes",
-    "rpm_pkg_suffix",
-    "deb_pkg_suffix",
-    "version",
-    "tarball",
-    "url",
-    "git",
-    "packaging",
-    "maven_parallel_build",
-)
+_PLAIN = frozenset({"name", "pkg", "relNotes", "rpm_pkg_suffix", "deb_pkg_suffix", "packaging", "maven_parallel_build"})
+_SECTIONS = {
+    "version": frozenset({"base", "pkg", "release"}),
+    "tarball": frozenset({"source", "destination"}),
+    "url": frozenset({"download_path", "site", "archive"}),
+    "git": frozenset({"repo", "ref", "dir", "commit_hash", "user", "token"}),
+}
+
+
+def _unknown(block: Block) -> tuple[str, ...]:
+    found: list[str] = []
+    for key, value in block.values.items():
+        if key in _SECTIONS and isinstance(value, Block):
+            found += [f"{key}.{inner}" for inner in value.values if inner not in _SECTIONS[key]]
+        elif key not in _PLAIN:
+            found.append(key)
+    return tuple(found)
 
 
 def _component(block: Block, label: str, common_git: Block | None) -> BomComponent:
@@ -216,7 +220,7 @@ def _component(block: Block, label: str, common_git: Block | None) -> BomCompone
         notes=_text(block, "relNotes") or "",
         packaging=_text(block, "packaging"),
         parallel=parallel is True,
-        unknown=tuple(key for key in block.values if key not in _KNOWN),
+        unknown=_unknown(block),
         location=block.at,
     )
 

@@ -57,7 +57,7 @@ def check_sources(spec: str, place: Location, names: Set[str], defines: Iterable
             raise ConfigurationError(
                 f"the spec asks for {name}, which is not among its sources; Bigtop takes it from {folder}",
                 location=Location(place.file, number, 1),
-                hint=near(name, names) or None,
+                hint=near(name, (known for known in names if "/" not in known)) or None,
             )
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bigtop_builder.model.errors import ConfigurationError, Location
-from bigtop_builder.recipe.bigtop.tokens import MAX_DEPTH, Token, tokenize
+from bigtop_builder.recipe.bigtop.tokens import MAX_DEPTH, QUOTE_VERSIONS, Token, tokenize
 
 T = TypeVar("T")
 
@@ -253,7 +253,7 @@ class _Parser:
 
     def _link(self) -> Link:
         if self.token.kind != "name":
-            raise self._unexpected("a name")
+            raise self._unexpected("a name", QUOTE_VERSIONS if self.token.kind == "number" else None)
         name = self._take()
         arguments: list[Expression | Comparison] | None = None
         if self._at_mark("("):

@@ -11,6 +11,7 @@ from bigtop_builder.model.errors import ConfigurationError, Location
 Kind = Literal["name", "text", "number", "mark", "newline", "end"]
 MAX_DEPTH = 50
 MAX_DIGITS = 18
+QUOTE_VERSIONS = "Put a version in quotes: '3.2.0'."
 
 _MARKS = ("?:", "->", "==", "!=", "{", "}", "[", "]", "(", ")", "=", ":", ",", ".", "+", "-", ";")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\\": "\\", "'": "'", '"': '"', "$": "$"}
@@ -132,9 +133,7 @@ class _Reader:
                 end += 1
         value = self.text[self.offset : end]
         if self.text[end : end + 1].isidentifier() or len(value) > MAX_DIGITS or _octal(value):
-            raise ConfigurationError(
-                "this number is not understood", location=at, hint="Put a version in quotes: '3.2.0'."
-            )
+            raise ConfigurationError("this number is not understood", location=at, hint=QUOTE_VERSIONS)
         return Token("number", self._take(len(value)), at)
 
     def _string(self, at: Location, quote: str) -> Token:
