@@ -106,3 +106,28 @@ def test_what_is_in_maintenance_is_left_as_it_is(bench: Bench) -> None:
     assert bench.deploy() == 0, bench.failure
     assert [event.text for event in bench.events if isinstance(event, Notice)]
     ends_well(bench)
+
+
+KERBEROS = """
+security:
+  kerberos: {realm: X.TEST, kdc_hosts: [kdc.x.test], admin_principal: admin/admin, admin_password: "env:TEST_KDC"}
+"""
+
+
+def test_a_cluster_with_kerberos_is_made_and_grows_with_a_fresh_credential(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_KDC", "kdc-horse")
+    assert bench.deploy(INVENTORY + KERBEROS) == 0, bench.failure
+    cluster = bench.world.clusters["c1"]
+    assert cluster.security == "KERBEROS"
+    assert {one.component for one in cluster.on("node2.x.test")} >= {"KERBEROS_CLIENT"}
+    # The server keeps it for an hour and a half.
+    cluster.credentials.clear()
+    bench.host("node4.x.test")
+    assert bench.deploy(WIDER + KERBEROS) == 0, bench.failure
+    assert [*cluster.credentials] == ["kdc.admin.credential"]
+    assert bench.deploy(WIDER + KERBEROS) == 0, bench.failure
+    assert bench.changes == []
+    assert bench.deploy(WIDER) == 9
+    assert "has the security KERBEROS, the inventory says NONE" in bench.failure

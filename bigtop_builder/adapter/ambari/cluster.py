@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bigtop_builder.adapter.ambari.connection import Answer, Json, listed
-from bigtop_builder.adapter.ambari.errors import NotFoundError, ServerError, UnexpectedAnswerError
+from bigtop_builder.adapter.ambari.errors import ConflictError, NotFoundError, ServerError, UnexpectedAnswerError
 from bigtop_builder.adapter.ambari.query import any_of, fields, path
 from bigtop_builder.adapter.ambari.request import RequestCalls
 from bigtop_builder.model.errors import AmbariError
@@ -136,6 +136,15 @@ class ClusterCalls(RequestCalls):
         body = {"host_components": [{"HostRoles": {"component_name": name}} for name in components]}
         predicate = any_of(f"Hosts/host_name={host}" for host in hosts)
         self.post(path("clusters", cluster, "hosts"), body, query=predicate.strip("()"))
+
+    def put_credential(self, cluster: str, alias: str, principal: str, key: str) -> None:
+        """Keeps a credential in the server's memory, for it to make Kerberos identities with, in place of another."""
+        where = path("clusters", cluster, "credentials", alias)
+        body = {"Credential": {"principal": principal, "key": key, "type": "temporary"}}
+        try:
+            self.post(where, body)
+        except ConflictError:
+            self.put(where, body)
 
     def stack_versions(self, cluster: str) -> dict[int, str]:
         """How far the cluster is with each registered version, by its id: CURRENT, INSTALLED, OUT_OF_SYNC,
