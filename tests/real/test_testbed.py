@@ -25,6 +25,8 @@ from bigtop_builder.flow.workspace import Workspace
 from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.document import load
 from bigtop_builder.recipe.settings import load_settings
+from bigtop_builder.simulation.agents.container import ContainerHands
+from tests.fast.test_doctor import authority as certificate_authority
 from tests.real.conftest import Tool
 from tests.rpmfile import Spec, write_rpm
 
@@ -244,3 +246,27 @@ def test_the_simulated_ambari_knows_the_hosts_and_ends_with_them(tool: Tool, nam
     assert process is not None
     tool("testbed", "down", name)
     assert not process.running
+
+
+def test_certificates_and_proxy_of_the_site_reach_hosts_and_agents(
+    tool: Tool, name: str, tmp_path: Path, client: DockerClient
+) -> None:
+    authority = certificate_authority(30)
+    (tmp_path / "site.pem").write_bytes(authority)
+    proxy = "http://someone:pa$$word`x`@proxy.example.com:3128"
+    network = {
+        "ca_bundle": str(tmp_path / "site.pem"),
+        "proxy": {"http": proxy, "https": proxy, "no_proxy": ["intranet"]},
+    }
+    project = {"stack": STACK, "platforms": [PLATFORM.name], "network": network}
+    (tmp_path / "bigtop-builder.yaml").write_text(json.dumps(project))
+    Tool(tmp_path, tool.store)("testbed", "up", "--hosts", "1", "--name", name, *NO_SIMULATION)
+    found, host = record(tool, name), f"node1.{name}.test"
+    shown = 'printf \'%s\\n\' "$https_proxy" "$HTTP_PROXY" "$no_proxy"; cat /etc/pki/tls/certs/ca-bundle.crt'
+    over_ssh = ssh(found, host, shown)
+    agent = ContainerHands(client, ids(client, name)).run(host, shown, 60)
+    assert agent.stdout == over_ssh
+    lines = over_ssh.splitlines()
+    assert lines[:2] == [proxy, proxy]
+    assert {"intranet", f".{name}.test", found["hosts"][host]["address"]} <= set(lines[2].split(","))
+    assert authority.decode() in over_ssh

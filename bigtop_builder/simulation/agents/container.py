@@ -24,6 +24,12 @@ SELECTOR = "/usr/lib/bigtop-select/distro-select"
 FOLDER = "/var/lib/ambari-agent/tmp/files"
 LIMITS = {"INSTALL": 1800, "STATUS": 15}
 LIMIT = 300
+ENVIRONMENT = """\
+while IFS== read -r name value; do
+    value=${value#\\"}; [ -z "$name" ] || export "$name=${value%\\"}"
+done 2>/dev/null < /etc/environment
+"""
+"""The proxies of the site, which sessions over SSH get from PAM; values are taken as they are."""
 REPOSITORY_TEMPLATE = (
     "[{{repo_id}}]\nname={{repo_id}}\n"
     "{% if mirror_list %}mirrorlist={{mirror_list}}{% else %}baseurl={{base_url}}{% endif %}\n"
@@ -66,9 +72,9 @@ class ContainerHands:
 
     def run(self, host: str, script: str, seconds: int) -> Ran:
         """See ``Hands``."""
-        whole = 'echo $$ > /run/agent-command.pid; exec timeout --kill-after=5 "$1" bash -c "set -eo pipefail; $0"'
-        if seconds <= LIMITS["STATUS"]:
-            whole = whole.partition("; ")[2]
+        whole = f'{ENVIRONMENT}exec timeout --kill-after=5 "$1" bash -c "set -eo pipefail; $0"'
+        if seconds > LIMITS["STATUS"]:
+            whole = f"echo $$ > /run/agent-command.pid; {whole}"
         command = ["bash", "-c", whole, script, str(seconds)]
         api = self._client.api
         made = api.exec_create(self._containers[host], command)
