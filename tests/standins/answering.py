@@ -58,6 +58,9 @@ class Api(BaseHTTPRequestHandler):
             self.answer(200, {"Users": {"user_name": "admin", "admin": True}})
         elif path == "/api/v1/clusters":
             self.answer(200, {"items": []})
+        elif path == "/api/v1/services/AMBARI/components/AMBARI_SERVER":
+            about = {"service_name": "AMBARI", "component_name": "AMBARI_SERVER", "component_version": State.version}
+            self.answer(200, {"RootServiceComponents": about})
         else:
             self.answer(404)
 
