@@ -19,5 +19,5 @@ demo: setup  ## from real source to services started from a signed repository
 	@.venv/bin/python scripts/demo.py
 
 bench: setup ## the figures of benchmarks/
-	@for name in startup planning scheduler publish zookeeper_build; do \
+	@for name in startup planning scheduler publish zookeeper_build host_preparation following deploy_unchanged; do \
 		echo "== $$name"; .venv/bin/python -m benchmarks.$$name || exit 1; done
