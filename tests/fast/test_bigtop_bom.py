@@ -151,6 +151,25 @@ def test_without_a_digest_there_is_no_source() -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("https://code.example.org/lantern", "ftp://code.example.org/lantern", "cannot be 'ftp://"),
+        (
+            'site = "https://code.example.org/lantern/archive/"\n                archive = site',
+            "",
+            "neither url.site nor",
+        ),
+    ],
+)
+def test_addresses_that_cannot_be(old: str, new: str, words: str) -> None:
+    assert old in TEXT
+    read = bom(TEXT.replace(old, new))
+    with pytest.raises(RecipeError, match=words) as caught:
+        source(read, read.component("lantern"), PIN)
+    assert caught.value.location == read.component("lantern").location
+
+
+@pytest.mark.parametrize(
     ("component", "name", "made", "top"),
     [
         ("ferry", "apache-ferry-1.10.2.tar.gz", "copied", None),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import ValidationError
+
 from bigtop_builder.model.errors import RecipeError
 from bigtop_builder.model.source import Alternative, ApacheSource, GitSource, HttpsSource, Source
-from bigtop_builder.recipe.bigtop.bom import Bom, BomComponent
+from bigtop_builder.recipe.bigtop.bom import Bom, BomComponent, BomGit
 
 
 @dataclass(frozen=True)
@@ -72,29 +74,40 @@ def source(bom: Bom, component: BomComponent, pin: Pin | None) -> Source | None:
     What lies at Apache's is tried on the site's mirrors, then in the archive. Raises RecipeError when no
     digest (for git, no commit) is known.
     """
-    if component.git is not None:
-        commit = component.git.commit or (pin.commit if pin else None)
-        if commit is None:
-            raise _unpinned(component, "commit")
-        git = GitSource(git=component.git.repository, tag=component.git.reference, commit=commit)
-        return Source(alternatives=[git], unpack="no")
-    found = addresses(component)
-    if not found:
-        if component.download is None:
-            return None
+    alternatives = _alternatives(bom, component, pin)
+    return Source(alternatives=alternatives, unpack="no") if alternatives else None
+
+
+def _alternatives(bom: Bom, component: BomComponent, pin: Pin | None) -> list[Alternative]:
+    try:
+        if component.git is not None:
+            return [_git(component, component.git, pin)]
+        found = addresses(component)
+        if not found and component.download is not None:
+            raise RecipeError(
+                f"{component.name} has a tarball.source, but neither url.site nor url.archive to take it from",
+                location=component.location,
+            )
+        if found and (pin is None or not (pin.sha512 or pin.sha256)):
+            raise _unpinned(component, "digest")
+        digests = {"sha256": pin.sha256, "sha512": pin.sha512} if pin else {}
+        path = apache_path(bom, component)
+        if path:
+            return [ApacheSource.model_validate({"apache": path, **digests})]
+        return [HttpsSource.model_validate({"https": address, **digests}) for address in found]
+    except ValidationError as error:
+        problem = error.errors()[0]
         raise RecipeError(
-            f"{component.name} has a tarball.source, but neither url.site nor url.archive to take it from",
+            f"the source of {component.name} cannot be {problem['input']!r}: {problem['msg']}",
             location=component.location,
-        )
-    if pin is None or not (pin.sha512 or pin.sha256):
-        raise _unpinned(component, "digest")
-    path = apache_path(bom, component)
-    alternatives: list[Alternative] = (
-        [ApacheSource(apache=path, sha256=pin.sha256, sha512=pin.sha512)]
-        if path
-        else [HttpsSource(https=address, sha256=pin.sha256, sha512=pin.sha512) for address in found]
-    )
-    return Source(alternatives=alternatives, unpack="no")
+        ) from None
+
+
+def _git(component: BomComponent, git: BomGit, pin: Pin | None) -> GitSource:
+    commit = git.commit or (pin.commit if pin else None)
+    if commit is None:
+        raise _unpinned(component, "commit")
+    return GitSource(git=git.repository, tag=git.reference, commit=commit)
 
 
 def _unpinned(component: BomComponent, what: str) -> RecipeError:
