@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigtop_builder.flow.host_facts import gather
+from bigtop_builder.hosts import preparation
 from bigtop_builder.hosts.checks import Finding, check, wanted
 from bigtop_builder.hosts.facts import HostFacts
 from bigtop_builder.model.errors import HostError
@@ -52,13 +53,14 @@ def check_hosts(
     *,
     architectures: frozenset[str] | None = None,
 ) -> HostsChecked:
-    """Look at all hosts, one round trip each; tells HostFailed and CheckFinished of the phase ``check``.
+    """Look at all hosts, one round trip each; tells HostFailed and CheckFinished of the phase ``check``. The facts
+    are those that ``prepare_hosts`` needs too.
 
     ``architectures``: of the packages in the repository, when they are known. Raises ConfigurationError for
     ``require.ignore``.
     """
     check({}, loaded)
-    demand = wanted(loaded)
+    demand = wanted(loaded) | preparation.wanted(loaded)
     facts, failed = gather(fleet, {host.name: demand for host in loaded.hosts}, phase="check", emit=emit)
     findings = tuple(check(facts, loaded, architectures=architectures))
     for found in findings:

@@ -22,14 +22,24 @@ if TYPE_CHECKING:
 NAMED_HOSTS = 5
 
 
-def prepare_hosts(loaded: LoadedInventory, fleet: Fleet, emit: Emit, *, dry_run: bool) -> WorkResult:
+def prepare_hosts(
+    loaded: LoadedInventory,
+    fleet: Fleet,
+    emit: Emit,
+    *,
+    dry_run: bool,
+    facts: Mapping[str, HostFacts] | None = None,
+) -> WorkResult:
     """Bring all hosts to what the inventory's ``prepare`` and ``repositories`` say.
 
-    One round trip to a host that lacks nothing, two to others. What cannot be had on a host is told in a Notice.
+    One round trip to a host that lacks nothing, two to others; one less with the ``facts`` that ``check_hosts`` has
+    just gathered. What cannot be had on a host is told in a Notice.
     """
     certificates = _certificates(loaded)
     demand = wanted(loaded)
-    facts, lost = gather(fleet, {host.name: demand for host in loaded.hosts}, phase="prepare", emit=emit)
+    unseen = {host.name: demand for host in loaded.hosts if facts is None or host.name not in facts}
+    found, lost = gather(fleet, unseen, phase="prepare", emit=emit)
+    facts = {**(facts or {}), **found}
     addresses = _addresses(loaded, facts)
     prepared: dict[str, Prepared] = {}
     for host, known in facts.items():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.secret import Secrets
     from bigtop_builder.adapter.ssh import Fleet
     from bigtop_builder.cluster.layout import Layout
+    from bigtop_builder.hosts.facts import HostFacts
     from bigtop_builder.model.ambari_stack import StackDefinition
     from bigtop_builder.recipe.inventory import LoadedInventory
 
@@ -59,6 +60,8 @@ class Deployment:
     """A file that is there when everything was verified and nothing changed since."""
     layout: Layout | None = None
     """Once it is known: given by the groups, or recommended."""
+    facts: Mapping[str, HostFacts] | None = None
+    """Of the hosts, as they were checked, for the phase after that."""
     _components: list[HostComponent] | None = None
 
     def __enter__(self) -> Deployment:

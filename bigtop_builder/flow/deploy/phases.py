@@ -46,7 +46,9 @@ def prepare(deployment: Deployment) -> str:
     from bigtop_builder.flow.preparing import prepare_hosts
 
     check_own(deployment)
-    result = prepare_hosts(deployment.loaded, deployment.fleet, deployment.emit, dry_run=deployment.dry_run)
+    result = prepare_hosts(
+        deployment.loaded, deployment.fleet, deployment.emit, dry_run=deployment.dry_run, facts=deployment.facts
+    )
     _worked(deployment, result)
     return ""
 

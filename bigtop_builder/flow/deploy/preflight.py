@@ -145,6 +145,7 @@ def _hosts(deployment: Deployment) -> tuple[str, ...]:
     from bigtop_builder.flow.host_checks import check_hosts
 
     found = check_hosts(deployment.loaded, deployment.fleet, deployment.emit)
+    deployment.facts = found.facts
     found.demand()
     return tuple(sorted({facts.family for facts in found.facts.values() if facts.family}))
 
