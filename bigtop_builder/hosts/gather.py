@@ -21,7 +21,8 @@ URL_SECONDS = 15
 # at once, and are read at the end.
 SCRIPT = r"""set +e +u; umask=$(umask); cd /
 tell() { local IFS=$'\t'; printf '%s\n' "$*"; }
-tell facts 1 "$(date +%s.%N)"
+now() { if [ -n "$EPOCHREALTIME" ]; then clock=${EPOCHREALTIME/,/.}; else clock=$(date +%s.%N); fi; }
+now; tell facts 1 "$clock"
 names=(__NAMES__) addresses=(__URLS__) files=(__FILES__) services=(__SERVICES__)
 
 look_up() {
@@ -50,8 +51,7 @@ probe() {
     said=${said//$'\n'/ }
     tell url "$1" "$code" "${said##*$'\t'}" "${said%$'\t'*}"
 }
-node=; kernel=; arch=
-read -r node kernel arch < <(uname -n -r -m)
+read -r kernel 2>/dev/null < /proc/sys/kernel/osrelease || kernel=$(uname -r)
 fqdn=$(timeout 10 hostname -f 2>/dev/null)
 exec 8< <(
     look_up "${names[@]}"
@@ -71,7 +71,7 @@ exec 9< <(
 while IFS='=' read -r key value; do
     case $key in ID|VERSION_ID|PRETTY_NAME) value=${value#[\"\']}; tell os "$key" "${value%[\"\']}";; esac
 done 2>/dev/null < /etc/os-release
-tell machine "$node" "$kernel" "$arch" "$(nproc 2>/dev/null)"
+tell machine "$HOSTNAME" "$kernel" "${HOSTTYPE/powerpc/ppc}" "$(nproc 2>/dev/null)"
 tell fqdn "$fqdn"
 tell umask "$umask"
 tell limits "$(ulimit -Sn)" "$(ulimit -Hn)" "$(ulimit -Su)" "$(ulimit -Hu)"
@@ -96,7 +96,7 @@ systemd=; [ -d /run/systemd/system ] && systemd=1
 tell systemd "${systemd:-0}"
 container=0
 if [ -e /.dockerenv ] || [ -e /run/.containerenv ]; then container=1; fi
-case $(tr '\0' '\n' 2>/dev/null < /proc/1/environ) in container=*|*$'\n'container=*) container=1;; esac
+while IFS= read -r -d '' value; do case $value in container=*) container=1;; esac; done 2>/dev/null < /proc/1/environ
 tell container "$container"
 for key in __COMMANDS__; do type -P "$key" >/dev/null && tell command "$key"; done
 
@@ -182,7 +182,7 @@ done
 tell firewall "$firewall"
 
 for path in /etc/yum.repos.d/*.repo; do [ -e "$path" ] && files+=("$path"); done
-regular=(); present=()
+regular=(); present=(); declare -A sizes=()
 for path in "${files[@]}"; do
     [ -e "$path" ] || [ -L "$path" ] || continue
     if [ -L "$path" ]; then tell link "$path" "$(readlink "$path")"; fi
@@ -191,16 +191,21 @@ for path in "${files[@]}"; do
     [ -f "$path" ] && [ -r "$path" ] && regular+=("$path")
 done
 if [ "${#present[@]}" -gt 0 ]; then
-    stat -L -c $'file\t%n\t%F\t%s\t%U\t%G\t%a' -- "${present[@]}" 2>/dev/null
+    while IFS=$'\t' read -r path kind size value; do
+        tell file "$path" "$kind" "$size" "$value"
+        sizes[$path]=$size
+    done < <(stat -L -c $'%n\t%F\t%s\t%U\t%G\t%a' -- "${present[@]}" 2>/dev/null)
 fi
 if [ "${#regular[@]}" -gt 0 ]; then
     while read -r value path; do tell sha256 "${path#\*}" "$value"; done < <(sha256sum -- "${regular[@]}" 2>/dev/null)
-    while read -r value path; do
-        [ "$value" -lt __MAX_TEXT__ ] && tell text "$path" "$(base64 -w0 < "$path")"
-    done < <(stat -L -c '%s %n' -- "${regular[@]}")
+    for path in "${regular[@]}"; do
+        [ "${sizes[$path]:-__MAX_TEXT__}" -lt __MAX_TEXT__ ] && tell text "$path" "$(base64 -w0 < "$path")"
+    done
 fi
-cat <&8; cat <&9
-tell end "$(date +%s.%N)"
+for key in 8 9; do
+    while IFS= read -r value; do printf '%s\n' "$value"; done <&"$key"
+done
+now; tell end "$clock"
 """
 
 
