@@ -14,6 +14,7 @@ import json
 import os
 import re
 import secrets
+import signal
 import statistics
 import subprocess
 import sys
@@ -164,6 +165,8 @@ def main() -> None:
     settings = load_settings(PROJECT, {}, {})
     if not (settings.repository / settings.project.stack / "el8" / "repodata").is_dir():
         sys.exit("there is no published repository: make demo makes it")
+    # Whoever ends it leaves no test bed behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     name = f"bench-{secrets.token_hex(4)}"
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / "inventory.yaml"

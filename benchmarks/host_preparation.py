@@ -1,6 +1,6 @@
 """Eight simple operations on 20 container hosts, the first time and when nothing is to do: ours, pyinfra, ansible-core.
 
-    python -m benchmarks.host_preparation [--hosts 20] [--store STORE] [--tools VENV] [--skip ansible-core]
+    python -m benchmarks.host_preparation [--hosts 20] [--rounds 2] [--store STORE] [--tools VENV] [--skip ansible-core]
 
 Six files with owner and mode, a group, and a user in it, on a test bed that is raised for it and removed afterwards.
 Each tool is started anew each time, over SSH with the same key, and works on all hosts at once; before its first time
@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -143,7 +144,7 @@ def timed(argv: list[str], environment: dict[str, str], cwd: Path) -> float:
     return seconds
 
 
-def measure(folder: Path, inventory: Path, record: Path, tools: Path, skipped: list[str]) -> None:
+def measure(folder: Path, inventory: Path, record: Path, tools: Path, skipped: list[str], rounds: int) -> None:
     loaded = bed_inventory(inventory, record)
     pyinfra_files(folder, loaded)
     ansible_files(folder, loaded)
@@ -172,13 +173,14 @@ def measure(folder: Path, inventory: Path, record: Path, tools: Path, skipped: l
     for name in skipped:
         del calls[name]
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
-    for names in (list(calls), list(reversed(calls))):
+    for number in range(rounds):
+        names = list(reversed(calls)) if number % 2 else list(calls)
         for name in names:
             reset(loaded)
             times[name].append((calls[name](), calls[name]()))
             print(f"{name:16} {times[name][-1][0]:8.2f} s {times[name][-1][1]:8.2f} s", flush=True)
     best = {name: tuple(min(column) for column in zip(*found, strict=True)) for name, found in times.items()}
-    print(f"\n{count} hosts, the better of two   first time   nothing to do   ours in parts of it")
+    print(f"\n{count} hosts, the better of {rounds}   first time   nothing to do   ours in parts of it")
     mine = best["bigtop-builder"]
     for name, (first, again) in best.items():
         print(f"{name:28} {first:10.2f} s {again:13.2f} s   {mine[0] / first:8.2f} {mine[1] / again:8.2f}")
@@ -199,12 +201,15 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=20)
     parser.add_argument("--store", type=Path, default=Path("~/.cache/bigtop-builder").expanduser())
     parser.add_argument("--tools", type=Path)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--skip", choices=["pyinfra", "ansible-core"], action="append", default=[])
     parser.add_argument("--work", nargs=2, type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.work:
         ours(bed_inventory(*given.work))
         return
+    # Whoever ends it leaves no test bed behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     name = f"bench-{secrets.token_hex(4)}"
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -216,7 +221,9 @@ def main() -> None:
         up = ["up", "--hosts", str(given.hosts), "--name", name, "--ambari-packages", "http://127.0.0.1/none"]
         try:
             subprocess.run([*bed, *up], check=True, stdout=subprocess.DEVNULL)
-            measure(folder, inventory, given.store / "testbeds" / name / "testbed.yaml", tools, given.skip)
+            measure(
+                folder, inventory, given.store / "testbeds" / name / "testbed.yaml", tools, given.skip, given.rounds
+            )
         finally:
             subprocess.run([*bed, "down", name], check=True, stdout=subprocess.DEVNULL)
 
