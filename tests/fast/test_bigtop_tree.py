@@ -58,6 +58,11 @@ def test_scripts_stay_executable() -> None:
     assert not files["SOURCES/install_ferry.sh"]
 
 
+def test_a_spec_is_written_anew_so_its_executable_bit_is_lost(copy: Path) -> None:
+    (copy / "bigtop-packages/src/rpm/ferry/SPECS/ferry.spec").chmod(0o755)
+    assert packaging("ferry", root=copy).files == packaging("ferry").files
+
+
 def test_what_gradle_never_copies_is_left_out(copy: Path) -> None:
     common = copy / "bigtop-packages/src/common/ferry"
     for name in (".gitignore", "install_ferry.sh~", ".#lock"):

@@ -164,7 +164,7 @@ class BigtopTree:
         if spec not in laid:
             raise self._no_spec(name)
         asked = laid[spec].content
-        laid[spec] = RenderedFile("", with_patches(asked, patches), laid[spec].executable)
+        laid[spec] = RenderedFile("", with_patches(asked, patches), False)
         made = seed(component)
         packaging = BigtopPackaging(
             bom=self.bom,
