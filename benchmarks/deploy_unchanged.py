@@ -25,6 +25,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import yaml
@@ -98,10 +99,12 @@ def listening(target: str) -> Iterator[tuple[str, list[tuple[str, str, bytes]]]]
         def log_message(self, format: str, *args: object) -> None:
             """Silent."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Passing)
+    # Where the hosts reach it too: they are asked whether they do.
+    address = str(urlsplit(target).hostname)
+    server = ThreadingHTTPServer((address, 0), Passing)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", calls
+        yield f"http://{address}:{server.server_port}", calls
     finally:
         server.shutdown()
         server.server_close()
