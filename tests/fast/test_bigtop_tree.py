@@ -81,7 +81,7 @@ def test_patches_are_put_into_the_spec_by_number() -> None:
     assert found.patches == ("patch1-first.diff", "patch2-second.diff", "patch10-third.diff")
     spec = content(found, "SPECS/ferry.spec")
     assert "\nPatch0: patch1-first.diff\nPatch1: patch2-second.diff\nPatch2: patch10-third.diff\nRequires" in spec
-    assert "\n%patch0 -p1\n%patch1 -p1\n%patch2 -p1\n\n%build" in spec
+    assert "\n%patch -P0 -p1\n%patch -P1 -p1\n%patch -P2 -p1\n\n%build" in spec
     assert "BIGTOP_PATCH" not in spec
 
 

@@ -20,13 +20,16 @@ _NESTING = 10
 
 
 def with_patches(spec: bytes, patches: Sequence[str]) -> bytes:
-    """The spec with a ``PatchN:`` line and a ``%patchN -p1`` line for each patch in place of Bigtop's two marks."""
+    """The spec with a ``PatchN:`` line and a ``%patch`` line for each patch in place of Bigtop's two marks.
+
+    Bigtop writes ``%patch0 -p1``, which RPM 4.20 refuses; ``%patch -P0 -p1`` is the same to all of them.
+    """
     lines: list[str] = []
     for line in _lines(spec.decode("utf-8", "surrogateescape")):
         if line.startswith(PATCH_FILES):
             lines += [f"Patch{number}: {name}" for number, name in enumerate(patches)]
         elif line.startswith(PATCH_COMMANDS):
-            lines += [f"%patch{number} -p1" for number in range(len(patches))]
+            lines += [f"%patch -P{number} -p1" for number in range(len(patches))]
         else:
             lines.append(line)
     return "".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape")
