@@ -129,8 +129,10 @@ def by_hand(loaded: LoadedInventory, calls: Sequence[tuple[str, str, bytes]], tr
     script = gather_script(Wanted()).encode()
     began = time.perf_counter()
     for method, path, body in calls:
-        given = ["--data-binary", "@-", "-X", "POST", "-H", "X-Http-Method-Override: GET"] if body else []
-        assert method == "GET", (method, path)
+        given = ["--data-binary", "@-", "-X", "POST"] if body else []
+        given += ["-H", "X-Http-Method-Override: GET"] if body and method == "GET" else []
+        # Advice is asked for with a POST that changes nothing.
+        assert method == "GET" or path.endswith(("/validations", "/recommendations")), (method, path)
         command = ["curl", "-sS", "-o", os.devnull, "-u", f"{ambari.user}:{password}", "-H", "X-Requested-By: b"]
         subprocess.run([*command, *given, ambari.url + path], input=body, check=True, timeout=60)
     for number in range(trips):
