@@ -36,7 +36,9 @@ SIGNATURES = rf"rpm --query --all --queryformat '%{{NAME}} %|RSAHEADER?{{signed}
 INSTALLED = f"rpm --query --all {OURS} spark-pi_3_2_0 | sort -u"
 LINKS = "find /usr/bigtop/current -mindepth 1 -printf '%f %l\\n' | sort"
 FILES = (
-    "sha256sum /etc/yum.repos.d/*.repo /etc/default/bigtop-utils /etc/zookeeper/conf/zoo.cfg; "
+    # A repository version that is registered anew has another number.
+    "cat /etc/yum.repos.d/ambari-bigtop-*.repo | sed 's/-repo-[0-9]*$//; s/-repo-[0-9]*]$/]/'; "
+    "sha256sum /etc/yum.repos.d/bigtop-builder-*.repo /etc/default/bigtop-utils /etc/zookeeper/conf/zoo.cfg; "
     "if [ -e /etc/default/spark-master ]; then sha256sum /etc/default/spark-master; fi; "
     "cat /var/lib/zookeeper/myid /hadoop/zookeeper/myid 2>/dev/null || true"
 )
