@@ -65,7 +65,9 @@ def _events_of_a_clean_run(bench: Bench) -> int:
     return len(bench.events)
 
 
-def test_killed_at_events_all_along_and_run_again_it_ends_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_at_events_all_along_and_run_again_it_ends_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "clean").mkdir()
     with Bench(tmp_path / "clean", monkeypatch) as clean:
         count = _events_of_a_clean_run(clean)
