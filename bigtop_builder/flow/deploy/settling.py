@@ -28,6 +28,7 @@ def settle(deployment: Deployment) -> bool:
     """
     limit = deployment.clock() + seconds(deployment.ambari.request_timeout)
     seen: tuple[object, ...] = ()
+    told: set[tuple[int, str]] = set()
     since = deployment.clock()
     waited = False
     while views := deployment.client.requests(deployment.cluster, unfinished_only=True):
@@ -43,7 +44,9 @@ def settle(deployment: Deployment) -> bool:
         state = tuple((view.id, view.status, view.completed, view.queued, view.running) for view in ours)
         if state != seen:
             for view in ours:
-                deployment.notice(f"request {view.id} of an earlier deployment: {view.status}, {view.context}")
+                if (view.id, view.status) not in told:
+                    told.add((view.id, view.status))
+                    deployment.notice(f"request {view.id} of an earlier deployment: {view.status}, {view.context}")
             seen, since = state, deployment.clock()
         active = any(view.queued or view.running for view in ours)
         if ours and not active and deployment.clock() - since > STILL_SECONDS:

@@ -37,7 +37,7 @@ def verify(deployment: Deployment) -> str:
     if deployment.mark is not None:
         deployment.mark.parent.mkdir(parents=True, exist_ok=True)
         deployment.mark.touch()
-    _links(deployment)
+        _links(deployment)
     return ""
 
 
