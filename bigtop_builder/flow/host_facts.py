@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bigtop_builder.flow.host_work import Emit, tell_failure
-from bigtop_builder.hosts.facts import HostFacts, Wanted, gather_script, parse_facts
+from bigtop_builder.hosts.facts import HostFacts, Wanted
+from bigtop_builder.hosts.facts_text import parse_facts
+from bigtop_builder.hosts.gather import gather_script
 from bigtop_builder.model.errors import HostError
 from bigtop_builder.model.event import Phase
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.hosts.facts import HostFacts, Wanted, gather_script, os_family, parse_facts
+from bigtop_builder.hosts.facts import HostFacts, Wanted
+from bigtop_builder.hosts.facts_text import os_family, parse_facts
+from bigtop_builder.hosts.gather import gather_script
 from bigtop_builder.model.errors import HostError
 
 

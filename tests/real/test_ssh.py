@@ -18,7 +18,9 @@ import pytest
 from bigtop_builder.adapter.keypair import keep_key
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh import Fleet, Remote
-from bigtop_builder.hosts.facts import Wanted, gather_script, parse_facts
+from bigtop_builder.hosts.facts import Wanted
+from bigtop_builder.hosts.facts_text import parse_facts
+from bigtop_builder.hosts.gather import gather_script
 from bigtop_builder.model.errors import (
     ConfigurationError,
     HostError,

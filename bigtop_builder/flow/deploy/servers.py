@@ -18,7 +18,9 @@ from bigtop_builder.hosts.ambari_logs import server_cause
 from bigtop_builder.hosts.ambari_properties import NAME
 from bigtop_builder.hosts.database import ENGINES, UNSEEN, Engine, State, Target
 from bigtop_builder.hosts.database_server import service_operations
-from bigtop_builder.hosts.facts import HostFacts, Wanted, gather_script, parse_facts
+from bigtop_builder.hosts.facts import HostFacts, Wanted
+from bigtop_builder.hosts.facts_text import parse_facts
+from bigtop_builder.hosts.gather import gather_script
 from bigtop_builder.hosts.operation import Operation
 from bigtop_builder.hosts.server_https import Https
 from bigtop_builder.hosts.services import restart_mark
