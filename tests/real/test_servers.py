@@ -261,6 +261,7 @@ def test_a_server_that_cannot_use_its_database_says_why(site: Site, databases: N
 
 def test_https_with_a_key_that_has_a_password(site: Site) -> None:
     server = site.hosts[0]
+    assert not site.set_up(site.inventory()).failed, site.events
     _certificate(site.folder, server, site.over["hosts"][server]["address"])
     https = {
         "certificate": str(site.folder / "https.crt"),
