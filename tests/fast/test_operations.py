@@ -21,10 +21,10 @@ from bigtop_builder.hosts.facts import (
     ServiceFact,
     User,
     Wanted,
-    gather_script,
-    parse_facts,
 )
+from bigtop_builder.hosts.facts_text import parse_facts
 from bigtop_builder.hosts.files import block_lines, managed_block, remove_file, write_file
+from bigtop_builder.hosts.gather import gather_script
 from bigtop_builder.hosts.operation import Cannot, Operation
 from bigtop_builder.hosts.packages import RepositoryFile, install_packages, remove_packages, repository
 from bigtop_builder.hosts.services import restart_mark, service_running, service_stopped
