@@ -291,7 +291,8 @@ def run(ambari: Ambari, exchange: Transcript, body: Any) -> None:
     elif "component_name" in target:
         assert ambari.restart(cluster, "ZOOKEEPER", target["component_name"], ["node1.cluster.local"]) == expected
     else:
-        assert ambari.service_check(cluster, target.get("service_name", "ZOOKEEPER")) == expected
+        command = (body or {}).get("RequestInfo", {}).get("command", "")
+        assert ambari.service_check(cluster, target.get("service_name", "ZOOKEEPER"), command) == expected
 
 
 @route("POST", "clusters/[^/]+/hosts")

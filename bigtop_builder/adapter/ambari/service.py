@@ -12,8 +12,6 @@ from bigtop_builder.adapter.ambari.query import all_of, fields, one_of, path
 
 State = Literal["INSTALLED", "STARTED"]
 
-CHECK_COMMANDS = {"ZOOKEEPER": "ZOOKEEPER_QUORUM_SERVICE_CHECK"}
-"""Where a service's check is not called ``<SERVICE>_SERVICE_CHECK``."""
 _COMPONENT_FIELDS = fields(
     "HostRoles", "host_name component_name service_name state desired_state stale_configs maintenance_state version"
 )
@@ -137,9 +135,8 @@ class ServiceCalls(Connection):
         """Removes a stopped service; one that is gone is no mistake. Raises InUseError."""
         self._gone(path("clusters", cluster, "services", service))
 
-    def service_check(self, cluster: str, service: str) -> int:
-        """Starts a service's own check; the request's id."""
-        command = CHECK_COMMANDS.get(service, f"{service}_SERVICE_CHECK")
+    def service_check(self, cluster: str, service: str, command: str) -> int:
+        """Starts a service's own check, ``command`` in the words of its stack; the request's id."""
         body = {
             "RequestInfo": {"command": command, "context": f"{service} service check"},
             "Requests/resource_filters": [{"service_name": service}],

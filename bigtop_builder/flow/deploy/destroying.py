@@ -76,8 +76,7 @@ def _abort(deployment: Deployment) -> None:
 
 def _stop(deployment: Deployment) -> None:
     """Told by components: a service of which a part runs may say of itself that it is only installed."""
-    components = deployment.client.host_components(deployment.cluster)
-    running = sorted({one.service for one in components if one.state not in REMOVABLE})
+    running = sorted({one.service for one in deployment.components() if one.state not in REMOVABLE})
     if not running:
         return
     carry_out(

@@ -132,7 +132,7 @@ def _ambari(deployment: Deployment, status: ClusterStatus) -> None:
     wanted: dict[str, set[str]] = {}
     if view is not None:
         wanted = starting(deployment)
-        components = list(client.host_components(deployment.cluster))
+        components = deployment.components()
         _services(deployment, status, components, wanted)
         status.version = view.version
         status.alerts = sorted(

@@ -68,7 +68,7 @@ def _installed(deployment: Deployment) -> dict[str, list[HostComponent]]:
     """By host of the inventory: what Ambari has installed there."""
     ours = set(deployment.hosts)
     found: dict[str, list[HostComponent]] = {}
-    for one in deployment.client.host_components(deployment.cluster):
+    for one in deployment.components():
         if one.host in ours and one.state not in NOT_THERE:
             found.setdefault(one.host, []).append(one)
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from bigtop_builder.flow.deploy.causes import last_lines
 from bigtop_builder.flow.deploy.context import Deployment
@@ -100,13 +99,14 @@ def told(
 def checkable(deployment: Deployment) -> list[str]:
     """The cluster's services that have a check and something that runs: others' checks cannot succeed."""
     wanted = {component for components in starting(deployment).values() for component in components}
+    there = {one.component for one in deployment.components()}
     found = []
     for view in deployment.client.services(deployment.cluster):
         service = deployment.stack.services.get(view.name)
         if service is None or view.maintenance:
             continue
         servers = {name for name, component in service.components.items() if not component.is_client}
-        present = _present(deployment, servers)
+        present = servers & there
         if present and not (present & wanted):
             deployment.notice(f"the check of {view.name} is left out: its servers are installed, not started")
             continue
@@ -114,16 +114,12 @@ def checkable(deployment: Deployment) -> list[str]:
     return found
 
 
-def _present(deployment: Deployment, components: Iterable[str]) -> set[str]:
-    names = set(components)
-    return {one.component for one in deployment.components() if one.component in names}
-
-
 def check_service(deployment: Deployment, service: str, *, attempts: int = 1) -> bool:
     """Ambari's own check of a service. ``attempts``: of a service that has just started, for its servers find each
     other a while after their processes run."""
     try:
-        follow(deployment, deployment.client.service_check(deployment.cluster, service))
+        command = deployment.stack.check_command(service)
+        follow(deployment, deployment.client.service_check(deployment.cluster, service, command))
     except TaskFailedError as error:
         if attempts > 1:
             deployment.notice(f"the service check of {service} fails; trying again in {JOINING_SECONDS:.0f} s")
