@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,13 +32,10 @@ class LocalHost:
         pass
 
 
-@dataclass
-class LocalFleet:
-    hosts: dict[str, LocalHost] = field(default_factory=dict)
+class OneByOne:
+    """A fleet that works on its hosts one after the other."""
 
-    @classmethod
-    def of(cls, *names: str) -> LocalFleet:
-        return cls({name: LocalHost(name) for name in names})
+    hosts: Mapping[str, Any]
 
     def each(
         self,
@@ -56,3 +53,12 @@ class LocalFleet:
             if done is not None:
                 done(name, results[name])
         return results
+
+
+@dataclass
+class LocalFleet(OneByOne):
+    hosts: dict[str, LocalHost] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, *names: str) -> LocalFleet:
+        return cls({name: LocalHost(name) for name in names})

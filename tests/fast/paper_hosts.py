@@ -6,14 +6,14 @@ import base64
 import hashlib
 import os
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from bigtop_builder.adapter.ssh import Output
 from bigtop_builder.hosts.operation import KEPT
 from bigtop_builder.hosts.upgrade import FORMER
 from bigtop_builder.model.errors import HostError
+from tests.fast.local_hosts import OneByOne
 
 # yum as on EL 7, the stricter one: an older release is installed by downgrade only.
 TOOLS = r"""
@@ -122,7 +122,7 @@ class PaperHost:
         return "\n".join([*rows, "end\t2.0", ""])
 
 
-class PaperFleet:
+class PaperFleet(OneByOne):
     """The connections to paper hosts, one after the other."""
 
     def __init__(self, hosts: Sequence[PaperHost]) -> None:
@@ -131,23 +131,6 @@ class PaperFleet:
 
     def remote(self, host: str) -> PaperHost:
         return self.hosts[host]
-
-    def each(
-        self,
-        work: Callable[[Any], Any],
-        hosts: Sequence[str] | None = None,
-        *,
-        done: Callable[[str, Any], None] | None = None,
-    ) -> dict[str, Any]:
-        results: dict[str, Any] = {}
-        for name in hosts if hosts is not None else self.hosts:
-            try:
-                results[name] = work(self.hosts[name])
-            except HostError as error:
-                results[name] = error
-            if done is not None:
-                done(name, results[name])
-        return results
 
     def close(self) -> None:
         pass
