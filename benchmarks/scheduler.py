@@ -72,9 +72,9 @@ def tasks(recorded: Recorded) -> dict[str, Work]:
         depends = [f"{need}/package" for need in needs]
         if compiling:
             before = tuple(f"{need}/compile" for need in needs if recorded[need][0])
-            work[f"{name}/compile"] = Work(before, compiling)
+            work[f"{name}/compile"] = Work(before, seconds=compiling)
             depends.append(f"{name}/compile")
-        work[f"{name}/package"] = Work(tuple(depends), packaging)
+        work[f"{name}/package"] = Work(tuple(depends), seconds=packaging)
     return work
 
 
@@ -86,7 +86,7 @@ def layered(chance: random.Random, layers: int = 6, width: int = 10) -> dict[str
         names = [f"{layer}-{number}" for number in range(width)]
         for name in names:
             needs = chance.sample(below, min(len(below), chance.randrange(4)))
-            work[name] = Work(tuple(needs), 10 ** chance.uniform(0.5, 2.5))
+            work[name] = Work(tuple(needs), seconds=10 ** chance.uniform(0.5, 2.5))
         below = names
     return work
 

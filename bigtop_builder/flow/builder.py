@@ -233,7 +233,7 @@ class _Runner:
         for task in plan.tasks:
             last = self.workspace.store.last(task.id)
             expected = float(last["seconds"]) if last else EXPECTED_SECONDS[task.kind]
-            work[task.id] = Work(task.depends, expected, reused=task.action == "reuse")
+            work[task.id] = Work(task.depends, task.after, expected, reused=task.action == "reuse")
         return work
 
     def _follow(self, instructions: list[Start | Settle], tasks: Mapping[str, Task], pool: ThreadPoolExecutor) -> None:
@@ -293,6 +293,8 @@ class _Runner:
 
 
 def _outcome(result: Result) -> Outcome:
+    if result.failure is not None and result.failure.exit_code == ExitCode.SOURCE:
+        return "out of reach"
     return result.state if result.state in ("done", "reused", "cancelled") else "failed"
 
 

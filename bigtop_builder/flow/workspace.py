@@ -7,7 +7,7 @@ import platform as machine
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from bigtop_builder.adapter.image_recipe import ImageKind, ImageSpec, image_key, image_spec
@@ -123,7 +123,7 @@ class Workspace:
             if wanted:
                 for platform in dict.fromkeys(platform for _, platform in pairs):
                     start = [name for name, chosen in pairs if chosen == platform]
-                    more = closure(start, neighbours)
+                    more = closure(start, partial(neighbours, platform))
                     pairs += [(name, platform) for name in sorted(more) if (name, platform) not in pairs]
         return pairs
 
@@ -135,12 +135,12 @@ class Workspace:
         self._compiled.save()
         return plan
 
-    def _needs(self, name: str) -> list[str]:
-        depends = self.catalog.component(name).component.depends
-        return [*depends.build, *depends.runtime]
+    def _needs(self, platform: str, name: str) -> list[str]:
+        evaluated = self.evaluate(name, platform)
+        return [] if isinstance(evaluated, Refusal) else [*evaluated.build_depends, *evaluated.runtime_depends]
 
-    def _needed_by(self, name: str) -> list[str]:
-        return [other for other in self.components() if name in self._needs(other)]
+    def _needed_by(self, platform: str, name: str) -> list[str]:
+        return [other for other in self.components() if name in self._needs(platform, other)]
 
     # what the planner asks
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -12,24 +12,13 @@ from bigtop_builder.model.source import Source
 Phase = Literal["pre", "post", "preun", "postun", "pretrans", "posttrans"]
 
 
-class Patch(StrictModel):
-    """A patch below the component's ``patches/`` folder."""
-
-    file: str
-    """Its name."""
-    note: str = ""
-    """What it cures; does not shape the build."""
-
-
 class Release(StrictModel):
     """What belongs to one version of a component."""
 
     release: int = Field(default=1, ge=1)
     """The package release number, before the dist tag."""
     sources: list[Source] = Field(default_factory=list)
-    """The version's sources."""
-    patches: list[Patch] = Field(default_factory=list)
-    """Applied in this order on the clean tree, with ``patch -p1 -F0``."""
+    """The version's sources. Its patches lie in ``patches/<version>/``."""
 
 
 class Build(StrictModel):
@@ -150,8 +139,9 @@ class Dependencies(StrictModel):
 
     build: list[Name] = Field(default_factory=list)
     """Their staged trees are readable at ``/deps/<name>`` while this one compiles; they shape its compile key."""
-    runtime: list[Name] = Field(default_factory=list)
-    """Their packages are required by this one's; they shape its package key."""
+    runtime: list[str] = Field(default_factory=list)
+    """Their packages are required by this one's; they shape its package key. Names, or templates that give a name or
+    nothing. One that cannot be built holds up nobody."""
 
 
 class Variant(StrictModel):
@@ -162,6 +152,14 @@ class Variant(StrictModel):
     build: Build
     lacks: list[str] = Field(default_factory=list)
     """What this variant cannot give: told to the user."""
+    verified: bool = True
+    """Whether its build has been run to the end."""
+    unverified_reason: str = ""
+    """Why not."""
+
+    @model_validator(mode="after")
+    def _says_why(self) -> Variant:
+        return _with_reason(self)
 
 
 class Covered(StrictModel):
@@ -219,11 +217,14 @@ class Component(StrictModel):
     """Text that takes the place of a block of the generic spec."""
     differs_from_bigtop: list[Deviation] = Field(default_factory=list)
     """Where the packages differ from Bigtop's own, and why."""
-    verified: Literal["yes"] | str = "yes"
-    """``yes``, or why its build has not been run."""
+    verified: bool = True
+    """Whether its build has been run to the end; each variant says it for itself."""
+    unverified_reason: str = ""
+    """Why not."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Component:
+        _with_reason(self)
         if self.build is not None and self.variants:
             raise ValueError("has both build and variants: give build inside each variant")
         if self.variants and self.variant not in self.variants:
@@ -231,3 +232,12 @@ class Component(StrictModel):
         if self.version is not None and self.version not in self.versions:
             raise ValueError(f"version {self.version} is not one of versions: {', '.join(self.versions)}")
         return self
+
+
+V = TypeVar("V", Variant, Component)
+
+
+def _with_reason(value: V) -> V:
+    if value.verified == bool(value.unverified_reason.strip()):
+        raise ValueError("verified: no and unverified_reason belong together")
+    return value

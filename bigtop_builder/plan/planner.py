@@ -74,8 +74,12 @@ def make_plan(
             _add_package(pair, keyed, results, tasks, force)
     # A dependency that was not asked for is no task of this plan, so nothing can wait for it.
     for task in tasks.values():
-        tasks[task.id] = replace(task, depends=tuple(name for name in task.depends if name in tasks))
-    order = topological_order({task.id: task.depends for task in tasks.values()})
+        tasks[task.id] = replace(
+            task,
+            depends=tuple(name for name in task.depends if name in tasks),
+            after=tuple(name for name in task.after if name in tasks),
+        )
+    order = topological_order({task.id: (*task.depends, *task.after) for task in tasks.values()})
     return Plan(tuple(tasks[name] for name in order), refused)
 
 
@@ -171,8 +175,6 @@ def _add_package(
     depends: list[str] = []
     if action == "build" and mine.compile_key is not None:
         depends.append(_add_compile(pair, keyed, results, tasks, force))
-    for name in mine.package_depends:
-        depends.append(package_id(keyed[name, pair[1]].evaluated))
     tasks[task_id] = Task(
         id=task_id,
         kind="package",
@@ -182,6 +184,7 @@ def _add_package(
         ingredients=mine.package_ingredients,
         evaluated=mine.evaluated,
         depends=tuple(depends),
+        after=tuple(package_id(keyed[name, pair[1]].evaluated) for name in mine.package_depends),
         dependency_keys=mine.package_depends,
         compile_key=mine.compile_key,
     )

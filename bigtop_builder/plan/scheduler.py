@@ -20,6 +20,8 @@ class Work:
     """A task as the scheduler sees it: ``seconds`` is how long it is expected to take."""
 
     depends: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    """Tasks that this one waits for, however they end."""
     seconds: float = 1.0
     reused: bool = False
 
@@ -41,7 +43,8 @@ class Settle:
 
 
 Instruction = Start | Settle
-Outcome = Literal["done", "reused", "failed", "cancelled"]
+Outcome = Literal["done", "reused", "failed", "out of reach", "cancelled"]
+"""``out of reach``: failed for want of a source, which says nothing against anything else."""
 
 
 @dataclass
@@ -49,6 +52,7 @@ class Scheduler:
     """Give it ``work`` and the number of slots; call ``begin`` once, then ``finished`` for each started task.
 
     ``keep_going``: after a failure everything that does not depend on it still runs; otherwise nothing new starts.
+    What is out of reach never keeps others from starting.
     A dependant of a failed task is ``blocked``, of a cancelled one ``cancelled``.
     """
 
@@ -61,9 +65,12 @@ class Scheduler:
     def __post_init__(self) -> None:
         if self.jobs < 1:
             raise ValueError("jobs must be at least 1")
-        edges = {name: [need for need in work.depends if need in self.work] for name, work in self.work.items()}
+        hard = {name: [need for need in work.depends if need in self.work] for name, work in self.work.items()}
+        soft = {name: [need for need in work.after if need in self.work] for name, work in self.work.items()}
+        edges = {name: [*hard[name], *soft[name]] for name in self.work}
         order = topological_order(edges)
         self._dependants = dependants(edges)
+        self._condemned = dependants(hard)
         self._missing = {name: len(set(needs)) for name, needs in edges.items()}
         self._stopping = False
         self._ready: list[tuple[float, int, str]] = []
@@ -87,13 +94,13 @@ class Scheduler:
         if task not in self.running:
             raise ValueError(f"{task} is not running")
         self.running.remove(task)
-        self.states[task] = outcome
+        self.states[task] = "failed" if outcome == "out of reach" else outcome
         instructions: list[Instruction] = []
         if outcome in ("done", "reused"):
             self._release(task, instructions)
         else:
             self._condemn(task, instructions)
-            if outcome == "cancelled" or not self.keep_going:
+            if outcome == "cancelled" or (outcome == "failed" and not self.keep_going):
                 instructions += self.cancel()
         return instructions + self._fill()
 
@@ -128,14 +135,16 @@ class Scheduler:
                 self._free(name, instructions)
 
     def _condemn(self, task: str, instructions: list[Instruction]) -> None:
-        """Everything behind a failed or cancelled task ends too."""
-        waiting = [task]
+        """Everything that needs a failed or cancelled task ends too; what only waited for one goes on."""
+        ended = [task]
         state: State = "blocked" if self.states[task] == "failed" else "cancelled"
-        while waiting:
-            for name in sorted(self._dependants[waiting.pop()], key=lambda name: self._rank[name]):
+        for one in ended:
+            for name in sorted(self._condemned[one], key=lambda name: self._rank[name]):
                 if name not in self.states:
                     self._settle(name, state, task, instructions)
-                    waiting.append(name)
+                    ended.append(name)
+        for one in ended:
+            self._release(one, instructions)
 
     def _settle(self, name: str, state: State, by: str | None, instructions: list[Instruction]) -> None:
         self.states[name] = state
@@ -154,7 +163,7 @@ class Scheduler:
 def critical_path(work: Mapping[str, Work]) -> float:
     """The longest chain of expected seconds: no number of slots makes a run shorter."""
     longest: dict[str, float] = {}
-    edges = {name: [need for need in item.depends if need in work] for name, item in work.items()}
+    edges = {name: [need for need in (*item.depends, *item.after) if need in work] for name, item in work.items()}
     for name in topological_order(edges):
         own = 0.0 if work[name].reused else work[name].seconds
         longest[name] = own + max((longest[need] for need in edges[name]), default=0.0)

@@ -34,6 +34,8 @@ class Task:
     ingredients: Mapping[str, str]
     evaluated: Evaluated
     depends: tuple[str, ...]
+    after: tuple[str, ...] = ()
+    """Ids of tasks that come before if they come at all: what they give is of use and not needed."""
     dependency_keys: Mapping[str, str] = field(default_factory=dict)
     """Component → key: for compile of its staged trees, for package of the packages it is checked with."""
     compile_key: str | None = None

@@ -29,9 +29,31 @@ class LoadedComponent:
     folders: tuple[Path, ...]
     """The newest overlay's first."""
 
-    def find(self, kind: str, name: str) -> Path | None:
-        """``patches/0001-x.patch`` in the newest folder that has it."""
-        return next((path for folder in self.folders if (path := folder / kind / name).is_file()), None)
+    def patches(self, version: str) -> list[Path]:
+        """``patches/<version>/*`` in the order of their names; a newer overlay's takes the place of one of its name.
+
+        Raises RecipeError for a file that is no patch, or for a folder of a version that there is not.
+        """
+        found: dict[str, Path] = {}
+        for folder in reversed(self.folders):
+            for path in sorted((folder / "patches").glob("[!.]*")):
+                if not path.is_dir():
+                    raise RecipeError(
+                        "belongs to no version", location=Location(path), hint=f"Patches lie in patches/{version}/."
+                    )
+                if path.name != version and path.name not in self.component.versions:
+                    raise RecipeError(
+                        f"there is no version {path.name} of {self.component.name}",
+                        location=Location(path),
+                        hint=near(path.name, self.component.versions) or None,
+                    )
+            for path in sorted((folder / "patches" / version).glob("[!.]*")):
+                if path.suffix not in (".patch", ".diff") or not path.is_file():
+                    raise RecipeError(
+                        "is no patch", location=Location(path), hint="Names of patches end in .patch or .diff."
+                    )
+                found[path.name] = path
+        return [found[name] for name in sorted(found)]
 
     def files(self) -> dict[str, Path]:
         """Every file below the ``files`` folders by its relative name; a newer overlay's wins."""

@@ -18,6 +18,7 @@ from bigtop_builder.model.source import Source
 from bigtop_builder.model.stack import Stack
 from bigtop_builder.recipe.catalog import Catalog, LoadedComponent
 from bigtop_builder.recipe.document import Document, DocumentPath, near
+from bigtop_builder.recipe.patches import AppliedPatch, read_patches
 from bigtop_builder.recipe.template import render, truth
 
 BUILD_FILES = "build/"
@@ -31,16 +32,6 @@ class Target:
     platform: Platform
     builder: Platform
     arch: str
-
-
-@dataclass(frozen=True)
-class AppliedPatch:
-    name: str
-    path: Path
-
-    @cached_property
-    def digest(self) -> str:
-        return digest.of_file(self.path)
 
 
 @dataclass(frozen=True)
@@ -97,7 +88,8 @@ class Evaluated:
     spec_template: Path
     spec_blocks: Mapping[str, str]
     context: Mapping[str, Any] = field(repr=False, compare=False)
-    verified: str = "yes"
+    unverified_reason: str = ""
+    """Why its build has not been run to the end; empty when it has."""
 
     @property
     def arch(self) -> str:
@@ -131,7 +123,6 @@ def evaluate(
     """
     loaded = catalog.component(name)
     component, document = loaded.component, loaded.document
-    _check_dependencies(catalog, loaded)
     versions = versions or stack.components
     version = choice.version or versions.get(name) or component.version or _only_version(component, document)
     chosen = _release(component, document, version, choice)
@@ -144,6 +135,7 @@ def evaluate(
         context[key] = renderer.text(text, ("variables", key))
     build_path: DocumentPath = ("variants", variant_name, "build") if variant_name else ("build",)
     build = variant.build if variant else component.build or Build()
+    depends = _dependencies(catalog, loaded, renderer)
     packages, left_out = _packages(component, renderer)
     return Evaluated(
         name=name,
@@ -162,33 +154,37 @@ def evaluate(
         sources=_sources(chosen, version, variant_name, choice, renderer),
         local_source=Path(choice.source) if choice.source else None,
         source_base=Path(document.locate(("versions", version)).file).parent,
-        patches=_patches(loaded, chosen, version),
+        patches=read_patches(loaded.patches(version)),
         build=renderer.model(build, build_path),
         install=renderer.text(component.install, ("install",)),
         packages=packages,
         left_out=left_out,
         lacks=_lacks(variant_name, variant, renderer),
         deviations=_deviations(component, renderer),
-        build_depends=tuple(component.depends.build),
-        runtime_depends=tuple(component.depends.runtime),
+        build_depends=depends["build"],
+        runtime_depends=depends["runtime"],
         files=_files(loaded, context),
         spec_template=_spec_template(catalog, loaded),
         spec_blocks={key: renderer.text(text, ("spec_blocks", key)) for key, text in component.spec_blocks.items()},
         context=context,
-        verified=component.verified,
+        unverified_reason=component.unverified_reason or (variant.unverified_reason if variant else ""),
     )
 
 
-def _check_dependencies(catalog: Catalog, loaded: LoadedComponent) -> None:
+def _dependencies(catalog: Catalog, loaded: LoadedComponent, renderer: _Renderer) -> dict[str, tuple[str, ...]]:
     depends = loaded.component.depends
-    for kind, names in (("build", depends.build), ("runtime", depends.runtime)):
+    found: dict[str, tuple[str, ...]] = {}
+    for kind, texts in (("build", depends.build), ("runtime", depends.runtime)):
+        names = [renderer.text(text, ("depends", kind, index)).strip() for index, text in enumerate(texts)]
         for index, name in enumerate(names):
-            if name not in catalog.component_files:
+            if name and name not in catalog.component_files:
                 raise RecipeError(
                     f"{loaded.component.name} depends on {name!r}, which is no component",
                     location=loaded.document.locate(("depends", kind, index)),
                     hint=near(name, catalog.component_files) or None,
                 )
+        found[kind] = tuple(dict.fromkeys(filter(None, names)))
+    return found
 
 
 def _context(
@@ -320,20 +316,6 @@ def _sources(
             location=renderer.document.locate(("versions", version, "sources")),
         )
     return tuple(wanted)
-
-
-def _patches(loaded: LoadedComponent, release: Release, version: str) -> tuple[AppliedPatch, ...]:
-    patches: list[AppliedPatch] = []
-    for index, patch in enumerate(release.patches):
-        path = loaded.find("patches", patch.file)
-        if path is None:
-            raise RecipeError(
-                f"the patch {patch.file} is not there",
-                location=loaded.document.locate(("versions", version, "patches", index)),
-                hint=f"Looked in {', '.join(str(folder / 'patches') for folder in loaded.folders)}.",
-            )
-        patches.append(AppliedPatch(patch.file, path))
-    return tuple(patches)
 
 
 def _lacks(name: str | None, variant: Variant | None, renderer: _Renderer) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from bigtop_builder.flow.workspace import Request, Workspace
 from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError, RecipeError, StoreError
 from bigtop_builder.model.project import Choice
 from bigtop_builder.plan.task import Plan
+from bigtop_builder.recipe.patches import read_patches
 from bigtop_builder.recipe.settings import load_settings
 from tests.fast.conftest import Project
 
@@ -123,15 +124,15 @@ def test_a_release_number_or_another_platform_compiles_nothing(built: Project) -
 
 
 def test_a_description_of_a_patch_is_not_part_of_the_key_but_its_content_is(built: Project) -> None:
-    path = built.write("overlay/components/a/patches/0001-fix.patch", "one\n")
-    change(built, "a", '"1": {', '"1": {patches: [{file: 0001-fix.patch}], ')
+    difference = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-one\n+two\n"
+    path = built.write("overlay/components/a/patches/1/0001-fix.patch", "It cures.\n\n" + difference)
     found = actions(replan(built, "a"))
     assert found["a@debian-bootstrap/compile"] == ("build", ("patch 0001-fix added",))
     space = with_images(workspace(built), "a", "b", "c")
     finish(space, plan(space, "*"))
-    change(built, "a", "{file: 0001-fix.patch}", "{file: 0001-fix.patch, note: cures it}")
+    path.write_text("It cures more than was thought.\n\n" + difference)
     assert replan(built).nothing_to_do
-    path.write_text("two\n")
+    path.write_text("It cures.\n\n" + difference.replace("two", "three"))
     assert actions(replan(built, "a"))["a@debian-bootstrap/compile"][1] == ("patch 0001-fix changed",)
 
 
@@ -311,10 +312,44 @@ def test_an_overlay_changes_a_shipped_component(project: Project) -> None:
     assert {"extra", "bigtop-detect-javahome"} <= {Path(name).name for name in component.files()}
 
 
+DIFFERENCE = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-one\n+two\n"
+SHIPPED = "0001-controller-takes-three-arguments.patch"
+
+
 def test_an_overlay_may_hold_patches_and_files_alone(project: Project) -> None:
-    name = "0001-controller-takes-three-arguments.patch"
-    patch = project.write(f"overlay/components/bigtop-jsvc/patches/{name}", "x")
-    assert workspace(project).catalog.component("bigtop-jsvc").find("patches", name) == patch
+    folder = "overlay/components/bigtop-jsvc/patches/1.2.4"
+    patch = project.write(f"{folder}/{SHIPPED}", DIFFERENCE)
+    project.write(f"{folder}/0000-first.patch", DIFFERENCE)
+    found = workspace(project).catalog.component("bigtop-jsvc").patches("1.2.4")
+    assert [path.name for path in found] == ["0000-first.patch", SHIPPED]
+    assert found[1] == patch
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("patches/x.patch", DIFFERENCE, "belongs to no version"),
+        ("patches/1.2.5/x.patch", DIFFERENCE, "there is no version 1.2.5 of bigtop-jsvc"),
+        ("patches/1.2.4/notes.txt", "x", "is no patch"),
+        ("patches/1.2.4/0002-x.patch", DIFFERENCE, "does not say what it cures"),
+        ("patches/1.2.4/0002-x.patch", "Subject: [PATCH] nothing\n", "changes nothing"),
+    ],
+)
+def test_a_patch_that_cannot_be_used_is_named(project: Project, name: str, text: str, said: str) -> None:
+    file = project.write(f"overlay/components/bigtop-jsvc/{name}", text)
+    with pytest.raises(RecipeError, match=said) as caught:
+        read_patches(workspace(project).catalog.component("bigtop-jsvc").patches("1.2.4"))
+    assert caught.value.location is not None
+    assert file.is_relative_to(caught.value.location.file)
+
+
+def test_patches_tell_what_they_cure_and_an_empty_one_takes_its_namesake_out(project: Project) -> None:
+    folder = "overlay/components/bigtop-jsvc/patches/1.2.4"
+    project.write(f"{folder}/{SHIPPED}", "")
+    mail = "From 0123 Mon Sep 17 00:00:00 2001\nFrom: A B <a@b>\nDate: now\nSubject: [PATCH 1/2] Cure it\n\n"
+    project.write(f"{folder}/0002-mail.patch", mail + "By care.\n---\n x | 1 +\n\n" + DIFFERENCE)
+    patches = read_patches(workspace(project).catalog.component("bigtop-jsvc").patches("1.2.4"))
+    assert [(patch.name, patch.note) for patch in patches] == [("0002-mail.patch", "Cure it By care.")]
 
 
 def test_a_folder_of_an_overlay_that_no_component_owns_is_named(project: Project) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bigtop_builder.model.errors import RecipeError
-from bigtop_builder.plan.scheduler import Scheduler, Settle, Start, Work, critical_path
+from bigtop_builder.plan.scheduler import Outcome, Scheduler, Settle, Start, Work, critical_path
 
 
 @st.composite
@@ -20,8 +20,10 @@ def graphs(draw: st.DrawFn) -> dict[str, Work]:
     work: dict[str, Work] = {}
     for number in range(count):
         depends = draw(st.lists(st.integers(0, max(0, number - 1)), max_size=3, unique=True)) if number else []
+        after = draw(st.lists(st.integers(0, max(0, number - 1)), max_size=2, unique=True)) if number else []
         work[f"t{number}"] = Work(
             tuple(f"t{one}" for one in depends),
+            tuple(f"t{one}" for one in after),
             draw(st.floats(0.1, 100, allow_nan=False)),
             reused=draw(st.booleans()),
         )
@@ -29,7 +31,12 @@ def graphs(draw: st.DrawFn) -> dict[str, Work]:
 
 
 def run(
-    work: dict[str, Work], jobs: int, keep_going: bool, failing: set[str], chooser: random.Random
+    work: dict[str, Work],
+    jobs: int,
+    keep_going: bool,
+    failing: set[str],
+    chooser: random.Random,
+    how: Outcome = "failed",
 ) -> tuple[Scheduler, list[str]]:
     """Run to the end, letting running tasks end in a random order; gives what started, in order."""
     scheduler = Scheduler(work, jobs, keep_going)
@@ -41,6 +48,8 @@ def run(
             if isinstance(instruction, Start):
                 for need in work[instruction.task].depends:
                     assert scheduler.states[need] in ("done", "reused")
+                for need in work[instruction.task].after:
+                    assert need in scheduler.states
                 started.append(instruction.task)
                 running.append(instruction.task)
                 assert len(running) <= jobs
@@ -48,7 +57,7 @@ def run(
     follow(scheduler.begin())
     while running:
         task = running.pop(chooser.randrange(len(running)))
-        follow(scheduler.finished(task, "failed" if task in failing else "done"))
+        follow(scheduler.finished(task, how if task in failing else "done"))
     return scheduler, started
 
 
@@ -57,7 +66,8 @@ def test_every_task_ends_once_and_after_what_it_depends_on(
     work: dict[str, Work], jobs: int, keep_going: bool, chooser: random.Random, data: st.DataObject
 ) -> None:
     failing = data.draw(st.sets(st.sampled_from(sorted(work)))) if work else set()
-    scheduler, started = run(work, jobs, keep_going, failing, chooser)
+    how: Outcome = data.draw(st.sampled_from(["failed", "out of reach"]))
+    scheduler, started = run(work, jobs, keep_going, failing, chooser, how)
     assert scheduler.over
     assert set(scheduler.states) == set(work)
     assert len(started) == len(set(started))
@@ -67,7 +77,7 @@ def test_every_task_ends_once_and_after_what_it_depends_on(
         broken = [need for need in work[name].depends if scheduler.states[need] not in ("done", "reused")]
         if broken:
             assert state in ("blocked", "cancelled") or (work[name].reused and state == "cancelled")
-        elif keep_going:
+        elif keep_going or how == "out of reach":
             assert state == ("failed" if name in failed else "reused" if work[name].reused else "done")
     if not failed:
         assert set(scheduler.states.values()) <= {"done", "reused"}
@@ -93,6 +103,15 @@ def test_a_dependant_of_a_failure_is_blocked_by_name() -> None:
     assert Settle("b", "blocked", "a") in instructions
     assert Settle("c", "blocked", "a") in instructions
     assert Start("d") in instructions
+
+
+def test_a_source_out_of_reach_holds_up_only_what_builds_on_it() -> None:
+    work = {"hadoop": Work(), "tez": Work(("hadoop",)), "hive": Work(after=("hadoop", "tez")), "other": Work()}
+    scheduler = Scheduler(work, 2)
+    assert scheduler.begin() == [Start("hadoop"), Start("other")]
+    instructions = scheduler.finished("hadoop", "out of reach")
+    assert instructions == [Settle("tez", "blocked", "hadoop"), Start("hive")]
+    assert scheduler.states["hadoop"] == "failed"
 
 
 def test_a_cycle_is_an_error_that_shows_it() -> None:

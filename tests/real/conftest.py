@@ -76,7 +76,7 @@ class SmallProject:
         path.write_text(textwrap.dedent(text), encoding="utf-8")
         return path
 
-    def component(self, name: str, script: str, *, depends: str = "", patches: tuple[str, ...] = ()) -> None:
+    def component(self, name: str, script: str, *, depends: str = "") -> None:
         """A component that compiles without network from a file of its own and gives one package."""
         source = self.write(f"overlay/components/{name}/hello.txt", f"hello from {name}\n")
         folder = f"{{{{ parent_dir }}}}/usr/lib/{name}"
@@ -86,7 +86,6 @@ class SmallProject:
             "depends": {"build": [depends] if depends else []},
             "versions": {
                 "1.0": {
-                    "patches": [{"file": patch} for patch in patches],
                     "sources": [
                         {"alternatives": [{"file": "hello.txt", "sha256": of_file(source)}], "unpack": "no"},
                     ],

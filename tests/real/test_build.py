@@ -77,19 +77,21 @@ def test_a_failure_is_told_last_with_cause_log_and_the_command_to_repeat(small: 
 
 
 def test_a_patch_that_does_not_apply_names_the_hunk(small: SmallProject) -> None:
-    small.component("patched", COPY, patches=("0001-good.patch", "0002-bad.patch"))
-    folder = "overlay/components/patched/patches"
+    small.component("patched", COPY)
+    folder = "overlay/components/patched/patches/1.0"
     small.write(
         f"{folder}/0001-good.patch",
-        "--- a/hello.txt\n+++ b/hello.txt\n@@ -1 +1 @@\n-hello from patched\n+hello, patched\n",
+        "A test.\n\n--- a/hello.txt\n+++ b/hello.txt\n@@ -1 +1 @@\n-hello from patched\n+hello, patched\n",
     )
     small.write(
-        f"{folder}/0002-bad.patch", "--- a/hello.txt\n+++ b/hello.txt\n@@ -1 +1 @@\n-hello from nobody\n+hello again\n"
+        f"{folder}/0002-bad.patch",
+        "A test.\n\n--- a/hello.txt\n+++ b/hello.txt\n@@ -1 +1 @@\n-hello from nobody\n+hello again\n",
     )
     failed = small.tool("build", "patched", code=10)
     assert "0002-bad.patch does not apply: hunk 1 fails at line 1 of hello.txt" in failed.stderr
     small.write(
-        f"{folder}/0002-bad.patch", "--- a/hello.txt\n+++ b/hello.txt\n@@ -1 +1 @@\n-hello, patched\n+hello again\n"
+        f"{folder}/0002-bad.patch",
+        "A test.\n\n--- a/hello.txt\n+++ b/hello.txt\n@@ -1 +1 @@\n-hello, patched\n+hello again\n",
     )
     small.tool("build", "patched")
 
