@@ -32,9 +32,12 @@ class ProxyServer:
     password: str | None = None
 
 
-def maven_settings(mirrors: list[Repository], proxies: list[ProxyServer], no_proxy: list[str]) -> str:
+def maven_settings(
+    mirrors: list[Repository], proxies: list[ProxyServer], no_proxy: list[str], *, offline: bool = False
+) -> str:
     """``settings.xml``; secrets stand in it as ``${env.NAME}``, which Maven fills in itself."""
-    lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<settings>", "<mirrors>"]
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<settings>"]
+    lines += ["<offline>true</offline>", "<mirrors>"] if offline else ["<mirrors>"]
     for mirror in mirrors:
         fields = _fields({"id": mirror.id, "url": mirror.url, "mirrorOf": mirror.mirror_of})
         lines.append(f"<mirror>{fields}</mirror>")
@@ -74,9 +77,10 @@ def non_proxy_hosts(no_proxy: list[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def npmrc(registry: str | None, cafile: str) -> str:
+def npmrc(registry: str | None, cafile: str, *, offline: bool = False) -> str:
     """``.npmrc``."""
     lines = [f"cafile={cafile}", "update-notifier=false", "fund=false", "audit=false"]
+    lines += ["offline=true"] if offline else []
     return "\n".join(lines + ([f"registry={registry}"] if registry else [])) + "\n"
 
 
@@ -105,6 +109,10 @@ def ivy_settings(repository: Repository) -> str:
 def sbt_repositories(repository: Repository) -> str:
     """The file that ``-Dsbt.repository.config`` names."""
     return f"[repositories]\n  local\n  site: {repository.url}\n"
+
+
+GRADLE_OFFLINE = "gradle.startParameter.offline = true\n"
+"""A line of ``init.gradle``."""
 
 
 def gradle_init(repository: Repository) -> str:

@@ -65,9 +65,12 @@ class SiteSettings:
     """Values that no log may show: see ``redact.Redactor``."""
 
 
-def site_files(project: Project, folder: Path, addresses: Addresses | None = None) -> SiteSettings:
+def site_files(
+    project: Project, folder: Path, addresses: Addresses | None = None, *, offline: bool = False
+) -> SiteSettings:
     """Writes the site's settings into ``folder``, which only we may enter (see ``private_folder``).
 
+    With ``offline`` the tools are told to be content with their caches, whatever their age.
     Raises ConfigurationError for a secret, a CA bundle or an address that cannot be had.
     """
     addresses = addresses or Addresses(project.mirrors)
@@ -84,14 +87,16 @@ def site_files(project: Project, folder: Path, addresses: Addresses | None = Non
     for address in (pip, npm or ""):
         secrets.in_address(address)
     texts = {
-        "m2-settings.xml": clients.maven_settings(mirrors, servers, no_proxy),
-        "npmrc": clients.npmrc(npm, CA),
+        "m2-settings.xml": clients.maven_settings(mirrors, servers, no_proxy, offline=offline),
+        "npmrc": clients.npmrc(npm, CA, offline=offline),
         "pip.conf": clients.pip_conf(pip, CA),
         "gradle.properties": clients.gradle_properties(java | secrets.java_login(servers)),
     }
     options = [f"-D{name}={value}" for name, value in java.items()]
     if gradle is not None:
         texts["init.gradle"] = clients.gradle_init(_repositories([gradle], secrets)[0])
+    if offline:
+        texts["init.gradle"] = clients.GRADLE_OFFLINE + texts.get("init.gradle", "")
     if ivy is not None:
         repository = _repositories([ivy], secrets)[0]
         texts["ivysettings.xml"] = clients.ivy_settings(repository)
@@ -106,7 +111,7 @@ def site_files(project: Project, folder: Path, addresses: Addresses | None = Non
             ".m2/settings.xml": f"{SITE}/m2-settings.xml",
             ".npmrc": f"{SITE}/npmrc",
             ".gradle/gradle.properties": f"{SITE}/gradle.properties",
-            **({".gradle/init.gradle": f"{SITE}/init.gradle"} if gradle is not None else {}),
+            **({".gradle/init.gradle": f"{SITE}/init.gradle"} if "init.gradle" in texts else {}),
             **({".sbt/repositories": f"{SITE}/sbt-repositories"} if ivy is not None else {}),
         },
         environment={

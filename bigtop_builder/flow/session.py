@@ -67,7 +67,7 @@ def open_shared(
             emit(Notice(text=told))
         with private_folder() as folder:
             shop, fetcher, addresses = _suppliers(workspace, request, run, emit, client, cancelled)
-            site = site_files(workspace.project, folder, addresses)
+            site = site_files(workspace.project, folder, addresses, offline=request.offline)
             yield Shared(workspace, run, client, site, fetcher, emit, cancelled, shop, request.offline)
     finally:
         client.close()
@@ -101,7 +101,7 @@ def _suppliers(
         client=client,
         store=workspace.store,
         site=SiteAccess(
-            debian_mirror=addresses.debian() if embedded else "",
+            debian_mirror=_debian(addresses, request) if embedded else "",
             proxies=proxies(project.network),
             ca_bundle=ca_bundle(project.network),
             ca_configured=project.network.ca_bundle is not None,
@@ -111,6 +111,16 @@ def _suppliers(
         cancelled=cancelled,
     )
     return shop, fetcher, addresses
+
+
+def _debian(addresses: Addresses, request: Request) -> str:
+    """A closed site makes no images, so that it need not know of a mirror."""
+    try:
+        return addresses.debian()
+    except ConfigurationError:
+        if request.offline:
+            return ""
+        raise
 
 
 def prepare_images(shared: Shared, plan: Plan) -> bool:

@@ -225,3 +225,14 @@ def test_redaction_lets_the_rest_through_at_once() -> None:
     assert redactor.feed(b"s3c") == b""
     assert redactor.flush() == b"s3c"
     assert Redactor([]).feed(b"anything") == b"anything"
+
+
+def test_offline_tells_every_tool_to_be_content_with_its_cache(bundle: Path, folder: Path) -> None:
+    project = Project.model_validate({"network": {"ca_bundle": str(bundle)}, "mirrors": {"pip": "https://pip.example"}})
+    central = "<project><repository><id>central</id><url>https://central.example</url></repository></project>"
+    settings = site_files(project, folder, Addresses(project.mirrors, super_pom=lambda: central), offline=True)
+    files = texts(settings)
+    assert ElementTree.fromstring(files["m2-settings.xml"]).findtext("offline") == "true"
+    assert "offline=true\n" in files["npmrc"]
+    assert "gradle.startParameter.offline = true\n" in files["init.gradle"]
+    assert settings.home_links[".gradle/init.gradle"] == "/site/init.gradle"
