@@ -10,6 +10,7 @@ So a task gets a private copy below its home, seeded from the shared one, and wh
 - everything else (locks, statistics, results of the build itself) stays private.
 
 A merge belongs behind the end of the task's container: until then a process in there could still write.
+What a task asked of its cache (see ``cache_use``) is read before the merge, which reads files itself.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
@@ -47,6 +48,22 @@ class Traffic:
 
     def __add__(self, other: Traffic) -> Traffic:
         return Traffic(self.files + other.files, self.size + other.size)
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """What a task's private cache started with."""
+
+    files: Mapping[str, int] = field(default_factory=dict)
+    """Paths below the cache's place, and their sizes in bytes."""
+    moment: int | None = None
+    """When seeding began, in nanoseconds of the file system's own clock: a file that was read since has a later
+    atime. None where the file system keeps no atime."""
+
+    @property
+    def traffic(self) -> Traffic:
+        """All of it."""
+        return Traffic(len(self.files), sum(self.files.values()))
 
 
 @dataclass(frozen=True)
@@ -94,7 +111,7 @@ LAYOUTS: Mapping[CacheKind, Layout] = {
 
 def seed(
     kind: CacheKind, store: Path, home: Path, *, owner: tuple[int, int], built: frozenset[str] = frozenset()
-) -> Traffic:
+) -> Seeded:
     """Fills a task's private cache below ``home``. ``owner`` is the uid and gid of its container.
 
     ``built`` are the Maven artifacts that the task builds itself (see ``built_artifacts``): those that are also
@@ -102,24 +119,26 @@ def seed(
     """
     layout = LAYOUTS[kind]
     shared, private = store / "cache" / kind, home / layout.place
-    total = Traffic()
+    seeded: dict[str, int] = {}
     with translated(private):
         _own_folders(private, home, owner)
-        for folder, files in _folders(shared):
+        moment = _moment(private)
+        for folder, files in folders(shared):
             target = f"{private}/{folder}"
             if folder:
                 _own_folder(target, owner)
             # Maven's path ends in artifact/version.
             writable = kind == "maven" and not built.isdisjoint(folder.split("/")[-2:-1])
             for entry in files:
-                role = layout.role(f"{folder}/{entry.name}" if folder else entry.name)
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                role = layout.role(path)
                 if role == "private":
                     continue
                 place = _link if role == "content" and not writable else _copy
                 with contextlib.suppress(FileExistsError):
                     place(entry.path, f"{target}/{entry.name}", owner)
-                total += Traffic(1, entry.stat(follow_symlinks=False).st_size)
-    return total
+                seeded[path] = entry.stat(follow_symlinks=False).st_size
+    return Seeded(seeded, moment)
 
 
 def merge(kind: CacheKind, store: Path, home: Path) -> Traffic:
@@ -129,11 +148,10 @@ def merge(kind: CacheKind, store: Path, home: Path) -> Traffic:
     """
     layout = LAYOUTS[kind]
     shared, private = store / "cache" / kind, home / layout.place
-    wanted = _downloaded if kind == "maven" else _all
     total = Traffic()
     with translated(shared):
-        for folder, files in _folders(private):
-            for entry in wanted(private / folder, files):
+        for folder, files in folders(private):
+            for entry in downloads(kind, private / folder, files):
                 role = layout.role(f"{folder}/{entry.name}" if folder else entry.name)
                 target = shared / folder / entry.name
                 if (role == "content" and not target.exists()) or (role == "bookkeeping" and not _same(entry, target)):
@@ -157,7 +175,7 @@ def built_artifacts(tree: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-def _folders(root: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
+def folders(root: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
     """Every folder below ``root`` by its relative path, with its plain files; no link is followed."""
     pending = [""]
     while pending:
@@ -175,12 +193,13 @@ def _folders(root: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
         yield folder, files
 
 
-def _all(_: Path, files: list[os.DirEntry[str]]) -> Iterable[os.DirEntry[str]]:
-    return files
+def downloads(kind: CacheKind, folder: Path, files: list[os.DirEntry[str]]) -> Iterable[os.DirEntry[str]]:
+    """Those of a folder's files that a tool may have downloaded.
 
-
-def _downloaded(folder: Path, files: list[os.DirEntry[str]]) -> Iterable[os.DirEntry[str]]:
-    """Metadata, and the files that Maven says came from a repository and no local install has written since."""
+    Of Maven's: metadata, and what it says came from a repository and no local install has written since.
+    """
+    if kind != "maven":
+        return files
     metadata = [entry for entry in files if re.search(MAVEN_METADATA, entry.name)]
     tracking = next((entry for entry in files if entry.name == MAVEN_TRACKING), None)
     if tracking is None:
@@ -215,12 +234,32 @@ def _link(source: str, target: str, _: tuple[int, int] | None = None) -> None:
         if error.errno not in (errno.EXDEV, errno.EMLINK, errno.EPERM):
             raise
         shutil.copyfile(source, target)
+        _never_read(target)
         Path(target).chmod(0o444)
 
 
 def _copy(source: str, target: str, owner: tuple[int, int]) -> None:
     shutil.copyfile(source, target)
+    _never_read(target)
     os.chown(target, *owner)
+
+
+def _never_read(path: str | Path) -> None:
+    """A new file has the atime of its making: an older one than its mtime is what the next read changes."""
+    os.utime(path, ns=(0, Path(path).stat().st_mtime_ns))
+
+
+def _moment(folder: Path) -> int | None:
+    """Now by the clock of the folder's file system; None when reading a file there leaves no trace in its atime."""
+    probe = folder / f"{secrets.token_hex(6)}.tmp"
+    try:
+        probe.write_bytes(b"x")
+        now = probe.stat().st_mtime_ns
+        _never_read(probe)
+        probe.read_bytes()
+        return now if probe.stat().st_atime_ns else None
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def _same(entry: os.DirEntry[str], target: Path) -> bool:

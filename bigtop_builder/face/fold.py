@@ -14,6 +14,8 @@ from bigtop_builder.model.event import (
     AnyEvent,
     Artifact,
     BuildEvent,
+    CacheFigures,
+    CacheUsed,
     Failure,
     Notice,
     PlannedTask,
@@ -108,6 +110,7 @@ class RunView:
     latest: float = 0.0
     tasks: dict[str, TaskView] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
+    caches: dict[str, CacheFigures] = field(default_factory=dict)
     exit_code: int | None = None
     seconds: float | None = None
 
@@ -120,6 +123,8 @@ class RunView:
             self.exit_code, self.seconds = event.exit_code, event.seconds
         elif isinstance(event, Notice):
             self.notices.append(event)
+        elif isinstance(event, CacheUsed):
+            self.caches[event.cache] = self.caches.get(event.cache, CacheFigures()) + event.figures
         elif isinstance(event, BuildEvent):
             self._task_event(self._task(event.task), event)
 

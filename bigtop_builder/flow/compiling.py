@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from pathlib import Path
 
-from bigtop_builder.adapter.cache import Traffic, built_artifacts, merge, seed
+from bigtop_builder.adapter.cache import CacheKind, Seeded, built_artifacts, merge, seed
+from bigtop_builder.adapter.cache_use import CacheUse, content, used
 from bigtop_builder.adapter.container import Mount, Session
 from bigtop_builder.adapter.log import LogWriter
 from bigtop_builder.adapter.normalise import normalise
@@ -14,11 +16,15 @@ from bigtop_builder.adapter.sources import Fetched, copy_tree, unpack
 from bigtop_builder.adapter.store import remove_tree
 from bigtop_builder.flow.workbench import PROGRESS_SECONDS, Workbench
 from bigtop_builder.model.errors import BuildError, EngineError, RecipeError, StoreError
-from bigtop_builder.model.event import StepProgress
+from bigtop_builder.model.event import CacheFigures, CacheUsed, StepProgress
 from bigtop_builder.model.source import Source
 from bigtop_builder.plan.key import runs_compile_container
 
 SRC = "/work/src"
+CACHES = "caches.json"
+"""In the result of a task that used download caches: for each kind the files that it asked for, by their paths below
+the shared cache: ``{"maven": ["org/…/a-1.jar", …]}``."""
+
 _FAILED_HUNK = re.compile(r"Hunk #(\d+) FAILED at (\d+)")
 _PATCHED_FILE = re.compile(r"(?:patching|checking) file '?([^'\n]+)'?")
 
@@ -32,14 +38,18 @@ def compile_component(bench: Workbench) -> None:
     source = _unpack(bench, fetched)
     stage = bench.make("stage")
     caches: dict[str, dict[str, int]] = {}
+    uses: dict[str, CacheUse] = {}
     if runs_compile_container(evaluated):
-        caches = _patch_and_compile(bench)
+        caches, uses = _patch_and_compile(bench)
     else:
         remove_tree(stage)
         source.rename(stage)
     report = normalise(stage, started, evaluated.stack.epoch)
     result = bench.make("result")
     stage.rename(result / "stage")
+    if uses:
+        asked = {kind: use.asked for kind, use in uses.items()}
+        (result / CACHES).write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
     manifest = {
         "task": task.id,
         "component": evaluated.name,
@@ -78,7 +88,16 @@ def _fetch(bench: Workbench) -> list[tuple[Source, Fetched]]:
                 log.note(note)
             log.note(f"{source.name}: {one.alternative} ({one.digest})")
             fetched.append((source, one))
+        _tell_sources(bench, [one for _, one in fetched])
         return fetched
+
+
+def _tell_sources(bench: Workbench, fetched: list[Fetched]) -> None:
+    hits = [one.path.stat().st_size for one in fetched if one.stored]
+    new = [one.path.stat().st_size for one in fetched if not one.stored]
+    if fetched:
+        figures = CacheFigures(asked=len(fetched), hit=len(hits), hit_bytes=sum(hits), new_bytes=sum(new))
+        bench.shared.emit(CacheUsed(task=bench.task.id, cache="sources", figures=figures))
 
 
 def _unpack(bench: Workbench, fetched: list[tuple[Source, Fetched]]) -> Path:
@@ -105,8 +124,11 @@ def _unpack(bench: Workbench, fetched: list[tuple[Source, Fetched]]) -> Path:
         return tree
 
 
-def _patch_and_compile(bench: Workbench) -> dict[str, dict[str, int]]:
-    """Both steps in one container; the network is there only if the component compiles with it."""
+def _patch_and_compile(bench: Workbench) -> tuple[dict[str, dict[str, int]], dict[str, CacheUse]]:
+    """Both steps in one container; the network is there only if the component compiles with it.
+
+    Gives for each download cache its figures for the manifest, and what was asked of it.
+    """
     evaluated = bench.evaluated
     build, shared = evaluated.build, bench.shared
     home = bench.make("home")
@@ -134,7 +156,8 @@ def _patch_and_compile(bench: Workbench) -> dict[str, dict[str, int]]:
     image = bench.image_id("compile")
     network = build.network and not shared.offline
     box = bench.sandbox(image, mounts, environment, network=network, build=build)
-    merged: dict[str, Traffic] = {}
+    counts: dict[str, dict[str, int]] = {}
+    uses: dict[str, CacheUse] = {}
     over = True
     try:
         with bench.session(box, SRC) as session:
@@ -149,15 +172,21 @@ def _patch_and_compile(bench: Workbench) -> dict[str, dict[str, int]]:
         # What a failed build downloaded is worth as much: only the container must have ended, which it may not
         # have when the engine went away.
         for kind in build.caches if over else ():
-            merged[kind] = merge(kind, bench.store.root, home)
-    return {
-        kind: {
-            "reused_files": seeded[kind].files,
-            "reused_bytes": seeded[kind].size,
-            "new_files": merged[kind].files,
-            "new_bytes": merged[kind].size,
-        }
-        for kind in build.caches
+            uses[kind], counts[kind] = _keep_downloads(bench, kind, home, seeded[kind])
+    return counts, uses
+
+
+def _keep_downloads(bench: Workbench, kind: CacheKind, home: Path, seeded: Seeded) -> tuple[CacheUse, dict[str, int]]:
+    use = used(kind, home, seeded)
+    hit, new = content(kind, use.hit), content(kind, use.new)
+    merged = merge(kind, bench.store.root, home)
+    figures = CacheFigures(asked=hit.files + new.files, hit=hit.files, hit_bytes=hit.size, new_bytes=new.size)
+    bench.shared.emit(CacheUsed(task=bench.task.id, cache=kind, figures=figures))
+    return use, {
+        "reused_files": seeded.traffic.files,
+        "reused_bytes": seeded.traffic.size,
+        "new_files": merged.files,
+        "new_bytes": merged.size,
     }
 
 

@@ -114,6 +114,34 @@ class Notice(Event):
     task: str | None = None
 
 
+class CacheFigures(BaseModel):
+    """How much was asked of a cache, and how much of that it had; files and bytes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    asked: int = 0
+    hit: int = 0
+    hit_bytes: int = 0
+    new_bytes: int = 0
+    """Downloaded."""
+
+    def __add__(self, other: CacheFigures) -> CacheFigures:
+        return CacheFigures(
+            asked=self.asked + other.asked,
+            hit=self.hit + other.hit,
+            hit_bytes=self.hit_bytes + other.hit_bytes,
+            new_bytes=self.new_bytes + other.new_bytes,
+        )
+
+
+class CacheUsed(Event):
+    """What a task asked of a cache: one of the download caches (``maven``, ``npm`` …), or ``sources``."""
+
+    event: Literal["cache_used"] = "cache_used"
+    task: str
+    cache: str
+    figures: CacheFigures
+
+
 class RunFinished(Event):
     event: Literal["run_finished"] = "run_finished"
     exit_code: int
@@ -230,6 +258,6 @@ BuildEvent = RunStarted | TaskStarted | StepStarted | StepProgress | StepFinishe
 DeployEvent = (
     DeployStarted | PhaseStarted | PhaseFinished | Change | HostFailed | RequestProgress | AmbariTask | CheckFinished
 )
-AnyEvent = Annotated[BuildEvent | DeployEvent | Notice | RunFinished, Field(discriminator="event")]
+AnyEvent = Annotated[BuildEvent | DeployEvent | CacheUsed | Notice | RunFinished, Field(discriminator="event")]
 
 EVENTS: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)

@@ -53,7 +53,7 @@ def test_downloads_are_merged_and_seeded_as_links(store: Path, home: Path, tmp_p
     assert tree(store / "cache/maven") == {"org/x/a/1.0/a-1.0.jar": "12345"}
     other = tmp_path / "other"
     other.mkdir()
-    assert seed("maven", store, other, owner=OWNER) == Traffic(1, 5)
+    assert seed("maven", store, other, owner=OWNER).traffic == Traffic(1, 5)
     shared = store / "cache/maven/org/x/a/1.0/a-1.0.jar"
     seeded = other / ".m2/repository/org/x/a/1.0/a-1.0.jar"
     assert seeded.samefile(shared)
@@ -162,7 +162,7 @@ def test_links_and_leftovers_are_not_taken(store: Path, home: Path, tmp_path: Pa
     (home / ".m2/repository/linked").symlink_to(tmp_path)
     assert merge("maven", store, home) == Traffic()
     put(store / "cache/maven/org/x/b/1.0", {"0123456789ab.tmp": "half"})
-    assert seed("maven", store, home, owner=OWNER) == Traffic()
+    assert seed("maven", store, home, owner=OWNER).traffic == Traffic()
 
 
 def test_another_file_system_gets_copies(
@@ -181,7 +181,7 @@ def test_another_file_system_gets_copies(
     assert merge("maven", store, home) == Traffic(1, 5)
     other = tmp_path / "other"
     other.mkdir()
-    assert seed("maven", store, other, owner=OWNER) == Traffic(1, 5)
+    assert seed("maven", store, other, owner=OWNER).traffic == Traffic(1, 5)
     seeded = other / ".m2/repository/org/x/a/1.0/a-1.0.jar"
     assert seeded.read_text() == "12345"
     assert seeded.stat().st_nlink == 1
@@ -217,5 +217,5 @@ def test_layouts(kind: CacheKind, files: dict[str, str], kept: set[str], store: 
 
 
 def test_nothing_there_is_nothing_done(store: Path, home: Path) -> None:
-    assert seed("maven", store, home, owner=OWNER) == Traffic()
+    assert seed("maven", store, home, owner=OWNER).traffic == Traffic()
     assert merge("maven", store, home) == Traffic()

@@ -25,6 +25,8 @@ from bigtop_builder.model.event import (
     STEPS,
     AnyEvent,
     Artifact,
+    CacheFigures,
+    CacheUsed,
     Failure,
     Notice,
     PlannedTask,
@@ -129,6 +131,32 @@ def plain(fold_kind: Folding, *, quiet: bool = False, events: list[AnyEvent] | N
         view.apply(event)
         face(event, view)
     return out.getvalue()
+
+
+def test_what_was_asked_of_the_caches_is_told_at_the_end() -> None:
+    assert "asked" not in plain("none")
+    assert summary(fold(run_of_four())).caches == {}
+    task = "zookeeper@debian/compile"
+    first = CacheFigures(asked=3, hit=2, hit_bytes=2048, new_bytes=512)
+    second = CacheFigures(asked=4, hit=4, hit_bytes=1024)
+    used: list[AnyEvent] = [
+        CacheUsed(time=104, task=task, cache="sources", figures=second),
+        CacheUsed(time=120, task=task, cache="maven", figures=first),
+        CacheUsed(time=121, task="spark@debian/compile", cache="maven", figures=second),
+    ]
+    events = run_of_four()
+    events[7:7] = used
+    said = plain("none", events=events).splitlines()
+    assert said[-3:-1] == [
+        "cache maven: 7 asked, 6 hit (3.0 KiB), 512 B downloaded",
+        "sources: 4 asked, 4 hit (1.0 KiB), 0 B downloaded",
+    ]
+    view = fold(events)
+    assert summary(view).caches["maven"] == first + second
+    assert "| maven | 7 | 6 | 3.0 KiB | 512 B |" in markdown(view).splitlines()
+    assert [component.state for component in view.components()] == [
+        component.state for component in fold(run_of_four()).components()
+    ]
 
 
 def test_a_component_is_told_by_its_package_and_the_compile_that_failed_under_it() -> None:

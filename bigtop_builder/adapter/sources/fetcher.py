@@ -49,6 +49,8 @@ class Fetched:
     digest: str
     alternative: str
     notes: list[str] = field(default_factory=list)
+    stored: bool = False
+    """Whether it was in the store already."""
 
 
 class _FailedError(Exception):
@@ -93,7 +95,8 @@ class Fetcher:
 
         for alternative in source.alternatives:
             if (path := stored(self._store, alternative.digest)) is not None:
-                return Fetched(path, file_name(alternative), f"sha256:{path.name}", f"store ({describe(alternative)})")
+                label = f"store ({describe(alternative)})"
+                return Fetched(path, file_name(alternative), f"sha256:{path.name}", label, stored=True)
         cancelled = cancelled or threading.Event()
         notes: list[str] = []
         hints: list[str] = []
