@@ -1,0 +1,1 @@
+"""What a package holds, told in the field's own formats."""

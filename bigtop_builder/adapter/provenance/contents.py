@@ -1,0 +1,219 @@
+"""The libraries inside a package: jars with what is shaded or packed into them, Python and npm packages.
+
+Read as a stream: a jar goes to a temporary file when it is large, and only its directory and a few small entries are
+looked at. What cannot be read as an archive is still told, by its name and digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import stat
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from email.parser import HeaderParser
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from bigtop_builder.adapter.provenance.identity import (
+    Coordinates,
+    Identity,
+    best_pom,
+    from_file_name,
+    from_manifest,
+    from_pom_properties,
+    main_attributes,
+    only_pom,
+)
+from bigtop_builder.adapter.provenance.maven_cache import MavenCache
+from bigtop_builder.adapter.rpmheader import RpmHeader
+from bigtop_builder.adapter.rpmpayload import Member, payload_files
+
+ARCHIVES = (".jar", ".war", ".ear")
+IN_MEMORY = 16 << 20
+CHUNK = 1 << 20
+SMALL = 1 << 20
+"""The most that is read of a text entry, in bytes."""
+NESTED_LIMIT = 1 << 30
+"""The most that an archive inside an archive may unpack to, in bytes."""
+
+_POM = re.compile(r"META-INF/maven/[^/]+/[^/]+/pom\.properties$")
+_PYTHON = re.compile(r"\.(dist-info/METADATA|egg-info/PKG-INFO|egg-info)$")
+_NPM = re.compile(r"/node_modules/((@[^/]+/)?[^/]+)/package\.json$")
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+"""All that ``zipfile`` raises of broken, encrypted or unknown archives."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """A library in a package. ``inside`` are those shaded or packed into it; digests are hexadecimal, and empty of
+    what is no single file; ``locations`` are paths in the package, of ``inside`` ones paths in their archive."""
+
+    identity: Identity
+    locations: tuple[str, ...]
+    sha256: str = ""
+    sha1: str = ""
+    licence: str = ""
+    inside: tuple[Library, ...] = ()
+    damage: str = ""
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        own = self.identity.coordinates
+        return own.ecosystem, own.group, own.name, own.version, own.classifier, self.sha256, *self.locations
+
+
+def libraries(path: Path, header: RpmHeader, cache: MavenCache) -> tuple[Library, ...]:
+    """Those of the package at ``path``, in an order of their own; a file that is there twice is told once.
+
+    Raises PublishError when the package is damaged.
+    """
+    regular = {file.path: file for file in header.files if stat.S_ISREG(file.mode)}
+    found: dict[str, Library] = {}
+    linked: list[tuple[str, str]] = []
+    for member in payload_files(path):
+        if member.path not in regular:
+            continue
+        if member.path.lower().endswith(ARCHIVES):
+            if not member.left and regular[member.path].size:
+                # The bytes of hard links come once, with the last of them.
+                linked.append((member.path, regular[member.path].digest))
+                continue
+            library = _archive(PurePosixPath(member.path).name, member.read, member.path, cache, nested=True)
+        else:
+            other = _other(member)
+            if other is None:
+                continue
+            library = other
+        _add(found, library, library.sha256 or member.path)
+    for location, digest in linked:
+        if digest in found:
+            _add(found, replace(found[digest], locations=(location,)), digest)
+    return tuple(sorted(found.values(), key=lambda one: one.order))
+
+
+def _add(found: dict[str, Library], library: Library, key: str) -> None:
+    former = found.get(key)
+    if former is not None:
+        library = replace(former, locations=tuple(sorted({*former.locations, *library.locations})))
+    found[key] = library
+
+
+def _archive(
+    name: str, read: Callable[[int], bytes], location: str, cache: MavenCache, *, nested: bool, limit: int | None = None
+) -> Library:
+    """An archive whose bytes ``read`` gives; with ``nested`` the archives inside are read too."""
+    sha256, sha1, size = hashlib.sha256(), hashlib.sha1(usedforsecurity=False), 0
+    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as file:
+        while chunk := read(CHUNK):
+            size += len(chunk)
+            if limit is not None and size > limit:
+                raise zipfile.BadZipFile("it is larger than an archive may be")
+            sha256.update(chunk)
+            sha1.update(chunk)
+            file.write(chunk)
+        file.seek(0)
+        looked = _look(file, name, size, sha256.hexdigest(), cache, nested)
+    return replace(looked, locations=(location,), sha256=sha256.hexdigest(), sha1=sha1.hexdigest())
+
+
+def _look(file: IO[bytes], name: str, size: int, sha256: str, cache: MavenCache, nested: bool) -> Library:
+    poms: dict[str, Coordinates] = {}
+    manifest: dict[str, str] = {}
+    inside: list[Library] = []
+    damage = ""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            manifest = _manifest(archive)
+            for entry in archive.infolist():
+                if _POM.search(entry.filename):
+                    own = from_pom_properties(entry.filename, _text(archive, entry))
+                    if own:
+                        poms[entry.filename] = own
+                elif nested and entry.filename.lower().endswith(ARCHIVES) and not entry.is_dir():
+                    inside.append(_nested(archive, entry, cache))
+    except _DAMAGE as error:
+        damage = f"{type(error).__name__}: {error}"
+    identity = _identify(name, size, sha256, poms, manifest, cache)
+    shaded = [
+        Library(Identity(own, "manifest-analysis", 1.0, path), (path,))
+        for path, own in poms.items()
+        if path != identity.source
+    ]
+    licence = manifest.get("Bundle-License", "").partition(";")[0].strip().strip('"')
+    every = tuple(sorted({*shaded, *inside}, key=lambda one: one.order))
+    return Library(identity, (), licence=licence, inside=every, damage=damage)
+
+
+def _identify(
+    name: str,
+    size: int,
+    sha256: str,
+    poms: dict[str, Coordinates],
+    manifest: dict[str, str],
+    cache: MavenCache,
+) -> Identity:
+    if fitting := best_pom(poms, name):
+        return fitting
+    if known := cache.find(size, sha256):
+        return Identity(known[0], "hash-comparison", 1.0, known[1])
+    return only_pom(poms, name) or from_manifest(manifest, name) or from_file_name(name)
+
+
+def _nested(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, cache: MavenCache) -> Library:
+    name = PurePosixPath(entry.filename).name
+    try:
+        with archive.open(entry) as stream:
+            return _archive(name, stream.read, entry.filename, cache, nested=False, limit=NESTED_LIMIT)
+    except _DAMAGE as error:
+        return Library(from_file_name(name), (entry.filename,), damage=f"{type(error).__name__}: {error}")
+
+
+def _manifest(archive: zipfile.ZipFile) -> dict[str, str]:
+    try:
+        return main_attributes(_text(archive, archive.getinfo("META-INF/MANIFEST.MF")))
+    except KeyError:
+        return {}
+
+
+def _text(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str:
+    with archive.open(entry) as stream:
+        return stream.read(SMALL).decode("utf-8", errors="replace")
+
+
+def _other(member: Member) -> Library | None:
+    """A Python or an npm package, by the file that describes it."""
+    python, npm = _PYTHON.search(member.path), _NPM.search(member.path)
+    if not python and not npm:
+        return None
+    text = member.read(SMALL).decode("utf-8", errors="replace")
+    own, licence = next(_python(text) if python else _npm(text), (None, ""))
+    if own is None:
+        return None
+    source = member.path
+    return Library(Identity(own, "manifest-analysis", 1.0, source), (source,), licence=licence)
+
+
+def _python(text: str) -> Iterator[tuple[Coordinates, str]]:
+    fields = HeaderParser().parsestr(text)
+    name, version = str(fields.get("Name", "")), str(fields.get("Version", ""))
+    if name and version:
+        # Names are compared in this form (PEP 503), and so purl wants them.
+        own = Coordinates("pypi", "", re.sub(r"[-_.]+", "-", name).lower(), version)
+        licence = str(fields.get("License-Expression") or fields.get("License", ""))
+        yield own, licence if "\n" not in licence else ""
+
+
+def _npm(text: str) -> Iterator[tuple[Coordinates, str]]:
+    try:
+        data: Any = json.loads(text)
+    except ValueError:
+        return
+    if isinstance(data, dict) and isinstance(data.get("name"), str) and isinstance(data.get("version"), str):
+        scope, _, name = data["name"].rpartition("/")
+        licence = data.get("license")
+        yield Coordinates("npm", scope, name, data["version"]), licence if isinstance(licence, str) else ""
