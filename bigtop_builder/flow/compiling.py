@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bigtop_builder.adapter.cache import CacheKind, Seeded, built_artifacts, merge, seed
 from bigtop_builder.adapter.cache_use import CacheUse, content, used
 from bigtop_builder.adapter.container import Mount, Session
 from bigtop_builder.adapter.log import LogWriter
-from bigtop_builder.adapter.normalise import normalise
+from bigtop_builder.adapter.normalise import Report, normalise
 from bigtop_builder.adapter.sources import Fetched, copy_tree, unpack
 from bigtop_builder.adapter.store import remove_tree
 from bigtop_builder.flow.workbench import PROGRESS_SECONDS, Workbench
@@ -31,24 +33,43 @@ _PATCHED_FILE = re.compile(r"(?:patching|checking) file '?([^'\n]+)'?")
 
 def compile_component(bench: Workbench) -> None:
     """Run the compile steps and put the staged tree into the store. Raises StepFailedError."""
-    evaluated, task = bench.evaluated, bench.task
-    started = time.time()
-    clock = time.monotonic()
-    fetched = _fetch(bench)
+    evaluated = bench.evaluated
+    started, clock = time.time(), time.monotonic()
+    fetched = fetch_sources(bench)
     source = _unpack(bench, fetched)
     stage = bench.make("stage")
-    caches: dict[str, dict[str, int]] = {}
-    uses: dict[str, CacheUse] = {}
+    downloads = Downloads({}, {})
     if runs_compile_container(evaluated):
-        caches, uses = _patch_and_compile(bench)
+        downloads = _patch_and_compile(bench, source)
     else:
         remove_tree(stage)
         source.rename(stage)
     report = normalise(stage, started, evaluated.stack.epoch)
+    stage.rename(bench.make("result") / "stage")
+    keep_compiled(bench, fetched, report, downloads, started, time.monotonic() - clock)
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """What a compile step had from download caches: figures for the manifest, and what was asked, by kind."""
+
+    counts: Mapping[str, Mapping[str, int]]
+    uses: Mapping[str, CacheUse]
+
+
+def keep_compiled(
+    bench: Workbench,
+    fetched: list[tuple[Source, Fetched]],
+    report: Report,
+    downloads: Downloads,
+    started: float,
+    seconds: float,
+) -> None:
+    """Put the scratch's folder ``result`` into the store under the task's key, with its manifest."""
+    evaluated, task = bench.evaluated, bench.task
     result = bench.make("result")
-    stage.rename(result / "stage")
-    if uses:
-        asked = {kind: use.asked for kind, use in uses.items()}
+    if downloads.uses:
+        asked = {kind: use.asked for kind, use in downloads.uses.items()}
         (result / CACHES).write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
     manifest = {
         "task": task.id,
@@ -59,14 +80,15 @@ def compile_component(bench: Workbench) -> None:
         "sources": {source.name: {"digest": one.digest, "from": one.alternative} for source, one in fetched},
         "local_source": str(evaluated.local_source) if evaluated.local_source else None,
         "normalised": {"archives": report.archives, "files": report.files, "left_alone": report.left_alone},
-        "caches": caches,
+        "caches": downloads.counts,
         "built": started,
-        "seconds": round(time.monotonic() - clock, 3),
+        "seconds": round(seconds, 3),
     }
     bench.store.commit("compile", task.key, result, manifest)
 
 
-def _fetch(bench: Workbench) -> list[tuple[Source, Fetched]]:
+def fetch_sources(bench: Workbench) -> list[tuple[Source, Fetched]]:
+    """Run the fetch step. Raises StepFailedError."""
     with bench.step("fetch") as log:
         fetched: list[tuple[Source, Fetched]] = []
         if bench.evaluated.local_source is not None:
@@ -124,15 +146,39 @@ def _unpack(bench: Workbench, fetched: list[tuple[Source, Fetched]]) -> Path:
         return tree
 
 
-def _patch_and_compile(bench: Workbench) -> tuple[dict[str, dict[str, int]], dict[str, CacheUse]]:
-    """Both steps in one container; the network is there only if the component compiles with it.
+def _patch_and_compile(bench: Workbench, tree: Path) -> Downloads:
+    """Both steps in one container; the network is there only if the component compiles with it."""
+    files = bench.lay_files(bench.evaluated.build_files)
+    mounts = [Mount(files, "/files"), *_dependencies(bench)]
+    environment = {"STAGE": "/work/stage", "FILES": "/files"}
 
-    Gives for each download cache its figures for the manifest, and what was asked of it.
+    def work(session: Session) -> None:
+        if bench.evaluated.patches:
+            _patch(bench, session)
+        with bench.step("compile") as log:
+            _compile(bench, session, log)
+
+    built = built_artifacts(tree) if "maven" in bench.evaluated.build.caches else frozenset()
+    return in_toolchain(bench, work, SRC, mounts, environment, built=built)
+
+
+def in_toolchain(
+    bench: Workbench,
+    work: Callable[[Session], None],
+    cwd: str,
+    mounts: Sequence[Mount],
+    environment: Mapping[str, str],
+    *,
+    built: frozenset[str] = frozenset(),
+    prepare: Callable[[Path], None] = lambda home: None,
+) -> Downloads:
+    """Run ``work`` in a container of the component's toolchain image, with download caches and the site's settings.
+
+    ``built`` are the Maven artifacts that it makes itself, which ``mvn install`` may write over in its own cache.
+    ``prepare`` is given the container's home before it starts.
     """
-    evaluated = bench.evaluated
-    build, shared = evaluated.build, bench.shared
+    build, shared = bench.evaluated.build, bench.shared
     home = bench.make("home")
-    built = built_artifacts(bench.folder / "src") if "maven" in build.caches else frozenset()
     owner = (shared.user.uid, shared.user.gid)
     seeded = {kind: seed(kind, bench.store.root, home, owner=owner, built=built) for kind in build.caches}
     for name, inside in shared.site.home_links.items():
@@ -140,31 +186,25 @@ def _patch_and_compile(bench: Workbench) -> tuple[dict[str, dict[str, int]], dic
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(inside)
         bench.hand_over(link.parent, recursive=False)
-    files = bench.lay_files(evaluated.build_files)
+    prepare(home)
     mounts = [
-        Mount(files, "/files"),
         *(Mount(host, inside) for host, places in shared.site.mounts.items() for inside in places),
-        *_dependencies(bench),
+        *mounts,
     ]
     environment = {
-        "STAGE": "/work/stage",
-        "FILES": "/files",
-        "SOURCE_DATE_EPOCH": str(evaluated.stack.epoch),
+        **environment,
+        "SOURCE_DATE_EPOCH": str(bench.evaluated.stack.epoch),
         **shared.site.environment,
         **build.environment,
     }
-    image = bench.image_id("compile")
     network = build.network and not shared.offline
-    box = bench.sandbox(image, mounts, environment, network=network, build=build)
+    box = bench.sandbox(bench.image_id("compile"), mounts, environment, network=network, build=build)
     counts: dict[str, dict[str, int]] = {}
     uses: dict[str, CacheUse] = {}
     over = True
     try:
-        with bench.session(box, SRC) as session:
-            if evaluated.patches:
-                _patch(bench, session)
-            with bench.step("compile") as log:
-                _compile(bench, session, log)
+        with bench.session(box, cwd) as session:
+            work(session)
     except EngineError:
         over = False
         raise
@@ -173,7 +213,7 @@ def _patch_and_compile(bench: Workbench) -> tuple[dict[str, dict[str, int]], dic
         # have when the engine went away.
         for kind in build.caches if over else ():
             uses[kind], counts[kind] = _keep_downloads(bench, kind, home, seeded[kind])
-    return counts, uses
+    return Downloads(counts, uses)
 
 
 def _keep_downloads(bench: Workbench, kind: CacheKind, home: Path, seeded: Seeded) -> tuple[CacheUse, dict[str, int]]:
