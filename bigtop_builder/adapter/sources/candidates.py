@@ -49,6 +49,31 @@ def describe(alternative: Alternative) -> str:
             return f"file {alternative.file}"
 
 
+def uri(alternative: Alternative) -> str:
+    """A name of what the alternative gives, the same whichever mirror gave it: a package URL where there is a scheme
+    for it, else its address on Apache's archive or its own; of a local file its name alone."""
+    match alternative:
+        case HttpsSource():
+            return public(alternative.https)
+        case ApacheSource():
+            return f"{APACHE_ARCHIVE}/{alternative.apache.lstrip('/')}"
+        case MavenSource():
+            group, artifact, version, *rest = alternative.maven.split(":")
+            qualifiers = dict(zip(("type", "classifier"), rest, strict=False))
+            text = "&".join(f"{name}={quote(value, safe='')}" for name, value in sorted(qualifiers.items()))
+            return f"pkg:maven/{group}/{artifact}@{quote(version, safe='')}" + (f"?{text}" if text else "")
+        case PypiSource():
+            name, _, version = alternative.pypi.partition("==")
+            wanted = f"?file_name={quote(alternative.file, safe='')}" if alternative.file else ""
+            return f"pkg:pypi/{name.lower().replace('_', '-')}@{quote(version, safe='')}{wanted}"
+        case DebianSource():
+            return f"pkg:deb/debian/{alternative.debian}?arch=source&file_name={quote(alternative.file, safe='')}"
+        case GitSource():
+            return f"git+{public(alternative.git)}@{alternative.tag}"
+        case _:
+            return f"file:{quote(PurePosixPath(alternative.file).name)}"
+
+
 def file_name(alternative: Alternative) -> str:
     """What the file is called outside the store."""
     match alternative:

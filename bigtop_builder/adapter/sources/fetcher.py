@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import re
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.adapter.addresses import Addresses
-from bigtop_builder.adapter.sources.shelf import Part, WrongDigestError, claim, stored
+from bigtop_builder.adapter.sources.shelf import Part, WrongDigestError, claim, origin, stored
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError, InterruptedRunError, SourceError
 from bigtop_builder.model.project import Project
 from bigtop_builder.model.source import (
@@ -51,6 +52,10 @@ class Fetched:
     notes: list[str] = field(default_factory=list)
     stored: bool = False
     """Whether it was in the store already."""
+    used: Alternative | None = None
+    """The alternative that it is known by."""
+    address: str = ""
+    """Where it was downloaded from, now or once; empty when that is not known."""
 
 
 class _FailedError(Exception):
@@ -91,12 +96,12 @@ class Fetcher:
         Raises SourceError that lists every alternative with its reason, StoreError, and InterruptedRunError soon
         after ``cancelled`` is set.
         """
-        from bigtop_builder.adapter.sources.candidates import describe, file_name
+        from bigtop_builder.adapter.sources.candidates import describe
 
         for alternative in source.alternatives:
             if (path := stored(self._store, alternative.digest)) is not None:
                 label = f"store ({describe(alternative)})"
-                return Fetched(path, file_name(alternative), f"sha256:{path.name}", label, stored=True)
+                return self._fetched(path, alternative, label, stored=True)
         cancelled = cancelled or threading.Event()
         notes: list[str] = []
         hints: list[str] = []
@@ -113,11 +118,20 @@ class Fetcher:
                 hints += [failed.hint] if failed.hint and failed.hint not in hints else []
             notes += [why if why.startswith(label) else f"{label}: {why}" for why in misses]
             if path is not None:
-                return Fetched(path, file_name(alternative), f"sha256:{path.name}", label, notes)
+                return self._fetched(path, alternative, label, notes)
         raise SourceError(
             f"source {source.name!r} cannot be had:\n" + "\n".join(f"  - {note}" for note in notes),
             hint="\n".join(hints) or NO_HINT,
         )
+
+    def _fetched(
+        self, path: Path, alternative: Alternative, label: str, notes: Sequence[str] = (), *, stored: bool = False
+    ) -> Fetched:
+        from bigtop_builder.adapter.sources.candidates import file_name
+
+        address = origin(self._store, path.name)
+        name = file_name(alternative)
+        return Fetched(path, name, f"sha256:{path.name}", label, list(notes), stored, alternative, address)
 
     def _one(
         self,
@@ -195,7 +209,7 @@ class Fetcher:
         cancelled: threading.Event,
     ) -> Path:
         from bigtop_builder.adapter.sources.download import download
-        from bigtop_builder.adapter.sources.trouble import TransferError
+        from bigtop_builder.adapter.sources.trouble import TransferError, public
 
         web = self._the_web()
         while True:
@@ -209,7 +223,7 @@ class Fetcher:
                 auth=candidate.auth,
             )
             try:
-                return part.accept(_digests(alternative))[0]
+                return part.accept(_digests(alternative), origin=public(candidate.address))[0]
             except WrongDigestError as error:
                 part.clear()
                 # Bytes of two answers may be of two files: one clean try tells.
@@ -218,7 +232,7 @@ class Fetcher:
 
     def _from_git(self, source: GitSource, part: Part, cancelled: threading.Event) -> Path:
         from bigtop_builder.adapter.sources import git
-        from bigtop_builder.adapter.sources.trouble import TransferError
+        from bigtop_builder.adapter.sources.trouble import TransferError, public
 
         part.clear()
         scratch = self._store / "sources" / "partial"
@@ -231,7 +245,7 @@ class Fetcher:
         except BigtopBuilderError:
             part.clear()
             raise
-        return part.accept({}, {"git": source.commit})[0]
+        return part.accept({}, {"git": source.commit}, origin=public(source.git))[0]
 
     def _from_file(self, source: FileSource, base: Path, progress: Progress, cancelled: threading.Event) -> Path:
         path = base / Path(source.file).expanduser()

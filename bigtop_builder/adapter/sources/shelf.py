@@ -1,8 +1,8 @@
 """The shelf of downloaded files: each is stored once, under its SHA-256, and seen only when whole and verified.
 
 ``sha256/<digest>`` is a file; ``sha512/<digest>`` and ``git/<commit>`` hold the SHA-256 of the file that they
-name; ``partial/`` holds what is on its way. A partial file is locked by whoever fills it, with ``flock``, so that
-a killed process leaves its bytes and no lock.
+name, ``origin/<digest>`` the address that a file was downloaded from; ``partial/`` holds what is on its way. A partial
+file is locked by whoever fills it, with ``flock``, so that a killed process leaves its bytes and no lock.
 """
 
 from __future__ import annotations
@@ -44,6 +44,14 @@ def stored(store: Path, digest: str) -> Path | None:
     return path if value and path.is_file() else None
 
 
+def origin(store: Path, sha256: str) -> str:
+    """The address, without credentials, that a stored file was downloaded from; empty when that is not known."""
+    try:
+        return (store / "sources" / "origin" / sha256).read_text()
+    except OSError:
+        return ""
+
+
 class Part:
     """A partial file that this thread alone may write to. ``size`` is in bytes."""
 
@@ -82,11 +90,13 @@ class Part:
         same = isinstance(note, dict) and note.get("address") == address
         return note.get("validator") if same else None
 
-    def accept(self, expected: dict[str, str], names: dict[str, str] | None = None) -> tuple[Path, str]:
+    def accept(
+        self, expected: dict[str, str], names: dict[str, str] | None = None, origin: str = ""
+    ) -> tuple[Path, str]:
         """Verifies the bytes and puts them on the shelf; gives the path and the SHA-256.
 
         ``expected`` maps ``sha256`` and ``sha512`` to digests; ``names`` are further index entries
-        (``git`` → commit). Raises WrongDigestError; the bytes stay then.
+        (``git`` → commit); ``origin`` is the address that they came from. Raises WrongDigestError; the bytes stay then.
         """
         found = self._digests({"sha256", *expected})
         for algorithm, value in expected.items():
@@ -99,6 +109,8 @@ class Part:
         for algorithm, value in {**expected, **(names or {})}.items():
             if algorithm != "sha256":
                 _write_index(self._shelf / algorithm, value, sha256)
+        if origin:
+            _write_index(self._shelf / "origin", sha256, origin)
         final = self._shelf / "sha256" / sha256
         final.parent.mkdir(parents=True, exist_ok=True)
         self._path.rename(final)
