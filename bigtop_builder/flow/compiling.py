@@ -16,6 +16,7 @@ from bigtop_builder.adapter.log import LogWriter
 from bigtop_builder.adapter.normalise import Report, normalise
 from bigtop_builder.adapter.sources import Fetched, copy_tree, unpack
 from bigtop_builder.adapter.store import remove_tree
+from bigtop_builder.flow.facts import compile_facts
 from bigtop_builder.flow.workbench import PROGRESS_SECONDS, Workbench
 from bigtop_builder.model.errors import BuildError, EngineError, RecipeError, StoreError
 from bigtop_builder.model.event import CacheFigures, CacheUsed, StepProgress
@@ -77,7 +78,7 @@ def keep_compiled(
         "version": evaluated.version,
         "key": task.key,
         "ingredients": dict(task.ingredients),
-        "sources": {source.name: {"digest": one.digest, "from": one.alternative} for source, one in fetched},
+        **compile_facts(bench, fetched),
         "local_source": str(evaluated.local_source) if evaluated.local_source else None,
         "normalised": {"archives": report.archives, "files": report.files, "left_alone": report.left_alone},
         "caches": downloads.counts,

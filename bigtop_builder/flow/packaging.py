@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bigtop_builder.adapter.container import Mount
 from bigtop_builder.flow.checking import check
+from bigtop_builder.flow.facts import package_facts
 from bigtop_builder.flow.workbench import Workbench
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import BuildError
@@ -43,6 +44,7 @@ def package_component(bench: Workbench) -> list[Artifact]:
         "ingredients": dict(task.ingredients),
         "rpms": described,
         "notes": bench.notes,
+        **package_facts(bench),
         "built": started,
         "seconds": round(time.monotonic() - clock, 3),
     }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bigtop_builder.adapter.container import Mount, Sandbox, Session, User, build_user
 from bigtop_builder.adapter.image import Workshop
 from bigtop_builder.adapter.image_recipe import image_key
-from bigtop_builder.adapter.image_record import recorded
+from bigtop_builder.adapter.image_record import ImageRecord, recorded
 from bigtop_builder.adapter.log import LogWriter
 from bigtop_builder.adapter.redact import Redactor
 from bigtop_builder.adapter.site import SiteSettings
@@ -76,18 +76,24 @@ class Workbench:
         self.folder = shared.run.work / task.id.replace("/", "+").replace("@", "+")
         self.notes: list[str] = []
         self.boxes: list[tuple[Sandbox, str]] = []
+        self.logs: dict[Step, Path] = {}
+        """The logs of the steps that have ended well."""
 
     def note(self, text: str) -> None:
         """Something the user should know of the result."""
         self.notes.append(text)
         self.shared.emit(Notice(text=text, task=self.task.id))
 
+    def log_path(self, name: Step) -> Path:
+        """Where the log of a step goes."""
+        return self.shared.run.log(self.task.id, name)
+
     @contextmanager
     def step(self, name: Step) -> Iterator[LogWriter]:
         """Run a step: timed, with a bounded log of its own. What fails in it raises StepFailedError."""
         if self.shared.cancelled.is_set():
             raise InterruptedRunError(f"{self.task.id} was interrupted")
-        path = self.shared.run.log(self.task.id, name)
+        path = self.log_path(name)
         started = time.monotonic()
         emit = self.shared.emit
         emit(StepStarted(task=self.task.id, step=name, log=str(path)))
@@ -115,6 +121,7 @@ class Workbench:
                         log.note(f"failed: {error.message}")
                     raise StepFailedError(name, path, error) from error
             ok = True
+            self.logs[name] = path
         finally:
             emit(StepFinished(task=self.task.id, step=name, ok=ok, seconds=round(time.monotonic() - started, 3)))
 
@@ -147,7 +154,7 @@ class Workbench:
             path.chmod(0o755 if file.executable else 0o644)
         return root
 
-    def image_id(self, kind: str) -> str:
+    def image_record(self, kind: str) -> ImageRecord:
         """The image that this task's containers of ``kind`` (compile, package, host) start from."""
         workspace = self.shared.workspace
         spec = (
@@ -158,7 +165,11 @@ class Workbench:
         record = recorded(self.store, image_key(spec))
         if record is None:
             raise EngineError(f"the image for {self.task.id} has gone", hint="Repeat the command: it is made anew.")
-        return record.id
+        return record
+
+    def image_id(self, kind: str) -> str:
+        """Its id."""
+        return self.image_record(kind).id
 
     def sandbox(
         self,
