@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
 from typing import Literal
 
 from bigtop_builder.cluster.demands import (
@@ -27,13 +29,15 @@ NO_SERVICE = "every host"
 @dataclass(frozen=True)
 class OfferedPackage:
     """A package of a repository: ``evr`` is ``3.5.9-2.el8``, with an epoch before it if it is not 0; ``provides`` and
-    ``requires`` are names without versions."""
+    ``requires`` are names without versions. ``listed`` are the patterns of paths of a package that is only planned:
+    what is below one of them may be in it."""
 
     name: str
     evr: str
     provides: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     files: frozenset[str] = frozenset()
+    listed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def check_stack(
             chosen.append(taken)
     findings += _selector(stack, components, selector)
     installed = _closure(packages, chosen)
-    if any(package.files for package in packages):
+    if any(package.files or package.listed for package in packages):
         lacking = {finding.wanted_by for finding in findings if finding.kind in ("package", "version")}
         findings += _paths(stack, components, version, installed, lacking)
     findings += _absent_services(stack, components)
@@ -182,16 +186,25 @@ def _paths(
     lacking: set[str],
 ) -> Iterable[StackFinding]:
     """``lacking``: services whose packages are missing or others already; that their paths are too is no news."""
-    files: Mapping[str, frozenset[str]] = {package.name: package.files for package in installed}
-    present = {path for paths in files.values() for path in paths}
+    installed = list(installed)
+    present = {path for package in installed for path in package.files}
     folders = {path[:index] for path in present for index, letter in enumerate(path) if letter == "/"}
+    patterns = [pattern for package in installed for pattern in package.listed]
     without = {service for services in lacking for service in services.split(", ")}
     for wish in wanted_paths(stack, components, version):
         service = wish.wanted_by if wish.wanted_by in stack.services else stack.service_of(wish.wanted_by)
         if service in without or any(path in present or path in folders for path in wish.paths):
             continue
+        if any(_may_hold(pattern, path) for pattern in patterns for path in wish.paths):
+            continue
         message = "is in none of the packages that agents install, but Ambari's scripts use it"
         yield StackFinding("path", "error", " or ".join(wish.paths), wish.wanted_by, message)
+
+
+def _may_hold(pattern: str, path: str) -> bool:
+    """Whether a line of ``%files`` names the path, a folder above it, or something below it."""
+    parents = [path, *map(str, PurePosixPath(path).parents)]
+    return pattern.startswith(f"{path}/") or any(fnmatchcase(one, pattern) for one in parents if one != "/")
 
 
 def _absent_services(stack: StackDefinition, components: Sequence[str]) -> Iterable[StackFinding]:

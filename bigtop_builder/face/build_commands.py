@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,9 +13,12 @@ from bigtop_builder.face.invocation import Invocation
 from bigtop_builder.model.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bigtop_builder.face.fold import RunView
     from bigtop_builder.face.watch import Reports
     from bigtop_builder.flow.workspace import Request, Workspace
+    from bigtop_builder.model.component import Component
     from bigtop_builder.plan.task import Plan
 
 
@@ -78,7 +81,7 @@ def list_(
     from bigtop_builder.flow.workspace import Workspace
 
     workspace = Workspace(invocation.settings())
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     if what == "platforms":
         for name in workspace.catalog.platform_files:
             platform = workspace.platform(name)
@@ -91,6 +94,7 @@ def list_(
     else:
         for name in workspace.components():
             component = workspace.catalog.component(name).component
+            unverified = _unverified(component)
             version = workspace.versions.get(name) or component.version or next(iter(component.versions))
             rows.append(
                 {
@@ -98,11 +102,37 @@ def list_(
                     "version": version,
                     "arch": component.arch,
                     "variants": list(component.variants),
+                    "verified": _verified(component, unverified),
                     "summary": component.summary,
+                    "unverified": unverified,
                 }
             )
-    cells = [[", ".join(cell) if isinstance(cell, list) else str(cell) for cell in row.values()] for row in rows]
-    invocation.answer(columns(cells), rows)
+    cells = [[_cell(name, value) for name, value in row.items() if name != "unverified"] for row in rows]
+    notes = [
+        f"not verified: {row['name']}{variant and f' ({variant})'}: {' '.join(reason.split())}"
+        for row in rows
+        for variant, reason in row.get("unverified", {}).items()
+    ]
+    invocation.answer("\n".join([columns(cells), *notes]), rows)
+
+
+def _cell(name: str, value: object) -> str:
+    text = ", ".join(value) if isinstance(value, list) else str(value)
+    return f"verified: {text}" if name == "verified" else text
+
+
+def _unverified(component: Component) -> dict[str, str]:
+    """Variant → why its build has not been run to the end; the variant is empty when there are none."""
+    own = {"": component.unverified_reason}
+    reasons = {name: variant.unverified_reason for name, variant in component.variants.items()} or own
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _verified(component: Component, unverified: Mapping[str, str]) -> str:
+    """``yes``, ``no``, or the variants for which it is so."""
+    if not unverified:
+        return "yes"
+    return ", ".join(name for name in component.variants if name not in unverified) or "no"
 
 
 def plan(

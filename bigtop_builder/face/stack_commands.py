@@ -17,6 +17,7 @@ from bigtop_builder.model.errors import ConfigurationError, ExitCode
 
 if TYPE_CHECKING:
     from bigtop_builder.cluster.demand_check import StackFinding
+    from bigtop_builder.plan.task import Refusal
     from bigtop_builder.recipe.catalog import Catalog
     from bigtop_builder.recipe.inventory import LoadedInventory
     from bigtop_builder.recipe.settings import Settings
@@ -76,32 +77,53 @@ def check_stack(
         ),
     ] = None,
     platform: options.Platforms = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every component of every service of the stack.")] = False,
+    builder: options.Builder = None,
+    planned: Annotated[
+        bool,
+        typer.Option("--planned", help="Check what the project's components would give; nothing is built."),
+    ] = False,
 ) -> None:
     """Check that a repository has every package, selector name and path that Ambari's stack will ask for."""
     from bigtop_builder.cluster.demand_check import choose_components
     from bigtop_builder.cluster.stack_data import load_stack
-    from bigtop_builder.flow.stack_check import check_repository
+    from bigtop_builder.flow.stack_check import check_offer, planned_offer, read_offer
+    from bigtop_builder.flow.workspace import Workspace
     from bigtop_builder.recipe.catalog import Catalog
 
-    settings = invocation.settings()
+    settings = invocation.settings(builder=builder)
     place = _place(invocation, place) if place else None
     loaded = load(invocation, inventory, testbed) if inventory else None
     names = [name for text in services or () for name in text.split(",") if name]
-    if not names and loaded is None:
+    if not names and not everything and loaded is None:
         raise ConfigurationError(
-            "no services are named", hint="Give --services ZOOKEEPER,SPARK or an inventory with --inventory FILE."
+            "no services are named",
+            hint="Give --services ZOOKEEPER,SPARK, an inventory with --inventory FILE, or --all.",
         )
+    if planned and place:
+        raise ConfigurationError("--planned checks no repository", hint=f"Leave out --planned or {place}.")
     title, version = _stack(stack, loaded)
     catalog = Catalog(settings.overlays)
     definition = load_stack(title, version, ambari, catalog.roots)
     registered = repository_version or _registered(loaded) or version
-    chosen = choose_components(definition, [*names, *_services(loaded)], _components(loaded))
+    wanted = _components(loaded)
+    if everything:
+        wanted += [name for service in definition.services.values() for name in service.components]
+    chosen = choose_components(definition, [*names, *_services(loaded)], wanted)
     known = family or _family(catalog, _platform(settings, platform))
-    places = [place] if place else _places(settings, loaded, platform, known)
-    packages, findings = check_repository(places, definition, chosen, family=known, version=registered)
+    refusals: Sequence[Refusal] = ()
+    if planned:
+        offer, refusals = planned_offer(Workspace(settings), _platform(settings, platform), definition)
+        places = [f"planned for {_platform(settings, platform)}"]
+    else:
+        places = [place] if place else _places(settings, loaded, platform, known)
+        offer = read_offer(places, definition)
+    packages = len(offer.packages)
+    findings = check_offer(offer, definition, chosen, family=known, version=registered)
     head = f"{', '.join(places)}: {count(packages, 'package')}, {definition.id} on Ambari {ambari} for {known}"
+    told = "\n".join([_text(invocation, head, findings), *(f"refused: {one.reason}" for one in refusals)])
     invocation.answer(
-        _text(invocation, head, findings),
+        told,
         {
             "places": places,
             "stack": definition.id,
@@ -111,6 +133,7 @@ def check_stack(
             "components": chosen,
             "packages": packages,
             "findings": [asdict(finding) for finding in findings],
+            "refused": [asdict(refusal) for refusal in refusals],
         },
     )
     if any(finding.level == "error" for finding in findings):

@@ -8,21 +8,22 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.repository.reader import MissingError, Reader, open_repository
 from bigtop_builder.adapter.rpmpayload import payload_files
 from bigtop_builder.adapter.rpmversion import compare_evr
-from bigtop_builder.cluster.demand_check import OfferedPackage, StackFinding, check_stack, choose_components
+from bigtop_builder.cluster.demand_check import OfferedPackage, StackFinding, check_stack
 from bigtop_builder.model.ambari_stack import StackDefinition
+from bigtop_builder.model.component import Package
 from bigtop_builder.model.errors import PublishError
+from bigtop_builder.plan.task import Refusal
 
 if TYPE_CHECKING:
     import createrepo_c
 
-__all__ = ["Offer", "StackFinding", "check_repository", "check_stack", "choose_components", "read_offer"]
-__all__ += ["read_packages"]
+    from bigtop_builder.flow.workspace import Workspace
 
 REPOMD = "repodata/repomd.xml"
 METADATA = ("primary", "filelists", "other")
@@ -68,13 +69,43 @@ def read_packages(places: Sequence[str]) -> tuple[OfferedPackage, ...]:
     return tuple(_offered(package) for reader in readers for package in _packages(reader))
 
 
-def check_repository(
-    places: Sequence[str], stack: StackDefinition, components: Sequence[str], *, family: str, version: str
-) -> tuple[int, list[StackFinding]]:
-    """How many packages the repositories have, and what they lack for ``components``. Raises as read_offer."""
-    offer = read_offer(places, stack)
-    findings = check_stack(offer.packages, stack, components, family=family, version=version, selector=offer.selector)
-    return len(offer.packages), findings
+def planned_offer(workspace: Workspace, platform: str, stack: StackDefinition) -> tuple[Offer, tuple[Refusal, ...]]:
+    """The packages that the components of the project would give on a platform, as their files say, and what would
+    be refused. Nothing is built. Raises RecipeError for a wrong component."""
+    tool = stack.tools.select
+    packages: list[OfferedPackage] = []
+    refusals: list[Refusal] = []
+    names: frozenset[str] | None = None
+    for component in workspace.components():
+        evaluated = workspace.evaluate(component, platform)
+        if isinstance(evaluated, Refusal):
+            refusals.append(evaluated)
+            continue
+        release = f"{evaluated.release}{evaluated.target.platform.dist}"
+        packages += [_planned(package, f"{evaluated.version}-{release}") for package in evaluated.packages]
+        if any(package.name == tool.package for package in evaluated.packages):
+            texts = [file.content for file in evaluated.files if PurePosixPath(file.name).name == tool.name]
+            names = names_known(texts[0].decode("utf-8", "replace")) if texts else None
+    return Offer(tuple(packages), names), tuple(refusals)
+
+
+def _planned(package: Package, evr: str) -> OfferedPackage:
+    services = [f"/etc/rc.d/init.d/{service.name}" for service in package.services]
+    paths = [line.rpartition(" ")[2] for line in package.files if not line.startswith("%exclude")]
+    return OfferedPackage(
+        name=package.name,
+        evr=evr,
+        provides=tuple(text.split()[0] for text in package.provides if text.strip()),
+        requires=tuple(text.split()[0] for text in package.requires if text.strip()),
+        listed=tuple(path.replace("%{name}", package.name) for path in (*paths, *services)),
+    )
+
+
+def check_offer(
+    offer: Offer, stack: StackDefinition, components: Sequence[str], *, family: str, version: str
+) -> list[StackFinding]:
+    """What the offered packages lack for ``components``."""
+    return check_stack(offer.packages, stack, components, family=family, version=version, selector=offer.selector)
 
 
 def _packages(reader: Reader) -> list[createrepo_c.Package]:

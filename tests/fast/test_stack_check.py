@@ -13,7 +13,7 @@ from bigtop_builder.cluster.demand_check import choose_components
 from bigtop_builder.cluster.stack_data import load_stack
 from bigtop_builder.face.cli import run
 from bigtop_builder.flow.serving import RepositoryServer
-from bigtop_builder.flow.stack_check import check_repository, names_known, read_offer
+from bigtop_builder.flow.stack_check import check_offer, names_known, read_offer
 from bigtop_builder.model.errors import PublishError
 from bigtop_builder.recipe.catalog import shipped_templates
 from tests.rpmfile import Spec, write_rpm
@@ -45,8 +45,10 @@ def test_a_folder_is_read(tmp_path: Path) -> None:
     stack = load_stack()
     folder = repository(tmp_path, selector(), ZOOKEEPER)
     components = choose_components(stack, ["ZOOKEEPER"])
-    assert check_repository([str(folder)], stack, components, family="redhat8", version="3.2.0") == (2, [])
-    assert check_repository([f"file://{folder}"], stack, components, family="redhat8", version="3.2.0") == (2, [])
+    for place in (str(folder), f"file://{folder}"):
+        offer = read_offer([place], stack)
+        assert len(offer.packages) == 2
+        assert check_offer(offer, stack, components, family="redhat8", version="3.2.0") == []
 
 
 def test_an_address_is_read(tmp_path: Path) -> None:

@@ -152,7 +152,8 @@ def _hosts(deployment: Deployment) -> tuple[str, ...]:
 
 def _repositories(deployment: Deployment, families: tuple[str, ...]) -> None:
     """Every package that the agents will ask for is there. Raises AmbariError with what is missing."""
-    from bigtop_builder.flow.stack_check import check_repository, choose_components
+    from bigtop_builder.cluster.demand_check import choose_components
+    from bigtop_builder.flow.stack_check import check_offer, read_offer
 
     if not deployment.inventory.repositories or deployment.layout is None:
         return
@@ -163,12 +164,12 @@ def _repositories(deployment: Deployment, families: tuple[str, ...]) -> None:
         places = [entry.url.replace("{family}", family) for entry in deployment.inventory.repositories]
         told = ", ".join(places)
         try:
-            count, findings = check_repository(places, stack, components, family=family, version=version_of(deployment))
+            offer = read_offer(places, stack)
         except PublishError as error:
             error.location = deployment.loaded.place("repositories")
             error.hint = f"Is the address right, and is the repository served? Otherwise: {error.hint or 'publish it'}"
             raise
-        for finding in findings:
+        for finding in check_offer(offer, stack, components, family=family, version=version_of(deployment)):
             level = {"error": "error", "warning": "warning", "info": "ok"}[finding.level]
             text = f"{finding.message} (for {finding.wanted_by})" if finding.wanted_by else finding.message
             deployment.emit(
@@ -183,7 +184,7 @@ def _repositories(deployment: Deployment, families: tuple[str, ...]) -> None:
                 )
             )
             errors += finding.level == "error"
-        _ok(deployment, f"repository for {family}", f"{told}, {count} packages") if not errors else None
+        _ok(deployment, f"repository for {family}", f"{told}, {len(offer.packages)} packages") if not errors else None
     if errors:
         raise AmbariError(
             f"the repository lacks what the stack asks for: {errors} errors",
