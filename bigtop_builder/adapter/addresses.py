@@ -1,4 +1,4 @@
-"""Where downloads go: configured mirrors, else those of a preset, else what the host's own clients use.
+"""Where downloads go: configured mirrors, else the site's cache, else a preset, else what the host's own clients use.
 
 The addresses of public registries are never written down here: each is read at run time from the client
 that owns it (Maven's super POM, pip's index, apt's or debootstrap's mirror).
@@ -16,56 +16,18 @@ import tarfile
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+from bigtop_builder.adapter.presets import PRESETS
 from bigtop_builder.model.errors import ConfigurationError
-from bigtop_builder.model.project import MavenMirror, Mirrors
+from bigtop_builder.model.project import Credentials, MavenMirror, Mirrors
 
 SUPER_POM = "org/apache/maven/model/pom-4.0.0.xml"
 APACHE_ARCHIVE = "https://archive.apache.org/dist"
-APACHE_DEFAULT = ("https://dlcdn.apache.org", "https://downloads.apache.org")
+APACHE_DEFAULT = PRESETS["default"].apache
 CLIENT_TIMEOUT = 30
-
-
-@dataclass(frozen=True)
-class Preset:
-    """The public addresses of one mirror operator, as its own pages give them."""
-
-    apache: tuple[str, ...] = ()
-    maven: str | None = None
-    npm: str | None = None
-    pip: str | None = None
-    debian: str | None = None
-
-
-PRESETS: Mapping[str, Preset] = {
-    "default": Preset(apache=APACHE_DEFAULT),
-    "none": Preset(),
-    "aliyun": Preset(
-        apache=("https://mirrors.aliyun.com/apache",),
-        maven="https://maven.aliyun.com/repository/public",
-        npm="https://registry.npmmirror.com",
-        pip="https://mirrors.aliyun.com/pypi/simple",
-        debian="https://mirrors.aliyun.com/debian",
-    ),
-    "huaweicloud": Preset(
-        apache=("https://repo.huaweicloud.com/apache",),
-        maven="https://repo.huaweicloud.com/repository/maven",
-        npm="https://repo.huaweicloud.com/repository/npm",
-        pip="https://repo.huaweicloud.com/repository/pypi/simple",
-        debian="https://repo.huaweicloud.com/debian",
-    ),
-    "tencent": Preset(
-        apache=("https://mirrors.cloud.tencent.com/apache",),
-        maven="https://mirrors.cloud.tencent.com/nexus/repository/maven-public",
-        npm="https://mirrors.cloud.tencent.com/npm",
-        pip="https://mirrors.cloud.tencent.com/pypi/simple",
-        debian="https://mirrors.cloud.tencent.com/debian",
-    ),
-}
 
 
 class Addresses:
@@ -82,25 +44,51 @@ class Addresses:
         self._found: dict[str, str] = {}
         self._lock = threading.RLock()
 
+    @property
+    def redirects(self) -> bool:
+        """False when each tool is left to its own defaults."""
+        return self._mirrors.preset != "none"
+
     def apache(self) -> list[str]:
         """Bases that mirror Apache's ``dist``, in the order to try; the Apache archive is the last."""
-        bases = [*self._mirrors.apache, *self._preset.apache, APACHE_ARCHIVE]
+        cache = self._cached("apache")
+        bases = [*self._mirrors.apache, *([cache] if cache else []), *self._preset.apache, APACHE_ARCHIVE]
         return list(dict.fromkeys(base.rstrip("/") for base in bases))
 
     def maven(self) -> list[MavenMirror]:
-        """Maven mirrors in order; without a configured one, one mirror of ``*``."""
+        """Maven mirrors in order: without a configured one, one mirror of ``*``; none with the preset ``none``."""
         if self._mirrors.maven:
             return list(self._mirrors.maven)
-        url = self._preset.maven or self._once("maven", lambda: maven_central(super_pom=self._super_pom))
-        return [MavenMirror(url=url)]
+        if (mirror := self._maven_layout("mirror")) is not None:
+            return [mirror]
+        return [MavenMirror(url=self._central())] if self.redirects else []
+
+    def central(self) -> list[MavenMirror]:
+        """What stands for Maven Central: the mirrors that mirror it, else itself."""
+        mirrors = [mirror for mirror in self.maven() if _mirrors_central(mirror.mirror_of)]
+        return mirrors or [MavenMirror(url=self._central())]
 
     def pip(self) -> str:
         """The simple index."""
-        return self._mirrors.pip or self._preset.pip or self._once("pip", pypi_simple)
+        return self.pip_index() or self._once("pip", pypi_simple)
+
+    def pip_index(self) -> str | None:
+        """The simple index for builds; None leaves pip its own."""
+        found = self._mirrors.pip or self._cached("pip") or self._preset.pip
+        return found or (self._once("pip", pypi_simple) if self.redirects else None)
 
     def npm(self) -> str | None:
-        """The npm registry; None leaves npm its own."""
-        return self._mirrors.npm or self._preset.npm or os.environ.get("NPM_CONFIG_REGISTRY")
+        """The registry of npm and yarn; None leaves them their own."""
+        found = self._mirrors.npm or self._cached("npm") or self._preset.npm
+        return found or (os.environ.get("NPM_CONFIG_REGISTRY") if self.redirects else None)
+
+    def node(self) -> str | None:
+        """The base of the Node downloads; None leaves the tools their own."""
+        return self._mirrors.node or self._cached("node") or self._preset.node
+
+    def bower(self) -> str | None:
+        """The registry of bower; None leaves it its own."""
+        return self._mirrors.bower or self._cached("bower") or self._preset.bower
 
     def ivy(self) -> MavenMirror | None:
         """A Maven-layout repository for ivy and sbt; None leaves them their own."""
@@ -110,21 +98,64 @@ class Addresses:
         """A Maven-layout repository for Gradle; None leaves Gradle what each build names."""
         return self._layout("gradle", self._mirrors.gradle)
 
-    def _layout(self, name: str, configured: str | None) -> MavenMirror | None:
-        if configured:
-            return MavenMirror(id=name, url=configured)
-        return self.maven()[0] if self._mirrors.maven or self._preset.maven else None
+    def gradle_plugins(self) -> MavenMirror | None:
+        """A Maven-layout repository that holds Gradle's plugin portal; None leaves Gradle its own."""
+        if self._mirrors.gradle or self._mirrors.maven or self._cached("maven"):
+            return self.gradle()
+        plugins = self._preset.gradle_plugins
+        return MavenMirror(id="gradle-plugins", url=plugins) if plugins else None
+
+    def gradle_distributions(self) -> str | None:
+        """The base of the Gradle distributions; None when nothing but Gradle's own is known."""
+        cached = self._cached("gradle_distributions")
+        return self._mirrors.gradle_distributions or cached or self._preset.gradle_distributions
 
     def debian(self) -> str:
         """The Debian mirror, without a trailing slash."""
-        found = self._mirrors.debian or self._preset.debian or self._once("debian", debian_mirror)
-        return found.rstrip("/")
+        configured = self._mirrors.debian or self._cached("debian") or self._preset.debian
+        return (configured or self._once("debian", debian_mirror)).rstrip("/")
+
+    def credentials(self, address: str) -> Credentials | None:
+        """What the site's cache wants to be told at ``address``."""
+        cache = self._mirrors.cache
+        if cache is not None and f"{address}/".startswith(cache.url.rstrip("/") + "/"):
+            return cache.credentials
+        return None
+
+    def _cached(self, kind: str) -> str | None:
+        """The address of a kind of download in the site's cache."""
+        cache = self._mirrors.cache
+        name: str | None = getattr(cache, kind, None)
+        if cache is None or name is None:
+            return None
+        path = name.strip("/") if "/" in name else f"repository/{name}" + ("/simple" if kind == "pip" else "")
+        return f"{cache.url.rstrip('/')}/{path}"
+
+    def _layout(self, name: str, configured: str | None) -> MavenMirror | None:
+        if configured:
+            return MavenMirror(id=name, url=configured)
+        return self._mirrors.maven[0] if self._mirrors.maven else self._maven_layout("mirror")
+
+    def _maven_layout(self, name: str) -> MavenMirror | None:
+        """The Maven repository of the site's cache, else of the preset."""
+        if (cached := self._cached("maven")) is not None:
+            return MavenMirror(id=name, url=cached, credentials=self.credentials(cached))
+        return MavenMirror(id=name, url=self._preset.maven) if self._preset.maven else None
+
+    def _central(self) -> str:
+        return self._once("maven", lambda: maven_central(super_pom=self._super_pom))
 
     def _once(self, name: str, find: Callable[[], str]) -> str:
         with self._lock:
             if name not in self._found:
                 self._found[name] = find()
             return self._found[name]
+
+
+def _mirrors_central(mirror_of: str) -> bool:
+    """Maven's own rule for ``mirrorOf``: a comma list of ids, ``*``, ``external:*`` and ``!id``."""
+    patterns = {pattern.strip() for pattern in mirror_of.split(",")}
+    return "!central" not in patterns and bool(patterns & {"*", "central", "external:*"})
 
 
 def maven_central(*, super_pom: Callable[[], str] | None = None) -> str:

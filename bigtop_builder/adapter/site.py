@@ -15,19 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
-from bigtop_builder.adapter import clients
 from bigtop_builder.adapter.addresses import Addresses
-from bigtop_builder.adapter.redact import disguises
-from bigtop_builder.adapter.secret import read_secret
+from bigtop_builder.adapter.site_settings import CA, SITE, ToolSettings
 from bigtop_builder.adapter.sources.web import ca_bundle, proxies
 from bigtop_builder.adapter.truststore import certificates, java_truststore
 from bigtop_builder.model.errors import ConfigurationError
-from bigtop_builder.model.project import MavenMirror, Project
+from bigtop_builder.model.project import Project
 
-SITE = "/site"
-CA = f"{SITE}/ca.pem"
 PEM_PLACES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -37,6 +32,15 @@ JAVA_PLACES = (
     "/etc/pki/java/cacerts",
     "/etc/pki/ca-trust/extracted/java/cacerts",
 )
+HOME_LINKS = {
+    ".m2/settings.xml": "m2-settings.xml",
+    ".npmrc": "npmrc",
+    ".yarnrc": "yarnrc",
+    ".bowerrc": "bowerrc",
+    ".gradle/gradle.properties": "gradle.properties",
+    ".gradle/init.gradle": "init.gradle",
+    ".sbt/repositories": "sbt-repositories",
+}
 CA_VARIABLES = (
     "SSL_CERT_FILE",
     "CURL_CA_BUNDLE",
@@ -73,133 +77,25 @@ def site_files(
     With ``offline`` the tools are told to be content with their caches, whatever their age.
     Raises ConfigurationError for a secret, a CA bundle or an address that cannot be had.
     """
+    site = folder / "site"
     addresses = addresses or Addresses(project.mirrors)
-    secrets = _Secrets()
     pem = ca_bundle(project.network)
     ders = certificates(pem)
-    mirrors = _repositories(addresses.maven(), secrets)
-    gradle, ivy = addresses.gradle(), addresses.ivy()
-    known = proxies(project.network)
-    servers = _proxy_servers(known, secrets)
-    no_proxy = [entry.strip() for entry in known.get("no_proxy", "").split(",") if entry.strip()]
-    java = clients.java_proxy(servers, no_proxy)
-    pip, npm = addresses.pip(), addresses.npm()
-    for address in (pip, npm or ""):
-        secrets.in_address(address)
-    texts = {
-        "m2-settings.xml": clients.maven_settings(mirrors, servers, no_proxy, offline=offline),
-        "npmrc": clients.npmrc(npm, CA, offline=offline),
-        "pip.conf": clients.pip_conf(pip, CA),
-        "gradle.properties": clients.gradle_properties(java | secrets.java_login(servers)),
-    }
-    options = [f"-D{name}={value}" for name, value in java.items()]
-    if gradle is not None:
-        texts["init.gradle"] = clients.gradle_init(_repositories([gradle], secrets)[0])
-    if offline:
-        texts["init.gradle"] = clients.GRADLE_OFFLINE + texts.get("init.gradle", "")
-    if ivy is not None:
-        repository = _repositories([ivy], secrets)[0]
-        texts["ivysettings.xml"] = clients.ivy_settings(repository)
-        texts["sbt-repositories"] = clients.sbt_repositories(repository)
-        options += ["-Dsbt.override.build.repos=true", f"-Dsbt.repository.config={SITE}/sbt-repositories"]
-    site = folder / "site"
-    _write(site, {name: text.encode() for name, text in texts.items()})
+    settings = ToolSettings(addresses, proxies(project.network), offline=offline)
+    _write(site, {name: text.encode() for name, text in settings.texts.items()})
     _write(site, {"ca.pem": pem.read_bytes(), "cacerts": java_truststore(ders)})
     return SiteSettings(
         mounts={site: [SITE], site / "ca.pem": list(PEM_PLACES), site / "cacerts": list(JAVA_PLACES)},
-        home_links={
-            ".m2/settings.xml": f"{SITE}/m2-settings.xml",
-            ".npmrc": f"{SITE}/npmrc",
-            ".gradle/gradle.properties": f"{SITE}/gradle.properties",
-            **({".gradle/init.gradle": f"{SITE}/init.gradle"} if "init.gradle" in texts else {}),
-            **({".sbt/repositories": f"{SITE}/sbt-repositories"} if ivy is not None else {}),
-        },
+        home_links={home: f"{SITE}/{name}" for home, name in HOME_LINKS.items() if name in settings.texts},
         environment={
             **dict.fromkeys(CA_VARIABLES, CA),
             "PIP_CONFIG_FILE": f"{SITE}/pip.conf",
             "NPM_CONFIG_USERCONFIG": f"{SITE}/npmrc",
-            **_proxy_variables(known),
-            **({"SBT_OPTS": " ".join(options)} if options else {}),
-            **secrets.variables,
+            **settings.environment,
+            **settings.secrets.variables,
         },
-        secrets=secrets.values,
+        secrets=settings.secrets.values,
     )
-
-
-class _Secrets:
-    """Credentials on their way into variables, and the values that must not be shown."""
-
-    def __init__(self) -> None:
-        self.variables: dict[str, str] = {}
-        self.values: list[str] = []
-
-    def login(self, name: str, user: str, password: str) -> tuple[str, str]:
-        """The names of the variables that carry user and password."""
-        names = f"BIGTOP_SITE_{name}_USER", f"BIGTOP_SITE_{name}_PASSWORD"
-        self.variables |= dict(zip(names, (user, password), strict=True))
-        self._hide(password, user)
-        return names
-
-    def in_address(self, address: str) -> None:
-        """Hides the password of ``https://user:password@host``."""
-        parts = urlsplit(address)
-        if parts.password:
-            self._hide(unquote(parts.password), unquote(parts.username or ""))
-            self._hide(parts.password, None)
-
-    def java_login(self, servers: list[clients.ProxyServer]) -> dict[str, str]:
-        """System properties with the proxies' user and password, for a file that cannot name variables."""
-        found = {}
-        for server in servers:
-            if server.user is not None and server.password is not None:
-                found[f"{server.scheme}.proxyUser"] = self.variables[server.user]
-                found[f"{server.scheme}.proxyPassword"] = self.variables[server.password]
-        return {name: value.replace("\\", "\\\\") for name, value in found.items()}
-
-    def _hide(self, password: str, user: str | None) -> None:
-        self.values += [form for form in disguises(password, user=user) if form not in self.values]
-
-
-def _repositories(mirrors: list[MavenMirror], secrets: _Secrets) -> list[clients.Repository]:
-    """Each with an id of its own, because Maven finds the credentials by it."""
-    found: list[clients.Repository] = []
-    for mirror in mirrors:
-        taken = [repository.id for repository in found]
-        name = mirror.id if mirror.id not in taken else f"{mirror.id}-{len(taken) + 1}"
-        secrets.in_address(mirror.url)
-        user = password = None
-        if mirror.credentials is not None:
-            place = f"mirrors.maven ({mirror.id})"
-            values = [read_secret(secret, place) for secret in (mirror.credentials.user, mirror.credentials.password)]
-            user, password = secrets.login(f"MAVEN_{len(found)}", *values)
-        found.append(clients.Repository(name, mirror.url, mirror.mirror_of, user, password))
-    return found
-
-
-def _proxy_servers(known: dict[str, str], secrets: _Secrets) -> list[clients.ProxyServer]:
-    found = []
-    for scheme in ("http", "https"):
-        if scheme not in known:
-            continue
-        parts = urlsplit(known[scheme] if "://" in known[scheme] else f"http://{known[scheme]}")
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        user = password = None
-        if parts.username and parts.password:
-            secrets.in_address(known[scheme])
-            login = unquote(parts.username), unquote(parts.password)
-            user, password = secrets.login(f"{scheme.upper()}_PROXY", *login)
-        found.append(clients.ProxyServer(scheme, parts.hostname or "", port, user, password))
-    return found
-
-
-def _proxy_variables(known: dict[str, str]) -> dict[str, str]:
-    """``http_proxy`` and its like, in both spellings, since programs differ in what they read."""
-    if not known.get("http") and not known.get("https"):
-        return {}
-    no_proxy = ",".join(filter(None, [*clients.LOCAL, known.get("no_proxy", "")]))
-    lower = {f"{scheme}_proxy": known[scheme] for scheme in ("http", "https") if scheme in known}
-    lower["no_proxy"] = no_proxy
-    return lower | {name.upper(): value for name, value in lower.items()}
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:

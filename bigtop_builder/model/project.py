@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from bigtop_builder.model.base import Duration, Name, Size, StrictModel, Version
+from bigtop_builder.model.base import (
+    REPOSITORY_URL,
+    Duration,
+    GitCommit,
+    Name,
+    Sha256,
+    Sha512,
+    Size,
+    StrictModel,
+    Version,
+)
+from bigtop_builder.model.source import Alternative
 
 SecretReference = str
 """``env:NAME`` or ``file:PATH``: a secret is never written into a file of ours."""
@@ -22,33 +33,77 @@ class Credentials(StrictModel):
     """``env:NAME`` or ``file:PATH``."""
 
 
+Address = Annotated[str, StringConstraints(pattern=REPOSITORY_URL)]
+"""``https://…``, ``http://…`` or ``file://…``."""
+
+
 class MavenMirror(StrictModel):
     """A mirror in Maven's settings."""
 
     id: str = "mirror"
-    url: str
+    url: Address
     mirror_of: str = "*"
     credentials: Credentials | None = None
 
 
+class SiteCache(StrictModel):
+    """A caching proxy of the site (Nexus or any other) that stands before the internet for every tool.
+
+    Each kind of download has a name in it: ``maven-public`` is ``<url>/repository/maven-public``, as Nexus lays its
+    repositories out; a value with a slash is a path below ``url``. ``null`` says that the cache has none of that
+    kind: then the preset holds.
+    """
+
+    url: Address
+    credentials: Credentials | None = None
+    maven: str | None = "maven-public"
+    """Maven, ivy, sbt and Gradle; a group that holds Gradle's plugin portal too serves Gradle's plugins."""
+    npm: str | None = "npm-proxy"
+    """npm and yarn."""
+    pip: str | None = "pypi-proxy"
+    """Its index is ``<name>/simple``."""
+    apache: str | None = "apache-proxy"
+    """A raw proxy of Apache's ``dist``."""
+    node: str | None = "nodejs-proxy"
+    """A raw proxy of the Node downloads."""
+    bower: str | None = "bower-proxy"
+    gradle_distributions: str | None = "gradle-proxy"
+    """A raw proxy of the Gradle distributions."""
+    debian: str | None = None
+    """A proxy of a Debian mirror, without credentials: images are made through it."""
+
+
 class Mirrors(StrictModel):
-    """Where the downloads of sources and builds go."""
+    """Where the downloads of sources and builds go.
+
+    An address that is given here wins over the cache, the cache over the preset, the preset over a tool's own default.
+    """
 
     preset: Literal["default", "aliyun", "huaweicloud", "tencent", "none"] = "default"
-    """A named set of public mirrors; what is given below wins over it."""
-    apache: list[str] = Field(default_factory=list)
+    """A named set of public mirrors. ``default``: one Maven mirror of ``*`` on Maven Central, else what the tools
+    and this host's clients use. ``none``: nothing is redirected at all."""
+    cache: SiteCache | None = None
+    """The site's caching proxy."""
+    apache: list[Address] = Field(default_factory=list)
     """Base addresses that mirror Apache's ``dist``; the Apache archive is always the last."""
     maven: list[MavenMirror] = Field(default_factory=list)
     """Maven mirrors; without one, one mirror of ``*`` on Maven Central."""
-    npm: str | None = None
-    """npm registry."""
-    pip: str | None = None
+    npm: Address | None = None
+    """Registry for npm and yarn."""
+    node: Address | None = None
+    """Base address of the Node downloads: what ``v16.20.2/node-v16.20.2-linux-x64.tar.gz`` lies below."""
+    bower: Address | None = None
+    """Registry for bower."""
+    pip: Address | None = None
     """Package index for pip."""
-    ivy: str | None = None
+    ivy: Address | None = None
     """Maven-layout repository for ivy and sbt."""
-    gradle: str | None = None
-    """Maven-layout repository for Gradle."""
-    debian: str | None = None
+    gradle: Address | None = None
+    """Maven-layout repository for Gradle, its plugins included."""
+    gradle_distributions: Address | None = None
+    """Base address of the Gradle distributions: what ``gradle-8.5-bin.zip`` lies below. Build scripts find it in
+    ``$GRADLE_DISTRIBUTIONS``."""
+    debian: Address | None = None
     """Debian mirror; without one, the host's or debootstrap's own."""
 
 
@@ -108,6 +163,32 @@ class Choice(StrictModel):
     """A folder or archive that takes the place of the component's main source."""
 
 
+class Packaging(StrictModel):
+    """Bigtop's own packaging instead of the component files."""
+
+    bigtop: str
+    """A tree of Apache Bigtop 3.2.0 or newer: a checkout, or a release archive."""
+    suffix: bool = True
+    """Whether package names carry the stack's suffix, as in ``zookeeper_3_2_0``; Bigtop's ``-PpkgSuffix``."""
+    parent_dir: str | None = Field(default="/usr/bigtop", pattern=r"^/[^\s]*[^/\s]$")
+    """The folder that holds the stack's, in which packages lie; null for none. Bigtop's ``-PparentDir``."""
+    stamp: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+~]*$")
+    """The release number of every package, instead of the bill's; Bigtop's ``BIGTOP_BUILD_STAMP``."""
+
+
+class SourcePin(StrictModel):
+    """What the source of a component of Bigtop's tree must be, of which Bigtop names no digest."""
+
+    sha256: Sha256 | None = None
+    """SHA-256 of the file that Bigtop downloads."""
+    sha512: Sha512 | None = None
+    """SHA-512 of the file that Bigtop downloads."""
+    commit: GitCommit | None = None
+    """The commit, where Bigtop clones a repository."""
+    alternatives: list[Alternative] = Field(default_factory=list)
+    """Where the same source can be had as well: any archive with one top folder."""
+
+
 class Project(StrictModel):
     """The project file."""
 
@@ -129,6 +210,10 @@ class Project(StrictModel):
     overlays: list[str] = Field(default_factory=list)
     """Folders of the shape of ``templates`` that add or change files; later ones win."""
     components: dict[Name, Choice] = Field(default_factory=dict)
+    packaging: Packaging | None = None
+    """Builds with Bigtop's own packaging; without it with the component files."""
+    sources: dict[Name, SourcePin] = Field(default_factory=dict)
+    """Digests of sources that Bigtop's own packaging downloads, by component."""
     mirrors: Mirrors = Mirrors()
     network: Network = Network()
     signing: Signing = Signing()

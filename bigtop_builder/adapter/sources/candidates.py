@@ -10,7 +10,7 @@ from bigtop_builder.adapter.addresses import APACHE_ARCHIVE, APACHE_DEFAULT, Add
 from bigtop_builder.adapter.secret import read_secret
 from bigtop_builder.adapter.sources.trouble import public
 from bigtop_builder.adapter.sources.web import Auth
-from bigtop_builder.model.project import MavenMirror
+from bigtop_builder.model.project import Credentials
 from bigtop_builder.model.source import (
     Alternative,
     ApacheSource,
@@ -97,27 +97,29 @@ def of_https(source: HttpsSource, addresses: Addresses) -> list[Candidate]:
         if source.https.startswith(base + "/"):
             path = source.https.removeprefix(base + "/")
             found = [f"{mirror}/{path}" for mirror in addresses.apache()]
-            return [Candidate(address) for address in dict.fromkeys(found)]
-    return [Candidate(source.https)]
+            return [at(address, addresses) for address in dict.fromkeys(found)]
+    return [at(source.https, addresses)]
 
 
 def of_apache(source: ApacheSource, addresses: Addresses) -> list[Candidate]:
     """The chosen mirrors, then the archive."""
-    return [Candidate(f"{base}/{source.apache.lstrip('/')}") for base in addresses.apache()]
+    return [at(f"{base}/{source.apache.lstrip('/')}", addresses) for base in addresses.apache()]
 
 
 def of_maven(source: MavenSource, addresses: Addresses) -> list[Candidate]:
     """The Maven mirrors that stand for Central, in the standard repository layout."""
     path = maven_path(source.maven)
-    mirrors = [mirror for mirror in addresses.maven() if _mirrors_central(mirror.mirror_of)]
-    return [Candidate(f"{mirror.url.rstrip('/')}/{path}", _auth(mirror)) for mirror in mirrors]
+    return [
+        Candidate(f"{mirror.url.rstrip('/')}/{path}", _auth(mirror.credentials, f"mirrors.maven ({mirror.id})"))
+        for mirror in addresses.central()
+    ]
 
 
 def of_debian(source: DebianSource, addresses: Addresses) -> list[Candidate]:
     """The file in the pool, which is sorted by the first letter, or by ``lib`` and one more."""
     name = source.debian
     letter = name[:4] if name.startswith("lib") else name[0]
-    return [Candidate(f"{addresses.debian()}/pool/{source.section}/{letter}/{name}/{quote(source.file)}")]
+    return [at(f"{addresses.debian()}/pool/{source.section}/{letter}/{name}/{quote(source.file)}", addresses)]
 
 
 def maven_path(coordinates: str) -> str:
@@ -128,14 +130,12 @@ def maven_path(coordinates: str) -> str:
     return f"{group.replace('.', '/')}/{artifact}/{version}/{artifact}-{version}{classifier}.{kind}"
 
 
-def _mirrors_central(mirror_of: str) -> bool:
-    """Maven's own rule for ``mirrorOf``: a comma list of ids, ``*``, ``external:*`` and ``!id``."""
-    patterns = {pattern.strip() for pattern in mirror_of.split(",")}
-    return "!central" not in patterns and bool(patterns & {"*", "central", "external:*"})
-
-
-def _auth(mirror: MavenMirror) -> Auth | None:
-    if mirror.credentials is None:
+def _auth(credentials: Credentials | None, place: str) -> Auth | None:
+    if credentials is None:
         return None
-    place = f"mirrors.maven ({mirror.id})"
-    return read_secret(mirror.credentials.user, place), read_secret(mirror.credentials.password, place)
+    return read_secret(credentials.user, place), read_secret(credentials.password, place)
+
+
+def at(address: str, addresses: Addresses) -> Candidate:
+    """``address`` with the credentials of the site's cache if it lies there."""
+    return Candidate(address, _auth(addresses.credentials(address), "mirrors.cache.credentials"))

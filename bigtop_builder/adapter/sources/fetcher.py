@@ -195,8 +195,9 @@ class Fetcher:
             case DebianSource():
                 return candidates.of_debian(alternative, self._addresses)
             case PypiSource():
-                index = self._addresses.pip()
-                return [candidates.Candidate(pypi.locate(self._the_web(), index, alternative, cancelled))]
+                index = candidates.at(self._addresses.pip(), self._addresses)
+                found = pypi.locate(self._the_web(), index.address, alternative, cancelled, auth=index.auth)
+                return [candidates.at(found, self._addresses)]
             case _:
                 raise AssertionError(f"{alternative} has no address")
 

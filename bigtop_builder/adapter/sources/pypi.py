@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from bigtop_builder.adapter.sources.trouble import TransferError
-from bigtop_builder.adapter.sources.web import Web
+from bigtop_builder.adapter.sources.web import Auth, Web
 from bigtop_builder.model.source import PypiSource
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.5, text/html;q=0.2"
@@ -17,11 +17,11 @@ LARGEST_INDEX = 64 << 20
 SDIST = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz")
 
 
-def locate(web: Web, index: str, source: PypiSource, cancelled: threading.Event) -> str:
+def locate(web: Web, index: str, source: PypiSource, cancelled: threading.Event, *, auth: Auth | None = None) -> str:
     """The address of the named file, or of the sdist. Raises TransferError."""
     name, _, version = source.pypi.partition("==")
     page = f"{index.rstrip('/')}/{_normal(name)}/"
-    with web.get(page, cancelled=cancelled, headers={"Accept": ACCEPT}) as answer:
+    with web.get(page, cancelled=cancelled, headers={"Accept": ACCEPT}, auth=auth) as answer:
         if answer.status != 200:
             raise TransferError(f"the index answered {answer.status_text} for {_normal(name)}")
         data = bytearray()
