@@ -87,6 +87,7 @@ def publish(
     ] = False,
 ) -> None:
     """Publish packages: signed, as a new snapshot that is switched in whole."""
+    from bigtop_builder.adapter.store import Store
     from bigtop_builder.flow.publisher import Rules
     from bigtop_builder.flow.publisher import publish as publish_packages
     from bigtop_builder.recipe.catalog import Catalog
@@ -99,9 +100,10 @@ def publish(
         raise ConfigurationError("packages are given for several platforms", hint="Name one with --platform.")
     rules = Rules(base_url, keep_snapshots, keep_versions, replace, allow_foreign, only_these)
     given = {name: _package_files(invocation, packages, settings.output / name) for name in chosen}
+    store = Store(settings.store)
     with _signer(settings, make_key, invocation) as signer:
         done = {
-            name: publish_packages(files, settings.repository, stack.name, catalog.platform(name), signer, rules)
+            name: publish_packages(files, settings.repository, stack.name, catalog.platform(name), signer, rules, store)
             for name, files in given.items()
         }
         fingerprint = signer.fingerprint
@@ -123,7 +125,13 @@ def _publication_text(done: Publication) -> str:
 
     change = f"{len(done.added)} added, {len(done.removed)} removed" if done.changed else "unchanged"
     head = f"{done.folder}: {count(done.packages, 'package')}, {change}"
-    return f"{head}\n  repo file  {done.repo_file}\n  key        {done.key_file}"
+    lines = [head, f"  repo file  {done.repo_file}", f"  key        {done.key_file}"]
+    if done.not_attested:
+        lines.append(
+            f"  {count(len(done.not_attested), 'package')} without attestation, for no result in the store tells where "
+            f"it came from: {', '.join(done.not_attested)}"
+        )
+    return "\n".join(lines)
 
 
 def _package_files(invocation: Invocation, given: list[Path] | None, folder: Path) -> list[Path]:

@@ -20,7 +20,9 @@ def compile_facts(bench: Workbench, fetched: list[tuple[Source, Fetched]]) -> di
         **_facts(bench, "compile" if runs_compile_container(evaluated) else None),
         "platform": evaluated.target.builder.name,
         "sources": {source.name: _source(one) for source, one in fetched},
-        "patches": [{"name": patch.name, "sha256": patch.digest, "note": patch.note} for patch in evaluated.patches],
+        "patches": [
+            {"name": patch.name, "sha256": of_file(patch.path), "note": patch.note} for patch in evaluated.patches
+        ],
     }
 
 

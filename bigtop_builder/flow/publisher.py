@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from bigtop_builder.adapter.gnupg import Signer
-from bigtop_builder.adapter.repository.metadata import PACKAGES
-from bigtop_builder.adapter.repository.pool import Pool, PooledPackage
+from bigtop_builder.adapter.repository.metadata import PACKAGES, PROVENANCE
+from bigtop_builder.adapter.repository.pool import STATEMENT, Pool, PooledPackage
 from bigtop_builder.adapter.repository.snapshot import Contents, Publications, writing
 from bigtop_builder.adapter.rpmheader import RpmHeader, read_header
 from bigtop_builder.adapter.rpmversion import evr_key
 from bigtop_builder.adapter.signing import open_keyring
+from bigtop_builder.adapter.store import Store
+from bigtop_builder.flow.provenance import complete
 from bigtop_builder.flow.verifier import is_whole
 from bigtop_builder.model.errors import Location, PublishError
 from bigtop_builder.model.platform import Platform
@@ -59,14 +61,23 @@ class Publication:
     added: tuple[str, ...]
     removed: tuple[str, ...]
     changed: bool
+    not_attested: tuple[str, ...] = ()
+    """Of the given packages those that come from no result of the store: they have an SBOM and no attestation."""
 
 
 def publish(
-    packages: Sequence[Path], root: Path, stack: str, platform: Platform, signer: Signer, rules: Rules | None = None
+    packages: Sequence[Path],
+    root: Path,
+    stack: str,
+    platform: Platform,
+    signer: Signer,
+    rules: Rules | None = None,
+    store: Store | None = None,
 ) -> Publication:
     """Add packages to the repository of a stack for a platform, signed, as a new snapshot that is switched in whole.
 
-    What was published before is not read again. Raises PublishError when there are no packages, one is damaged,
+    Each gets an SBOM, and an attestation when a result of ``store`` tells where it came from. What was published
+    before is not read again. Raises PublishError when there are no packages, one is damaged,
     foreign, or stands against another of the same name and version, or the root cannot be written.
     """
     rules = rules or Rules()
@@ -87,11 +98,12 @@ def publish(
             unique = {header.sha256: (path, header) for path, header in given}.values()
             taken = list(threads.map(lambda item: pool.take(item[0], item[1], signer, keyring), unique))
         selected = _select(taken, former.packages, rules)
+        documents = complete(pool, selected, signer, store)
         files = _files(publications, stack, platform, signer, rules)
         epoch = max(former.epoch + 1, *(package.build_time for package in selected))
         contents = Contents(selected, files, epoch)
         same = current is not None and contents.digest == former.digest
-        changed = not (same and is_whole(publications.visible, keyring, _sizes(former)))
+        changed = not (same and is_whole(publications.visible, keyring, _sizes(documents)))
         if current is None or changed:
             current = publications.write(pool, contents, signer.sign_armored)
             publications.switch(current)
@@ -99,6 +111,7 @@ def publish(
             pool.sweep()
     before = {package.file_name: package.stem for package in former.packages}
     after = {package.file_name: package.stem for package in selected}
+    given_now = set(taken)
     repo_name, key_name = files
     return Publication(
         folder=publications.visible,
@@ -109,11 +122,19 @@ def publish(
         added=tuple(sorted(name for name, stem in after.items() if before.get(name) != stem)),
         removed=tuple(sorted(before.keys() - after.keys())),
         changed=changed,
+        not_attested=tuple(
+            package.file_name for package in selected if package in given_now and STATEMENT not in documents[package]
+        ),
     )
 
 
-def _sizes(contents: Contents) -> dict[str, int]:
-    return {f"{PACKAGES}/{package.file_name}": package.size for package in contents.packages}
+def _sizes(documents: Mapping[PooledPackage, Mapping[str, Path]]) -> dict[str, int]:
+    """What must be in the folder, and how large."""
+    sizes = {f"{PACKAGES}/{package.file_name}": package.size for package in documents}
+    for package, paths in documents.items():
+        for suffix, path in paths.items():
+            sizes[f"{PROVENANCE}/{package.file_name}{suffix}"] = path.stat().st_size
+    return sizes
 
 
 def _check_origin(path: Path, header: RpmHeader, platform: Platform, rules: Rules) -> None:

@@ -1,4 +1,4 @@
-"""Whether a published repository is what it says: signatures, digests, duplicates, closure."""
+"""Whether a published repository is what it says: signatures, digests, duplicates, closure, provenance."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bigtop_builder.adapter.repository.reader import MissingError, Reader, open_repository
+from bigtop_builder.adapter.rpmheader import read_header
 from bigtop_builder.adapter.signing import open_keyring, verify_detached, verify_package
 from bigtop_builder.flow.closure import Capability, Member, unmet
+from bigtop_builder.flow.provenance import problems as documents_problems
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import PublishError
 
 if TYPE_CHECKING:
     import createrepo_c
 
-ProblemKind = Literal["signature", "digest", "missing", "duplicate", "requires"]
+ProblemKind = Literal["signature", "digest", "missing", "duplicate", "requires", "provenance"]
 SENSES = {"EQ": "=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
 REPOMD = "repodata/repomd.xml"
 METADATA = ("primary", "filelists", "other")
@@ -56,8 +58,12 @@ def verify(place: str, *, key: bytes | None = None, system: Iterable[str] = ()) 
         problems += _repomd_signature(reader, repomd, keyring)
         paths = _metadata(reader, repomd, stack, problems)
         packages = _packages(paths)
+        without: list[str] = []
         for package in packages:
-            problems += _package_problems(reader, package, keyring)
+            problems += _package_problems(reader, package, keyring, without)
+        # A repository that has none at all was published by a program that made none.
+        if len(without) < len(packages):
+            problems += [Problem("provenance", nevra, "there is no SBOM of it") for nevra in without]
     problems += [
         Problem("duplicate", nevra, f"listed {count} times")
         for nevra, count in Counter(package.nevra() for package in packages).items()
@@ -132,17 +138,26 @@ def _packages(paths: dict[str, Path]) -> list[createrepo_c.Package]:
         raise PublishError(f"the repository's metadata cannot be read: {str(error).strip()}") from error
 
 
-def _package_problems(reader: Reader, package: createrepo_c.Package, keyring: Path) -> list[Problem]:
+def _package_problems(
+    reader: Reader, package: createrepo_c.Package, keyring: Path, without: list[str]
+) -> list[Problem]:
+    """What is wrong with a package and the documents beside it; one that has no SBOM goes into ``without``."""
     nevra = package.nevra()
+    file = package.location_href.rpartition("/")[2]
     try:
         with reader.file(package.location_href) as path:
             if of_file(path, package.checksum_type) != package.pkgId:
                 return [Problem("digest", nevra, f"the {package.checksum_type} of {package.location_href} is wrong")]
-            return [Problem("signature", nevra, wrong) for wrong in verify_package(path, keyring)]
+            wrong = [Problem("signature", nevra, text) for text in verify_package(path, keyring)]
+            header = read_header(path).sha256
     except MissingError:
         return [Problem("missing", nevra, f"{package.location_href} is not there")]
     except PublishError as error:
         return [Problem("digest", nevra, error.message)]
+    beside = documents_problems(reader, file, package.pkgId, header, keyring)
+    if beside is None:
+        without.append(nevra)
+    return wrong + [Problem("provenance", nevra, text) for text in beside or ()]
 
 
 def _member(package: createrepo_c.Package) -> Member:

@@ -21,6 +21,8 @@ from bigtop_builder.adapter.provenance.maven_cache import MavenCache
 from bigtop_builder.adapter.rpmheader import RpmHeader
 
 HEADER_PROPERTY = "bigtop-builder:rpm:header-sha256"
+ATTESTATION = "attestation"
+"""The type of the reference to the attestation beside the package."""
 DAMAGE_PROPERTY = "bigtop-builder:damaged"
 SPDX = {
     "ASL 2.0": "Apache-2.0",
@@ -60,7 +62,7 @@ def document(header: RpmHeader, found: tuple[Library, ...], attestation: str | N
     """The SBOM of a package with these libraries."""
     references = [{"type": "website", "url": header.url}] if header.url else []
     if attestation:
-        references.append({"type": "attestation", "url": attestation})
+        references.append({"type": ATTESTATION, "url": attestation})
     content: dict[str, Any] = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",

@@ -13,12 +13,12 @@ SUFFIXES = (".jar", ".war")
 
 
 class MavenCache:
-    """The cache in a folder of Maven's repository layout; it need not be there. Safe to call from many threads.
+    """The cache in a folder of Maven's repository layout, if there is one. Safe to call from many threads.
 
     The same bytes are the same artifact, whichever build downloaded them: so it does not matter who used the cache.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path | None) -> None:
         self._root = root
         self._digests: dict[Path, str] = {}
         self._lock = threading.Lock()
@@ -26,8 +26,8 @@ class MavenCache:
     @cached_property
     def _by_size(self) -> dict[int, list[Path]]:
         found: dict[int, list[Path]] = {}
-        for path in sorted(self._root.rglob("*.?ar")):
-            if path.suffix in SUFFIXES and len(path.relative_to(self._root).parts) > 3:
+        for path in sorted(self._root.rglob("*.?ar")) if self._root else ():
+            if path.suffix in SUFFIXES and len(self._inside(path).parts) > 3:
                 found.setdefault(path.stat().st_size, []).append(path)
         return found
 
@@ -38,9 +38,13 @@ class MavenCache:
                 if path not in self._digests:
                     self._digests[path] = of_file(path)
                 if self._digests[path] == sha256:
-                    inside = path.relative_to(self._root)
+                    inside = self._inside(path)
                     return _coordinates(inside), inside.as_posix()
         return None
+
+    def _inside(self, path: Path) -> Path:
+        assert self._root is not None
+        return path.relative_to(self._root)
 
 
 def _coordinates(path: Path) -> Coordinates:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PACKAGES = "packages"
 """The folder of the packages in a repository."""
 
+PROVENANCE = "provenance"
+"""The folder of their SBOMs and attestations; repodata does not know it."""
+
 
 @dataclass(frozen=True)
 class Chunks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from bigtop_builder.adapter.rpmversion import EVR
 from bigtop_builder.adapter.signing import sign_package, verify_package
 from bigtop_builder.adapter.store import write_atomically
 from bigtop_builder.model.errors import PublishError
+
+SBOM, SBOM_SIGNATURE = ".cdx.json", ".cdx.json.asc"
+STATEMENT, STATEMENT_SIGNATURE = ".intoto.json", ".intoto.json.asc"
+DOCUMENTS = (STATEMENT, STATEMENT_SIGNATURE, SBOM_SIGNATURE, SBOM)
+"""What lies beside a package, by what is put behind its file name. The SBOM is written last: with it all are there."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +61,13 @@ def _stem(content: str, fingerprint: str) -> str:
 
 
 class Pool:
-    """``<root>/.pool`` holds the signed packages, ``<root>/.metadata`` what repodata says of each."""
+    """``<root>/.pool`` holds the signed packages, ``<root>/.metadata`` what repodata says of each,
+    ``<root>/.provenance`` their SBOMs and attestations with signatures."""
 
     def __init__(self, root: Path) -> None:
         self.files = root / ".pool"
         self.metadata = root / ".metadata"
+        self.provenance = root / ".provenance"
 
     def path(self, package: PooledPackage) -> Path:
         return self.files / f"{package.stem}.rpm"
@@ -80,6 +88,8 @@ class Pool:
         for folder in (self.files, self.metadata):
             folder.mkdir(parents=True, exist_ok=True)
         if not target.is_file():
+            # An attestation names the signed file, and another signature makes another file.
+            self._forget_documents(stem)
             self._sign(source, target, header, signer, keyring)
         chunks = package_chunks(target, header.file_name)
         package = PooledPackage(
@@ -121,12 +131,43 @@ class Pool:
             write_atomically(described, json.dumps({"package": vars(package), "chunks": vars(chunks)}))
             return chunks
 
+    def documents(self, packages: Iterable[PooledPackage]) -> dict[PooledPackage, dict[str, Path]]:
+        """What lies beside each of the packages, by suffix; nothing of one whose documents are not complete."""
+        try:
+            there = {path.name for path in self.provenance.iterdir()}
+        except FileNotFoundError:
+            there = set()
+        return {
+            package: {
+                suffix: self.provenance / f"{package.stem}{suffix}"
+                for suffix in DOCUMENTS
+                if f"{package.stem}{SBOM}" in there and f"{package.stem}{suffix}" in there
+            }
+            for package in packages
+        }
+
+    def document(self, package: PooledPackage, documents: Mapping[str, bytes]) -> None:
+        """Put a package's documents beside it, by suffix. Raises OSError when the pool cannot be written."""
+        self.provenance.mkdir(parents=True, exist_ok=True)
+        self._forget_documents(package.stem)
+        for suffix in DOCUMENTS:
+            if suffix in documents:
+                path = self.provenance / f"{package.stem}{suffix}"
+                write_atomically(path, documents[suffix].decode())
+                # What yum's mirrors compare must not depend on when it was published.
+                os.utime(path, (package.build_time, package.build_time))
+
+    def _forget_documents(self, stem: str) -> None:
+        for suffix in reversed(DOCUMENTS):
+            (self.provenance / f"{stem}{suffix}").unlink(missing_ok=True)
+
     def sweep(self) -> int:
         """Remove what no snapshot links to any more; how many packages that were."""
         removed = 0
         for path in self.files.iterdir():
             if path.stat().st_nlink == 1:
                 (self.metadata / f"{path.stem}.json").unlink(missing_ok=True)
+                self._forget_documents(path.stem)
                 path.unlink()
                 removed += 1
         return removed

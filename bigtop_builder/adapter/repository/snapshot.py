@@ -10,11 +10,12 @@ import errno
 import fcntl
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bigtop_builder.adapter.repository.metadata import PACKAGES, write_repodata
+from bigtop_builder.adapter.repository.metadata import PACKAGES, PROVENANCE, write_repodata
 from bigtop_builder.adapter.repository.pool import Pool, PooledPackage
 from bigtop_builder.adapter.store import remove_tree, sync_folder
 from bigtop_builder.model.digest import of_data
@@ -22,6 +23,7 @@ from bigtop_builder.model.errors import PublishError
 
 MANIFEST = "manifest.json"
 UNFINISHED = ".new"
+POOLED = re.compile(r"[0-9a-f]{64}-[0-9a-f]{16}$")
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,10 @@ class Publications:
         (unfinished / PACKAGES).mkdir(parents=True)
         for package in contents.packages:
             os.link(pool.path(package), unfinished / PACKAGES / package.file_name)
+        (unfinished / PROVENANCE).mkdir()
+        for package, documents in pool.documents(contents.packages).items():
+            for suffix, path in documents.items():
+                os.link(path, unfinished / PROVENANCE / f"{package.file_name}{suffix}")
         repomd = write_repodata(unfinished, [pool.chunks(package) for package in contents.packages], contents.epoch)
         repomd.with_name("repomd.xml.asc").write_bytes(sign(repomd.read_bytes()))
         for name, text in contents.files.items():
@@ -89,12 +95,33 @@ class Publications:
         (unfinished / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
         for path in [*(unfinished / "repodata").iterdir(), *(unfinished / name for name in contents.files)]:
             sync_folder(path)
-        for folder in (unfinished / PACKAGES, unfinished / "repodata", unfinished):
+        for folder in (unfinished / PACKAGES, unfinished / PROVENANCE, unfinished / "repodata", unfinished):
             sync_folder(folder)
         snapshot = self.folder / f"{self._next_number():06d}-{contents.digest[:12]}"
         unfinished.rename(snapshot)
         sync_folder(self.folder)
         return snapshot
+
+    def adopt(self, fill: Callable[[Path], None], pool: Pool) -> tuple[Path, Contents]:
+        """Take over a snapshot that was made and signed elsewhere: ``fill`` writes its files into a folder.
+
+        Gives its folder and contents; it is not visible yet. Raises PublishError when it is damaged.
+        """
+        self.clear_unfinished()
+        unfinished = self.folder / UNFINISHED
+        unfinished.mkdir(parents=True)
+        fill(unfinished)
+        contents = self.read(unfinished)
+        pool.files.mkdir(parents=True, exist_ok=True)
+        for package in contents.packages:
+            if not POOLED.match(package.stem) or not (unfinished / PACKAGES / package.file_name).is_file():
+                raise PublishError(f"the publication {self.visible} is damaged: {package.file_name} is not in it")
+            with contextlib.suppress(FileExistsError):
+                os.link(unfinished / PACKAGES / package.file_name, pool.path(package))
+        snapshot = self.folder / f"{self._next_number():06d}-{contents.digest[:12]}"
+        unfinished.rename(snapshot)
+        sync_folder(self.folder)
+        return snapshot, contents
 
     def switch(self, snapshot: Path) -> None:
         """Make a snapshot the visible one, by one rename."""
