@@ -10,7 +10,6 @@ import errno
 import fcntl
 import json
 import os
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,6 @@ from bigtop_builder.model.errors import PublishError
 
 MANIFEST = "manifest.json"
 UNFINISHED = ".new"
-POOLED = re.compile(r"[0-9a-f]{64}-[0-9a-f]{16}$")
 
 
 @dataclass(frozen=True)
@@ -101,27 +99,6 @@ class Publications:
         unfinished.rename(snapshot)
         sync_folder(self.folder)
         return snapshot
-
-    def adopt(self, fill: Callable[[Path], None], pool: Pool) -> tuple[Path, Contents]:
-        """Take over a snapshot that was made and signed elsewhere: ``fill`` writes its files into a folder.
-
-        Gives its folder and contents; it is not visible yet. Raises PublishError when it is damaged.
-        """
-        self.clear_unfinished()
-        unfinished = self.folder / UNFINISHED
-        unfinished.mkdir(parents=True)
-        fill(unfinished)
-        contents = self.read(unfinished)
-        pool.files.mkdir(parents=True, exist_ok=True)
-        for package in contents.packages:
-            if not POOLED.match(package.stem) or not (unfinished / PACKAGES / package.file_name).is_file():
-                raise PublishError(f"the publication {self.visible} is damaged: {package.file_name} is not in it")
-            with contextlib.suppress(FileExistsError):
-                os.link(unfinished / PACKAGES / package.file_name, pool.path(package))
-        snapshot = self.folder / f"{self._next_number():06d}-{contents.digest[:12]}"
-        unfinished.rename(snapshot)
-        sync_folder(self.folder)
-        return snapshot, contents
 
     def switch(self, snapshot: Path) -> None:
         """Make a snapshot the visible one, by one rename."""
