@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import typer
@@ -18,6 +18,7 @@ from bigtop_builder.face import (
     deploy_commands,
     host_commands,
     project_commands,
+    provenance_commands,
     repo_commands,
     run_commands,
     stack_commands,
@@ -38,8 +39,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.callback()(keep_globals)
-for panel, commands in {
-    BUILD: (build_commands.list_, build_commands.plan, build_commands.build),
+PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    BUILD: (build_commands.list_, build_commands.plan, build_commands.build, provenance_commands.provenance),
     DEPLOY: (deploy_commands.deploy, deploy_commands.status, deploy_commands.verify, deploy_commands.destroy),
     STORE: (run_commands.runs, run_commands.logs, store_commands.shell, store_commands.images, store_commands.gc),
     PROJECT: (
@@ -48,7 +49,8 @@ for panel, commands in {
         project_commands.config,
         project_commands.schema,
     ),
-}.items():
+}
+for panel, commands in PANELS.items():
     for function in commands:
         app.command(function.__name__.rstrip("_"), rich_help_panel=panel)(command(function))
 

@@ -71,6 +71,10 @@ class Origins:
         ]
         return sorted(paths, key=lambda path: path.stat().st_mtime)
 
+    def names(self) -> set[str]:
+        """The names of all packages."""
+        return {name.rsplit("-", 2)[0] for name in self._by_name}
+
     def _read(self, path: Path, header: RpmHeader) -> Origin | None:
         assert self._store is not None
         try:
@@ -123,6 +127,7 @@ def statement(origin: Origin, header: RpmHeader, file: str, sha256: str, sbom: M
 def _external(package: Mapping[str, Any]) -> dict[str, Any]:
     names = ("component", "version", "release", "variant", "options", "platform", "architecture", "stack")
     given = {name: package[name] for name in names if package.get(name) is not None}
+    given.setdefault("stack", {"name": package["ingredients"]["stack"]})
     return {**given, "packaging": package.get("packaging", "component file")}
 
 
@@ -152,7 +157,7 @@ def _missing(origin: Origin) -> Iterator[str]:
     """What the manifests do not tell: an older program made them, or a result has gone."""
     package, compiled = origin.package, origin.compiled
     if "run" not in package:
-        yield "package: run, version of bigtop-builder, image, stack, logs"
+        yield "package: run, version of bigtop-builder, image, logs"
     if package.get("compile_key") and compiled is None:
         yield "compile: everything but the key, for its result is not in the store any more"
     if compiled is not None and "run" not in compiled:
