@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.model import digest
 from bigtop_builder.model.component import Build, Component, Deviation, Package, Release, Variant
@@ -20,6 +20,9 @@ from bigtop_builder.recipe.catalog import Catalog, LoadedComponent
 from bigtop_builder.recipe.document import Document, DocumentPath, near
 from bigtop_builder.recipe.patches import AppliedPatch, read_patches
 from bigtop_builder.recipe.template import render, truth
+
+if TYPE_CHECKING:
+    from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
 
 BUILD_FILES = "build/"
 """Files below ``files/build/`` are for the compile step as well; the others only shape packages."""
@@ -61,7 +64,7 @@ class Evaluated:
 
     name: str
     version: str
-    release: int
+    release: int | str
     summary: str
     description: str
     license: str
@@ -90,6 +93,8 @@ class Evaluated:
     context: Mapping[str, Any] = field(repr=False, compare=False)
     unverified_reason: str = ""
     """Why its build has not been run to the end; empty when it has."""
+    bigtop: BigtopPackaging | None = None
+    """Bigtop's own packaging, which takes the place of script, install, packages, files and spec."""
 
     @property
     def arch(self) -> str:
@@ -143,7 +148,7 @@ def evaluate(
         release=choice.release or chosen.release,
         summary=renderer.text(component.summary, ("summary",)),
         description=renderer.text(component.description, ("description",)),
-        license=component.license,
+        license=renderer.text(component.license, ("license",)),
         url=component.url,
         group=component.group,
         native=component.arch == "native",
