@@ -35,6 +35,7 @@ class Selection:
     sources: list[str]
     builder: str | None
     native: str | None
+    packaging: str | None
     force: bool
 
     def open(
@@ -43,7 +44,15 @@ class Selection:
         """The workspace and the request. Raises ConfigurationError."""
         from bigtop_builder.flow.workspace import Request, Workspace
 
-        settings = invocation.settings(builder=self.builder, native=self.native, **flags)
+        settings = options.with_packaging(
+            invocation.settings(
+                builder=self.builder,
+                native=self.native,
+                packaging__bigtop=options.packaging_path(self.packaging),
+                **flags,
+            ),
+            self.packaging,
+        )
         choices = options.parse_choices(self.sets, self.sources, invocation.cwd)
         request = Request(
             selectors=tuple(self.components),
@@ -65,6 +74,7 @@ class Selection:
             "--store": invocation.store,
             "--builder": self.builder,
             "--native": self.native,
+            "--packaging": self.packaging,
         }
         flags = [text for name, value in named.items() if value is not None for text in (name, str(value))]
         flags += [text for value in self.sets for text in ("--set", value)]
@@ -75,12 +85,14 @@ class Selection:
 def list_(
     invocation: Invocation,
     what: Annotated[Literal["components", "platforms", "stacks"], typer.Argument(help="What to list.")] = "components",
+    packaging: options.PackagingOption = None,
 ) -> None:
     """List the stack's components, the platforms or the stacks."""
     from bigtop_builder.face.wording import columns
     from bigtop_builder.flow.workspace import Workspace
 
-    workspace = Workspace(invocation.settings())
+    settings = invocation.settings(packaging__bigtop=options.packaging_path(packaging))
+    workspace = Workspace(options.with_packaging(settings, packaging))
     rows: list[dict[str, Any]] = []
     if what == "platforms":
         for name in workspace.catalog.platform_files:
@@ -91,6 +103,10 @@ def list_(
         for name in workspace.catalog.stack_files:
             stack = workspace.catalog.stack(name)
             rows.append({"name": name, "version": stack.version, "components": list(stack.components)})
+    elif workspace.bigtop is not None:
+        for name in workspace.components():
+            row = {"name": name, "version": workspace.versions[name]}
+            rows.append({**row, "summary": workspace.bigtop.bom.components[name].notes})
     else:
         for name in workspace.components():
             component = workspace.catalog.component(name).component
@@ -146,6 +162,7 @@ def plan(
     source: options.Source = None,
     builder: options.Builder = None,
     native: options.Native = None,
+    packaging: options.PackagingOption = None,
     force: options.Force = False,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 20 when there is something to build, with 0 otherwise.")
@@ -162,6 +179,7 @@ def plan(
         source or [],
         builder,
         native,
+        packaging,
         force,
     )
     workspace, request = selection.open(invocation)
@@ -188,6 +206,7 @@ def build(
     source: options.Source = None,
     builder: options.Builder = None,
     native: options.Native = None,
+    packaging: options.PackagingOption = None,
     force: options.Force = False,
     jobs: options.Jobs = None,
     keep_going: options.KeepGoing = False,
@@ -228,6 +247,7 @@ def build(
         source or [],
         builder,
         native,
+        packaging,
         force,
     )
     workspace, request = selection.open(

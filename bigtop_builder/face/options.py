@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +14,10 @@ from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError
 if TYPE_CHECKING:
     from bigtop_builder.model.project import Choice
     from bigtop_builder.recipe.catalog import Catalog
+    from bigtop_builder.recipe.settings import Settings
+
+OWN = "own"
+"""``--packaging own``: the component files."""
 
 SELECTION, BUILDING, REPORTS = "What is built", "How it is built", "Reports"
 
@@ -90,6 +95,17 @@ Source = Annotated[
         rich_help_panel=SELECTION,
     ),
 ]
+PackagingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--packaging",
+        metavar="bigtop:PATH",
+        help="Build with the packaging of a tree of Apache Bigtop 3.2.0 or newer, a checkout or a release archive; "
+        "'own' builds with the component files whatever the project file says.",
+        show_default=False,
+        rich_help_panel=BUILDING,
+    ),
+]
 Builder = Annotated[
     Literal["embedded", "platform"] | None,
     typer.Option(
@@ -145,6 +161,25 @@ RunName = Annotated[
     str | None,
     typer.Option("--run", metavar="RUN", help="A run by its name; without it the newest.", show_default=False),
 ]
+
+
+def with_packaging(settings: Settings, text: str | None) -> Settings:
+    """The settings without Bigtop's packaging for ``own``; anything else was a setting already."""
+    if text != OWN:
+        return settings
+    return replace(settings, project=settings.project.model_copy(update={"packaging": None}))
+
+
+def packaging_path(text: str | None) -> str | None:
+    """The path of ``bigtop:PATH``; None for ``own`` or when nothing is given. Raises ConfigurationError."""
+    if text is None or text == OWN:
+        return None
+    kind, colon, path = text.partition(":")
+    if kind != "bigtop" or not colon or not path:
+        raise ConfigurationError(
+            f"{text!r} is not bigtop:PATH", hint="For example: --packaging bigtop:../bigtop or --packaging own"
+        )
+    return path
 
 
 def parse_choices(sets: Sequence[str] | None, sources: Sequence[str] | None, cwd: Path) -> dict[str, Choice]:

@@ -42,7 +42,7 @@ def check(bench: Workbench, rpms: list[Path]) -> None:
         if problems:
             raise BuildError("; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if problems[5:] else ""))
         log.note(f"{len(headers)} packages, {sum(len(header.files) for header in headers)} files: as promised")
-        _install(bench, rpms, headers, log)
+        install_on_clean_host(bench, rpms, headers, log)
 
 
 def _header_problems(bench: Workbench, headers: list[RpmHeader]) -> list[str]:
@@ -97,8 +97,11 @@ def _script_problems(bench: Workbench, headers: list[RpmHeader]) -> list[str]:
     return problems
 
 
-def _install(bench: Workbench, rpms: list[Path], headers: list[RpmHeader], log: LogWriter) -> None:
-    """Install with rpm, without network, together with the packages of the dependencies that there are."""
+def install_on_clean_host(bench: Workbench, rpms: list[Path], headers: list[RpmHeader], log: LogWriter) -> None:
+    """Install with rpm, without network, together with the packages of the dependencies that there are.
+
+    Raises BuildError.
+    """
     others: list[Path] = []
     for name, key in bench.task.dependency_keys.items():
         found = bench.store.packages(key)

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from bigtop_builder.adapter.container import Mount
+from bigtop_builder.flow.bigtop_packaging import package_bigtop
 from bigtop_builder.flow.checking import check
 from bigtop_builder.flow.facts import package_facts
 from bigtop_builder.flow.workbench import Workbench
@@ -23,8 +24,11 @@ def package_component(bench: Workbench) -> list[Artifact]:
         bench.note(f"{gone.package} is left out: {gone.reason}")
     for lack in evaluated.lacks:
         bench.note(f"{evaluated.name} ({evaluated.variant}): {lack}")
-    rpms = _rpmbuild(bench)
-    check(bench, rpms)
+    if evaluated.bigtop is not None:
+        rpms = package_bigtop(bench, evaluated.bigtop)
+    else:
+        rpms = _rpmbuild(bench)
+        check(bench, rpms)
     result = bench.make("result")
     (result / "rpms").mkdir()
     for rpm in rpms:

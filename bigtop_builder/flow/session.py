@@ -22,6 +22,7 @@ from bigtop_builder.adapter.sources import Fetcher
 from bigtop_builder.adapter.sources.web import ca_bundle, proxies
 from bigtop_builder.adapter.store import Run, remove_tree, translated, write_atomically
 from bigtop_builder.adapter.super_pom import super_pom
+from bigtop_builder.flow.bigtop_compiling import compile_bigtop
 from bigtop_builder.flow.compiling import compile_component
 from bigtop_builder.flow.dead_runs import clear_dead_runs
 from bigtop_builder.flow.diagnosis import DISK_FULL, diagnose, tail
@@ -156,7 +157,9 @@ def execute(shared: Shared, task: Task, rerun: str) -> Result:
             if store.has(task.kind, task.key) and "asked for" not in task.reasons:
                 return stored_result(store, task)
             artifacts: list[Artifact] = []
-            if task.kind == "compile":
+            if task.kind == "compile" and task.evaluated.bigtop is not None:
+                compile_bigtop(bench, task.evaluated.bigtop)
+            elif task.kind == "compile":
                 compile_component(bench)
             else:
                 artifacts = package_component(bench)

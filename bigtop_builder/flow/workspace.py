@@ -13,11 +13,13 @@ from pathlib import Path
 from bigtop_builder.adapter.image_recipe import ImageKind, ImageSpec, image_key, image_spec
 from bigtop_builder.adapter.image_record import recorded
 from bigtop_builder.adapter.store import Store
+from bigtop_builder.flow.bigtop_route import BigtopRoute
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import ConfigurationError, Location, placed
 from bigtop_builder.model.platform import Platform
 from bigtop_builder.model.project import Choice
 from bigtop_builder.model.stack import Stack
+from bigtop_builder.plan.bigtop_key import spec_text
 from bigtop_builder.plan.graph import closure
 from bigtop_builder.plan.planner import Pair, make_plan
 from bigtop_builder.plan.task import Kind, Plan, Refusal
@@ -63,6 +65,8 @@ class Workspace:
         self._given = frozenset(choices or ())
         for name, choice in (choices or {}).items():
             self._choices[name] = _laid_over(self._choices.get(name), choice)
+        self._wanted: frozenset[Pair] = frozenset()
+        """What the plan that is being made selects."""
         self._evaluated: dict[Pair, Evaluated | Refusal] = {}
         self._specs: dict[Pair, str] = {}
         self._local_digests: dict[Path, str] = {}
@@ -71,14 +75,25 @@ class Workspace:
         """By the identity of a spec of ``_images``, for the plan that is being made."""
 
     @cached_property
+    def bigtop(self) -> BigtopRoute | None:
+        """Bigtop's own packaging, when that is what the project builds with."""
+        packaging = self.project.packaging
+        return BigtopRoute(packaging, self.settings, self.catalog, self.store) if packaging else None
+
+    @cached_property
     def stack(self) -> Stack:
-        with placed(self.settings.place("stack")):
-            stack = self.catalog.stack(self.project.stack)
+        if self.bigtop is not None:
+            stack = self.bigtop.stack
+            known = set(stack.components)
+        else:
+            with placed(self.settings.place("stack")):
+                stack = self.catalog.stack(self.project.stack)
+            known = {*stack.components, *self.catalog.component_files}
         for name in self._choices:
-            if name not in stack.components and name not in self.catalog.component_files:
+            if name not in known:
                 raise ConfigurationError(
                     f"a choice is made for {name!r}, which is no component",
-                    hint=near(name, {*stack.components, *self.catalog.component_files}) or None,
+                    hint=near(name, known) or None,
                     location=self._place(name),
                 )
         return stack
@@ -98,7 +113,9 @@ class Workspace:
         return EMBEDDED if self.project.builder == "embedded" else None
 
     def components(self) -> list[str]:
-        """The members of the stack, then what overlays add to it."""
+        """The members of the stack, then what overlays add to it; with Bigtop's packaging those of its bill alone."""
+        if self.bigtop is not None:
+            return list(self.stack.components)
         extra = [
             name
             for name, files in self.catalog.component_files.items()
@@ -131,11 +148,15 @@ class Workspace:
         """The plan of a request."""
         self._fingerprints.clear()
         with _without_collection():
-            plan = make_plan(self.pairs(request), self, self.store, force=request.force)
+            pairs = self.pairs(request)
+            self._wanted = frozenset(pairs)
+            plan = make_plan(pairs, self, self.store, force=request.force)
         self._compiled.save()
         return plan
 
     def _needs(self, platform: str, name: str) -> list[str]:
+        if self.bigtop is not None:
+            return self.bigtop.needs(name)
         evaluated = self.evaluate(name, platform)
         return [] if isinstance(evaluated, Refusal) else [*evaluated.build_depends, *evaluated.runtime_depends]
 
@@ -149,14 +170,15 @@ class Workspace:
         if pair not in self._evaluated:
             target = self._target(name, platform)
             with placed(self._place(name)):
-                self._evaluated[pair] = (
-                    target
-                    if isinstance(target, Refusal)
-                    else evaluate(
-                        self.catalog, self.stack, name, target, self._choices.get(name, Choice()), self.versions
-                    )
-                )
+                self._evaluated[pair] = target if isinstance(target, Refusal) else self._evaluate(name, target)
         return self._evaluated[pair]
+
+    def _evaluate(self, name: str, target: Target) -> Evaluated | Refusal:
+        choice = self._choices.get(name, Choice())
+        if self.bigtop is not None:
+            before = {other for other, platform in self._wanted if platform == target.platform.name}
+            return self.bigtop.evaluate(name, target, choice, before)
+        return evaluate(self.catalog, self.stack, name, target, choice, self.versions)
 
     def _place(self, name: str) -> Location | None:
         """Where the project file chooses something for a component, unless the command line does as well."""
@@ -165,6 +187,9 @@ class Workspace:
     def _target(self, name: str, platform: str) -> Target | Refusal:
         labelled = self.platform(platform)
         builder = self.platform(self.builder_platform or platform)
+        if self.bigtop is not None:
+            # Whether a spec gives native packages is known when they are there: a note tells of those.
+            return Target(labelled, builder, self.arch)
         native = self.catalog.component(name).component.arch == "native"
         if native and self.arch not in labelled.architectures:
             return Refusal(name, platform, f"{platform} does not exist for {self.arch}")
@@ -226,7 +251,7 @@ class Workspace:
     def spec(self, evaluated: Evaluated) -> str:
         pair = (evaluated.name, evaluated.target.platform.name)
         if pair not in self._specs:
-            self._specs[pair] = render_spec(evaluated)
+            self._specs[pair] = spec_text(evaluated.bigtop) if evaluated.bigtop else render_spec(evaluated)
         return self._specs[pair]
 
     def services(self, evaluated: Evaluated) -> tuple[RenderedFile, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bigtop_builder.model import digest
+from bigtop_builder.plan import bigtop_key
 from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile
 
 FORMAT = "1"
@@ -13,18 +14,21 @@ FORMAT = "1"
 
 def compiles(evaluated: Evaluated) -> bool:
     """Whether the component has a compile step at all."""
-    return bool(evaluated.build.script.strip() or evaluated.sources or evaluated.local_source)
+    own = evaluated.build.script.strip() or evaluated.sources or evaluated.local_source
+    return bool(evaluated.bigtop or own)
 
 
 def runs_compile_container(evaluated: Evaluated) -> bool:
     """Whether compiling needs a container; without a script or patches the source tree is the result."""
-    return bool(evaluated.build.script.strip() or evaluated.patches)
+    return bool(evaluated.bigtop or evaluated.build.script.strip() or evaluated.patches)
 
 
 def compile_ingredients(
     evaluated: Evaluated, image: str, local_digest: str | None, dependencies: Mapping[str, str]
 ) -> dict[str, str]:
     """What shapes a staged tree. ``image`` is the fingerprint, ``dependencies`` component → compile key."""
+    if evaluated.bigtop is not None:
+        return bigtop_key.compile_ingredients(evaluated, evaluated.bigtop, image, local_digest, dependencies)
     build = evaluated.build
     ingredients = {
         "format": FORMAT,
@@ -66,6 +70,8 @@ def package_ingredients(
     dependencies: Mapping[str, str],
 ) -> dict[str, str]:
     """What shapes packages. ``dependencies`` is component → package key."""
+    if evaluated.bigtop is not None:
+        return bigtop_key.package_ingredients(evaluated, evaluated.bigtop, image, compile_key, dependencies)
     target = evaluated.target
     ingredients = {
         "format": FORMAT,
@@ -98,6 +104,7 @@ _SAYINGS = {
     "version": "version changed",
     "release": "release or dist tag changed",
     "spec": "spec changed",
+    "packaging": "packaged another way than last time",
     "epoch": "SOURCE_DATE_EPOCH changed",
 }
 
@@ -112,6 +119,8 @@ def reasons(old: Mapping[str, str] | None, new: Mapping[str, str]) -> tuple[str,
     changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
     if not changed:
         return ("its result is not in the store any more",)
+    if "packaging" in changed:
+        return (_SAYINGS["packaging"],)
     telling = [name for name in changed if name not in _GENERAL] or changed
     return tuple(dict.fromkeys(_say(name, old, new) for name in telling))
 
@@ -125,6 +134,8 @@ def _say(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
         return f"patch {rest.partition(':')[2].removesuffix('.patch').removesuffix('.diff')} {verb}"
     if kind == "environment":
         return f"environment variable {rest} {verb}"
-    if kind in ("source", "file"):
-        return f"{kind} {rest} {verb}"
+    if kind == "bill":
+        return f"{rest} in the bill of materials {verb}"
+    if kind in ("source", "file", "definition"):
+        return f"{kind} {rest.removeprefix('SOURCES/')} {verb}"
     return _SAYINGS.get(name, f"{name} {verb}")

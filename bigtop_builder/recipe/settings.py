@@ -23,11 +23,12 @@ PATHS: tuple[DocumentPath, ...] = (
     ("repository",),
     ("network", "ca_bundle"),
     ("signing", "homedir"),
+    ("packaging", "bigtop"),
 )
 """Settings that are paths: relative to the file that gives them, or to the working directory."""
 
-RESERVED = frozenset({"BIGTOP_TRACEBACK", "BIGTOP_REFERENCE"})
-"""Variables with our prefix that are not settings."""
+RESERVED = frozenset({"BIGTOP_TRACEBACK", "BIGTOP_REFERENCE", "BIGTOP_JDK"})
+"""Variables with our prefix that are not settings; the last one is asked for by Bigtop's bill of materials."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence, Set
+from itertools import pairwise
 
 from bigtop_builder.model.errors import ConfigurationError, Location
 from bigtop_builder.recipe.document import near
@@ -16,6 +17,12 @@ _NAME = re.compile(r"Name:\s*(\S+)", re.IGNORECASE)
 _VERSION = re.compile(r"Version:\s*(\S+)", re.IGNORECASE)
 _DEFINE = re.compile(r"\s*%(?:define|global)\s+(\w+)\s+(\S.*)")
 _MACRO = re.compile(r"%\{\??(\w+)\}")
+_SETUP = re.compile(r"%(?:auto)?setup\b(.*)")
+_DOCUMENTS = re.compile(r"%(?:doc|license)\s+(\S.*)")
+_SECTION = re.compile(
+    r"%(package|description|prep|build|install|check|clean|files|changelog|pre|post|preun|postun|pretrans|posttrans"
+    r"|trigger\w*|filetrigger\w*|transfiletrigger\w*|verifyscript)\b"
+)
 _NESTING = 10
 
 
@@ -40,8 +47,7 @@ def check_sources(spec: str, place: Location, names: Set[str], defines: Iterable
 
     What depends on a condition, or on macros that are not plain, is left to ``rpmbuild``.
     """
-    macros = {name.replace("-", "_"): value for name, _, value in (define.partition(" ") for define in defines)}
-    macros["nil"] = ""
+    macros = _macros(defines)
     conditions = 0
     for number, line in enumerate(_lines(spec), 1):
         word = line.split(maxsplit=1)[0] if line.strip() else ""
@@ -62,6 +68,54 @@ def check_sources(spec: str, place: Location, names: Set[str], defines: Iterable
                 location=Location(place.file, number, 1),
                 hint=near(name, (known for known in names if "/" not in known)) or None,
             )
+
+
+def setup_folder(spec: str, defines: Iterable[str]) -> str | None:
+    """The folder that ``%setup`` expects in the first source; None when its name cannot be told without rpm."""
+    macros = _macros(defines)
+    for line in _lines(spec):
+        _note(line, macros)
+        if (found := _SETUP.match(line)) is None:
+            continue
+        words = found[1].split()
+        name = words[words.index("-n") + 1] if "-n" in words[:-1] else "%{name}-%{version}"
+        expanded = _expand(name, macros)
+        return None if "%" in expanded or "/" in expanded else expanded
+    return None
+
+
+def documents(spec: str) -> tuple[str, ...]:
+    """What the file lists take from the build folder itself: patterns of relative paths, and further lists."""
+    found: list[str] = []
+    for line in _lines(spec):
+        if listed := _DOCUMENTS.match(line):
+            found += [word for word in listed[1].split() if word[0] not in "/%"]
+        elif line.startswith("%files"):
+            words = line.split()
+            found += [after for word, after in pairwise(words) if word == "-f"]
+    return tuple(dict.fromkeys(word for word in found if ".." not in word.split("/")))
+
+
+def building(spec: str) -> str:
+    """The sections that run while a component is built and laid out: all of the spec that can see a release number."""
+    kept: list[str] = []
+    inside = False
+    for line in _lines(spec):
+        if section := _SECTION.match(line):
+            inside = section[1] in ("prep", "build", "install", "check")
+        elif inside:
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def mentions(text: str, macro: str) -> bool:
+    """Whether a macro is named in ``text``."""
+    return re.search(rf"(?<![\w-]){re.escape(macro)}(?!\w)", text) is not None
+
+
+def _macros(defines: Iterable[str]) -> dict[str, str]:
+    macros = {name.replace("-", "_"): value for name, _, value in (define.partition(" ") for define in defines)}
+    return {**macros, "nil": ""}
 
 
 def _note(line: str, macros: dict[str, str]) -> None:

@@ -1,0 +1,93 @@
+"""What a source of Bigtop's must be: its bill of materials names no digests, so others are asked, in an order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from bigtop_builder.model.base import GitCommit, Name, Sha512, StrictModel
+from bigtop_builder.model.errors import RecipeError
+from bigtop_builder.model.project import SourcePin
+from bigtop_builder.model.source import Alternative, ApacheSource, Source
+from bigtop_builder.recipe.bigtop.bom import Bom, BomComponent
+from bigtop_builder.recipe.bigtop.source import Pin, apache_path, source
+from bigtop_builder.recipe.document import load, validate
+
+LOCK_FILE = "bigtop-sources.lock.yaml"
+
+
+class LockedSource(StrictModel):
+    """What a source was when it was fetched for the first time."""
+
+    address: str
+    """Where it was fetched from."""
+    sha512: Sha512 | None = None
+    commit: GitCommit | None = None
+
+
+class SourceLock(StrictModel):
+    """``bigtop-sources.lock.yaml``: written by ``import --lock``, beside the project file."""
+
+    sources: dict[Name, dict[str, LockedSource]] = Field(default_factory=dict)
+    """Component → upstream's version → what was found."""
+
+
+def read_lock(folder: Path) -> SourceLock:
+    """The lock file of a project's folder; empty when there is none. Raises ConfigurationError."""
+    file = folder / LOCK_FILE
+    return validate(load(file), SourceLock) if file.is_file() else SourceLock()
+
+
+def pinned(
+    bom: Bom, component: BomComponent, *, given: SourcePin | None, known: Source | None, lock: SourceLock
+) -> Source | None:
+    """The component's source with digests; None when it has none.
+
+    ``given`` is the user's word, ``known`` the source of the same version in a component file. Raises RecipeError
+    when neither they nor the lock know what it must be.
+    """
+    if component.download is None and component.git is None:
+        return None
+    if given is not None:
+        pin = Pin(given.sha512, given.sha256, given.commit)
+        own = source(bom, component, pin) if given.sha512 or given.sha256 or given.commit else None
+        return _joined(own, given.alternatives, component)
+    if known is not None:
+        path = apache_path(bom, component)
+        same = [one for one in known.alternatives if isinstance(one, ApacheSource) and one.apache.lstrip("/") == path]
+        own = source(bom, component, Pin(same[0].sha512, same[0].sha256)) if same else None
+        return _joined(own, [one for one in known.alternatives if one not in same], component)
+    locked = lock.sources.get(component.name, {}).get(component.base_version)
+    if locked is not None:
+        return source(bom, component, Pin(locked.sha512, None, locked.commit))
+    try:
+        return source(bom, component, None)
+    except RecipeError as error:
+        error.hint = (
+            f"Give it in the project file under sources: {component.name}, or have it fetched and trusted once with: "
+            f"bigtop-builder import bigtop:{bom.file.parent} {component.name} --lock"
+        )
+        raise
+
+
+def _joined(own: Source | None, others: Sequence[Alternative], component: BomComponent) -> Source:
+    alternatives = [*(own.alternatives if own else ()), *others]
+    if not alternatives:
+        raise RecipeError(f"sources: {component.name} has neither a digest nor an alternative")
+    return Source(alternatives=alternatives, unpack="no")
+
+
+def lock_text(lock: SourceLock, name: str, version: str, found: LockedSource) -> str:
+    """The lock file's text with one source more."""
+    import yaml
+
+    data: dict[str, dict[str, Mapping[str, str]]] = {
+        component: {one: locked.model_dump(exclude_none=True) for one, locked in versions.items()}
+        for component, versions in lock.sources.items()
+    }
+    data.setdefault(name, {})[version] = found.model_dump(exclude_none=True)
+    ordered = {component: dict(sorted(data[component].items())) for component in sorted(data)}
+    head = "# What sources were when they were fetched for the first time: trusted then, demanded since.\n"
+    return head + yaml.safe_dump({"sources": ordered}, sort_keys=False, width=200)
