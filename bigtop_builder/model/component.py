@@ -93,6 +93,8 @@ class User(StrictModel):
     home: str
     comment: str = ""
     shell: str = "/sbin/nologin"
+    groups: list[str] = Field(default_factory=list)
+    """Further groups that it belongs to, made like its own."""
 
 
 class Link(StrictModel):
