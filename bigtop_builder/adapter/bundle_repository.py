@@ -1,0 +1,73 @@
+"""Published repositories on their way into a closed site: taken over as they were signed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from bigtop_builder.adapter.repository.metadata import PACKAGES, PROVENANCE
+from bigtop_builder.adapter.repository.pool import Pool, PooledPackage
+from bigtop_builder.adapter.repository.snapshot import UNFINISHED, Contents, Publications, writing
+from bigtop_builder.adapter.store import sync_folder
+from bigtop_builder.model.bundle import BundledRepository
+from bigtop_builder.model.errors import PublishError
+
+KEPT_SNAPSHOTS = 3
+POOLED = re.compile(r"[0-9a-f]{64}-[0-9a-f]{16}$")
+
+
+def take_over(
+    root: Path, repository: BundledRepository, fill: Callable[[Path], None], *, replace: bool
+) -> Literal["new", "same", "kept"]:
+    """Make a bundled repository the visible one; ``fill`` writes its files into a folder.
+
+    One that has packages, or a signer, that the bundle's has not stays unless ``replace``. Raises PublishError.
+    """
+    publications = Publications(root, repository.stack, repository.platform)
+    with writing(root):
+        publications.clear_unfinished()
+        unfinished = publications.folder / UNFINISHED
+        unfinished.mkdir(parents=True)
+        fill(unfinished)
+        contents = publications.read(unfinished)
+        current = publications.current()
+        if current is not None:
+            former = publications.read(current)
+            lost = {package.stem for package in former.packages} - {package.stem for package in contents.packages}
+            if former.digest == contents.digest or (lost and not replace):
+                publications.clear_unfinished()
+                return "same" if former.digest == contents.digest else "kept"
+        _into_pool(Pool(publications.root), contents, unfinished)
+        numbers = [int(path.name.partition("-")[0]) for path in publications.snapshots()]
+        snapshot = publications.folder / f"{max(numbers, default=0) + 1:06d}-{contents.digest[:12]}"
+        unfinished.rename(snapshot)
+        sync_folder(publications.folder)
+        publications.switch(snapshot)
+        publications.prune(KEPT_SNAPSHOTS)
+    return "new"
+
+
+def _into_pool(pool: Pool, contents: Contents, folder: Path) -> None:
+    """Later publications at this site find the packages, and what lies beside them, where their own would be."""
+    pool.files.mkdir(parents=True, exist_ok=True)
+    for package in contents.packages:
+        file = folder / PACKAGES / package.file_name
+        if not POOLED.match(package.stem) or Path(package.file_name).name != package.file_name or not file.is_file():
+            raise PublishError(f"the bundled repository is damaged: {package.file_name} is not in it")
+        _link(file, pool.path(package))
+        _link_documents(pool, package, folder)
+
+
+def _link_documents(pool: Pool, package: PooledPackage, folder: Path) -> None:
+    for path in (folder / PROVENANCE).glob(f"{package.file_name}.*"):
+        pool.provenance.mkdir(parents=True, exist_ok=True)
+        _link(path, pool.provenance / f"{package.stem}{path.name.removeprefix(package.file_name)}")
+
+
+def _link(source: Path, target: Path) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.link(source, target)
