@@ -1,4 +1,4 @@
-.PHONY: venv engine setup lint test demo bench
+.PHONY: venv engine setup lint test test-full demo bench
 
 setup:   ## everything a checkout needs
 	@scripts/setup
@@ -14,6 +14,9 @@ lint: venv
 
 test:    ## style, types, layers, fast and real tests
 	@scripts/test
+
+test-full:  ## the builds that take long
+	@scripts/test-full
 
 demo: setup  ## from real source to services started from a signed repository
 	@.venv/bin/python scripts/demo.py
