@@ -15,6 +15,7 @@ import typer
 
 from bigtop_builder.face import (
     build_commands,
+    bundle_commands,
     deploy_commands,
     host_commands,
     project_commands,
@@ -63,6 +64,15 @@ for function in (repo_commands.publish, repo_commands.serve, repo_commands.verif
     repo.command(function.__name__)(command(function))
 repo.command("check-stack")(command(stack_commands.check_stack))
 app.add_typer(repo, name="repo", rich_help_panel=BUILD)
+
+bundle = typer.Typer(
+    help="Bundles for sites without internet: make, verify and load them.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for function in (bundle_commands.create, bundle_commands.verify, bundle_commands.load):
+    bundle.command(function.__name__)(command(function))
+app.add_typer(bundle, name="bundle", rich_help_panel=BUILD)
 
 hosts = typer.Typer(
     help="Check and prepare the hosts of a cluster.",
