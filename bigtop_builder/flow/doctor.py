@@ -14,11 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from bigtop_builder.model.errors import BigtopBuilderError
+from bigtop_builder.model.project import Credentials
 from bigtop_builder.recipe.settings import Settings
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.addresses import Addresses
 
 GIB = 1 << 30
 DISK_WARNING, DISK_FAILURE = 20 * GIB, 3 * GIB
@@ -202,19 +206,31 @@ def _network(settings: Settings) -> Iterator[Finding]:
     """The mirrors, asked at once. No build needs them all, so that not to reach one is a warning."""
     from bigtop_builder.adapter.addresses import Addresses
 
-    addresses = Addresses(settings.project.mirrors)
+    mirrors = settings.project.mirrors
+    addresses = Addresses(mirrors)
     places: dict[str, Callable[[], str]] = {
-        "maven": lambda: addresses.maven()[0].url,
+        "maven": lambda: addresses.central()[0].url,
         "pip": addresses.pip,
         "debian": addresses.debian,
         "apache": lambda: addresses.apache()[0],
     }
+    chosen = {"npm": addresses.npm(), "node": addresses.node(), "bower": addresses.bower()}
+    for name, address in chosen.items():
+        # Nobody has chosen the addresses of the default preset, and few builds ask them.
+        if address is not None and (mirrors.preset != "default" or mirrors.cache or getattr(mirrors, name)):
+            places[name] = address.__str__
     with ThreadPoolExecutor(len(places)) as pool:
         yield from pool.map(lambda name: reach(name, places[name], settings), places)
 
 
 def reach(name: str, find: Callable[[], str], settings: Settings) -> Finding:
-    """Whether a server answers at the address that ``find`` gives, whatever it answers, with a clock like ours."""
+    """Whether a server answers at the address that ``find`` gives, with a clock like ours.
+
+    Of a public mirror any answer will do, since not all of them list their folders; the site's cache must know the
+    repository and take the credentials.
+    """
+    from bigtop_builder.adapter.addresses import Addresses
+    from bigtop_builder.adapter.secret import read_secret
     from bigtop_builder.adapter.sources.trouble import TransferError
     from bigtop_builder.adapter.sources.web import Web
 
@@ -224,16 +240,41 @@ def reach(name: str, find: Callable[[], str], settings: Settings) -> Finding:
     try:
         address = find()
         host = urlsplit(address).hostname or address
+        auth = None
+        if credentials := _credentials(Addresses(settings.project.mirrors), name, address):
+            place = f"the credentials of the {title}"
+            auth = read_secret(credentials.user, place), read_secret(credentials.password, place)
         web = Web(settings.project.network.model_copy(update=limits))
-        with web.get(address.rstrip("/") + "/", cancelled=threading.Event()) as answer:
-            date = answer.headers.get("Date")
+        with web.get(address.rstrip("/") + "/", cancelled=threading.Event(), auth=auth) as answer:
+            refused = _refusal(settings, address, answer.status, told=auth is not None)
+            date, said = answer.headers.get("Date"), answer.status_text
     except TransferError as error:
         return Finding(title, "warning", f"{host}: {error.reason}", "; ".join(filter(None, (advice, error.hint))))
     except BigtopBuilderError as error:
         return Finding(title, "warning", error.message, error.hint or advice)
+    if refused:
+        return Finding(title, "warning", f"{host} {refused[0]}: {said}", refused[1])
     if date and (drift := _drift(date)) > CLOCK_WARNING:
         return Finding(title, "warning", f"{host} answers, but its clock differs by {drift:.0f} s", "Set the clock.")
     return Finding(title, "ok", f"{host} answers")
+
+
+def _refusal(settings: Settings, address: str, status: int, *, told: bool) -> tuple[str, str] | None:
+    """What is wrong with an answer, and what to do."""
+    cache = settings.project.mirrors.cache
+    if status in (401, 407) or (status == 403 and told):
+        advice = "Look at the credentials under mirrors in the project file, and at what their owner may read there."
+        return "refuses the credentials" if told else "asks for credentials", advice
+    if status == 404 and cache is not None and address.startswith(cache.url):
+        advice = "Name the cache's own repository under mirrors.cache in the project file, or null when it has none."
+        return f"has nothing at {urlsplit(address).path}", advice
+    return None
+
+
+def _credentials(addresses: Addresses, name: str, address: str) -> Credentials | None:
+    if name == "maven":
+        return addresses.central()[0].credentials
+    return addresses.credentials(address)
 
 
 def _drift(date: str) -> float:

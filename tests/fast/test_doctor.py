@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import threading
 from collections.abc import Iterator
@@ -92,12 +93,14 @@ def test_a_bundle_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
 
 
 class Site(BaseHTTPRequestHandler):
-    """Answers 404 with a clock that may be wrong."""
+    """Answers 404 with a clock that may be wrong; below ``/repository/`` to those alone who say who they are."""
 
     date: ClassVar[str | None] = None
 
     def do_GET(self) -> None:
-        self.send_response_only(404)
+        known = self.headers.get("Authorization") == "Basic " + base64.b64encode(b"me:right").decode()
+        cache = self.path.startswith("/repository/")
+        self.send_response_only(401 if cache and not known else 200 if "maven" in self.path else 404)
         self.send_header("Date", self.date or self.date_time_string())
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -129,6 +132,43 @@ def test_a_mirror_that_answers_anything_is_reached(tmp_path: Path, site: str) ->
 def test_a_mirror_that_is_not_there_is_a_warning_with_advice(tmp_path: Path) -> None:
     found = reach("maven", lambda: f"http://127.0.0.1:{unused_port()}/", settings(tmp_path))
     assert found.state == "warning" and "refused" in found.detail and "mirrors.maven" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("password", "credentials", "seen"),
+    [
+        ("right", True, ("ok", "answers")),
+        ("wrong", True, ("warning", "refuses the credentials")),
+        ("right", False, ("warning", "asks for credentials")),
+    ],
+)
+def test_a_cache_that_refuses_is_told(
+    tmp_path: Path,
+    site: str,
+    monkeypatch: pytest.MonkeyPatch,
+    password: str,
+    credentials: bool,
+    seen: tuple[str, str],
+) -> None:
+    monkeypatch.setenv("CACHE_USER", "me")
+    monkeypatch.setenv("CACHE_PASSWORD", password)
+    cache: dict[str, object] = {"url": site.removesuffix("/maven2")}
+    if credentials:
+        cache["credentials"] = {"user": "env:CACHE_USER", "password": "env:CACHE_PASSWORD"}
+    found = examine(settings(tmp_path, mirrors__cache=cache, mirrors__debian=site))
+    maven = finding(found, "maven mirror")
+    assert maven.state == seen[0] and seen[1] in maven.detail
+    assert password not in maven.detail + maven.advice
+    if seen[0] == "ok":
+        npm = finding(found, "npm mirror")
+        assert "has nothing at /repository/npm-proxy" in npm.detail and "mirrors.cache" in npm.advice
+
+
+def test_a_cache_that_is_not_there_is_told(tmp_path: Path) -> None:
+    found = examine(settings(tmp_path, mirrors__cache={"url": f"http://127.0.0.1:{unused_port()}"}))
+    assert {"maven mirror", "npm mirror", "pip mirror", "node mirror"} <= {
+        one.name for one in found if one.state == "warning" and "refused" in one.detail
+    }
 
 
 def test_a_clock_that_differs_is_told(tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch) -> None:
