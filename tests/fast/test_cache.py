@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 import threading
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -152,6 +155,81 @@ def test_two_merges_at_once(store: Path, tmp_path: Path) -> None:
         thread.join()
     assert sum(traffic.files for traffic in done) == 64
     assert len(tree(store / "cache/maven")) == 64
+
+
+def content_of(number: int) -> str:
+    return f"{number}-" * 20_000
+
+
+def big_download(home: Path, number: int) -> None:
+    """Two builds that download the same get the same bytes; a file that was seeded is there already."""
+    if not (home / f".m2/repository/org/x/artifact{number}/1.0/artifact{number}-1.0.jar").exists():
+        downloaded(home, f"artifact{number}", content_of(number))
+    versions = f"<versions>{number}</versions>" * 2_000
+    put(home / f".m2/repository/org/x/artifact{number}", {"new.tmp": versions})
+    metadata = home / f".m2/repository/org/x/artifact{number}/maven-metadata-mirror.xml"
+    (home / f".m2/repository/org/x/artifact{number}/new.tmp").replace(metadata)
+
+
+def turns(store: Path, scratch: Path, number: int, told: Connection) -> None:
+    """What a process does until it is killed."""
+    for turn in range(1000):
+        home = scratch / f"{number}-{turn}"
+        home.mkdir()
+        seed("maven", store, home, owner=OWNER)
+        for artifact in range(4):
+            big_download(home, (number + turn + artifact) % 20)
+        merge("maven", store, home)
+        told.send(turn)
+
+
+def test_processes_that_are_killed_leave_nothing_but_whole_files(store: Path, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    forking = multiprocessing.get_context("fork")
+    running: list[tuple[BaseProcess, Connection]] = []
+
+    def start(number: int) -> None:
+        ours, theirs = forking.Pipe(duplex=False)
+        process = forking.Process(target=turns, args=(store, scratch, number, theirs))
+        process.start()
+        theirs.close()
+        running.append((process, ours))
+
+    def kill_first() -> None:
+        process, told = running.pop(0)
+        process.kill()
+        process.join(30)
+        process.close()
+        told.close()
+
+    for number in range(3):
+        start(number)
+    for number in range(3, 12):
+        # Whoever has been at it for longest dies wherever it is when another has ended a turn.
+        running[1][1].recv()
+        kill_first()
+        start(number)
+    running[-1][1].recv()
+    while running:
+        kill_first()
+
+    found = 0
+    for path in (store / "cache/maven").rglob("*"):
+        number = int(path.name.removeprefix("artifact").partition("-")[0]) if path.suffix == ".jar" else None
+        if number is not None:
+            assert path.read_text() == content_of(number)
+            found += 1
+        elif path.suffix == ".xml":
+            number = int(path.parent.name.removeprefix("artifact"))
+            assert path.read_text() == f"<versions>{number}</versions>" * 2_000
+        else:
+            assert path.is_dir() or path.suffix == ".tmp"
+    assert found >= 4
+    late = tmp_path / "late"
+    late.mkdir()
+    assert seed("maven", store, late, owner=OWNER).traffic.files >= found
+    assert not list(late.rglob("*.tmp"))
 
 
 def test_links_and_leftovers_are_not_taken(store: Path, home: Path, tmp_path: Path) -> None:
