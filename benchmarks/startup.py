@@ -127,7 +127,7 @@ def main() -> None:
         commands: dict[str, Sequence[str]] = {
             IMPORTS: [sys.executable, "-c", IMPORTS],
             "--help": [*program, "--help"],
-            "plan --all, everything to do": [*program, "plan", *whole, str(folder / "empty")],
+            "plan --all, everything to do": [*program, "plan", "--force", *whole, str(folder / "store")],
             "build --all, nothing to do": [*program, "build", *whole, str(folder / "store")],
         }
         found = measure(commands, folder, rounds)
