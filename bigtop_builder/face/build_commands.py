@@ -39,7 +39,13 @@ class Selection:
     force: bool
 
     def open(
-        self, invocation: Invocation, *, keep_going: bool = False, offline: bool = False, **flags: object
+        self,
+        invocation: Invocation,
+        *,
+        keep_going: bool = False,
+        offline: bool = False,
+        check_reproducible: bool = False,
+        **flags: object,
     ) -> tuple[Workspace, Request]:
         """The workspace and the request. Raises ConfigurationError."""
         from bigtop_builder.flow.workspace import Request, Workspace
@@ -63,6 +69,7 @@ class Selection:
             keep_going=keep_going,
             offline=offline,
             force=self.force,
+            check_reproducible=check_reproducible,
             rerun_flags=tuple(self._flags(invocation, offline)),
         )
         return Workspace(settings, choices), request
@@ -215,6 +222,14 @@ def build(
         bool,
         typer.Option("--dry-run", "-n", help="Show the plan and build nothing.", rich_help_panel=options.BUILDING),
     ] = False,
+    check_reproducible: Annotated[
+        bool,
+        typer.Option(
+            "--check-reproducible",
+            help="Then build everything a second time and compare; exit with 12 when the bytes are others.",
+            rich_help_panel=options.BUILDING,
+        ),
+    ] = False,
     output: options.Output = None,
     junit: Annotated[
         Path | None,
@@ -254,6 +269,7 @@ def build(
         invocation,
         keep_going=keep_going,
         offline=offline,
+        check_reproducible=check_reproducible,
         limits__jobs=jobs,
         output=str(output) if output else None,
     )

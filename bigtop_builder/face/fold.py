@@ -19,6 +19,7 @@ from bigtop_builder.model.event import (
     Failure,
     Notice,
     PlannedTask,
+    Reproduced,
     RunFinished,
     RunStarted,
     State,
@@ -59,6 +60,8 @@ class TaskView:
     failure: Failure | None = None
     blocked_by: str | None = None
     notes: list[str] = field(default_factory=list)
+    reproduced: Reproduced | None = None
+    """What the second build gave, when one was asked for."""
 
     @property
     def step(self) -> StepView | None:
@@ -88,6 +91,22 @@ class ComponentView:
     @property
     def artifacts(self) -> list[Artifact]:
         return self.tasks[-1].artifacts
+
+    @property
+    def identical(self) -> bool | None:
+        """Whether a second build gave the same bytes; None when none was made."""
+        verdicts = [task.reproduced.identical for task in self.tasks if task.reproduced]
+        return all(verdicts) if verdicts else None
+
+    @property
+    def differences(self) -> list[str]:
+        """What a second build gave otherwise: the task, and each difference."""
+        return [
+            f"{task.planned.kind}: {difference}"
+            for task in self.tasks
+            if task.reproduced
+            for difference in task.reproduced.differences
+        ]
 
     @property
     def reasons(self) -> list[str]:
@@ -151,7 +170,7 @@ class RunView:
         return self.tasks[name]
 
     def _task_event(
-        self, task: TaskView, event: TaskStarted | StepStarted | StepProgress | StepFinished | TaskFinished
+        self, task: TaskView, event: TaskStarted | StepStarted | StepProgress | StepFinished | TaskFinished | Reproduced
     ) -> None:
         if isinstance(event, TaskStarted):
             task.state, task.started = "running", event.time
@@ -160,6 +179,8 @@ class RunView:
             task.seconds = event.seconds
             task.artifacts, task.failure = event.artifacts, event.failure
             task.blocked_by, task.notes = event.blocked_by, event.notes
+        elif isinstance(event, Reproduced):
+            task.reproduced = event
         else:
             step = task.steps.setdefault(event.step, StepView(event.step, event.time))
             if isinstance(event, StepStarted):
@@ -180,9 +201,10 @@ class RunView:
         return self.seconds if self.seconds is not None else max(self.latest - self.started, 0.0)
 
     def running(self) -> list[TaskView]:
-        """Tasks at work; one that still waits may have its image made already."""
+        """Tasks at work; one that still waits may have its image made already, one that is done be built again."""
         tasks = self.tasks.values()
-        return [task for task in tasks if task.state == "running" or (task.state == "waiting" and task.step)]
+        besides = ("waiting", "done", "reused")
+        return [task for task in tasks if task.state == "running" or (task.state in besides and task.step)]
 
     def unsaid(self, task: TaskView) -> list[str]:
         """Notes of a task that no notice has told."""

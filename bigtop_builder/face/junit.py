@@ -17,9 +17,10 @@ def junit(view: RunView) -> bytes:
     """
     components = view.components()
     states = [component.state for component in components]
+    irreproducible = sum(component.identical is False for component in components)
     figures = {
         "tests": str(len(states)),
-        "failures": str(states.count("failed")),
+        "failures": str(states.count("failed") + irreproducible),
         "errors": str(states.count("refused")),
         "skipped": str(sum(state in ("blocked", "cancelled", "waiting", "running") for state in states)),
         "time": f"{view.elapsed:.3f}",
@@ -48,6 +49,9 @@ def _case(suite: Xml.Element, component: ComponentView) -> None:
         failure = component.culprit.failure
         message = f"{failure.step}: {failure.message}" if failure else "failed"
         Xml.SubElement(case, "failure", message=clean(message), type="failed").text = "\n".join(digest(component))
+    elif component.identical is False:
+        text = "\n".join(clean(difference) for difference in component.differences)
+        Xml.SubElement(case, "failure", message="a second build gave other bytes", type="not reproducible").text = text
     elif component.state == "refused":
         Xml.SubElement(case, "error", message=clean("; ".join(component.reasons)), type="refused")
     elif component.state not in ("done", "reused"):

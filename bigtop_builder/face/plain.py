@@ -12,6 +12,7 @@ from bigtop_builder.face.wording import clean, count, size, span
 from bigtop_builder.model.event import (
     AnyEvent,
     Notice,
+    Reproduced,
     RunFinished,
     RunStarted,
     StepProgress,
@@ -67,6 +68,8 @@ class PlainFace:
                 yield line
         elif isinstance(event, StepProgress):
             yield from self._sign_of_life(event, view)
+        elif isinstance(event, Reproduced):
+            yield f"{event.task}: a second build is {'identical' if event.identical else 'different'}"
         elif isinstance(event, TaskFinished):
             yield from self._task(view.tasks[event.task], view)
 

@@ -33,6 +33,10 @@ class ComponentSummary(BaseModel):
     failure: Failure | None
     blocked_by: str | None
     notes: list[str]
+    identical: bool | None = None
+    """Whether a second build gave the same bytes; ``null`` when none was asked for."""
+    differences: list[str] = []
+    """The first of what a second build gave otherwise."""
 
 
 class RunSummary(BaseModel):
@@ -72,6 +76,8 @@ def _component(view: ComponentView) -> ComponentSummary:
         failure=view.culprit.failure,
         blocked_by=view.culprit.blocked_by,
         notes=view.notes,
+        identical=view.identical,
+        differences=view.differences,
     )
 
 
@@ -103,6 +109,12 @@ def markdown(view: RunView) -> str:
             lines.append(
                 f"| {name} | {figures.asked} | {figures.hit} | {size(figures.hit_bytes)} | {size(figures.new_bytes)} |"
             )
+    if any(component.identical is not None for component in components):
+        lines += ["", "| built twice | |", "|---|---|"]
+        for component in components:
+            if component.identical is not None:
+                first = f"differs: `{clean(component.differences[0])}`" if component.differences else "identical"
+                lines.append(f"| {component.name} | {first} |")
     for component in failures(components):
         text = "\n".join(digest(component))
         fence = "`" * max(3, _longest_fence(text) + 1)
@@ -155,8 +167,15 @@ def closing(view: RunView) -> list[str]:
             lines.append(f"{component.name} blocked by {component.culprit.blocked_by or 'a failure'}")
     for component in failures(components):
         lines += ["", *digest(component)]
+    for component in components:
+        if component.identical is False:
+            lines.append(f"{component.name} is not reproducible: a second build gave other bytes")
+            lines += [f"    {clean(difference)}" for difference in component.differences]
     if lines:
         lines.append("")
+    same = sum(component.identical is True for component in components)
+    if same:
+        lines.append(f"built twice and identical to the byte: {count(same, 'component')}")
     lines += [_asked(name, figures) for name, figures in sorted(view.caches.items())]
     packages = [package for component in components for package in component.artifacts]
     total = f", {count(len(packages), 'package')}" if packages else ""

@@ -12,7 +12,7 @@ from rich.tree import Tree
 from bigtop_builder.face.fold import RunView, Shown, StepView, TaskView
 from bigtop_builder.face.summary import MARKS, closing
 from bigtop_builder.face.wording import clean, count, size, span
-from bigtop_builder.model.event import AnyEvent, Notice, RunFinished, RunStarted, TaskFinished
+from bigtop_builder.model.event import AnyEvent, Notice, Reproduced, RunFinished, RunStarted, TaskFinished
 
 COLOURS: dict[Shown, str] = {
     "done": "green",
@@ -41,6 +41,10 @@ class TerminalFace:
             self._live.start()
         elif isinstance(event, TaskFinished):
             self.console.print(_ended(view.tasks[event.task], view), soft_wrap=True)
+        elif isinstance(event, Reproduced):
+            same = event.identical
+            text = f"{event.task}  a second build is {'identical' if same else 'different'}"
+            self.console.print(Text(text, "green" if same else "bold red"), soft_wrap=True)
         elif isinstance(event, Notice) and event.level != "error":
             # An error that ends the run is told by whoever catches it.
             style = "yellow" if event.level == "warning" else "dim"

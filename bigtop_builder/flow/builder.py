@@ -29,6 +29,7 @@ from bigtop_builder.model.event import (
     Failure,
     Notice,
     PlannedTask,
+    Reproduced,
     RunFinished,
     RunStarted,
     TaskFinished,
@@ -52,7 +53,7 @@ def build(workspace: Workspace, request: Request, bus: Bus, *, jobs: int = 0) ->
     store = workspace.store.open()
     with store.locked(COLLECTING, shared=True):
         plan = workspace.plan(request)
-        if plan.nothing_to_do:
+        if plan.nothing_to_do and not request.check_reproducible:
             return _nothing_to_do(workspace, plan, bus, started)
         if not plan.tasks:
             raise ConfigurationError("\n".join(refusal.reason for refusal in plan.refusals))
@@ -69,11 +70,11 @@ def build(workspace: Workspace, request: Request, bus: Bus, *, jobs: int = 0) ->
             )
         )
         runner = _Runner(workspace, request, run, emit, jobs or default_jobs(workspace))
-        plan, results = runner.run(plan)
-        code = exit_code(plan, results)
+        plan, results, reproduced = runner.run(plan)
+        code = exit_code(plan, results, reproduced)
         seconds = time.monotonic() - started
         emit(RunFinished(exit_code=code, seconds=round(seconds, 3)))
-        return RunResult(plan, results, code, run.id, seconds)
+        return RunResult(plan, results, code, run.id, seconds, reproduced)
     except BaseException as error:
         code = error.exit_code if isinstance(error, BigtopBuilderError) else ExitCode.DEFECT
         with contextlib.suppress(BigtopBuilderError):
@@ -193,16 +194,18 @@ class _Runner:
         self._results: dict[str, Result] = {}
         self._carry_out: Callable[[Task], Result]
 
-    def run(self, plan: Plan) -> tuple[Plan, dict[str, Result]]:
-        """Run the plan; with it, the plan that was really run once the images were there."""
+    def run(self, plan: Plan) -> tuple[Plan, dict[str, Result], dict[str, Reproduced]]:
+        """Run the plan: the plan that was really run once the images were there, the results, and with
+        ``check_reproducible`` what second builds gave."""
         # The engine's library and the network's are heavy: they are loaded when there is work.
-        from bigtop_builder.flow.session import execute, open_shared, prepare_images
+        from bigtop_builder.flow.session import carry_out, execute, open_shared, prepare_images
 
         with (
             _stop_on_signal(self._cancelled, self._ended),
             open_shared(self.workspace, self.request, self._run, self._emit, self._cancelled) as shared,
         ):
-            if prepare_images(shared, plan):
+            again = self.request.check_reproducible
+            if prepare_images(shared, plan, for_all=again):
                 with self.workspace.store.locked(COLLECTING, shared=True):
                     plan = self.workspace.plan(self.request)
                     self._run.protect(_keys(plan))
@@ -226,7 +229,19 @@ class _Runner:
                 planned = _refused(refusal)
                 failure = Failure(step="plan", message=refusal.reason, exit_code=ExitCode.USAGE)
                 self._emit(TaskFinished(task=planned.task, state="failed", failure=failure))
-        return plan, self._results
+            reproduced: dict[str, Reproduced] = {}
+            if again and not self._cancelled.is_set():
+                from bigtop_builder.flow.reproducing import reproduce_all
+
+                reproduced = reproduce_all(shared, self._finished(plan), carry_out, self._jobs)
+        return plan, self._results, reproduced
+
+    def _finished(self, plan: Plan) -> list[Task]:
+        """The package tasks that have a result, and the compile tasks that these stand on."""
+        results = self._results
+        done = [task for task in plan.tasks if task.id in results and results[task.id].state in ("done", "reused")]
+        wanted = {task.compile_key for task in plan.tasks if task.kind == "package"}
+        return [task for task in done if task.kind == "package" or task.key in wanted]
 
     def _work(self, plan: Plan) -> dict[str, Work]:
         work: dict[str, Work] = {}

@@ -30,7 +30,8 @@ def package_facts(bench: Workbench) -> dict[str, Any]:
     """For the manifest of packages: their builder, image and stack."""
     evaluated = bench.evaluated
     stack = {"name": evaluated.stack.name, "version": evaluated.stack.version, "epoch": evaluated.stack.epoch}
-    return {**_facts(bench, "package"), "stack": stack, "architecture": evaluated.arch}
+    kind = "component file" if evaluated.bigtop is None else "Bigtop's packaging tree"
+    return {**_facts(bench, "package"), "stack": stack, "architecture": evaluated.arch, "packaging": kind}
 
 
 def _facts(bench: Workbench, image: str | None) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.model.errors import ExitCode, StoreError
-from bigtop_builder.model.event import Artifact, Failure, State
+from bigtop_builder.model.event import Artifact, Failure, Reproduced, State
 from bigtop_builder.plan.task import Plan, Task
 
 
@@ -31,6 +31,8 @@ class RunResult:
     exit_code: ExitCode
     run: str | None = None
     seconds: float = 0.0
+    reproduced: Mapping[str, Reproduced] = field(default_factory=dict)
+    """What the second build of a task gave, by its id, when one was asked for."""
 
     @property
     def artifacts(self) -> list[Artifact]:
@@ -57,13 +59,15 @@ def stored_result(store: Store, task: Task) -> Result:
     return Result(task, "reused", found, notes=tuple(manifest["notes"]))
 
 
-def exit_code(plan: Plan, results: Mapping[str, Result]) -> ExitCode:
-    """One code for a run: the failure's own when all failed alike, ``PART_FAILED`` when something succeeded."""
+def exit_code(plan: Plan, results: Mapping[str, Result], reproduced: Mapping[str, Reproduced]) -> ExitCode:
+    """One code for a run: the failure's own when all failed alike, ``PART_FAILED`` when something succeeded;
+    ``NOT_REPRODUCIBLE`` when nothing failed but a second build gave other bytes."""
     failures = [result.failure for result in results.values() if result.failure is not None]
     if not failures and any(result.state == "cancelled" for result in results.values()):
         return ExitCode.INTERRUPTED
     if not failures and not plan.refusals:
-        return ExitCode.DONE
+        same = all(verdict.identical for verdict in reproduced.values())
+        return ExitCode.DONE if same else ExitCode.NOT_REPRODUCIBLE
     succeeded = any(result.state in ("done", "reused") and result.task.kind == "package" for result in results.values())
     codes = {failure.exit_code for failure in failures}
     if not succeeded and len(codes) == 1:

@@ -124,12 +124,15 @@ def _debian(addresses: Addresses, request: Request) -> str:
         raise
 
 
-def prepare_images(shared: Shared, plan: Plan) -> bool:
-    """Make the images that the plan's tasks need. True when a fingerprint is not the one the plan was made with."""
+def prepare_images(shared: Shared, plan: Plan, *, for_all: bool = False) -> bool:
+    """Make the images that the plan's tasks need, with ``for_all`` those of reused ones too.
+
+    True when a fingerprint is not the one the plan was made with.
+    """
     workspace = shared.workspace
     before: dict[str, str | None] = {}
     for task in plan.tasks:
-        for spec in _image_specs(workspace, task) if task.action == "build" else ():
+        for spec in _image_specs(workspace, task) if for_all or task.action == "build" else ():
             key = image_key(spec)
             if key not in before:
                 known = recorded(workspace.store, key)
@@ -147,6 +150,18 @@ def _image_specs(workspace: Workspace, task: Task) -> list[ImageSpec]:
     return [workspace.image_spec(evaluated, "package"), workspace.host_spec(evaluated)]
 
 
+def carry_out(bench: Workbench) -> list[Artifact]:
+    """The steps of a task; the packages that it gives. Raises StepFailedError."""
+    task = bench.task
+    if task.kind == "package":
+        return package_component(bench)
+    if task.evaluated.bigtop is not None:
+        compile_bigtop(bench, task.evaluated.bigtop)
+    else:
+        compile_component(bench)
+    return []
+
+
 def execute(shared: Shared, task: Task, rerun: str) -> Result:
     """Carry out one task. Failures of the task are in the result."""
     store = shared.workspace.store
@@ -156,13 +171,7 @@ def execute(shared: Shared, task: Task, rerun: str) -> Result:
         with translated(store.root), _key_lock(shared, task):
             if store.has(task.kind, task.key) and "asked for" not in task.reasons:
                 return stored_result(store, task)
-            artifacts: list[Artifact] = []
-            if task.kind == "compile" and task.evaluated.bigtop is not None:
-                compile_bigtop(bench, task.evaluated.bigtop)
-            elif task.kind == "compile":
-                compile_component(bench)
-            else:
-                artifacts = package_component(bench)
+            artifacts = carry_out(bench)
             store.record_last(task.id, task.key, task.ingredients, time.monotonic() - started)
         return Result(task, "done", tuple(artifacts), notes=tuple(bench.notes))
     except InterruptedRunError:

@@ -47,6 +47,8 @@ class Request:
     keep_going: bool = False
     offline: bool = False
     force: bool = False
+    check_reproducible: bool = False
+    """Build a second time, and compare."""
     rerun_flags: tuple[str, ...] = ()
     """The flags that a command to build one component again must carry."""
 
@@ -150,7 +152,7 @@ class Workspace:
         with _without_collection():
             pairs = self.pairs(request)
             self._wanted = frozenset(pairs)
-            plan = make_plan(pairs, self, self.store, force=request.force)
+            plan = make_plan(pairs, self, self.store, force=request.force, with_compiles=request.check_reproducible)
         self._compiled.save()
         return plan
 

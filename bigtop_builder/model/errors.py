@@ -40,6 +40,8 @@ class ExitCode(IntEnum):
     """A step of a build failed."""
     TIMEOUT = 11
     """A step ran into its time limit."""
+    NOT_REPRODUCIBLE = 12
+    """`build --check-reproducible` built everything, and a second build gave other bytes."""
     PENDING = 20
     """`plan --exit-code` found something to build."""
     INTERRUPTED = 130

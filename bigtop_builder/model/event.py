@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 State = Literal["done", "reused", "failed", "blocked", "cancelled", "refused"]
-Step = Literal["image", "fetch", "unpack", "patch", "compile", "package", "check"]
-STEPS: tuple[Step, ...] = ("image", "fetch", "unpack", "patch", "compile", "package", "check")
+Step = Literal["image", "fetch", "unpack", "patch", "compile", "package", "check", "reproduce"]
+STEPS: tuple[Step, ...] = ("image", "fetch", "unpack", "patch", "compile", "package", "check", "reproduce")
 
 
 class Event(BaseModel):
@@ -103,6 +103,16 @@ class TaskFinished(Event):
     failure: Failure | None = None
     blocked_by: str | None = None
     notes: list[str] = []
+
+
+class Reproduced(Event):
+    """A finished task was carried out again, and its result compared with the first, which stays."""
+
+    event: Literal["reproduced"] = "reproduced"
+    task: str
+    identical: bool
+    differences: list[str] = []
+    """The first of them: file, and what differs; or why the second build failed."""
 
 
 class Notice(Event):
@@ -254,7 +264,7 @@ class CheckFinished(Event):
     hint: str | None = None
 
 
-BuildEvent = RunStarted | TaskStarted | StepStarted | StepProgress | StepFinished | TaskFinished
+BuildEvent = RunStarted | TaskStarted | StepStarted | StepProgress | StepFinished | TaskFinished | Reproduced
 DeployEvent = (
     DeployStarted | PhaseStarted | PhaseFinished | Change | HostFailed | RequestProgress | AmbariTask | CheckFinished
 )

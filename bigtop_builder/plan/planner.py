@@ -58,10 +58,12 @@ def make_plan(
     results: Results,
     *,
     force: bool = False,
+    with_compiles: bool = False,
 ) -> Plan:
     """Plan ``wanted``.
 
     Compile tasks of build dependencies join as far as they are needed; packages of other components do not.
+    ``with_compiles`` takes in the compile tasks of packages that are reused, too.
     Raises RecipeError for a cycle or a dependency that does not exist.
     """
     pairs = list(dict.fromkeys(wanted))
@@ -71,7 +73,7 @@ def make_plan(
     tasks: dict[str, Task] = {}
     for pair in pairs:
         if pair in keyed:
-            _add_package(pair, keyed, results, tasks, force)
+            _add_package(pair, keyed, results, tasks, force, with_compiles)
     # A dependency that was not asked for is no task of this plan, so nothing can wait for it.
     for task in tasks.values():
         tasks[task.id] = replace(
@@ -165,7 +167,12 @@ def _decide(
 
 
 def _add_package(
-    pair: Pair, keyed: Mapping[Pair, _Keyed], results: Results, tasks: dict[str, Task], force: bool
+    pair: Pair,
+    keyed: Mapping[Pair, _Keyed],
+    results: Results,
+    tasks: dict[str, Task],
+    force: bool,
+    with_compiles: bool,
 ) -> None:
     mine = keyed[pair]
     task_id = package_id(mine.evaluated)
@@ -173,7 +180,7 @@ def _add_package(
         return
     action, why = _decide("package", task_id, mine.package_key, mine.package_ingredients, results, force)
     depends: list[str] = []
-    if action == "build" and mine.compile_key is not None:
+    if (action == "build" or with_compiles) and mine.compile_key is not None:
         depends.append(_add_compile(pair, keyed, results, tasks, force))
     tasks[task_id] = Task(
         id=task_id,
