@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -59,6 +59,8 @@ class Selection:
             ),
             self.packaging,
         )
+        if self.everything and settings.project.native is None:
+            settings = replace(settings, project=settings.project.model_copy(update={"native": "label"}))
         choices = options.parse_choices(self.sets, self.sources, invocation.cwd)
         request = Request(
             selectors=tuple(self.components),

@@ -120,7 +120,7 @@ Native = Annotated[
     typer.Option(
         "--native",
         help="A native package that the builder cannot make for the platform: refuse it, or label it with what it "
-        "was built on.",
+        "was built on. Without it one that is named is refused, and --all labels.",
         show_default=False,
         rich_help_panel=BUILDING,
     ),

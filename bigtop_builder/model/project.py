@@ -198,9 +198,10 @@ class Project(StrictModel):
     """The platforms to build for when the command line names none."""
     builder: Literal["embedded", "platform"] = "embedded"
     """``embedded`` builds in an image made from Debian's packages alone; ``platform`` in the platform's own."""
-    native: Literal["refuse", "label"] = "refuse"
+    native: Literal["refuse", "label"] | None = None
     """What to do with a native package that was asked for on a platform that the builder is not: refuse it, or
-    build it and label it with the platform it was really built on."""
+    build it and label it with the platform it was really built on. Without a choice a component that was named is
+    refused, and ``--all`` labels."""
     store: str | None = None
     """The store; without it ``$XDG_CACHE_HOME/bigtop-builder``."""
     output: str = "output"

@@ -9,6 +9,7 @@ import pytest
 from bigtop_builder.adapter.image_recipe import image_key
 from bigtop_builder.adapter.image_record import ImageRecord
 from bigtop_builder.adapter.store import Store
+from bigtop_builder.face.cli import run
 from bigtop_builder.flow.workspace import Request, Workspace
 from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError, RecipeError, StoreError
 from bigtop_builder.model.project import Choice
@@ -172,6 +173,19 @@ def test_native_code_is_refused_on_an_el_platform_with_the_reason(project: Proje
     assert not made.tasks
     assert "native code" in made.refusals[0].reason
     assert "--native label" in made.refusals[0].reason
+
+
+def test_all_labels_native_code_and_a_name_refuses_it(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.component("a", "arch: native\n")
+    monkeypatch.chdir(project.root)
+    run(["plan", "a", "--platform", "el8"])
+    assert "native code" in capsys.readouterr().out
+    run(["plan", "--all", "--platform", "el8"])
+    assert "a@debian-bootstrap" in capsys.readouterr().out
+    run(["plan", "--all", "--platform", "el8", "--native", "refuse"])
+    assert "native code" in capsys.readouterr().out
 
 
 def test_native_code_can_be_labelled_with_what_it_was_built_on(project: Project) -> None:
