@@ -18,6 +18,7 @@ from bigtop_builder.face import (
     bundle_commands,
     deploy_commands,
     host_commands,
+    import_commands,
     project_commands,
     provenance_commands,
     repo_commands,
@@ -41,7 +42,13 @@ app = typer.Typer(
 )
 app.callback()(keep_globals)
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    BUILD: (build_commands.list_, build_commands.plan, build_commands.build, provenance_commands.provenance),
+    BUILD: (
+        build_commands.list_,
+        build_commands.plan,
+        build_commands.build,
+        import_commands.import_,
+        provenance_commands.provenance,
+    ),
     DEPLOY: (deploy_commands.deploy, deploy_commands.status, deploy_commands.verify, deploy_commands.destroy),
     STORE: (run_commands.runs, run_commands.logs, store_commands.shell, store_commands.images, store_commands.gc),
     PROJECT: (

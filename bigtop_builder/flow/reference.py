@@ -137,7 +137,14 @@ def compare(
     headers: Iterable[RpmHeader], reference: Iterable[Mapping[str, Any]], *, allow: Sequence[Allowance] = ()
 ) -> list[Difference]:
     """Every difference, by package; those that ``allow`` covers carry its reason. Dist tags do not count."""
-    ours = {header.name: describe(header) for header in headers}
+    return compare_described(map(describe, headers), reference, allow=allow)
+
+
+def compare_described(
+    packages: Iterable[Mapping[str, Any]], reference: Iterable[Mapping[str, Any]], *, allow: Sequence[Allowance] = ()
+) -> list[Difference]:
+    """As ``compare``, of packages that are described already."""
+    ours = {str(package["name"]): package for package in packages}
     theirs = {str(package["name"]): package for package in reference}
     differences: list[Difference] = []
     for name in sorted(ours.keys() | theirs.keys()):

@@ -46,6 +46,16 @@ def archive(source: GitSource, network: Network, scratch: Path, into: IO[bytes],
             _add(tar, tree, top, date, cancelled)
 
 
+def resolve(repository: str, reference: str, network: Network, cancelled: threading.Event) -> str:
+    """The commit that a tag or branch of a repository points to. Raises TransferError."""
+    said = _git(["ls-remote", "--", repository, reference, f"{reference}^{{}}"], network, cancelled)
+    lines = [line.split("\t") for line in said.splitlines() if "\t" in line]
+    if not lines:
+        raise TransferError(f"there is no {reference}")
+    # An annotated tag is told twice: itself, and with ^{} the commit that it points to.
+    return next((commit for commit, name in lines if name.endswith("^{}")), lines[0][0])
+
+
 def _add(tar: tarfile.TarFile, path: Path, name: str, date: int, cancelled: threading.Event) -> None:
     if cancelled.is_set():
         raise InterruptedRunError("stopped while packing a git tree")

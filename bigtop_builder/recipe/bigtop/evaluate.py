@@ -63,7 +63,7 @@ def evaluate_bigtop(
     if choice.release is not None:
         layout = Layout(layout.suffix, layout.parent, str(choice.release))
     packaging = tree.packaging(name, layout)
-    build = toolchain(tree.bom, name)
+    build = toolchain(tree.bom, component)
     return Evaluated(
         name=name,
         version=component.version,

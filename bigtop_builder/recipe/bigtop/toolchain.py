@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bigtop_builder.model.component import Build
 from bigtop_builder.model.errors import Location, RecipeError
-from bigtop_builder.recipe.bigtop.bom import Bom
+from bigtop_builder.recipe.bigtop.bom import Bom, BomComponent
 
 JDKS = {"8": 8, "11": 11, "17": 17}
 
@@ -40,8 +40,10 @@ MEMORY = {"bigtop-utils": "1g", "bigtop-select": "1g", "bigtop-jsvc": "1g", "zoo
 LARGE = "8g"
 
 
-def toolchain(bom: Bom, name: str) -> Build:
+def toolchain(bom: Bom, component: BomComponent) -> Build:
     """The image, caches and limits of a component's build. Raises RecipeError for a JDK that no image has."""
+    name = component.name
+    has_source = component.download is not None or component.git is not None
     version = bom.stack["jdk"].removeprefix("1.")
     if version not in JDKS:
         raise RecipeError(
@@ -57,7 +59,8 @@ def toolchain(bom: Bom, name: str) -> Build:
                 "debian": _packages(name, "debian"),
                 **dict.fromkeys(("rhel", "openeuler", "kylin"), _packages(name, "rhel")),
             },
-            "caches": ["maven", "npm", "gradle", "ivy"],
+            "caches": ["maven", "npm", "gradle", "ivy"] if has_source else [],
+            "network": has_source,
             "memory": MEMORY.get(name, LARGE),
             "timeout": "4h",
         }

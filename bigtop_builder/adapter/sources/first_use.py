@@ -1,0 +1,74 @@
+"""A source of which nobody knows the digest: fetched once, and what came is written down."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from bigtop_builder.adapter.addresses import Addresses
+from bigtop_builder.adapter.sources.shelf import claim
+from bigtop_builder.model import digest
+from bigtop_builder.model.errors import SourceError
+from bigtop_builder.model.project import Project
+
+
+@dataclass(frozen=True)
+class FirstUse:
+    """Where the source was had from, and what it was."""
+
+    address: str
+    sha512: str | None = None
+    commit: str | None = None
+
+
+def fetch_first(store: Path, project: Project, addresses: list[str], cancelled: threading.Event) -> FirstUse:
+    """Fetch from the first address that answers, into the store, and give what came.
+
+    Raises SourceError that lists every address with its reason, StoreError, InterruptedRunError.
+    """
+    from bigtop_builder.adapter.sources.download import download
+    from bigtop_builder.adapter.sources.trouble import TransferError, public
+    from bigtop_builder.adapter.sources.web import Web
+
+    web = Web(project.network)
+    misses: list[str] = []
+    for address in addresses:
+        name = f"first:{digest.of_text(public(address))}"
+        with claim(store, name, cancelled, lambda: None) as part:
+            assert part is not None
+            try:
+                download(
+                    web,
+                    address,
+                    part,
+                    retries=project.network.retries,
+                    progress=lambda done, total, note: None,
+                    cancelled=cancelled,
+                )
+            except TransferError as error:
+                misses.append(f"{public(address)}: {error.reason}")
+                continue
+            path, _ = part.accept({})
+        sha512 = digest.of_file(path, "sha512")
+        index = store / "sources" / "sha512" / sha512
+        index.parent.mkdir(parents=True, exist_ok=True)
+        index.write_text(path.name, encoding="utf-8")
+        return FirstUse(public(address), sha512=sha512)
+    raise SourceError("the source cannot be had:\n" + "\n".join(f"  - {miss}" for miss in misses))
+
+
+def commit_of(project: Project, repository: str, reference: str, cancelled: threading.Event) -> FirstUse:
+    """The commit that a tag or branch points to now. Raises SourceError."""
+    from bigtop_builder.adapter.sources.git import resolve
+    from bigtop_builder.adapter.sources.trouble import TransferError, public
+
+    try:
+        return FirstUse(public(repository), commit=resolve(repository, reference, project.network, cancelled))
+    except TransferError as error:
+        raise SourceError(f"{public(repository)}: {error.reason}", hint=error.hint) from error
+
+
+def places(project: Project, apache: str | None, others: tuple[str, ...]) -> list[str]:
+    """Addresses to try: of what lies at Apache's the site's mirrors and the archive, else those of the bill."""
+    return [f"{base}/{apache}" for base in Addresses(project.mirrors).apache()] if apache else list(others)

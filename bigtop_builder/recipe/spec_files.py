@@ -1,0 +1,124 @@
+"""The file lists of a spec that rpm has expanded (``rpmspec -P``), and how two of them are laid side by side."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+SECTION = re.compile(
+    r"%(package|description|prep|build|install|check|clean|files|changelog|pre|post|preun|postun|pretrans|posttrans"
+    r"|trigger\w*|filetrigger\w*|transfiletrigger\w*|verifyscript|sourcelist|patchlist|generate_buildrequires|conf)"
+    r"(?=\s|$)(.*)"
+)
+DIRECTIVE = re.compile(r"%(\w+)\s*(?:\(([^)]*)\))?\s*")
+FLAGS = {"config": "c", "doc": "d", "ghost": "g", "license": "l"}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One entry of a file list; ``path`` may be a pattern or a folder that stands for all that is in it."""
+
+    path: str
+    owner: str
+    """``root:root``."""
+    flags: str
+    """As in rpm's ``%{FILEFLAGS:fflags}``: ``cn`` for ``%config(noreplace)``."""
+
+
+def file_lists(expanded: str, name: str) -> dict[str, list[Listed]]:
+    """Package → its entries, for every package with a file list. ``name`` is the spec's own; what is excluded, and
+    documentation named without a folder, is left out."""
+    found: dict[str, list[Listed]] = {}
+    current: list[Listed] | None = None
+    default = "root:root"
+    for line in expanded.splitlines():
+        if section := SECTION.match(line):
+            current = None
+            if section[1] == "files":
+                current = found.setdefault(_package(section[2], name), [])
+                default = "root:root"
+            continue
+        if current is None or not line.strip() or line.startswith("#"):
+            continue
+        if line.startswith("%defattr"):
+            default = _owner(line.partition("(")[2].rstrip(") "), default)
+            continue
+        current += _entries(line, default)
+    return found
+
+
+def _package(arguments: str, name: str) -> str:
+    words = arguments.split()
+    if "-n" in words:
+        return words[words.index("-n") + 1]
+    plain = [word for number, word in enumerate(words) if word != "-f" and (not number or words[number - 1] != "-f")]
+    return f"{name}-{plain[0]}" if plain else name
+
+
+def _owner(attributes: str, default: str) -> str:
+    """Of ``mode, user, group``; a dash is what the default says."""
+    parts = [part.strip() for part in attributes.split(",")] + ["-"] * 3
+    usual = default.split(":")
+    return ":".join(usual[number] if part == "-" else part for number, part in enumerate(parts[1:3]))
+
+
+def _entries(line: str, default: str) -> list[Listed]:
+    owner, flags = default, ""
+    rest = line.strip()
+    while directive := DIRECTIVE.match(rest):
+        word, arguments = directive[1], directive[2] or ""
+        if word == "exclude":
+            return []
+        if word == "attr":
+            owner = _owner(arguments, default)
+        flags += FLAGS.get(word, "") + ("n" if word == "config" and "noreplace" in arguments else "")
+        rest = rest[directive.end() :]
+    return [Listed(_tidy(word), owner, flags) for word in shlex.split(rest) if word.startswith("/")]
+
+
+def _tidy(path: str) -> str:
+    return re.sub(r"/+", "/", path).rstrip("/") or "/"
+
+
+def paired(mine: Sequence[Listed], other: Sequence[Listed]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """Both lists without the entries that the other side has in other words: by a pattern, or inside a folder.
+
+    In the shape that packages are described in; where both sides name the same path their owners and flags stay.
+    """
+    return _unlike(mine, other), _unlike(other, mine)
+
+
+def _unlike(mine: Sequence[Listed], other: Sequence[Listed]) -> list[dict[str, str]]:
+    paths = {entry.path for entry in other}
+    kept: list[dict[str, str]] = []
+    for entry in sorted(mine, key=lambda entry: entry.path):
+        if entry.path in paths or not _covered(entry.path, paths):
+            described = {"path": entry.path, "mode": "listed", "owner": entry.owner}
+            kept.append({**described, "flags": entry.flags} if entry.flags else described)
+    return kept
+
+
+def _covered(path: str, others: Iterable[str]) -> bool:
+    return any(
+        fnmatchcase(path, one) or fnmatchcase(one, path) or path.startswith(f"{one}/") or one.startswith(f"{path}/")
+        for one in others
+    )
+
+
+def described(header: Mapping[str, str], files: list[dict[str, str]]) -> dict[str, object]:
+    """A package in the shape of ``repo compare``'s reference; ``header`` is what ``rpmspec -q`` told."""
+
+    def several(key: str) -> list[str]:
+        return sorted({one for one in header[key].split("\x1e") if one and not one.startswith("rpmlib(")})
+
+    return {
+        "file": f"{header['name']}-{header['version']}-{header['release']}.{header['arch']}.rpm",
+        **{key: header[key] for key in ("name", "version", "release", "arch", "summary", "license", "group")},
+        "requires": several("requires"),
+        "provides": several("provides"),
+        "scripts": sorted(header["scripts"].split("\x1e")[0:-1:2]),
+        "files": files,
+    }
