@@ -1,0 +1,84 @@
+"""Redis from Debian's source package: compiled, packaged, installed on a host, and asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bigtop_builder.adapter import engine
+from bigtop_builder.adapter.image_recipe import image_key
+from bigtop_builder.adapter.image_record import recorded
+from bigtop_builder.flow.checking import NO_UNSHARE
+from bigtop_builder.flow.workspace import Workspace
+from bigtop_builder.recipe.settings import load_settings
+from tests.real.conftest import Tool
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+PLATFORM = "debian-bootstrap"
+CLI = "/usr/bigtop/3.2.0/usr/bin/redis-cli"
+SERVICES = "/etc/rc.d/init.d"
+
+
+class Host:
+    """A container host of the platform, without network, that has the packages."""
+
+    def __init__(self, container: Container) -> None:
+        self.container = container
+
+    def __call__(self, *command: str, code: int = 0) -> str:
+        done = self.container.exec_run(list(command))
+        said = done.output.decode()
+        assert done.exit_code == code, f"{command} exited with {done.exit_code}\n{said}"
+        return str(said)
+
+
+@pytest.fixture
+def packages(tmp_path: Path, shared_store: Path) -> Path:
+    Tool(tmp_path, shared_store)("build", "redis", "--platform", PLATFORM)
+    return tmp_path / "output" / PLATFORM
+
+
+def test_the_packaged_server_answers_and_keeps_what_it_was_told(packages: Path, shared_store: Path) -> None:
+    space = Workspace(load_settings(packages, {"store": str(shared_store), "platforms": [PLATFORM]}))
+    record = recorded(space.store, image_key(space.bare_host()))
+    assert record is not None
+    client = engine.connect()
+    try:
+        container = client.containers.run(
+            record.id,
+            ["sleep", "300"],
+            detach=True,
+            network_mode="none",
+            init=True,
+            volumes={str(packages): {"bind": "/packages", "mode": "ro"}},
+        )
+        try:
+            _start_ask_and_restart(Host(container))
+        finally:
+            container.remove(force=True)
+    finally:
+        client.close()
+
+
+def _start_ask_and_restart(host: Host) -> None:
+    rpms = host("find", "/packages", "-name", "*.rpm").split()
+    host("rpm", *NO_UNSHARE, "--install", "--nosignature", *rpms)
+    assert host(f"{SERVICES}/redis-server", "status", code=3)
+    host(f"{SERVICES}/redis-server", "start")
+    assert host(CLI, "PING").strip() == "PONG"
+    host(CLI, "SET", "stack", "bigtop-3.2.0")
+    host(f"{SERVICES}/redis-server", "restart")
+    assert host(CLI, "GET", "stack").strip() == "bigtop-3.2.0"
+    assert host("stat", "--format", "%U", "/var/lib/redis/dump.rdb").strip() == "redis"
+    assert f"executable:{Path(CLI).parents[1]}/lib/redis/bin/redis-server" in host(CLI, "INFO", "server")
+
+    host(f"{SERVICES}/redis-sentinel", "start")
+    assert host(CLI, "-p", "26379", "SENTINEL", "masters")
+    # It writes its configuration anew.
+    assert "sentinel myid" in host("cat", "/etc/redis/conf/sentinel.conf")
+    host("rpm", *NO_UNSHARE, "--erase", "redis_3_2_0-server", "redis_3_2_0-sentinel", "redis_3_2_0")
+    host("pgrep", "redis", code=1)
