@@ -77,8 +77,8 @@ class GitSource(StrictModel):
 
     git: str
     """The repository's address."""
-    tag: str
-    """The tag (or branch) to ask for."""
+    tag: str | None = None
+    """The tag (or branch) to ask for; without it the commit itself, which not every server gives."""
     commit: GitCommit
     """The commit that the tag must point to."""
 

@@ -206,6 +206,16 @@ def test_git_gives_the_same_archive_each_time(tmp_path: Path, repository: Path) 
     assert list((tmp_path / "one/sources/partial").iterdir()) == []
 
 
+def test_git_without_a_tag_asks_for_the_commit_itself(tmp_path: Path, repository: Path) -> None:
+    commit = git(repository, "rev-parse", "HEAD")
+    tagged = fetcher(tmp_path / "one").fetch(source(git=f"file://{repository}", tag="v1", commit=commit), base=tmp_path)
+    git(repository, "tag", "-d", "v1")
+    git(repository, "commit", "-q", "--allow-empty", "-m", "two")
+    bare = fetcher(tmp_path / "two").fetch(source(git=f"file://{repository}", commit=commit), base=tmp_path)
+    assert bare.digest == tagged.digest
+    assert bare.path.read_bytes() == tagged.path.read_bytes()
+
+
 def test_git_tag_that_moved_and_repository_that_is_gone(tmp_path: Path, repository: Path) -> None:
     commit = git(repository, "rev-parse", "HEAD")
     moved = source(git=f"file://{repository}", tag="v1", commit="1" * 40)

@@ -44,7 +44,7 @@ def describe(alternative: Alternative) -> str:
         case DebianSource():
             return f"Debian source {alternative.debian} ({alternative.file})"
         case GitSource():
-            return f"git {public(alternative.git)} {alternative.tag}"
+            return f"git {public(alternative.git)} {alternative.tag or alternative.commit}"
         case _:
             return f"file {alternative.file}"
 
@@ -69,7 +69,7 @@ def uri(alternative: Alternative) -> str:
         case DebianSource():
             return f"pkg:deb/debian/{alternative.debian}?arch=source&file_name={quote(alternative.file, safe='')}"
         case GitSource():
-            return f"git+{public(alternative.git)}@{alternative.tag}"
+            return f"git+{public(alternative.git)}@{alternative.tag or alternative.commit}"
         case _:
             return f"file:{quote(PurePosixPath(alternative.file).name)}"
 

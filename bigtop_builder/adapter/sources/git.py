@@ -31,9 +31,15 @@ def archive(source: GitSource, network: Network, scratch: Path, into: IO[bytes],
     """
     with tempfile.TemporaryDirectory(dir=scratch, prefix="git-") as folder:
         tree = Path(folder) / "tree"
-        clone = ["clone", "--quiet", "--depth", "1", "--branch", source.tag, "--template="]
-        clone += ["--", source.git, str(tree)]
-        _git(["-c", "core.autocrlf=false", "-c", "advice.detachedHead=false", *clone], network, cancelled)
+        quiet = ["-c", "core.autocrlf=false", "-c", "advice.detachedHead=false"]
+        if source.tag is None:
+            _git(["init", "--quiet", "--template=", str(tree)], network, cancelled)
+            fetch = ["fetch", "--quiet", "--depth", "1", "--", source.git, source.commit]
+            _git(["-C", str(tree), *fetch], network, cancelled)
+            _git(["-C", str(tree), *quiet, "checkout", "--quiet", source.commit], network, cancelled)
+        else:
+            clone = ["clone", "--quiet", "--depth", "1", "--branch", source.tag, "--template="]
+            _git([*quiet, *clone, "--", source.git, str(tree)], network, cancelled)
         found = _git(["-C", str(tree), "rev-parse", "HEAD^{commit}"], network, cancelled).strip()
         if found != source.commit:
             raise TransferError(f"{source.tag} points to {found}, not to the commit {source.commit}")
