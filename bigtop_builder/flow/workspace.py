@@ -151,10 +151,17 @@ class Workspace:
         self._fingerprints.clear()
         with _without_collection():
             pairs = self.pairs(request)
-            self._wanted = frozenset(pairs)
+            self._want(pairs)
             plan = make_plan(pairs, self, self.store, force=request.force, with_compiles=request.check_reproducible)
         self._compiled.save()
         return plan
+
+    def _want(self, pairs: list[Pair]) -> None:
+        """With Bigtop's packaging a component depends on those that are selected with it alone."""
+        if self.bigtop is not None and self._wanted != frozenset(pairs):
+            self._wanted = frozenset(pairs)
+            self._evaluated.clear()
+            self._specs.clear()
 
     def _needs(self, platform: str, name: str) -> list[str]:
         if self.bigtop is not None:

@@ -97,13 +97,12 @@ def _definitions(packaging: BigtopPackaging) -> dict[str, str]:
 
 
 def _files(packaging: BigtopPackaging) -> dict[str, str]:
-    patches = {f"SOURCES/{name}": number for number, name in enumerate(packaging.patches)}
+    patches = {f"SOURCES/{name}" for name in packaging.patches}
     files = {file.name: file for file in packaging.files if file.name not in (packaging.spec, BOM)}
     text = b"\n".join(file.content for file in files.values()).decode("utf-8", "replace") + spec_text(packaging)
+    # The order of patches is in the spec.
     found = {
-        (
-            f"patch:{patches[name]:04}:{name.removeprefix('SOURCES/')}" if name in patches else f"file:{name}"
-        ): file.digest
+        (f"patch:spec:{name.removeprefix('SOURCES/')}" if name in patches else f"file:{name}"): file.digest
         for name, file in files.items()
     }
     for line in packaging.bom.version_lines().splitlines():
