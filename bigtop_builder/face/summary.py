@@ -113,8 +113,8 @@ def markdown(view: RunView) -> str:
         lines += ["", "| built twice | |", "|---|---|"]
         for component in components:
             if component.identical is not None:
-                first = f"differs: `{clean(component.differences[0])}`" if component.differences else "identical"
-                lines.append(f"| {component.name} | {first} |")
+                first = "".join(f": `{clean(difference)}`" for difference in component.differences[:1])
+                lines.append(f"| {component.name} | {'identical' if component.identical else 'differs' + first} |")
     for component in failures(components):
         text = "\n".join(digest(component))
         fence = "`" * max(3, _longest_fence(text) + 1)

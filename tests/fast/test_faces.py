@@ -30,6 +30,7 @@ from bigtop_builder.model.event import (
     Failure,
     Notice,
     PlannedTask,
+    Reproduced,
     RunFinished,
     RunStarted,
     State,
@@ -290,6 +291,29 @@ def test_the_summary_has_name_size_time_and_digest() -> None:
     assert data["exit_code"] == 4 and data["components"][0]["packages"][0]["sha256"] == SHA
 
 
+@pytest.mark.parametrize("identical", [True, False])
+def test_what_a_second_build_gave_is_told_by_every_face(identical: bool) -> None:
+    events = run_of_one("done", 0 if identical else 12)
+    differences = [] if identical else ["lib/a.jar: other content; inside: pom.properties (content)"]
+    told = Reproduced(task="zookeeper@el8/package", identical=identical, differences=differences)
+    view = fold([*events[:-1], told, events[-1]])
+    (component,) = summary(view).components
+    assert component.identical is identical
+    lines = plain("none", events=[*events[:-1], told, events[-1]])
+    page = markdown(view)
+    assert f"zookeeper@el8/package: a second build is {'identical' if identical else 'different'}" in lines
+    if identical:
+        assert "built twice and identical to the byte: 1 component" in lines
+        assert "| zookeeper@el8 | identical |" in page
+        assert b"<failure" not in junit(view)
+    else:
+        assert component.differences == [f"package: {differences[0]}"]
+        assert "zookeeper@el8 is not reproducible: a second build gave other bytes" in lines
+        assert f"    package: {differences[0]}" in lines
+        assert f"| zookeeper@el8 | differs: `package: {differences[0]}` |" in page
+        assert b'failures="1"' in junit(view) and b"pom.properties" in junit(view)
+
+
 def test_markdown_keeps_a_fence_in_a_log_inside_its_own() -> None:
     failure = Failure(step="compile", message="x", last_lines=["```", "# a heading"])
     events: list[AnyEvent] = [
@@ -363,6 +387,7 @@ anything: st.SearchStrategy[AnyEvent] = st.one_of(
         done=st.integers(0, 1 << 50),
         total=st.none() | st.integers(0, 1 << 50),
     ),
+    st.builds(Reproduced, task=tasks, identical=st.booleans(), differences=st.lists(texts, max_size=2)),
     st.builds(StepFinished, task=tasks, step=st.sampled_from(STEPS), ok=st.booleans(), seconds=st.floats(0, 1e6)),
     st.builds(
         TaskFinished,
