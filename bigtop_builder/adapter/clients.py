@@ -125,9 +125,13 @@ def bowerrc(registry: str | None, cafile: str) -> str:
 
 
 def pip_conf(index: str | None, cafile: str) -> str:
-    """``pip.conf``."""
-    lines = ["[global]", *([f"index-url = {index.replace('%', '%%')}"] if index else [])]
-    return "\n".join([*lines, f"cert = {cafile}", "disable-pip-version-check = true", ""])
+    """``pip.conf``. An index without TLS is one that the site has chosen, which pip must be told."""
+    lines = ["[global]", f"cert = {cafile}", "disable-pip-version-check = true"]
+    if index:
+        parts = urlsplit(index)
+        lines.append(f"index-url = {index}")
+        lines += [f"trusted-host = {parts.netloc.rpartition('@')[2]}"] if parts.scheme == "http" else []
+    return "\n".join([*lines, ""])
 
 
 def ivy_settings(repository: Repository) -> str:

@@ -108,7 +108,7 @@ def test_a_preset_reaches_every_tool(name: str, tmp_path: Path) -> None:
     assert f"registry={preset.npm}\n" in files["npmrc"]
     assert f'registry "{preset.npm}"\n' in files["yarnrc"]
     assert json.loads(files["bowerrc"])["registry"] == variables["bower_registry"] == preset.bower
-    assert f"index-url = {preset.pip}\n" in files["pip.conf"]
+    assert f"index-url = {preset.pip}\n" in files["pip.conf"] and "trusted-host" not in files["pip.conf"]
     assert variables["npm_config_disturl"] == variables["NVM_NODEJS_ORG_MIRROR"] == preset.node
     assert variables.get("GRADLE_DISTRIBUTIONS") == preset.gradle_distributions
     assert f"-Drepo.maven.org={preset.maven}/" in variables["ANT_OPTS"]
@@ -208,7 +208,8 @@ def test_the_cache_s_credentials_reach_every_tool_and_no_log(tmp_path: Path) -> 
     assert base64.b64decode(variables[npmrc[f"{place}:_password"][2:-1]]).decode() == PASSWORD
     assert npmrc[f"{place}:always-auth"] == "true"
     login = "builder:p%40ss%2Fw%C3%B6rd%20%241@nexus.corp:8081/repository"
-    assert f"http://{login}/pypi-proxy/simple".replace("%", "%%") in files["pip.conf"]
+    assert f"http://{login}/pypi-proxy/simple" in files["pip.conf"]
+    assert "trusted-host = nexus.corp:8081\n" in files["pip.conf"]
     assert variables["bower_registry"] == f"http://{login}/bower-proxy"
     assert variables["npm_config_disturl"] == f"http://{login}/nodejs-proxy"
     assert variables["GRADLE_DISTRIBUTIONS"] == "http://nexus.corp:8081/repository/gradle-proxy"
