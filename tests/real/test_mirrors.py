@@ -39,6 +39,9 @@ cat > pom.xml <<'END'
 {POM.strip()}
 END
 mvn -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies "-DoutputDirectory=$STAGE"
+if mvn -B -ntp com.github.eirslett:frontend-maven-plugin:1.9.1:install-node-and-npm -DnodeVersion=v16.20.2; then
+  exit 1
+fi
 mkdir web
 cd web
 npm init --yes
@@ -145,6 +148,8 @@ def test_every_tool_works_through_the_site_s_cache_and_asks_nobody_else(
     assert set(cache.untold) <= set(built)
     assert f"/repository/maven-public/{JAR}" in built
     assert {"is-number", "yarn", "is-odd"} <= {path.split("/")[3] for path in cache.asked("npm-proxy")}
+    # No machine of ours reaches Node's own downloads: that the plugin asks the cache for them is enough.
+    assert cache.asked("nodejs-proxy") == ["/repository/nodejs-proxy/v16.20.2/node-v16.20.2-linux-x64.tar.gz"]
     assert any("six" in path for path in cache.asked("pypi-proxy"))
 
     run = max((small.tool.store / "runs").iterdir(), key=lambda path: path.stat().st_mtime)
