@@ -33,6 +33,7 @@ OWN_DEFAULT = {
 }
 """Which tools a preset leaves their own default, on purpose."""
 
+GUIDE = Path(__file__).resolve().parents[2] / "docs/mirrors.md"
 CENTRAL = "https://central.example/maven2"
 PASSWORD = "p@ss/wörd $1"
 
@@ -91,6 +92,19 @@ def test_each_preset_has_an_address_for_each_tool_or_leaves_it_its_own(name: str
         assert parts.scheme == "https"
         assert parts.hostname and "." in parts.hostname
         assert not parts.query and not address.endswith("/")
+
+
+def test_the_guide_names_every_address_in_the_column_of_its_preset() -> None:
+    rows = [line.split("|")[2:-1] for line in GUIDE.read_text().splitlines() if line.startswith("|")]
+    table = rows[: rows.index(next(row for row in rows if "default name" in row[0]))]
+    columns = {cells[0].strip().strip("`"): " ".join(cells[1:]) for cells in zip(*table, strict=True)}
+    assert set(columns) == set(PRESETS)
+    for name, preset in PRESETS.items():
+        known = [getattr(preset, field.name) for field in fields(Preset) if field.name != "apache"]
+        missing = [
+            one for one in (*preset.apache, *filter(None, known)) if one.removeprefix("https://") not in columns[name]
+        ]
+        assert not missing, name
 
 
 @pytest.mark.parametrize("name", OPERATORS)
