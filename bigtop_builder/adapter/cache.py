@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import os
 import re
 import secrets
 import shutil
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +39,10 @@ MAVEN_TRACKING = "_remote.repositories"
 
 MAVEN_METADATA = r"(^|/)(resolver-status\.properties|maven-metadata-[^/]+\.xml)$"
 """Which versions a repository has, and when Maven asked: a plugin named without a version needs that."""
+
+
+MAVEN_NODE = "com/github/eirslett/"
+"""Where Maven's frontend plugin keeps archives of Node, npm and yarn, which Maven itself knows nothing of."""
 
 
 @dataclass(frozen=True)
@@ -196,11 +202,14 @@ def folders(root: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
 def downloads(kind: CacheKind, folder: Path, files: list[os.DirEntry[str]]) -> Iterable[os.DirEntry[str]]:
     """Those of a folder's files that a tool may have downloaded.
 
-    Of Maven's: metadata, and what it says came from a repository and no local install has written since.
+    Of Maven's: metadata, what it says came from a repository and no local install has written since, and whole
+    archives of Node.
     """
     if kind != "maven":
         return files
     metadata = [entry for entry in files if re.search(MAVEN_METADATA, entry.name)]
+    if f"/{MAVEN_NODE}" in f"{folder.as_posix()}/":
+        metadata += [entry for entry in files if _whole_archive(Path(entry.path))]
     tracking = next((entry for entry in files if entry.name == MAVEN_TRACKING), None)
     if tracking is None:
         return metadata
@@ -211,6 +220,19 @@ def downloads(kind: CacheKind, folder: Path, files: list[os.DirEntry[str]]) -> I
         if mark and not line.startswith("#"):
             (remote if repository.removesuffix("=") else local).add(name)
     return metadata + [entry for entry in files if entry.name in remote - local]
+
+
+def _whole_archive(path: Path) -> bool:
+    """The plugin writes in place: a build that failed may have left the beginning of an archive."""
+    if not path.name.endswith((".tar.gz", ".tgz")):
+        return False
+    try:
+        with gzip.open(path) as stream:
+            while stream.read(1 << 20):
+                pass
+    except (OSError, EOFError, zlib.error):
+        return False
+    return True
 
 
 def _own_folders(path: Path, home: Path, owner: tuple[int, int]) -> None:

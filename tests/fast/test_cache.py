@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import multiprocessing
 import os
 import threading
@@ -231,6 +232,17 @@ def test_processes_that_are_killed_leave_nothing_but_whole_files(store: Path, tm
     late.mkdir()
     assert seed("maven", store, late, owner=OWNER).traffic.files >= found
     assert not list(late.rglob("*.tmp"))
+
+
+def test_node_is_kept_when_its_archive_is_whole(store: Path, home: Path) -> None:
+    whole = gzip.compress(b"node" * 100_000)
+    folder = home / ".m2/repository/com/github/eirslett/node/16.20.2"
+    put(folder, {"noise.txt": "x"})
+    (folder / "node-16.20.2-linux-x64.tar.gz").write_bytes(whole)
+    (folder / "node-16.20.2-darwin-x64.tar.gz").write_bytes(whole[:-10])
+    assert merge("maven", store, home) == Traffic(1, len(whole))
+    kept = store / "cache/maven/com/github/eirslett/node/16.20.2/node-16.20.2-linux-x64.tar.gz"
+    assert kept.read_bytes() == whole
 
 
 def test_links_and_leftovers_are_not_taken(store: Path, home: Path, tmp_path: Path) -> None:
