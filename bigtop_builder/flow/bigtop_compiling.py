@@ -59,15 +59,16 @@ def compile_bigtop(bench: Workbench, packaging: BigtopPackaging) -> None:
 
     def prepare(home: Path) -> None:
         for key in bench.task.dependency_keys.values():
-            _hand_on(bench.store.folder("compile", key) / INSTALLED, home / REPOSITORY)
-        bench.hand_over(home / REPOSITORY) if (home / REPOSITORY).is_dir() and bench.task.dependency_keys else None
+            for path in hand_on(bench.store.folder("compile", key) / INSTALLED, home / REPOSITORY):
+                bench.hand_over(path, recursive=False)
 
     downloads = in_toolchain(bench, work, topdir(packaging), [], ENVIRONMENT, built=built, prepare=prepare)
     result = bench.make("result")
     _built_root(top, evaluated.name).rename(result / "stage")
     _keep_documents(top, documents(spec_text(packaging)), result / DOCUMENTS)
-    _hand_on(bench.folder / "home" / REPOSITORY, result / INSTALLED, installed=True)
+    hand_on(bench.folder / "home" / REPOSITORY, result / INSTALLED, installed=True)
     report = normalise(result / "stage", started, evaluated.stack.epoch, modes=False)
+    normalise(result / INSTALLED, started, evaluated.stack.epoch)
     keep_compiled(bench, fetched, report, downloads, started, time.monotonic() - clock)
 
 
@@ -94,9 +95,11 @@ def _keep_documents(top: Path, patterns: tuple[str, ...], into: Path) -> None:
                     shutil.copy2(path, target, follow_symlinks=False)
 
 
-def _hand_on(repository: Path, into: Path, *, installed: bool = False) -> None:
-    """Copy a local repository of Maven's; ``installed``: of it only what a build put there itself, which its tracking
-    files tell apart from downloads."""
+def hand_on(repository: Path, into: Path, *, installed: bool = False) -> list[Path]:
+    """Copy a local repository of Maven's; gives what was made. ``installed``: of it only what a build put there
+    itself, which its tracking files tell apart from downloads."""
+    made: list[Path] = []
+    _make_folder(into, made)
     for folder, _, files in os.walk(repository):
         here = Path(folder)
         wanted = set(files)
@@ -104,10 +107,18 @@ def _hand_on(repository: Path, into: Path, *, installed: bool = False) -> None:
             wanted = _installed(here, wanted) | ({LOCAL_METADATA} & wanted)
         target = into / here.relative_to(repository)
         for name in sorted(wanted):
-            target.mkdir(parents=True, exist_ok=True)
+            _make_folder(target, made)
             # What is there may be a link to the shared cache, which must not change.
             (target / name).unlink(missing_ok=True)
             shutil.copyfile(here / name, target / name)
+            made.append(target / name)
+    return made
+
+
+def _make_folder(folder: Path, made: list[Path]) -> None:
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    made += missing
 
 
 def _installed(folder: Path, files: set[str]) -> set[str]:
