@@ -28,6 +28,9 @@ THREADS = 2
 PACKED = 0.45
 """What is left of images, a little more than was measured."""
 
+LISTING = "manifest.json"
+"""The file of an archive of images that lists them."""
+
 SILENCE_SECONDS = 900
 """The longest that an engine may say nothing while it takes images in."""
 
@@ -94,20 +97,24 @@ class SavedImages:
             with answer:
                 if answer.status_code != 200:
                     raise EngineError(f"saving images: the engine refused: {answer.text[:500]}")
-                for piece in _without_times(cast("IO[bytes]", answer.raw)):
+                for piece in _settled(cast("IO[bytes]", answer.raw)):
                     self.size += len(piece)
                     if packed := compressor.compress(piece):
                         yield packed
         yield compressor.flush()
 
 
-def _without_times(stream: IO[bytes]) -> Iterator[bytes]:
-    """A tar archive whose members were all changed at the epoch: engines write the time of saving into some."""
+def _settled(stream: IO[bytes]) -> Iterator[bytes]:
+    """The archive without what differs each time: the time of saving, and the order in which images are listed."""
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for info in archive:
             info.mtime, info.pax_headers = 0, {}
-            yield info.tobuf(tarfile.GNU_FORMAT)
             content = archive.extractfile(info) if info.isreg() else None
+            if content is not None and info.name == LISTING:
+                images = sorted(json.load(content), key=lambda image: str(image["Config"]))
+                content = io.BytesIO(json.dumps(images).encode())
+                info.size = len(content.getbuffer())
+            yield info.tobuf(tarfile.GNU_FORMAT)
             while content is not None and (piece := content.read(CHUNK)):
                 yield piece
             yield bytes(-info.size % tarfile.BLOCKSIZE) if info.isreg() else b""

@@ -44,7 +44,7 @@ class BundleReader:
     def __init__(self, place: Path) -> None:
         self.place = place
         try:
-            self.members = dict(_of_folder(place) if place.is_dir() else _of_archive(place))
+            self.members = dict((_of_folder if place.is_dir() else _of_archive)(place))
         except FileNotFoundError as error:
             raise ConfigurationError(f"there is no bundle at {place}") from error
         except OSError as error:
@@ -166,17 +166,17 @@ def _of_archive(place: Path) -> Iterator[tuple[str, Member]]:
 def _of_folder(place: Path) -> Iterator[tuple[str, Member]]:
     pending = [place]
     while pending:
-        folder = pending.pop()
-        for entry in os.scandir(folder):
-            name = Path(entry.path).relative_to(place).as_posix()
-            with _unsafe(str(place)):
-                safe_path(name)
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(Path(entry.path))
-                    continue
-                if not entry.is_file(follow_symlinks=False):
-                    raise ValueError(f"{name!r} is a link or a device")
-            yield name, Member(entry.stat(follow_symlinks=False).st_size, Path(entry.path))
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                name = Path(entry.path).relative_to(place).as_posix()
+                with _unsafe(str(place)):
+                    safe_path(name)
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(Path(entry.path))
+                        continue
+                    if not entry.is_file(follow_symlinks=False):
+                        raise ValueError(f"{name!r} is a link or a device")
+                yield name, Member(entry.stat(follow_symlinks=False).st_size, Path(entry.path))
 
 
 @contextlib.contextmanager

@@ -93,7 +93,7 @@ def cache_files(workspace: Workspace, plan: Plan) -> tuple[dict[CacheKind, list[
             if kinds:
                 notes.append(
                     f"{task.evaluated.name} was compiled before uses of caches were kept: all of {', '.join(kinds)} "
-                    f"goes in; after 'build {task.evaluated.name} --force' less would do"
+                    "in the store goes in"
                 )
         for kind in kinds:
             paths = asked[kind] if asked and kind in asked else whole_cache(workspace.store.root, kind)

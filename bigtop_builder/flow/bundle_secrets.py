@@ -18,10 +18,11 @@ SHORTEST = 6
 
 REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:(?!//).+)$")
 PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----")
-LOGIN = re.compile(rb"[a-z][a-z0-9+.-]*://[^\s/:@'\"]+:([^\s/@'\"]+)@")
+LOGIN = re.compile(rb"[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"]{1,100}:([^\s/@'\"]{1,100})@")
 """A password in an address; a variable's name there is none."""
 
-LONGEST_KEY_MARK = 64
+LONGEST_MATCH = 256
+"""The most bytes that one of these patterns spans."""
 
 
 class Secrets:
@@ -52,7 +53,7 @@ class Secrets:
 
     def guarded(self, name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The same pieces. Raises ConfigurationError when a secret or a private key is among them."""
-        longest = max([LONGEST_KEY_MARK, *map(len, self._forms)])
+        longest = max([LONGEST_MATCH, *map(len, self._forms)])
         tail = b""
         for chunk in chunks:
             window = tail + chunk
