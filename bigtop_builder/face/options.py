@@ -170,6 +170,13 @@ def with_packaging(settings: Settings, text: str | None) -> Settings:
     return replace(settings, project=settings.project.model_copy(update={"packaging": None}))
 
 
+def stack_name(settings: Settings) -> str:
+    """The name of the stack whose packages a project builds: with Bigtop's packaging that of the tree."""
+    from bigtop_builder.flow.workspace import Workspace
+
+    return Workspace(settings).stack.name if settings.project.packaging else settings.project.stack
+
+
 def packaging_path(text: str | None) -> str | None:
     """The path of ``bigtop:PATH``; None for ``own`` or when nothing is given. Raises ConfigurationError."""
     if text is None or text == OWN:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bigtop_builder.face import options
 from bigtop_builder.face.invocation import Invocation
 from bigtop_builder.model.errors import PublishError
 
@@ -34,7 +35,7 @@ def provenance(
 
     settings = invocation.settings()
     store = Store(settings.store)
-    repositories = [settings.repository / settings.project.stack / name for name in settings.project.platforms]
+    repositories = [settings.repository / options.stack_name(settings) / name for name in settings.project.platforms]
     found = read_provenance(find_package(package, invocation.cwd, repositories, store), store)
     if found.statement is None and not sbom:
         raise PublishError(

@@ -94,7 +94,8 @@ def publish(
 
     settings = invocation.settings(signing__key=key, repository=_text(invocation, root))
     catalog = Catalog(settings.overlays)
-    stack = catalog.stack(settings.project.stack)
+    bigtop = settings.project.packaging is not None
+    stack = options.stack_name(settings) if bigtop else catalog.stack(settings.project.stack).name
     chosen = platform or settings.project.platforms
     if packages and len(chosen) > 1:
         raise ConfigurationError("packages are given for several platforms", hint="Name one with --platform.")
@@ -103,7 +104,7 @@ def publish(
     store = Store(settings.store)
     with _signer(settings, make_key, invocation) as signer:
         done = {
-            name: publish_packages(files, settings.repository, stack.name, catalog.platform(name), signer, rules, store)
+            name: publish_packages(files, settings.repository, stack, catalog.platform(name), signer, rules, store)
             for name, files in given.items()
         }
         fingerprint = signer.fingerprint
@@ -225,7 +226,7 @@ def verify(
         raise ConfigurationError("a place is given for several platforms", hint="Name one with --platform.")
     verdicts = {}
     for name in chosen:
-        where = place or str(settings.repository / settings.project.stack / name)
+        where = place or str(settings.repository / options.stack_name(settings) / name)
         described = catalog.platform(name)
         system = [*described.host_provides, *described.system_provides]
         verdicts[where] = verify_repository(where, key=trusted, system=system)

@@ -189,7 +189,7 @@ def _place(invocation: Invocation, place: str) -> str:
 def _places(settings: Settings, loaded: LoadedInventory | None, platform: list[str] | None, family: str) -> list[str]:
     if loaded is not None and loaded.inventory.repositories:
         return [one.url.replace("{family}", family) for one in loaded.inventory.repositories]
-    return [str(settings.repository / settings.project.stack / _platform(settings, platform))]
+    return [str(settings.repository / options.stack_name(settings) / _platform(settings, platform))]
 
 
 def _text(invocation: Invocation, head: str, findings: Sequence[StackFinding]) -> str:
