@@ -127,7 +127,8 @@ def statement(origin: Origin, header: RpmHeader, file: str, sha256: str, sbom: M
 def _external(package: Mapping[str, Any]) -> dict[str, Any]:
     names = ("component", "version", "release", "variant", "options", "platform", "architecture", "stack")
     given = {name: package[name] for name in names if package.get(name) is not None}
-    given.setdefault("stack", {"name": package["ingredients"]["stack"]})
+    if "stack" not in given and "stack" in package["ingredients"]:
+        given["stack"] = {"name": package["ingredients"]["stack"]}
     return {**given, "packaging": package.get("packaging", "component file")}
 
 
@@ -163,7 +164,7 @@ def _missing(origin: Origin) -> Iterator[str]:
     if compiled is not None and "run" not in compiled:
         yield "compile: run, version of bigtop-builder, image, addresses of sources, notes of patches, logs"
     for name, source in compiled["sources"].items() if compiled else ():
-        if "uri" in source and not source["address"]:
+        if "uri" in source and not source["address"] and not source["uri"].startswith("file:"):
             yield f"compile: the address that the source {name} was downloaded from"
 
 
@@ -202,8 +203,10 @@ def _dependencies(origin: Origin) -> Iterator[dict[str, Any]]:
 def _patches(compiled: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if "patches" in compiled:
         for patch in compiled["patches"]:
-            name, digest, note = f"patch {patch['name']}", {"sha256": patch["sha256"]}, {"note": patch["note"]}
-            yield {"name": name, "digest": digest, "annotations": note}
+            name, digest = f"patch {patch['name']}", {"sha256": patch["sha256"]}
+            yield _without_empty(
+                {"name": name, "digest": digest, "annotations": _without_empty({"note": patch["note"]})}
+            )
         return
     # Of an older result names and digests are among what its key is made of.
     for ingredient, digest in sorted(compiled.get("ingredients", {}).items()):

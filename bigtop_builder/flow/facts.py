@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from bigtop_builder import __version__
 from bigtop_builder.adapter.sources import Fetched
 from bigtop_builder.adapter.sources.candidates import uri
 from bigtop_builder.flow.workbench import Workbench
-from bigtop_builder.model.digest import of_file
+from bigtop_builder.model.digest import of_bytes, of_file
 from bigtop_builder.model.source import GitSource, Source
 from bigtop_builder.plan.key import runs_compile_container
+from bigtop_builder.recipe.evaluate import Evaluated
 
 
 def compile_facts(bench: Workbench, fetched: list[tuple[Source, Fetched]]) -> dict[str, Any]:
@@ -20,9 +22,7 @@ def compile_facts(bench: Workbench, fetched: list[tuple[Source, Fetched]]) -> di
         **_facts(bench, "compile" if runs_compile_container(evaluated) else None),
         "platform": evaluated.target.builder.name,
         "sources": {source.name: _source(one) for source, one in fetched},
-        "patches": [
-            {"name": patch.name, "sha256": of_file(patch.path), "note": patch.note} for patch in evaluated.patches
-        ],
+        "patches": list(_patches(evaluated)),
     }
 
 
@@ -44,6 +44,16 @@ def _facts(bench: Workbench, image: str | None) -> dict[str, Any]:
         else None,
         "logs": {step: of_file(path) for step, path in bench.logs.items()},
     }
+
+
+def _patches(evaluated: Evaluated) -> Iterator[dict[str, str]]:
+    for patch in evaluated.patches:
+        yield {"name": patch.name, "sha256": of_file(patch.path), "note": patch.note}
+    if evaluated.bigtop is not None:
+        for name in evaluated.bigtop.patches:
+            file = evaluated.bigtop.file(f"SOURCES/{name}")
+            if file is not None:
+                yield {"name": name, "sha256": of_bytes(file.content), "note": ""}
 
 
 def _source(one: Fetched) -> dict[str, Any]:

@@ -46,9 +46,7 @@ def test_a_new_result_leaves_nothing_unrecorded(small: SmallProject) -> None:
     small.component("recorded", f'echo {small.root.name} > note.txt; cp hello.txt note.txt "$STAGE/"\n')
     small.tool("build", "recorded")
     definition = small.tool.json("provenance", "recorded_1_0")["statement"]["predicate"]["buildDefinition"]
-    # A file of the component's own folder has no address.
-    missing = definition["internalParameters"]["notRecorded"]
-    assert missing == ["compile: the address that the source main was downloaded from"]
+    assert definition["internalParameters"]["notRecorded"] == []
     names = [one["name"] for one in definition["resolvedDependencies"]]
     assert names == ["source main", "image of the compile step", "image of the package step"]
     assert all(one["digest"]["sha256"] for one in definition["resolvedDependencies"])
