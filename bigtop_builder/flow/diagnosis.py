@@ -55,6 +55,21 @@ PATTERNS = (
         "A mirror or proxy may have given a damaged file; try another mirror preset.",
     ),
     _pattern(
+        r"maven-default-http-blocker|Blocked mirror for repositories",
+        "Maven refuses a repository without TLS that a pom names",
+        "Take a mirror preset other than 'none': its mirror of '*' stands before the refusal.",
+    ),
+    _pattern(
+        r"bower\.herokuapp\.com",
+        "bower asks a registry that has been switched off",
+        "Take a mirror preset other than 'none', or set mirrors.bower.",
+    ),
+    _pattern(
+        r"status(?: code)?: (?:401|407)|\b401 (?:Unauthorized|Error)|ReasonPhrase: ?Unauthorized|code E401|Proxy Authentication Required",
+        "a mirror, the site's cache or a proxy refuses the credentials",
+        "Check the credentials under mirrors and network.proxy in the project file. See: bigtop-builder doctor",
+    ),
+    _pattern(
         r"UnknownHostException|Could not resolve host|Temporary failure in name resolution|getaddrinfo (EAI_AGAIN|"
         r"ENOTFOUND)|Connection refused|Connection timed out|Connect to .* failed|ConnectTimeoutException"
         r"|Could not transfer artifact|Network is unreachable|ECONNRESET|ETIMEDOUT|Read timed out",

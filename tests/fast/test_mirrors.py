@@ -17,6 +17,7 @@ from bigtop_builder.adapter.presets import PRESETS, Preset
 from bigtop_builder.adapter.redact import Redactor
 from bigtop_builder.adapter.site import SiteSettings, site_files
 from bigtop_builder.adapter.sources.candidates import of_apache, of_https, of_maven
+from bigtop_builder.flow.diagnosis import diagnose
 from bigtop_builder.model.errors import BigtopBuilderError
 from bigtop_builder.model.project import Mirrors, Project
 from bigtop_builder.model.source import ApacheSource, HttpsSource, MavenSource
@@ -279,3 +280,20 @@ def test_an_address_without_a_scheme_is_refused(tmp_path: Path, line: str) -> No
 def test_credentials_of_the_cache_are_references(tmp_path: Path) -> None:
     with pytest.raises(BigtopBuilderError):
         settled(tmp_path, "mirrors:\n  cache: {url: 'http://n', credentials: {user: me, password: secret}}\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ("Blocked mirror for repositories: [dead (http://dead.example/m2, default, releases)]", "without TLS"),
+        ("bower ENOTFOUND Request to https://bower.herokuapp.com/packages/ember failed", "switched off"),
+        ("Could not transfer artifact g:a:pom:1 from/to mirror (https://n/m): status code: 401", "credentials"),
+        ("npm error code E401", "credentials"),
+        ("WARNING: 401 Error, Credentials not correct for http://n/simple/six/", "credentials"),
+        ("Could not transfer artifact g:a:pom:1 from/to mirror (https://n/m): Connect timed out", "cannot be reached"),
+    ],
+)
+def test_what_mirrors_cure_is_named_as_the_cause(tmp_path: Path, line: str, cause: str) -> None:
+    (tmp_path / "log").write_text(f"[INFO] Scanning\n{line}\n")
+    found = diagnose(tmp_path / "log")
+    assert found is not None and cause in found[0]
