@@ -65,7 +65,8 @@ PATTERNS = (
         "Take a mirror preset other than 'none', or set mirrors.bower.",
     ),
     _pattern(
-        r"status(?: code)?: (?:401|407)|\b401 (?:Unauthorized|Error)|ReasonPhrase: ?Unauthorized|code E401|Proxy Authentication Required",
+        r"status(?: code)?: (?:401|407)|\b401 (?:Unauthorized|Error)|ReasonPhrase: ?Unauthorized|code E401"
+        r"|Proxy Authentication Required",
         "a mirror, the site's cache or a proxy refuses the credentials",
         "Check the credentials under mirrors and network.proxy in the project file. See: bigtop-builder doctor",
     ),
