@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.model.project import Choice
+from bigtop_builder.model.source import PypiSource
 from bigtop_builder.recipe.catalog import Catalog, shipped_templates
 from bigtop_builder.recipe.evaluate import Evaluated, Target, evaluate
 from bigtop_builder.recipe.spec import render_spec, service_files
@@ -36,11 +37,16 @@ NAMES = {
             "-thriftserver",
             "-datanucleus",
             "-external",
-            "-yarn-shuffle",
         )
     ],
+    "flink": [f"flink_3_2_0{part}-1.15.3-1" for part in ("", "-jobmanager", "-taskmanager")],
+    "redis": [f"redis_3_2_0{part}-7.0.15-1" for part in ("", "-server", "-sentinel")],
+    "solr": [f"solr_3_2_0{part}-8.11.2-1" for part in ("", "-server", "-doc")],
+    "livy": ["livy_3_2_0-0.7.1-1"],
+    "zeppelin": ["zeppelin_3_2_0-0.10.1-1"],
+    "sqoop": [f"sqoop_3_2_0{part}-1.4.7-1" for part in ("", "-metastore")],
 }
-NATIVE = {"bigtop-jsvc", "zookeeper-native"}
+NATIVE = {"bigtop-jsvc", "redis", "zookeeper-native"}
 
 
 def _evaluated(name: str, platform: str = "el7", catalog: Catalog = CATALOG, **choice: object) -> Evaluated:
@@ -87,7 +93,7 @@ def test_sparks_hadoop_is_required_unless_bundled() -> None:
 
 
 def test_sparks_variants_differ_in_what_the_pypi_release_lacks() -> None:
-    source, binary = _evaluated("spark"), _evaluated("spark", variant="binary")
+    source, binary = _evaluated("spark", variant="source"), _evaluated("spark")
     assert {package.name for package in source.packages} - {package.name for package in binary.packages} == {
         "spark_3_2_0-yarn-shuffle"
     }
@@ -98,30 +104,42 @@ def test_spark_of_another_version_comes_from_a_tree(tmp_path: Path) -> None:
     spark = _evaluated("spark", version="3.1.2", variant="source", source=str(tmp_path))
     assert "spark_3_2_0-3.1.2-1.el7.noarch.rpm" in spark.rpm_files()
     assert "-Dhadoop.version" not in spark.build.script
-    with_hadoop = _evaluated("spark", options={"hadoop_version": "3.3.4"})
+    with_hadoop = _evaluated("spark", variant="source", options={"hadoop_version": "3.3.4"})
     assert "-Dhadoop.version=3.3.4" in with_hadoop.build.script
 
 
 def test_sparkr_is_built_on_request() -> None:
-    spark = _evaluated("spark", options={"sparkr": "yes"})
+    spark = _evaluated("spark", variant="source", options={"sparkr": "yes"})
     assert "spark_3_2_0-sparkr" in {package.name for package in spark.packages}
     assert "-Psparkr" in spark.build.script
 
 
 @pytest.mark.parametrize(("platform", "required"), [("el7", True), ("el8", True), ("el9", False)])
 def test_lsb_is_required_where_it_exists(platform: str, required: bool) -> None:
-    for name in ("spark", "zookeeper"):
+    for name in ("flink", "livy", "solr", "spark", "zeppelin", "zookeeper"):
         lines = [line for package in _evaluated(name, platform).packages for line in package.requires]
         assert ("/lib/lsb/init-functions" in lines) == required
 
 
 def test_no_path_forgets_the_parent_directory() -> None:
-    for name in ("zookeeper", "spark"):
+    for name in ("zookeeper", "spark", "flink", "livy", "redis", "solr", "sqoop", "zeppelin"):
         evaluated = _evaluated(name)
         texts = [file.content.decode() for file in (*evaluated.files, *service_files(CATALOG, evaluated))]
         for text in (*texts, evaluated.install, *(line for package in evaluated.packages for line in package.files)):
-            for folder in ("/usr/lib/zookeeper", "/usr/lib/spark", "/usr/lib/hadoop"):
+            for folder in (f"/usr/lib/{name}", "/usr/lib/spark", "/usr/lib/hadoop"):
                 assert text.count(folder) == text.count("/usr/bigtop/3.2.0" + folder)
+
+
+def test_redis_names_the_licence_of_its_version() -> None:
+    assert [_evaluated("redis", version=version).license for version in ("7.0.15", "7.4.0")] == [
+        "BSD",
+        "RSALv2 or SSPLv1",
+    ]
+
+
+def test_the_published_distributions_are_what_is_built_unless_chosen_otherwise() -> None:
+    for name in ("spark", "flink"):
+        assert isinstance(_evaluated(name).sources[0].alternatives[0], PypiSource)
 
 
 def test_the_example_overlay_is_one_short_file() -> None:
