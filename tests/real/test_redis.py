@@ -31,9 +31,10 @@ class Host:
 
     def __call__(self, *command: str, code: int = 0) -> str:
         done = self.container.exec_run(list(command))
+        assert isinstance(done.output, bytes)
         said = done.output.decode()
         assert done.exit_code == code, f"{command} exited with {done.exit_code}\n{said}"
-        return str(said)
+        return said
 
 
 @pytest.fixture
