@@ -94,9 +94,9 @@ class ComponentView:
 
     @property
     def identical(self) -> bool | None:
-        """Whether a second build gave the same bytes; None when none was made."""
-        verdicts = [task.reproduced.identical for task in self.tasks if task.reproduced]
-        return all(verdicts) if verdicts else None
+        """Whether a second build gave the same bytes; None when none was made, or it was not finished."""
+        verdicts = [task.reproduced.identical if task.reproduced else None for task in self.tasks]
+        return False if False in verdicts else None if None in verdicts else True
 
     @property
     def differences(self) -> list[str]:

@@ -314,6 +314,19 @@ def test_what_a_second_build_gave_is_told_by_every_face(identical: bool) -> None
         assert b'failures="1"' in junit(view) and b"pom.properties" in junit(view)
 
 
+def test_a_component_of_which_a_part_was_built_twice_is_not_called_identical() -> None:
+    tasks = ("a@p/compile", "a@p/package")
+    events: list[AnyEvent] = [
+        RunStarted(run="r", command=[], store="", tasks=[planned(task, "reuse") for task in tasks]),
+        *(TaskFinished(task=task, state="reused") for task in tasks),
+    ]
+    half = [*events, Reproduced(task="a@p/package", identical=True)]
+    assert fold(events).components()[0].identical is None
+    assert fold(half).components()[0].identical is None
+    assert fold([*half, Reproduced(task="a@p/compile", identical=True)]).components()[0].identical is True
+    assert fold([*events, Reproduced(task="a@p/compile", identical=False)]).components()[0].identical is False
+
+
 def test_markdown_keeps_a_fence_in_a_log_inside_its_own() -> None:
     failure = Failure(step="compile", message="x", last_lines=["```", "# a heading"])
     events: list[AnyEvent] = [
