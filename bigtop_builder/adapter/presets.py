@@ -1,4 +1,4 @@
-"""The named sets of public mirrors: for each operator, the addresses that its own help pages give."""
+"""The named sets of public mirrors: for each operator, the addresses that public projects configure for it."""
 
 from __future__ import annotations
 

@@ -233,10 +233,10 @@ def test_an_unknown_dependency_is_named(project: Project) -> None:
 
 def test_a_member_of_the_stack_without_a_file_is_named(project: Project) -> None:
     project.component("a")
-    project.stack(a="1", hbase="2")
-    with pytest.raises(RecipeError, match="'hbase'") as caught:
+    project.stack(a="1", nosuch="2")
+    with pytest.raises(RecipeError, match="'nosuch'") as caught:
         plan(workspace(project), "a")
-    assert caught.value.location is not None and caught.value.location.path == "components.hbase"
+    assert caught.value.location is not None and caught.value.location.path == "components.nosuch"
 
 
 def test_two_packages_of_one_name_are_refused(project: Project) -> None:
