@@ -22,13 +22,25 @@ HEAD = """\
 OWN_DIRECTIVES = {"c": "%config", "cn": "%config(noreplace)", "d": "%doc", "g": "%ghost", "l": "%license"}
 
 
+class _Dumper(yaml.SafeDumper):
+    """Scripts are written as blocks."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def write_skeleton(folder: Path, packaging: BigtopPackaging, spec: ReadSpec, source: Source | None) -> Path:
     """Write ``components/NAME/component.yaml`` below an overlay. Raises ConfigurationError when it is there."""
     file = folder / "components" / packaging.component.name / "component.yaml"
     if file.exists():
         raise ConfigurationError(f"{file} is there already", hint="Choose another folder with --write.")
     head = HEAD.format(version=packaging.bom.version, name=packaging.component.name)
-    text = head + yaml.safe_dump(_component(packaging, spec, source), sort_keys=False, width=110, allow_unicode=True)
+    data = _component(packaging, spec, source)
+    text = head + yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
@@ -70,11 +82,16 @@ def _package(packaging: BigtopPackaging, header: Mapping[str, str], spec: ReadSp
         "provides": [_template(packaging, one) for one in provides if not one.startswith("config(")],
         "files": [_line(packaging, entry) for entry in spec.files[header["name"]]],
         "scripts": {
-            PHASES[name]: _template(packaging, text.strip()) + "\n"
-            for name, text in zip(texts[0:-1:2], texts[1::2], strict=True)
+            PHASES[name]: _script(packaging, text) for name, text in zip(texts[0:-1:2], texts[1::2], strict=True)
         },
     }
     return {key: value for key, value in found.items() if value}
+
+
+def _script(packaging: BigtopPackaging, text: str) -> str:
+    """YAML writes no block of a text with tabs or blanks at the end of a line."""
+    lines = [line.rstrip().expandtabs(4) for line in text.strip().splitlines()]
+    return _template(packaging, "\n".join(lines)) + "\n"
 
 
 def _line(packaging: BigtopPackaging, entry: Listed) -> str:

@@ -109,10 +109,16 @@ def _covered(path: str, others: Iterable[str]) -> bool:
 
 
 def described(header: Mapping[str, str], files: list[dict[str, str]]) -> dict[str, object]:
-    """A package in the shape of ``repo compare``'s reference; ``header`` is what ``rpmspec -q`` told."""
+    """A package in the shape of ``repo compare``'s reference; ``header`` is what ``rpmspec -q`` told.
+
+    Its own version and release are put as macros into what it requires and provides, so that they differ once only.
+    """
+
+    itself = f"{header['version']}-{header['release']}"
 
     def several(key: str) -> list[str]:
-        return sorted({one for one in header[key].split("\x1e") if one and not one.startswith("rpmlib(")})
+        texts = (one.replace(itself, "%{version}-%{release}") for one in header[key].split("\x1e"))
+        return sorted({one for one in texts if one and not one.startswith("rpmlib(")})
 
     return {
         "file": f"{header['name']}-{header['version']}-{header['release']}.{header['arch']}.rpm",
