@@ -56,7 +56,8 @@ def _facts(found: Provenance) -> Iterator[str]:
     key = found.header.signature.key_id if found.header.signature else "none: not signed"
     rows = [
         ("signing key", key),
-        ("inside", f"{len(files)} jars with {inside} libraries in them, {len(libraries) - len(files)} other libraries"),
+        ("jars", f"{len(files)}, and {inside} more shaded or packed into them"),
+        ("others", f"{len(libraries) - len(files)} Python and npm packages"),
     ]
     rows = [*(_statement(found.statement, found.attested) if found.statement else ()), *rows]
     width = max(len(name) for name, _ in rows)

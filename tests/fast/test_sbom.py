@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import tempfile
 import tracemalloc
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bigtop_builder.adapter.gnupg import Signer, make_key, open_signer
 from bigtop_builder.adapter.provenance.cyclonedx import HEADER_PROPERTY, sbom
@@ -150,6 +153,20 @@ def test_a_broken_archive_is_told_by_its_name(tmp_path: Path, content: bytes, va
     assert identity(found) == ("filename", 0.3)
     assert found["properties"][0]["name"] == "bigtop-builder:damaged"
     assert validator.validate_str(json.dumps(data)) is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=6), st.floats(0, 1)
+)
+def test_no_damage_of_an_archive_ends_the_reading(flips: list[tuple[float, int]], kept: float) -> None:
+    data = bytearray(jar({**pom("g", "a", "1"), "lib/x-1.jar": jar(pom("h", "x", "1"))}))
+    for place, value in flips:
+        data[int(place * len(data))] = value
+    content = bytes(data[: int(kept * len(data))])
+    with tempfile.TemporaryDirectory() as folder:
+        found = only(bill(Path(folder), {f"{LIB}/a-1.jar": content}))
+    assert found["hashes"][0]["content"] == hashlib.sha256(content).hexdigest()
 
 
 def test_a_jar_that_says_nothing_is_found_in_the_maven_cache_by_its_bytes(tmp_path: Path) -> None:
