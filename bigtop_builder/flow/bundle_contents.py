@@ -210,11 +210,16 @@ def included_files(paths: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
-def check_local_sources(plan: Plan) -> None:
-    """Raises ConfigurationError when something is built from a folder of this machine."""
+def check_plan(plan: Plan) -> list[str]:
+    """What to tell of a plan. Raises ConfigurationError when something is built from a folder of this machine."""
+    notes: dict[str, None] = {}
     for task in plan.tasks:
-        if task.evaluated.local_source is not None:
+        evaluated = task.evaluated
+        if evaluated.local_source is not None:
             raise ConfigurationError(
-                f"{task.evaluated.name} is built from {task.evaluated.local_source}, which a bundle does not hold",
+                f"{evaluated.name} is built from {evaluated.local_source}, which a bundle does not hold",
                 hint="Give it a source with a digest in an overlay, or leave it out.",
             )
+        if evaluated.bigtop is not None:
+            notes[f"{evaluated.name} is packaged by a Bigtop tree: take that along with --include"] = None
+    return list(notes)

@@ -74,6 +74,8 @@ def create_bundle(workspace: Workspace, request: Request, wanted: Wanted, target
     """
     made = Created(target)
     secrets, texts = _texts(workspace, wanted)
+    for note in contents.check_plan(workspace.plan(request)):
+        wanted.say(note)
     store = workspace.store.open()
     run = store.start_run()
     try:
@@ -120,7 +122,6 @@ def _built(shared: Shared, request: Request, made: Created, bus: Bus) -> Plan:
 
     with made.stage("build"):
         plan, made.left_out = built(shared, request, bus)
-    contents.check_local_sources(plan)
     return plan
 
 

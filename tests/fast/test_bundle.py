@@ -532,3 +532,14 @@ def test_no_room_is_told_before_anything_is_written(project: Project) -> None:
 def test_files_are_read_piece_by_piece(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * (5 << 20))
     assert max(map(len, file_chunks(tmp_path / "file"))) <= 1 << 20
+
+
+def test_a_component_built_from_a_local_folder_is_refused(project: Project) -> None:
+    project.component("a")
+    project.write("tree/file", "mine")
+    project.write(
+        "bigtop-builder.yaml",
+        f"stack: small\nstore: {project.root}/store\noverlays: [overlay]\ncomponents: {{a: {{source: tree}}}}\n",
+    )
+    with pytest.raises(ConfigurationError, match="which a bundle does not hold"):
+        create(project)

