@@ -19,7 +19,7 @@ from bigtop_builder.recipe.bigtop.pins import SourceLock, pinned, read_lock
 from bigtop_builder.recipe.bigtop.tree import Layout
 from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.document import near
-from bigtop_builder.recipe.evaluate import Evaluated, Target, evaluate
+from bigtop_builder.recipe.evaluate import Evaluated, Target
 from bigtop_builder.recipe.settings import Settings
 
 FROM_SOURCE = "source"
@@ -99,13 +99,10 @@ class BigtopRoute:
         own = self._catalog.component(component.name).component
         if component.base_version not in own.versions or (own.variants and FROM_SOURCE not in own.variants):
             return None
-        platform = self._catalog.platform(self.settings.project.platforms[0])
-        choice = Choice(version=component.base_version, variant=FROM_SOURCE if own.variants else None)
-        target = Target(platform, platform, platform.architectures[0])
-        try:
-            found = evaluate(self._catalog, self.stack, component.name, target, choice)
-        except ConfigurationError:
-            return None
-        main = next((one for one in found.sources if one.name == "main" and one.unpack == "auto"), None)
-        upstream = [one for one in main.alternatives if not isinstance(one, DISTRIBUTIONS)] if main else []
-        return main.model_copy(update={"alternatives": upstream}) if main and upstream else None
+        for source in own.versions[component.base_version].sources:
+            if source.variant in (None, FROM_SOURCE) and source.name == "main" and source.unpack == "auto":
+                upstream = [one for one in source.alternatives if not isinstance(one, DISTRIBUTIONS)]
+                # A template has no meaning outside of its component.
+                plain = [one for one in upstream if "{{" not in str(one)]
+                return source.model_copy(update={"alternatives": plain}) if plain else None
+        return None

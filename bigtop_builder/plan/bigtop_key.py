@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from bigtop_builder.model import digest
-from bigtop_builder.recipe.bigtop.spec import building, mentions
+from bigtop_builder.recipe.bigtop.spec import building, words
 from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
 from bigtop_builder.recipe.evaluate import Evaluated
 
@@ -35,9 +35,9 @@ def compile_ingredients(
         **_definitions(packaging),
         **_files(packaging),
     }
-    platform = evaluated.target.platform
+    platform, named = evaluated.target.platform, words(spec)
     for name, value in platform.macros.items():
-        if mentions(spec, name):
+        if name in named:
             ingredients[f"platform macro {name}"] = value
     if re.search(r"%\{?\??(?:dist|release|\w+_release)\b", building(spec)):
         ingredients["release"] = f"{evaluated.release}{platform.dist}"
@@ -84,13 +84,13 @@ def spec_text(packaging: BigtopPackaging) -> str:
 
 def _definitions(packaging: BigtopPackaging) -> dict[str, str]:
     """``definition:NAME`` → value, without where things lie on this machine and without the release number."""
-    spec = spec_text(packaging)
+    named = words(spec_text(packaging))
     own = packaging.component.name.replace("-", "_")
     found: dict[str, str] = {}
     for define in (*packaging.source_defines(""), *packaging.binary_defines("")):
         name, _, value = define.partition(" ")
         name = name.replace("-", "_")
-        if name in ("_topdir", f"{own}_release") or not (name.startswith(f"{own}_") or mentions(spec, name)):
+        if name in ("_topdir", f"{own}_release") or not (name.startswith(f"{own}_") or name in named):
             continue
         found[f"definition:{name}"] = value
     return found
@@ -99,7 +99,8 @@ def _definitions(packaging: BigtopPackaging) -> dict[str, str]:
 def _files(packaging: BigtopPackaging) -> dict[str, str]:
     patches = {f"SOURCES/{name}" for name in packaging.patches}
     files = {file.name: file for file in packaging.files if file.name not in (packaging.spec, BOM)}
-    text = b"\n".join(file.content for file in files.values()).decode("utf-8", "replace") + spec_text(packaging)
+    text = b"\n".join(file.content for file in files.values()).decode("utf-8", "replace")
+    named = words(text) | words(spec_text(packaging))
     # The order of patches is in the spec.
     found = {
         (f"patch:spec:{name.removeprefix('SOURCES/')}" if name in patches else f"file:{name}"): file.digest
@@ -107,6 +108,6 @@ def _files(packaging: BigtopPackaging) -> dict[str, str]:
     }
     for line in packaging.bom.version_lines().splitlines():
         name, _, version = line.partition("=")
-        if mentions(text, name):
+        if name in named:
             found[f"bill:{name}"] = version
     return found

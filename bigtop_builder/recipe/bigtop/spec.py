@@ -23,6 +23,7 @@ _SECTION = re.compile(
     r"%(package|description|prep|build|install|check|clean|files|changelog|pre|post|preun|postun|pretrans|posttrans"
     r"|trigger\w*|filetrigger\w*|transfiletrigger\w*|verifyscript)\b"
 )
+_WORD = re.compile(r"\w+", re.ASCII)
 _NESTING = 10
 
 
@@ -108,9 +109,9 @@ def building(spec: str) -> str:
     return "\n".join(kept)
 
 
-def mentions(text: str, macro: str) -> bool:
-    """Whether a macro is named in ``text``."""
-    return re.search(rf"(?<![\w-]){re.escape(macro)}(?!\w)", text) is not None
+def words(text: str) -> frozenset[str]:
+    """Every word of a text: what it could call a macro or a variable by."""
+    return frozenset(_WORD.findall(text))
 
 
 def _macros(defines: Iterable[str]) -> dict[str, str]:
