@@ -93,7 +93,8 @@ def _statement(said: dict[str, Any], attested: bool) -> Iterator[tuple[str, str]
 def _dependency(one: dict[str, Any]) -> Iterator[tuple[str, str]]:
     notes = one.get("annotations", {})
     digests = ", ".join(f"{name} {value[:SHOWN]}…" for name, value in one["digest"].items())
-    what = one.get("uri") or notes.get("from") or notes.get("note", "")
+    # An image's address repeats its digest.
+    what = one.get("uri", "").partition("@sha256")[0] or notes.get("from") or notes.get("note", "")
     yield one["name"], f"{what} ({digests})" if what else digests
     if "downloadLocation" in one:
         yield "", f"from {one['downloadLocation']}"
