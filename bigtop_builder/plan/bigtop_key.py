@@ -53,22 +53,20 @@ def compile_ingredients(
 
 
 def package_ingredients(
-    evaluated: Evaluated, packaging: BigtopPackaging, image: str, compile_key: str | None, depends: Mapping[str, str]
+    evaluated: Evaluated, image: str, compile_key: str | None, depends: Mapping[str, str]
 ) -> dict[str, str]:
-    """What shapes packages."""
+    """What shapes packages: all that the compile key has, and the platform. ``compile_key`` is never None here."""
     target = evaluated.target
     ingredients = {
         "packaging": "bigtop",
         "format": FORMAT,
         "component": evaluated.name,
         "compile": compile_key or "nothing",
-        "spec": digest.of_text(spec_text(packaging)),
         "image": image,
         "platform": target.platform.name,
         "macros": digest.of_data(dict(target.platform.macros)),
         "payload": target.platform.payload,
         "release": f"{evaluated.release}{target.platform.dist}",
-        **_definitions(packaging),
     }
     for name, key in depends.items():
         ingredients[f"dependency:{name}"] = key

@@ -71,7 +71,7 @@ def package_ingredients(
 ) -> dict[str, str]:
     """What shapes packages. ``dependencies`` is component → package key."""
     if evaluated.bigtop is not None:
-        return bigtop_key.package_ingredients(evaluated, evaluated.bigtop, image, compile_key, dependencies)
+        return bigtop_key.package_ingredients(evaluated, image, compile_key, dependencies)
     target = evaluated.target
     ingredients = {
         "format": FORMAT,
