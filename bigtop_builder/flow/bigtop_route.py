@@ -70,6 +70,12 @@ class BigtopRoute:
         """What Bigtop builds before a component. Raises ConfigurationError when that is no component."""
         return list(self.bom.prerequisites(name))
 
+    def prerequisites(self, name: str) -> list[str]:
+        """As ``needs``, without what is no component."""
+        return [
+            first for first, after in self.bom.dependencies.items() if name in after and first in self.stack.components
+        ]
+
     def evaluate(self, name: str, target: Target, choice: Choice, before: Collection[str]) -> Evaluated | Refusal:
         """A component among others that are built as well; refused when it is not known what its source must be."""
         component = self.bom.component(name)

@@ -68,7 +68,7 @@ class Workspace:
         for name, choice in (choices or {}).items():
             self._choices[name] = _laid_over(self._choices.get(name), choice)
         self._wanted: frozenset[Pair] = frozenset()
-        """What the plan that is being made selects."""
+        """With Bigtop's packaging: what counts as a prerequisite in the plan that is being made."""
         self._evaluated: dict[Pair, Evaluated | Refusal] = {}
         self._specs: dict[Pair, str] = {}
         self._local_digests: dict[Path, str] = {}
@@ -157,9 +157,33 @@ class Workspace:
         return plan
 
     def _want(self, pairs: list[Pair]) -> None:
-        """With Bigtop's packaging a component depends on those that are selected with it alone."""
-        if self.bigtop is not None and self._wanted != frozenset(pairs):
-            self._wanted = frozenset(pairs)
+        """With Bigtop's packaging a component depends on the prerequisites that are selected with it or built already.
+
+        Those are what its build would find in ``~/.m2``. Whether one is built depends on what is built before it.
+        """
+        if self.bigtop is None:
+            return
+        route = self.bigtop
+        counted = frozenset(
+            (name, platform) for chosen, platform in pairs for name in (chosen, *closure([chosen], route.prerequisites))
+        )
+        self._count(counted)
+        while counted != frozenset(pairs):
+            tasks = make_plan(sorted(counted), self, self.store).tasks
+            built = {
+                (task.evaluated.name, task.evaluated.target.platform.name)
+                for task in tasks
+                if task.compile_key and self.store.has("compile", task.compile_key)
+            }
+            kept = counted & (built | frozenset(pairs))
+            if kept == counted:
+                break
+            counted = kept
+            self._count(counted)
+
+    def _count(self, pairs: frozenset[Pair]) -> None:
+        if self._wanted != pairs:
+            self._wanted = pairs
             self._evaluated.clear()
             self._specs.clear()
 
