@@ -42,7 +42,7 @@ def import_(
     ] = None,
 ) -> None:
     """Show what differs between our packages of a component and those of a Bigtop tree."""
-    from bigtop_builder.flow.bigtop_import import compare_with_bigtop, need_packaging, own_settings, read_bigtop_spec
+    from bigtop_builder.flow.bigtop_import import compare_with_bigtop, need_packaging, own_workspace, read_bigtop_spec
     from bigtop_builder.flow.reference import as_text
     from bigtop_builder.flow.workspace import Workspace
     from bigtop_builder.recipe.evaluate import Target
@@ -58,7 +58,7 @@ def import_(
     if lock:
         _lock(invocation, workspace, component)
         return
-    own = own_settings(workspace)
+    own = own_workspace(workspace)
     known = component in own.catalog.component_files
     if write is not None and known:
         raise ConfigurationError(

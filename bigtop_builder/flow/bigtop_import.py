@@ -112,7 +112,7 @@ def _list(spec: ReadSpec, package: str) -> Sequence[Listed]:
     return spec.files.get(package, [])
 
 
-def own_settings(workspace: Workspace) -> Workspace:
+def own_workspace(workspace: Workspace) -> Workspace:
     """The workspace of the same project that packages with component files."""
     settings = workspace.settings
     return Workspace(replace(settings, project=settings.project.model_copy(update={"packaging": None})))

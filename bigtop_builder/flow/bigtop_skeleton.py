@@ -11,7 +11,7 @@ import yaml
 
 from bigtop_builder.flow.spec_reading import SCRIPTS, ReadSpec
 from bigtop_builder.model.errors import ConfigurationError
-from bigtop_builder.model.source import Source
+from bigtop_builder.model.source import Alternative, FileSource, Source
 from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
 from bigtop_builder.recipe.spec_files import Listed
 
@@ -53,7 +53,7 @@ def _component(packaging: BigtopPackaging, spec: ReadSpec, source: Source | None
     one, first = packaging.component, spec.headers[0]
     release: dict[str, Any] = {"release": int(one.release) if one.release.isdecimal() else 1}
     if source is not None:
-        alternatives = [alternative.model_dump(exclude_none=True) for alternative in source.alternatives]
+        alternatives = [_alternative(packaging, alternative) for alternative in source.alternatives]
         release["sources"] = [{"alternatives": alternatives}]
     return {
         "name": one.name,
@@ -66,6 +66,14 @@ def _component(packaging: BigtopPackaging, spec: ReadSpec, source: Source | None
         "install": "# Lay the tree at $STAGE out below $BUILDROOT.\n",
         "packages": [_package(packaging, header, spec) for header in spec.headers if header["name"] in spec.files],
     }
+
+
+def _alternative(packaging: BigtopPackaging, alternative: Alternative) -> dict[str, Any]:
+    """A file's path is relative to the tree there, and to the component file here."""
+    data = alternative.model_dump(exclude_none=True)
+    if isinstance(alternative, FileSource):
+        data["file"] = str(packaging.bom.file.parent / alternative.file)
+    return data
 
 
 def _package(packaging: BigtopPackaging, header: Mapping[str, str], spec: ReadSpec) -> dict[str, Any]:

@@ -266,3 +266,30 @@ def test_a_patch_that_does_not_apply_fails_that_component_and_blocks_what_comes_
     summary = harbour.tool.json("build", "--all", code=10)
     assert "blocked" in json.dumps(summary)
     assert not harbour.rpm("sail_3_5_1-0.9-1.el8.noarch.rpm").exists()
+
+
+def test_import_tells_what_the_packages_are_and_writes_a_component_file_that_renders(harbour: Harbour) -> None:
+    told = harbour.tool("import", "bigtop:tree", "rig", "--write", "overlay").stdout
+    assert "rig_3_5_1-server 1.0-2.el8 noarch: The service of rig" in told
+    assert "  file     /usr/lib/systemd/system/rig.service" in told
+    file = harbour.root / "bigtop-builder.yaml"
+    file.write_text(yaml.safe_dump({"overlays": ["overlay"]}))
+    plan = harbour.tool.json("plan", "rig", "--packaging", "own")
+    assert [task["task"] for task in plan["tasks"]] == ["rig@debian-bootstrap/compile", "rig@el8/package"]
+
+
+def test_import_compares_with_our_component_and_says_by_its_exit_code_what_nobody_explains(harbour: Harbour) -> None:
+    harbour.component("rig", "")
+    file = harbour.root / "overlay/components/rig/component.yaml"
+    data = yaml.safe_load(file.read_text())
+    project = yaml.safe_load((harbour.root / "bigtop-builder.yaml").read_text())
+    (harbour.root / "bigtop-builder.yaml").write_text(yaml.safe_dump({**project, "overlays": ["overlay"]}))
+    found = harbour.tool.json("import", "bigtop:tree", "rig", code=7)
+    kinds = {(one["package"], one["kind"], one["path"]) for one in found}
+    assert ("rig_3_5_1-server", "package", "") in kinds
+    assert ("rig_3_5_1", "scripts", "") in kinds
+    assert ("rig_3_5_1", "file", "/var/lib/rig") in kinds
+    assert not [path for _, kind, path in kinds if kind == "file" and path.startswith("/usr/bigtop/3.5.1/usr/lib/rig")]
+    data["differs_from_bigtop"] = [{"reason": "It is small.", "covers": [{}]}]
+    file.write_text(yaml.safe_dump(data))
+    assert "0 of them not explained" in harbour.tool("import", "bigtop:tree", "rig").stdout
