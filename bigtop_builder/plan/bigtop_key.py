@@ -41,6 +41,8 @@ def compile_ingredients(
             ingredients[f"platform macro {name}"] = value
     if re.search(r"%\{?\??(?:dist|release|\w+_release)\b", building(spec)):
         ingredients["release"] = f"{evaluated.release}{platform.dist}"
+    for name, value in evaluated.build.environment.items():
+        ingredients[f"environment:{name}"] = digest.of_text(value)
     for source in evaluated.sources:
         ingredients[f"source:{source.name}"] = digest.of_data(sorted(one.digest for one in source.alternatives))
     if packaging.licence is not None:

@@ -34,6 +34,9 @@ ALSO = {
     "ranger": {"debian": "python3-setuptools", "rhel": "python3-setuptools"},
 }
 
+ENVIRONMENT = {"bigtop-jsvc": {"CFLAGS": "-g -O2 -fpermissive"}}
+"""For C of its time: from version 14 on gcc takes for errors what it warned of before."""
+
 MEMORY = {"bigtop-utils": "1g", "bigtop-select": "1g", "bigtop-jsvc": "1g", "zookeeper": "4g"}
 """Of those that are small; the others are given ``LARGE``."""
 
@@ -61,6 +64,7 @@ def toolchain(bom: Bom, component: BomComponent) -> Build:
             },
             "caches": ["maven", "npm", "gradle", "ivy"] if has_source else [],
             "network": has_source,
+            "environment": ENVIRONMENT.get(name, {}),
             "memory": MEMORY.get(name, LARGE),
             "timeout": "4h",
         }
