@@ -161,13 +161,14 @@ class Bench:
         context = self.folder / "image"
         context.mkdir()
         (context / "rpmbuild").write_text(RPMBUILD, encoding="utf-8")
+        (context / "rpmbuild").chmod(0o755)
         bundle = self.shared.shop.site.ca_bundle
         (context / "ca.pem").write_bytes(bundle.read_bytes() if bundle else b"")
         (context / "Dockerfile").write_text(
             f"FROM {self.image}\nUSER root\nCOPY ca.pem /run/ca.pem\n"
             "RUN apt-get -o Acquire::https::CAInfo=/run/ca.pem update"
             " && apt-get -o Acquire::https::CAInfo=/run/ca.pem install --yes gradle && rm /run/ca.pem\n"
-            "COPY --chmod=755 rpmbuild /usr/local/bin/rpmbuild\n",
+            "COPY rpmbuild /usr/local/bin/rpmbuild\n",
             encoding="utf-8",
         )
         subprocess.run(["docker", "build", "--quiet", "--tag", GRADLE_IMAGE, str(context)], check=True)
