@@ -112,7 +112,8 @@ def wanted_paths(stack: StackDefinition, components: Sequence[str], version: str
     """Folders that the selector links to, paths of components and folders of configuration files, each once.
 
     A folder of configuration files is usually made by ``alternatives`` when the package is installed; then the
-    package has what that link leads to (Bigtop 3.2.0 package layout: ``<root>/<version>/etc/zookeeper/conf.dist``).
+    package has what that link leads to (Bigtop 3.2.0 package layout: ``<root>/<version>/etc/zookeeper/conf.dist``;
+    Hadoop's is called ``conf.empty``).
     """
     base = f"{stack.root}/{version.partition('-')[0]}"
     wishes: dict[tuple[str, ...], str] = {}
@@ -127,5 +128,5 @@ def wanted_paths(stack: StackDefinition, components: Sequence[str], version: str
             wishes.setdefault((text,), name)
     for service in wanted_services(stack, components):
         for folder in stack.services[service].conf_dirs:
-            wishes.setdefault((folder, f"{base}{folder}.dist"), service)
+            wishes.setdefault((folder, f"{base}{folder}.dist", f"{base}{folder}.empty"), service)
     return tuple(PathWish(paths, by) for paths, by in wishes.items())

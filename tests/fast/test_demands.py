@@ -111,7 +111,7 @@ def test_missing_paths_are_named() -> None:
     found = findings([SELECT, package("zookeeper_3_2_0", "/opt/zookeeper/zookeeper.jar")], "ZOOKEEPER")
     assert [subject for _, subject, _ in told(found)] == [
         f"{ROOT}/usr/lib/zookeeper",
-        f"/etc/zookeeper/conf or {ROOT}/etc/zookeeper/conf.dist",
+        f"/etc/zookeeper/conf or {ROOT}/etc/zookeeper/conf.dist or {ROOT}/etc/zookeeper/conf.empty",
     ]
 
 
