@@ -49,6 +49,8 @@ CA_VARIABLES = (
     "PIP_CERT",
     "NODE_EXTRA_CA_CERTS",
 )
+MAVEN_OPTS = "-Dmaven.wagon.httpconnectionManager.ttlSeconds=25"
+"""Maven keeps connections for as long as a module compiles; a NAT that has forgotten one lets its next request hang."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def site_files(
             **dict.fromkeys(CA_VARIABLES, CA),
             "PIP_CONFIG_FILE": f"{SITE}/pip.conf",
             "NPM_CONFIG_USERCONFIG": f"{SITE}/npmrc",
+            "MAVEN_OPTS": MAVEN_OPTS,
             **settings.environment,
             **settings.secrets.variables,
         },
