@@ -3,8 +3,8 @@
     python -m benchmarks.hive_rebuild [--module ql] [--way NAME]… [--store DIR] [--scratch DIR]
 
 First the sources as they are shipped are compiled in a clean tree: that build is thrown away but for its tree and its
-private Maven repository, and its time is the cold build's (with warm downloads). Then one string of one class of
-``--module`` changes, and Hive is compiled again, from a fresh copy of what each way may start from:
+private Maven repository, and its time is the cold build's, with warm downloads and without network. Then one string of
+one class of ``--module`` changes, and Hive is compiled again, from a fresh copy of what each way may start from:
 
 - ``anew``: a clean tree, as ``bigtop-builder build`` does it. Its staged tree is what the others must equal;
 - ``parallel``: the same with ``-T 2``;
@@ -98,7 +98,7 @@ class Bench:
         if script.count(PACKAGE) != 1:
             sys.exit("the script of Hive has changed: no line 'package' to put other goals for")
         (place / "stage").mkdir()
-        (place / "compile.sh").write_text("set -euo pipefail\n" + script.replace(PACKAGE, f"\n  {goals}\n"))
+        (place / "compile.sh").write_text("set -euo pipefail\n" + script.replace(PACKAGE, f"\n  --offline {goals}\n"))
         files = place / "files"
         for file in self.evaluated.build_files:
             path = files / file.name
@@ -115,7 +115,16 @@ class Bench:
             **site.environment,
         }
         volumes = [(place, "/work"), *((host, inside) for host, places in site.mounts.items() for inside in places)]
-        command = ["docker", "run", "--rm", "--user", f"{os.getuid()}:{os.getgid()}", "--workdir", "/work/src"]
+        command = [
+            "docker",
+            "run",
+            "--rm",
+            "--network=none",
+            "--user",
+            f"{os.getuid()}:{os.getgid()}",
+            "--workdir",
+            "/work/src",
+        ]
         command += ["--memory", self.evaluated.build.memory]
         command += [part for name in environment for part in ("--env", name)]
         command += [part for host, inside in volumes for part in ("--volume", f"{host}:{inside}")]
