@@ -28,9 +28,8 @@ class ClosedSite(Engine):
 
     def run(self, *argv: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
         assert self._process is not None
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("BIGTOP_", "PYTHON", "PIP_", "XDG_"))
-        }
+        foreign = ("BIGTOP_", "PYTHON", "PIP_", "XDG_")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         done = subprocess.run(
             ["nsenter", f"--net=/proc/{self._process.pid}/ns/net", *map(str, argv)],
             cwd=self.root / "site",
