@@ -49,8 +49,9 @@ CA_VARIABLES = (
     "PIP_CERT",
     "NODE_EXTRA_CA_CERTS",
 )
-MAVEN_OPTS = "-Dmaven.wagon.httpconnectionManager.ttlSeconds=25"
-"""Maven keeps connections for as long as a module compiles; a NAT that has forgotten one lets its next request hang."""
+MAVEN_OPTS = "-Dmaven.wagon.httpconnectionManager.ttlSeconds=25 -Dsun.net.inetaddr.ttl=600"
+"""Maven keeps connections for as long as a module compiles; a NAT that has forgotten one lets its next request hang.
+Java asks for an address again every 30 seconds, and Maven gives up a build when one such question goes unanswered."""
 
 
 @dataclass(frozen=True)
