@@ -21,11 +21,12 @@ Every staged tree is normalised as a build's is, and compared file by file. Time
 unpacking and copying, in seconds of the clock: the load is printed beside them.
 
 Seen on two cores with other work beside (load 4 to 5): a cold build 716 s; after a line of ql, on which half of the
-modules depend, ``anew`` 523 s, ``modules`` 480 s (22 modules of 42), ``kept`` 318 s. All files were equal but those of
-hive-exec, by HiveParser alone: ANTLR 3.5.2 writes it in an order that changes with what Maven did before.
+modules depend, ``anew`` 523 s, ``modules`` 480 s (22 modules of 42), ``kept`` 318 s. All files were equal but the
+jar hive-exec, by HiveParser alone: ANTLR 3.5.2 writes it in an order that changes with what Maven did before.
 
-So none of them is what a build does by itself. ``kept`` is quick because stale files alone are compiled: Hive's pom turns off the
-compiler plug-in's look at dependants, and a constant or a method that goes stays in them until a clean build.
+So none of them is what a build does by itself. ``kept`` is quick because stale files alone are compiled: Hive's pom
+turns off the compiler plug-in's look at dependants, and a constant or a method that goes stays in them until a clean
+build.
 ``modules`` may be trusted, and gains the modules before the changed one: 130 s of ql's 523, more the later the module.
 What would make it shorter, and the same in every byte: ANTLR in a Java of its own; what ``poms_for_repository`` does,
 as the component's own build; and a store that keeps a build's private repository.
