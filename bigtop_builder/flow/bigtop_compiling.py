@@ -11,7 +11,7 @@ from bigtop_builder.adapter.cache import MAVEN_TRACKING
 from bigtop_builder.adapter.container import Session
 from bigtop_builder.adapter.normalise import normalise
 from bigtop_builder.flow.bigtop_rpmbuild import ENVIRONMENT, lay_topdir, rpmbuild, topdir
-from bigtop_builder.flow.compiling import fetch_sources, in_toolchain, keep_compiled
+from bigtop_builder.flow.compiling import fetch_sources, in_toolchain, keep_compiled, run_build
 from bigtop_builder.flow.seeding import artifacts_in, make_seed
 from bigtop_builder.flow.workbench import Workbench
 from bigtop_builder.model.errors import BuildError
@@ -45,17 +45,7 @@ def compile_bigtop(bench: Workbench, packaging: BigtopPackaging) -> None:
 
     def work(session: Session) -> None:
         with bench.step("compile") as log:
-            code = session.call(
-                rpmbuild(packaging, "-bi"),
-                cwd="/work",
-                log=log,
-                timeout=bench.time_limit(evaluated.build),
-                cancelled=bench.shared.cancelled,
-            )
-            if code != 0:
-                raise BuildError(
-                    "the container ran out of memory" if session.out_of_memory else f"rpmbuild exited with {code}"
-                )
+            run_build(bench, session, log, rpmbuild(packaging, "-bi"), cwd="/work", what="rpmbuild")
 
     def prepare(home: Path) -> None:
         for key in bench.task.dependency_keys.values():

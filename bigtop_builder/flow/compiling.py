@@ -292,19 +292,22 @@ def _compile(bench: Workbench, session: Session, log: LogWriter) -> None:
     if not script.strip():
         script = 'cp -a . "$STAGE/"'
     (bench.folder / "compile.sh").write_text("set -euo pipefail\n" + script, encoding="utf-8")
-    code = session.call(
-        ["bash", "/work/compile.sh"],
-        cwd=SRC,
-        log=log,
-        timeout=bench.time_limit(evaluated.build),
-        cancelled=bench.shared.cancelled,
-    )
-    if code != 0:
-        raise BuildError(
-            "the container ran out of memory" if session.out_of_memory else f"the compile script exited with {code}"
-        )
+    run_build(bench, session, log, ["bash", "/work/compile.sh"], cwd=SRC, what="the compile script")
     if not any((bench.folder / "stage").iterdir()):
         raise BuildError(
             f"the compile script of {evaluated.name} left nothing below $STAGE",
             hint="Copy what the build made to $STAGE at the end of build.script.",
         )
+
+
+def run_build(bench: Workbench, session: Session, log: LogWriter, command: list[str], *, cwd: str, what: str) -> None:
+    """Run what compiles, within the component's time. Raises BuildError that says how ``what`` ended."""
+    code = session.call(
+        command,
+        cwd=cwd,
+        log=log,
+        timeout=bench.time_limit(bench.evaluated.build),
+        cancelled=bench.shared.cancelled,
+    )
+    if code != 0:
+        raise BuildError("the container ran out of memory" if session.out_of_memory else f"{what} exited with {code}")
