@@ -19,7 +19,7 @@ import pytest
 from bigtop_builder.adapter.bundle_cache import pack
 from bigtop_builder.adapter.bundle_reader import BundleReader
 from bigtop_builder.adapter.bundle_writer import BundleWriter, file_chunks
-from bigtop_builder.adapter.gnupg import Signer, make_key, open_signer
+from bigtop_builder.adapter.gnupg import Signer
 from bigtop_builder.adapter.sources.shelf import stored
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.bundle_loading import Loaded, Loading
@@ -107,14 +107,6 @@ def rewritten(place: Path, change: Any) -> Path:
                 other.size = len(content)
                 new.addfile(other, io.BytesIO(content))
     return target
-
-
-@pytest.fixture(scope="module")
-def signer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signer]:
-    home = tmp_path_factory.mktemp("gnupg")
-    make_key(home, "A test", "test@example.org")
-    with open_signer(home) as found:
-        yield found
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bigtop_builder.adapter.gnupg import Signer, make_key, open_signer
+from bigtop_builder.adapter.gnupg import Signer
 from bigtop_builder.adapter.repository.pool import DOCUMENTS
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.face.cli import run as run_cli
@@ -68,14 +68,6 @@ PACKAGED: dict[str, Any] = {
 }
 NEW = ("run", "builder", "image", "logs", "stack", "packaging", "architecture", "patches")
 """What manifests did not tell before."""
-
-
-@pytest.fixture(scope="module")
-def signer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signer]:
-    home = tmp_path_factory.mktemp("gnupg")
-    make_key(home, "A test", "test@example.org")
-    with open_signer(home) as found:
-        yield found
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import createrepo_c
 import pytest
 
-from bigtop_builder.adapter.gnupg import Signer, make_key, open_signer
+from bigtop_builder.adapter.gnupg import Signer
 from bigtop_builder.adapter.repository.snapshot import Publications, writing
 from bigtop_builder.adapter.signing import open_keyring, verify_detached, verify_package
 from bigtop_builder.flow.publisher import Publication, Rules, publish
@@ -36,14 +36,6 @@ A = Spec(name="a", files={"/a": b"a"})
 B = Spec(name="b", files={"/b": b"b"}, arch="x86_64")
 
 Publish = Callable[..., Publication]
-
-
-@pytest.fixture(scope="module")
-def signer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signer]:
-    home = tmp_path_factory.mktemp("gnupg")
-    make_key(home, "A test", "test@example.org")
-    with open_signer(home) as found:
-        yield found
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,14 +32,6 @@ SPECS = (
     Spec(name="zookeeper", requires=("utils >= 0.7", "/usr/lib/utils/run", "/bin/sh", "chkconfig")),
 )
 SYSTEM = ("/bin/sh", "chkconfig")
-
-
-@pytest.fixture(scope="module")
-def signer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signer]:
-    home = tmp_path_factory.mktemp("gnupg")
-    make_key(home, "A test", "test@example.org")
-    with open_signer(home) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import json
 import tempfile
 import tracemalloc
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bigtop_builder.adapter.gnupg import Signer, make_key, open_signer
+from bigtop_builder.adapter.gnupg import Signer
 from bigtop_builder.adapter.provenance.cyclonedx import HEADER_PROPERTY, sbom
 from bigtop_builder.adapter.provenance.maven_cache import MavenCache
 from bigtop_builder.adapter.rpmheader import read_header
@@ -27,14 +27,6 @@ from tests.rpmfile import File, Spec, write_rpm
 
 LIB = "/usr/lib/demo/lib"
 JARS = [f"{LIB}/j{number}-1.0.jar" for number in range(400)]
-
-
-@pytest.fixture(scope="module")
-def signer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signer]:
-    home = tmp_path_factory.mktemp("gnupg")
-    make_key(home, "A test", "test@example.org")
-    with open_signer(home) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

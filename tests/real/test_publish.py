@@ -12,7 +12,7 @@ import pytest
 
 from bigtop_builder.adapter import engine
 from bigtop_builder.adapter.addresses import debian_mirror
-from bigtop_builder.adapter.gnupg import Signer, make_key, open_signer
+from bigtop_builder.adapter.gnupg import Signer
 from bigtop_builder.adapter.image import SiteAccess, Workshop, ensure
 from bigtop_builder.adapter.image_recipe import image_spec
 from bigtop_builder.adapter.image_record import ImageRecord
@@ -84,14 +84,6 @@ def host(client: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Imag
     shop = Workshop(client, store, SiteAccess(debian_mirror()), no_fetch, "run", threading.Event())
     with LogWriter(tmp_path_factory.mktemp("log") / "log", 1 << 22) as log:
         return ensure(shop, image_spec(PLATFORM, "host", CATALOG.image_template), log)
-
-
-@pytest.fixture(scope="module")
-def signer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signer]:
-    home = tmp_path_factory.mktemp("gnupg")
-    make_key(home, "A test", "test@example.org")
-    with open_signer(home) as found:
-        yield found
 
 
 def run(client: DockerClient, image: ImageRecord, script: str, folder: Path) -> str:
