@@ -27,6 +27,9 @@ PATHS: tuple[DocumentPath, ...] = (
 )
 """Settings that are paths: relative to the file that gives them, or to the working directory."""
 
+FLAGS = {"packaging.bigtop": "packaging"}
+"""Settings whose flag is not called as their last word is."""
+
 RESERVED = frozenset({"BIGTOP_TRACEBACK", "BIGTOP_REFERENCE", "BIGTOP_JDK"})
 """Variables with our prefix that are not settings; the last one is asked for by Bigtop's bill of materials."""
 
@@ -173,7 +176,8 @@ def _from_flags(flags: Mapping[str, Any]) -> Document:
     document = Document({}, Path("command line"))
     for dotted, value in flags.items():
         if value is not None:
-            _put(document, dotted, value, f"flag --{dotted.rsplit('.', 1)[-1].replace('_', '-')}")
+            name = FLAGS.get(dotted, dotted.rsplit(".", 1)[-1].replace("_", "-"))
+            _put(document, dotted, value, f"flag --{name}")
     return document
 
 
