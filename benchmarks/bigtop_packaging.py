@@ -36,15 +36,15 @@ from pathlib import Path
 from statistics import fmean
 
 from benchmarks.zookeeper_build import warm_home
-from bigtop_builder.adapter.image_recipe import image_key
-from bigtop_builder.adapter.image_record import recorded
+from bigtop_builder.adapter.containers.image_recipe import image_key
+from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.store import remove_tree
-from bigtop_builder.flow.bigtop_rpmbuild import ENVIRONMENT, platform_macros, rpmbuild, topdir
-from bigtop_builder.flow.recorder import Recorder
-from bigtop_builder.flow.seeding import make_seed
-from bigtop_builder.flow.session import open_shared
-from bigtop_builder.flow.workbench import Shared
-from bigtop_builder.flow.workspace import Request, Workspace
+from bigtop_builder.flow.bigtop.maven_seed import make_seed
+from bigtop_builder.flow.bigtop.rpmbuild import ENVIRONMENT, platform_macros, rpmbuild, topdir
+from bigtop_builder.flow.build.project import Request, Workspace
+from bigtop_builder.flow.build.task_runner import open_shared
+from bigtop_builder.flow.build.workbench import Shared
+from bigtop_builder.flow.run.recorder import Recorder
 from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
 from bigtop_builder.recipe.evaluate import Evaluated
 from bigtop_builder.recipe.settings import load_settings

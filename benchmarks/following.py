@@ -26,11 +26,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from bigtop_builder.adapter.secret import Secrets
+from bigtop_builder.ambari_simulator.rest.http import Answer, Asked
 from bigtop_builder.flow.deploy.context import Deployment
-from bigtop_builder.flow.deploy.following import TaskFailedError, follow
+from bigtop_builder.flow.deploy.request_follower import TaskFailedError, follow
 from bigtop_builder.model.event import AmbariTask, AnyEvent
 from bigtop_builder.recipe.inventory import load_inventory
-from bigtop_builder.simulation.http import Answer, Asked
 
 START = 1_795_377_358.0
 POLL = 2.0
@@ -50,13 +50,13 @@ def name_of(number: int) -> str:
 def serve(pipe: Connection, hosts: int) -> None:
     """The server's process: tells its address and the deployment's request, then moves its clock as it is told, and
     answers with the number and the end of each failed task."""
-    from bigtop_builder.simulation.agents.paper import PaperCrew
-    from bigtop_builder.simulation.assembly import make_world
-    from bigtop_builder.simulation.assembly import serve as server_of
-    from bigtop_builder.simulation.engine import Status
-    from bigtop_builder.simulation.injection import TaskFault
-    from bigtop_builder.simulation.state import Host
-    from bigtop_builder.simulation.work import work_of
+    from bigtop_builder.ambari_simulator.agents.paper import PaperCrew
+    from bigtop_builder.ambari_simulator.assembly import make_world
+    from bigtop_builder.ambari_simulator.assembly import serve as server_of
+    from bigtop_builder.ambari_simulator.engine.engine import Status
+    from bigtop_builder.ambari_simulator.engine.injection import TaskFault
+    from bigtop_builder.ambari_simulator.engine.state import Host
+    from bigtop_builder.ambari_simulator.engine.work import work_of
 
     now = START
     names = [name_of(number) for number in range(1, hosts + 1)]

@@ -46,15 +46,15 @@ import time
 from pathlib import Path
 
 from benchmarks.zookeeper_build import warm_home
-from bigtop_builder.adapter.image_recipe import image_key
-from bigtop_builder.adapter.image_record import recorded
-from bigtop_builder.adapter.normalise import normalise
+from bigtop_builder.adapter.containers.image_recipe import image_key
+from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.sources import unpack
 from bigtop_builder.adapter.store import remove_tree
-from bigtop_builder.flow.recorder import Recorder
-from bigtop_builder.flow.session import open_shared
-from bigtop_builder.flow.workbench import Shared
-from bigtop_builder.flow.workspace import Request, Workspace
+from bigtop_builder.adapter.tools.normalise import normalise
+from bigtop_builder.flow.build.project import Request, Workspace
+from bigtop_builder.flow.build.task_runner import open_shared
+from bigtop_builder.flow.build.workbench import Shared
+from bigtop_builder.flow.run.recorder import Recorder
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.recipe.evaluate import Evaluated
 from bigtop_builder.recipe.settings import load_settings

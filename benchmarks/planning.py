@@ -30,7 +30,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from bigtop_builder.flow.workspace import Request, Workspace
+from bigtop_builder.flow.build.project import Request, Workspace
 from bigtop_builder.plan.planner import Pair, make_plan
 from bigtop_builder.plan.task import Kind, Plan, Refusal
 from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile

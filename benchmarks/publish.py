@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bigtop_builder.adapter.gnupg import Signer, make_key, open_signer
-from bigtop_builder.flow.publisher import publish
+from bigtop_builder.adapter.rpm.gnupg import Signer, make_key, open_signer
+from bigtop_builder.flow.publish.publisher import publish
 from bigtop_builder.model.platform import Image, Platform
 from tests.rpmfile import Spec, write_rpm
 

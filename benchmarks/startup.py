@@ -25,14 +25,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bigtop_builder.adapter.image_recipe import image_key
-from bigtop_builder.adapter.image_record import ImageRecord
-from bigtop_builder.flow.workspace import Request, Workspace
+from bigtop_builder.adapter.containers.image_recipe import image_key
+from bigtop_builder.adapter.containers.image_record import ImageRecord
+from bigtop_builder.flow.build.project import Request, Workspace
 from bigtop_builder.plan.task import Refusal
 from bigtop_builder.recipe.settings import load_settings
 
 IMPORTS = "import requests, yaml, jinja2"
-OWN = "bigtop_builder.face.cli, bigtop_builder.face.watch, bigtop_builder.flow.builder"
+OWN = "bigtop_builder.cli.app, bigtop_builder.cli.views.watch, bigtop_builder.flow.build.builder"
 TARGETS = {"--help": 0.15, "plan --all, everything to do": 0.5, "build --all, nothing to do": 0.5}
 
 

@@ -31,13 +31,13 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-from bigtop_builder.adapter.image_recipe import image_key
-from bigtop_builder.adapter.image_record import recorded
+from bigtop_builder.adapter.containers.image_recipe import image_key
+from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.store import remove_tree
-from bigtop_builder.flow.recorder import Recorder
-from bigtop_builder.flow.session import open_shared
-from bigtop_builder.flow.workbench import Shared
-from bigtop_builder.flow.workspace import Request, Workspace
+from bigtop_builder.flow.build.project import Request, Workspace
+from bigtop_builder.flow.build.task_runner import open_shared
+from bigtop_builder.flow.build.workbench import Shared
+from bigtop_builder.flow.run.recorder import Recorder
 from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile
 from bigtop_builder.recipe.settings import load_settings
 

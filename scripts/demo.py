@@ -21,12 +21,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bigtop_builder.adapter.image_recipe import image_key
+from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh import Fleet
-from bigtop_builder.flow.testbed import testbed_document
-from bigtop_builder.flow.testbed_files import recorded as testbeds
-from bigtop_builder.flow.workspace import Workspace
+from bigtop_builder.flow.build.project import Workspace
+from bigtop_builder.flow.testbed.files import recorded as testbeds
+from bigtop_builder.flow.testbed.testbed import testbed_document
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import BigtopBuilderError
 from bigtop_builder.plan.task import Refusal

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from bigtop_builder.adapter.gnupg import Signer, make_key, open_signer
+from bigtop_builder.adapter.rpm.gnupg import Signer, make_key, open_signer
 
 settings.register_profile("shared-machine", deadline=None, max_examples=60)
 settings.load_profile("shared-machine")

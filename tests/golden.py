@@ -29,10 +29,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from bigtop_builder.adapter.image_recipe import image_key
-from bigtop_builder.adapter.image_record import recorded
-from bigtop_builder.adapter.rpmheader import PackagedFile, RpmHeader, read_header
-from bigtop_builder.flow.workspace import EMBEDDED, Workspace
+from bigtop_builder.adapter.containers.image_recipe import image_key
+from bigtop_builder.adapter.containers.image_record import recorded
+from bigtop_builder.adapter.rpm.header import PackagedFile, RpmHeader, read_header
+from bigtop_builder.flow.build.project import EMBEDDED, Workspace
 from bigtop_builder.model.project import Choice
 from bigtop_builder.plan.task import Refusal
 from bigtop_builder.recipe.evaluate import Evaluated

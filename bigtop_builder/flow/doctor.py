@@ -22,7 +22,7 @@ from bigtop_builder.model.project import Credentials
 from bigtop_builder.recipe.settings import Settings
 
 if TYPE_CHECKING:
-    from bigtop_builder.adapter.addresses import Addresses
+    from bigtop_builder.adapter.tools.addresses import Addresses
 
 GIB = 1 << 30
 DISK_WARNING, DISK_FAILURE = 20 * GIB, 3 * GIB
@@ -80,7 +80,7 @@ def _enough(name: str, size: int, warning: int, failure: int, what: str, advice:
 
 
 def _engine(_: Settings) -> Iterator[Finding]:
-    from bigtop_builder.adapter import engine
+    from bigtop_builder.adapter.containers import engine
 
     client = engine.connect()
     try:
@@ -204,7 +204,7 @@ def _proxy(settings: Settings) -> Iterator[Finding]:
 
 def _network(settings: Settings) -> Iterator[Finding]:
     """The mirrors, asked at once. No build needs them all, so that not to reach one is a warning."""
-    from bigtop_builder.adapter.addresses import Addresses
+    from bigtop_builder.adapter.tools.addresses import Addresses
 
     mirrors = settings.project.mirrors
     addresses = Addresses(mirrors)
@@ -229,10 +229,10 @@ def reach(name: str, find: Callable[[], str], settings: Settings) -> Finding:
     Of a public mirror any answer will do, since not all of them list their folders; the site's cache must know the
     repository and take the credentials.
     """
-    from bigtop_builder.adapter.addresses import Addresses
     from bigtop_builder.adapter.secret import read_secret
-    from bigtop_builder.adapter.sources.trouble import TransferError
+    from bigtop_builder.adapter.sources.errors import TransferError
     from bigtop_builder.adapter.sources.web import Web
+    from bigtop_builder.adapter.tools.addresses import Addresses
 
     title = f"{name} mirror"
     advice = f"Set mirrors.{name} in the project file; builds that need it fail without"

@@ -71,7 +71,7 @@ class BundledCache(StrictModel):
 
 
 class BundledImage(StrictModel):
-    """An image and its record; see ``adapter.image_record``. ``digests`` are those of registries that have it."""
+    """An image and its record; see ``adapter.containers.image_record``. ``digests``: by which registries know it."""
 
     key: Sha256
     name: str

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, Self
 
 from bigtop_builder.adapter.secret import Secrets
+from bigtop_builder.ambari_simulator.agents.paper import PaperAgent, PaperCrew
+from bigtop_builder.ambari_simulator.assembly import assemble
+from bigtop_builder.ambari_simulator.engine.state import Host, World
+from bigtop_builder.ambari_simulator.resources.resources import registry
+from bigtop_builder.ambari_simulator.rest.server import Simulation
 from bigtop_builder.flow.deploy.context import Deployment
-from bigtop_builder.flow.deploy.deploying import DEPLOY, PHASES, PhaseWork, applicable
+from bigtop_builder.flow.deploy.deployment_run import DEPLOY, PHASES, PhaseWork, applicable
 from bigtop_builder.flow.deploy.run import run_phases
 from bigtop_builder.model.event import AmbariTask, AnyEvent, Change, Phase, PhaseFinished
 from bigtop_builder.recipe.inventory import load_inventory
-from bigtop_builder.simulation.agents.paper import PaperAgent, PaperCrew
-from bigtop_builder.simulation.assembly import assemble
-from bigtop_builder.simulation.server import Simulation
-from bigtop_builder.simulation.state import Host, World
-from bigtop_builder.simulation.tree import registry
 
 PASSWORD = "correct-horse"
 START = 1_795_377_358.0

@@ -17,8 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bigtop_builder.simulation.server import Simulation
-from bigtop_builder.simulation.state import Host, World
+from bigtop_builder.ambari_simulator.engine.state import Host, World
+from bigtop_builder.ambari_simulator.rest.server import Simulation
 
 FOLDER = Path(__file__).parent / "data" / "ambari" / "transcripts"
 ABSENT = "(absent)"

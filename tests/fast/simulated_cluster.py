@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from bigtop_builder.simulation.agents.paper import PaperCrew
-from bigtop_builder.simulation.clusters import connect
-from bigtop_builder.simulation.dispatch import respond
-from bigtop_builder.simulation.engine import Pace
-from bigtop_builder.simulation.stacks import load_stacks
-from bigtop_builder.simulation.state import Host, RepositoryVersion, World
-from bigtop_builder.simulation.tree import registry
-from bigtop_builder.simulation.work import Work
+from bigtop_builder.ambari_simulator.agents.paper import PaperCrew
+from bigtop_builder.ambari_simulator.engine.engine import Pace
+from bigtop_builder.ambari_simulator.engine.state import Host, RepositoryVersion, World
+from bigtop_builder.ambari_simulator.engine.work import Work
+from bigtop_builder.ambari_simulator.resources.clusters import connect
+from bigtop_builder.ambari_simulator.resources.resources import registry
+from bigtop_builder.ambari_simulator.resources.stacks import load_stacks
+from bigtop_builder.ambari_simulator.rest.dispatch import respond
 
 START = 1_795_377_358.0
 DEMO_GROUP = ["ZOOKEEPER_SERVER", "ZOOKEEPER_CLIENT"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.addresses import (
+from bigtop_builder.adapter.tools.addresses import (
     APACHE_ARCHIVE,
     SUPER_POM,
     Addresses,
@@ -72,7 +72,7 @@ def test_central_of_maven_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_central_out_of_an_image_when_the_host_has_no_maven(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bigtop_builder.adapter.addresses._model_builders", lambda: iter(()))
+    monkeypatch.setattr("bigtop_builder.adapter.tools.addresses._model_builders", lambda: iter(()))
     asked: list[str] = []
 
     def super_pom() -> str:

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from bigtop_builder.flow.workspace import Workspace
+from bigtop_builder.flow.build.project import Workspace
 from bigtop_builder.hosts.agent import CONFIGURATION
 from bigtop_builder.hosts.ambari_properties import PROPERTIES
 from bigtop_builder.hosts.database import RESOURCES

@@ -16,12 +16,12 @@ import pytest
 from bigtop_builder.adapter.sources import Fetched, unpack
 from bigtop_builder.adapter.sources.first_use import commit_of, fetch_first, places
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.flow.bigtop_compiling import LOCAL_METADATA, hand_on
-from bigtop_builder.flow.bigtop_rpmbuild import platform_macros
-from bigtop_builder.flow.bigtop_skeleton import write_skeleton
-from bigtop_builder.flow.seeding import artifacts_in, make_seed
-from bigtop_builder.flow.spec_reading import ReadSpec
-from bigtop_builder.flow.workspace import Workspace
+from bigtop_builder.flow.bigtop.compile_task import LOCAL_METADATA, hand_on
+from bigtop_builder.flow.bigtop.maven_seed import artifacts_in, make_seed
+from bigtop_builder.flow.bigtop.rpmbuild import platform_macros
+from bigtop_builder.flow.bigtop.skeleton import write_skeleton
+from bigtop_builder.flow.bigtop.spec_query import ReadSpec
+from bigtop_builder.flow.build.project import Workspace
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import ConfigurationError, RecipeError, SourceError
 from bigtop_builder.model.project import Project as ProjectFile

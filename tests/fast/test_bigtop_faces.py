@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bigtop_builder.face.cli import run
+from bigtop_builder.cli.app import run
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import ExitCode
 from bigtop_builder.recipe.bigtop.pins import LOCK_FILE

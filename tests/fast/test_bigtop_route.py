@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bigtop_builder.flow.workspace import Request, Workspace
+from bigtop_builder.flow.build.project import Request, Workspace
 from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError, SourceError
 from bigtop_builder.model.project import Choice
 from bigtop_builder.model.source import ApacheSource, GitSource, HttpsSource, MavenSource

@@ -16,18 +16,18 @@ from typing import Any
 
 import pytest
 
-from bigtop_builder.adapter.bundle_cache import pack
-from bigtop_builder.adapter.bundle_reader import BundleReader
-from bigtop_builder.adapter.bundle_writer import BundleWriter, file_chunks
-from bigtop_builder.adapter.gnupg import Signer
-from bigtop_builder.adapter.sources.shelf import stored
+from bigtop_builder.adapter.bundle.cache import pack
+from bigtop_builder.adapter.bundle.reader import BundleReader
+from bigtop_builder.adapter.bundle.writer import BundleWriter, file_chunks
+from bigtop_builder.adapter.rpm.gnupg import Signer
+from bigtop_builder.adapter.sources.download_store import stored
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.flow.bundle_loading import Loaded, Loading
-from bigtop_builder.flow.bundle_verifying import GOOD, Verdict, require_signature, verify_bundle
-from bigtop_builder.flow.bundling import Created, Wanted, create_bundle
-from bigtop_builder.flow.publisher import Rules, publish
-from bigtop_builder.flow.verifier import verify
-from bigtop_builder.flow.workspace import Request, Workspace
+from bigtop_builder.flow.build.project import Request, Workspace
+from bigtop_builder.flow.bundle.creator import Created, Wanted, create_bundle
+from bigtop_builder.flow.bundle.loader import Loaded, Loading
+from bigtop_builder.flow.bundle.verifier import GOOD, Verdict, require_signature, verify_bundle
+from bigtop_builder.flow.publish.publisher import Rules, publish
+from bigtop_builder.flow.publish.verifier import verify
 from bigtop_builder.model import bundle as model
 from bigtop_builder.model.bundle import MANIFEST, SIGNATURE, Manifest, Part
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError, PublishError, SourceError, StoreError

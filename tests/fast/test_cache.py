@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter import cache
-from bigtop_builder.adapter.cache import CacheKind, Traffic, built_artifacts, merge, seed
+from bigtop_builder.adapter.tools import cache
+from bigtop_builder.adapter.tools.cache import CacheKind, Traffic, built_artifacts, merge, seed
 
 OWNER = (os.geteuid(), os.getegid())
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.cache import CacheKind, Seeded, Traffic, merge, seed
-from bigtop_builder.adapter.cache_use import CacheUse, content, unit, used
+from bigtop_builder.adapter.tools.cache import CacheKind, Seeded, Traffic, merge, seed
+from bigtop_builder.adapter.tools.cache_use import CacheUse, content, unit, used
 from tests.fast.test_cache import OWNER, downloaded, put
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.face import cli, options
+from bigtop_builder.cli import app, options
 from bigtop_builder.model.errors import ConfigurationError, ExitCode
 from bigtop_builder.model.event import (
     AnyEvent,
@@ -41,7 +41,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = cli.run(arguments)
+    code = app.run(arguments)
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
@@ -300,9 +300,7 @@ def test_a_source_that_does_not_parse(text: str) -> None:
 
 def loaded(*arguments: str, cwd: Path) -> set[str]:
     """The modules that a command has loaded when it ends."""
-    code = (
-        "import sys\nfrom bigtop_builder.face.cli import run\nrun(sys.argv[1:])\nprint(*sys.modules, file=sys.stderr)"
-    )
+    code = "import sys\nfrom bigtop_builder.cli.app import run\nrun(sys.argv[1:])\nprint(*sys.modules, file=sys.stderr)"
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, cwd=cwd, check=True
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.adapter.store import MANIFEST, Store
-from bigtop_builder.flow.collector import KEPT_RUNS, collect
+from bigtop_builder.flow.build.collector import KEPT_RUNS, collect
 
 DAY = 86_400
 

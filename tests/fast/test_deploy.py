@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from bigtop_builder.ambari_simulator.engine.injection import CallFault, TaskFault
 from bigtop_builder.flow.deploy import phases as work
 from bigtop_builder.model.event import AnyEvent, Change, CheckFinished, Notice, RequestProgress
-from bigtop_builder.simulation.injection import CallFault, TaskFault
 from tests.fast.deploying import INVENTORY, PASSWORD, Bench
 
 SERVERS = [f"node{number}.x.test" for number in (1, 2, 3)]

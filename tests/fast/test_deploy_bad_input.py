@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.face import cli
-from bigtop_builder.simulation.agents.paper import PaperCrew
-from bigtop_builder.simulation.assembly import assemble
-from bigtop_builder.simulation.server import Simulation
-from bigtop_builder.simulation.state import Host, World
-from bigtop_builder.simulation.tree import registry
+from bigtop_builder.ambari_simulator.agents.paper import PaperCrew
+from bigtop_builder.ambari_simulator.assembly import assemble
+from bigtop_builder.ambari_simulator.engine.state import Host, World
+from bigtop_builder.ambari_simulator.resources.resources import registry
+from bigtop_builder.ambari_simulator.rest.server import Simulation
+from bigtop_builder.cli import app
 from tests.fast.test_cli import project as project
 
 PASSWORD, WRONG = "correct-horse", "wrong-staple"
@@ -53,7 +53,7 @@ class Site:
 
     def call(self, *arguments: str, text: str = INVENTORY) -> tuple[int, str, str]:
         (self.folder / "inv.yaml").write_text(text.replace("URL", self.url))
-        code = cli.run(arguments)
+        code = app.run(arguments)
         captured = self.capsys.readouterr()
         told = captured.out + captured.err
         assert "Traceback" not in told

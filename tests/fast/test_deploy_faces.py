@@ -12,12 +12,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bigtop_builder.face import cli
-from bigtop_builder.face.deploy_fold import DeployView
-from bigtop_builder.face.deploy_junit import junit
-from bigtop_builder.face.deploy_lines import DeployLines
-from bigtop_builder.face.deploy_status import status_text
-from bigtop_builder.face.invocation import Invocation
+from bigtop_builder.ambari_simulator.engine.injection import TaskFault
+from bigtop_builder.cli import app
+from bigtop_builder.cli.invocation import Invocation
+from bigtop_builder.cli.views.cluster_status import status_text
+from bigtop_builder.cli.views.deploy_fold import DeployView
+from bigtop_builder.cli.views.deploy_junit import junit
+from bigtop_builder.cli.views.deploy_lines import DeployLines
 from bigtop_builder.flow.deploy.status import ClusterStatus, HostStatus, ServiceStatus
 from bigtop_builder.model.event import (
     AmbariTask,
@@ -34,7 +35,6 @@ from bigtop_builder.model.event import (
     RequestProgress,
     RunFinished,
 )
-from bigtop_builder.simulation.injection import TaskFault
 from tests.fast.deploying import INVENTORY, PASSWORD, Bench
 from tests.fast.test_cli import project as project
 
@@ -272,13 +272,13 @@ def test_a_secret_that_is_one_of_our_own_words_breaks_nothing(
 
 def test_runs_and_logs_of_a_deployment_that_failed_early(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "inv.yaml").write_text("cluster: c1\ngroups: {a: {hosts: [n1.x.test]}}\nssh: {key: nope}\n")
-    assert cli.run(["deploy", "inv.yaml", "--store", "store"]) == 2
+    assert app.run(["deploy", "inv.yaml", "--store", "store"]) == 2
     (project / "store" / "runs" / "20200101-000000-abcd").mkdir()
     capsys.readouterr()
-    assert cli.run(["runs", "--store", "store"]) == 0
+    assert app.run(["runs", "--store", "store"]) == 0
     newest, oldest = capsys.readouterr().out.splitlines()
     assert "exit 2" in newest and "failed in check on cluster c1" in newest
     assert oldest.split() == ["20200101-000000-abcd", "no", "record"]
     run = newest.split()[0]
-    assert cli.run(["logs", "--run", run, "--store", "store"]) == 3
+    assert app.run(["logs", "--run", run, "--store", "store"]) == 3
     assert "It ended in check" in capsys.readouterr().err

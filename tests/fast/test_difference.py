@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.difference import package_differences, tree_differences
+from bigtop_builder.adapter.rpm.difference import package_differences, tree_differences
 from tests.rpmfile import File, Spec, write_rpm
 
 BASE = Spec(files={"/opt/a": b"a", "/opt/b.jar": b""})

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.container import Mount, Sandbox, User, build_user
-from bigtop_builder.adapter.engine import connect
-from bigtop_builder.adapter.interactive import shell_command
+from bigtop_builder.adapter.containers.container import Mount, Sandbox, User, build_user
+from bigtop_builder.adapter.containers.engine import connect
+from bigtop_builder.adapter.containers.interactive import shell_command
 from bigtop_builder.model.errors import EngineError, ExitCode
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +82,7 @@ def test_no_permission(tmp_path: Path) -> None:
     program = (
         "import os, socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen()\n"
         "os.chmod(sys.argv[1], 0o600); os.environ['DOCKER_HOST'] = 'unix://' + sys.argv[1]\n"
-        "import docker, requests, bigtop_builder.adapter.engine as engine\n"
+        "import docker, requests, bigtop_builder.adapter.containers.engine as engine\n"
         "from bigtop_builder.model.errors import EngineError\n"
         "os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)\n"
         "try: engine.connect()\n"
@@ -98,7 +98,7 @@ def test_no_permission(tmp_path: Path) -> None:
 
 def test_the_image_records_need_no_engine_library() -> None:
     program = (
-        "import sys; import bigtop_builder.adapter.image, bigtop_builder.adapter.container\n"
+        "import sys; import bigtop_builder.adapter.containers.image, bigtop_builder.adapter.containers.container\n"
         "print([name for name in ('docker', 'requests') if name in sys.modules])"
     )
     done = subprocess.run(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.log import LogWriter
+from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.model.errors import StoreError
 
 

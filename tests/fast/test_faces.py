@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from bigtop_builder.face.fold import RunView, fold, read_events
-from bigtop_builder.face.invocation import Invocation
-from bigtop_builder.face.junit import junit
-from bigtop_builder.face.plain import HEARTBEAT, Folding, PlainFace, folding
-from bigtop_builder.face.summary import closing, digest, headline, markdown, summary
-from bigtop_builder.face.terminal import TerminalFace
-from bigtop_builder.face.watch import Reports, Watch, write_reports
-from bigtop_builder.face.wording import clean, columns, size, span
+from bigtop_builder.cli.invocation import Invocation
+from bigtop_builder.cli.views.build_fold import RunView, fold, read_events
+from bigtop_builder.cli.views.junit import junit
+from bigtop_builder.cli.views.plain import HEARTBEAT, Folding, PlainFace, folding
+from bigtop_builder.cli.views.summary import closing, digest, headline, markdown, summary
+from bigtop_builder.cli.views.terminal import TerminalFace
+from bigtop_builder.cli.views.watch import Reports, Watch, write_reports
+from bigtop_builder.cli.wording import clean, columns, size, span
 from bigtop_builder.model.event import (
     STEPS,
     AnyEvent,

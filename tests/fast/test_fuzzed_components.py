@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bigtop_builder.flow.workspace import Request, Workspace
+from bigtop_builder.flow.build.project import Request, Workspace
 from bigtop_builder.model.errors import BigtopBuilderError
 from bigtop_builder.recipe.catalog import shipped_templates
 from bigtop_builder.recipe.settings import load_settings

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.bootstrap import base_tag
-from bigtop_builder.adapter.image_recipe import ImageKind, ImageSpec, image_key, image_spec, maven_source
-from bigtop_builder.adapter.image_record import ImageRecord, recorded
+from bigtop_builder.adapter.containers.bootstrap import base_tag
+from bigtop_builder.adapter.containers.image_recipe import ImageKind, ImageSpec, image_key, image_spec, maven_source
+from bigtop_builder.adapter.containers.image_record import ImageRecord, recorded
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.model.errors import RecipeError
 from bigtop_builder.model.source import MavenSource

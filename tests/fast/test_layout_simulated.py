@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bigtop_builder.ambari_simulator.resources.blueprints import parse_blueprint
+from bigtop_builder.ambari_simulator.resources.topology import check_components, complete
+from bigtop_builder.ambari_simulator.rest.replies import Refusal
 from bigtop_builder.cluster.blueprint import blueprint_body, cluster_environment
 from bigtop_builder.cluster.comparison import compare_blueprints
 from bigtop_builder.cluster.layout import Layout, LayoutGroup, Placed, layout_of
@@ -14,9 +17,6 @@ from bigtop_builder.cluster.stack_data import load_stack
 from bigtop_builder.model.ambari_stack import StackDefinition
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.recipe.inventory import load_inventory
-from bigtop_builder.simulation.blueprints import parse_blueprint
-from bigtop_builder.simulation.replies import Refusal
-from bigtop_builder.simulation.topology import check_components, complete
 
 INVENTORIES = sorted((Path(__file__).resolve().parents[2] / "inventories").glob("*.yaml"))
 

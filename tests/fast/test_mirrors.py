@@ -12,12 +12,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bigtop_builder.adapter.addresses import APACHE_ARCHIVE, Addresses
-from bigtop_builder.adapter.presets import PRESETS, Preset
 from bigtop_builder.adapter.redact import Redactor
-from bigtop_builder.adapter.site import SiteSettings, site_files
 from bigtop_builder.adapter.sources.candidates import of_apache, of_https, of_maven
-from bigtop_builder.flow.diagnosis import diagnose
+from bigtop_builder.adapter.tools.addresses import APACHE_ARCHIVE, Addresses
+from bigtop_builder.adapter.tools.presets import PRESETS, Preset
+from bigtop_builder.adapter.tools.site import SiteSettings, site_files
+from bigtop_builder.flow.build.diagnosis import diagnose
 from bigtop_builder.model.errors import BigtopBuilderError
 from bigtop_builder.model.project import Mirrors, Project
 from bigtop_builder.model.source import ApacheSource, HttpsSource, MavenSource
@@ -56,7 +56,7 @@ def addresses(**mirrors: object) -> Addresses:
 
 @pytest.fixture
 def no_maven(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bigtop_builder.adapter.addresses._model_builders", lambda: iter(()))
+    monkeypatch.setattr("bigtop_builder.adapter.tools.addresses._model_builders", lambda: iter(()))
 
 
 CACHE = {

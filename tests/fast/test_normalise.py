@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bigtop_builder.adapter.normalise import Report, normalise
+from bigtop_builder.adapter.tools.normalise import Report, normalise
 
 EPOCH = 1_600_000_000
 STARTED = 1_700_000_000.0

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.image_recipe import image_key
-from bigtop_builder.adapter.image_record import ImageRecord
+from bigtop_builder.adapter.containers.image_recipe import image_key
+from bigtop_builder.adapter.containers.image_record import ImageRecord
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.face.cli import run
-from bigtop_builder.flow.workspace import Request, Workspace
+from bigtop_builder.cli.app import run
+from bigtop_builder.flow.build.project import Request, Workspace
 from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError, RecipeError, StoreError
 from bigtop_builder.model.project import Choice
 from bigtop_builder.plan.task import Plan

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from bigtop_builder.adapter.gnupg import Signer
 from bigtop_builder.adapter.repository.pool import DOCUMENTS
+from bigtop_builder.adapter.rpm.gnupg import Signer
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.face.cli import run as run_cli
-from bigtop_builder.flow.attestation import BUILD_TYPE
-from bigtop_builder.flow.publisher import Publication, Rules, publish
-from bigtop_builder.flow.verifier import Problem, verify
+from bigtop_builder.cli.app import run as run_cli
+from bigtop_builder.flow.publish.attestation import BUILD_TYPE
+from bigtop_builder.flow.publish.publisher import Publication, Rules, publish
+from bigtop_builder.flow.publish.verifier import Problem, verify
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.recipe.catalog import Catalog
 from tests.rpmfile import Spec, write_rpm

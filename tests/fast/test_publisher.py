@@ -13,11 +13,11 @@ from pathlib import Path
 import createrepo_c
 import pytest
 
-from bigtop_builder.adapter.gnupg import Signer
 from bigtop_builder.adapter.repository.snapshot import Publications, writing
-from bigtop_builder.adapter.signing import open_keyring, verify_detached, verify_package
-from bigtop_builder.flow.publisher import Publication, Rules, publish
-from bigtop_builder.flow.verifier import verify
+from bigtop_builder.adapter.rpm.gnupg import Signer
+from bigtop_builder.adapter.rpm.signing import open_keyring, verify_detached, verify_package
+from bigtop_builder.flow.publish.publisher import Publication, Rules, publish
+from bigtop_builder.flow.publish.verifier import verify
 from bigtop_builder.model.errors import PublishError
 from bigtop_builder.model.platform import Image, Platform
 from tests.rpmfile import Spec, write_rpm

@@ -9,8 +9,16 @@ from typing import Any
 
 import pytest
 
-from bigtop_builder.adapter.rpmheader import RpmHeader, read_header
-from bigtop_builder.flow.reference import Allowance, Difference, as_json, as_text, compare, describe, read_reference
+from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
+from bigtop_builder.flow.publish.package_compare import (
+    Allowance,
+    Difference,
+    as_json,
+    as_text,
+    compare,
+    describe,
+    read_reference,
+)
 from bigtop_builder.model.errors import ConfigurationError
 from tests.rpmfile import File, Spec, write_rpm
 

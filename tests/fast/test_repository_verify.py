@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.gnupg import Signer, make_key, open_signer
-from bigtop_builder.adapter.rpmversion import compare_evr, compare_versions, parse_evr
-from bigtop_builder.flow.closure import Capability, Member, unmet
-from bigtop_builder.flow.publisher import Publication, publish
-from bigtop_builder.flow.serving import RepositoryServer
-from bigtop_builder.flow.verifier import Problem, verify
+from bigtop_builder.adapter.rpm.gnupg import Signer, make_key, open_signer
+from bigtop_builder.adapter.rpm.version import compare_evr, compare_versions, parse_evr
+from bigtop_builder.flow.publish.closure import Capability, Member, unmet
+from bigtop_builder.flow.publish.publisher import Publication, publish
+from bigtop_builder.flow.publish.server import RepositoryServer
+from bigtop_builder.flow.publish.verifier import Problem, verify
 from bigtop_builder.model.errors import PublishError
 from bigtop_builder.model.platform import Image, Platform
 from tests.rpmfile import Spec, write_rpm

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigtop_builder.adapter.rpmheader import read_header
-from bigtop_builder.adapter.rpmpayload import find_in_payload, payload_files
+from bigtop_builder.adapter.rpm.header import read_header
+from bigtop_builder.adapter.rpm.payload import find_in_payload, payload_files
 from bigtop_builder.model.errors import BigtopBuilderError, PublishError
 from tests.rpmfile import File, Spec, write_rpm
 

@@ -18,11 +18,11 @@ from cyclonedx.validation.json import JsonStrictValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bigtop_builder.adapter.gnupg import Signer
 from bigtop_builder.adapter.provenance.cyclonedx import HEADER_PROPERTY, sbom
 from bigtop_builder.adapter.provenance.maven_cache import MavenCache
-from bigtop_builder.adapter.rpmheader import read_header
-from bigtop_builder.adapter.signing import sign_package
+from bigtop_builder.adapter.rpm.gnupg import Signer
+from bigtop_builder.adapter.rpm.header import read_header
+from bigtop_builder.adapter.rpm.signing import sign_package
 from tests.rpmfile import File, Spec, write_rpm
 
 LIB = "/usr/lib/demo/lib"

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from bigtop_builder.face.cli import app
-from bigtop_builder.face.project_file import SCHEMA_FOLDER, project_file
-from bigtop_builder.face.reference import SCHEMAS, files, json_schema
+from bigtop_builder.cli.app import app
+from bigtop_builder.cli.project_file import SCHEMA_FOLDER, project_file
+from bigtop_builder.cli.reference import SCHEMAS, files, json_schema
 from bigtop_builder.model.errors import ExitCode
 from bigtop_builder.model.project import Project
 from bigtop_builder.recipe.document import parse, validate
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize("path", sorted(files()))
 def test_generated_files_are_fresh(path: str) -> None:
-    remedy = "run: python -m bigtop_builder.face.reference"
+    remedy = "run: python -m bigtop_builder.cli.reference"
     assert (ROOT / path).is_file(), remedy
     assert (ROOT / path).read_text(encoding="utf-8") == files()[path], remedy
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.flow.serving import RepositoryServer
+from bigtop_builder.flow.publish.server import RepositoryServer
 from bigtop_builder.model.errors import PublishError
 
 CONTENT = bytes(range(256)) * 20_000
@@ -209,7 +209,7 @@ def test_many_at_once(server: RepositoryServer) -> None:
 def test_clients_that_vanish_or_sleep_leave_no_trace(
     server: RepositoryServer, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bigtop_builder.flow.serving.Handler.timeout", 0.2)
+    monkeypatch.setattr("bigtop_builder.flow.publish.server.Handler.timeout", 0.2)
     with socket.create_connection(server.server_address[:2], timeout=10) as connection:
         connection.sendall(f"GET {FILE} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         connection.recv(100)
@@ -237,7 +237,7 @@ def test_port_in_use_and_missing_root(server: RepositoryServer, tmp_path: Path) 
 
 def test_interrupt_ends_it_cleanly(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from bigtop_builder.flow.serving import serve\n"
+        "import sys; from pathlib import Path; from bigtop_builder.flow.publish.server import serve\n"
         "serve(Path(sys.argv[1]), port=0, ready=lambda address: print(address, flush=True)); print('ended')"
     )
     process = subprocess.Popen(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.gnupg import Signer, make_key, open_signer
-from bigtop_builder.adapter.rpmheader import read_header
-from bigtop_builder.adapter.signing import open_keyring, sign_package, verify_detached, verify_package
+from bigtop_builder.adapter.rpm.gnupg import Signer, make_key, open_signer
+from bigtop_builder.adapter.rpm.header import read_header
+from bigtop_builder.adapter.rpm.signing import open_keyring, sign_package, verify_detached, verify_package
 from bigtop_builder.model.errors import PublishError
 from tests.rpmfile import Spec, write_rpm
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bigtop_builder.simulation.agents.packages import pick
-from bigtop_builder.simulation.engine import INSTANT
-from bigtop_builder.simulation.injection import TaskFault
+from bigtop_builder.ambari_simulator.agents.packages import pick
+from bigtop_builder.ambari_simulator.engine.engine import INSTANT
+from bigtop_builder.ambari_simulator.engine.injection import TaskFault
 from tests.fast.simulated_cluster import DEMO_GROUP, Site
 
 

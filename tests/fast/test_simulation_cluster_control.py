@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import requests
 
-from bigtop_builder.simulation.agents.crew import WorkingCrew
-from bigtop_builder.simulation.assembly import Ticker, make_world, serve
-from bigtop_builder.simulation.engine import INSTANT
-from bigtop_builder.simulation.state import Host
-from bigtop_builder.simulation.work import Context, work_of
+from bigtop_builder.ambari_simulator.agents.crew import WorkingCrew
+from bigtop_builder.ambari_simulator.assembly import Ticker, make_world, serve
+from bigtop_builder.ambari_simulator.engine.engine import INSTANT
+from bigtop_builder.ambari_simulator.engine.state import Host
+from bigtop_builder.ambari_simulator.engine.work import Context, work_of
 
 HOSTS = [f"node{number}.example.com" for number in (1, 2)]
 

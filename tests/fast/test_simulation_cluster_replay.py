@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from bigtop_builder.simulation.agents.paper import PaperCrew
-from bigtop_builder.simulation.assembly import make_world, serve
-from bigtop_builder.simulation.engine import Pace
-from bigtop_builder.simulation.injection import TaskFault
-from bigtop_builder.simulation.server import Simulation
-from bigtop_builder.simulation.state import Host, World
-from bigtop_builder.simulation.work import work_of
+from bigtop_builder.ambari_simulator.agents.paper import PaperCrew
+from bigtop_builder.ambari_simulator.assembly import make_world, serve
+from bigtop_builder.ambari_simulator.engine.engine import Pace
+from bigtop_builder.ambari_simulator.engine.injection import TaskFault
+from bigtop_builder.ambari_simulator.engine.state import Host, World
+from bigtop_builder.ambari_simulator.engine.work import work_of
+from bigtop_builder.ambari_simulator.rest.server import Simulation
 from tests.fast.replay import RULES, Exchange, Rule, Stage, exchanges
 from tests.fast.replay_left_out import LEFT_OUT
 from tests.fast.test_simulation_replay import HIDDEN, PARTS, fetch

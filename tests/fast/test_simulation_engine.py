@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigtop_builder.simulation.engine import (
+from bigtop_builder.ambari_simulator.engine.engine import (
     ACTIVE,
     AUTOMATIC_ABORT,
     Engine,
@@ -19,7 +19,7 @@ from bigtop_builder.simulation.engine import (
     fold,
     progress,
 )
-from bigtop_builder.simulation.hash_order import hash_order
+from bigtop_builder.ambari_simulator.engine.java_hash_order import hash_order
 
 OK, BAD = Outcome(True), Outcome(False, stderr="it broke")
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigtop_builder.simulation.dispatch import body_text, respond
-from bigtop_builder.simulation.query import parse_page, parse_predicate
-from bigtop_builder.simulation.registry import Body, Call, Registry, Resource, properties
-from bigtop_builder.simulation.render import Leaf, to_text
-from bigtop_builder.simulation.replies import DONE, Refusal, Reply, accepted
-from bigtop_builder.simulation.state import World
+from bigtop_builder.ambari_simulator.engine.state import World
+from bigtop_builder.ambari_simulator.rest.dispatch import body_text, respond
+from bigtop_builder.ambari_simulator.rest.query import parse_page, parse_predicate
+from bigtop_builder.ambari_simulator.rest.registry import Body, Call, Registry, Resource, properties
+from bigtop_builder.ambari_simulator.rest.render import Leaf, to_text
+from bigtop_builder.ambari_simulator.rest.replies import DONE, Refusal, Reply, accepted
 
 STATES = {"n0": "STARTED", "n1": "INSTALLED", "n2": "STARTED"}
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from bigtop_builder.simulation.assembly import make_world, serve
-from bigtop_builder.simulation.server import Simulation
-from bigtop_builder.simulation.state import World
+from bigtop_builder.ambari_simulator.assembly import make_world, serve
+from bigtop_builder.ambari_simulator.engine.state import World
+from bigtop_builder.ambari_simulator.rest.server import Simulation
 from tests.fast.replay import Stage, exchanges
 from tests.fast.replay_left_out import LEFT_OUT
 

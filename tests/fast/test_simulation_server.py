@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 import requests
 
+from bigtop_builder.ambari_simulator.arguments import faults
+from bigtop_builder.ambari_simulator.assembly import make_world, serve, simulate
+from bigtop_builder.ambari_simulator.engine.injection import CallFault
+from bigtop_builder.ambari_simulator.engine.state import Host
+from bigtop_builder.ambari_simulator.engine.work import work_of
+from bigtop_builder.ambari_simulator.rest.server import Simulation
 from bigtop_builder.model.errors import ConfigurationError
-from bigtop_builder.simulation.arguments import faults
-from bigtop_builder.simulation.assembly import make_world, serve, simulate
-from bigtop_builder.simulation.injection import CallFault
-from bigtop_builder.simulation.server import Simulation
-from bigtop_builder.simulation.state import Host
-from bigtop_builder.simulation.work import work_of
 
 ADMIN = ("admin", "admin")
 HEADERS = {"X-Requested-By": "test", "Accept": "*/*"}
@@ -263,7 +263,7 @@ def test_a_rehearsals_server_goes_on_by_itself() -> None:
 def test_a_process_of_its_own_ends_on_sigterm(tmp_path: Path) -> None:
     state, inject = tmp_path / "state.json", tmp_path / "faults.yaml"
     inject.write_text("calls: [{path: /users, status: 502}]\n", encoding="utf-8")
-    argv = [sys.executable, "-m", "bigtop_builder.simulation", "--port", "0", "--host", "n1.lab=10.0.0.1"]
+    argv = [sys.executable, "-m", "bigtop_builder.ambari_simulator", "--port", "0", "--host", "n1.lab=10.0.0.1"]
     argv += ["--state-file", str(state), "--inject", str(inject)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -290,7 +290,8 @@ def test_a_file_of_faults_with_a_mistake_is_refused(tmp_path: Path, text: str, w
 
 
 def test_a_process_tells_a_mistake_without_a_trace(tmp_path: Path) -> None:
-    argv = [sys.executable, "-m", "bigtop_builder.simulation", "--port", "0", "--inject", str(tmp_path / "none.yaml")]
+    argv = [sys.executable, "-m", "bigtop_builder.ambari_simulator", "--port", "0"]
+    argv += ["--inject", str(tmp_path / "none.yaml")]
     ended = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 2
     assert "none.yaml" in ended.stderr

@@ -18,11 +18,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigtop_builder.adapter.addresses import Addresses
-from bigtop_builder.adapter.clients import non_proxy_hosts
 from bigtop_builder.adapter.redact import Redactor, disguises
-from bigtop_builder.adapter.site import SiteSettings, private_folder, site_files
-from bigtop_builder.adapter.truststore import certificates, java_truststore
+from bigtop_builder.adapter.tools.addresses import Addresses
+from bigtop_builder.adapter.tools.site import SiteSettings, private_folder, site_files
+from bigtop_builder.adapter.tools.tool_config import non_proxy_hosts
+from bigtop_builder.adapter.tools.truststore import certificates, java_truststore
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.model.project import Project
 
@@ -152,7 +152,7 @@ def test_the_container_may_read_what_others_on_the_host_may_not(bundle: Path) ->
 
 def test_what_a_killed_process_left_is_removed_and_what_a_living_one_has_is_not() -> None:
     script = (
-        "from bigtop_builder.adapter.site import private_folder\n"
+        "from bigtop_builder.adapter.tools.site import private_folder\n"
         "with private_folder() as folder:\n"
         "    (folder / 'secret').write_text('x'); print(folder, flush=True); input()\n"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bigtop_builder.flow.workspace import Workspace
+from bigtop_builder.flow.build.project import Workspace
 from bigtop_builder.model.errors import RecipeError
 from bigtop_builder.plan.task import Refusal
 from bigtop_builder.recipe.evaluate import Evaluated

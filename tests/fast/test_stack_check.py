@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.adapter.repository.metadata import package_chunks, write_repodata
+from bigtop_builder.cli.app import run
 from bigtop_builder.cluster.demand_check import choose_components
 from bigtop_builder.cluster.stack_data import load_stack
-from bigtop_builder.face.cli import run
-from bigtop_builder.flow.serving import RepositoryServer
-from bigtop_builder.flow.stack_check import check_offer, names_known, read_offer
+from bigtop_builder.flow.publish.server import RepositoryServer
+from bigtop_builder.flow.publish.stack_check import check_offer, names_known, read_offer
 from bigtop_builder.model.errors import PublishError
 from bigtop_builder.recipe.catalog import shipped_templates
 from tests.rpmfile import Spec, write_rpm

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bigtop_builder.flow.standing import apply_standalone, verify_standalone
+from bigtop_builder.flow.hosts.apply_standalone import apply_standalone, verify_standalone
 from bigtop_builder.hosts import standalone
 from bigtop_builder.hosts.facts import HostFacts
 from bigtop_builder.hosts.services import restart_mark

@@ -14,16 +14,16 @@ from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigtop_builder.adapter import background
-from bigtop_builder.adapter.background import Process
-from bigtop_builder.adapter.keypair import keep_key
+from bigtop_builder.adapter import background_process
+from bigtop_builder.adapter.background_process import Process
+from bigtop_builder.adapter.containers.testbed import POOL, free_subnets, routes
+from bigtop_builder.adapter.ssh.keypair import keep_key
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.adapter.testbed import POOL, free_subnets, routes
-from bigtop_builder.face import cli
-from bigtop_builder.flow.testbed import testbed_document as document_of
-from bigtop_builder.flow.testbed_files import Files
-from bigtop_builder.flow.testbed_repositories import ambari_packages, stack_repositories
-from bigtop_builder.flow.testbed_up import default_hosts
+from bigtop_builder.cli import app
+from bigtop_builder.flow.testbed.create import default_hosts
+from bigtop_builder.flow.testbed.files import Files
+from bigtop_builder.flow.testbed.repositories import ambari_packages, stack_repositories
+from bigtop_builder.flow.testbed.testbed import testbed_document as document_of
 from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError
 from bigtop_builder.model.testbed import AmbariPackages, ServedRepository, TestBed
 from bigtop_builder.recipe.inventory import load_inventory
@@ -96,7 +96,7 @@ def test_keys_are_made_once_and_for_the_owner_alone(tmp_path: Path) -> None:
 def test_a_process_ends_and_no_other_of_its_number(tmp_path: Path) -> None:
     log = tmp_path / "log"
     script = "import time; print('here', flush=True); time.sleep(600)"
-    process = background.start([sys.executable, "-c", script], environment=os.environ, log=log)
+    process = background_process.start([sys.executable, "-c", script], environment=os.environ, log=log)
     try:
         while log.stat().st_size == 0:
             pass
@@ -113,12 +113,12 @@ def test_a_process_ends_and_no_other_of_its_number(tmp_path: Path) -> None:
 
 
 def test_a_process_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "END_SECONDS", 0.3)
+    monkeypatch.setattr(background_process, "END_SECONDS", 0.3)
     script = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('x', flush=True); time.sleep(600)"
     )
     log = tmp_path / "log"
-    process = background.start([sys.executable, "-c", script], environment=os.environ, log=log)
+    process = background_process.start([sys.executable, "-c", script], environment=os.environ, log=log)
     while log.stat().st_size == 0:
         pass
     process.end()
@@ -284,7 +284,7 @@ def test_hosts_by_number() -> None:
 def test_mistakes_of_up_are_told_before_anything_is_made(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    code = cli.run(["testbed", "up", "-C", str(tmp_path), "--store", str(tmp_path / "store"), *arguments])
+    code = app.run(["testbed", "up", "-C", str(tmp_path), "--store", str(tmp_path / "store"), *arguments])
     assert code == 2
     assert message in capfd.readouterr().err
     assert not (tmp_path / "store" / "testbeds").exists()

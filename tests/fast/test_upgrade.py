@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from bigtop_builder.adapter.repository.metadata import package_chunks, write_repodata
+from bigtop_builder.ambari_simulator.agents.paper import PaperAgent, PaperCrew
+from bigtop_builder.ambari_simulator.engine.injection import TaskFault
+from bigtop_builder.ambari_simulator.engine.work import Context
 from bigtop_builder.model.event import AnyEvent, Change, CheckFinished, Notice
-from bigtop_builder.simulation.agents.paper import PaperAgent, PaperCrew
-from bigtop_builder.simulation.injection import TaskFault
-from bigtop_builder.simulation.work import Context
 from tests.fast.deploying import Bench
 from tests.fast.paper_hosts import PaperFleet, PaperHost
 from tests.rpmfile import Spec, write_rpm

@@ -9,11 +9,11 @@ from typing import Literal
 
 import pytest
 
+from bigtop_builder.cli.app import run
 from bigtop_builder.cluster.demand_check import OfferedPackage, check_stack
 from bigtop_builder.cluster.stack_data import load_stack
-from bigtop_builder.face.cli import run
-from bigtop_builder.flow.stack_check import names_known
-from bigtop_builder.flow.workspace import Request, Workspace
+from bigtop_builder.flow.build.project import Request, Workspace
+from bigtop_builder.flow.publish.stack_check import names_known
 from bigtop_builder.recipe.catalog import shipped_templates
 from bigtop_builder.recipe.settings import load_settings
 from tests.golden import PACKAGES

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bigtop_builder.adapter.rpmheader import read_header
+from bigtop_builder.adapter.rpm.header import read_header
 from bigtop_builder.model.digest import of_file
 from tests.real.conftest import SmallProject
 

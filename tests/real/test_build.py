@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.container import LABEL
-from bigtop_builder.adapter.engine import connect
-from bigtop_builder.adapter.rpmheader import read_header
+from bigtop_builder.adapter.containers.container import LABEL
+from bigtop_builder.adapter.containers.engine import connect
+from bigtop_builder.adapter.rpm.header import read_header
 from tests.real.conftest import SmallProject
 
 COPY = 'cp hello.txt "$STAGE/"\n'

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from bigtop_builder.adapter import engine
-from bigtop_builder.adapter.addresses import central_in_pom, debian_mirror
-from bigtop_builder.adapter.container import Mount, Sandbox, Session, User, build_user, remove_orphans
-from bigtop_builder.adapter.image import SiteAccess, Workshop, ensure
-from bigtop_builder.adapter.image_recipe import ImageSpec, image_spec
-from bigtop_builder.adapter.image_record import ImageRecord
-from bigtop_builder.adapter.log import LogWriter
+from bigtop_builder.adapter.containers import engine
+from bigtop_builder.adapter.containers.container import Mount, Sandbox, Session, User, build_user, remove_orphans
+from bigtop_builder.adapter.containers.image import SiteAccess, Workshop, ensure
+from bigtop_builder.adapter.containers.image_recipe import ImageSpec, image_spec
+from bigtop_builder.adapter.containers.image_record import ImageRecord
+from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.adapter.super_pom import super_pom
+from bigtop_builder.adapter.tools.addresses import central_in_pom, debian_mirror
+from bigtop_builder.adapter.tools.super_pom import super_pom
 from bigtop_builder.model.errors import BuildError, EngineError, InterruptedRunError, LimitError
 from bigtop_builder.model.source import Source
 from bigtop_builder.recipe.catalog import Catalog

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from bigtop_builder.adapter.container import LABEL
-from bigtop_builder.adapter.engine import connect
-from bigtop_builder.adapter.rpmheader import read_header
+from bigtop_builder.adapter.containers.container import LABEL
+from bigtop_builder.adapter.containers.engine import connect
+from bigtop_builder.adapter.rpm.header import read_header
 from bigtop_builder.adapter.store import MANIFEST, Store
 from bigtop_builder.model.digest import of_file
 from tests.real.conftest import SmallProject

@@ -23,7 +23,7 @@ from bigtop_builder.adapter.ambari.client import Ambari
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh import Fleet
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.flow.testbed import testbed_document as document_of
+from bigtop_builder.flow.testbed.testbed import testbed_document as document_of
 from bigtop_builder.recipe.inventory import LoadedInventory, load_inventory
 from tests.real.conftest import ROOT, Tool
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from bigtop_builder.adapter import engine
+from bigtop_builder.adapter.containers import engine
 from bigtop_builder.recipe.document import load
 from tests.real.conftest import Tool
 

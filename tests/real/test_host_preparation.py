@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from bigtop_builder.adapter.gnupg import make_key, open_signer
+from bigtop_builder.adapter.rpm.gnupg import make_key, open_signer
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh.fleet import Fleet
-from bigtop_builder.flow.host_work import WorkResult
-from bigtop_builder.flow.preparing import prepare_hosts
-from bigtop_builder.flow.publisher import publish
-from bigtop_builder.flow.standing import apply_standalone, verify_standalone
-from bigtop_builder.flow.wiping import wipe_hosts
+from bigtop_builder.flow.hosts.apply_standalone import apply_standalone, verify_standalone
+from bigtop_builder.flow.hosts.preparation import prepare_hosts
+from bigtop_builder.flow.hosts.removal import wipe_hosts
+from bigtop_builder.flow.hosts.work import WorkResult
+from bigtop_builder.flow.publish.publisher import publish
 from bigtop_builder.hosts.preparation import LIMITS_FILE
 from bigtop_builder.model.errors import UnreachableHostError
 from bigtop_builder.model.event import Change, CheckFinished, HostFailed
@@ -166,7 +166,7 @@ import sys, threading
 from pathlib import Path
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh.fleet import Fleet
-from bigtop_builder.flow.host_work import apply
+from bigtop_builder.flow.hosts.work import apply
 from bigtop_builder.hosts.files import write_file
 from bigtop_builder.hosts.facts import HostFacts
 from bigtop_builder.hosts.operation import Operation

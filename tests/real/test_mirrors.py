@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bigtop_builder.adapter.addresses import central_in_pom, maven_central, pypi_simple
-from bigtop_builder.adapter.engine import connect
+from bigtop_builder.adapter.containers.engine import connect
 from bigtop_builder.adapter.sources import Fetcher
+from bigtop_builder.adapter.tools.addresses import central_in_pom, maven_central, pypi_simple
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.model.project import Project
 from bigtop_builder.model.source import Source

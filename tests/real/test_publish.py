@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from bigtop_builder.adapter import engine
-from bigtop_builder.adapter.addresses import debian_mirror
-from bigtop_builder.adapter.gnupg import Signer
-from bigtop_builder.adapter.image import SiteAccess, Workshop, ensure
-from bigtop_builder.adapter.image_recipe import image_spec
-from bigtop_builder.adapter.image_record import ImageRecord
-from bigtop_builder.adapter.log import LogWriter
-from bigtop_builder.adapter.rpmheader import read_header
-from bigtop_builder.adapter.rpmpayload import find_in_payload, payload_files
+from bigtop_builder.adapter.containers import engine
+from bigtop_builder.adapter.containers.image import SiteAccess, Workshop, ensure
+from bigtop_builder.adapter.containers.image_recipe import image_spec
+from bigtop_builder.adapter.containers.image_record import ImageRecord
+from bigtop_builder.adapter.rpm.gnupg import Signer
+from bigtop_builder.adapter.rpm.header import read_header
+from bigtop_builder.adapter.rpm.payload import find_in_payload, payload_files
+from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.flow.publisher import Rules, publish
-from bigtop_builder.flow.serving import RepositoryServer
+from bigtop_builder.adapter.tools.addresses import debian_mirror
+from bigtop_builder.flow.publish.publisher import Rules, publish
+from bigtop_builder.flow.publish.server import RepositoryServer
 from bigtop_builder.model.source import Source
 from bigtop_builder.recipe.catalog import Catalog
 from tests.rpmfile import File, Spec, write_rpm
@@ -143,7 +143,7 @@ def test_payloads_of_rpmbuild(built: dict[str, Path], compressor: str) -> None:
 def test_rpm_accepts_the_signatures(
     client: DockerClient, host: ImageRecord, built: dict[str, Path], signer: Signer, tmp_path: Path
 ) -> None:
-    from bigtop_builder.adapter.signing import sign_package
+    from bigtop_builder.adapter.rpm.signing import sign_package
 
     (tmp_path / "key").write_bytes(signer.public_key())
     for name, package in built.items():

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bigtop_builder.adapter import engine
-from bigtop_builder.adapter.image_recipe import image_key
-from bigtop_builder.adapter.image_record import recorded
-from bigtop_builder.flow.checking import NO_UNSHARE
-from bigtop_builder.flow.workspace import Workspace
+from bigtop_builder.adapter.containers import engine
+from bigtop_builder.adapter.containers.image_recipe import image_key
+from bigtop_builder.adapter.containers.image_record import recorded
+from bigtop_builder.flow.build.package_check import NO_UNSHARE
+from bigtop_builder.flow.build.project import Workspace
 from bigtop_builder.recipe.settings import load_settings
 from tests.real.conftest import Tool
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bigtop_builder.adapter.difference import package_differences
-from bigtop_builder.adapter.rpmheader import read_header
+from bigtop_builder.adapter.rpm.difference import package_differences
+from bigtop_builder.adapter.rpm.header import read_header
 from bigtop_builder.adapter.store import remove_tree
 from tests.real.conftest import Tool
 from tests.real.lending import lend

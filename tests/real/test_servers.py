@@ -16,18 +16,18 @@ from typing import Any
 import pytest
 import yaml
 
-from bigtop_builder.adapter import engine
 from bigtop_builder.adapter.ambari.client import Ambari
-from bigtop_builder.adapter.gnupg import make_key, open_signer
-from bigtop_builder.adapter.image_recipe import image_key
-from bigtop_builder.adapter.image_record import recorded
+from bigtop_builder.adapter.containers import engine
+from bigtop_builder.adapter.containers.image_recipe import image_key
+from bigtop_builder.adapter.containers.image_record import recorded
+from bigtop_builder.adapter.rpm.gnupg import make_key, open_signer
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh import Fleet
+from bigtop_builder.flow.build.project import Workspace
+from bigtop_builder.flow.deploy.ambari_server import set_up_servers
 from bigtop_builder.flow.deploy.registration import UnregisteredError, await_registration
-from bigtop_builder.flow.deploy.servers import set_up_servers
-from bigtop_builder.flow.host_work import WorkResult
-from bigtop_builder.flow.publisher import publish
-from bigtop_builder.flow.workspace import Workspace
+from bigtop_builder.flow.hosts.work import WorkResult
+from bigtop_builder.flow.publish.publisher import publish
 from bigtop_builder.hosts.database import Engine
 from bigtop_builder.model.event import AnyEvent, Change, HostFailed
 from bigtop_builder.model.inventory import DatabaseKind

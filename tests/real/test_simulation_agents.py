@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from bigtop_builder.adapter import engine
+from bigtop_builder.adapter.containers import engine
+from bigtop_builder.ambari_simulator.agents.container import ContainerAgent, ContainerHands
+from bigtop_builder.ambari_simulator.agents.crew import WorkingCrew
+from bigtop_builder.ambari_simulator.assembly import Ticker, assemble
+from bigtop_builder.ambari_simulator.engine.engine import Pace
+from bigtop_builder.ambari_simulator.engine.state import Host, World
+from bigtop_builder.ambari_simulator.resources.resources import registry
+from bigtop_builder.ambari_simulator.rest.server import Simulation
 from bigtop_builder.recipe.document import load
-from bigtop_builder.simulation.agents.container import ContainerAgent, ContainerHands
-from bigtop_builder.simulation.agents.crew import WorkingCrew
-from bigtop_builder.simulation.assembly import Ticker, assemble
-from bigtop_builder.simulation.engine import Pace
-from bigtop_builder.simulation.server import Simulation
-from bigtop_builder.simulation.state import Host, World
-from bigtop_builder.simulation.tree import registry
 from tests.real.conftest import Tool
 
 if TYPE_CHECKING:

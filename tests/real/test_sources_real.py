@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.addresses import maven_central
-from bigtop_builder.adapter.site import private_folder, site_files
 from bigtop_builder.adapter.sources import Fetched, Fetcher, unpack
+from bigtop_builder.adapter.tools.addresses import maven_central
+from bigtop_builder.adapter.tools.site import private_folder, site_files
 from bigtop_builder.model.project import Project
 from bigtop_builder.model.source import Source
 

@@ -15,9 +15,9 @@ from typing import Any
 import docker
 import pytest
 
-from bigtop_builder.adapter.keypair import keep_key
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh import Fleet, Remote
+from bigtop_builder.adapter.ssh.keypair import keep_key
 from bigtop_builder.hosts.facts import Wanted
 from bigtop_builder.hosts.facts_text import parse_facts
 from bigtop_builder.hosts.gather import gather_script

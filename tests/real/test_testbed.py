@@ -14,18 +14,18 @@ import paramiko
 import pytest
 import requests
 
-from bigtop_builder.adapter import engine
-from bigtop_builder.adapter.gnupg import make_key, open_signer
+from bigtop_builder.adapter.containers import engine
+from bigtop_builder.adapter.rpm.gnupg import make_key, open_signer
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.flow.publisher import publish
-from bigtop_builder.flow.testbed import down
-from bigtop_builder.flow.testbed_files import Files
-from bigtop_builder.flow.testbed_up import Wish, up
-from bigtop_builder.flow.workspace import Workspace
+from bigtop_builder.ambari_simulator.agents.container import ContainerHands
+from bigtop_builder.flow.build.project import Workspace
+from bigtop_builder.flow.publish.publisher import publish
+from bigtop_builder.flow.testbed.create import Wish, up
+from bigtop_builder.flow.testbed.files import Files
+from bigtop_builder.flow.testbed.testbed import down
 from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.document import load
 from bigtop_builder.recipe.settings import load_settings
-from bigtop_builder.simulation.agents.container import ContainerHands
 from tests.fast.test_doctor import authority as certificate_authority
 from tests.real.conftest import Tool
 from tests.rpmfile import Spec, write_rpm

@@ -30,8 +30,8 @@ from bigtop_builder.adapter.provenance.identity import (
     only_pom,
 )
 from bigtop_builder.adapter.provenance.maven_cache import MavenCache
-from bigtop_builder.adapter.rpmheader import RpmHeader
-from bigtop_builder.adapter.rpmpayload import Member, payload_files
+from bigtop_builder.adapter.rpm.header import RpmHeader
+from bigtop_builder.adapter.rpm.payload import Member, payload_files
 
 ARCHIVES = (".jar", ".war", ".ear")
 IN_MEMORY = 16 << 20

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from bigtop_builder import __version__
 from bigtop_builder.adapter.provenance.contents import Library, libraries
 from bigtop_builder.adapter.provenance.maven_cache import MavenCache
-from bigtop_builder.adapter.rpmheader import RpmHeader
+from bigtop_builder.adapter.rpm.header import RpmHeader
 
 HEADER_PROPERTY = "bigtop-builder:rpm:header-sha256"
 ATTESTATION = "attestation"

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bigtop_builder.adapter.gnupg import Signer
 from bigtop_builder.adapter.repository.metadata import Chunks, package_chunks
-from bigtop_builder.adapter.rpmheader import RpmHeader
-from bigtop_builder.adapter.rpmversion import EVR
-from bigtop_builder.adapter.signing import sign_package, verify_package
+from bigtop_builder.adapter.rpm.gnupg import Signer
+from bigtop_builder.adapter.rpm.header import RpmHeader
+from bigtop_builder.adapter.rpm.signing import sign_package, verify_package
+from bigtop_builder.adapter.rpm.version import EVR
 from bigtop_builder.adapter.store import write_atomically
 from bigtop_builder.model.errors import PublishError
 

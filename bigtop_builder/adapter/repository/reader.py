@@ -62,7 +62,7 @@ class AddressReader:
     def file(self, location: str) -> Iterator[Path]:
         import requests
 
-        from bigtop_builder.adapter.sources.trouble import explain
+        from bigtop_builder.adapter.sources.errors import explain
 
         url = f"{self._address}/{quote(location)}"
         with tempfile.TemporaryDirectory(prefix="fetch-") as folder:

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Literal
 
-from bigtop_builder.adapter.sources.shelf import store_errors
+from bigtop_builder.adapter.sources.download_store import store_errors
 from bigtop_builder.adapter.sources.tree import Tree, merge
 from bigtop_builder.model.errors import SourceError
 

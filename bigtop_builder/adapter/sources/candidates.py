@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import quote, urlsplit
 
-from bigtop_builder.adapter.addresses import APACHE_ARCHIVE, APACHE_DEFAULT, Addresses
 from bigtop_builder.adapter.secret import read_secret
-from bigtop_builder.adapter.sources.trouble import public
+from bigtop_builder.adapter.sources.errors import public
 from bigtop_builder.adapter.sources.web import Auth
+from bigtop_builder.adapter.tools.addresses import APACHE_ARCHIVE, APACHE_DEFAULT, Addresses
 from bigtop_builder.model.project import Credentials
 from bigtop_builder.model.source import (
     Alternative,

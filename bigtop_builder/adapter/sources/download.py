@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from bigtop_builder.adapter.sources.shelf import Part
-from bigtop_builder.adapter.sources.trouble import TransferError, public
+from bigtop_builder.adapter.sources.download_store import Part
+from bigtop_builder.adapter.sources.errors import TransferError, public
 from bigtop_builder.adapter.sources.web import Answer, Auth, Web
 from bigtop_builder.model.errors import InterruptedRunError
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigtop_builder.adapter.addresses import Addresses
-from bigtop_builder.adapter.sources.shelf import Part, WrongDigestError, claim, origin, stored
+from bigtop_builder.adapter.sources.download_store import Part, WrongDigestError, claim, origin, stored
+from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError, InterruptedRunError, SourceError
 from bigtop_builder.model.project import Project
 from bigtop_builder.model.source import (
@@ -163,7 +163,7 @@ class Fetcher:
         misses: list[str],
     ) -> Path:
         """Appends to ``misses`` why an address did not give the file, also when a later one does."""
-        from bigtop_builder.adapter.sources.trouble import TransferError, public
+        from bigtop_builder.adapter.sources.errors import TransferError, public
 
         if isinstance(alternative, GitSource):
             return self._from_git(alternative, part, cancelled)
@@ -210,7 +210,7 @@ class Fetcher:
         cancelled: threading.Event,
     ) -> Path:
         from bigtop_builder.adapter.sources.download import download
-        from bigtop_builder.adapter.sources.trouble import TransferError, public
+        from bigtop_builder.adapter.sources.errors import TransferError, public
 
         web = self._the_web()
         while True:
@@ -233,7 +233,7 @@ class Fetcher:
 
     def _from_git(self, source: GitSource, part: Part, cancelled: threading.Event) -> Path:
         from bigtop_builder.adapter.sources import git
-        from bigtop_builder.adapter.sources.trouble import TransferError, public
+        from bigtop_builder.adapter.sources.errors import TransferError, public
 
         part.clear()
         scratch = self._store / "sources" / "partial"

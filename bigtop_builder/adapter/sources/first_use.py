@@ -6,8 +6,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from bigtop_builder.adapter.addresses import Addresses
-from bigtop_builder.adapter.sources.shelf import claim
+from bigtop_builder.adapter.sources.download_store import claim
+from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import SourceError
 from bigtop_builder.model.project import Project
@@ -28,7 +28,7 @@ def fetch_first(store: Path, project: Project, addresses: list[str], cancelled: 
     Raises SourceError that lists every address with its reason, StoreError, InterruptedRunError.
     """
     from bigtop_builder.adapter.sources.download import download
-    from bigtop_builder.adapter.sources.trouble import TransferError, public
+    from bigtop_builder.adapter.sources.errors import TransferError, public
     from bigtop_builder.adapter.sources.web import Web
 
     web = Web(project.network)
@@ -60,8 +60,8 @@ def fetch_first(store: Path, project: Project, addresses: list[str], cancelled: 
 
 def commit_of(project: Project, repository: str, reference: str, cancelled: threading.Event) -> FirstUse:
     """The commit that a tag or branch points to now. Raises SourceError."""
+    from bigtop_builder.adapter.sources.errors import TransferError, public
     from bigtop_builder.adapter.sources.git import resolve
-    from bigtop_builder.adapter.sources.trouble import TransferError, public
 
     try:
         return FirstUse(public(repository), commit=resolve(repository, reference, project.network, cancelled))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from bigtop_builder.adapter.sources.trouble import TransferError
+from bigtop_builder.adapter.sources.errors import TransferError
 from bigtop_builder.adapter.sources.web import ca_bundle, proxies
 from bigtop_builder.model.errors import InterruptedRunError
 from bigtop_builder.model.project import Network

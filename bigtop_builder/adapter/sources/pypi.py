@@ -8,7 +8,7 @@ import threading
 from html.parser import HTMLParser
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
-from bigtop_builder.adapter.sources.trouble import TransferError
+from bigtop_builder.adapter.sources.errors import TransferError
 from bigtop_builder.adapter.sources.web import Auth, Web
 from bigtop_builder.model.source import PypiSource
 

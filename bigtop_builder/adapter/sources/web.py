@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from bigtop_builder.adapter.secret import read_secret
-from bigtop_builder.adapter.sources.trouble import TransferError, explain
+from bigtop_builder.adapter.sources.errors import TransferError, explain
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.errors import ConfigurationError, InterruptedRunError
 from bigtop_builder.model.project import Network

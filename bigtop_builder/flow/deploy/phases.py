@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from bigtop_builder.flow.deploy import clustering, starting, verifying
+from bigtop_builder.flow.deploy import cluster_setup, service_state, verification
 from bigtop_builder.flow.deploy.context import Deployment
-from bigtop_builder.flow.deploy.destroying import destroy_cluster
+from bigtop_builder.flow.deploy.desired_layout import as_recommendation, services_of, wanted_layout
+from bigtop_builder.flow.deploy.destroy import destroy_cluster
 from bigtop_builder.flow.deploy.preflight import check, check_own
 from bigtop_builder.flow.deploy.repository import register
-from bigtop_builder.flow.deploy.wanted import as_recommendation, services_of, wanted_layout
-from bigtop_builder.flow.host_work import WorkResult
+from bigtop_builder.flow.hosts.work import WorkResult
 from bigtop_builder.model.errors import AmbariError
 from bigtop_builder.model.event import CheckFinished
 
@@ -33,17 +33,17 @@ def _not_there(deployment: Deployment) -> bool:
 
 def check_hosts(deployment: Deployment) -> str:
     """The hosts alone are looked at."""
-    from bigtop_builder.flow import host_checks
+    from bigtop_builder.flow.hosts import checks
 
     check_own(deployment)
-    found = host_checks.check_hosts(deployment.loaded, deployment.fleet, deployment.emit)
+    found = checks.check_hosts(deployment.loaded, deployment.fleet, deployment.emit)
     found.demand()
     return found.note
 
 
 def prepare(deployment: Deployment) -> str:
     """Hosts get what they lack."""
-    from bigtop_builder.flow.preparing import prepare_hosts
+    from bigtop_builder.flow.hosts.preparation import prepare_hosts
 
     check_own(deployment)
     result = prepare_hosts(
@@ -55,8 +55,8 @@ def prepare(deployment: Deployment) -> str:
 
 def ambari(deployment: Deployment) -> str:
     """Server and agents, when they are ours to set up; then every host is registered."""
+    from bigtop_builder.flow.deploy.ambari_server import set_up_servers
     from bigtop_builder.flow.deploy.registration import await_registration
-    from bigtop_builder.flow.deploy.servers import set_up_servers
 
     result = set_up_servers(
         deployment.loaded,
@@ -120,17 +120,17 @@ def layout(deployment: Deployment) -> str:
 
 def cluster(deployment: Deployment) -> str:
     """The cluster is there as the inventory says."""
-    return LATER if _not_there(deployment) else clustering.bring_cluster(deployment)
+    return LATER if _not_there(deployment) else cluster_setup.bring_cluster(deployment)
 
 
 def start(deployment: Deployment) -> str:
     """What should run runs, with its present configuration."""
-    return LATER if _not_there(deployment) else starting.start(deployment)
+    return LATER if _not_there(deployment) else service_state.start(deployment)
 
 
 def standalone(deployment: Deployment) -> str:
     """Services that Ambari does not manage."""
-    from bigtop_builder.flow.standing import apply_standalone
+    from bigtop_builder.flow.hosts.apply_standalone import apply_standalone
 
     result = apply_standalone(deployment.loaded, deployment.fleet, deployment.emit, dry_run=deployment.dry_run)
     _worked(deployment, result)
@@ -146,14 +146,14 @@ def verify(deployment: Deployment) -> str:
             hint="bigtop-builder deploy makes it.",
             location=deployment.loaded.place("cluster"),
         )
-    return verifying.verify(deployment)
+    return verification.verify(deployment)
 
 
 def verify_after_deploy(deployment: Deployment) -> str:
     """All checks and jobs, unless nothing was changed since they last succeeded: then only the alerts."""
     if deployment.dry_run:
         return "left out: a dry run starts nothing"
-    return verifying.verify(deployment) if verifying.due(deployment) else verifying.glance(deployment)
+    return verification.verify(deployment) if verification.due(deployment) else verification.glance(deployment)
 
 
 def destroy(deployment: Deployment) -> str:
@@ -166,7 +166,7 @@ def destroy(deployment: Deployment) -> str:
 
 def wipe(deployment: Deployment) -> str:
     """The cluster goes, and hosts are freed of it."""
-    from bigtop_builder.flow.wiping import wipe_hosts
+    from bigtop_builder.flow.hosts.removal import wipe_hosts
 
     note = destroy(deployment)
     result = wipe_hosts(deployment.loaded, deployment.fleet, deployment.emit, dry_run=deployment.dry_run)
@@ -176,12 +176,12 @@ def wipe(deployment: Deployment) -> str:
 
 def blueprint_body(deployment: Deployment) -> dict[str, Any]:
     """The blueprint as it would be sent."""
-    return clustering.named_blueprint(deployment)[1]
+    return cluster_setup.named_blueprint(deployment)[1]
 
 
 def template_body(deployment: Deployment) -> dict[str, Any]:
     """The cluster template as it would be sent, with references in place of secrets."""
-    return clustering.template(deployment, clustering.named_blueprint(deployment)[0], secrets=False)
+    return cluster_setup.template(deployment, cluster_setup.named_blueprint(deployment)[0], secrets=False)
 
 
 def version_definition_text(deployment: Deployment) -> str:

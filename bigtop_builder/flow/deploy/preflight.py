@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bigtop_builder.flow.deploy.context import Deployment
+from bigtop_builder.flow.deploy.desired_layout import wanted_layout
 from bigtop_builder.flow.deploy.repository import version_of
-from bigtop_builder.flow.deploy.wanted import wanted_layout
 from bigtop_builder.model.errors import AmbariError, ConfigurationError, ConfigurationErrors, PublishError
 from bigtop_builder.model.event import CheckFinished
 from bigtop_builder.model.inventory import SecretReference
@@ -142,7 +142,7 @@ def _hosts(deployment: Deployment) -> tuple[str, ...]:
     """Checks the hosts; gives their OS families."""
     if not deployment.hosted:
         return tuple(sorted({host.os_family for host in deployment.client.hosts() if host.os_family}))
-    from bigtop_builder.flow.host_checks import check_hosts
+    from bigtop_builder.flow.hosts.checks import check_hosts
 
     found = check_hosts(deployment.loaded, deployment.fleet, deployment.emit)
     deployment.facts = found.facts
@@ -153,7 +153,7 @@ def _hosts(deployment: Deployment) -> tuple[str, ...]:
 def _repositories(deployment: Deployment, families: tuple[str, ...]) -> None:
     """Every package that the agents will ask for is there. Raises AmbariError with what is missing."""
     from bigtop_builder.cluster.demand_check import choose_components
-    from bigtop_builder.flow.stack_check import check_offer, read_offer
+    from bigtop_builder.flow.publish.stack_check import check_offer, read_offer
 
     if not deployment.inventory.repositories or deployment.layout is None:
         return

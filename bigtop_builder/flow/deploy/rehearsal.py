@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 
-from bigtop_builder.flow.stack_check import read_offer
+from bigtop_builder.flow.publish.stack_check import read_offer
 from bigtop_builder.model.ambari_stack import StackDefinition
 from bigtop_builder.model.errors import ConfigurationError, PublishError
 from bigtop_builder.model.inventory import OsFamily
@@ -29,12 +29,12 @@ def rehearsal(loaded: LoadedInventory) -> Iterator[LoadedInventory]:
 
     Raises ConfigurationError when the inventory has no Ambari.
     """
-    from bigtop_builder.simulation.agents.paper import PaperAgent, PaperCrew
-    from bigtop_builder.simulation.assembly import Ticker, assemble
-    from bigtop_builder.simulation.server import Simulation
-    from bigtop_builder.simulation.stacks import load_stacks
-    from bigtop_builder.simulation.state import Host, World
-    from bigtop_builder.simulation.tree import registry
+    from bigtop_builder.ambari_simulator.agents.paper import PaperAgent, PaperCrew
+    from bigtop_builder.ambari_simulator.assembly import Ticker, assemble
+    from bigtop_builder.ambari_simulator.engine.state import Host, World
+    from bigtop_builder.ambari_simulator.resources.resources import registry
+    from bigtop_builder.ambari_simulator.resources.stacks import load_stacks
+    from bigtop_builder.ambari_simulator.rest.server import Simulation
 
     choice = loaded.inventory.ambari
     if choice is None:

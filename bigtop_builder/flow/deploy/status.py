@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.sources.web import ca_bundle
 from bigtop_builder.flow.deploy.context import Deployment
-from bigtop_builder.flow.deploy.wanted import is_client, starting
+from bigtop_builder.flow.deploy.desired_layout import is_client, starting
 from bigtop_builder.model.event import AnyEvent, CheckFinished, HostFailed
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def read_status(loaded: LoadedInventory, settings: Settings) -> ClusterStatus:
         if loaded.inventory.ambari is not None:
             _ambari(deployment, status)
         if loaded.inventory.standalone:
-            from bigtop_builder.flow.standing import verify_standalone
+            from bigtop_builder.flow.hosts.apply_standalone import verify_standalone
 
             verify_standalone(loaded, deployment.fleet, deployment.emit)
     for event in told:

@@ -6,9 +6,9 @@ import subprocess
 import zipfile
 from pathlib import Path
 
-from bigtop_builder.adapter.image_recipe import image_key
-from bigtop_builder.adapter.image_record import recorded
-from bigtop_builder.flow.workspace import Workspace
+from bigtop_builder.adapter.containers.image_recipe import image_key
+from bigtop_builder.adapter.containers.image_record import recorded
+from bigtop_builder.flow.build.project import Workspace
 from bigtop_builder.recipe.evaluate import Evaluated
 from bigtop_builder.recipe.settings import load_settings
 from tests.golden import Case, described

@@ -1,0 +1,1 @@
+"""Bundles: archives for sites without internet."""

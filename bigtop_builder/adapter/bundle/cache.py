@@ -1,0 +1,101 @@
+"""Download caches on their way from store to store: one archive for each kind, equal for equal files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bigtop_builder.adapter.bundle.reader import ChunkStream, check_member
+from bigtop_builder.adapter.bundle.writer import file_chunks
+from bigtop_builder.adapter.store import translated
+from bigtop_builder.adapter.tools.cache import LAYOUTS, CacheKind, folders
+from bigtop_builder.model.digest import of_file
+from bigtop_builder.model.errors import SourceError
+
+
+@dataclass
+class Taken:
+    """What a cache got: numbers of files, and the paths of those that stayed as they were though they differ."""
+
+    new: int = 0
+    same: int = 0
+    kept: list[str] = field(default_factory=list)
+
+
+def whole_cache(store: Path, kind: CacheKind) -> list[str]:
+    """The paths of all that a store's cache holds, sorted."""
+    return sorted(
+        path
+        for folder, files in folders(store / "cache" / kind)
+        for entry in files
+        if LAYOUTS[kind].role(path := f"{folder}/{entry.name}" if folder else entry.name) != "private"
+    )
+
+
+def pack(root: Path, paths: Iterable[str]) -> Iterator[bytes]:
+    """The archive of some files below ``root``. Raises OSError when one of them is not there."""
+    for path in sorted(paths):
+        size = (root / path).stat().st_size
+        info = tarfile.TarInfo(path)
+        info.mode, info.size = 0o444, size
+        yield info.tobuf(tarfile.GNU_FORMAT)
+        yield from file_chunks(root / path)
+        yield bytes(-size % tarfile.BLOCKSIZE)
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def unpack(chunks: Iterator[bytes], scratch: Path, place: str) -> list[str]:
+    """Unpack an archive below ``scratch`` and read it to its end; gives the paths.
+
+    Raises SourceError for an archive that is damaged, or that holds anything but plain files below it.
+    """
+    paths: list[str] = []
+    stream = ChunkStream(chunks)
+    try:
+        with translated(scratch), tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20) as archive:
+            for info in archive:
+                check_member(info, place)
+                target = scratch / info.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                content = archive.extractfile(info)
+                assert content is not None
+                with content, target.open("xb") as written:
+                    while piece := content.read(1 << 20):
+                        written.write(piece)
+                paths.append(info.name)
+    except tarfile.TarError as error:
+        stream.drain()
+        raise SourceError(f"{place} is damaged: {error}") from error
+    stream.drain()
+    return paths
+
+
+def take_in(kind: CacheKind, store: Path, scratch: Path, paths: Iterable[str]) -> Taken:
+    """Move unpacked files into a store's cache; what is there already stays. Raises StoreError."""
+    shared, taken = store / "cache" / kind, Taken()
+    with translated(shared):
+        for path in paths:
+            if LAYOUTS[kind].role(path) == "private":
+                continue
+            target = shared / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (scratch / path).chmod(0o444)
+            if _place(scratch / path, target):
+                taken.new += 1
+            elif of_file(scratch / path) == of_file(target):
+                taken.same += 1
+            else:
+                taken.kept.append(path)
+    return taken
+
+
+def _place(source: Path, target: Path) -> bool:
+    with contextlib.suppress(FileExistsError):
+        os.link(source, target)
+        source.unlink()
+        return True
+    return False

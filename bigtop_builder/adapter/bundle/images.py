@@ -1,0 +1,187 @@
+"""Images on their way from one engine to another: one archive, equal for equal images, compressed with zstd."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from bigtop_builder.adapter.containers.engine import engine_errors
+from bigtop_builder.adapter.containers.image import present
+from bigtop_builder.adapter.containers.image_record import ImageRecord, record_path, recorded
+from bigtop_builder.adapter.store import Store, translated, write_atomically
+from bigtop_builder.model.bundle import BundledImage
+from bigtop_builder.model.digest import CHUNK
+from bigtop_builder.model.errors import EngineError, SourceError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+LEVEL = 3
+THREADS = 2
+"""More than none, so that the archive does not depend on how many processors there are."""
+
+PACKED = 0.45
+"""What is left of images, a little more than was measured."""
+
+LISTING = "manifest.json"
+"""The file of an archive of images that lists them."""
+
+SILENCE_SECONDS = 900
+"""The longest that an engine may say nothing while it takes images in."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images that are to be saved: what the manifest says of them, and their archive."""
+
+    images: list[BundledImage]
+    bases: list[str]
+    saved: SavedImages
+    expected: int
+    """About as many bytes as the archive will have."""
+
+
+def gather(client: DockerClient, records: Sequence[ImageRecord]) -> Images:
+    """What is to be saved of some images, and of what those were made from. Raises EngineError."""
+    images: list[BundledImage] = []
+    for record in records:
+        if present(client, record.tag) != record.id:
+            with engine_errors(f"tagging {record.tag}"):
+                repository, _, tag = record.tag.rpartition(":")
+                client.api.tag(record.id, repository, tag, force=True)
+        digests = registry_digests(client, record.id)
+        images.append(BundledImage(**dataclasses.asdict(record), digests=digests))
+    bases = sorted({record.base for record in records if "@" not in record.base and present(client, record.base)})
+    names = [record.tag for record in records] + bases
+    return Images(images, bases, SavedImages(client, names), int(PACKED * expected_size(client, names)))
+
+
+def expected_size(client: DockerClient, references: Sequence[str]) -> int:
+    """The bytes of all layers of some images, those that they share once."""
+    layers: dict[tuple[object, ...], int] = {}
+    for reference in references:
+        with engine_errors(f"asking for the size of the image {reference}"):
+            for layer in client.images.get(reference).history():
+                layers[layer.get("Created"), layer.get("CreatedBy"), layer.get("Size")] = int(layer.get("Size") or 0)
+    return sum(layers.values())
+
+
+def registry_digests(client: DockerClient, reference: str) -> list[str]:
+    """By what registries know an image."""
+    with engine_errors(f"looking for the image {reference}"):
+        return sorted(client.images.get(reference).attrs.get("RepoDigests") or [])
+
+
+class SavedImages:
+    """The pieces of the archive, and then ``size``: that of the archive before it was compressed, in bytes."""
+
+    def __init__(self, client: DockerClient, references: Sequence[str]) -> None:
+        self.size = 0
+        self._client = client
+        self._references = sorted(set(references))
+
+    def __iter__(self) -> Iterator[bytes]:
+        import zstandard
+
+        compressor = zstandard.ZstdCompressor(level=LEVEL, threads=THREADS).compressobj()
+        address = f"{self._client.api.base_url}/v{self._client.api.api_version}/images/get"
+        with engine_errors("saving images"):
+            answer = self._client.api.get(
+                address, params={"names": self._references}, stream=True, timeout=SILENCE_SECONDS
+            )
+            with answer:
+                if answer.status_code != 200:
+                    raise EngineError(f"saving images: the engine refused: {answer.text[:500]}")
+                for piece in _settled(cast("IO[bytes]", answer.raw)):
+                    self.size += len(piece)
+                    if packed := compressor.compress(piece):
+                        yield packed
+        yield compressor.flush()
+
+
+def _settled(stream: IO[bytes]) -> Iterator[bytes]:
+    """The archive without what differs each time: the time of saving, and the order in which images are listed."""
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
+        for info in archive:
+            info.mtime, info.pax_headers = 0, {}
+            content = archive.extractfile(info) if info.isreg() else None
+            if content is not None and info.name == LISTING:
+                images = sorted(json.load(content), key=lambda image: str(image["Config"]))
+                content = io.BytesIO(json.dumps(images).encode())
+                info.size = len(content.getbuffer())
+            yield info.tobuf(tarfile.GNU_FORMAT)
+            while content is not None and (piece := content.read(CHUNK)):
+                yield piece
+            yield bytes(-info.size % tarfile.BLOCKSIZE) if info.isreg() else b""
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def load_images(client: DockerClient, packed: io.RawIOBase) -> None:
+    """Give the archive to an engine. Raises EngineError, and SourceError when it is no archive."""
+    import zstandard
+
+    def unpacked() -> Iterator[bytes]:
+        with zstandard.ZstdDecompressor().stream_reader(cast("IO[bytes]", packed)) as reader:
+            while piece := reader.read(CHUNK):
+                yield piece
+
+    address = f"{client.api.base_url}/v{client.api.api_version}/images/load"
+    try:
+        with (
+            engine_errors("loading images"),
+            client.api.post(address, data=unpacked(), stream=True, timeout=SILENCE_SECONDS) as answer,
+        ):
+            lines = list(answer.iter_lines())
+            if answer.status_code != 200:
+                raise EngineError(f"loading images: the engine refused: {answer.text[:500]}")
+    except zstandard.ZstdError as error:
+        raise SourceError(f"the archive of images is damaged: {error}") from error
+    for line in lines:
+        told: dict[str, Any] = json.loads(line) if line else {}
+        if "error" in told:
+            raise EngineError(f"loading images: the engine refused: {told['error']}")
+
+
+def absent(client: DockerClient, store: Store, images: Sequence[BundledImage]) -> list[BundledImage]:
+    """Those that the store and its engine have not got."""
+    found = {image.key: recorded(store, image.key) for image in images}
+    return [image for image in images if (record := found[image.key]) is None or not present(client, record.id)]
+
+
+def tags_of(client: DockerClient, images: Sequence[BundledImage]) -> Mapping[str, str | None]:
+    """Where the tags of the images lead to now."""
+    return {image.tag: present(client, image.tag) for image in images}
+
+
+def keep_records(
+    client: DockerClient,
+    store: Store,
+    images: Sequence[BundledImage],
+    wanted: Sequence[BundledImage],
+    before: Mapping[str, str | None],
+) -> None:
+    """Write the records of the ``wanted`` of the loaded ``images``; the others' tags go back to where they led.
+
+    An engine may know an image by another id than the one that saved it: its record then names this one. Build keys
+    go by the fingerprint, which stays. Raises EngineError when an image did not come.
+    """
+    for image in images:
+        repository, _, tag = image.tag.rpartition(":")
+        if image not in wanted:
+            if former := before[image.tag]:
+                with engine_errors(f"tagging {image.tag}"):
+                    client.api.tag(former, repository, tag, force=True)
+            continue
+        found = present(client, image.id) or present(client, image.tag)
+        if found is None:
+            raise EngineError(f"the engine took the image {image.tag} and has not got it")
+        with engine_errors(f"tagging {image.tag}"):
+            client.api.tag(found, repository, tag, force=True)
+        record = ImageRecord(**{**image.model_dump(exclude={"digests"}), "id": found})
+        with translated(store.root):
+            write_atomically(record_path(store, image.key), json.dumps(dataclasses.asdict(record), indent=1))

@@ -1,0 +1,76 @@
+"""The tool itself as wheels, with all that it needs, for the Python that runs it here."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from bigtop_builder.model.bundle import Interpreter
+from bigtop_builder.model.errors import ConfigurationError, SourceError
+
+PACKAGE = "bigtop-builder"
+TIME_LIMIT = 900
+TREE = ("bigtop_builder", "templates", "pyproject.toml", "README.md")
+"""What a wheel is made of, in a checkout."""
+
+
+def interpreter() -> Interpreter:
+    """The Python that runs here."""
+    return Interpreter(
+        version=platform.python_version(),
+        implementation=platform.python_implementation(),
+        platform=sysconfig.get_platform(),
+    )
+
+
+def make_wheels(scratch: Path, epoch: int) -> list[Path]:
+    """The wheels, made or fetched below ``scratch``: what is installed here, in the versions that are installed.
+
+    ``epoch`` is the time of the files in the tool's own wheel. Raises ConfigurationError when this is no checkout or
+    has no pip, SourceError when a wheel cannot be had.
+    """
+    checkout = Path(__file__).resolve().parents[3]
+    if not (checkout / "pyproject.toml").is_file():
+        raise ConfigurationError(
+            f"the tool's own wheel is made from a checkout, and {checkout} is none",
+            hint="Run this from a checkout of bigtop-builder, or leave the wheels out with --without wheels.",
+        )
+    # A build inside of the checkout would leave its own folders there.
+    tree = scratch / "tree"
+    tree.mkdir(parents=True)
+    for name in TREE:
+        if (checkout / name).is_dir():
+            shutil.copytree(checkout / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(checkout / name, tree / name)
+    installed = {found.name: found.version for found in importlib.metadata.distributions() if found.name != PACKAGE}
+    constraints = scratch / "constraints.txt"
+    constraints.write_text("".join(f"{name}=={version}\n" for name, version in sorted(installed.items())))
+    wheels = scratch / "wheels"
+    command = [sys.executable, "-m", "pip", "wheel", "--disable-pip-version-check", "--no-input", "--quiet"]
+    command += ["--wheel-dir", str(wheels), "--constraint", str(constraints), str(tree)]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIME_LIMIT,
+            check=False,
+            env={**os.environ, "SOURCE_DATE_EPOCH": str(epoch)},
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SourceError(f"pip gave no wheels within {TIME_LIMIT} s") from error
+    if done.returncode != 0:
+        told = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise SourceError(
+            f"the tool's wheels cannot be had: {told[-1] if told else f'pip ended with {done.returncode}'}",
+            hint="Look at PIP_INDEX_URL and pip's configuration, or leave the wheels out with --without wheels.",
+        )
+    return sorted(wheels.glob("*.whl"))

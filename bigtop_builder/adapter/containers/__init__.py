@@ -1,0 +1,1 @@
+"""The container engine: images, build containers, test-bed hosts."""

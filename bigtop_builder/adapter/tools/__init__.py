@@ -1,0 +1,1 @@
+"""Build tools: their caches, mirrors and settings."""

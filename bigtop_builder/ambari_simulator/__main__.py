@@ -1,0 +1,98 @@
+"""``python -m bigtop_builder.ambari_simulator``: a simulated Ambari server in a process of its own, until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from bigtop_builder.ambari_simulator.arguments import SimulationArguments, faults, recorded_hosts
+from bigtop_builder.model.errors import BigtopBuilderError
+
+
+def parse(arguments: list[str] | None = None) -> SimulationArguments:
+    """The arguments as a model; ends the process for wrong ones."""
+    parser = argparse.ArgumentParser(prog="python -m bigtop_builder.ambari_simulator", description=__doc__)
+    parser.add_argument("--address", default="127.0.0.1", help="address to listen at")
+    parser.add_argument("--port", type=int, default=8080, help="port to listen at; 0 takes a free one")
+    parser.add_argument("--testbed", type=Path, help="a test bed's record: its hosts, and how SSH reaches them")
+    parser.add_argument(
+        "--host", action="append", default=[], metavar="FQDN=IP", help="a host on paper; may be repeated"
+    )
+    parser.add_argument("--inject", type=Path, help="a YAML file of failures to show")
+    parser.add_argument("--certificate", type=Path, help="PEM file; turns HTTPS on")
+    parser.add_argument("--key", type=Path, help="PEM file of the certificate's key")
+    parser.add_argument("--ambari", default="3.0.0.0", help="the version of Ambari to be")
+    parser.add_argument("--state-file", type=Path, help="where to write URL and process id once ready")
+    parser.add_argument("--keep", type=Path, help="keep all that the server knows in this file, and go on from it")
+    given = vars(parser.parse_args(arguments))
+    hosts = dict(entry.partition("=")[::2] for entry in given.pop("host"))
+    return SimulationArguments.model_validate({**given, "hosts": hosts})
+
+
+def run(arguments: SimulationArguments) -> int:
+    """Serves until SIGTERM or SIGINT; 0 after a clean end. Raises ``OSError`` when the address cannot be bound."""
+    from bigtop_builder.ambari_simulator.assembly import Ticker, make_world, serve
+    from bigtop_builder.ambari_simulator.engine.persistence import Keeper
+    from bigtop_builder.ambari_simulator.engine.work import work_of
+
+    hosts, crew = recorded_hosts(arguments)
+    world = make_world(hosts, crew=crew, version=arguments.ambari)
+    if arguments.inject:
+        found = faults(arguments.inject)
+        injections = work_of(world).injections
+        injections.tasks.extend(found.tasks)
+        injections.calls.extend(found.calls)
+        injections.hosts.extend(found.hosts)
+        for late in (one for one in found.hosts if one.effect == "late" and one.host in world.hosts):
+            world.hosts[late.host].registers_at += late.seconds
+        world.switches.update(found.switches)
+    keeper = Keeper(world, arguments.keep) if arguments.keep else None
+    known = keeper is not None and keeper.resume()
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    with serve(
+        world,
+        address=arguments.address,
+        port=arguments.port,
+        certificate=arguments.certificate,
+        key=arguments.key,
+    ) as simulation:
+        if arguments.state_file:
+            _write(arguments.state_file, {"url": simulation.url, "pid": os.getpid(), "started": time.time()})
+        print(f"simulated Ambari at {simulation.url}{', as it was left' if known else ''}", flush=True)
+        if keeper is not None:
+            simulation.site.keep = lambda: keeper.keep(at_once=True)
+        with Ticker(work_of(world), keeper=keeper):
+            ended.wait()
+    if arguments.state_file:
+        arguments.state_file.unlink(missing_ok=True)
+    return 0
+
+
+def _write(file: Path, document: dict[str, object]) -> None:
+    scratch = file.with_name(f".{file.name}.{os.getpid()}")
+    scratch.write_text(json.dumps(document) + "\n", encoding="utf-8")
+    scratch.replace(file)
+
+
+def main() -> int:
+    """What the process exits with."""
+    try:
+        return run(parse())
+    except BigtopBuilderError as error:
+        print(f"{error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"the simulated Ambari cannot listen: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

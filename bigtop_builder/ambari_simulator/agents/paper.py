@@ -1,0 +1,92 @@
+"""Agents on paper: package names are looked up, nothing is installed; for rehearsals and for thousands of hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bigtop_builder.ambari_simulator.agents.packages import HOOK_PACKAGES, failure_text, pick
+from bigtop_builder.ambari_simulator.engine.engine import Order, Outcome
+from bigtop_builder.ambari_simulator.engine.work import Context, Work
+
+Available = Callable[[str], frozenset[str] | None]
+"""Base URL of a repository -> names of its packages; ``None`` when it cannot be read."""
+
+
+class PaperAgent:
+    """Says what a real agent would say. ``available``: reads a repository's metadata; without it all is there."""
+
+    def __init__(self, available: Available | None = None) -> None:
+        self.available = available
+        self.running: set[tuple[str, str]] = set()
+
+    def execute(
+        self, command: str, component: str, host: str, context: Context
+    ) -> tuple[bool, str, str, dict[str, Any]]:
+        """See ``work.Agent``."""
+        if command == "STATUS":
+            return (host, component) in self.running, "", "", {}
+        version = {"repository_version_id": context.repository_id, "version": context.repository_version}
+        if command == "INSTALL":
+            reason = self._missing(context)
+            if reason:
+                return False, "", failure_text(reason, context.service, component), {}
+            return True, "", "None", version
+        if command in {"START", "RESTART"}:
+            self.running.add((host, component))
+            return True, "Component has started with pid(s): 458", "None", version
+        if command == "STOP":
+            self.running.discard((host, component))
+        return True, "", "None", {}
+
+    def _missing(self, context: Context) -> str | None:
+        if self.available is None:
+            return None
+        names: set[str] = set()
+        for _, url in context.repositories:
+            found = self.available(url)
+            if found is None:
+                return f"Failed to download metadata for repo at {url}: Cannot download repomd.xml"
+            names |= found
+        select = [name for name in HOOK_PACKAGES if name == "bigtop-select" and name not in names]
+        if select and context.repositories:
+            return (
+                "Execution of '/usr/bin/yum -y install bigtop-select' returned 1. No match for argument: bigtop-select"
+            )
+        return pick(context.packages, names, context.repository_version).missing
+
+
+class PaperCrew:
+    """Paper agents of all hosts: outcomes are known at once and told after ``seconds`` (by command) of the clock."""
+
+    def __init__(self, agent: PaperAgent | None = None, seconds: Mapping[str, float] | float = 0.0) -> None:
+        self.agent = agent or PaperAgent()
+        self._seconds = seconds
+
+    def take(self, work: Work, order: Order, now: float) -> None:
+        """See ``work.Crew``."""
+        if order.cancel:
+            return
+        task = order.task
+        command = task.custom or task.command
+        then = now + self._duration(command)
+        work.engine.after(then, lambda when: work.report(order, self._outcome(work, order, command), when))
+
+    def _outcome(self, work: Work, order: Order, command: str) -> Outcome:
+        context = work.context_of(order.task)
+        if context is None:
+            return Outcome(False, "", work.missing_text(order.task), None)
+        return Outcome(*self.agent.execute(command, order.task.role, order.task.host, context))
+
+    def _duration(self, command: str) -> float:
+        return self._seconds if isinstance(self._seconds, float | int) else self._seconds.get(command, 0.0)
+
+    def look(self, work: Work, now: float) -> None:
+        """See ``work.Crew``: a component that was killed on paper is seen as INSTALLED."""
+        for cluster in work.world.clusters.values():
+            for one in cluster.components.values():
+                if one.state == "STARTED" and (one.host, one.component) not in self.agent.running:
+                    work.process_died(cluster.name, one.host, one.component)
+
+    def close(self) -> None:
+        """See ``work.Crew``."""

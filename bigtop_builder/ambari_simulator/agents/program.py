@@ -1,0 +1,62 @@
+"""What agents know of a component: its files, its folders, how it is started, stopped, looked at and checked.
+
+Commands, users and paths are those that Ambari's own scripts were recorded with (137, 159, 554).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bigtop_builder.ambari_simulator.engine.work import Context
+
+JAVA_HOME = "/usr/lib/jvm/java"
+"""Where hosts have their Java; the test bed's image links it there."""
+
+
+@dataclass(frozen=True)
+class HostFile:
+    """A file that an agent writes."""
+
+    path: str
+    content: str
+    owner: str = "root"
+    group: str = "root"
+    mode: str = "0644"
+
+
+@dataclass(frozen=True)
+class Program:
+    """How a service's components are run. Scripts are bash; ``start`` etc. are of one component.
+
+    ``prepare``: run before files are written (folders, users); ``status``: exit 0 while the process lives.
+    """
+
+    files: Callable[[Context, str, str], list[HostFile]]
+    prepare: Callable[[Context, str], str]
+    start: Callable[[Context, str], str]
+    stop: Callable[[Context, str], str]
+    status: Callable[[Context, str], str]
+    check: Callable[[Context], str]
+
+
+def filled(template: str, values: Mapping[str, Any]) -> str:
+    """A template of a configuration's ``content`` with the values that its scripts give it; unknown ones are empty."""
+    from jinja2.sandbox import SandboxedEnvironment
+
+    return SandboxedEnvironment(keep_trailing_newline=True).from_string(template).render(values)
+
+
+def lives(pid_file: str) -> str:
+    """A script that exits 0 while the process of a pid file lives."""
+    return f'pid=$(cat {pid_file} 2>/dev/null) && [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null'
+
+
+def waited(pid_file: str, seconds: int = 15) -> str:
+    """A script that waits until the process of a pid file lives, and says so as an agent does."""
+    return (
+        f"for turn in $(seq {seconds}); do if {lives(pid_file)}; then break; fi; sleep 1; done\n"
+        f'{lives(pid_file)} || {{ echo "the process of {pid_file} does not live" >&2; exit 1; }}\n'
+        f'echo "Component has started with pid(s): $(cat {pid_file})"\n'
+    )

@@ -1,0 +1,1 @@
+"""The simulated server's state and the engine that carries out its requests."""

@@ -1,0 +1,205 @@
+"""What the simulated server knows of a cluster: services, components on hosts, configurations, deployments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bigtop_builder.model.ambari_stack import StackDefinition
+
+if TYPE_CHECKING:
+    from bigtop_builder.ambari_simulator.resources.logical import LogicalRequest
+
+REMOVABLE = frozenset({"INIT", "INSTALLING", "INSTALLED", "INSTALL_FAILED", "UNINSTALLED", "UNKNOWN", "DISABLED"})
+"""States in which a component on a host may be deleted (contract 8.1)."""
+
+
+@dataclass(frozen=True)
+class ConfigVersion:
+    """One version of a configuration type."""
+
+    type: str
+    tag: str
+    version: int
+    properties: Mapping[str, str]
+    attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass
+class ServiceVersion:
+    """One version of all configurations of a service, or of a config group's part of them (``group`` not -1)."""
+
+    service: str
+    version: int
+    created: float
+    user: str
+    configurations: list[ConfigVersion]
+    note: str | None = None
+    group: int = -1
+    group_name: str = "Default"
+    hosts: list[str] = field(default_factory=list)
+    current: bool = True
+
+
+@dataclass
+class HostComponent:
+    """A component on a host. ``applied``: configuration type -> tag that its agent has written."""
+
+    host: str
+    service: str
+    component: str
+    client: bool
+    state: str = "INIT"
+    desired: str = "INIT"
+    maintenance: str = "OFF"
+    version: str = "UNKNOWN"
+    applied: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Service:
+    """A service of a cluster; ``repository``: id of the repository version that it is installed from."""
+
+    name: str
+    repository: int
+    components: list[str] = field(default_factory=list)
+    maintenance: str = "OFF"
+
+
+@dataclass
+class ConfigGroup:
+    """Configurations that differ for some hosts; blueprint host groups become such groups."""
+
+    id: int
+    name: str
+    service: str
+    hosts: list[str]
+    configurations: dict[str, ConfigVersion]
+    description: str = ""
+
+
+@dataclass
+class Cluster:
+    """A cluster; configurations are kept in all versions, ``desired`` tells which one is in force."""
+
+    id: int
+    name: str
+    stack: StackDefinition
+    created: float
+    provisioning: str = "INIT"
+    security: str = "NONE"
+    repository: int | None = None
+    blueprint: str | None = None
+    hosts: list[str] = field(default_factory=list)
+    services: dict[str, Service] = field(default_factory=dict)
+    components: dict[tuple[str, str], HostComponent] = field(default_factory=dict)
+    versions: dict[str, list[ConfigVersion]] = field(default_factory=dict)
+    desired: dict[str, ConfigVersion] = field(default_factory=dict)
+    service_versions: list[ServiceVersion] = field(default_factory=list)
+    groups: dict[int, ConfigGroup] = field(default_factory=dict)
+    logical: dict[int, LogicalRequest] = field(default_factory=dict)
+    credentials: dict[str, str] = field(default_factory=dict)
+    host_groups: dict[str, str] = field(default_factory=dict)
+    """Host -> host group of the blueprint."""
+    _by_host: dict[str, dict[str, HostComponent]] = field(default_factory=dict)
+    _layout: dict[str, tuple[str, ...]] | None = None
+
+    def on(self, host: str) -> list[HostComponent]:
+        """Components of a host, by name."""
+        return sorted(self._by_host.get(host, {}).values(), key=lambda one: one.component)
+
+    def layout(self) -> dict[str, tuple[str, ...]]:
+        """Component -> its hosts, sorted."""
+        if self._layout is None:
+            found: dict[str, list[str]] = {}
+            for one in self.components.values():
+                found.setdefault(one.component, []).append(one.host)
+            self._layout = {name: tuple(sorted(hosts)) for name, hosts in found.items()}
+        return self._layout
+
+    def of(self, service: str) -> list[HostComponent]:
+        """Components of a service, by host and name."""
+        found = (one for one in self.components.values() if one.service == service)
+        return sorted(found, key=lambda one: (one.host, one.component))
+
+    def add(self, host: str, component: str) -> HostComponent:
+        """Puts a component onto a host; its service must be there."""
+        service = self.stack.service_of(component)
+        if service is None or service not in self.services:
+            raise KeyError(component)
+        known = self.services[service].components
+        if component not in known:
+            known.append(component)
+            known.sort()
+        definition = self.stack.services[service].components[component]
+        one = HostComponent(host, service, component, definition.is_client)
+        self.components[(host, component)] = one
+        self._by_host.setdefault(host, {})[component] = one
+        self._layout = None
+        return one
+
+    def remove(self, one: HostComponent) -> None:
+        """Takes a component from its host."""
+        del self.components[(one.host, one.component)]
+        del self._by_host[one.host][one.component]
+        self._layout = None
+
+    def types_of(self, service: str) -> list[str]:
+        """Configuration types of a service that the cluster has."""
+        return [name for name in self.stack.services[service].configurations if name in self.desired]
+
+    def tags_for(self, host: str, service: str) -> dict[str, str]:
+        """Configuration type -> tag in force on a host, config groups included."""
+        return {name: self.effective(host, name)[1] for name in self.types_of(service)}
+
+    def effective(self, host: str, name: str) -> tuple[dict[str, str], str]:
+        """Properties and tag of a configuration type in force on a host."""
+        version = self.desired[name]
+        properties, tag = dict(version.properties), version.tag
+        for group in self.groups.values():
+            if host in group.hosts and name in group.configurations:
+                properties |= group.configurations[name].properties
+                tag = f"{tag}+{group.configurations[name].tag}"
+        return properties, tag
+
+    def stale(self, one: HostComponent) -> bool:
+        """Whether a component runs with other configurations than those in force."""
+        if not one.applied:
+            return False
+        return any(one.applied.get(name) != tag for name, tag in self.tags_for(one.host, one.service).items())
+
+    def properties(self, name: str) -> Mapping[str, str]:
+        """The properties in force of a configuration type; empty when there is none."""
+        return self.desired[name].properties if name in self.desired else {}
+
+    def put(self, name: str, tag: str, properties: Mapping[str, Any], attributes: Mapping[str, Any]) -> ConfigVersion:
+        """A new version of a configuration type, in force from now on."""
+        kept = self.versions.setdefault(name, [])
+        version = ConfigVersion(name, tag, len(kept) + 1, dict(properties), dict(attributes))
+        kept.append(version)
+        self.desired[name] = version
+        return version
+
+    def note_service(
+        self, service: str, now: float, user: str, note: str | None, names: Iterable[str] | None = None
+    ) -> ServiceVersion:
+        """A new version of a service's configurations, current from now on."""
+        earlier = [one for one in self.service_versions if one.service == service]
+        for one in earlier:
+            if one.group == -1:
+                one.current = False
+        configurations = [self.desired[name] for name in names or self.types_of(service)]
+        version = ServiceVersion(service, len(earlier) + 1, now, user, configurations, note)
+        self.service_versions.append(version)
+        return version
+
+    def service_state(self, service: str) -> str:
+        """``ServiceInfo/state``: the worst of its masters and slaves, or of its clients where it has no others."""
+        members = self.of(service)
+        running = [one for one in members if not one.client]
+        states = {one.state for one in running or members}
+        for state in ("UNKNOWN", "STARTING", "STOPPING", "INSTALLING", "INSTALL_FAILED", "INIT", "INSTALLED"):
+            if state in states:
+                return state
+        return "STARTED" if states else "INIT"

@@ -1,0 +1,115 @@
+"""What goes wrong on request: tasks that fail, hang or are slow, hosts that are lost, answers that never come.
+
+Nothing happens without being asked for, by ``Injections`` in a test or by ``/simulation/...`` (module ``control``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from bigtop_builder.ambari_simulator.engine.engine import Order, Outcome
+from bigtop_builder.model.base import StrictModel
+
+if TYPE_CHECKING:
+    from bigtop_builder.ambari_simulator.engine.work import Work
+
+
+class TaskFault(StrictModel):
+    """A task that does not go as it should. What is not given fits everything."""
+
+    host: str | None = None
+    role: str | None = None
+    command: str | None = None
+    """INSTALL, START, STOP, RESTART or SERVICE_CHECK."""
+    skip: int = Field(default=0, ge=0)
+    """So many fitting tries go well before."""
+    times: int | None = Field(default=1, ge=1)
+    """So many fitting tries are met; null: all."""
+    effect: Literal["fail", "hang", "slow"] = "fail"
+    seconds: float = Field(default=0.0, ge=0)
+    """How much later a task fails, or a slow one is begun."""
+    stderr: str = "resource_management.core.exceptions.Fail: made to fail"
+    stdout: str = ""
+
+
+class CallFault(StrictModel):
+    """A call that is not answered as it should be."""
+
+    method: str | None = None
+    path: str = ""
+    """Any part of the URI."""
+    skip: int = Field(default=0, ge=0)
+    times: int | None = Field(default=1, ge=1)
+    effect: Literal["error", "reset", "expire"] = "error"
+    """``error``: answered with ``status``; ``reset``: the connection is cut; ``expire``: all sessions end first."""
+    status: int = Field(default=503, ge=400, le=599)
+
+
+class HostFault(StrictModel):
+    """A host that is not as it should be."""
+
+    host: str
+    effect: Literal["slow", "late", "lost"]
+    """``slow``: each command is begun ``seconds`` later; ``late``: its agent registers ``seconds`` after the server's
+    start; ``lost``: its agent dies when it is given a command, once it has carried ``skip`` others out."""
+    seconds: float = Field(default=0.0, ge=0)
+    skip: int = Field(default=0, ge=0)
+
+
+class Injections:
+    """The faults in force. ``calls`` is used by the HTTP side, the others by the engine's."""
+
+    def __init__(self) -> None:
+        self.tasks: list[TaskFault] = []
+        self.calls: list[CallFault] = []
+        self.hosts: list[HostFault] = []
+        self._seen: dict[int, int] = {}
+
+    def clear(self) -> None:
+        """Nothing goes wrong any more."""
+        self.tasks.clear()
+        self.calls.clear()
+        self.hosts.clear()
+        self._seen.clear()
+
+    def meets(self, work: Work, order: Order, now: float) -> bool:
+        """Whether a fault takes the order; then the agents do not get it, or get it later."""
+        task = order.task
+        command = task.custom or task.command
+        for fault in self.tasks:
+            fits = fault.host in (None, task.host) and fault.role in (None, task.role)
+            if fits and fault.command in (None, command) and self._counts(fault):
+                _apply(work, fault, order, now + fault.seconds)
+                return True
+        return any(self._host_meets(fault, work, order, now) for fault in self.hosts if fault.host == task.host)
+
+    def _host_meets(self, fault: HostFault, work: Work, order: Order, now: float) -> bool:
+        if fault.effect == "slow":
+            work.engine.after(now + fault.seconds, lambda then: work.crew.take(work, order, then))
+            return True
+        seen = self._seen[id(fault)] = self._seen.get(id(fault), 0) + 1
+        if fault.effect == "lost" and seen == fault.skip + 1:
+            work.world.hosts[fault.host].lost_at = now
+            return True
+        return False
+
+    def for_call(self, method: str, target: str) -> CallFault | None:
+        """The fault that meets a call."""
+        for fault in self.calls:
+            if fault.method in (None, method) and fault.path in target and self._counts(fault):
+                return fault
+        return None
+
+    def _counts(self, fault: TaskFault | CallFault) -> bool:
+        seen = self._seen[id(fault)] = self._seen.get(id(fault), 0) + 1
+        return seen > fault.skip and (fault.times is None or seen <= fault.skip + fault.times)
+
+
+def _apply(work: Work, fault: TaskFault, order: Order, then: float) -> None:
+    if fault.effect == "fail":
+        outcome = Outcome(False, fault.stdout, fault.stderr, {})
+        work.engine.after(then, lambda now: work.report(order, outcome, now))
+    elif fault.effect == "slow":
+        work.engine.after(then, lambda now: work.crew.take(work, order, now))

@@ -1,0 +1,221 @@
+"""The simulated world in a file, so that a test bed's server goes on with its clusters after a kill or a reboot.
+
+The file is JSON: plain values as they are, and ``nodes``, the objects that they refer to by number, each with the name
+of its class and its fields. Classes that are not listed here are never made from it. What only the moment knows is not
+kept: sessions, timers, checks of hosts. Commands that were under way are given to the agents again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from bigtop_builder.adapter.store import write_atomically
+from bigtop_builder.ambari_simulator.engine import cluster_state, engine, state
+from bigtop_builder.ambari_simulator.engine.engine import Request, Status, Task
+from bigtop_builder.ambari_simulator.engine.state import World
+from bigtop_builder.ambari_simulator.engine.work import work_of
+from bigtop_builder.ambari_simulator.resources import logical
+from bigtop_builder.ambari_simulator.rest.query import Predicate, parse_predicate
+from bigtop_builder.ambari_simulator.rest.render import Leaf
+from bigtop_builder.model.ambari_stack import StackDefinition
+from bigtop_builder.model.errors import ConfigurationError
+
+FORMAT = 1
+MOST_REQUESTS = 200
+"""Ended requests that are kept, besides those that a cluster's deployments consist of."""
+MOST_OUTPUT = 16 << 10
+"""Characters that are kept of what a task printed: its end."""
+PAUSE = 20
+"""What tasks change is written in at most one part in so many of the time; what a call changes before its answer."""
+CLASSES: Mapping[str, Any] = {
+    one.__name__: one
+    for one in (
+        *(state.User, state.Host, state.HostGroup, state.Blueprint, state.RepositoryVersion),
+        *(cluster_state.ConfigVersion, cluster_state.ServiceVersion, cluster_state.HostComponent),
+        *(cluster_state.Service, cluster_state.ConfigGroup, cluster_state.Cluster),
+        *(logical.LogicalTask, logical.HostRequest, logical.LogicalRequest),
+        *(engine.Request, engine.Task),
+    )
+}
+PARTS = ("users", "hosts", "versions", "blueprints", "clusters", "counters")
+
+
+def dump(world: World) -> str:
+    """All that is worth keeping, as JSON. With ``world.lock`` held."""
+    writer = _Writer()
+    parts = {name: writer.value(getattr(world, name)) for name in PARTS}
+    parts["requests"] = writer.value(_worth_keeping(world))
+    return json.dumps({"format": FORMAT, "world": parts, "nodes": writer.nodes}, ensure_ascii=False)
+
+
+def load(text: str, world: World) -> None:
+    """Lets a new world go on from where another was; hosts that it does not have are left out, those it has register
+    again. Raises ValueError, KeyError or TypeError when the text is no such dump."""
+    document = json.loads(text)
+    if document["format"] != FORMAT:
+        raise ValueError(f"its format is {document['format']}, not {FORMAT}")
+    reader = _Reader(document["nodes"], world)
+    parts = {name: reader.value(value) for name, value in document["world"].items()}
+    now = world.now()
+    for name, host in world.hosts.items():
+        former = parts["hosts"].get(name)
+        if former is not None:
+            former.ip, former.registers_at = host.ip, host.registers_at
+            former.lost_at, former.registered = None, False
+            world.hosts[name] = former
+    for name in PARTS:
+        if name != "hosts":
+            setattr(world, name, parts[name])
+    work_of(world).engine.resume((one for one in parts["requests"] if one.cluster in world.clusters), now)
+
+
+def _worth_keeping(world: World) -> list[Request]:
+    requests = list(work_of(world).engine.requests.values())
+    parts = {id(one) for cluster in world.clusters.values() for own in cluster.logical.values() for one in own.requests}
+    newest = {id(one) for one in requests[-MOST_REQUESTS:]}
+    return [one for one in requests if one.active or id(one) in newest or id(one) in parts]
+
+
+class _Writer:
+    """Values as JSON, objects once."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self._numbers: dict[int, int] = {}
+
+    def value(self, value: Any) -> Any:
+        if isinstance(value, Status):
+            return {"!status": value.value}
+        if value is None or isinstance(value, str | int | float):
+            return value
+        if isinstance(value, list):
+            return [self.value(one) for one in value]
+        if isinstance(value, tuple):
+            return {"!tuple": [self.value(one) for one in value]}
+        if isinstance(value, Mapping):
+            return self._mapping(value)
+        if isinstance(value, StackDefinition):
+            return {"!stack": [value.name, value.version]}
+        if isinstance(value, Predicate):
+            return {"!predicate": value.source}
+        if is_dataclass(value) and type(value).__name__ in CLASSES:
+            return {"!node": self._node(value)}
+        raise TypeError(f"{type(value).__name__} is not kept")
+
+    def _mapping(self, value: Mapping[Any, Any]) -> Any:
+        if isinstance(value, Leaf):
+            return {"!leaf": [[name, self.value(one)] for name, one in value.items()]}
+        if all(isinstance(name, str) and not name.startswith("!") for name in value):
+            return {name: self.value(one) for name, one in value.items()}
+        return {"!map": [[self.value(name), self.value(one)] for name, one in value.items()]}
+
+    def _node(self, value: Any) -> int:
+        known = self._numbers.get(id(value))
+        if known is not None:
+            return known
+        number = self._numbers[id(value)] = len(self.nodes)
+        self.nodes.append(None)
+        own = {field.name: getattr(value, field.name) for field in fields(value)}
+        if isinstance(value, Task):
+            own |= {name: own[name][-MOST_OUTPUT:] for name in ("stdout", "stderr")}
+        self.nodes[number] = [type(value).__name__, {name: self.value(one) for name, one in own.items()}]
+        return number
+
+
+class _Reader:
+    """The way back: objects are made empty first, since they refer to each other."""
+
+    def __init__(self, nodes: list[Any], world: World) -> None:
+        self._stacks = world.stacks
+        classes = [CLASSES[name] for name, _ in nodes]
+        self._objects = [one.__new__(one) for one in classes]
+        for kind, one, (_, given) in zip(classes, self._objects, nodes, strict=True):
+            for field in fields(kind):
+                # Frozen classes and those with slots take it too.
+                object.__setattr__(one, field.name, self._field(field, given))
+
+    def _field(self, field: Any, given: Mapping[str, Any]) -> Any:
+        if field.name in given:
+            return self.value(given[field.name])
+        if field.default is not MISSING:
+            return field.default
+        if field.default_factory is not MISSING:
+            return field.default_factory()
+        raise KeyError(field.name)
+
+    def value(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self.value(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        tag = next(iter(value), "")
+        if not tag.startswith("!"):
+            return {name: self.value(one) for name, one in value.items()}
+        return self._tagged(tag, value[tag])
+
+    def _tagged(self, tag: str, inner: Any) -> Any:
+        match tag:
+            case "!node":
+                return self._objects[inner]
+            case "!status":
+                return Status(inner)
+            case "!tuple":
+                return tuple(self.value(one) for one in inner)
+            case "!leaf":
+                return Leaf({name: self.value(one) for name, one in inner})
+            case "!map":
+                return {self.value(name): self.value(one) for name, one in inner}
+            case "!stack":
+                return self._stacks[inner[0], inner[1]]
+            case "!predicate":
+                return parse_predicate(inner)
+        raise ValueError(f"{tag} is unknown")
+
+
+class Keeper:
+    """Keeps a world in a file that only its owner reads."""
+
+    def __init__(self, world: World, file: Path) -> None:
+        self._world = world
+        self._file = file
+        self._kept = world.changes
+        self._next = 0.0
+        self._writing = threading.Lock()
+
+    def resume(self) -> bool:
+        """Let the world go on from the file; False when there is none. Raises ConfigurationError."""
+        try:
+            text = self._file.read_text(encoding="utf-8")
+            load(text, self._world)
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ConfigurationError(
+                f"what the simulated Ambari knew cannot be read from {self._file}: {error}",
+                hint="Remove the file; the server then forgets its clusters.",
+            ) from error
+        return True
+
+    def keep(self, *, at_once: bool = False) -> None:
+        """Write the file if anything changed since, and not too soon after the last time."""
+        if self._world.changes == self._kept or (time.monotonic() < self._next and not at_once):
+            return
+        with self._writing:
+            began = time.monotonic()
+            with self._world.lock:
+                changes = self._world.changes
+                text = dump(self._world)
+            # A full disk costs the memory of the last changes, not the server.
+            with contextlib.suppress(OSError):
+                write_atomically(self._file, text)
+                self._file.chmod(0o600)
+                self._kept = changes
+            ended = time.monotonic()
+            self._next = ended + PAUSE * (ended - began)

@@ -1,0 +1,196 @@
+"""The simulated world: users, hosts, versions, blueprints, clusters and requests behind one lock and one clock.
+
+A call to the API holds ``lock`` from ``settle`` to the end of its answer. ``settle`` lets every registered engine
+catch up with the clock (hosts that register late, tasks that run), so nothing moves between two calls but what the
+clock moved, and a test that sets the clock sees the same states each time.
+
+    world = World(clock=lambda: 1795377358.0)
+    world.engines.append(my_engine.advance)            # called with now() before each call
+    world.registered.append(lambda host: …)            # an agent registered (again)
+    world.removing.append(lambda host: …)              # a host is about to be removed; may raise Refusal
+    with world.lock: world.settle()
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bigtop_builder.ambari_simulator.engine.fetching import fetch
+from bigtop_builder.model.ambari_stack import StackDefinition
+
+HEARTBEAT_LIMIT = 121.0
+"""Seconds without heartbeat after which a host was seen as lost (recorded; the server's setting is 120)."""
+
+
+@dataclass
+class User:
+    """An account; ``admin`` may do everything, one without roles reads next to nothing."""
+
+    name: str
+    password: str
+    admin: bool = False
+    active: bool = True
+    failures: int = 0
+    created: float = 0.0
+
+
+@dataclass
+class Host:
+    """A host whose agent has registered or will at ``registers_at`` (seconds since the epoch).
+
+    ``lost_at``: when its agent died; ``None`` while it lives. ``available``: whether a blueprint may take it; a host
+    of a deleted cluster is not until its agent registers again.
+    """
+
+    name: str
+    ip: str
+    os_type: str = "redhat8"
+    os_family: str = "redhat8"
+    architecture: str = "x86_64"
+    cpu_count: int = 2
+    memory_kb: int = 8_131_312
+    rack: str = "/default-rack"
+    registers_at: float = 0.0
+    registered: bool = False
+    registered_at: float = 0.0
+    lost_at: float | None = None
+    cluster: str | None = None
+    available: bool = True
+    maintenance: str = "OFF"
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def lost(self, now: float) -> bool:
+        """Whether the server has noticed that the agent is gone."""
+        return self.lost_at is not None and now - self.lost_at >= HEARTBEAT_LIMIT
+
+    def state(self, now: float) -> str:
+        """``Hosts/host_state``."""
+        return "HEARTBEAT_LOST" if self.lost(now) else "HEALTHY"
+
+
+@dataclass(frozen=True)
+class HostGroup:
+    """A group of a blueprint; ``configurations``: type -> property -> value."""
+
+    name: str
+    cardinality: str
+    components: tuple[str, ...]
+    configurations: dict[str, dict[str, str]] = field(default_factory=dict)
+    actions: dict[str, str] = field(default_factory=dict)
+    """Component -> ``provision_action`` (``INSTALL_ONLY``), where the blueprint gives one."""
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """A blueprint that passed validation."""
+
+    name: str
+    stack_name: str
+    stack_version: str
+    groups: tuple[HostGroup, ...]
+    configurations: dict[str, dict[str, str]] = field(default_factory=dict)
+    settings: list[dict[str, Any]] = field(default_factory=list)
+    security: str = "NONE"
+
+    def group(self, name: str) -> HostGroup | None:
+        """The group of that name."""
+        return next((group for group in self.groups if group.name == name), None)
+
+
+@dataclass
+class RepositoryVersion:
+    """A registered version; ``systems``: documents of ``operating_systems`` by OS family, in order."""
+
+    id: int
+    stack_name: str
+    stack_version: str
+    version: str
+    display_name: str
+    systems: dict[str, dict[str, Any]] = field(default_factory=dict)
+    type: str = "STANDARD"
+    resolved: bool = False
+    """Whether an installation has told the full version."""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class World:
+    """All that the server knows. ``clock`` gives seconds since the epoch."""
+
+    def __init__(self, clock: Callable[[], float] = time.time, version: str = "3.0.0.0") -> None:
+        self.clock = clock
+        self.version = version
+        self.lock = threading.RLock()
+        self.started = clock()
+        self.users: dict[str, User] = {"admin": User("admin", "admin", admin=True, created=self.started)}
+        self.hosts: dict[str, Host] = {}
+        self.stacks: dict[tuple[str, str], StackDefinition] = {}
+        self.stack_urls: dict[tuple[str, str, str, str], str] = {}
+        self.switches: set[str] = set()
+        """Faults of the recorded server that a rehearsal may want back, by name."""
+        self.fetch: Callable[[str], tuple[int, str]] = fetch
+        self.checks: dict[int, Any] = {}
+        self.bootstraps: dict[int, Any] = {}
+        self.versions: dict[int, RepositoryVersion] = {}
+        self.blueprints: dict[str, Blueprint] = {}
+        self.clusters: dict[str, Any] = {}
+        self.requests: dict[int, Any] = {}
+        self.engines: list[Callable[[float], None]] = [self._register_due]
+        self.registered: list[Callable[[Host], None]] = []
+        self.removing: list[Callable[[Host], None]] = []
+        self.host_status: Callable[[Host], str] = self._plain_status
+        self.work: Any = None
+        """The engine of requests, once there is one (module ``work``)."""
+        self.counters: dict[str, int] = {}
+        self.changes = 0
+        """Grows with every change that is worth keeping."""
+
+    def now(self) -> float:
+        """The simulated time in seconds since the epoch."""
+        return self.clock()
+
+    def milliseconds(self) -> int:
+        """The simulated time as Ambari writes it."""
+        return int(self.now() * 1000)
+
+    def settle(self) -> None:
+        """Lets everything that the clock drives catch up; called with the lock held."""
+        now = self.now()
+        for engine in self.engines:
+            engine(now)
+
+    def number(self, name: str, *, first: int = 1) -> int:
+        """The next number of a sequence: ``cluster``, ``request``, ``task``, ``version``."""
+        self.counters[name] = self.counters.get(name, first - 1) + 1
+        return self.counters[name]
+
+    def skip(self, name: str, to: int) -> None:
+        """Lets a sequence go on after ``to``."""
+        self.counters[name] = to
+
+    def live_hosts(self) -> list[Host]:
+        """Registered hosts by name."""
+        return sorted((host for host in self.hosts.values() if host.registered), key=lambda host: host.name)
+
+    def register(self, host: Host) -> None:
+        """An agent registers, for the first time or again: the host is there, healthy and free for blueprints."""
+        host.registered = True
+        host.registered_at = self.now()
+        host.lost_at = None
+        if host.cluster is None:
+            host.available = True
+        self.hosts[host.name] = host
+        self.changes += 1
+        for listener in self.registered:
+            listener(host)
+
+    def _register_due(self, now: float) -> None:
+        for host in list(self.hosts.values()):
+            if not host.registered and host.lost_at is None and host.registers_at <= now:
+                self.register(host)
+
+    def _plain_status(self, host: Host) -> str:
+        return "UNKNOWN" if host.lost(self.now()) else "HEALTHY"

@@ -1,0 +1,252 @@
+"""What ties the pure engine to the world: states of components follow tasks, agents get orders, hosts are watched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
+
+from bigtop_builder.ambari_simulator.engine.cluster_state import Cluster, HostComponent
+from bigtop_builder.ambari_simulator.engine.engine import Engine, Order, Outcome, Pace, Status, Task
+from bigtop_builder.ambari_simulator.engine.injection import Injections
+from bigtop_builder.ambari_simulator.engine.state import Host, RepositoryVersion, World
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an agent is told besides the command: one cluster as that host sees it.
+
+    ``layout``: component -> its hosts, sorted; ``configurations``: type -> properties in force on the host;
+    ``repositories``: (id, base URL) pairs of the host's OS family; ``packages``: names as the stack's definition
+    writes them, with ``{version}``.
+    """
+
+    cluster: str
+    service: str
+    stack_name: str
+    stack_version: str
+    stack_root: str
+    repository_id: int
+    repository_version: str
+    repositories: tuple[tuple[str, str], ...] = ()
+    packages: tuple[str, ...] = ()
+    selected: tuple[str, ...] = ()
+    layout: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    configurations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+class Agent(Protocol):
+    """Carries commands out on hosts: INSTALL, START, STOP, RESTART, SERVICE_CHECK, STATUS (``ok``: it runs)."""
+
+    def execute(
+        self, command: str, component: str, host: str, context: Context
+    ) -> tuple[bool, str, str, dict[str, Any]]:
+        """Whether it went well, standard output, standard error, and what the agent reports in structure."""
+        ...
+
+
+class Crew(Protocol):
+    """The agents of all hosts: takes orders, reports outcomes through ``Work.report``."""
+
+    def take(self, work: Work, order: Order, now: float) -> None:
+        """Carries an order out, at once or later; must not block."""
+        ...
+
+    def look(self, work: Work, now: float) -> None:
+        """Looks at the processes of started components and tells ``Work.process_died``; must not block."""
+        ...
+
+    def close(self) -> None:
+        """Ends what still runs."""
+        ...
+
+
+def work_of(world: World) -> Work:
+    """The work that belongs to a world."""
+    return cast(Work, world.work)
+
+
+class Work:
+    """Requests, agents and what they change in the world. All methods are called with ``world.lock`` held."""
+
+    def __init__(self, world: World, crew: Crew, pace: Pace | None = None) -> None:
+        self.world = world
+        self.crew = crew
+        self.pace = pace or Pace()
+        self.injections = Injections()
+        self.engine = Engine(self.pace, self._ordered, self._changed)
+        self._looked = world.now()
+        world.work = self
+        world.host_status = self.host_status
+        world.engines.append(self.advance)
+        world.registered.append(self.registered)
+        world.skip("request", 1)
+        world.skip("task", 1)
+        world.skip("logical task", 9999)
+
+    def advance(self, now: float) -> None:
+        """Catches up with the clock."""
+        for host in self.world.hosts.values():
+            if host.lost_at is not None and host.name not in self.engine.silent:
+                self.engine.silent.add(host.name)
+                self.engine.after(host.lost_at + self.pace.lost, lambda then, gone=host: self._gone(gone, then))  # type: ignore[misc]
+        self.engine.advance(now)
+        if now - self._looked >= self.pace.status:
+            self._looked = now
+            self.crew.look(self, now)
+
+    def report(self, order: Order, outcome: Outcome, now: float | None = None) -> None:
+        """An agent's answer to an order."""
+        self.engine.report(order.task, order.tries, outcome, self.world.now() if now is None else now)
+
+    def process_died(self, cluster: str, host: str, component: str) -> None:
+        """An agent found a process gone: STARTED becomes INSTALLED, what is desired stays."""
+        one = self._component(cluster, host, component)
+        if one and one.state == "STARTED":
+            one.state = "INSTALLED"
+            self.world.changes += 1
+
+    def registered(self, host: Host) -> None:
+        """An agent is there, or back: deployments that wait for its host go on."""
+        self.engine.silent.discard(host.name)
+        for cluster in self.world.clusters.values():
+            for logical in cluster.logical.values():
+                if logical.pending_hosts:
+                    self.engine.after(self.world.now(), lambda then, one=logical: one.assign(self, then))  # type: ignore[misc]
+
+    def restart_server(self) -> None:
+        """What a restart of the server does to requests and hosts: a poisoned scheduler runs again."""
+        self.engine.restart(self.world.clusters, self.world.now())
+        for host in self.world.hosts.values():
+            if host.cluster is None and host.registered and host.lost_at is None:
+                self.world.register(host)
+
+    def lost(self, host: str) -> bool:
+        """Whether the server knows that a host's agent is gone, or does not know the host."""
+        found = self.world.hosts.get(host)
+        return found is None or found.lost(self.world.now())
+
+    def state_of(self, one: HostComponent) -> str:
+        """``HostRoles/state``: UNKNOWN while the host is lost, but for clients."""
+        if one.client or one.state not in {"STARTED", "STARTING", "STOPPING", "INSTALLED"}:
+            return one.state
+        return "UNKNOWN" if self.lost(one.host) else one.state
+
+    def host_status(self, host: Host) -> str:
+        """``Hosts/host_status``: UNHEALTHY when a master, ALERT when a slave that should run does not."""
+        if host.lost(self.world.now()):
+            return "UNKNOWN"
+        cluster: Cluster | None = self.world.clusters.get(host.cluster or "")
+        if cluster is None:
+            return "HEALTHY"
+        down = [one for one in cluster.on(host.name) if one.desired == "STARTED" and one.state != "STARTED"]
+        masters = [
+            one for one in down if cluster.stack.services[one.service].components[one.component].category == "MASTER"
+        ]
+        return "UNHEALTHY" if masters else "ALERT" if down else "HEALTHY"
+
+    def context(self, cluster: Cluster, host: str, service: str, component: str | None) -> Context:
+        """What an agent is told for a command."""
+        definition = cluster.stack.services[service]
+        chosen = cluster.services[service].repository if service in cluster.services else cluster.repository
+        version = self.world.versions.get(chosen) if chosen is not None else None
+        layout = cluster.layout()
+        family = self.world.hosts[host].os_family
+        packages = tuple(
+            one.name
+            for one in definition.packages
+            if (not one.families or family in one.families) and (one.component is None or one.component in layout)
+        )
+        return Context(
+            cluster=cluster.name,
+            service=service,
+            stack_name=cluster.stack.name,
+            stack_version=cluster.stack.version,
+            stack_root=cluster.stack.root,
+            repository_id=chosen or 0,
+            repository_version=version.version if version else "",
+            repositories=_addresses(version, family),
+            packages=packages,
+            selected=tuple(definition.components[component].select) if component in definition.components else (),
+            layout=layout,
+            configurations={name: cluster.effective(host, name)[0] for name in cluster.desired},
+        )
+
+    def context_of(self, task: Task) -> Context | None:
+        """What the agent of a task is told; ``None`` when the cluster has no configurations for it (357-361)."""
+        cluster: Cluster | None = self.world.clusters.get(self.engine.requests[task.request].cluster)
+        if cluster is None or not cluster.desired:
+            return None
+        return self.context(cluster, task.host, task.service, task.role)
+
+    def missing_text(self, task: Task) -> str:
+        """What an agent says that was not sent its cluster's configurations."""
+        cluster: Cluster | None = self.world.clusters.get(self.engine.requests[task.request].cluster)
+        number = cluster.id if cluster else 0
+        text = f"'Configurations for cluster_id={number} is missing. Check if server sent it.'"
+        return f"Caught an exception while executing custom service command: <class 'KeyError'>: {text}; {text}"
+
+    def _ordered(self, order: Order, now: float) -> None:
+        if order.cancel or not self.injections.meets(self, order, now):
+            self.crew.take(self, order, now)
+
+    def _gone(self, host: Host, now: float) -> None:
+        if host.lost_at is not None:
+            self.engine.lose(host.name, now)
+
+    def _component(self, cluster: str, host: str, component: str) -> HostComponent | None:
+        found = self.world.clusters.get(cluster)
+        return found.components.get((host, component)) if found else None
+
+    def _changed(self, task: Task, before: Status) -> None:
+        self.world.changes += 1
+        cluster: Cluster | None = self.world.clusters.get(self.engine.requests[task.request].cluster)
+        one = cluster.components.get((task.host, task.role)) if cluster else None
+        if cluster is None or one is None:
+            return
+        command = task.custom or task.command
+        if task.status is Status.QUEUED and command in PASSING:
+            one.state = PASSING[command]
+        elif task.status is Status.COMPLETED:
+            self._succeeded(cluster, one, task)
+        elif task.status in {Status.FAILED, Status.TIMEDOUT, Status.ABORTED} and before is not Status.PENDING:
+            one.state = AFTER_FAILURE.get(command, one.state)
+
+    def _succeeded(self, cluster: Cluster, one: HostComponent, task: Task) -> None:
+        command = task.custom or task.command
+        if command in {"INSTALL", "START", "RESTART"}:
+            one.applied = cluster.tags_for(one.host, one.service)
+            version = self.world.versions.get(cluster.services[one.service].repository)
+            told = (task.structured or {}).get("version")
+            if version is not None and self._advertised(version, str(told or version.version)):
+                one.version = version.version
+        if command == "INSTALL" or command == "STOP" or one.client:
+            one.state = "INSTALLED"
+        elif command in {"START", "RESTART"}:
+            one.state = "STARTED"
+
+    def _advertised(self, version: RepositoryVersion, told: str) -> bool:
+        """A version takes the name that an agent tells of its packages, unless another one of the stack has it: the
+        server then fails on its database's constraint, and notes nothing of the component (StackVersionListener)."""
+        rivals = [
+            one
+            for one in self.world.versions.values()
+            if one is not version
+            and (one.stack_name, one.stack_version, one.version) == (version.stack_name, version.stack_version, told)
+        ]
+        if rivals:
+            return False
+        version.version, version.resolved = told, True
+        return True
+
+
+PASSING = {"INSTALL": "INSTALLING", "START": "STARTING", "STOP": "STOPPING"}
+AFTER_FAILURE = {"INSTALL": "INSTALL_FAILED", "START": "INSTALLED", "STOP": "STARTED", "RESTART": "INSTALLED"}
+
+
+def _addresses(version: RepositoryVersion | None, family: str) -> tuple[tuple[str, str], ...]:
+    """Repository ids and base URLs that agents of an OS family are to use; none when they are not managed."""
+    system = version.systems.get(family, {}) if version else {}
+    if str(system.get("ambari_managed_repositories", True)).lower() == "false":
+        return ()
+    return tuple((str(one["repo_id"]), str(one["base_url"])) for one in system.get("repositories", ()))

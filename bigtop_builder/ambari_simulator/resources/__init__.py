@@ -1,0 +1,1 @@
+"""The resources of Ambari's REST API."""

@@ -1,0 +1,286 @@
+"""Configurations of a cluster: versions, tags, service versions, config groups (8.3; exchanges 150-207, 386)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from bigtop_builder.ambari_simulator.engine.cluster_state import Cluster, ConfigGroup, ConfigVersion, ServiceVersion
+from bigtop_builder.ambari_simulator.resources.requests import cluster_of, stamp
+from bigtop_builder.ambari_simulator.rest.query import Row
+from bigtop_builder.ambari_simulator.rest.registry import Body, Call, Resource, properties
+from bigtop_builder.ambari_simulator.rest.render import Leaf
+from bigtop_builder.ambari_simulator.rest.replies import DONE, Refusal, Reply, internal, resources, uncaught
+
+
+def desire(call: Call, cluster: Cluster, wanted: list[Mapping[str, Any]]) -> Reply:
+    """Puts configurations in force: new versions, or an old one again by its tag.
+
+    Raises ``Refusal`` 500 where components were put onto hosts before the cluster had any configuration (357).
+    """
+    if cluster.components and not cluster.desired:
+        raise uncaught()
+    known = cluster.stack.configuration_types()
+    changed: dict[str, list[ConfigVersion]] = {}
+    note = next(
+        (str(one["service_config_version_note"]) for one in wanted if "service_config_version_note" in one), None
+    )
+    for one in wanted:
+        version = _desire_one(cluster, one)
+        service = known.get(str(one["type"]))
+        if version is not None and service in cluster.services:
+            changed.setdefault(str(service), []).append(version)
+    documents = []
+    for service, versions in changed.items():
+        noted = cluster.note_service(service, call.world.now(), call.user.name, note)
+        documents.append(_changed(call, cluster, noted, versions))
+    return resources(*documents, status=200) if documents else DONE
+
+
+def _desire_one(cluster: Cluster, one: Mapping[str, Any]) -> ConfigVersion | None:
+    """The version that is new; ``None`` when the same is in force already or an old one is in force again."""
+    name, tag = str(one["type"]), str(one.get("tag") or uuid.uuid4())
+    earlier = next((version for version in cluster.versions.get(name, ()) if version.tag == tag), None)
+    if earlier is not None:
+        cluster.desired[name] = earlier
+        return None
+    current = cluster.desired.get(name)
+    given = {key: "" if value is None else value for key, value in dict(one.get("properties") or {}).items()}
+    attributes = one.get("properties_attributes") or {}
+    if current is not None and dict(current.properties) == given and dict(current.attributes) == attributes:
+        return None
+    return cluster.put(name, tag, given, attributes)
+
+
+def _changed(call: Call, cluster: Cluster, noted: ServiceVersion, versions: list[ConfigVersion]) -> dict[str, Any]:
+    stack = cluster.stack
+    return {
+        "href": service_version_href(call, cluster, noted),
+        "configurations": [
+            {
+                "clusterName": cluster.name,
+                "stackId": {"stackName": stack.name, "stackVersion": stack.version, "stackId": stack.id},
+                "type": one.type,
+                "versionTag": one.tag,
+                "version": one.version,
+                "serviceConfigVersions": None,
+                "configs": dict(one.properties),
+                "configAttributes": dict(one.attributes),
+                "propertiesTypes": {},
+            }
+            for one in versions
+        ],
+        "group_id": noted.group,
+        "group_name": noted.group_name,
+        "service_config_version": noted.version,
+        "service_config_version_note": noted.note,
+        "service_name": noted.service,
+    }
+
+
+def service_version_href(call: Call, cluster: Cluster, one: ServiceVersion) -> str:
+    """Where a service's configuration version is read."""
+    place = call.href("clusters", cluster.name, "configurations", "service_config_versions")
+    return f"{place}?service_name={one.service}&service_config_version={one.version}"
+
+
+def go_back(call: Call, cluster: Cluster, service: str, number: int, note: str | None) -> Reply:
+    """Puts an old version of a service's configurations in force again, as a new version."""
+    old = next((one for one in cluster.service_versions if (one.service, one.version) == (service, number)), None)
+    if old is None:
+        raise internal(f"Service config version with serviceName={service} and version={number} not found")
+    for version in old.configurations:
+        cluster.desired[version.type] = version
+    noted = cluster.note_service(service, call.world.now(), call.user.name, note)
+    return resources(_changed(call, cluster, noted, list(old.configurations)), status=200)
+
+
+def config_href(call: Call, row: Row) -> str:
+    """Where one version of a configuration type is read."""
+    place = call.href("clusters", row["Config"]["cluster_name"], "configurations")
+    return f"{place}?type={quote(str(row['type']))}&tag={quote(str(row['tag']))}"
+
+
+def _rows(call: Call) -> Iterable[Row]:
+    cluster = cluster_of(call)
+    rows = [_row(call, cluster, one) for name in sorted(cluster.versions) for one in cluster.versions[name]]
+    own = (one for group in cluster.groups.values() for one in group.configurations.values())
+    return rows + [_row(call, cluster, one) for one in own]
+
+
+def _row(call: Call, cluster: Cluster, one: ConfigVersion) -> Row:
+    row: dict[str, Any] = {
+        "tag": one.tag,
+        "type": one.type,
+        "version": one.version,
+        "Config": {"cluster_name": cluster.name, "stack_id": cluster.stack.id},
+    }
+    # Only a question for a tag is answered with the properties themselves.
+    if call.predicate is not None and "tag" in call.predicate.names:
+        row["properties"] = Leaf(one.properties)
+        if one.attributes:
+            row["properties_attributes"] = Leaf(one.attributes)
+    return row
+
+
+def _service_version_rows(call: Call) -> Iterable[Row]:
+    cluster = cluster_of(call)
+    return [_service_version_row(cluster, one) for one in cluster.service_versions]
+
+
+def _service_version_row(cluster: Cluster, one: ServiceVersion) -> Row:
+    return {
+        "cluster_name": cluster.name,
+        "configurations": [
+            {
+                "Config": {"cluster_name": cluster.name, "stack_id": cluster.stack.id},
+                "type": version.type,
+                "tag": version.tag,
+                "version": version.version,
+                "properties": dict(version.properties),
+                "properties_attributes": dict(version.attributes),
+            }
+            for version in one.configurations
+        ],
+        "createtime": stamp(one.created),
+        "group_id": one.group,
+        "group_name": one.group_name,
+        "hosts": one.hosts,
+        "is_cluster_compatible": True,
+        "is_current": one.current,
+        "service_config_version": one.version,
+        "service_config_version_note": one.note,
+        "service_name": one.service,
+        "stack_id": cluster.stack.id,
+        "user": one.user,
+    }
+
+
+SERVICE_VERSION_PROPERTIES = properties(
+    "",
+    "cluster_name configurations createtime group_id group_name hosts is_cluster_compatible is_current "
+    "service_config_version service_config_version_note service_name stack_id user",
+)
+SERVICE_VERSION = Resource(
+    type="ServiceConfigVersion",
+    plural="service_config_versions",
+    key="service_config_version",
+    keys=tuple(sorted(SERVICE_VERSION_PROPERTIES)),
+    properties=SERVICE_VERSION_PROPERTIES,
+    rows=_service_version_rows,
+    href=lambda call, row: (
+        call.href("clusters", row["cluster_name"], "configurations", "service_config_versions")
+        + f"?service_name={row['service_name']}&service_config_version={row['service_config_version']}"
+    ),
+)
+CONFIGURATION = Resource(
+    type="Configuration",
+    plural="configurations",
+    key="tag",
+    keys=("tag", "type", "version", "Config/cluster_name", "Config/stack_id", "properties", "properties_attributes"),
+    properties=properties("", "tag type version properties properties_attributes")
+    | properties("Config", "cluster_name stack_id"),
+    rows=_rows,
+    href=config_href,
+)
+
+
+def _group_rows(call: Call) -> Iterable[Row]:
+    cluster = cluster_of(call)
+    return [
+        {
+            "ConfigGroup": {
+                "cluster_name": cluster.name,
+                "description": one.description,
+                "desired_configs": [
+                    Leaf(type=version.type, tag=version.tag) for version in one.configurations.values()
+                ],
+                "group_name": one.name,
+                "hosts": [
+                    Leaf(href=call.href("clusters", cluster.name, "hosts", host), host_name=host) for host in one.hosts
+                ],
+                "id": one.id,
+                "service_name": one.service,
+                "tag": one.service,
+            }
+        }
+        for one in cluster.groups.values()
+    ]
+
+
+def _fill(cluster: Cluster, group: ConfigGroup, given: Mapping[str, Any]) -> None:
+    """Hosts and configurations are replaced as a whole.
+
+    Raises ``Refusal`` 409 for a host that is in another group of the service, 500 for a type that the cluster has not.
+    """
+    hosts = [str(one["host_name"]) for one in given.get("ConfigGroup/hosts", ())]
+    for other in cluster.groups.values():
+        if other.id != group.id and other.service == group.service and {*hosts} & {*other.hosts}:
+            raise Refusal(
+                409,
+                f"Host is already associated with a config group, clusterName = {cluster.name}, "
+                f"configGroupName = {other.name}, tag = {other.service}, "
+                f"hostname = {min({*hosts} & {*other.hosts})}",
+            )
+    for one in given.get("ConfigGroup/desired_configs", ()):
+        if str(one["type"]) not in cluster.desired:
+            raise internal(
+                f"Trying to add not existent config type to config group: configType = {one['type']} "
+                f"cluster = {cluster.name}"
+            )
+    group.name = str(given.get("ConfigGroup/group_name", group.name))
+    group.description = str(given.get("ConfigGroup/description", group.description))
+    group.hosts = hosts
+    group.configurations = {}
+    for one in given.get("ConfigGroup/desired_configs", ()):
+        tag = str(one.get("tag") or uuid.uuid4())
+        group.configurations[str(one["type"])] = ConfigVersion(
+            str(one["type"]), tag, 1, dict(one.get("properties", {}))
+        )
+
+
+def _create_groups(call: Call, bodies: tuple[Body, ...]) -> Reply:
+    cluster = cluster_of(call)
+    documents = []
+    for body in bodies:
+        given = body.properties
+        name = str(given.get("ConfigGroup/group_name", ""))
+        service = str(given.get("ConfigGroup/service_name") or given.get("ConfigGroup/tag", ""))
+        if any((one.name, one.service) == (name, service) for one in cluster.groups.values()):
+            raise Refusal(409, f"Config group already exists with the same name and tag, clusterName={cluster.name}")
+        group = ConfigGroup(call.world.number("config group"), name, service, [], {})
+        _fill(cluster, group, given)
+        cluster.groups[group.id] = group
+        href = call.href("clusters", cluster.name, "config_groups", group.id)
+        documents.append({"href": href, "ConfigGroup": {"id": group.id}})
+    return resources(*documents)
+
+
+def _update_groups(call: Call, rows: list[Row], body: Body) -> Reply:
+    cluster = cluster_of(call)
+    for row in rows:
+        _fill(cluster, cluster.groups[row["ConfigGroup"]["id"]], body.properties)
+    return DONE
+
+
+def _delete_groups(call: Call, rows: list[Row]) -> Reply:
+    for row in rows:
+        del cluster_of(call).groups[row["ConfigGroup"]["id"]]
+    return DONE
+
+
+CONFIG_GROUP = Resource(
+    type="ConfigGroup",
+    plural="config_groups",
+    key="ConfigGroup/id",
+    keys=("ConfigGroup/cluster_name", "ConfigGroup/id"),
+    properties=properties(
+        "ConfigGroup", "cluster_name description desired_configs group_name hosts id service_name tag"
+    ),
+    rows=_group_rows,
+    create=_create_groups,
+    update=_update_groups,
+    delete=_delete_groups,
+)

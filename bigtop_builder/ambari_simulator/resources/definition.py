@@ -1,0 +1,127 @@
+"""Version definition files: what an XML says, and the one that the server makes of a stack's own data (039-048).
+
+Form read from Ambari's ``version_definition.xsd``: release (type, stack-id, version, build, display), manifest,
+repository-info.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.etree import ElementTree
+
+from bigtop_builder.ambari_simulator.engine.state import RepositoryVersion, World
+from bigtop_builder.ambari_simulator.rest.replies import Refusal, internal
+from bigtop_builder.model.ambari_stack import StackDefinition
+
+COMPANIONS = frozenset({"KERBEROS", "AMBARI_METRICS", "AMBARI_INFRA_SOLR"})
+"""Services that belong to Ambari rather than to the version of a stack."""
+
+
+def parse_definition(world: World, text: str) -> RepositoryVersion:
+    """A repository version (number 0). Raises ``Refusal``: 400 for bad XML, 500 for an unknown stack."""
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise Refusal(400, f"com.ctc.wstx.exc.WstxException: {error}") from None
+    name, _, stack_version = _text(root, "release/stack-id").partition("-")
+    if (name, stack_version) not in world.stacks:
+        raise internal(f"Stack data, Stack {name} {stack_version} is not found in Ambari metainfo")
+    version, build = _text(root, "release/version"), _text(root, "release/build") or None
+    full = f"{version}-{build}" if build else version
+    services = {service.get("name", ""): service.get("version", "") for service in root.findall("manifest/service")}
+    return RepositoryVersion(
+        id=0,
+        stack_name=name,
+        stack_version=stack_version,
+        version=full,
+        display_name=_text(root, "release/display") or f"{name}-{full}",
+        type=_text(root, "release/type") or "STANDARD",
+        systems=_systems(root),
+        extra={
+            "services": services,
+            "release": {
+                "build": build,
+                "compatible_with": _text(root, "release/compatible-with") or None,
+                "notes": _text(root, "release/release-notes") or None,
+                "version": version,
+            },
+        },
+    )
+
+
+def _text(root: ElementTree.Element, path: str) -> str:
+    return (root.findtext(path) or "").strip()
+
+
+def _systems(root: ElementTree.Element) -> dict[str, dict[str, Any]]:
+    systems: dict[str, dict[str, Any]] = {}
+    for system in root.findall("repository-info/os"):
+        family = system.get("family", "")
+        repositories = [
+            repository_document(
+                family, _text(repo, "baseurl"), _text(repo, "repoid"), _text(repo, "reponame"), _text(repo, "unique")
+            )
+            for repo in system.findall("repo")
+        ]
+        systems[family] = {"ambari_managed_repositories": True, "repositories": repositories}
+    return systems
+
+
+def repository_document(family: str, url: str, identity: str, name: str, unique: str = "false") -> dict[str, Any]:
+    """A repository of a version, as its resource prints it."""
+    return {
+        "applicable_services": [],
+        "base_url": url,
+        "components": None,
+        "default_base_url": "",
+        "distribution": None,
+        "mirrors_list": "",
+        "os_type": family,
+        "repo_id": identity,
+        "repo_name": name,
+        "tags": [],
+        "unique": unique == "true",
+    }
+
+
+def available_definition(stack: StackDefinition) -> RepositoryVersion:
+    """The version that the stack's own data describe: everything in it, repositories of the stack."""
+    systems = {
+        family: {
+            "ambari_managed_repositories": True,
+            "repositories": [repository_document(family, one.url, one.id, one.name)],
+        }
+        for family, one in stack.families.items()
+    }
+    services = {name: service.version for name, service in stack.services.items() if name not in COMPANIONS}
+    release = {"build": None, "compatible_with": None, "notes": "NONE", "version": stack.version}
+    return RepositoryVersion(
+        id=0,
+        stack_name=stack.name,
+        stack_version=stack.version,
+        version=stack.version,
+        display_name=stack.id,
+        systems=systems,
+        extra={"services": services, "release": release},
+    )
+
+
+def manifest(stack: StackDefinition, version: RepositoryVersion) -> list[dict[str, Any]]:
+    """``services`` of a version: those that its definition names."""
+    return [
+        {
+            "name": name,
+            "versions": [{"version": told, "components": []}],
+            "display_name": stack.services[name].title if name in stack.services else name,
+        }
+        for name, told in version.extra.get("services", {}).items()
+    ]
+
+
+def stack_services(stack: StackDefinition, version: RepositoryVersion) -> list[dict[str, Any]]:
+    """``stack_services`` of a version: all of the stack, in the versions that the definition gives them."""
+    told = version.extra.get("services", {})
+    return [
+        {"name": name, "display_name": service.title, "comment": "", "versions": [told.get(name, service.version)]}
+        for name, service in stack.services.items()
+    ]

@@ -1,0 +1,1 @@
+"""Ambari's REST API: HTTP, query language, dispatch."""

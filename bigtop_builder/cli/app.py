@@ -1,0 +1,196 @@
+"""The command line: its commands, and what a person or a program gets when one fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+import typer
+
+from bigtop_builder.cli.commands import (
+    bigtop,
+    build,
+    bundle,
+    deploy,
+    hosts,
+    project,
+    provenance,
+    repo,
+    runs,
+    stack,
+    store,
+    testbed,
+)
+from bigtop_builder.cli.invocation import command, keep_globals
+from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationErrors, ExitCode
+
+PROGRAM = "bigtop-builder"
+BUILD, DEPLOY, STORE, PROJECT = "Build", "Deploy", "Runs and store", "Project"
+
+app = typer.Typer(
+    name=PROGRAM,
+    help="Build, package, publish and deploy a Hadoop distribution made of Apache Bigtop components.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+app.callback()(keep_globals)
+PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    BUILD: (
+        build.list_,
+        build.plan,
+        build.build,
+        bigtop.import_,
+        provenance.provenance,
+    ),
+    DEPLOY: (deploy.deploy, deploy.status, deploy.verify, deploy.destroy),
+    STORE: (runs.runs, runs.logs, store.shell, store.images, store.gc),
+    PROJECT: (
+        project.init,
+        project.doctor,
+        project.config,
+        project.schema,
+    ),
+}
+for panel, commands in PANELS.items():
+    for function in commands:
+        app.command(function.__name__.rstrip("_"), rich_help_panel=panel)(command(function))
+
+
+def _group(name: str, panel: str, help_: str, **commands: Callable[..., None]) -> None:
+    """Add a command with subcommands."""
+    group = typer.Typer(help=help_, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+    for subcommand, function in commands.items():
+        group.command(subcommand.replace("_", "-"))(command(function))
+    app.add_typer(group, name=name, rich_help_panel=panel)
+
+
+_group(
+    "repo",
+    BUILD,
+    "Publish, serve, verify and compare package repositories.",
+    publish=repo.publish,
+    serve=repo.serve,
+    verify=repo.verify,
+    compare=repo.compare,
+    check_stack=stack.check_stack,
+)
+_group(
+    "bundle",
+    BUILD,
+    "Bundles for sites without internet: make, verify and load them.",
+    create=bundle.create,
+    verify=bundle.verify,
+    load=bundle.load,
+)
+_group("hosts", DEPLOY, "Check and prepare the hosts of a cluster.", check=hosts.check, prepare=hosts.prepare)
+_group(
+    "testbed",
+    DEPLOY,
+    "Container hosts, with a repository and an Ambari server, to rehearse on.",
+    up=testbed.up,
+    down=testbed.down,
+    list=testbed.list_,
+    status=testbed.status,
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; gives the exit code. Nothing but the exit code leaves this function."""
+    as_json = "--json" in arguments
+    try:
+        code = typer.main.get_command(app).main(list(arguments), PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+    except BigtopBuilderError as error:
+        return _tell(error, as_json)
+    except typer.TyperException as error:
+        return _tell_usage(error, as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("interrupted\n")
+        return ExitCode.INTERRUPTED
+    except Exception:
+        return _tell_defect(as_json)
+    return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _tell(error: BigtopBuilderError, as_json: bool) -> int:
+    if as_json:
+        _print_json(_data(error))
+    else:
+        for one in error.errors if isinstance(error, ConfigurationErrors) else [error]:
+            _say(str(one.location) if one.location else "", one.message, one.hint)
+    return int(error.exit_code)
+
+
+def _data(error: BigtopBuilderError) -> dict[str, object]:
+    place = error.location
+    data: dict[str, object] = {
+        "message": error.message,
+        "hint": error.hint,
+        "file": str(place.file) if place else None,
+        "line": place.line if place else None,
+        "path": place.path if place else None,
+        "exit_code": int(error.exit_code),
+    }
+    if isinstance(error, ConfigurationErrors):
+        data["errors"] = [_data(one) for one in error.errors]
+    return data
+
+
+def _say(place: str, message: str, hint: str | None) -> None:
+    colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    error, advice = ("\x1b[1;31merror:\x1b[0m", "\x1b[1mhint:\x1b[0m") if colour else ("error:", "hint:")
+    sys.stderr.write(f"{error} {place + ': ' if place else ''}{message}\n")
+    if hint:
+        sys.stderr.write(f"  {advice} {hint}\n")
+
+
+def _print_json(error: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps({"error": error}, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def _tell_usage(error: typer.TyperException, as_json: bool) -> int:
+    message = error.format_message().replace("Value error, ", "")
+    if message:
+        context = getattr(error, "ctx", None)
+        hint = f"See: {context.command_path} --help" if context else None
+        if as_json:
+            _print_json({"message": message, "hint": hint, "exit_code": int(ExitCode.USAGE)})
+        else:
+            _say("", message, hint)
+    return ExitCode.USAGE
+
+
+def _tell_defect(as_json: bool) -> int:
+    text = traceback.format_exc()
+    message = f"this is a defect of {PROGRAM}: {text.strip().splitlines()[-1]}"
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix=f"{PROGRAM}-", suffix=".traceback", delete=False) as file:
+            file.write(text)
+        hint = f"Please report it with the file {file.name}"
+    except OSError:
+        hint = "Run it again with BIGTOP_TRACEBACK=1 and please report what it prints."
+    if as_json:
+        _print_json({"message": message, "hint": hint, "exit_code": int(ExitCode.DEFECT)})
+    else:
+        _say("", message, hint)
+    if os.environ.get("BIGTOP_TRACEBACK") == "1":
+        sys.stderr.write(text)
+    return ExitCode.DEFECT
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> NoReturn:
+    """The program. A terminating signal, as a pipeline sends it, ends a run as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(run(sys.argv[1:]))

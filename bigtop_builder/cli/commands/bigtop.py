@@ -1,0 +1,152 @@
+"""The command about other packaging: import."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bigtop_builder.cli import options
+from bigtop_builder.cli.invocation import Invocation
+from bigtop_builder.model.errors import ConfigurationError, ExitCode
+
+if TYPE_CHECKING:
+    from bigtop_builder.flow.bigtop.spec_query import ReadSpec
+    from bigtop_builder.flow.build.project import Workspace
+    from bigtop_builder.flow.build.workbench import Shared
+    from bigtop_builder.model.source import Source
+
+
+def import_(
+    invocation: Invocation,
+    tree: Annotated[str, typer.Argument(metavar="bigtop:PATH", help="A checkout or release archive of Bigtop.")],
+    component: Annotated[str, typer.Argument(metavar="COMPONENT", help="A component of its bill of materials.")],
+    platform: Annotated[
+        str | None,
+        typer.Option("--platform", "-p", metavar="NAME", help="Without it the project's first.", show_default=False),
+    ] = None,
+    lock: Annotated[
+        bool,
+        typer.Option("--lock", help="Fetch its source and trust it: bigtop-sources.lock.yaml keeps the digest."),
+    ] = False,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            "--write", metavar="DIR", help="An overlay to write a component file to begin with.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Show what differs between our packages of a component and those of a Bigtop tree."""
+    from bigtop_builder.flow.bigtop.comparison import (
+        compare_with_bigtop,
+        need_packaging,
+        own_workspace,
+        read_bigtop_spec,
+    )
+    from bigtop_builder.flow.build.project import Workspace
+    from bigtop_builder.flow.publish.package_compare import as_text
+    from bigtop_builder.recipe.evaluate import Target
+
+    path = options.packaging_path(tree)
+    if path is None:
+        raise ConfigurationError(
+            f"{tree!r} is not bigtop:PATH", hint="For example: bigtop-builder import bigtop:../bigtop zookeeper"
+        )
+    workspace = Workspace(invocation.settings(packaging__bigtop=path))
+    chosen = platform or workspace.project.platforms[0]
+    packaging = need_packaging(workspace, component, chosen)
+    if lock:
+        _lock(invocation, workspace, component)
+        return
+    own = own_workspace(workspace)
+    known = component in own.catalog.component_files
+    if write is not None and known:
+        raise ConfigurationError(
+            f"there is a component file of {component} already", hint="Without --write it is compared."
+        )
+    with _engine(workspace) as shared:
+        if known:
+            found = compare_with_bigtop(shared, own, packaging, component, chosen)
+            invocation.say(f"compared {found.basis}")
+            invocation.answer(as_text(found.differences), [asdict(difference) for difference in found.differences])
+            if any(difference.explained is None for difference in found.differences):
+                raise typer.Exit(ExitCode.PUBLISH)
+            return
+        labelled = workspace.platform(chosen)
+        builder = workspace.platform(workspace.builder_platform or chosen)
+        read = read_bigtop_spec(shared, packaging, Target(labelled, builder, workspace.arch))
+    invocation.answer(_packages_text(read), [dict(header) for header in read.headers])
+    if write is not None:
+        from bigtop_builder.flow.bigtop.skeleton import write_skeleton
+
+        file = write_skeleton(invocation.cwd / write, packaging, read, _source(invocation, workspace, component))
+        invocation.say(f"wrote {file}; add its folder to 'overlays' of the project file")
+
+
+def _packages_text(read: ReadSpec) -> str:
+    lines: list[str] = []
+    for header in read.headers:
+        name = header["name"]
+        lines.append(f"{name} {header['version']}-{header['release']} {header['arch']}: {header['summary']}")
+        lines += [f"  requires {need}" for need in sorted(set(filter(None, header["requires"].split("\x1e"))))]
+        lines += [f"  file     {entry.path}" for entry in read.files.get(name, [])]
+    return "\n".join(lines)
+
+
+@contextmanager
+def _engine(workspace: Workspace) -> Iterator[Shared]:
+    """What containers need, for work that keeps no record of a run."""
+    from bigtop_builder.flow.build.project import Request
+    from bigtop_builder.flow.build.task_runner import open_shared
+    from bigtop_builder.flow.run.recorder import Recorder
+
+    run = workspace.store.open().start_run()
+    try:
+        with open_shared(workspace, Request(), run, Recorder(lambda _: None, None), threading.Event()) as shared:
+            yield shared
+    finally:
+        run.close()
+
+
+def _lock(invocation: Invocation, workspace: Workspace, name: str) -> None:
+    """Fetch a component's source, and write what came into the lock file."""
+    from bigtop_builder.adapter.sources.first_use import commit_of, fetch_first, places
+    from bigtop_builder.adapter.store import write_atomically
+    from bigtop_builder.recipe.bigtop.pins import LOCK_FILE, LockedSource, lock_text
+    from bigtop_builder.recipe.bigtop.source import addresses, apache_path
+
+    route = workspace.bigtop
+    assert route is not None
+    component = route.bom.component(name)
+    store, cancelled = workspace.store.open(), threading.Event()
+    if component.git is not None:
+        found = commit_of(workspace.project, component.git.repository, component.git.reference, cancelled)
+    elif component.download is not None:
+        where = places(workspace.project, apache_path(route.bom, component), addresses(component))
+        found = fetch_first(store.root, workspace.project, where, cancelled)
+    else:
+        raise ConfigurationError(f"{name} has no source: Bigtop makes it of its own files")
+    locked = LockedSource(address=found.address, sha512=found.sha512, commit=found.commit)
+    file = workspace.settings.root / LOCK_FILE
+    write_atomically(file, lock_text(route.lock, name, component.base_version, locked))
+    invocation.say(f"warning: {found.address} was trusted as it came; compare it with what the project publishes")
+    invocation.answer(
+        f"{name} {component.base_version}: {found.sha512 or found.commit}", locked.model_dump(exclude_none=True)
+    )
+
+
+def _source(invocation: Invocation, workspace: Workspace, name: str) -> Source | None:
+    """The source for a component file; none when nobody knows its digest, which is said."""
+    from bigtop_builder.model.errors import RecipeError
+
+    assert workspace.bigtop is not None
+    try:
+        return workspace.bigtop.source(workspace.bigtop.bom.component(name))
+    except RecipeError as error:
+        invocation.say(f"no source is written: {error.message}. {error.hint or ''}".rstrip())
+        return None

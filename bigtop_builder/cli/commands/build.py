@@ -1,0 +1,304 @@
+"""Commands about what can be built and about building it: list, plan, build."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from bigtop_builder.cli import options
+from bigtop_builder.cli.invocation import Invocation
+from bigtop_builder.model.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bigtop_builder.cli.views.build_fold import RunView
+    from bigtop_builder.cli.views.watch import Reports
+    from bigtop_builder.flow.build.project import Request, Workspace
+    from bigtop_builder.model.component import Component
+    from bigtop_builder.plan.task import Plan
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What ``plan`` and ``build`` have in common, as it was given."""
+
+    components: list[str]
+    everything: bool
+    platforms: list[str]
+    with_dependencies: bool
+    with_dependants: bool
+    sets: list[str]
+    sources: list[str]
+    builder: str | None
+    native: str | None
+    packaging: str | None
+    force: bool
+
+    def open(
+        self,
+        invocation: Invocation,
+        *,
+        keep_going: bool = False,
+        offline: bool = False,
+        check_reproducible: bool = False,
+        **flags: object,
+    ) -> tuple[Workspace, Request]:
+        """The workspace and the request. Raises ConfigurationError."""
+        from bigtop_builder.flow.build.project import Request, Workspace
+
+        settings = options.with_packaging(
+            invocation.settings(
+                builder=self.builder,
+                native=self.native,
+                packaging__bigtop=options.packaging_path(self.packaging),
+                **flags,
+            ),
+            self.packaging,
+        )
+        if self.everything and settings.project.native is None:
+            settings = replace(settings, project=settings.project.model_copy(update={"native": "label"}))
+        choices = options.parse_choices(self.sets, self.sources, invocation.cwd)
+        request = Request(
+            selectors=tuple(self.components),
+            platforms=tuple(self.platforms),
+            everything=self.everything,
+            with_dependencies=self.with_dependencies,
+            with_dependants=self.with_dependants,
+            keep_going=keep_going,
+            offline=offline,
+            force=self.force,
+            check_reproducible=check_reproducible,
+            rerun_flags=tuple(self._flags(invocation, offline)),
+        )
+        return Workspace(settings, choices), request
+
+    def _flags(self, invocation: Invocation, offline: bool) -> list[str]:
+        named = {
+            "-C": invocation.directory,
+            "--project": invocation.project,
+            "--store": invocation.store,
+            "--builder": self.builder,
+            "--native": self.native,
+            "--packaging": self.packaging,
+        }
+        flags = [text for name, value in named.items() if value is not None for text in (name, str(value))]
+        flags += [text for value in self.sets for text in ("--set", value)]
+        flags += [text for value in self.sources for text in ("--source", value)]
+        return [*flags, "--offline"] if offline else flags
+
+
+def list_(
+    invocation: Invocation,
+    what: Annotated[Literal["components", "platforms", "stacks"], typer.Argument(help="What to list.")] = "components",
+    packaging: options.PackagingOption = None,
+) -> None:
+    """List the stack's components, the platforms or the stacks."""
+    from bigtop_builder.cli.wording import columns
+    from bigtop_builder.flow.build.project import Workspace
+
+    settings = invocation.settings(packaging__bigtop=options.packaging_path(packaging))
+    workspace = Workspace(options.with_packaging(settings, packaging))
+    rows: list[dict[str, Any]] = []
+    if what == "platforms":
+        for name in workspace.catalog.platform_files:
+            platform = workspace.platform(name)
+            row = {"name": name, "dist": platform.dist, "architectures": platform.architectures}
+            rows.append({**row, "title": platform.title})
+    elif what == "stacks":
+        for name in workspace.catalog.stack_files:
+            stack = workspace.catalog.stack(name)
+            rows.append({"name": name, "version": stack.version, "components": list(stack.components)})
+    elif workspace.bigtop is not None:
+        for name in workspace.components():
+            row = {"name": name, "version": workspace.versions[name]}
+            rows.append({**row, "summary": workspace.bigtop.bom.components[name].notes})
+    else:
+        for name in workspace.components():
+            component = workspace.catalog.component(name).component
+            unverified = _unverified(component)
+            version = workspace.versions.get(name) or component.version or next(iter(component.versions))
+            rows.append(
+                {
+                    "name": name,
+                    "version": version,
+                    "arch": component.arch,
+                    "variants": list(component.variants),
+                    "verified": _verified(component, unverified),
+                    "summary": component.summary,
+                    "unverified": unverified,
+                }
+            )
+    cells = [[_cell(name, value) for name, value in row.items() if name != "unverified"] for row in rows]
+    notes = [
+        f"not verified: {row['name']}{variant and f' ({variant})'}: {' '.join(reason.split())}"
+        for row in rows
+        for variant, reason in row.get("unverified", {}).items()
+    ]
+    invocation.answer("\n".join([columns(cells), *notes]), rows)
+
+
+def _cell(name: str, value: object) -> str:
+    text = ", ".join(value) if isinstance(value, list) else str(value)
+    return f"verified: {text}" if name == "verified" else text
+
+
+def _unverified(component: Component) -> dict[str, str]:
+    """Variant → why its build has not been run to the end; the variant is empty when there are none."""
+    own = {"": component.unverified_reason}
+    reasons = {name: variant.unverified_reason for name, variant in component.variants.items()} or own
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _verified(component: Component, unverified: Mapping[str, str]) -> str:
+    """``yes``, ``no``, or the variants for which it is so."""
+    if not unverified:
+        return "yes"
+    return ", ".join(name for name in component.variants if name not in unverified) or "no"
+
+
+def plan(
+    invocation: Invocation,
+    components: options.Components = None,
+    everything: options.All = False,
+    platform: options.Platforms = None,
+    with_dependencies: options.WithDependencies = False,
+    with_dependants: options.WithDependants = False,
+    sets: options.Set = None,
+    source: options.Source = None,
+    builder: options.Builder = None,
+    native: options.Native = None,
+    packaging: options.PackagingOption = None,
+    force: options.Force = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 20 when there is something to build, with 0 otherwise.")
+    ] = False,
+) -> None:
+    """Show what a build would do, and why, for each component."""
+    selection = Selection(
+        components or [],
+        everything,
+        platform or [],
+        with_dependencies,
+        with_dependants,
+        sets or [],
+        source or [],
+        builder,
+        native,
+        packaging,
+        force,
+    )
+    workspace, request = selection.open(invocation)
+    made = workspace.plan(request)
+    _show_plan(invocation, made)
+    if exit_code and not made.nothing_to_do:
+        raise typer.Exit(ExitCode.PENDING)
+
+
+def _show_plan(invocation: Invocation, made: Plan) -> None:
+    from bigtop_builder.cli.views.plan import plan_data, plan_text
+
+    invocation.answer(plan_text(made, invocation), plan_data(made))
+
+
+def build(
+    invocation: Invocation,
+    components: options.Components = None,
+    everything: options.All = False,
+    platform: options.Platforms = None,
+    with_dependencies: options.WithDependencies = False,
+    with_dependants: options.WithDependants = False,
+    sets: options.Set = None,
+    source: options.Source = None,
+    builder: options.Builder = None,
+    native: options.Native = None,
+    packaging: options.PackagingOption = None,
+    force: options.Force = False,
+    jobs: options.Jobs = None,
+    keep_going: options.KeepGoing = False,
+    offline: options.Offline = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", "-n", help="Show the plan and build nothing.", rich_help_panel=options.BUILDING),
+    ] = False,
+    check_reproducible: Annotated[
+        bool,
+        typer.Option(
+            "--check-reproducible",
+            help="Then build everything a second time and compare; exit with 12 when the bytes are others.",
+            rich_help_panel=options.BUILDING,
+        ),
+    ] = False,
+    output: options.Output = None,
+    junit: Annotated[
+        Path | None,
+        typer.Option("--junit", metavar="FILE", help="Write JUnit XML.", rich_help_panel=options.REPORTS),
+    ] = None,
+    summary: Annotated[
+        Path | None,
+        typer.Option(
+            "--summary",
+            metavar="FILE",
+            help="Write a summary: Markdown, or JSON when FILE ends in .json.",
+            rich_help_panel=options.REPORTS,
+        ),
+    ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            "--events", metavar="FILE", help="Write the run's events as JSON lines.", rich_help_panel=options.REPORTS
+        ),
+    ] = None,
+) -> None:
+    """Build components into packages."""
+    selection = Selection(
+        components or [],
+        everything,
+        platform or [],
+        with_dependencies,
+        with_dependants,
+        sets or [],
+        source or [],
+        builder,
+        native,
+        packaging,
+        force,
+    )
+    workspace, request = selection.open(
+        invocation,
+        keep_going=keep_going,
+        offline=offline,
+        check_reproducible=check_reproducible,
+        limits__jobs=jobs,
+        output=str(output) if output else None,
+    )
+    if dry_run:
+        _show_plan(invocation, workspace.plan(request))
+        return
+
+    from bigtop_builder.cli.views.watch import Reports
+
+    view = _watched(invocation, workspace, request, Reports(events, junit, summary).below(invocation.cwd))
+    if invocation.json:
+        from bigtop_builder.cli.views.summary import summary as summary_data
+
+        invocation.answer("", summary_data(view).model_dump(mode="json"))
+    raise typer.Exit(ExitCode.DEFECT if view.exit_code is None else view.exit_code)
+
+
+def _watched(invocation: Invocation, workspace: Workspace, request: Request, reports: Reports) -> RunView:
+    """Build, and write the reports even when the build breaks off."""
+    from bigtop_builder.cli.views.watch import Watch, write_reports
+    from bigtop_builder.flow.build.builder import build as run_build
+
+    with Watch(invocation, reports.events) as watch:
+        try:
+            run_build(workspace, request, watch)
+        finally:
+            watch.view.close()
+            if watch.view.begun:
+                write_reports(watch.view, invocation, reports)
+    return watch.view

@@ -1,0 +1,232 @@
+"""Commands about clusters: deploy, status, verify, destroy."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bigtop_builder.cli import options
+from bigtop_builder.cli.invocation import Invocation
+from bigtop_builder.model.errors import ConfigurationError, ExitCode
+
+if TYPE_CHECKING:
+    from bigtop_builder.cli.views.deploy_fold import DeployView
+    from bigtop_builder.flow.deploy.deployment_run import Call
+    from bigtop_builder.recipe.document import Document
+    from bigtop_builder.recipe.inventory import LoadedInventory
+
+STEPS, BEFORE = "What is done", "Before anything is touched"
+InventoryFile = Annotated[Path, typer.Argument(metavar="INVENTORY", help="The cluster's inventory.")]
+Testbed = Annotated[
+    str | None,
+    typer.Option("--testbed", metavar="NAME", help="Work on the hosts of this test bed.", show_default=False),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="Show what would change, and change nothing.", rich_help_panel=BEFORE)
+]
+Junit = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.", rich_help_panel=options.REPORTS)
+]
+Events = Annotated[
+    Path | None,
+    typer.Option(
+        "--events", metavar="FILE", help="Write the run's events as JSON lines.", rich_help_panel=options.REPORTS
+    ),
+]
+
+
+def load(invocation: Invocation, inventory: Path, testbed: str | None) -> LoadedInventory:
+    """The inventory, with a test bed's addresses laid over it. Raises ConfigurationError."""
+    from bigtop_builder.recipe.inventory import load_inventory
+
+    over = None
+    if testbed is not None:
+        from bigtop_builder.adapter.store import Store
+        from bigtop_builder.flow.testbed.testbed import testbed_document
+
+        over = testbed_document(Store(invocation.settings().store), testbed)
+    loaded = load_inventory(invocation.cwd / inventory, over)
+    if over is not None:
+        _demand_hosts(loaded, over, testbed)
+    return loaded
+
+
+def _demand_hosts(loaded: LoadedInventory, bed: Document, name: str | None) -> None:
+    """A test bed has the hosts of the inventory. Raises ConfigurationError with those that it has not."""
+    known = bed.data.get("hosts") or {}
+    missing = [entry for entry in loaded.hosts if entry.name not in known]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise ConfigurationError(
+            f"the test bed {name} has no host {missing[0].name}{more}",
+            hint=f"Its hosts: {', '.join(known)}. Hosts are added with: "
+            f"bigtop-builder testbed up --name {name} --inventory {loaded.file.name}",
+            location=loaded.place("groups", missing[0].group or "", "hosts"),
+        )
+
+
+def watched(
+    invocation: Invocation,
+    inventory: Path,
+    testbed: str | None,
+    work: Callable[[Call], None],
+    *,
+    events: Path | None = None,
+    junit: Path | None = None,
+) -> DeployView:
+    """Carry out ``work`` on a cluster, shown as it goes, and write the reports even when it breaks off."""
+    from bigtop_builder.cli.views.deploy_watch import DeployWatch
+    from bigtop_builder.flow.deploy.deployment_run import Call
+
+    loaded = load(invocation, inventory, testbed)
+    settings = invocation.settings()
+    if junit is not None:
+        _demand_writable("--junit", invocation.cwd / junit)
+    with DeployWatch(invocation, events) as watch:
+        try:
+            work(Call(loaded, settings, watch, tuple(sys.argv[1:])))
+        finally:
+            if junit is not None and watch.view.begun:
+                from bigtop_builder.cli.views.deploy_junit import junit as as_junit
+                from bigtop_builder.cli.views.watch import write_file
+
+                write_file("--junit", invocation.cwd / junit, as_junit(watch.view))
+    if invocation.json:
+        invocation.answer("", watch.view.data())
+    return watch.view
+
+
+def _demand_writable(option: str, file: Path) -> None:
+    """A report that cannot be written is known before the work, not after it. Raises ConfigurationError."""
+    from bigtop_builder.cli.views.watch import write_file
+
+    there = file.exists()
+    write_file(option, file, b"", append=True)
+    if not there:
+        file.unlink()
+
+
+def _exit(view: DeployView) -> None:
+    raise typer.Exit(ExitCode.DEFECT if view.exit_code is None else view.exit_code)
+
+
+def deploy(
+    invocation: Invocation,
+    inventory: InventoryFile,
+    testbed: Testbed = None,
+    phase: Annotated[
+        list[str] | None,
+        typer.Option("--phase", metavar="PHASE", help="This phase only; may be repeated.", rich_help_panel=STEPS),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="PHASE", help="This phase and those after it.", rich_help_panel=STEPS),
+    ] = None,
+    dry_run: DryRun = False,
+    rehearse: Annotated[
+        bool,
+        typer.Option(
+            "--rehearse",
+            help="Carry the whole plan out against a simulated Ambari that reads the repository: no host is touched.",
+            rich_help_panel=BEFORE,
+        ),
+    ] = False,
+    show: Annotated[
+        str | None,
+        typer.Option(
+            "--print",
+            metavar="WHAT",
+            help="Print blueprint, template or version-definition as it would be sent, and do nothing.",
+            show_default=False,
+            rich_help_panel=BEFORE,
+        ),
+    ] = None,
+    junit: Junit = None,
+    events: Events = None,
+) -> None:
+    """Bring a cluster to what its inventory says: hosts, Ambari, repository, services. Run again, it goes on."""
+    from bigtop_builder.flow.deploy import deployment_run
+
+    if show is not None:
+        invocation.answer(*deployment_run.printed(load(invocation, inventory, testbed), invocation.settings(), show))
+        return
+    if phase and start:
+        raise ConfigurationError("--phase and --from do not go together")
+    phases = deployment_run.chosen(phase or [], start)
+    _exit(
+        watched(
+            invocation,
+            inventory,
+            testbed,
+            lambda call: deployment_run.deploy(call, phases, dry_run=dry_run, rehearse=rehearse),
+            events=events,
+            junit=junit,
+        )
+    )
+
+
+def verify(
+    invocation: Invocation,
+    inventory: InventoryFile,
+    testbed: Testbed = None,
+    junit: Junit = None,
+    events: Events = None,
+) -> None:
+    """Run the service checks, read the alerts, try the stand-alone services, run the inventory's jobs."""
+    from bigtop_builder.flow.deploy import deployment_run
+
+    _exit(watched(invocation, inventory, testbed, deployment_run.verify, events=events, junit=junit))
+
+
+def destroy(
+    invocation: Invocation,
+    inventory: InventoryFile,
+    confirmed: Annotated[
+        str | None,
+        typer.Option(
+            "--yes-really", metavar="CLUSTER", help="The cluster's name, instead of typing it.", show_default=False
+        ),
+    ] = None,
+    testbed: Testbed = None,
+    wipe: Annotated[
+        bool, typer.Option("--wipe-hosts", help="Also remove packages, data folders and agents from the hosts.")
+    ] = False,
+    dry_run: DryRun = False,
+    events: Events = None,
+) -> None:
+    """Remove a cluster: what runs is aborted and stopped first."""
+    from bigtop_builder.flow.deploy import deployment_run
+
+    name = load(invocation, inventory, testbed).inventory.cluster
+    if not dry_run and confirmed is None and sys.stdin.isatty():
+        sys.stderr.write(f"This removes the cluster {name}. Type its name to go on: ")
+        sys.stderr.flush()
+        confirmed = sys.stdin.readline().strip()
+    if not dry_run and confirmed != name:
+        raise ConfigurationError(
+            "the cluster's name was not confirmed; nothing was done", hint=f"Give --yes-really {name}."
+        )
+    _exit(
+        watched(
+            invocation,
+            inventory,
+            testbed,
+            lambda call: deployment_run.destroy(call, wipe=wipe, dry_run=dry_run),
+            events=events,
+        )
+    )
+
+
+def status(invocation: Invocation, inventory: InventoryFile, testbed: Testbed = None) -> None:
+    """Show the cluster: hosts, services, versions, alerts, what runs. Exit 0 when all is well, 4 when not."""
+    from bigtop_builder.cli.views.cluster_status import status_text
+    from bigtop_builder.flow.deploy.status import read_status
+
+    found = read_status(load(invocation, inventory, testbed), invocation.settings())
+    invocation.answer(status_text(found, invocation), found.data())
+    if not found.green:
+        raise typer.Exit(ExitCode.PART_FAILED)

@@ -1,0 +1,116 @@
+"""Commands about a project and its machine: init, doctor, config, schema."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from bigtop_builder.cli.invocation import Colour, Invocation
+from bigtop_builder.model.errors import ConfigurationError, ExitCode
+
+
+def init(
+    invocation: Invocation,
+    stack: Annotated[
+        str | None, typer.Option("--stack", metavar="NAME", help="The stack to build.", show_default=False)
+    ] = None,
+    platform: Annotated[
+        list[str] | None,
+        typer.Option("--platform", "-p", metavar="NAME", help="A platform; may be repeated.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a project file that is there.")] = False,
+) -> None:
+    """Write a project file with every setting, its meaning and its default, and the schemas for editors."""
+    from bigtop_builder.cli.project_file import SCHEMA_FOLDER, project_file
+    from bigtop_builder.cli.reference import SCHEMAS, schema_text
+    from bigtop_builder.recipe.catalog import Catalog
+    from bigtop_builder.recipe.settings import PROJECT_FILE
+
+    catalog = Catalog()
+    if stack is not None:
+        catalog.stack(stack)
+    for name in platform or ():
+        catalog.platform(name)
+    folder = invocation.cwd
+    file = folder / PROJECT_FILE
+    try:
+        (folder / SCHEMA_FOLDER).mkdir(parents=True, exist_ok=True)
+        for name in SCHEMAS:
+            (folder / SCHEMA_FOLDER / f"{name}.json").write_text(schema_text(name), encoding="utf-8")
+        with file.open("w" if force else "x", encoding="utf-8") as stream:
+            stream.write(project_file(stack, platform))
+    except FileExistsError:
+        raise ConfigurationError(f"{file} is there already", hint="Use --force to overwrite it.") from None
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename or file}: {error.strerror}") from error
+    invocation.answer("", {"file": str(file), "schemas": str(folder / SCHEMA_FOLDER)})
+    invocation.say(f"wrote {file}\nnext: bigtop-builder doctor, then bigtop-builder list")
+
+
+def doctor(
+    invocation: Invocation,
+    offline: Annotated[bool, typer.Option("--offline", help="Leave out the checks that use the network.")] = False,
+) -> None:
+    """Check the engine, disk, memory, network and certificates, and say what to do about each."""
+    from bigtop_builder.cli.wording import columns
+    from bigtop_builder.flow.doctor import examine
+
+    colours: dict[str, Colour] = {"ok": "green", "warning": "yellow", "failure": "red"}
+    findings = examine(invocation.settings(), offline=offline)
+    lines = columns([(finding.state, finding.name, finding.detail) for finding in findings]).splitlines()
+    text: list[str] = []
+    for finding, line in zip(findings, lines, strict=True):
+        text.append(invocation.paint(finding.state, colours[finding.state]) + line[len(finding.state) :])
+        if finding.advice and finding.state != "ok":
+            text.append(f"         → {finding.advice}")
+    failed = any(finding.state == "failure" for finding in findings)
+    data = {"ok": not failed, "findings": [vars(finding) for finding in findings]}
+    invocation.answer("\n".join(text), data)
+    if failed:
+        raise typer.Exit(ExitCode.ENGINE)
+
+
+def config(
+    invocation: Invocation,
+    origin: Annotated[bool, typer.Option("--origin", help="Show where each value came from.")] = False,
+) -> None:
+    """Show the settings as they are in force."""
+    from bigtop_builder.cli.wording import columns
+
+    settings = invocation.settings()
+    values: dict[str, object] = {}
+    for dotted in settings.origin:
+        value: object = settings.project.model_dump(mode="json")
+        for key in dotted.split("."):
+            value = value.get(key) if isinstance(value, dict) else value
+        values[dotted] = value
+    rows = [
+        (name, json.dumps(value, ensure_ascii=False), settings.origin[name] if origin else "")
+        for name, value in values.items()
+    ]
+    data = {
+        name: {"value": value, "origin": settings.origin[name]} if origin else value for name, value in values.items()
+    }
+    invocation.answer(columns(rows), data)
+
+
+def schema(
+    invocation: Invocation,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Without it the names are listed.", show_default=False)
+    ] = None,
+) -> None:
+    """Print the JSON Schema of a file or of an answer."""
+    from bigtop_builder.cli.reference import SCHEMAS, schema_text
+    from bigtop_builder.cli.wording import columns
+    from bigtop_builder.recipe.document import near
+
+    if name is None:
+        titles = {known: about for known, (_, about) in SCHEMAS.items()}
+        invocation.answer(columns(list(titles.items())), titles)
+    elif name not in SCHEMAS:
+        raise ConfigurationError(f"there is no schema {name!r}", hint=near(name, SCHEMAS))
+    else:
+        invocation.answer(schema_text(name), json.loads(schema_text(name)))

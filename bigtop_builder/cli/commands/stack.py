@@ -1,0 +1,206 @@
+"""The command that holds a repository against Ambari's stack: repo check-stack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from bigtop_builder.cli import options
+from bigtop_builder.cli.commands.deploy import Testbed, load
+from bigtop_builder.cli.invocation import Colour, Invocation
+from bigtop_builder.cli.wording import count
+from bigtop_builder.model.errors import ConfigurationError, ExitCode
+
+if TYPE_CHECKING:
+    from bigtop_builder.cluster.demand_check import StackFinding
+    from bigtop_builder.plan.task import Refusal
+    from bigtop_builder.recipe.catalog import Catalog
+    from bigtop_builder.recipe.inventory import LoadedInventory
+    from bigtop_builder.recipe.settings import Settings
+
+COLOURS: dict[str, Colour] = {"error": "red", "warning": "yellow", "info": "dim"}
+
+
+def check_stack(
+    invocation: Invocation,
+    place: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PLACE]",
+            help="A folder or address of a repository; without it the inventory's, or the project's.",
+            show_default=False,
+        ),
+    ] = None,
+    inventory: Annotated[
+        Path | None,
+        typer.Option(
+            "--inventory", "-i", metavar="FILE", help="The cluster whose components are meant.", show_default=False
+        ),
+    ] = None,
+    testbed: Testbed = None,
+    services: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--services",
+            metavar="A,B",
+            help="Services of the stack, all that they need; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    stack: Annotated[
+        str | None,
+        typer.Option(
+            "--stack", metavar="NAME-VERSION", help="Ambari's stack; without it BIGTOP-3.2.0.", show_default=False
+        ),
+    ] = None,
+    ambari: Annotated[Literal["2.8", "3.0"], typer.Option("--ambari", help="The line of Ambari.")] = "3.0",
+    family: Annotated[
+        str | None,
+        typer.Option(
+            "--family",
+            metavar="NAME",
+            help="The OS family as Ambari calls it, as redhat8; without it that of the platform.",
+            show_default=False,
+        ),
+    ] = None,
+    repository_version: Annotated[
+        str | None,
+        typer.Option(
+            "--repository-version",
+            metavar="VERSION",
+            help="The version registered with Ambari; without it the stack's.",
+            show_default=False,
+        ),
+    ] = None,
+    platform: options.Platforms = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every component of every service of the stack.")] = False,
+    builder: options.Builder = None,
+    planned: Annotated[
+        bool,
+        typer.Option("--planned", help="Check what the project's components would give; nothing is built."),
+    ] = False,
+) -> None:
+    """Check that a repository has every package, selector name and path that Ambari's stack will ask for."""
+    from bigtop_builder.cluster.demand_check import choose_components
+    from bigtop_builder.cluster.stack_data import load_stack
+    from bigtop_builder.flow.build.project import Workspace
+    from bigtop_builder.flow.publish.stack_check import check_offer, planned_offer, read_offer
+    from bigtop_builder.recipe.catalog import Catalog
+
+    settings = invocation.settings(builder=builder)
+    place = _place(invocation, place) if place else None
+    loaded = load(invocation, inventory, testbed) if inventory else None
+    names = [name for text in services or () for name in text.split(",") if name]
+    if not names and not everything and loaded is None:
+        raise ConfigurationError(
+            "no services are named",
+            hint="Give --services ZOOKEEPER,SPARK, an inventory with --inventory FILE, or --all.",
+        )
+    if planned and place:
+        raise ConfigurationError("--planned checks no repository", hint=f"Leave out --planned or {place}.")
+    title, version = _stack(stack, loaded)
+    catalog = Catalog(settings.overlays)
+    definition = load_stack(title, version, ambari, catalog.roots)
+    registered = repository_version or _registered(loaded) or version
+    wanted = _components(loaded)
+    if everything:
+        wanted += [name for service in definition.services.values() for name in service.components]
+    chosen = choose_components(definition, [*names, *_services(loaded)], wanted)
+    known = family or _family(catalog, _platform(settings, platform))
+    refusals: Sequence[Refusal] = ()
+    if planned:
+        offer, refusals = planned_offer(Workspace(settings), _platform(settings, platform), definition)
+        places = [f"planned for {_platform(settings, platform)}"]
+    else:
+        places = [place] if place else _places(settings, loaded, platform, known)
+        offer = read_offer(places, definition)
+    packages = len(offer.packages)
+    findings = check_offer(offer, definition, chosen, family=known, version=registered)
+    head = f"{', '.join(places)}: {count(packages, 'package')}, {definition.id} on Ambari {ambari} for {known}"
+    told = "\n".join([_text(invocation, head, findings), *(f"refused: {one.reason}" for one in refusals)])
+    invocation.answer(
+        told,
+        {
+            "places": places,
+            "stack": definition.id,
+            "ambari": ambari,
+            "family": known,
+            "repository_version": registered,
+            "components": chosen,
+            "packages": packages,
+            "findings": [asdict(finding) for finding in findings],
+            "refused": [asdict(refusal) for refusal in refusals],
+        },
+    )
+    if any(finding.level == "error" for finding in findings):
+        raise typer.Exit(ExitCode.AMBARI)
+
+
+def _stack(given: str | None, loaded: LoadedInventory | None) -> tuple[str, str]:
+    if given is None:
+        return (loaded.inventory.stack.name, loaded.inventory.stack.version) if loaded else ("BIGTOP", "3.2.0")
+    name, dash, version = given.rpartition("-")
+    if not dash or not name:
+        raise ConfigurationError(f"--stack {given}: not a stack's name and version", hint="For example: BIGTOP-3.2.0")
+    return name.upper(), version
+
+
+def _registered(loaded: LoadedInventory | None) -> str | None:
+    return loaded.inventory.stack.repository_version if loaded else None
+
+
+def _services(loaded: LoadedInventory | None) -> list[str]:
+    return list(loaded.inventory.services) if loaded else []
+
+
+def _components(loaded: LoadedInventory | None) -> list[str]:
+    groups = loaded.inventory.groups.values() if loaded else ()
+    return [one if isinstance(one, str) else one.name for group in groups for one in group.components]
+
+
+def _platform(settings: Settings, given: list[str] | None) -> str:
+    chosen = given or settings.project.platforms
+    if len(chosen) != 1:
+        raise ConfigurationError(f"several platforms: {', '.join(chosen)}", hint="Name one with --platform.")
+    return chosen[0]
+
+
+def _family(catalog: Catalog, platform: str) -> str:
+    family = catalog.platform(platform).ambari_os
+    if family is None:
+        raise ConfigurationError(
+            f"Ambari has no OS family for the platform {platform!r}", hint="Name one with --family, as redhat8."
+        )
+    return family
+
+
+def _place(invocation: Invocation, place: str) -> str:
+    if "://" in place:
+        return place
+    if (invocation.cwd / place).is_file():
+        raise ConfigurationError(f"{place} is a file, not a repository", hint="Give an inventory with --inventory.")
+    return str(invocation.cwd / place)
+
+
+def _places(settings: Settings, loaded: LoadedInventory | None, platform: list[str] | None, family: str) -> list[str]:
+    if loaded is not None and loaded.inventory.repositories:
+        return [one.url.replace("{family}", family) for one in loaded.inventory.repositories]
+    return [str(settings.repository / options.stack_name(settings) / _platform(settings, platform))]
+
+
+def _text(invocation: Invocation, head: str, findings: Sequence[StackFinding]) -> str:
+    lines = [head]
+    for one in findings:
+        level = invocation.paint(f"{one.level}:", COLOURS[one.level])
+        lines.append(f"{level} {one.subject} (for {one.wanted_by}) {one.message}")
+        if one.hint:
+            lines.append(f"  {one.hint}")
+    errors = sum(one.level == "error" for one in findings)
+    lines.append(
+        "nothing is missing" if not errors else f"{count(errors, 'problem')}: installing would fail or go wrong"
+    )
+    return "\n".join(lines)

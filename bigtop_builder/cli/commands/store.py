@@ -1,0 +1,119 @@
+"""Commands about what the store holds: shell, images, gc."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from bigtop_builder.cli import options
+from bigtop_builder.cli.invocation import Invocation
+from bigtop_builder.model.errors import ConfigurationError
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def shell(
+    invocation: Invocation,
+    component: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[COMPONENT]",
+            help="A component, or COMPONENT@PLATFORM; without it the builds that can be entered are listed.",
+            show_default=False,
+            autocompletion=options.complete_component,
+        ),
+    ] = None,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[COMMAND]...", help="What to run, behind --; without it bash.", show_default=False),
+    ] = None,
+) -> None:
+    """Open the container of a build that failed, as it was."""
+    from bigtop_builder.cli.wording import columns
+    from bigtop_builder.flow.build.project import Workspace
+    from bigtop_builder.flow.build.shell import failed_builds, open_failed
+
+    workspace = Workspace(invocation.settings())
+    if component is not None:
+        raise typer.Exit(open_failed(workspace, component, tuple(command or ("bash",))))
+    builds = failed_builds(workspace)
+    invocation.answer(columns([(build["task"], build["step"], build["folder"]) for build in builds]), builds)
+    if not builds:
+        invocation.say("no failed build is kept")
+
+
+def images(invocation: Invocation) -> None:
+    """List the images that were made, the newest first."""
+    from bigtop_builder.adapter.containers.image_record import recorded
+    from bigtop_builder.adapter.store import Store
+    from bigtop_builder.cli.wording import columns
+
+    store = Store(invocation.settings().store)
+    found = [recorded(store, path.stem) for path in (store.root / "images").glob("*.json")]
+    records = sorted((record for record in found if record), key=lambda record: record.made_at, reverse=True)
+    rows = [
+        (
+            record.name,
+            record.tag,
+            record.fingerprint[:12],
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(record.made_at)),
+        )
+        for record in records
+    ]
+    invocation.answer(columns(rows), [asdict(record) for record in records])
+    if not records:
+        invocation.say("no image was made yet")
+
+
+def gc(
+    invocation: Invocation,
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="TIME", help="What was not used for so long goes: 12h, 30d, 8w.")
+    ] = "30d",
+    max_size: Annotated[
+        str | None,
+        typer.Option(
+            "--max-size",
+            metavar="SIZE",
+            help="Then the longest unused, until the store is no larger: 500m, 50g.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Show what would go and remove nothing.")] = False,
+) -> None:
+    """Make room in the store. Published repositories and running builds lose nothing."""
+    from bigtop_builder.adapter.store import Store
+    from bigtop_builder.cli.wording import columns, count, size
+    from bigtop_builder.flow.build.collector import collect
+    from bigtop_builder.model.base import BYTES
+
+    age = _amount("--older-than", older_than, UNITS)
+    limit = None if max_size is None else _amount("--max-size", max_size, BYTES)
+    collected = collect(Store(invocation.settings().store), max_age=age, max_size=limit, dry_run=dry_run)
+    rows = [(item.kind, item.name, size(item.size)) for item in collected.removed]
+    data = {
+        "dry_run": dry_run,
+        "freed_bytes": collected.freed_bytes,
+        "kept_bytes": collected.kept_bytes,
+        "removed": json.loads(json.dumps([asdict(item) for item in collected.removed], default=str)),
+    }
+    invocation.answer(columns(rows), data)
+    verb = "would free" if dry_run else "freed"
+    chosen = f"unused for {older_than}" + (f" or beyond {max_size}" if max_size else "")
+    invocation.say(
+        f"{verb} {size(collected.freed_bytes)} in {count(len(rows), 'item')} {chosen}; "
+        f"{size(collected.kept_bytes)} stay"
+    )
+
+
+def _amount(option: str, text: str, units: dict[str, int]) -> int:
+    """``30d`` → seconds, ``50g`` → bytes."""
+    match = re.fullmatch(r"(\d+)([a-z])", text)
+    if match is None or match[2] not in units:
+        raise ConfigurationError(f"{option} {text!r} is not a number with one of the units {', '.join(units)}")
+    return int(match[1]) * units[match[2]]

@@ -1,0 +1,72 @@
+"""The text of a new project file, made from the model: every setting with its meaning and its default."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from bigtop_builder.cli.docstrings import attribute_docs
+from bigtop_builder.model.project import Project
+
+SCHEMA_FOLDER = ".bigtop-builder/schemas"
+"""Where ``init`` puts the schemas, relative to the project file."""
+
+WIDTH = 100
+HEAD = f"""\
+# yaml-language-server: $schema={SCHEMA_FOLDER}/project.json
+
+## The settings of this project. Lines that begin with "##" explain; those that begin with "#" are settings with
+## their defaults: take the "#" away (and that of the line above that they stand under) to change one.
+## `bigtop-builder config --origin` shows what is in force.
+"""
+
+
+def project_file(stack: str | None = None, platforms: list[str] | None = None) -> str:
+    """A project file in which only ``stack`` and ``platforms`` are set, if given."""
+    given: dict[str, Any] = {}
+    if stack is not None:
+        given["stack"] = stack
+    if platforms:
+        given["platforms"] = platforms
+    lines = list(_settings(Project, given, ""))
+    return HEAD + "\n".join(lines) + "\n"
+
+
+def _settings(model: type[BaseModel], given: dict[str, Any], indent: str) -> Iterator[str]:
+    docs = attribute_docs(model)
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if not indent:
+            yield ""
+        yield from _comment(docs.get(name), field, indent)
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield f"#{indent}{name}:"
+            yield from _settings(inner, {}, indent + "  ")
+        else:
+            yield from (f"## {indent}{line}" for line in _shape(field))
+            value = given.get(name, field.get_default(call_default_factory=True))
+            mark = "" if name in given else "#"
+            yield f"{mark}{indent}{name}: {json.dumps(value, ensure_ascii=False)}"
+
+
+def _comment(text: str | None, field: FieldInfo, indent: str) -> Iterator[str]:
+    inner = field.annotation
+    if text is None and isinstance(inner, type) and issubclass(inner, BaseModel):
+        text = inner.__doc__
+    if text:
+        plain = " ".join(text.replace("``", "").split())
+        yield from (f"## {indent}{line}" for line in textwrap.wrap(plain, WIDTH))
+
+
+def _shape(field: FieldInfo) -> Iterator[str]:
+    """What is permitted: the values of a choice, the keys of an entry."""
+    for inner in (field.annotation, *get_args(field.annotation)):
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield f"Keys of an entry: {', '.join(inner.model_fields)}."
+        elif values := [value for value in get_args(inner) if isinstance(value, str)]:
+            yield f"One of: {', '.join(values)}."

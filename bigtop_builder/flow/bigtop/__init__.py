@@ -1,0 +1,1 @@
+"""Bigtop's own packaging."""

@@ -1,0 +1,129 @@
+"""A component of Bigtop's tree beside ours: what differs, and a component file to begin with where we have none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from bigtop_builder.adapter.rpm.header import read_header
+from bigtop_builder.flow.bigtop.rpmbuild import platform_macros
+from bigtop_builder.flow.bigtop.spec_query import ReadSpec, read_spec
+from bigtop_builder.flow.build.project import Request, Workspace
+from bigtop_builder.flow.build.workbench import Shared
+from bigtop_builder.flow.publish.package_compare import Allowance, Difference, compare_described, describe
+from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.model.project import Choice
+from bigtop_builder.plan.bigtop_key import spec_text
+from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
+from bigtop_builder.recipe.evaluate import Evaluated, Target, evaluate
+from bigtop_builder.recipe.spec import render_spec
+from bigtop_builder.recipe.spec_files import Listed, described, paired
+
+Packages = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was laid side by side: finished packages, or what specs say of them when one side is not built."""
+
+    basis: Literal["packages", "specs"]
+    differences: list[Difference]
+
+
+def compare_with_bigtop(
+    shared: Shared, own: Workspace, packaging: BigtopPackaging, name: str, platform: str
+) -> Comparison:
+    """Our packages of a component against those of Bigtop's tree, with the reasons that the component file gives.
+
+    ``shared`` belongs to the workspace that packages with the tree. Raises ConfigurationError, and RecipeError for a
+    spec that rpm cannot read.
+    """
+    theirs = shared.workspace
+    evaluated = evaluate_for(own, theirs, packaging, name, platform)
+    rules = allowances(evaluated)
+    built = _built(own, name, platform), _built(theirs, name, platform)
+    if built[0] and built[1] and own.stack.version == theirs.stack.version:
+        return Comparison("packages", compare_described(*built, allow=rules))
+    mine = read_spec(shared, own.package_image(evaluated.target.builder.name), render_spec(evaluated), "", (), ())
+    other = read_bigtop_spec(shared, packaging, evaluated.target)
+    ours, reference = _side_by_side(mine, other)
+    return Comparison("specs", compare_described(ours, reference, allow=rules))
+
+
+def evaluate_for(own: Workspace, theirs: Workspace, packaging: BigtopPackaging, name: str, platform: str) -> Evaluated:
+    """Our component as it would be in the stack of the tree: with its suffix, its folder and, if it is known, its
+    version."""
+    component = own.catalog.component(name).component
+    version = packaging.component.base_version
+    choice = Choice(version=version if version in component.versions else None)
+    labelled = own.platform(platform)
+    target = Target(labelled, own.platform(own.builder_platform or platform), own.arch)
+    return evaluate(own.catalog, theirs.stack, name, target, choice, own.versions)
+
+
+def read_bigtop_spec(shared: Shared, packaging: BigtopPackaging, target: Target) -> ReadSpec:
+    """What rpm says of the tree's spec."""
+    workspace = shared.workspace
+    macros = workspace.catalog.rpm_template("bigtop.macros").read_text(encoding="utf-8")
+    names = [file.name.removeprefix("SOURCES/") for file in packaging.files if file.name.startswith("SOURCES/")]
+    return read_spec(
+        shared,
+        workspace.package_image(target.builder.name),
+        spec_text(packaging),
+        platform_macros(target.platform) + macros,
+        tuple(dict.fromkeys((*packaging.source_defines("/work"), *packaging.binary_defines("/work")))),
+        (*names, packaging.seed.name),
+    )
+
+
+def allowances(evaluated: Evaluated) -> list[Allowance]:
+    """What the component file explains, also of packages that another component of ours gives."""
+    found = [
+        Allowance(deviation.reason, covered.package, covered.kind, covered.subject)
+        for deviation in evaluated.deviations
+        for covered in deviation.covers
+    ]
+    return found + [Allowance(gone.reason, gone.package, "package") for gone in evaluated.left_out]
+
+
+def _built(workspace: Workspace, name: str, platform: str) -> Packages:
+    """The packages of a component that the store has as they would be built now."""
+    plan = workspace.plan(Request(selectors=(name,), platforms=(platform,)))
+    task = next((one for one in plan.tasks if one.kind == "package" and one.action == "reuse"), None)
+    return [describe(read_header(rpm)) for rpm in workspace.store.packages(task.key)] if task else []
+
+
+def _side_by_side(mine: ReadSpec, other: ReadSpec) -> tuple[Packages, Packages]:
+    names = {header["name"]: header for header in mine.headers}
+    others = {header["name"]: header for header in other.headers}
+    ours, theirs = [], []
+    for name in dict.fromkeys((*names, *others)):
+        lists = _list(mine, name), _list(other, name)
+        files = paired(*lists) if name in names and name in others else ([], [])
+        if name in names:
+            ours.append(described(names[name], files[0]))
+        if name in others and (name in other.files or name in names):
+            theirs.append(described(others[name], files[1]))
+    return ours, theirs
+
+
+def _list(spec: ReadSpec, package: str) -> Sequence[Listed]:
+    return spec.files.get(package, [])
+
+
+def own_workspace(workspace: Workspace) -> Workspace:
+    """The workspace of the same project that packages with component files."""
+    settings = workspace.settings
+    return Workspace(replace(settings, project=settings.project.model_copy(update={"packaging": None})))
+
+
+def need_packaging(workspace: Workspace, name: str, platform: str) -> BigtopPackaging:
+    """The tree's packaging of a component. Raises ConfigurationError when the tree has no such component."""
+    workspace.platform(platform)
+    route = workspace.bigtop
+    assert route is not None
+    if name not in route.components():
+        route.bom.component(name)
+        raise ConfigurationError(f"Bigtop gives no RPMs of {name}")
+    return route.opened.tree.packaging(name, route.layout)

@@ -1,0 +1,121 @@
+"""A component file made of a spec of Bigtop's: packages, requirements, file lists and scripts, for a person to go on
+with. It loads and renders; how the component is compiled and laid out is not in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bigtop_builder.flow.bigtop.spec_query import SCRIPTS, ReadSpec
+from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.model.source import Alternative, FileSource, Source
+from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
+from bigtop_builder.recipe.spec_files import Listed
+
+PHASES = dict(zip(SCRIPTS.values(), ("pre", "post", "preun", "postun", "pretrans", "posttrans"), strict=True))
+HEAD = """\
+# What Bigtop {version} packages as {name}, to begin with: 'build' and 'install' are to be written.
+"""
+OWN_DIRECTIVES = {"c": "%config", "cn": "%config(noreplace)", "d": "%doc", "g": "%ghost", "l": "%license"}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Scripts are written as blocks."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def write_skeleton(folder: Path, packaging: BigtopPackaging, spec: ReadSpec, source: Source | None) -> Path:
+    """Write ``components/NAME/component.yaml`` below an overlay. Raises ConfigurationError when it is there."""
+    file = folder / "components" / packaging.component.name / "component.yaml"
+    if file.exists():
+        raise ConfigurationError(f"{file} is there already", hint="Choose another folder with --write.")
+    head = HEAD.format(version=packaging.bom.version, name=packaging.component.name)
+    data = _component(packaging, spec, source)
+    text = head + yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from error
+    return file
+
+
+def _component(packaging: BigtopPackaging, spec: ReadSpec, source: Source | None) -> dict[str, Any]:
+    one, first = packaging.component, spec.headers[0]
+    release: dict[str, Any] = {"release": int(one.release) if one.release.isdecimal() else 1}
+    if source is not None:
+        alternatives = [_alternative(packaging, alternative) for alternative in source.alternatives]
+        release["sources"] = [{"alternatives": alternatives}]
+    return {
+        "name": one.name,
+        "summary": _plain(first["summary"]),
+        "license": first["license"],
+        "arch": "noarch" if all(header["arch"] == "noarch" for header in spec.headers) else "native",
+        "verified": False,
+        "unverified_reason": "made from Bigtop's spec: how it is compiled and laid out is still to be written",
+        "versions": {one.version: release},
+        "install": "# Lay the tree at $STAGE out below $BUILDROOT.\n",
+        "packages": [_package(packaging, header, spec) for header in spec.headers if header["name"] in spec.files],
+    }
+
+
+def _alternative(packaging: BigtopPackaging, alternative: Alternative) -> dict[str, Any]:
+    """A file's path is relative to the tree there, and to the component file here."""
+    data = alternative.model_dump(exclude_none=True)
+    if isinstance(alternative, FileSource):
+        data["file"] = str(packaging.bom.file.parent / alternative.file)
+    return data
+
+
+def _package(packaging: BigtopPackaging, header: Mapping[str, str], spec: ReadSpec) -> dict[str, Any]:
+    itself = f"{header['version']}-{header['release']}"
+    needs = sorted(
+        {need for need in header["requires"].split("\x1e") if need and not need.startswith(("rpmlib(", "/bin/sh"))}
+    )
+    provides = [one for one in header["provides"].split("\x1e") if one and not one.startswith(header["name"])]
+    texts = header["scripts"].split("\x1e")
+    found: dict[str, Any] = {
+        "name": _template(packaging, header["name"]),
+        "summary": _plain(header["summary"]),
+        "requires": [_template(packaging, need.replace(itself, "%{version}-%{release}")) for need in needs],
+        "provides": [_template(packaging, one) for one in provides if not one.startswith("config(")],
+        "files": [_line(packaging, entry) for entry in spec.files[header["name"]]],
+        "scripts": {
+            PHASES[name]: _script(packaging, text) for name, text in zip(texts[0:-1:2], texts[1::2], strict=True)
+        },
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _script(packaging: BigtopPackaging, text: str) -> str:
+    """YAML writes no block of a text with tabs or blanks at the end of a line."""
+    lines = [line.rstrip().expandtabs(4) for line in text.strip().splitlines()]
+    return _template(packaging, "\n".join(lines)) + "\n"
+
+
+def _line(packaging: BigtopPackaging, entry: Listed) -> str:
+    words = [OWN_DIRECTIVES.get(entry.flags, ""), _template(packaging, entry.path)]
+    if entry.owner != "root:root":
+        words.insert(0, f"%attr(-,{entry.owner.replace(':', ',')})")
+    return " ".join(filter(None, words))
+
+
+def _template(packaging: BigtopPackaging, text: str) -> str:
+    """Ours for the stack's own words; braces that are the text's own are kept from being taken for a template."""
+    text = text.replace("{{", "{{ '{{' }}").replace("{%", "{{ '{%' }}").replace("{#", "{{ '{#' }}")
+    if packaging.parent_dir:
+        text = text.replace(packaging.parent_dir, "{{ parent_dir }}")
+    return text.replace(packaging.suffix, "{{ suffix }}") if packaging.suffix else text
+
+
+def _plain(text: str) -> str:
+    return text.replace("{{", "{ {").replace("{%", "{ %")

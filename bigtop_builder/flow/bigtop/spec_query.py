@@ -1,0 +1,128 @@
+"""What rpm itself says of a spec: its packages and file lists, asked in the package image, and remembered."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bigtop_builder.adapter.containers.container import Sandbox
+from bigtop_builder.adapter.containers.image import ensure
+from bigtop_builder.adapter.containers.image_recipe import ImageSpec, image_key
+from bigtop_builder.adapter.step_log import LogWriter
+from bigtop_builder.adapter.store import write_atomically
+from bigtop_builder.flow.build.workbench import Shared
+from bigtop_builder.model import digest
+from bigtop_builder.model.errors import RecipeError
+from bigtop_builder.recipe.spec_files import Listed, file_lists
+
+FIELDS = ("name", "version", "release", "arch", "summary", "license", "group", "requires", "provides", "scripts")
+SCRIPTS = {
+    "PREIN": "preinstall",
+    "POSTIN": "postinstall",
+    "PREUN": "preuninstall",
+    "POSTUN": "postuninstall",
+    "PRETRANS": "pretrans",
+    "POSTTRANS": "posttrans",
+}
+QUERY = "\x1f".join(
+    [
+        *(f"%{{{field.upper()}}}" for field in FIELDS[:7]),
+        "[%{REQUIRENEVRS}\x1e]",
+        "[%{PROVIDENEVRS}\x1e]",
+        "".join(f"%|{tag}?{{{name}\x1e%{{{tag}}}\x1e}}|" for tag, name in SCRIPTS.items()),
+    ]
+)
+SECONDS = 120
+LOG_LIMIT = 8 << 20
+FORMAT = 2
+FOLDER = "specs"
+"""Below the store's ``cache``."""
+
+
+@dataclass(frozen=True)
+class ReadSpec:
+    """The packages that a spec gives: the fields of ``rpmspec -q``, and the entries of each file list."""
+
+    headers: tuple[Mapping[str, str], ...]
+    files: Mapping[str, list[Listed]]
+
+
+def read_spec(
+    shared: Shared, image: ImageSpec, spec: str, macros: str, defines: tuple[str, ...], sources: tuple[str, ...]
+) -> ReadSpec:
+    """Have rpm read a spec. ``sources`` are the names of the files that it asks for; their content does not matter.
+
+    Raises RecipeError with what rpm says when it cannot.
+    """
+    store = shared.workspace.store
+    key = digest.of_data([FORMAT, image_key(image), spec, macros, list(defines)])
+    kept = store.root / "cache" / FOLDER / f"{key}.json"
+    with contextlib.suppress(OSError, ValueError):
+        return _read(json.loads(kept.read_text(encoding="utf-8")))
+    data = _ask(shared, image, key, spec, macros, defines, sources)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(kept, json.dumps(data))
+    return _read(data)
+
+
+def _read(data: dict[str, Any]) -> ReadSpec:
+    lines = [line for line in data["query"].split("\x1d\n") if line]
+    headers = tuple(dict(zip(FIELDS, line.split("\x1f"), strict=True)) for line in lines)
+    return ReadSpec(headers, file_lists(data["expanded"], headers[0]["name"]))
+
+
+def _ask(
+    shared: Shared,
+    image: ImageSpec,
+    key: str,
+    spec: str,
+    macros: str,
+    defines: tuple[str, ...],
+    sources: tuple[str, ...],
+) -> dict[str, str]:
+    folder = shared.run.work / f"spec-{key[:12]}"
+    for name in ("SPECS", "SOURCES", "home"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "SPECS" / "one.spec").write_text(spec, encoding="utf-8", errors="surrogateescape")
+    (folder / "home" / ".rpmmacros").write_text(macros, encoding="utf-8")
+    for source in sources:
+        (folder / "SOURCES" / source).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "SOURCES" / source).touch()
+    with LogWriter(shared.run.log("import", "image"), LOG_LIMIT) as log:
+        record = ensure(shared.shop, image, log)
+    given = [part for define in (*defines, "_topdir /work") for part in ("--define", define)]
+    return {
+        "query": _run(shared, record.id, folder, "query", ["rpmspec", "-q", *given, "--qf", QUERY + "\x1d\n"]),
+        "expanded": _run(shared, record.id, folder, "expanded", ["rpmspec", "-P", *given]),
+    }
+
+
+def _run(shared: Shared, image: str, folder: Path, name: str, command: list[str]) -> str:
+    from bigtop_builder.adapter.containers.container import Mount, Session
+
+    box = Sandbox(
+        image=image,
+        run=shared.run.id,
+        task="import",
+        store=shared.workspace.store.root,
+        user=shared.user,
+        mounts=[Mount(folder, "/work")],
+        environment={"LANG": "C.UTF-8", "TZ": "UTC"},
+        lifetime=SECONDS,
+        memory=1 << 30,
+    )
+    path = shared.run.log("import", name)
+    with LogWriter(path, LOG_LIMIT) as log, Session(shared.client, box) as session:
+        # What rpm warns of must not be between what it answers.
+        script = ["bash", "-c", '"$@" 2>/tmp/said || { cat /tmp/said; exit 1; }', "rpmspec", *command]
+        code = session.call(
+            [*script, "/work/SPECS/one.spec"], log=log, timeout=SECONDS, cancelled=shared.cancelled, cwd="/work"
+        )
+    said = path.read_text(encoding="utf-8", errors="replace")
+    if code != 0:
+        raise RecipeError(f"rpm cannot read the spec: {said.strip().splitlines()[0] if said.strip() else 'no reason'}")
+    return said

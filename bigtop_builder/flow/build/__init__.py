@@ -1,0 +1,1 @@
+"""Building components into packages."""

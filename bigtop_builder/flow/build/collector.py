@@ -1,0 +1,137 @@
+"""Garbage collection: by age and size, never what a live run counts on.
+
+Published repositories hold packages of their own, so nothing here can take one away from them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bigtop_builder.adapter.store import COLLECTING, MANIFEST, Store, remove_tree, translated
+from bigtop_builder.flow.build.dead_runs import clear_after_crash
+
+RESULTS = ("compile", "package")
+INPUTS = ("source", "partial", "cache", "failed")
+KEPT_RUNS = 20
+"""The newest runs whose logs stay whatever their age."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that may go: ``used`` in seconds since the epoch, ``size`` in bytes."""
+
+    kind: str
+    name: str
+    path: Path
+    used: float
+    size: int
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What went (or would go), and how many bytes stay."""
+
+    removed: tuple[Item, ...]
+    kept_bytes: int
+    protected: int = 0
+    """How many things a live run keeps here."""
+
+    @property
+    def freed_bytes(self) -> int:
+        return sum(item.size for item in self.removed)
+
+
+def collect(
+    store: Store, *, max_age: int | None = None, max_size: int | None = None, dry_run: bool = False
+) -> Collected:
+    """Remove what was not used for ``max_age`` seconds, then the longest unused until ``max_size`` bytes stay.
+
+    Results that a live run counts on always stay; so do all downloads and caches while a run goes on, since it may
+    read any of them. A new run waits until this is over. Raises StoreError.
+    """
+    store.open()
+    with store.locked(COLLECTING), translated(store.root):
+        if not dry_run:
+            clear_after_crash(store)
+        protected = store.protected_keys()
+        running = bool(store.live_runs())
+        items = list(_items(store))
+        free = [item for item in items if item.name not in protected and not (running and item.kind in INPUTS)]
+        total = sum(item.size for item in items)
+        doomed = list(_choose(free, max_age, max_size, total))
+        if not dry_run:
+            for item in doomed:
+                _remove(store, item)
+    return Collected(tuple(doomed), total - sum(item.size for item in doomed), len(items) - len(free))
+
+
+def _choose(items: list[Item], max_age: int | None, max_size: int | None, total: int) -> Iterator[Item]:
+    """What of ``items`` must go, the longest unused first; ``total`` is the size of these and of all that stays."""
+    now = time.time()
+    for item in sorted(items, key=lambda item: item.used):
+        too_old = max_age is not None and now - item.used > max_age
+        too_much = max_size is not None and total > max_size
+        if too_old or too_much:
+            total -= item.size
+            yield item
+
+
+def _items(store: Store) -> Iterator[Item]:
+    for kind in RESULTS:
+        for folder in sorted((store.root / kind).iterdir()):
+            yield Item(kind, folder.name, folder, _used(folder / MANIFEST, folder), _size(folder))
+    for path in sorted((store.root / "sources" / "sha256").glob("*")):
+        yield Item("source", path.name, path, _used(path), _size(path))
+    for path in sorted((store.root / "sources" / "partial").glob("*")):
+        yield Item("partial", path.name, path, _used(path), _size(path))
+    for folder in sorted((store.root / "cache").iterdir()):
+        yield Item("cache", folder.name, folder, _newest(folder), _size(folder))
+    for folder in sorted((store.root / "failed").glob("*")):
+        yield Item("failed", folder.name, folder, _used(folder), _size(folder))
+    runs = sorted((store.root / "runs").iterdir(), reverse=True)
+    for folder in runs[KEPT_RUNS:]:
+        if not store.is_live(folder.name):
+            yield Item("run", folder.name, folder, _used(folder), _size(folder))
+
+
+def _used(*paths: Path) -> float:
+    for path in paths:
+        try:
+            return path.stat().st_mtime
+        except OSError:
+            continue
+    return 0.0
+
+
+def _newest(folder: Path) -> float:
+    """When anything below was last added; hard links into running builds do not change it."""
+    newest = _used(folder)
+    for root, _, _ in os.walk(folder):
+        newest = max(newest, _used(Path(root)))
+    return newest
+
+
+def _size(path: Path) -> int:
+    """Bytes on disk; what is linked from elsewhere too is counted here as well."""
+    if not path.is_dir():
+        return path.stat().st_size
+    total = 0
+    for root, _, files in os.walk(path):
+        for name in files:
+            # Running builds add and remove files meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(root, name)).st_size  # noqa: PTH118
+    return total
+
+
+def _remove(store: Store, item: Item) -> None:
+    # Renamed first, so that a crash leaves nothing half there: what is below work/ belongs to nobody then.
+    grave = store.root / "work" / f"gone-{secrets.token_hex(8)}"
+    item.path.rename(grave)
+    remove_tree(grave)

@@ -1,0 +1,1 @@
+"""Creating, verifying and loading bundles."""

@@ -1,0 +1,225 @@
+"""What a bundle takes from the store, from the project and from its repositories."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
+
+from bigtop_builder.adapter.bundle.cache import whole_cache
+from bigtop_builder.adapter.containers.image_recipe import ImageSpec, image_key
+from bigtop_builder.adapter.sources.download_store import stored
+from bigtop_builder.adapter.tools.cache import CacheKind
+from bigtop_builder.flow.build.project import Workspace
+from bigtop_builder.model.bundle import BundledSource
+from bigtop_builder.model.errors import ConfigurationError, StoreError
+from bigtop_builder.plan.key import runs_compile_container
+from bigtop_builder.plan.task import Plan, Task
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.bundle.images import Images
+    from bigtop_builder.adapter.sources.fetcher import Fetcher
+
+INVENTORIES = "inventories"
+Repository = tuple[str, str]
+"""A stack and a platform."""
+
+
+@dataclass
+class Contents:
+    """All that goes into one bundle; ``texts`` are what the user wrote, by names in the bundle."""
+
+    texts: dict[str, Path]
+    sources: list[SourceFile] = field(default_factory=list)
+    caches: dict[CacheKind, list[str]] = field(default_factory=dict)
+    repositories: dict[Repository, dict[str, Path]] = field(default_factory=dict)
+    wheels: list[Path] = field(default_factory=list)
+    images: Images | None = None
+    super_pom: bytes | None = None
+
+    def plain_files(self, store: Path) -> list[Path]:
+        """All files that go in byte by byte."""
+        found = [*self.texts.values(), *self.wheels, *(source.path for source in self.sources)]
+        found += [path for files in self.repositories.values() for path in files.values()]
+        return found + [store / "cache" / kind / path for kind, paths in self.caches.items() for path in paths]
+
+
+@dataclass
+class SourceFile:
+    """A file of the shelf, and how it is known."""
+
+    path: Path
+    names: set[str] = field(default_factory=set)
+    used_by: set[str] = field(default_factory=set)
+
+    def bundled(self) -> BundledSource:
+        """As the manifest tells it."""
+        name = f"sources/{self.path.name}"
+        return BundledSource(path=name, names=sorted(self.names), used_by=sorted(self.used_by))
+
+
+def source_files(workspace: Workspace, plan: Plan, fetcher: Fetcher) -> list[SourceFile]:
+    """Every source that the plan's compile tasks need, fetched when it is not on the shelf. Raises SourceError."""
+    found: dict[Path, SourceFile] = {}
+    for task in _compiles(plan):
+        for source in task.evaluated.sources:
+            path = fetcher.fetch(source, base=task.evaluated.source_base).path
+            file = found.setdefault(path, SourceFile(path))
+            file.used_by.add(task.evaluated.name)
+            file.names |= {
+                one.digest for one in source.alternatives if stored(workspace.store.root, one.digest) == path
+            }
+    return sorted(found.values(), key=lambda file: file.path.name)
+
+
+def cache_files(workspace: Workspace, plan: Plan) -> tuple[dict[CacheKind, list[str]], list[str]]:
+    """By kind of cache the paths that the plan's compile tasks asked for, and what to tell of it.
+
+    A result that does not say what it asked for gets all of the cache. Raises StoreError when a file has gone.
+    """
+    from bigtop_builder.flow.build.compile_task import CACHES
+
+    wanted: dict[CacheKind, set[str]] = {}
+    notes: list[str] = []
+    for task in _compiles(plan):
+        kinds = task.evaluated.build.caches if runs_compile_container(task.evaluated) else ()
+        try:
+            asked = json.loads((workspace.store.folder("compile", task.key) / CACHES).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            asked = None
+            if kinds:
+                notes.append(
+                    f"{task.evaluated.name} was compiled before uses of caches were kept: all of {', '.join(kinds)} "
+                    "in the store goes in"
+                )
+        for kind in kinds:
+            paths = asked[kind] if asked and kind in asked else whole_cache(workspace.store.root, kind)
+            _check_there(workspace.store.root / "cache" / kind, paths, task.evaluated.name)
+            wanted.setdefault(kind, set()).update(paths)
+    return {kind: sorted(paths) for kind, paths in sorted(wanted.items())}, notes
+
+
+def _check_there(root: Path, paths: Iterable[str], component: str) -> None:
+    gone = [path for path in paths if not (root / path).is_file()]
+    if gone:
+        raise StoreError(
+            f"{component} was compiled with {gone[0]}, which is not in the download cache any more",
+            hint=f"Compile it again first: bigtop-builder build {component} --force",
+        )
+
+
+def image_specs(workspace: Workspace, plan: Plan) -> list[ImageSpec]:
+    """The images that the plan's tasks run in, the host's, and those that they stand on: each once."""
+    found: dict[str, ImageSpec] = {}
+    for task in plan.tasks:
+        evaluated = task.evaluated
+        if task.kind == "package":
+            specs = [workspace.image_spec(evaluated, "package"), workspace.host_spec(evaluated)]
+        else:
+            specs = [workspace.image_spec(evaluated, "compile")] if runs_compile_container(evaluated) else []
+        for spec in specs:
+            below: ImageSpec | None = spec
+            while below is not None:
+                found.setdefault(image_key(below), below)
+                below = below.parent
+    return [found[key] for key in sorted(found)]
+
+
+def _compiles(plan: Plan) -> Iterator[Task]:
+    return (task for task in plan.tasks if task.kind == "compile")
+
+
+def project_files(workspace: Workspace) -> dict[str, Path]:
+    """The project file, its overlays and inventories, by their paths below the project's folder.
+
+    Raises ConfigurationError for what a closed site could not find again.
+    """
+    root = workspace.settings.root.resolve()
+    found: dict[str, Path] = {}
+    if workspace.settings.file is not None:
+        found[workspace.settings.file.name] = workspace.settings.file
+    folders = [(overlay, True) for overlay in workspace.settings.overlays]
+    if workspace.settings.file is not None:
+        folders.append((root / INVENTORIES, False))
+    for folder, required in folders:
+        resolved = folder.resolve()
+        if required and not resolved.is_relative_to(root):
+            raise ConfigurationError(
+                f"the overlay {folder} lies outside of {root}, where a closed site would not find it",
+                hint="Move it below the folder of the project file.",
+            )
+        found |= {path.relative_to(root).as_posix(): path for path in _files(resolved)}
+    return dict(sorted(found.items()))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if "__pycache__" in path.parts or ".git" in path.parts:
+            continue
+        if path.is_symlink():
+            raise ConfigurationError(f"{path} is a link, which cannot be bundled", hint="Put the file itself there.")
+        if path.is_file():
+            yield path
+
+
+def repository_files(workspace: Workspace, platforms: Iterable[str]) -> dict[Repository, dict[str, Path]]:
+    """The files of each published repository of the project, by their paths in it. Raises PublishError."""
+    from bigtop_builder.adapter.repository.snapshot import Publications
+
+    found: dict[Repository, dict[str, Path]] = {}
+    stack = workspace.stack.name
+    for platform in sorted(set(platforms)):
+        current = Publications(workspace.settings.repository, stack, platform).current()
+        if current is not None:
+            files = (path for path in sorted(current.rglob("*")) if path.is_file())
+            found[stack, platform] = {path.relative_to(current).as_posix(): path for path in files}
+    return found
+
+
+def super_pom(workspace: Workspace) -> bytes | None:
+    """What tells the closed site's Maven where Central would be; None where it is not known here either."""
+    from bigtop_builder.adapter.tools.addresses import maven_central
+
+    kept = workspace.store.root / "images" / "maven-super-pom.xml"
+    if kept.is_file():
+        return kept.read_bytes()
+    try:
+        url = maven_central()
+    except ConfigurationError:
+        return None
+    repository = f"<repository><id>central</id><url>{escape(url)}</url></repository>"
+    return f"<project><repositories>{repository}</repositories></project>\n".encode()
+
+
+def included_files(paths: Sequence[Path]) -> dict[str, Path]:
+    """What the user adds, by names below ``include/``. Raises ConfigurationError."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        if not path.exists():
+            raise ConfigurationError(f"--include: there is no {path}")
+        files = list(_files(path)) if path.is_dir() else [path]
+        for file in files:
+            name = (
+                f"include/{path.name}/{file.relative_to(path).as_posix()}" if path.is_dir() else f"include/{path.name}"
+            )
+            if found.setdefault(name, file) != file:
+                raise ConfigurationError(f"--include: {found[name]} and {file} would both be {name}")
+    return found
+
+
+def check_plan(plan: Plan) -> list[str]:
+    """What to tell of a plan. Raises ConfigurationError when something is built from a folder of this machine."""
+    notes: dict[str, None] = {}
+    for task in plan.tasks:
+        evaluated = task.evaluated
+        if evaluated.local_source is not None:
+            raise ConfigurationError(
+                f"{evaluated.name} is built from {evaluated.local_source}, which a bundle does not hold",
+                hint="Give it a source with a digest in an overlay, or leave it out.",
+            )
+        if evaluated.bigtop is not None:
+            notes[f"{evaluated.name} is packaged by a Bigtop tree: take that along with --include"] = None
+    return list(notes)

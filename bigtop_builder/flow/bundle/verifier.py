@@ -1,0 +1,74 @@
+"""``bundle verify``: every byte of a bundle against its manifest, and the manifest against a key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bigtop_builder.adapter.bundle.reader import BundleReader
+from bigtop_builder.adapter.bundle.writer import Progress
+from bigtop_builder.model.errors import PublishError, SourceError
+
+GOOD, NONE, UNCHECKED = "good", "none", "not checked"
+
+
+@dataclass
+class Verdict:
+    """What was found: names of files that are not as the manifest says, and what is to be said of its signature.
+
+    ``size`` is in bytes; ``signed_by`` is the id of the key that claims to have signed.
+    """
+
+    files: int
+    size: int
+    signature: str
+    signed_by: str | None
+    missing: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+    altered: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every file is there and as it was."""
+        return not (self.missing or self.extra or self.altered)
+
+
+def verify_bundle(reader: BundleReader, key: bytes | None, progress: Progress) -> Verdict:
+    """Read all of a bundle. Raises PublishError when a key is given and cannot be used."""
+    missing, extra, resized = reader.differences()
+    altered = dict.fromkeys(resized, "another size")
+    files = reader.manifest.files
+    for file in files:
+        if file.path not in reader.members or file.path in altered:
+            continue
+        try:
+            for _ in reader.verified(file, progress):
+                pass
+        except SourceError as error:
+            altered[file.path] = error.message
+    signature, signed_by = _signature(reader, key)
+    size = sum(file.size for file in files)
+    return Verdict(len(files), size, signature, signed_by, missing, extra, altered)
+
+
+def require_signature(reader: BundleReader, key: bytes) -> None:
+    """Raises PublishError unless a key of ``key`` has signed the manifest."""
+    signature, _ = _signature(reader, key)
+    if signature != GOOD:
+        told = "is not signed" if signature == NONE else f"is not signed by this key: {signature}"
+        raise PublishError(f"{reader.place} {told}", hint="Ask whoever made the bundle for the right key, or file.")
+
+
+def _signature(reader: BundleReader, key: bytes | None) -> tuple[str, str | None]:
+    from bigtop_builder.adapter.rpm.openpgp import dearmor, parse_signature
+    from bigtop_builder.adapter.rpm.signing import open_keyring, verify_detached
+
+    if reader.signature is None:
+        return NONE, None
+    try:
+        signed_by: str | None = parse_signature(dearmor(reader.signature)).key_id
+    except ValueError:
+        signed_by = None
+    if key is None:
+        return UNCHECKED, signed_by
+    with open_keyring(key) as keyring:
+        return verify_detached(reader.manifest_bytes, reader.signature, keyring) or GOOD, signed_by

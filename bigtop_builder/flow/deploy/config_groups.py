@@ -1,0 +1,149 @@
+"""Properties that differ for the hosts of a group: Ambari's configuration groups, one for each group and service.
+
+A blueprint makes them as ``BLUEPRINT:GROUP``; on a cluster that is there they are made as ``CLUSTER:GROUP``. Groups of
+any other name are somebody else's and left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bigtop_builder.cluster.comparison import SECRET_REFERENCE, same_value
+from bigtop_builder.cluster.layout import Layout, LayoutGroup, expand_tokens, plain_properties, secret_properties
+from bigtop_builder.flow.deploy.context import Deployment, show_difference
+from bigtop_builder.flow.deploy.desired_layout import is_blueprint_of
+from bigtop_builder.model.inventory import Secret
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.configuration import ConfigGroup
+
+NOTE = "changed by bigtop-builder deploy"
+HIDDEN = "(secret)"
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What the inventory gives a group for one service: plain properties and secrets by configuration type."""
+
+    group: LayoutGroup
+    service: str
+    plain: Mapping[str, Mapping[str, str]]
+    secret: Mapping[str, Mapping[str, Secret]]
+
+    @property
+    def types(self) -> list[str]:
+        return sorted({*self.plain, *self.secret})
+
+    def shown(self, kind: str) -> dict[str, str]:
+        return {**self.plain.get(kind, {}), **dict.fromkeys(self.secret.get(kind, {}), HIDDEN)}
+
+    def as_it_is(self, kind: str, old: Mapping[str, str]) -> bool:
+        """Whether ``old`` is what is wanted; the values of secrets are not told apart."""
+        wanted = self.shown(kind)
+        hidden = self.secret.get(kind, {})
+        return {*old} == {*wanted} and all(
+            name in hidden or same_value(old[name], value) or old[name].startswith(SECRET_REFERENCE)
+            for name, value in wanted.items()
+        )
+
+
+def bring_config_groups(deployment: Deployment, layout: Layout) -> None:
+    """The configuration groups of a cluster that is there are made as the inventory says. Raises AmbariError."""
+    client, cluster = deployment.client, deployment.cluster
+    wanted = {(one.group.name, one.service): one for one in _wanted(deployment, layout)}
+    present = {
+        (name, group.service): group
+        for group in client.config_groups(cluster)
+        if (name := _own_name(group.name, cluster)) is not None
+    }
+    for key in sorted({*present} - {*wanted}):
+        deployment.change(
+            f"configuration group {present[key].name} of {key[1]} removed",
+            act=partial(client.delete_config_group, cluster, present[key].id),
+        )
+    former = {key: _properties(deployment, present[key]) for key in present if key in wanted}
+    # A host that changes its group must leave the one before it may join the other.
+    for key, old in former.items():
+        group, hosts = present[key], frozenset(wanted[key].group.hosts)
+        if group.hosts - hosts and not deployment.dry_run:
+            _put(deployment, wanted[key], hosts & group.hosts, group, old)
+    for key, one in sorted(wanted.items()):
+        _bring(deployment, one, present.get(key), former.get(key, {}))
+
+
+def _wanted(deployment: Deployment, layout: Layout) -> list[_Wanted]:
+    services = deployment.stack.configuration_types()
+    found = []
+    for group in layout.groups:
+        plain = {
+            kind: {name: expand_tokens(value, layout) for name, value in properties.items()}
+            for kind, properties in plain_properties(group.configurations).items()
+        }
+        secret = secret_properties(group.configurations)
+        for service in sorted({service for kind in (*plain, *secret) if (service := services.get(kind))}):
+            found.append(
+                _Wanted(
+                    group,
+                    service,
+                    {kind: properties for kind, properties in plain.items() if services.get(kind) == service},
+                    {kind: properties for kind, properties in secret.items() if services.get(kind) == service},
+                )
+            )
+    return found
+
+
+def _own_name(name: str, cluster: str) -> str | None:
+    """The inventory's group of a configuration group that deployments of this cluster have made."""
+    maker, _, group = name.rpartition(":")
+    return group if maker == cluster or is_blueprint_of(maker, cluster) else None
+
+
+def _properties(deployment: Deployment, group: ConfigGroup) -> dict[str, dict[str, str]]:
+    return {kind: deployment.client.configuration(deployment.cluster, kind, tag) for kind, tag in group.tags.items()}
+
+
+def _bring(
+    deployment: Deployment, one: _Wanted, present: ConfigGroup | None, old: Mapping[str, Mapping[str, str]]
+) -> None:
+    hosts, before = frozenset(one.group.hosts), present.hosts if present is not None else frozenset()
+    kinds = sorted({*old, *one.types})
+    changed = [kind for kind in kinds if kind not in one.types or not one.as_it_is(kind, old.get(kind, {}))]
+    if present is not None and hosts == before and not changed:
+        return
+    lines = [f"-{host}" for host in sorted(before - hosts)] + [f"+{host}" for host in sorted(hosts - before)]
+    for kind in changed:
+        hidden = frozenset(one.secret.get(kind, {}))
+        lines.append(show_difference(old.get(kind, {}), one.shown(kind), kind, hidden))
+    name = present.name if present is not None else f"{deployment.cluster}:{one.group.name}"
+    deployment.change(
+        f"configuration group {name} of {one.service}",
+        "\n".join(lines),
+        act=partial(_put, deployment, one, hosts, present, old),
+    )
+
+
+def _put(
+    deployment: Deployment,
+    one: _Wanted,
+    hosts: frozenset[str],
+    present: ConfigGroup | None,
+    old: Mapping[str, Mapping[str, str]],
+) -> None:
+    def reveal(kind: str) -> dict[str, str]:
+        place = f"groups.{one.group.name}.configurations.{kind}"
+        secrets = one.secret.get(kind, {})
+        return {name: deployment.secrets.value(value.secret, f"{place}.{name}") for name, value in secrets.items()}
+
+    deployment.client.put_config_group(
+        deployment.cluster,
+        present.name if present is not None else f"{deployment.cluster}:{one.group.name}",
+        one.service,
+        hosts,
+        {kind: {**one.plain.get(kind, {}), **reveal(kind)} for kind in one.types},
+        NOTE,
+        present=present,
+        unchanged=[kind for kind in one.types if kind in old and one.as_it_is(kind, old[kind])],
+    )

@@ -1,0 +1,178 @@
+"""Following one of Ambari's requests to its true end, every task told as it changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from bigtop_builder.adapter.ambari import progress
+from bigtop_builder.adapter.ambari.following import Follower, Look
+from bigtop_builder.adapter.ambari.progress import RequestView
+from bigtop_builder.adapter.ambari.request import TaskView
+from bigtop_builder.flow.deploy.context import Deployment
+from bigtop_builder.flow.deploy.failure_causes import last_lines, probable_cause
+from bigtop_builder.model.base import seconds
+from bigtop_builder.model.errors import AmbariError, LimitError
+from bigtop_builder.model.event import AmbariTask, RequestProgress
+
+TOLD = ("COMPLETED", "IN_PROGRESS", "SKIPPED_FAILED", *progress.BAD)
+SHOWN_FAILURES = 20
+"""Failed tasks whose last lines are shown; the logs of others are saved too."""
+PENDING_HOST = "PENDING HOST ASSIGNMENT"
+
+
+class TaskFailedError(AmbariError):
+    """Tasks of a request ended badly. ``tasks``: those that failed first-hand, not the ones aborted because of them."""
+
+    def __init__(self, message: str, tasks: tuple[AmbariTask, ...], *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.tasks = tasks
+
+
+def follow(deployment: Deployment, request: int) -> RequestView:
+    """Wait until a request is over; tell its progress and tasks.
+
+    Raises TaskFailedError when tasks failed, AmbariError when hosts never come or it was aborted, LimitError after
+    ``ambari.request_timeout``, InterruptedRunError (the request then goes on, and the next run follows it).
+    """
+    choice = deployment.ambari
+    follower = Follower(deployment.client, deployment.cluster, request)
+    limit = deployment.clock() + seconds(choice.request_timeout)
+    failed: list[AmbariTask] = []
+    told: tuple[object, ...] = ()
+    idle_since: float | None = None
+    while True:
+        look = follower.look()
+        failed += _tell_tasks(deployment, look.changed, SHOWN_FAILURES - len(failed))
+        told = _tell_request(deployment, look.view, told)
+        if look.over:
+            return _ended(look, failed)
+        idle = look.outcome == "waiting" or _unassigned(look.view)
+        idle_since = (idle_since or deployment.clock()) if idle else None
+        if idle_since is not None and deployment.clock() - idle_since > seconds(choice.registration_timeout):
+            raise _never_came(deployment, look.view)
+        if deployment.clock() > limit:
+            raise LimitError(
+                f"request {request} ({_title(look.view)}) is not over after {choice.request_timeout}; it goes on",
+                hint="Run the deployment again to follow it, or raise ambari.request_timeout.",
+            )
+        deployment.sleep(seconds(choice.poll))
+
+
+def carry_out(deployment: Deployment, name: str, call: Callable[[], int | None], detail: str = "") -> None:
+    """A change that Ambari carries out with a request, if there is anything to do: it is followed to its end."""
+    started: list[int | None] = []
+    deployment.change(name, detail, act=lambda: started.append(call()))
+    for request in started:
+        if request is not None:
+            follow(deployment, request)
+
+
+def _unassigned(view: RequestView) -> bool:
+    return view.logical and view.tasks == 0 and view.pending_hosts > 0
+
+
+def _ended(look: Look, failed: list[AmbariTask]) -> RequestView:
+    view = look.view
+    if look.outcome == "completed":
+        return view
+    if look.outcome == "aborted" and not failed:
+        raise AmbariError(f"request {view.id} ({_title(view)}) was aborted", hint="Run the deployment again to go on.")
+    count = view.failed + view.timed_out or len(failed)
+    where = ", ".join(dict.fromkeys(f"{task.role} {task.command} on {task.host}" for task in failed[:3]))
+    raise TaskFailedError(
+        f"{count} of {view.tasks} tasks of request {view.id} ({_title(view)}) failed: {where}",
+        tuple(failed),
+        hint="Mend the cause and run the deployment again: it goes on from here.",
+    )
+
+
+def _title(view: RequestView) -> str:
+    return view.context.splitlines()[0] if view.context else "without a name"
+
+
+def _never_came(deployment: Deployment, view: RequestView) -> AmbariError:
+    registered = {host.name: host for host in deployment.client.hosts()}
+    lines = []
+    for name in deployment.hosts:
+        host = registered.get(name)
+        if host is None:
+            lines.append(f"{name}: its agent has not registered")
+        elif host.cluster not in (None, deployment.cluster):
+            lines.append(f"{name}: it belongs to the cluster {host.cluster}")
+        elif host.cluster is None:
+            lines.append(
+                f"{name}: it is {host.state} and yet not taken; a host of a deleted cluster comes after a "
+                "restart of its agent"
+            )
+    told = "; ".join(lines) or "Ambari does not say which"
+    return AmbariError(
+        f"request {view.id} still waits for {view.pending_hosts or 'its'} hosts: {told}",
+        hint="Restart the agents of these hosts (ambari-agent restart), then run the deployment again.",
+    )
+
+
+def _tell_request(deployment: Deployment, view: RequestView, before: tuple[object, ...]) -> tuple[object, ...]:
+    told = (view.status, round(view.percent), view.pending_hosts, tuple(sorted(view.counts.items())))
+    if told != before:
+        deployment.emit(
+            RequestProgress(
+                phase=deployment.phase,
+                request=view.id,
+                context=view.context,
+                status=view.status,
+                percent=view.percent,
+                tasks=view.counts,
+                pending_hosts=view.pending_hosts,
+            )
+        )
+    return told
+
+
+def _tell_tasks(deployment: Deployment, tasks: Iterable[TaskView], room: int) -> list[AmbariTask]:
+    """Tell what changed; gives the tasks that failed first-hand. Logs of all are saved, ``room`` of them are shown."""
+    failed: list[AmbariTask] = []
+    for task in tasks:
+        if task.status not in TOLD or task.host.startswith(PENDING_HOST):
+            continue
+        if task.status not in progress.BAD or task.status == "ABORTED":
+            deployment.emit(_event(deployment, task))
+            continue
+        cause, hint = probable_cause(task.status, task.stderr, task.stdout)
+        logs = [str(path) for path in save_logs(deployment, task)]
+        lines = last_lines(task.stderr, task.stdout) if len(failed) < room else []
+        event = _event(deployment, task, cause=cause, hint=hint, last_lines=lines, logs=logs)
+        failed.append(event)
+        deployment.emit(event)
+    return failed
+
+
+def _event(deployment: Deployment, task: TaskView, **more: object) -> AmbariTask:
+    took = task.end - task.start if task.end and task.start else 0.0
+    return AmbariTask.model_validate(
+        {
+            "phase": deployment.phase,
+            "request": task.request,
+            "task": task.id,
+            "host": task.host,
+            "role": task.role,
+            "command": task.command,
+            "status": task.status,
+            "seconds": took,
+            **more,
+        }
+    )
+
+
+def save_logs(deployment: Deployment, task: TaskView) -> list[Path]:
+    """Write a task's output into the run's folder, without secrets; gives the files."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", f"{task.request}-{task.id}-{task.host}-{task.role}-{task.command}")
+    deployment.logs.mkdir(parents=True, exist_ok=True)
+    written = []
+    for kind, text in (("stderr", task.stderr), ("stdout", task.stdout)):
+        if text.strip():
+            path = deployment.logs / f"{name}.{kind}.log"
+            path.write_text(deployment.secrets.redact(text), encoding="utf-8")
+            written.append(path)
+    return written

@@ -1,0 +1,204 @@
+"""The move of a cluster's services to other packages: seen by looking at the hosts, carried out service by service.
+
+BIGTOP has no upgrade packs. So components are stopped and started through Ambari, and what lies between is done over
+SSH: packages, then the selector's links. The agents tell the new version when a component starts, and Ambari renames
+the repository version that the services have; a ``PUT`` of another one is taken and ignored by the server (read in
+the sources of 3.0: ServiceResourceProvider, StackVersionListener).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cmp_to_key
+from typing import TYPE_CHECKING
+
+from bigtop_builder.adapter.rpm.version import compare_evr, parse_evr
+from bigtop_builder.cluster.demands import selector_names
+from bigtop_builder.cluster.upgrade import Catalog, Former, HostNow, Upgrade, plan_upgrade, read_former
+from bigtop_builder.flow.deploy.context import Deployment
+from bigtop_builder.flow.deploy.repository import registered, switch_repositories, version_of, wanted_repositories
+from bigtop_builder.flow.deploy.upgrade_step import StepMove
+from bigtop_builder.flow.deploy.verification import checkable
+from bigtop_builder.flow.hosts.facts import gather
+from bigtop_builder.flow.hosts.work import WorkResult, apply
+from bigtop_builder.flow.publish.stack_check import read_packages
+from bigtop_builder.hosts.facts import HostFacts, Wanted
+from bigtop_builder.hosts.upgrade import FORMER, set_packages
+from bigtop_builder.model.errors import AmbariError, HostError, InterruptedRunError, PublishError
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.service import HostComponent
+
+NOT_THERE = ("INIT", "INSTALLING", "INSTALL_FAILED")
+SHOWN = 8
+
+
+def upgrade(deployment: Deployment) -> None:
+    """Move what the inventory and the repository say. Raises AmbariError with what was done and what is back."""
+    if not deployment.hosted or not deployment.inventory.repositories:
+        return
+    components = _installed(deployment)
+    if not components:
+        return
+    facts = _facts(deployment, components)
+    plan = _plan(deployment, components, facts)
+    _tell(deployment, plan)
+    if not plan.steps and not plan.tools:
+        return
+    _demand(components, plan)
+    back = switch_repositories(deployment)
+    _tools(deployment, plan, facts)
+    moved: list[str] = []
+    checked = frozenset(checkable(deployment)) if not deployment.dry_run else frozenset[str]()
+    for step in plan.steps:
+        try:
+            StepMove(deployment, step, facts, checked).carry_out()
+        except InterruptedRunError:
+            raise
+        except AmbariError as error:
+            if not moved and back is not None:
+                back()
+            kept = f"; moved before and kept: {', '.join(moved)}" if moved else ""
+            raise AmbariError(error.message + kept, hint=error.hint) from error
+        moved += step.services
+    _confirm(deployment)
+
+
+def _installed(deployment: Deployment) -> dict[str, list[HostComponent]]:
+    """By host of the inventory: what Ambari has installed there."""
+    ours = set(deployment.hosts)
+    found: dict[str, list[HostComponent]] = {}
+    for one in deployment.components():
+        if one.host in ours and one.state not in NOT_THERE:
+            found.setdefault(one.host, []).append(one)
+    return found
+
+
+def _facts(deployment: Deployment, components: Mapping[str, list[HostComponent]]) -> dict[str, HostFacts]:
+    """One round trip a host. Raises HostError."""
+    wanted = {
+        host: Wanted(files=(FORMER,), selectors=tuple(selector_names(deployment.stack, [one.component for one in own])))
+        for host, own in components.items()
+    }
+    facts, lost = gather(deployment.fleet, wanted, phase=deployment.phase, emit=deployment.emit)
+    error = WorkResult(failed=lost).error()
+    if error is not None:
+        raise error
+    return facts
+
+
+def _plan(
+    deployment: Deployment, components: Mapping[str, list[HostComponent]], facts: Mapping[str, HostFacts]
+) -> Upgrade:
+    families = {host.name: host.os_family for host in deployment.client.hosts()}
+    hosts = {
+        host: HostNow(
+            families[host],
+            frozenset(one.component for one in own),
+            installed(facts[host]),
+            facts[host].selectors,
+            _former(facts[host]),
+        )
+        for host, own in components.items()
+    }
+    return plan_upgrade(
+        deployment.stack,
+        hosts,
+        _catalogs(deployment, {now.family for now in hosts.values()}),
+        version_of(deployment),
+        latest=deployment.inventory.stack.packages == "latest",
+    )
+
+
+def installed(facts: HostFacts) -> dict[str, str]:
+    """EVRs by package; of several of a name the newest."""
+    newest = cmp_to_key(_compare)
+    return {name: max((one.evr for one in found), key=newest) for name, found in facts.packages.items()}
+
+
+def _former(facts: HostFacts) -> Former | None:
+    """What a move that has not ended left. Raises HostError."""
+    file = facts.files.get(FORMER)
+    if file is None:
+        return None
+    try:
+        return read_former(file.text or "")
+    except ValueError as error:
+        raise HostError(
+            f"{facts.name}: {FORMER} cannot be understood: {error}",
+            hint="It tells what the host had before a move that has not ended; remove it if that is known otherwise.",
+        ) from error
+
+
+def _catalogs(deployment: Deployment, families: Iterable[str]) -> dict[str, Catalog]:
+    found = {}
+    for family, entries in wanted_repositories(deployment, tuple(sorted(families))).items():
+        places = [entry.url for entry in entries]
+        try:
+            found[family] = Catalog(read_packages(places), _compare)
+        except PublishError as error:
+            raise AmbariError(f"the repository {', '.join(places)}: {error.message}", hint=error.hint) from error
+    return found
+
+
+def _tell(deployment: Deployment, plan: Upgrade) -> None:
+    if plan.available:
+        names = [f"{name} {old} -> {new}" for name, (old, new) in plan.available.items()]
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        deployment.notice(
+            f"the repository has newer packages: {', '.join(names[:SHOWN])}{more}; "
+            "`stack.packages: latest` in the inventory moves to them"
+        )
+    if plan.lost:
+        deployment.notice(
+            f"the repository no longer has {', '.join(plan.lost)}: there would be no way back to them", warning=True
+        )
+
+
+def _demand(components: Mapping[str, list[HostComponent]], plan: Upgrade) -> None:
+    """Raises AmbariError for what Ambari cannot stop: hosts that it does not hear from, components in maintenance."""
+    moving = [
+        one
+        for step in plan.steps
+        for host in step.moves
+        for one in components.get(host, ())
+        if one.service in step.services
+    ]
+    lost = sorted({one.host for one in moving if one.state == "UNKNOWN"})
+    if lost:
+        raise AmbariError(
+            f"Ambari does not hear from {', '.join(lost)}, where services have to move to other packages",
+            hint="Start their agents (ambari-agent start), then run the deployment again; nothing was changed.",
+        )
+    resting = sorted(f"{one.component} on {one.host}" for one in moving if one.maintenance)
+    if resting:
+        raise AmbariError(
+            f"in maintenance, so that Ambari does not stop them: {', '.join(resting)}",
+            hint="End the maintenance in Ambari, then run the deployment again; nothing was changed.",
+        )
+
+
+def _tools(deployment: Deployment, plan: Upgrade, facts: Mapping[str, HostFacts]) -> None:
+    """The selector first: it must know the folders and names of the new version."""
+    work = {host: set_packages(wanted, installed(facts[host])) for host, wanted in plan.tools.items()}
+    result = apply(deployment.fleet, work, phase=deployment.phase, emit=deployment.emit, dry_run=deployment.dry_run)
+    deployment.changes += result.changes
+    error = result.error()
+    if error is not None:
+        raise error
+
+
+def _confirm(deployment: Deployment) -> None:
+    if deployment.dry_run:
+        return
+    present = registered(deployment)
+    if present is not None and present.version != version_of(deployment):
+        deployment.notice(
+            f"Ambari still calls the version {present.version}: it learns of {version_of(deployment)} when a "
+            "component that tells its version starts",
+            warning=True,
+        )
+
+
+def _compare(one: str, other: str) -> int:
+    return compare_evr(parse_evr(one), parse_evr(other))

@@ -1,0 +1,194 @@
+"""One step of an upgrade: services stopped, moved and started on one wave of hosts after the other, checked, and
+brought back when they do not work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from bigtop_builder.cluster.rolling import Wave, waves
+from bigtop_builder.cluster.upgrade import Step
+from bigtop_builder.flow.deploy.context import Deployment
+from bigtop_builder.flow.deploy.desired_layout import is_client, starting
+from bigtop_builder.flow.deploy.request_follower import carry_out
+from bigtop_builder.flow.deploy.service_state import listed, put_state
+from bigtop_builder.flow.deploy.verification import check_service
+from bigtop_builder.flow.hosts.work import apply
+from bigtop_builder.hosts.standalone import entries_of
+from bigtop_builder.hosts.upgrade import forget_former, note_former, set_packages, set_selected
+from bigtop_builder.model.errors import AmbariError, BigtopBuilderError, InterruptedRunError, LimitError
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.service import HostComponent
+    from bigtop_builder.hosts.facts import HostFacts
+    from bigtop_builder.hosts.operation import Operation
+
+CHECKS = 3
+"""How often a service is checked before it is known not to work."""
+
+
+class StepMove:
+    """``checked``: the cluster's services whose check can succeed."""
+
+    def __init__(
+        self, deployment: Deployment, step: Step, facts: Mapping[str, HostFacts], checked: frozenset[str]
+    ) -> None:
+        self.deployment, self.step, self.facts = deployment, step, facts
+        self.checked = [service for service in step.services if service in checked]
+        self.title = ", ".join(step.services)
+        self.wanted = starting(deployment)
+        self.touched: list[str] = []
+        self.was_running: set[tuple[str, str]] = set()
+
+    def carry_out(self) -> None:
+        """Raises AmbariError when the services do not work with the new packages and are back at the former ones.
+
+        An interruption, and a request that is not over in time, leave all as it is: the next run goes on.
+        """
+        try:
+            order = self._waves()
+            for wave in order:
+                self._wave(wave)
+                if wave.checked or wave is order[-1]:
+                    self._check()
+        except (InterruptedRunError, LimitError):
+            raise
+        except BigtopBuilderError as error:
+            self.deployment.check_cancelled()
+            self._go_back(error)
+        self._forget(self.step.moves)
+
+    def _components(self, hosts: Iterable[str]) -> list[HostComponent]:
+        """The step's servers on these hosts, as they are now."""
+        chosen = set(hosts)
+        return [
+            one
+            for one in self.deployment.client.host_components(self.deployment.cluster)
+            if one.host in chosen and one.service in self.step.services
+        ]
+
+    def _waves(self) -> tuple[Wave, ...]:
+        placed: dict[str, list[str]] = {host: [] for host in self.step.moves}
+        down = set()
+        for one in self._components(self.step.moves):
+            placed[one.host].append(one.component)
+            if one.state != "STARTED" and one.component in self.wanted.get(one.host, ()):
+                down.add(one.host)
+        return waves(self.deployment.stack, placed, down)
+
+    def _wave(self, wave: Wave) -> None:
+        self.touched += wave.hosts
+        self._stop(wave.hosts)
+        self._apply({host: self._forward(host) for host in wave.hosts})
+        self._start(wave.hosts)
+
+    def _forward(self, host: str) -> tuple[Operation, ...]:
+        move, facts = self.step.moves[host], self.facts[host]
+        present = {name: packages[-1].evr for name, packages in facts.packages.items()}
+        return (
+            *note_former(facts, move.former.text()),
+            *set_packages(move.packages, present, restarts=self._outside(host)),
+            *set_selected(move.selected, facts.selectors),
+        )
+
+    def _backward(self, host: str) -> tuple[Operation, ...]:
+        move = self.step.moves[host]
+        return (
+            *set_packages(move.former.packages, move.packages, restarts=self._outside(host)),
+            *set_selected(move.former.selected, move.selected),
+        )
+
+    def _outside(self, host: str) -> list[str]:
+        """Services that Ambari does not manage and that have a package of the move: their phase restarts them."""
+        moving = {*self.step.moves[host].packages, *self.step.moves[host].former.packages}
+        return [
+            service.name
+            for _, entry in entries_of(self.deployment.loaded, host)
+            if moving & set(entry.packages)
+            for service in entry.services
+        ]
+
+    def _apply(self, work: Mapping[str, tuple[Operation, ...]]) -> None:
+        deployment = self.deployment
+        deployment.check_cancelled()
+        result = apply(deployment.fleet, work, phase=deployment.phase, emit=deployment.emit, dry_run=deployment.dry_run)
+        deployment.changes += result.changes
+        error = result.error()
+        if error is not None:
+            raise error
+
+    def _stop(self, hosts: Iterable[str]) -> None:
+        running = [one for one in self._servers(hosts) if one.state != "INSTALLED"]
+        if not running:
+            return
+        self.was_running |= {(one.host, one.component) for one in running if one.state == "STARTED"}
+        self._request(f"stop {listed(running)}", "INSTALLED", running, lambda one: one.state == "INSTALLED")
+
+    def _start(self, hosts: Iterable[str]) -> None:
+        """What was stopped, and what should run anyway: an earlier deployment may have stopped it."""
+        down = [
+            one
+            for one in self._servers(hosts)
+            if (one.state != "STARTED" or self.deployment.dry_run)
+            and ((one.host, one.component) in self.was_running or one.component in self.wanted.get(one.host, ()))
+        ]
+        if down:
+            self._request(f"start {listed(down)}", "STARTED", down, lambda one: one.state == "STARTED")
+
+    def _servers(self, hosts: Iterable[str]) -> list[HostComponent]:
+        return [one for one in self._components(hosts) if not is_client(self.deployment, one.component)]
+
+    def _request(
+        self, name: str, state: str, components: list[HostComponent], reached: Callable[[HostComponent], bool]
+    ) -> None:
+        """Ambari leaves out what it does not hear from without a word, so the states are read afterwards."""
+        deployment = self.deployment
+        context = f"{name.split()[0].capitalize()} {self.title} to move to other packages"
+        carry_out(deployment, name, lambda: put_state(deployment, state, components, context))
+        if deployment.dry_run:
+            return
+        meant = {(one.host, one.component) for one in components}
+        left = [
+            one
+            for one in self._servers({one.host for one in components})
+            if (one.host, one.component) in meant and not reached(one)
+        ]
+        if left:
+            raise AmbariError(
+                f"after the request to {name} not so: {listed(left)}", hint="See their logs on the hosts."
+            )
+
+    def _check(self) -> None:
+        if self.deployment.dry_run:
+            return
+        for service in self.checked:
+            if not check_service(self.deployment, service, attempts=CHECKS):
+                raise AmbariError(f"the service check of {service} fails")
+
+    def _forget(self, hosts: Iterable[str]) -> None:
+        self._apply({host: (forget_former(),) for host in hosts})
+
+    def _go_back(self, reason: BigtopBuilderError) -> None:
+        """Always raises: the way back does not make the move a success."""
+        deployment = self.deployment
+        hosts = list(dict.fromkeys(self.touched))
+        told = f"{self.title} cannot move to the new packages: {reason.message}"
+        deployment.notice(f"{told}; going back to the former ones on {', '.join(hosts)}", warning=True)
+        try:
+            self._stop(hosts)
+            self._apply({host: self._backward(host) for host in hosts})
+            self._start(hosts)
+            self._check()
+            self._forget(hosts)
+        except (InterruptedRunError, LimitError):
+            raise
+        except BigtopBuilderError as error:
+            deployment.check_cancelled()
+            raise AmbariError(
+                f"{told}; and the way back to the former ones failed: {error.message}",
+                hint=error.hint or "Mend what is said above and run the deployment again: it goes on from here.",
+            ) from error
+        raise AmbariError(
+            f"{told}; it is back at the former ones on {', '.join(hosts)}",
+            hint="Mend the cause and run the deployment again, or take the change out of the inventory.",
+        ) from reason

@@ -1,0 +1,1 @@
+"""Work on hosts over SSH."""

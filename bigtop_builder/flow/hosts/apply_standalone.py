@@ -1,0 +1,166 @@
+"""Stand-alone services on hosts: planned, installed, started in their order, checked."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bigtop_builder.flow.hosts.facts import gather
+from bigtop_builder.flow.hosts.work import Emit, WorkResult, apply, tell_failure
+from bigtop_builder.hosts import standalone
+from bigtop_builder.hosts.operation import Operation
+from bigtop_builder.hosts.script import parse, render
+from bigtop_builder.model.errors import HostError
+from bigtop_builder.model.event import CheckFinished, Notice, Phase
+from bigtop_builder.recipe.inventory import LoadedInventory
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ssh.fleet import Fleet
+    from bigtop_builder.adapter.ssh.remote import Remote
+
+CHECK = "stand-alone"
+VERIFY_SECONDS = 10
+"""How long ``verify`` lets a service take to answer: it should run by now."""
+
+
+@dataclass(frozen=True)
+class StandalonePlan:
+    """What is to be done: on all hosts first ``install``, then each entry's ``start`` in their order."""
+
+    install: Mapping[str, tuple[Operation, ...]]
+    start: Mapping[str, Mapping[str, tuple[Operation, ...]]]
+    """By entry, by host; entries without anything to start are here too."""
+    lost: Mapping[str, HostError]
+    """Hosts whose facts could not be had."""
+
+    @property
+    def changes(self) -> int:
+        starts = [operations for hosts in self.start.values() for operations in hosts.values()]
+        return sum(len(operations) for operations in (*self.install.values(), *starts))
+
+
+def plan_standalone(
+    loaded: LoadedInventory, fleet: Fleet, emit: Emit, *, phase: Phase = "standalone"
+) -> StandalonePlan:
+    """Read the facts of all hosts that stand-alone entries name, and see what they lack."""
+    hosts = _hosts(loaded)
+    facts, lost = gather(fleet, {host: standalone.wanted(loaded, host) for host in hosts}, phase=phase, emit=emit)
+    install = {host: standalone.install(known, loaded, host) for host, known in facts.items()}
+    start: dict[str, dict[str, tuple[Operation, ...]]] = {}
+    for name in standalone.order(loaded):
+        members = loaded.members(loaded.inventory.standalone[name].hosts)
+        start[name] = {
+            host: standalone.start(facts[host], loaded, name, install[host]) for host in members if host in facts
+        }
+    return StandalonePlan(install, start, lost)
+
+
+def _hosts(loaded: LoadedInventory) -> tuple[str, ...]:
+    return loaded.members([name for entry in loaded.inventory.standalone.values() for name in entry.hosts])
+
+
+def apply_standalone(loaded: LoadedInventory, fleet: Fleet, emit: Emit, *, dry_run: bool) -> WorkResult:
+    """Plan and do it. An entry starts once the entries that it starts after are healthy on all their hosts."""
+    plan = plan_standalone(loaded, fleet, emit)
+    result = WorkResult(failed=plan.lost)
+    result = result.joined(apply(fleet, plan.install, phase="standalone", emit=emit, dry_run=dry_run))
+    unwell: set[str] = set()
+    dependants = standalone.dependants(loaded)
+    starting = {name for name, hosts in plan.start.items() if any(hosts.values())}
+    for name, hosts in plan.start.items():
+        entry = loaded.inventory.standalone[name]
+        blockers = [former for former in entry.after if former in unwell]
+        if blockers:
+            unwell.add(name)
+            if name in starting:
+                emit(Notice(level="error", text=f"{name} is not started: {', '.join(blockers)} is not healthy"))
+            continue
+        whole = {host: operations for host, operations in hosts.items() if host not in result.failed}
+        done = apply(fleet, whole, phase="standalone", emit=emit, dry_run=dry_run)
+        result = result.joined(done)
+        members = loaded.members(entry.hosts)
+        if not dry_run and starting & {name, *dependants[name]}:
+            failed = _check_health(loaded, fleet, emit, {host: [name] for host in members if host not in result.failed})
+            result = result.joined(WorkResult(failed=failed))
+        if any(host in result.failed for host in members):
+            unwell.add(name)
+    return result
+
+
+def verify_standalone(loaded: LoadedInventory, fleet: Fleet, emit: Emit) -> WorkResult:
+    """Whether all is as the inventory says, and healthy; changes nothing. Emits a CheckFinished for each check."""
+    plan = plan_standalone(loaded, fleet, emit, phase="verify")
+    failed: dict[str, HostError] = dict(plan.lost)
+    for host, installs in plan.install.items():
+        starts = [operation for hosts in plan.start.values() for operation in hosts.get(host, ())]
+        for operation in (*installs, *starts):
+            emit(_differs(host, operation))
+            failed[host] = HostError(f"{host} is not as the inventory says: {operation.name}")
+        if host not in failed:
+            emit(CheckFinished(phase="verify", check=CHECK, host=host, level="ok", message="as the inventory says"))
+    well = [host for host in plan.install if host not in plan.lost]
+    names = {host: [name for name, _ in standalone.entries_of(loaded, host)] for host in well}
+    unwell = _check_health(loaded, fleet, emit, names, phase="verify", within=VERIFY_SECONDS)
+    return WorkResult(failed={**failed, **unwell})
+
+
+def _differs(host: str, operation: Operation) -> CheckFinished:
+    detail = f" ({operation.detail})" if "\n" not in operation.detail else ""
+    return CheckFinished(
+        phase="verify",
+        check=CHECK,
+        host=host,
+        level="error",
+        message=f"not as the inventory says; to be done: {operation.name}{detail}",
+        hint="run deploy --phase standalone",
+    )
+
+
+def _check_health(
+    loaded: LoadedInventory,
+    fleet: Fleet,
+    emit: Emit,
+    entries: Mapping[str, Sequence[str]],
+    *,
+    phase: Phase = "standalone",
+    within: int | None = None,
+) -> dict[str, HostError]:
+    """Check the entries of each host, in one round trip a host. Gives the hosts that are not healthy."""
+    probes = {
+        host: [probe for name in names for probe in standalone.probes(loaded, name, host, within=within)]
+        for host, names in entries.items()
+    }
+    probes = {host: found for host, found in probes.items() if found}
+
+    def work(remote: Remote) -> str:
+        mark = f"bigtop-builder-{secrets.token_hex(8)}"
+        found = probes[remote.name]
+        operations = [Operation(probe.what, "", probe.script) for probe in found]
+        script, stdin = render(operations, mark, keep_going=True)
+        outcomes = parse(remote.run(script, stdin=stdin).stdout, mark)
+        bad: list[str] = []
+        for probe, outcome in zip(found, outcomes, strict=True):
+            message = f"{probe.service}: {probe.what}"
+            if outcome.code:
+                message = outcome.lines[-1] if outcome.lines else f"{message} ended with {outcome.code}"
+                bad.append(message)
+            emit(
+                CheckFinished(
+                    phase=phase,
+                    check=f"{CHECK} {probe.entry}",
+                    host=remote.name,
+                    level="error" if outcome.code else "ok",
+                    message=message,
+                    hint=f"look into the log of {probe.service} on the host" if outcome.code else None,
+                )
+            )
+        return "; ".join(bad)
+
+    results = fleet.each(work, list(probes), done=tell_failure(phase, emit)) if probes else {}
+    return {
+        host: result if isinstance(result, HostError) else HostError(f"{host}: {result}")
+        for host, result in results.items()
+        if result
+    }

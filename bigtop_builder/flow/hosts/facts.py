@@ -1,0 +1,33 @@
+"""Facts of hosts: gathered in parallel, one round trip a host."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from bigtop_builder.flow.hosts.work import Emit, tell_failure
+from bigtop_builder.hosts.facts import HostFacts, Wanted
+from bigtop_builder.hosts.facts_text import parse_facts
+from bigtop_builder.hosts.gather import gather_script
+from bigtop_builder.model.errors import HostError
+from bigtop_builder.model.event import Phase
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ssh.fleet import Fleet
+    from bigtop_builder.adapter.ssh.remote import Remote
+
+
+def gather(
+    fleet: Fleet, wanted: Mapping[str, Wanted], *, phase: Phase, emit: Emit
+) -> tuple[dict[str, HostFacts], dict[str, HostError]]:
+    """The facts of hosts, and the errors of those that do not tell them; one round trip each."""
+
+    def work(remote: Remote) -> HostFacts:
+        began = time.time()
+        output = remote.run(gather_script(wanted[remote.name]))
+        return parse_facts(remote.name, output.stdout, began=began, ended=time.time())
+
+    results = fleet.each(work, list(wanted), done=tell_failure(phase, emit)) if wanted else {}
+    facts = {host: result for host, result in results.items() if isinstance(result, HostFacts)}
+    return facts, {host: result for host, result in results.items() if isinstance(result, HostError)}

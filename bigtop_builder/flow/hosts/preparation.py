@@ -1,0 +1,89 @@
+"""``hosts prepare``, and the deployment's phase of that name: facts of all hosts, what they lack, done."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bigtop_builder.flow.hosts.facts import gather
+from bigtop_builder.flow.hosts.work import Emit, WorkResult, apply, tell_failure
+from bigtop_builder.hosts.facts import HostFacts
+from bigtop_builder.hosts.preparation import Prepared, prepare, wanted
+from bigtop_builder.model.errors import ConfigurationError, HostError
+from bigtop_builder.model.event import Notice
+from bigtop_builder.recipe.inventory import LoadedInventory
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ssh.fleet import Fleet
+
+NAMED_HOSTS = 5
+
+
+def prepare_hosts(
+    loaded: LoadedInventory,
+    fleet: Fleet,
+    emit: Emit,
+    *,
+    dry_run: bool,
+    facts: Mapping[str, HostFacts] | None = None,
+) -> WorkResult:
+    """Bring all hosts to what the inventory's ``prepare`` and ``repositories`` say.
+
+    One round trip to a host that lacks nothing, two to others; one less with the ``facts`` that ``check_hosts`` has
+    just gathered. What cannot be had on a host is told in a Notice.
+    """
+    certificates = _certificates(loaded)
+    demand = wanted(loaded)
+    unseen = {host.name: demand for host in loaded.hosts if facts is None or host.name not in facts}
+    found, lost = gather(fleet, unseen, phase="prepare", emit=emit)
+    facts = {**(facts or {}), **found}
+    addresses = _addresses(loaded, facts)
+    prepared: dict[str, Prepared] = {}
+    for host, known in facts.items():
+        try:
+            prepared[host] = prepare(known, loaded, addresses=addresses, certificates=certificates)
+        except HostError as error:
+            lost[host] = error
+            tell_failure("prepare", emit)(host, error)
+    _tell_what_cannot_be(prepared, emit)
+    plan = {host: what.operations for host, what in prepared.items()}
+    done = apply(fleet, plan, phase="prepare", emit=emit, dry_run=dry_run)
+    return WorkResult(failed=lost).joined(done)
+
+
+def _certificates(loaded: LoadedInventory) -> bytes | None:
+    name = loaded.inventory.prepare.ca
+    if name is None:
+        return None
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{name} cannot be read: {error.strerror or error}", location=loaded.place("prepare", "ca")
+        ) from error
+
+
+def _addresses(loaded: LoadedInventory, facts: Mapping[str, HostFacts]) -> dict[str, str]:
+    """IP addresses by FQDN: what the hosts themselves find, else the inventory's. Hosts without one are left out."""
+    found: dict[str, str] = {}
+    for host in loaded.hosts:
+        known = facts.get(host.name)
+        for address in (*(known.addresses if known else ()), host.address):
+            with suppress(ValueError):
+                parsed = ipaddress.ip_address(address)
+                if not parsed.is_loopback and not parsed.is_link_local:
+                    found.setdefault(host.name, str(parsed))
+    return found
+
+
+def _tell_what_cannot_be(prepared: Mapping[str, Prepared], emit: Emit) -> None:
+    hosts: dict[str, list[str]] = {}
+    for host, what in prepared.items():
+        for cannot in what.cannot:
+            hosts.setdefault(str(cannot), []).append(host)
+    for text, names in hosts.items():
+        more = f" and {len(names) - NAMED_HOSTS} more" if len(names) > NAMED_HOSTS else ""
+        emit(Notice(text=f"{text} ({', '.join(names[:NAMED_HOSTS])}{more})"))

@@ -1,0 +1,22 @@
+"""Hosts freed of what deployments put there: the last part of ``destroy``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bigtop_builder.flow.hosts.facts import gather
+from bigtop_builder.flow.hosts.work import Emit, WorkResult, apply
+from bigtop_builder.hosts.removal import removal, wanted
+from bigtop_builder.recipe.inventory import LoadedInventory
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ssh.fleet import Fleet
+
+
+def wipe_hosts(loaded: LoadedInventory, fleet: Fleet, emit: Emit, *, dry_run: bool) -> WorkResult:
+    """Take the stack off all hosts. With ``dry_run`` it is only told what would go."""
+    demands = {host.name: wanted(loaded, host.name) for host in loaded.hosts}
+    facts, lost = gather(fleet, demands, phase="destroy", emit=emit)
+    plan = {host: removal(known, loaded) for host, known in facts.items()}
+    done = apply(fleet, plan, phase="destroy", emit=emit, dry_run=dry_run)
+    return WorkResult(failed=lost).joined(done)

@@ -1,0 +1,1 @@
+"""Publishing, verifying and describing package repositories."""

@@ -1,0 +1,236 @@
+"""The build attestation of a package: an in-toto Statement v1 with SLSA's provenance v1 as its predicate.
+
+It says what the manifests of the store recorded when the package was built, and names what they did not record. The
+build type is described in ``docs/provenance.md``.
+
+It is a plain statement with a detached OpenPGP signature by the repository's key, not a DSSE envelope. An envelope
+would hold the same OpenPGP signature in a form that no common verifier reads: those of DSSE expect a raw or a Sigstore
+key. Whoever installs from the repository has its OpenPGP key and ``gpgv`` already, and the type of the statement, which
+an envelope is there to bind, stands inside what is signed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
+from bigtop_builder.adapter.store import Store
+from bigtop_builder.model.errors import PublishError, StoreError
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "https://slsa.dev/provenance/v1"
+BUILD_TYPE = "urn:bigtop-builder:build-type:rpm:1"
+BUILDER = "urn:bigtop-builder:builder"
+SBOM_TYPE = "application/vnd.cyclonedx+json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The result in the store that a package is of: its own manifest, its staged tree's, and the file's SHA-256
+    as it was built, which is before it was signed."""
+
+    package: Mapping[str, Any]
+    compiled: Mapping[str, Any] | None
+    path: Path
+    sha256: str
+
+
+class Origins:
+    """The packages in a store, to be found by what is in them; without a store there are none."""
+
+    def __init__(self, store: Store | None) -> None:
+        self._store = store
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = {}
+        for path in self._store.root.glob("package/*/rpms/*.rpm") if self._store else ():
+            found.setdefault(path.name, []).append(path)
+        return found
+
+    def find(self, header: RpmHeader) -> Origin | None:
+        """Where a package came from, signed or not; None when no result of the store holds it.
+
+        A package is known by its header, which holds the digests of all its files. Of several results that gave the
+        same one the newest counts.
+        """
+        same = [origin for path in self._by_name.get(header.file_name, ()) if (origin := self._read(path, header))]
+        return max(same, key=lambda origin: float(origin.package["built"]), default=None)
+
+    def named(self, text: str) -> list[Path]:
+        """The packages whose file name, or the name before version and release, is ``text``; the newest last."""
+        paths = [
+            path for name, paths in self._by_name.items() if text in (name, name.rsplit("-", 2)[0]) for path in paths
+        ]
+        return sorted(paths, key=lambda path: path.stat().st_mtime)
+
+    def names(self) -> set[str]:
+        """The names of all packages."""
+        return {name.rsplit("-", 2)[0] for name in self._by_name}
+
+    def _read(self, path: Path, header: RpmHeader) -> Origin | None:
+        assert self._store is not None
+        try:
+            if read_header(path).sha256 != header.sha256:
+                return None
+            package = self._store.manifest("package", path.parent.parent.name)
+            key = package.get("compile_key")
+            compiled = self._store.manifest("compile", key) if key and self._store.has("compile", key) else None
+            return Origin(package, compiled, path, package["rpms"][path.name])
+        except (PublishError, StoreError, KeyError):
+            return None
+
+
+def statement(origin: Origin, header: RpmHeader, file: str, sha256: str, sbom: Mapping[str, str]) -> bytes:
+    """The statement about a published ``file`` with this SHA-256; ``sbom`` is the name of its SBOM → SHA-256."""
+    package, missing = origin.package, list(_missing(origin))
+    data = {
+        "_type": STATEMENT,
+        "subject": [
+            {
+                "name": file,
+                "digest": {"sha256": sha256},
+                "annotations": {"unsignedSha256": origin.sha256, "headerSha256": header.sha256},
+            }
+        ],
+        "predicateType": PREDICATE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": _external(package),
+                "internalParameters": {
+                    "package": {"key": package["key"], "ingredients": package["ingredients"]},
+                    "compile": _compile_parameters(origin),
+                    "notRecorded": missing,
+                },
+                "resolvedDependencies": list(_dependencies(origin)),
+            },
+            "runDetails": {
+                "builder": _without_empty(
+                    {"id": BUILDER, "version": {"bigtop-builder": package["builder"]} if "builder" in package else {}}
+                ),
+                "metadata": _metadata(package),
+                "byproducts": list(_byproducts(origin, sbom)),
+            },
+        },
+    }
+    return json.dumps(data, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def _external(package: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("component", "version", "release", "variant", "options", "platform", "architecture", "stack")
+    given = {name: package[name] for name in names if package.get(name) is not None}
+    if "stack" not in given and "stack" in package["ingredients"]:
+        given["stack"] = {"name": package["ingredients"]["stack"]}
+    return {**given, "packaging": package.get("packaging", "component file")}
+
+
+def _compile_parameters(origin: Origin) -> dict[str, Any]:
+    key = origin.package.get("compile_key")
+    if origin.compiled is None:
+        return {"key": key} if key else {}
+    return {"key": key, "ingredients": origin.compiled["ingredients"], **_metadata(origin.compiled)}
+
+
+def _metadata(manifest: Mapping[str, Any]) -> dict[str, str]:
+    started = float(manifest["built"])
+    return _without_empty(
+        {
+            "invocationId": manifest.get("run", ""),
+            "startedOn": _time(started),
+            "finishedOn": _time(started + float(manifest["seconds"])),
+        }
+    )
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _missing(origin: Origin) -> Iterator[str]:
+    """What the manifests do not tell: an older program made them, or a result has gone."""
+    package, compiled = origin.package, origin.compiled
+    if "run" not in package:
+        yield "package: run, version of bigtop-builder, image, logs"
+    if package.get("compile_key") and compiled is None:
+        yield "compile: everything but the key, for its result is not in the store any more"
+    if compiled is not None and "run" not in compiled:
+        yield "compile: run, version of bigtop-builder, image, addresses of sources, notes of patches, logs"
+    for name, source in compiled["sources"].items() if compiled else ():
+        if "uri" in source and not source["address"] and not source["uri"].startswith("file:"):
+            yield f"compile: the address that the source {name} was downloaded from"
+
+
+def _dependencies(origin: Origin) -> Iterator[dict[str, Any]]:
+    compiled = origin.compiled or {}
+    for name, source in compiled.get("sources", {}).items():
+        yield _without_empty(
+            {
+                "name": f"source {name}",
+                "uri": source.get("uri", ""),
+                "digest": source.get("digests") or {"sha256": source["digest"].removeprefix("sha256:")},
+                "downloadLocation": source.get("address", ""),
+                "annotations": _without_empty({"file": source.get("file", ""), "from": source["from"]}),
+            }
+        )
+    ingredients = compiled.get("ingredients", {})
+    if compiled.get("local_source"):
+        yield {
+            "name": "source main",
+            "digest": {"bigtopBuilderKey": ingredients["source:main"]},
+            "annotations": {"from": "a tree or archive on the machine that built"},
+        }
+    yield from _patches(compiled)
+    for kind, manifest in (("compile", compiled), ("package", origin.package)):
+        if manifest.get("image"):
+            yield _image(kind, manifest["image"])
+    for name, key in ingredients.items():
+        if name.startswith("dependency:"):
+            yield {
+                "name": f"staged tree of {name.removeprefix('dependency:')}",
+                "uri": f"urn:bigtop-builder:compile:{key}",
+                "digest": {"bigtopBuilderKey": key},
+            }
+
+
+def _patches(compiled: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    if "patches" in compiled:
+        for patch in compiled["patches"]:
+            name, digest = f"patch {patch['name']}", {"sha256": patch["sha256"]}
+            yield _without_empty(
+                {"name": name, "digest": digest, "annotations": _without_empty({"note": patch["note"]})}
+            )
+        return
+    # Of an older result names and digests are among what its key is made of.
+    for ingredient, digest in sorted(compiled.get("ingredients", {}).items()):
+        if ingredient.startswith("patch:"):
+            yield {"name": f"patch {ingredient.split(':', 2)[2]}", "digest": {"bigtopBuilderKey": digest}}
+
+
+def _image(kind: str, image: Mapping[str, str]) -> dict[str, Any]:
+    name = image["tag"].rpartition(":")[0] or image["tag"]
+    return {
+        "name": f"image of the {kind} step",
+        "uri": f"pkg:docker/{name}@{quote(image['id'], safe='')}",
+        "digest": {"sha256": image["id"].removeprefix("sha256:")},
+        "annotations": {"fingerprint": image["fingerprint"], "base": image["base"]},
+    }
+
+
+def _byproducts(origin: Origin, sbom: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    for name, sha256 in sbom.items():
+        yield {"name": name, "digest": {"sha256": sha256}, "mediaType": SBOM_TYPE}
+    for kind, manifest in (("compile", origin.compiled or {}), ("package", origin.package)):
+        for step, sha256 in manifest.get("logs", {}).items():
+            yield {"name": f"{kind}/{step}.log", "digest": {"sha256": sha256}, "mediaType": "text/plain"}
+
+
+def _without_empty(data: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if value not in ("", {}, None)}

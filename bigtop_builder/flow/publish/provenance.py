@@ -1,0 +1,129 @@
+"""SBOMs and attestations of packages: made once for each, put beside it, read again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from bigtop_builder.adapter.provenance.cyclonedx import ATTESTATION, HEADER_PROPERTY, sbom
+from bigtop_builder.adapter.provenance.maven_cache import MavenCache
+from bigtop_builder.adapter.repository.metadata import PROVENANCE
+from bigtop_builder.adapter.repository.pool import (
+    SBOM,
+    SBOM_SIGNATURE,
+    STATEMENT,
+    STATEMENT_SIGNATURE,
+    Pool,
+    PooledPackage,
+)
+from bigtop_builder.adapter.repository.reader import MissingError, Reader
+from bigtop_builder.adapter.rpm.gnupg import Signer
+from bigtop_builder.adapter.rpm.header import read_header
+from bigtop_builder.adapter.rpm.signing import verify_detached
+from bigtop_builder.adapter.store import Store
+from bigtop_builder.flow.publish.attestation import PREDICATE, Origins, statement
+from bigtop_builder.model.digest import of_bytes
+from bigtop_builder.model.errors import PublishError
+
+
+def complete(
+    pool: Pool, packages: Iterable[PooledPackage], signer: Signer, store: Store | None
+) -> dict[PooledPackage, dict[str, Path]]:
+    """Make the documents that packages of the pool lack; all of them then, by package and suffix.
+
+    A package that no result of ``store`` holds gets an SBOM alone. Raises PublishError when one is damaged.
+    """
+    every = pool.documents(packages)
+    lacking = [package for package, documents in every.items() if not documents]
+    if not lacking:
+        return every
+    origins, cache = Origins(store), maven_cache(store)
+
+    def make(package: PooledPackage) -> None:
+        pool.document(package, _documents(pool.path(package), package, signer, origins, cache))
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        list(threads.map(make, lacking))
+    return pool.documents(every)
+
+
+def maven_cache(store: Store | None) -> MavenCache:
+    """The Maven cache that all builds of a store share."""
+    return MavenCache(store.root / "cache" / "maven" if store else None)
+
+
+def _documents(
+    path: Path, package: PooledPackage, signer: Signer, origins: Origins, cache: MavenCache
+) -> dict[str, bytes]:
+    header = read_header(path)
+    origin = origins.find(header)
+    file = package.file_name
+    bill = sbom(path, header, cache, f"{file}{STATEMENT}" if origin else None)
+    documents = {SBOM: bill, SBOM_SIGNATURE: signer.sign_armored(bill)}
+    if origin is not None:
+        said = statement(origin, header, file, package.sha256, {f"{file}{SBOM}": of_bytes(bill)})
+        documents |= {STATEMENT: said, STATEMENT_SIGNATURE: signer.sign_armored(said)}
+    return documents
+
+
+def problems(reader: Reader, file: str, sha256: str, header: str, keyring: Path) -> list[str] | None:
+    """What is wrong with the documents beside the package ``file`` of a repository; None when it has no SBOM.
+
+    ``sha256`` is the package's, ``header`` that of its header alone. Raises PublishError when the repository cannot
+    be reached.
+    """
+    bill_name, statement_name = f"{file}{SBOM}", f"{file}{STATEMENT}"
+    try:
+        component = signed(reader, bill_name, keyring)["metadata"]["component"]
+        properties = {entry["name"]: entry["value"] for entry in component["properties"]}
+        references = [entry["url"] for entry in component.get("externalReferences", ()) if entry["type"] == ATTESTATION]
+    except MissingError:
+        return None
+    except DocumentError as error:
+        return [error.message]
+    except (KeyError, TypeError):
+        return [f"{bill_name} is no SBOM of ours"]
+    found = [] if properties.get(HEADER_PROPERTY) == header else [f"{bill_name} is of another package"]
+    if not references:
+        return found
+    try:
+        said = signed(reader, statement_name, keyring)
+        if said["predicateType"] != PREDICATE or said["subject"][0]["digest"] != {"sha256": sha256}:
+            found.append(f"{statement_name} is of another package")
+    except MissingError:
+        found.append(f"{statement_name} is not there, which the SBOM names")
+    except DocumentError as error:
+        found.append(error.message)
+    except (KeyError, TypeError, IndexError):
+        found.append(f"{statement_name} is no attestation of ours")
+    return found
+
+
+class DocumentError(PublishError):
+    """A document beside a package is not signed, not by the right key, or not JSON."""
+
+
+def signed(reader: Reader, name: str, keyring: Path | None) -> dict[str, Any]:
+    """A document beside a package, its signature verified when a keyring is given.
+
+    Raises MissingError when there is none, DocumentError when it is not JSON or not signed by a key of the keyring.
+    """
+    with reader.file(f"{PROVENANCE}/{name}") as path:
+        content = path.read_bytes()
+    if keyring is not None:
+        try:
+            with reader.file(f"{PROVENANCE}/{name}.asc") as signature:
+                wrong = verify_detached(content, signature.read_bytes(), keyring)
+        except MissingError:
+            wrong = "not signed"
+        if wrong:
+            raise DocumentError(f"{name}: {wrong}")
+    try:
+        data: dict[str, Any] = json.loads(content)
+    except ValueError as error:
+        raise DocumentError(f"{name} is not JSON: {error}") from error
+    return data

@@ -1,0 +1,195 @@
+"""Packages become a publication: checked, signed, described, switched in."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from bigtop_builder.adapter.repository.metadata import PACKAGES, PROVENANCE
+from bigtop_builder.adapter.repository.pool import STATEMENT, Pool, PooledPackage
+from bigtop_builder.adapter.repository.snapshot import Contents, Publications, writing
+from bigtop_builder.adapter.rpm.gnupg import Signer
+from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
+from bigtop_builder.adapter.rpm.signing import open_keyring
+from bigtop_builder.adapter.rpm.version import evr_key
+from bigtop_builder.adapter.store import Store
+from bigtop_builder.flow.publish.provenance import complete
+from bigtop_builder.flow.publish.verifier import is_whole
+from bigtop_builder.model.errors import Location, PublishError
+from bigtop_builder.model.platform import Platform
+from bigtop_builder.recipe.catalog import shipped_templates
+from bigtop_builder.recipe.template import render
+
+DIST_TAG = re.compile(r"\.(?:el|fc|deb|ubuntu|oe|ky|amzn|an|lp|suse|mga)[0-9][a-z0-9]*")
+"""A dist tag inside a release; ``.el8_6`` counts as ``.el8``."""
+MIN_SNAPSHOTS = 2
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a publication treats what is there already and what it is given."""
+
+    base_url: str | None = None
+    """The address below which hosts will see the root; without it ``file://`` of the root."""
+    keep_snapshots: int = 3
+    """Snapshots to keep, the visible one among them: at least 2."""
+    keep_versions: int | None = None
+    """The newest versions of each package to keep; without it all."""
+    replace: bool = False
+    """Let a package take the place of another content of the same name, version, release and arch."""
+    allow_foreign: bool = False
+    """Take packages with another platform's dist tag or architecture."""
+    only_these: bool = False
+    """Leave out what was published before and is not given now."""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What a publication did. ``added`` and ``removed`` are file names; ``changed`` is False when the
+    visible snapshot held just this already, and whole."""
+
+    folder: Path
+    snapshot: Path
+    repo_file: Path
+    key_file: Path
+    packages: int
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: bool
+    not_attested: tuple[str, ...] = ()
+    """Of the given packages those that come from no result of the store: they have an SBOM and no attestation."""
+
+
+def publish(
+    packages: Sequence[Path],
+    root: Path,
+    stack: str,
+    platform: Platform,
+    signer: Signer,
+    rules: Rules | None = None,
+    store: Store | None = None,
+) -> Publication:
+    """Add packages to the repository of a stack for a platform, signed, as a new snapshot that is switched in whole.
+
+    Each gets an SBOM, and an attestation when a result of ``store`` tells where it came from. What was published
+    before is not read again. Raises PublishError when there are no packages, one is damaged,
+    foreign, or stands against another of the same name and version, or the root cannot be written.
+    """
+    rules = rules or Rules()
+    if not packages:
+        raise PublishError("there are no packages to publish", hint="Build some first, or name their files.")
+    if rules.keep_snapshots < MIN_SNAPSHOTS:
+        raise PublishError(f"keep_snapshots must be {MIN_SNAPSHOTS} or more: the former snapshot is always kept")
+    given = [(path, read_header(path)) for path in sorted(set(packages))]
+    for path, header in given:
+        _check_origin(path, header, platform, rules)
+    publications = Publications(root, stack, platform.name)
+    with writing(root), open_keyring(signer.public_key()) as keyring:
+        current = publications.current()
+        former = publications.read(current) if current else Contents((), {}, 0)
+        _check_conflicts(given, former.packages, rules)
+        pool = Pool(publications.root)
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            unique = {header.sha256: (path, header) for path, header in given}.values()
+            taken = list(threads.map(lambda item: pool.take(item[0], item[1], signer, keyring), unique))
+        selected = _select(taken, former.packages, rules)
+        documents = complete(pool, selected, signer, store)
+        files = _files(publications, stack, platform, signer, rules)
+        epoch = max(former.epoch + 1, *(package.build_time for package in selected))
+        contents = Contents(selected, files, epoch)
+        same = current is not None and contents.digest == former.digest
+        changed = not (same and is_whole(publications.visible, keyring, _sizes(documents)))
+        if current is None or changed:
+            current = publications.write(pool, contents, signer.sign_armored)
+            publications.switch(current)
+        if publications.prune(rules.keep_snapshots):
+            pool.sweep()
+    before = {package.file_name: package.stem for package in former.packages}
+    after = {package.file_name: package.stem for package in selected}
+    given_now = set(taken)
+    repo_name, key_name = files
+    return Publication(
+        folder=publications.visible,
+        snapshot=current,
+        repo_file=publications.visible / repo_name,
+        key_file=publications.visible / key_name,
+        packages=len(selected),
+        added=tuple(sorted(name for name, stem in after.items() if before.get(name) != stem)),
+        removed=tuple(sorted(before.keys() - after.keys())),
+        changed=changed,
+        not_attested=tuple(
+            package.file_name for package in selected if package in given_now and STATEMENT not in documents[package]
+        ),
+    )
+
+
+def _sizes(documents: Mapping[PooledPackage, Mapping[str, Path]]) -> dict[str, int]:
+    """What must be in the folder, and how large."""
+    sizes = {f"{PACKAGES}/{package.file_name}": package.size for package in documents}
+    for package, paths in documents.items():
+        for suffix, path in paths.items():
+            sizes[f"{PROVENANCE}/{package.file_name}{suffix}"] = path.stat().st_size
+    return sizes
+
+
+def _check_origin(path: Path, header: RpmHeader, platform: Platform, rules: Rules) -> None:
+    if header.arch == "src":
+        raise PublishError(f"{path} is a source package", hint="Publish binary packages only.")
+    if rules.allow_foreign:
+        return
+    if header.arch not in ("noarch", *platform.architectures):
+        raise PublishError(f"{path} is built for {header.arch}, and {platform.name} is not", hint=_FOREIGN_HINT)
+    tags = DIST_TAG.findall(header.release)
+    if tags and platform.dist not in tags:
+        raise PublishError(
+            f"{path} is labelled {tags[-1]}, but the packages of {platform.name} {platform.dist}", hint=_FOREIGN_HINT
+        )
+
+
+_FOREIGN_HINT = "Build it for this platform, or allow foreign packages when you know that it runs there."
+
+
+def _check_conflicts(given: Sequence[tuple[Path, RpmHeader]], former: Iterable[PooledPackage], rules: Rules) -> None:
+    seen: dict[str, tuple[Path, str]] = {}
+    published = {package.file_name: package.content for package in former}
+    for path, header in given:
+        other = seen.setdefault(header.file_name, (path, header.sha256))
+        if other[1] != header.sha256:
+            raise PublishError(f"{other[0]} and {path} are both {header.nevra}, with different content")
+        taken = published.get(header.file_name, header.sha256) != header.sha256
+        if taken and not rules.replace:
+            raise PublishError(
+                f"{header.nevra} is published already with other content: {path}",
+                hint="Raise its release number, or replace it when no host has installed it yet.",
+            )
+
+
+def _select(taken: Iterable[PooledPackage], former: Iterable[PooledPackage], rules: Rules) -> tuple[PooledPackage, ...]:
+    chosen = {} if rules.only_these else {package.file_name: package for package in former}
+    chosen |= {package.file_name: package for package in taken}
+    by_name = sorted(chosen.values(), key=lambda package: (package.name, package.arch))
+    selected: list[PooledPackage] = []
+    for _, versions in groupby(by_name, key=lambda package: (package.name, package.arch)):
+        ordered = sorted(versions, key=lambda package: evr_key(package.evr))
+        selected += ordered[-rules.keep_versions :] if rules.keep_versions else ordered
+    return tuple(selected)
+
+
+def _files(publications: Publications, stack: str, platform: Platform, signer: Signer, rules: Rules) -> dict[str, str]:
+    key_file = f"RPM-GPG-KEY-{stack}"
+    address = rules.base_url.rstrip("/") if rules.base_url else publications.root.as_uri()
+    template = shipped_templates() / "repo" / "repository.repo.j2"
+    context = {
+        "stack": stack,
+        "platform": platform.name,
+        "title": platform.title,
+        "base_url": f"{address}/{stack}/{platform.name}",
+        "key_file": key_file,
+    }
+    text = render(template.read_text(encoding="utf-8"), context, Location(template))
+    return {f"{stack}-{platform.name}.repo": text, key_file: signer.public_key().decode()}

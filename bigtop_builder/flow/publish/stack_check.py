@@ -1,0 +1,180 @@
+"""A published repository held against what Ambari's stack will ask of it."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cmp_to_key
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from bigtop_builder.adapter.repository.reader import MissingError, Reader, open_repository
+from bigtop_builder.adapter.rpm.payload import payload_files
+from bigtop_builder.adapter.rpm.version import compare_evr
+from bigtop_builder.cluster.demand_check import OfferedPackage, StackFinding, check_stack
+from bigtop_builder.model.ambari_stack import StackDefinition
+from bigtop_builder.model.component import Package
+from bigtop_builder.model.errors import PublishError
+from bigtop_builder.plan.task import Refusal
+
+if TYPE_CHECKING:
+    import createrepo_c
+
+    from bigtop_builder.flow.build.project import Workspace
+
+REPOMD = "repodata/repomd.xml"
+METADATA = ("primary", "filelists", "other")
+SELECTOR_LIMIT = 1 << 20
+"""The most bytes of a selector that are read."""
+
+TABLES = {"folders", "leaves"}
+"""What selectors call their table of names, in capitals or not: ours goes from folder to names, Bigtop's from name to
+folder."""
+WORD = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A repository's packages, and the names that the packaged selector knows (None when it has none)."""
+
+    packages: tuple[OfferedPackage, ...]
+    selector: frozenset[str] | None
+
+
+def read_offer(places: Sequence[str], stack: StackDefinition) -> Offer:
+    """Read the metadata of repositories, each in a folder or below an address, and the selector's package.
+
+    Raises PublishError when there is no repository, or its metadata cannot be read.
+    """
+    tool = stack.tools.select
+    packages: list[OfferedPackage] = []
+    selectors: list[tuple[createrepo_c.Package, Reader]] = []
+    for place in places:
+        reader = open_repository(place.removeprefix("file://"))
+        found = _packages(reader)
+        packages += map(_offered, found)
+        selectors += [(package, reader) for package in found if package.name == tool.package]
+    # Of several versions yum installs the newest.
+    newest = max(selectors, key=lambda pair: cmp_to_key(compare_evr)(_evr(pair[0])), default=None)
+    names = _selector_names(newest[1], newest[0].location_href, tool.path) if newest else None
+    return Offer(tuple(packages), names)
+
+
+def read_packages(places: Sequence[str]) -> tuple[OfferedPackage, ...]:
+    """The packages of repositories, from their metadata alone. Raises as read_offer."""
+    readers = [open_repository(place.removeprefix("file://")) for place in places]
+    return tuple(_offered(package) for reader in readers for package in _packages(reader))
+
+
+def planned_offer(workspace: Workspace, platform: str, stack: StackDefinition) -> tuple[Offer, tuple[Refusal, ...]]:
+    """The packages that the components of the project would give on a platform, as their files say, and what would
+    be refused. Nothing is built. Raises RecipeError for a wrong component."""
+    tool = stack.tools.select
+    packages: list[OfferedPackage] = []
+    refusals: list[Refusal] = []
+    names: frozenset[str] | None = None
+    for component in workspace.components():
+        evaluated = workspace.evaluate(component, platform)
+        if isinstance(evaluated, Refusal):
+            refusals.append(evaluated)
+            continue
+        release = f"{evaluated.release}{evaluated.target.platform.dist}"
+        packages += [_planned(package, f"{evaluated.version}-{release}") for package in evaluated.packages]
+        if any(package.name == tool.package for package in evaluated.packages):
+            texts = [file.content for file in evaluated.files if PurePosixPath(file.name).name == tool.name]
+            names = names_known(texts[0].decode("utf-8", "replace")) if texts else None
+    return Offer(tuple(packages), names), tuple(refusals)
+
+
+def _planned(package: Package, evr: str) -> OfferedPackage:
+    services = [f"/etc/rc.d/init.d/{service.name}" for service in package.services]
+    paths = [line.rpartition(" ")[2] for line in package.files if not line.startswith("%exclude")]
+    return OfferedPackage(
+        name=package.name,
+        evr=evr,
+        provides=tuple(text.split()[0] for text in package.provides if text.strip()),
+        requires=tuple(text.split()[0] for text in package.requires if text.strip()),
+        listed=tuple(path.replace("%{name}", package.name) for path in (*paths, *services)),
+    )
+
+
+def check_offer(
+    offer: Offer, stack: StackDefinition, components: Sequence[str], *, family: str, version: str
+) -> list[StackFinding]:
+    """What the offered packages lack for ``components``."""
+    return check_stack(offer.packages, stack, components, family=family, version=version, selector=offer.selector)
+
+
+def _packages(reader: Reader) -> list[createrepo_c.Package]:
+    import createrepo_c
+
+    with contextlib.ExitStack() as stack:
+        try:
+            repomd = createrepo_c.Repomd(str(stack.enter_context(reader.file(REPOMD))))
+            records: Mapping[str, str] = {record.type: record.location_href for record in repomd.records}
+            for kind in METADATA:
+                if kind not in records:
+                    raise PublishError(f"{REPOMD} names no {kind} metadata")
+            paths = {kind: str(stack.enter_context(reader.file(records[kind]))) for kind in METADATA}
+            return list(
+                createrepo_c.PackageIterator(
+                    primary_path=paths["primary"], filelists_path=paths["filelists"], other_path=paths["other"]
+                )
+            )
+        except createrepo_c.CreaterepoCError as error:
+            raise PublishError(f"the repository's metadata cannot be read: {str(error).strip()}") from error
+        except MissingError as error:
+            hint = "A repository is the folder that holds repodata."
+            raise PublishError(error.message, hint=hint) from error
+
+
+def _offered(package: createrepo_c.Package) -> OfferedPackage:
+    epoch = f"{package.epoch}:" if package.epoch not in (None, "", "0") else ""
+    return OfferedPackage(
+        name=package.name,
+        evr=f"{epoch}{package.version}-{package.release}",
+        provides=tuple(entry[0] for entry in package.provides),
+        requires=tuple(entry[0] for entry in package.requires),
+        files=frozenset(folder + name for _, folder, name, *_ in package.files),
+    )
+
+
+def _evr(package: createrepo_c.Package) -> tuple[int, str, str]:
+    return int(package.epoch or 0), package.version, package.release
+
+
+def _selector_names(reader: Reader, location: str, path: str) -> frozenset[str] | None:
+    try:
+        with reader.file(location) as rpm:
+            text = _text_of(rpm, path)
+    except MissingError:
+        return None
+    return names_known(text) if text is not None else None
+
+
+def _text_of(rpm: Path, path: str) -> str | None:
+    for member in payload_files(rpm):
+        if member.path == path:
+            return member.read(min(member.left, SELECTOR_LIMIT)).decode("utf-8", "replace")
+    return None
+
+
+def names_known(text: str) -> frozenset[str]:
+    """The names that a selector's program knows: those of its table, which is read and never run. Of a program
+    without one, every word that may be a name: what is not among them is not known in any case."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return frozenset(WORD.findall(text))
+    names: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+            targets = {target.id.lower() for target in node.targets if isinstance(target, ast.Name)}
+            if targets & TABLES:
+                with contextlib.suppress(ValueError):
+                    for key, value in ast.literal_eval(node.value).items():
+                        names.update(str(value).split() if "folders" in targets else [str(key)])
+    return frozenset(names or WORD.findall(text))

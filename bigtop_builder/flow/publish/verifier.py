@@ -1,0 +1,176 @@
+"""Whether a published repository is what it says: signatures, digests, duplicates, closure, provenance."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bigtop_builder.adapter.repository.reader import MissingError, Reader, open_repository
+from bigtop_builder.adapter.rpm.header import read_header
+from bigtop_builder.adapter.rpm.signing import open_keyring, verify_detached, verify_package
+from bigtop_builder.flow.publish.closure import Capability, Member, unmet
+from bigtop_builder.flow.publish.provenance import problems as documents_problems
+from bigtop_builder.model.digest import of_file
+from bigtop_builder.model.errors import PublishError
+
+if TYPE_CHECKING:
+    import createrepo_c
+
+ProblemKind = Literal["signature", "digest", "missing", "duplicate", "requires", "provenance"]
+SENSES = {"EQ": "=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
+REPOMD = "repodata/repomd.xml"
+METADATA = ("primary", "filelists", "other")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong: ``subject`` is the metadata file or the package (NEVRA) that it is wrong with."""
+
+    kind: ProblemKind
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verification found; ``packages`` counts those that were looked at."""
+
+    packages: int
+    problems: tuple[Problem, ...]
+
+
+def verify(place: str, *, key: bytes | None = None, system: Iterable[str] = ()) -> Verdict:
+    """Look through the repository in a folder or below an ``http(s)`` address.
+
+    ``key`` is the public key to trust; without it the one beside the repository, which shows that the repository is
+    whole, not whose it is. ``system`` is what hosts bring besides the repository (see closure.unmet).
+    Raises PublishError when there is no repository or its metadata cannot be read.
+    """
+    reader = open_repository(place)
+    problems: list[Problem] = []
+    with contextlib.ExitStack() as stack:
+        keyring = stack.enter_context(open_keyring(key or reader.public_key()))
+        repomd = stack.enter_context(reader.file(REPOMD))
+        problems += _repomd_signature(reader, repomd, keyring)
+        paths = _metadata(reader, repomd, stack, problems)
+        packages = _packages(paths)
+        without: list[str] = []
+        for package in packages:
+            problems += _package_problems(reader, package, keyring, without)
+        # A repository that has none at all was published by a program that made none.
+        if len(without) < len(packages):
+            problems += [Problem("provenance", nevra, "there is no SBOM of it") for nevra in without]
+    problems += [
+        Problem("duplicate", nevra, f"listed {count} times")
+        for nevra, count in Counter(package.nevra() for package in packages).items()
+        if count > 1
+    ]
+    problems += [
+        Problem("requires", nevra, f"nothing provides {wanted}")
+        for nevra, wanted in unmet(map(_member, packages), system)
+    ]
+    return Verdict(len(packages), tuple(problems))
+
+
+def is_whole(folder: Path, keyring: Path, sizes: Mapping[str, int]) -> bool:
+    """Whether the metadata is what was signed and every file of ``sizes``, by its name in the folder, has its bytes.
+
+    They are counted, not read: for that there is ``verify``.
+    """
+    reader = open_repository(str(folder))
+    problems: list[Problem] = []
+    try:
+        with contextlib.ExitStack() as stack:
+            repomd = stack.enter_context(reader.file(REPOMD))
+            if _repomd_signature(reader, repomd, keyring):
+                return False
+            _metadata(reader, repomd, stack, problems)
+        found = {name: (folder / name).stat().st_size for name in sizes}
+    except (PublishError, OSError):
+        return False
+    return not problems and found == dict(sizes)
+
+
+def _repomd_signature(reader: Reader, repomd: Path, keyring: Path) -> list[Problem]:
+    try:
+        with reader.file(f"{REPOMD}.asc") as signature:
+            wrong = verify_detached(repomd.read_bytes(), signature.read_bytes(), keyring)
+    except MissingError:
+        wrong = "not signed"
+    return [Problem("signature", REPOMD, wrong)] if wrong else []
+
+
+def _metadata(reader: Reader, repomd: Path, stack: contextlib.ExitStack, problems: list[Problem]) -> dict[str, Path]:
+    """The metadata files that ``repomd.xml`` names, by kind."""
+    import createrepo_c
+
+    try:
+        records = {record.type: record for record in createrepo_c.Repomd(str(repomd)).records}
+    except createrepo_c.CreaterepoCError as error:
+        raise PublishError(f"{REPOMD} cannot be read: {str(error).strip()}") from error
+    paths = {}
+    for kind in METADATA:
+        if kind not in records:
+            raise PublishError(f"{REPOMD} names no {kind} metadata")
+        record = records[kind]
+        paths[kind] = stack.enter_context(reader.file(record.location_href))
+        if of_file(paths[kind], record.checksum_type) != record.checksum:
+            problems.append(Problem("digest", record.location_href, f"its {record.checksum_type} is wrong"))
+    return paths
+
+
+def _packages(paths: dict[str, Path]) -> list[createrepo_c.Package]:
+    import createrepo_c
+
+    try:
+        return list(
+            createrepo_c.PackageIterator(
+                primary_path=str(paths["primary"]),
+                filelists_path=str(paths["filelists"]),
+                other_path=str(paths["other"]),
+            )
+        )
+    except createrepo_c.CreaterepoCError as error:
+        raise PublishError(f"the repository's metadata cannot be read: {str(error).strip()}") from error
+
+
+def _package_problems(
+    reader: Reader, package: createrepo_c.Package, keyring: Path, without: list[str]
+) -> list[Problem]:
+    """What is wrong with a package and the documents beside it; one that has no SBOM goes into ``without``."""
+    nevra = package.nevra()
+    file = package.location_href.rpartition("/")[2]
+    try:
+        with reader.file(package.location_href) as path:
+            if of_file(path, package.checksum_type) != package.pkgId:
+                return [Problem("digest", nevra, f"the {package.checksum_type} of {package.location_href} is wrong")]
+            wrong = [Problem("signature", nevra, text) for text in verify_package(path, keyring)]
+            header = read_header(path).sha256
+    except MissingError:
+        return [Problem("missing", nevra, f"{package.location_href} is not there")]
+    except PublishError as error:
+        return [Problem("digest", nevra, error.message)]
+    beside = documents_problems(reader, file, package.pkgId, header, keyring)
+    if beside is None:
+        without.append(nevra)
+    return wrong + [Problem("provenance", nevra, text) for text in beside or ()]
+
+
+def _member(package: createrepo_c.Package) -> Member:
+    return Member(
+        nevra=package.nevra(),
+        requires=tuple(_capability(entry) for entry in package.requires),
+        provides=tuple(_capability(entry) for entry in package.provides),
+        files=tuple(folder + name for _, folder, name, *_ in package.files),
+    )
+
+
+def _capability(entry: tuple[str, str | None, str | None, str | None, str | None, bool]) -> Capability:
+    name, flags, epoch, version, release, _ = entry
+    if not flags or not version:
+        return Capability(name)
+    return Capability(name, SENSES[flags], (int(epoch or 0), version, release or ""))

@@ -1,0 +1,1 @@
+"""Test beds: container hosts with a repository and an Ambari server."""

@@ -1,0 +1,338 @@
+"""Raising a test bed: whatever of it is missing is made, what is there stays as it is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bigtop_builder.adapter.containers.image import ensure, present
+from bigtop_builder.adapter.containers.image_recipe import image_key
+from bigtop_builder.adapter.containers.image_record import recorded
+from bigtop_builder.adapter.containers.testbed import Bed, Container, Content, Machine, speaks_ssh
+from bigtop_builder.adapter.step_log import LogWriter
+from bigtop_builder.flow.build.project import Request, Workspace
+from bigtop_builder.flow.run.recorder import Recorder
+from bigtop_builder.flow.testbed.files import Files
+from bigtop_builder.flow.testbed.repositories import ambari_packages, stack_repositories
+from bigtop_builder.flow.testbed.simulator import AGENT, Simulation
+from bigtop_builder.flow.testbed.testbed import (
+    SIDE_BY_SIDE,
+    Say,
+    Status,
+    held,
+    owned,
+    repository_host,
+    ssh_places,
+    status_of,
+)
+from bigtop_builder.model.errors import ConfigurationError, EngineError
+from bigtop_builder.model.testbed import TestBed
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+LOG_LIMIT = 8 << 20
+MOST_HOSTS = 500
+REACH_SECONDS, START_SECONDS = 8.0, 60.0
+FIRST_HOST = 11
+SSH, AMBARI = 22, 8080
+SERVED = "/srv"
+SSHD = ("/usr/sbin/sshd", "-D", "-e")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What ``up`` was asked for; what is left out stays as it was."""
+
+    name: str
+    hosts: tuple[str, ...] = ()
+    repository: str | None = None
+    """An address, a folder with a repository, or a root of repositories; without it the project's."""
+    ambari_packages: str | None = None
+    """An address or a folder; without it Ambari is simulated."""
+    inject: Path | None = None
+    """Failures that the simulated Ambari shall show."""
+    published: bool | None = None
+    """Whether to lead SSH through ports of 127.0.0.1; None: only if the addresses are not reached from here."""
+
+
+def up(workspace: Workspace, wish: Wish, say: Say) -> tuple[Status, list[str]]:
+    """Raise a test bed, or make whole what is there of it; its status, and what was done.
+
+    Raises ConfigurationError, EngineError, and what making the host image raises.
+    """
+    from bigtop_builder.adapter.containers.engine import connect
+
+    files = Files(workspace.store, wish.name)
+    store = workspace.store.open()
+    with held(store, wish.name), closing(connect()) as client:
+        return _Raising(workspace, wish, files, client, owned(client, store, wish.name), say).run()
+
+
+class _Raising:
+    """One call of ``up``."""
+
+    def __init__(
+        self, workspace: Workspace, wish: Wish, files: Files, client: DockerClient, bed: Bed, say: Say
+    ) -> None:
+        self.workspace = workspace
+        self.wish = wish
+        self.files = files
+        self.client = client
+        self.bed = bed
+        self.changes: list[str] = []
+        self._say = say
+        self._former = files.state()
+        self._settings = workspace.settings
+
+    def run(self) -> tuple[Status, list[str]]:
+        names = self._hosts()
+        image = self._image()
+        for container in self.bed.containers().values():
+            if not container.begun:
+                self.bed.remove(container)
+        state = self._state(names)
+        self.files.keep(state)
+        self._serve(state, image)
+        state = self._raise_hosts(state, image)
+        state = self._introduce_ambari(state)
+        return status_of(state, self.files, self.bed), self.changes
+
+    def _did(self, what: str) -> None:
+        self.changes.append(what)
+        self._say(what)
+
+    def _hosts(self) -> tuple[str, ...]:
+        """The wanted hosts, those that are there first."""
+        former = tuple(self._former.hosts) if self._former else ()
+        wanted = self.wish.hosts or former
+        if not wanted:
+            raise ConfigurationError(
+                "which hosts the test bed shall have is not said", hint="Give --hosts 3, or --inventory FILE."
+            )
+        if len(wanted) > MOST_HOSTS:
+            raise ConfigurationError(
+                f"{len(wanted)} hosts are too many for one test bed", hint=f"At most {MOST_HOSTS}."
+            )
+        lost = [name for name in former if name not in wanted]
+        if lost:
+            raise ConfigurationError(
+                f"the test bed {self.wish.name} has hosts that are not wanted now: {', '.join(lost)}",
+                hint=f"Remove it first: bigtop-builder testbed down {self.wish.name}; or choose another --name.",
+            )
+        return (*former, *(name for name in wanted if name not in former))
+
+    def _image(self) -> str:
+        """The id of the image of a clean host, which is made when the engine has none."""
+        spec = self.workspace.bare_host()
+        record = recorded(self.workspace.store, image_key(spec))
+        if record is not None and present(self.client, record.id):
+            return record.id
+        from bigtop_builder.flow.build.task_runner import open_shared
+
+        self._say("making the image of the hosts: this takes some minutes once")
+        run = self.workspace.store.start_run()
+        emit = Recorder(lambda event: None, run.folder / "events.jsonl")
+        try:
+            with (
+                open_shared(self.workspace, Request(), run, emit, threading.Event()) as shared,
+                LogWriter(run.log("images", "host"), LOG_LIMIT) as log,
+            ):
+                return ensure(shared.shop, spec, log).id
+        finally:
+            emit.close()
+            run.close()
+
+    def _state(self, names: tuple[str, ...]) -> TestBed:
+        """What the test bed is to be: network, addresses, repositories. The network is made."""
+        former, name = self._former, self.wish.name
+        subnet = self.bed.subnet()
+        if subnet is None:
+            subnet = self.bed.make_network(IPv4Network(former.subnet) if former else None, len(names))
+            self._did(f"made the network {self.bed.network} ({subnet})")
+        taken = dict(former.hosts) if former else {}
+        free = (str(address) for address in subnet if int(address) - int(subnet[0]) >= FIRST_HOST)
+        unused = (address for address in free if address not in taken.values())
+        hosts = {host: taken.get(host) or next(unused) for host in names}
+        state = former or TestBed(name=name, subnet=str(subnet), hosts=hosts, published=bool(self.wish.published))
+        update: dict[str, object] = {"subnet": str(subnet), "hosts": hosts}
+        address = f"http://{subnet[2]}"
+        folders = dict(state.folders)
+        if former is None or self.wish.repository:
+            served, repositories = stack_repositories(self._settings, self.wish.repository, address)
+            folders = {path: place for path, place in folders.items() if path.startswith("ambari")} | served
+            update["repositories"] = repositories
+            if not repositories:
+                self._say("nothing is published in this project, so the test bed serves no repository")
+        if self.wish.ambari_packages:
+            served, packages = ambari_packages(self.wish.ambari_packages, address, self.files.folder / "ambari")
+            folders |= served
+            update["packages"] = packages
+        return state.model_copy(update={**update, "folders": folders})
+
+    def _serve(self, state: TestBed, image: str) -> None:
+        """The container that serves the repositories."""
+        name = repository_host(state.name)
+        mounts = {f"{SERVED}/{path}": Path(folder) for path, folder in state.folders.items()}
+        found = self.bed.containers().get(name)
+        if found and found.mounts != {inside: str(folder) for inside, folder in mounts.items()}:
+            self.bed.remove(found)
+            self._did(f"removed {name}: other folders are served now")
+            found = None
+        if not mounts:
+            return
+        if found is None:
+            command = ("python3", "-m", "http.server", "--directory", SERVED, "80")
+            address = str(IPv4Network(state.subnet)[2])
+            self.bed.make(Machine(name, address, "repository", image, command, mounts=mounts))
+            self._did(f"made {name} ({address})")
+        elif not found.running:
+            self.bed.start(found)
+            self._did(f"started {name}")
+
+    def _raise_hosts(self, state: TestBed, image: str) -> TestBed:
+        """Every host, greeting on SSH; the state then says whether through ports of this machine."""
+        made = self._make_hosts(state, image)
+        undecided = self._former is None and self.wish.published is None
+        first = next(iter(state.hosts))
+        if undecided and not speaks_ssh(state.hosts[first], SSH, REACH_SECONDS):
+            self._check_alive(first)
+            self._say("the containers' addresses are not reached from here: SSH goes through ports of 127.0.0.1")
+            found = self.bed.containers()
+            for name in made:
+                self.bed.remove(found[name])
+            state = state.model_copy(update={"published": True})
+            self.files.keep(state)
+            self._make_hosts(state, image)
+        places = ssh_places(state, self.bed)
+
+        def wait(name: str) -> None:
+            if not speaks_ssh(*places[name], START_SECONDS):
+                self._check_alive(name)
+                raise EngineError(
+                    f"the SSH server of {name} does not answer at {places[name][0]}:{places[name][1]}",
+                    hint="The container's log tells why: docker logs. Then: bigtop-builder testbed down, and up again.",
+                )
+
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            list(pool.map(wait, state.hosts))
+        return state
+
+    def _check_alive(self, name: str) -> None:
+        found = self.bed.containers().get(name)
+        if found is not None and not found.running:
+            raise EngineError(f"the container of {name} has ended: {self.bed.last_words(found)}")
+
+    def _make_hosts(self, state: TestBed, image: str) -> list[str]:
+        """Make the hosts that are missing, start those that stopped; the names of those that were made."""
+        found = self.bed.containers()
+        missing = [name for name in state.hosts if name not in found]
+        stopped = [found[name] for name in state.hosts if name in found and not found[name].running]
+        known_before = set(self._former.hosts) if self._former else set(state.hosts)
+        public, site = self.files.public_key(state.name), self._site_files(state)
+
+        def make(name: str) -> None:
+            self.bed.make(self._machine(name, state, image, public, site))
+
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            for name, _ in zip(missing, pool.map(make, missing), strict=True):
+                self._did(f"made {name} ({state.hosts[name]})")
+            for container, _ in zip(stopped, pool.map(self.bed.start, stopped), strict=True):
+                self._did(f"started {container.name}")
+            # The engine writes /etc/hosts anew when a container starts, as it was when it was made.
+            stale = list(found.values()) if set(state.hosts) - known_before else stopped
+            list(pool.map(lambda container: self._introduce(container, state), stale))
+        return missing
+
+    def _introduce(self, container: Container, state: TestBed) -> None:
+        """Tell a host of others that were made after it."""
+        lines = [f"{address}\t{name}" for name, address in state.hosts.items() if name != container.name]
+        script = "\n".join(f"grep -qFx '{line}' /etc/hosts || echo '{line}' >> /etc/hosts" for line in lines)
+        if container.role == "host" and script:
+            self.bed.run(container, script)
+
+    def _machine(self, name: str, state: TestBed, image: str, public: str, site: Mapping[str, Content]) -> Machine:
+        private, _ = self.files.host_key(name)
+        others = {other: address for other, address in state.hosts.items() if other != name}
+        if state.folders:
+            others[repository_host(state.name)] = str(IPv4Network(state.subnet)[2])
+        ambari = [AMBARI] if state.packages and name == next(iter(state.hosts)) else []
+        return Machine(
+            name=name,
+            address=state.hosts[name],
+            role="host",
+            image=image,
+            command=SSHD,
+            files={
+                "/root/.ssh/": Content(b"", 0o700),
+                "/root/.ssh/authorized_keys": Content(f"{public}\n".encode(), 0o600),
+                "/etc/ssh/ssh_host_ed25519_key": Content(private, 0o600),
+                **site,
+            },
+            others=others,
+            ports=[SSH, *ambari] if state.published else [],
+        )
+
+    def _site_files(self, state: TestBed) -> dict[str, Content]:
+        """The site's certificates and proxies, where the project names them."""
+        from bigtop_builder.adapter.sources.web import ca_bundle, proxies
+        from bigtop_builder.adapter.tools.site import JAVA_PLACES, PEM_PLACES
+        from bigtop_builder.adapter.tools.truststore import certificates, java_truststore
+
+        network = self._settings.project.network
+        files: dict[str, Content] = {}
+        if network.ca_bundle:
+            pem = ca_bundle(network)
+            truststore = java_truststore(certificates(pem))
+            files |= {place: Content(pem.read_bytes()) for place in PEM_PLACES}
+            files |= {place: Content(truststore) for place in JAVA_PLACES}
+        if network.proxy.http or network.proxy.https:
+            known = proxies(network)
+            inside = ["localhost", "127.0.0.1", f".{state.name}.test", state.subnet, *state.hosts.values()]
+            inside.append(str(IPv4Network(state.subnet)[2]))
+            known["no_proxy"] = ",".join([*filter(None, [known.get("no_proxy")]), *inside])
+            lines = []
+            for kind, value in known.items():
+                variable = kind if kind == "no_proxy" else f"{kind}_proxy"
+                lines += [f'{variable}="{value}"\n', f'{variable.upper()}="{value}"\n']
+            # Sessions get these from PAM, which reads them as root: a proxy's password may be among them.
+            files["/etc/environment"] = Content("".join(lines).encode(), 0o600)
+        return files
+
+    def _introduce_ambari(self, state: TestBed) -> TestBed:
+        """Write the record, and keep the simulation running that reads it."""
+        places = ssh_places(state, self.bed)
+        self.files.keep_password(simulated=state.packages is None)
+        if state.packages is not None:
+            first = next(iter(state.hosts))
+            port = self.bed.containers()[first].ports.get(AMBARI)
+            url = f"http://127.0.0.1:{port}" if port else f"http://{state.hosts[first]}:{AMBARI}"
+            state = state.model_copy(update={"ambari": url})
+            self.files.keep_record(state, places)
+            return state
+        address = "127.0.0.1" if state.published else str(IPv4Network(state.subnet)[1])
+        simulation = Simulation(self.files, address, self.wish.inject)
+        state = state.model_copy(update={"ambari": simulation.url(state.ambari)})
+        self.files.keep_record(state, places)
+        if not state.published:
+            self._give_agents(state.ambari)
+        if simulation.keep_running(state.ambari):
+            self._did(f"started the simulated Ambari at {state.ambari}")
+        return state
+
+    def _give_agents(self, url: str) -> None:
+        """The agents' command on the hosts, from which the simulated Ambari is reached."""
+        hosts = [found for found in self.bed.containers().values() if found.role == "host"]
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            list(pool.map(lambda host: self.bed.run(host, AGENT.format(url=url)), hosts))
+
+
+def default_hosts(name: str, count: int) -> tuple[str, ...]:
+    """``node1.NAME.test`` and so on."""
+    return tuple(f"node{number}.{name}.test" for number in range(1, count + 1))

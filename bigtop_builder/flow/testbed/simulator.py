@@ -1,0 +1,116 @@
+"""The simulated Ambari of a test bed: a process of its own that outlives the command."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bigtop_builder.adapter import background_process
+from bigtop_builder.flow.testbed.files import Files
+from bigtop_builder.model.errors import AmbariError
+
+LOG, WORLD, FAILURES = "simulation.log", "world.json", "failures.yaml"
+PORT = 8080
+START_SECONDS = 30.0
+LAST_LINES = 5
+AGENT = r"""cat > /usr/sbin/ambari-agent <<'END'
+#!/bin/sh
+# The agents of this test bed are simulated with their server: a restart registers this host with it again.
+case "${{1-}}" in
+    start | restart) ;;
+    *) echo "usage: ambari-agent start|restart" >&2; exit 2 ;;
+esac
+exec curl --noproxy '*' --silent --show-error --fail --max-time 30 --output /dev/null --request POST \
+    "{url}/simulation/hosts/$(hostname -f)/register"
+END
+chmod 755 /usr/sbin/ambari-agent
+"""
+"""Gives a host the command with which an agent is restarted."""
+
+
+class Simulation:
+    """The simulated server of one test bed, at ``address``; ``inject`` is a file of failures for it to show, which
+    stay until another file is given."""
+
+    def __init__(self, files: Files, address: str, inject: Path | None) -> None:
+        self._files = files
+        self._address = address
+        self._inject = inject
+        self._failures = files.folder / FAILURES
+
+    def url(self, former: str) -> str:
+        """Where it is, or will be: at its former place, or at port 8080, or at a free one. Raises AmbariError."""
+        process = self._files.simulation()
+        if former and process is not None and process.running:
+            return former
+        port = _free_port(self._address, urlsplit(former).port or PORT)
+        return f"http://{self._address}:{port}"
+
+    def keep_running(self, url: str) -> bool:
+        """Start it unless it runs with these hosts and failures; True when it was started. It reads the hosts, and the
+        way to them, from the test bed's record, and goes on with the clusters that it had. Raises AmbariError with its
+        last words when it does not come up."""
+        port = urlsplit(url).port or PORT
+        if self._inject is not None:
+            self._files.write(FAILURES, self._inject.read_text(encoding="utf-8"))
+        process = self._files.simulation()
+        running = process is not None and process.running and _listens(self._address, port)
+        if running and self._files.simulation_knows() == self._told():
+            return False
+        if process is not None:
+            process.end()
+        log = self._files.folder / LOG
+        process = background_process.start(self._argv(port), environment=os.environ, log=log)
+        self._files.keep_simulation(process, self._told())
+        deadline = time.monotonic() + START_SECONDS
+        while not _listens(self._address, port):
+            if not process.running or time.monotonic() > deadline:
+                process.end()
+                raise AmbariError(f"the simulated Ambari did not start: {_tail(log)}", hint=f"Its log is {log}.")
+            time.sleep(0.1)
+        return True
+
+    def _told(self) -> str:
+        """What the process is told of hosts and failures, as a digest."""
+        failures = self._failures.read_bytes() if self._failures.is_file() else b""
+        return hashlib.sha256(self._files.record.read_bytes() + b"\0" + failures).hexdigest()
+
+    def _argv(self, port: int) -> list[str]:
+        argv = [sys.executable, "-m", "bigtop_builder.ambari_simulator"]
+        argv += [
+            "--address",
+            self._address,
+            "--port",
+            str(port),
+            "--testbed",
+            str(self._files.record),
+            "--keep",
+            str(self._files.folder / WORLD),
+        ]
+        return [*argv, "--inject", str(self._failures)] if self._failures.is_file() else argv
+
+
+def _listens(address: str, port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=2):
+        return True
+    return False
+
+
+def _free_port(address: str, wanted: int) -> int:
+    for port in (wanted, 0):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
+            return int(probe.getsockname()[1])
+    raise AmbariError(f"no port of {address} can be had for the simulated Ambari", hint="Is the network up?")
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return " / ".join(lines[-LAST_LINES:]) or "it said nothing"
