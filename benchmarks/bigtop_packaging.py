@@ -41,7 +41,7 @@ from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.store import remove_tree
 from bigtop_builder.flow.bigtop.maven_seed import make_seed
 from bigtop_builder.flow.bigtop.rpmbuild import ENVIRONMENT, platform_macros, rpmbuild, topdir
-from bigtop_builder.flow.build.project import Request, Workspace
+from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.task_runner import open_shared
 from bigtop_builder.flow.build.workbench import Shared
 from bigtop_builder.flow.run.recorder import Recorder
@@ -85,13 +85,13 @@ class Bench:
         assert evaluated.bigtop is not None
         self.shared, self.evaluated, self.folder = shared, evaluated, folder
         self.packaging: BigtopPackaging = evaluated.bigtop
-        workspace = shared.workspace
-        record = recorded(workspace.store, image_key(workspace.image_spec(evaluated, "compile")))
+        project = shared.project
+        record = recorded(project.store, image_key(project.image_spec(evaluated, "compile")))
         assert record is not None
         self.image = record.id
         self.home = folder / "home"
         warm_home(shared, self.home)
-        macros = workspace.catalog.rpm_template("bigtop.macros").read_text(encoding="utf-8")
+        macros = project.catalog.rpm_template("bigtop.macros").read_text(encoding="utf-8")
         (self.home / ".rpmmacros").write_text(platform_macros(evaluated.target.platform) + macros, encoding="utf-8")
         self.seed = folder / self.packaging.seed.name
         source = shared.fetcher.fetch(evaluated.sources[0], base=evaluated.source_base, cancelled=threading.Event())
@@ -193,15 +193,15 @@ def compare(tree: Path, store: Path, folder: Path, count: int, with_gradle: bool
     environment = {name: value for name, value in os.environ.items() if name != "BIGTOP_TREE"}
     os.environ.pop("BIGTOP_TREE", None)
     flags = {"store": str(store), "packaging.bigtop": str(tree)}
-    workspace = Workspace(load_settings(folder, flags, environment))
+    project = Project(load_settings(folder, flags, environment))
     request = Request(selectors=(f"{NAME}@{PLATFORM}",), force=True)
-    if not workspace.plan(replace(request, force=False)).nothing_to_do:
+    if not project.plan(replace(request, force=False)).nothing_to_do:
         print(f"filling the caches: {ours(tree, store, folder)['all']:.1f} s", flush=True)
-    evaluated = workspace.plan(request).task(f"{NAME}@{PLATFORM}/package").evaluated
-    run = workspace.store.open().start_run()
+    evaluated = project.plan(request).task(f"{NAME}@{PLATFORM}/package").evaluated
+    run = project.store.open().start_run()
     rounds: list[dict[str, float]] = []
     try:
-        with open_shared(workspace, request, run, Recorder(lambda _: None, None), threading.Event()) as shared:
+        with open_shared(project, request, run, Recorder(lambda _: None, None), threading.Event()) as shared:
             bench = Bench(shared, evaluated, folder)
             if with_gradle:
                 bench.make_gradle_image()

@@ -51,7 +51,7 @@ from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.sources import unpack
 from bigtop_builder.adapter.store import remove_tree
 from bigtop_builder.adapter.tools.normalise import normalise
-from bigtop_builder.flow.build.project import Request, Workspace
+from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.task_runner import open_shared
 from bigtop_builder.flow.build.workbench import Shared
 from bigtop_builder.flow.run.recorder import Recorder
@@ -77,7 +77,7 @@ class Bench:
 
     def __init__(self, shared: Shared, evaluated: Evaluated, scratch: Path) -> None:
         self.shared, self.evaluated, self.scratch = shared, evaluated, scratch
-        record = recorded(shared.workspace.store, image_key(shared.workspace.image_spec(evaluated, "compile")))
+        record = recorded(shared.project.store, image_key(shared.project.image_spec(evaluated, "compile")))
         if record is None:
             sys.exit("the builder image is not there: run bigtop-builder build hive first")
         self.image = record.id
@@ -252,15 +252,15 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, help="kept, with the earlier build, for the next time: 5 GB")
     given = parser.parse_args()
     ways = ["anew", *(way for way in given.way or WAYS if way != "anew")]
-    workspace = Workspace(load_settings(Path.cwd(), {"store": str(given.store.resolve())}))
-    evaluated = workspace.evaluate("hive", "el8")
+    project = Project(load_settings(Path.cwd(), {"store": str(given.store.resolve())}))
+    evaluated = project.evaluate("hive", "el8")
     if not isinstance(evaluated, Evaluated):
         sys.exit(evaluated.reason)
-    run = workspace.store.open().start_run()
+    run = project.store.open().start_run()
     try:
         with (
             tempfile.TemporaryDirectory(prefix="bench-") as scratch,
-            open_shared(workspace, Request(), run, Recorder(lambda _: None, None), threading.Event()) as shared,
+            open_shared(project, Request(), run, Recorder(lambda _: None, None), threading.Event()) as shared,
         ):
             place = given.scratch.resolve() if given.scratch else Path(scratch)
             place.mkdir(parents=True, exist_ok=True)

@@ -5,8 +5,8 @@
 Two things are measured, each in a process of its own:
 
 - *planner*: ``plan.planner`` alone, over evaluated components that are there already and a store without results;
-- *workspace*: all of it. An overlay of as many component files is loaded, checked, evaluated and planned as by
-  ``plan --all``: first with nothing known of its templates, then by a new workspace, as the next command has it, and
+- *project*: all of it. An overlay of as many component files is loaded, checked, evaluated and planned as by
+  ``plan --all``: first with nothing known of its templates, then by a new project, as the next command has it, and
   once more by the same one.
 
 Each component has a source, a compile script, an install script and one package, is built on up to two others and
@@ -30,7 +30,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from bigtop_builder.flow.build.project import Request, Workspace
+from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.plan.planner import Pair, make_plan
 from bigtop_builder.plan.task import Kind, Plan, Refusal
 from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile
@@ -80,8 +80,8 @@ def edges(count: int) -> list[tuple[list[str], list[str]]]:
     return found
 
 
-def overlay(root: Path, count: int) -> Workspace:
-    """A project of ``count`` component files and its workspace."""
+def overlay(root: Path, count: int) -> Project:
+    """A project of ``count`` component files and its project."""
     needs = edges(count)
     listed = []
     for number, (build, runtime) in enumerate(needs):
@@ -100,11 +100,11 @@ def overlay(root: Path, count: int) -> Workspace:
     return again(root)
 
 
-def again(root: Path) -> Workspace:
-    """A workspace of the same project that has read nothing yet."""
-    workspace = Workspace(load_settings(root, {}, {"HOME": str(root)}))
-    workspace.store.open()
-    return workspace
+def again(root: Path) -> Project:
+    """A project of the same project that has read nothing yet."""
+    project = Project(load_settings(root, {}, {"HOME": str(root)}))
+    project.store.open()
+    return project
 
 
 class Synthetic:
@@ -182,7 +182,7 @@ def planner(count: int) -> list[tuple[str, float, float, float, float]]:
     return [("planner", seconds, kept, more, peak)]
 
 
-def workspace(count: int) -> list[tuple[str, float, float, float, float]]:
+def project(count: int) -> list[tuple[str, float, float, float, float]]:
     """Files to plan."""
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
@@ -199,7 +199,7 @@ def workspace(count: int) -> list[tuple[str, float, float, float, float]]:
     ]
 
 
-def _planner_of(space: Workspace) -> Callable[[], Plan]:
+def _planner_of(space: Project) -> Callable[[], Plan]:
     return lambda: space.plan(Request(everything=True))
 
 
@@ -217,7 +217,7 @@ def main() -> None:
     largest = parser.parse_args().components
     print(f"{'':28}{'components':>11}{'seconds':>9}{'ms each':>9}{'memory':>12}{'again':>12}{'RSS':>10}")
     context = multiprocessing.get_context("spawn")
-    for measure in (planner, workspace):
+    for measure in (planner, project):
         for count in (largest // 4, largest // 2, largest):
             with ProcessPoolExecutor(1, mp_context=context) as pool:
                 rows = pool.submit(measure, count).result()

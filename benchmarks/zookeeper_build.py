@@ -34,7 +34,7 @@ from statistics import fmean
 from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.store import remove_tree
-from bigtop_builder.flow.build.project import Request, Workspace
+from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.task_runner import open_shared
 from bigtop_builder.flow.build.workbench import Shared
 from bigtop_builder.flow.run.recorder import Recorder
@@ -78,15 +78,15 @@ def ours(store: Path, folder: Path) -> Parts:
     return {**steps, "between": total - sum(steps.values()), "all": total}
 
 
-def lay_out(workspace: Workspace, evaluated: Evaluated, work: Path) -> None:
+def lay_out(project: Project, evaluated: Evaluated, work: Path) -> None:
     """The folders and files that the bare side works on."""
     for name in ("stage", "rpm/SPECS", "rpm/SOURCES", "files"):
         (work / name).mkdir(parents=True)
     (work / "bare.sh").write_text(BARE, encoding="utf-8")
     (work / "compile.sh").write_text("set -euo pipefail\n" + evaluated.build.script, encoding="utf-8")
-    (work / "rpm/SPECS/package.spec").write_text(workspace.spec(evaluated), encoding="utf-8")
+    (work / "rpm/SPECS/package.spec").write_text(project.spec(evaluated), encoding="utf-8")
     (work / "rpm/SOURCES/install.sh").write_text("set -euo pipefail\n" + evaluated.install, encoding="utf-8")
-    files: tuple[RenderedFile, ...] = (*evaluated.files, *workspace.services(evaluated))
+    files: tuple[RenderedFile, ...] = (*evaluated.files, *project.services(evaluated))
     for file in files:
         path = work / "files" / file.name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,9 +96,9 @@ def lay_out(workspace: Workspace, evaluated: Evaluated, work: Path) -> None:
 
 def bare(shared: Shared, evaluated: Evaluated, home: Path, work: Path) -> Parts:
     """One ``docker run``; its parts, the container's own start and end, and ``all``."""
-    workspace = shared.workspace
-    lay_out(workspace, evaluated, work)
-    record = recorded(workspace.store, image_key(workspace.image_spec(evaluated, "compile")))
+    project = shared.project
+    lay_out(project, evaluated, work)
+    record = recorded(project.store, image_key(project.image_spec(evaluated, "compile")))
     assert record is not None
     source = shared.fetcher.fetch(evaluated.sources[0], base=evaluated.source_base, cancelled=threading.Event()).path
     environment = {
@@ -134,7 +134,7 @@ def bare(shared: Shared, evaluated: Evaluated, home: Path, work: Path) -> Parts:
 
 def warm_home(shared: Shared, home: Path) -> None:
     """A plain home whose ``~/.m2`` has all that the store's cache has."""
-    shutil.copytree(shared.workspace.store.root / "cache" / "maven", home / ".m2" / "repository")
+    shutil.copytree(shared.project.store.root / "cache" / "maven", home / ".m2" / "repository")
     for name, inside in shared.site.home_links.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).symlink_to(inside)
@@ -165,16 +165,16 @@ def main() -> None:
 
 def compare(store: Path, folder: Path, count: int) -> None:
     """All rounds, ours and bare in turn."""
-    workspace = Workspace(load_settings(folder, {"store": str(store)}))
+    project = Project(load_settings(folder, {"store": str(store)}))
     request = Request(selectors=("@".join(WHAT),), force=True)
-    if not workspace.plan(replace(request, force=False)).nothing_to_do:
+    if not project.plan(replace(request, force=False)).nothing_to_do:
         print(f"filling the caches: {ours(store, folder)['all']:.1f} s", flush=True)
-    plan = workspace.plan(request)
+    plan = project.plan(request)
     evaluated = plan.task("/".join(("@".join(WHAT), "package"))).evaluated
-    run = workspace.store.open().start_run()
+    run = project.store.open().start_run()
     rounds: list[tuple[Parts, Parts]] = []
     try:
-        with open_shared(workspace, request, run, Recorder(lambda _: None, None), threading.Event()) as shared:
+        with open_shared(project, request, run, Recorder(lambda _: None, None), threading.Event()) as shared:
             warm_home(shared, folder / "home")
             for number in range(count):
                 load = os.getloadavg()[0]

@@ -24,7 +24,7 @@ from typing import Any
 from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh import Fleet
-from bigtop_builder.flow.build.project import Workspace
+from bigtop_builder.flow.build.project import Project
 from bigtop_builder.flow.testbed.files import recorded as testbeds
 from bigtop_builder.flow.testbed.testbed import testbed_document
 from bigtop_builder.model import digest
@@ -115,7 +115,7 @@ def demand(holds: bool, otherwise: str) -> None:
         sys.exit(f"the demonstration failed: {otherwise}")
 
 
-def compare(workspace: Workspace) -> None:
+def compare(project: Project) -> None:
     if not REFERENCE.is_dir():
         print(f"    skipped: there is no {REFERENCE} (set BIGTOP_REFERENCE to the folder of Bigtop's metadata)")
         return
@@ -123,22 +123,22 @@ def compare(workspace: Workspace) -> None:
         files: list[str] = []
         for component in (name, *NATIVE_PART.get(name, ())):
             for platform in (PLATFORM, BUILDER):
-                evaluated = workspace.evaluate(component, platform)
+                evaluated = project.evaluate(component, platform)
                 if isinstance(evaluated, Refusal) or (component == name and platform != PLATFORM):
                     continue
-                folder = workspace.settings.output / platform
+                folder = project.settings.output / platform
                 files += [str((folder / file).relative_to(ROOT)) for file in evaluated.rpm_files()]
         tool("repo", "compare", "--platform", PLATFORM, *files, "--reference", str(REFERENCE / f"{name}.json"))
 
 
-def package_files(workspace: Workspace) -> list[str]:
+def package_files(project: Project) -> list[str]:
     """The packages of the demonstration, and not others that the output folder may hold."""
     files = []
     for names, platform in ((NOARCH, PLATFORM), (NATIVE, BUILDER)):
         for name in names:
-            evaluated = workspace.evaluate(name, platform)
+            evaluated = project.evaluate(name, platform)
             assert not isinstance(evaluated, Refusal)
-            files += [str(workspace.settings.output / platform / file) for file in evaluated.rpm_files()]
+            files += [str(project.settings.output / platform / file) for file in evaluated.rpm_files()]
     return files
 
 
@@ -157,7 +157,7 @@ def on_hosts(fleet: Fleet, script: str, *hosts: str) -> str:
 
 def prove(settings: Settings) -> None:
     """What the hosts themselves say of the cluster."""
-    store = Workspace(settings).store
+    store = Project(settings).store
     loaded = load_inventory(ROOT / INVENTORY, testbed_document(store, NAME))
     hosts = [host.name for host in loaded.hosts]
     with Fleet(loaded.inventory.ssh, loaded.hosts, Secrets(), threading.Event()) as fleet:
@@ -213,10 +213,10 @@ def take_down() -> None:
 
 def trial(settings: Settings) -> dict[str, str]:
     """Digests of what shapes the cluster."""
-    workspace = Workspace(settings)
+    project = Project(settings)
     folder = settings.repository / settings.project.stack / PLATFORM
     return {
-        "host": image_key(workspace.bare_host()),
+        "host": image_key(project.bare_host()),
         "snapshot": folder.resolve().name,
         "repomd": digest.of_file(folder / "repodata" / "repomd.xml"),
         "inventory": digest.of_file(ROOT / INVENTORY),
@@ -230,7 +230,7 @@ def deploy_unless_done(settings: Settings, *, again: bool, keep: bool) -> None:
     mark = settings.repository / ".demo.json"
     former = json.loads(mark.read_text()) if mark.is_file() else {}
     now = trial(settings)
-    up = NAME in testbeds(Workspace(settings).store)
+    up = NAME in testbeds(Project(settings).store)
     if former.get("trial") == now and "passed" in former and not (up or again or keep):
         print(f"\n==> this very repository was deployed and verified before ({former['passed']}): reused")
         print("    scripts/demo.py --again does it again, --keep leaves the cluster up")
@@ -268,13 +268,13 @@ def run(settings: Settings, *, again: bool, keep: bool) -> None:
     started = time.monotonic()
     with step("compile and package (el8: everything that is noarch; native code for what it is built on)"):
         tool("build", *(f"{name}@{PLATFORM}" for name in NOARCH), *(f"{name}@{BUILDER}" for name in NATIVE))
-    workspace = Workspace(settings)
+    project = Project(settings)
     with step("publish, signed"):
         # Native code carries the label of what it was built on, which is what the container hosts are.
         options = ("--make-key", "--replace", "--allow-foreign", "--only-these")
-        tool("repo", "publish", "--platform", PLATFORM, *options, *package_files(workspace))
+        tool("repo", "publish", "--platform", PLATFORM, *options, *package_files(project))
     with step("compare with the metadata of Bigtop's own packages"):
-        compare(workspace)
+        compare(project)
     deploy_unless_done(settings, again=again, keep=keep)
     print("\nDone. What took how long:")
     for title, seconds in times:

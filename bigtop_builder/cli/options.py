@@ -172,9 +172,9 @@ def with_packaging(settings: Settings, text: str | None) -> Settings:
 
 def stack_name(settings: Settings) -> str:
     """The name of the stack whose packages a project builds: with Bigtop's packaging that of the tree."""
-    from bigtop_builder.flow.build.project import Workspace
+    from bigtop_builder.flow.build.project import Project
 
-    return Workspace(settings).stack.name if settings.project.packaging else settings.project.stack
+    return Project(settings).stack.name if settings.project.packaging else settings.project.stack
 
 
 def packaging_path(text: str | None) -> str | None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from bigtop_builder.cli.docstrings import attribute_docs
-from bigtop_builder.model.project import Project
+from bigtop_builder.model.project import ProjectFile
 
 SCHEMA_FOLDER = ".bigtop-builder/schemas"
 """Where ``init`` puts the schemas, relative to the project file."""
@@ -33,7 +33,7 @@ def project_file(stack: str | None = None, platforms: list[str] | None = None) -
         given["stack"] = stack
     if platforms:
         given["platforms"] = platforms
-    lines = list(_settings(Project, given, ""))
+    lines = list(_settings(ProjectFile, given, ""))
     return HEAD + "\n".join(lines) + "\n"
 
 

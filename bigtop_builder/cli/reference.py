@@ -20,11 +20,11 @@ from bigtop_builder.model.component import Component
 from bigtop_builder.model.event import AnyEvent
 from bigtop_builder.model.inventory import Inventory
 from bigtop_builder.model.platform import Platform
-from bigtop_builder.model.project import Project
+from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.model.stack import Stack
 
 SCHEMAS: dict[str, tuple[Any, str]] = {
-    "project": (Project, "the project file, bigtop-builder.yaml"),
+    "project": (ProjectFile, "the project file, bigtop-builder.yaml"),
     "stack": (Stack, "a stack file, stacks/NAME.yaml"),
     "platform": (Platform, "a platform file, platforms/NAME.yaml"),
     "component": (Component, "a component file, components/NAME/component.yaml"),

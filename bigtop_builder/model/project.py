@@ -189,7 +189,7 @@ class SourcePin(StrictModel):
     """Where the same source can be had as well: any archive with one top folder."""
 
 
-class Project(StrictModel):
+class ProjectFile(StrictModel):
     """The project file."""
 
     stack: Name = "bigtop-3.2.0"

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel
 
 from bigtop_builder.model.errors import ConfigurationError, Location
-from bigtop_builder.model.project import Project, default_store
+from bigtop_builder.model.project import ProjectFile, default_store
 from bigtop_builder.recipe.document import Document, DocumentPath, load, near, validate
 
 PROJECT_FILE = "bigtop-builder.yaml"
@@ -38,7 +38,7 @@ RESERVED = frozenset({"BIGTOP_TRACEBACK", "BIGTOP_REFERENCE", "BIGTOP_JDK"})
 class Settings:
     """The settings of a run, where each came from, and the folder they are relative to."""
 
-    project: Project
+    project: ProjectFile
     origin: dict[str, str]
     root: Path
     file: Path | None
@@ -100,7 +100,7 @@ def load_settings(
             document = document.merged(_absolute(load(layer), layer.resolve().parent))
     document = document.merged(_absolute(_from_environment(environment), cwd))
     document = document.merged(_absolute(_from_flags(flags or {}), cwd))
-    project = validate(document, Project)
+    project = validate(document, ProjectFile)
     root = file.resolve().parent if file else cwd
     return Settings(project, _origins(project, document), root, file, environment, document)
 
@@ -158,10 +158,10 @@ def _from_environment(environment: Mapping[str, str]) -> Document:
             continue
         dotted = name.removeprefix(PREFIX).lower().replace("__", ".")
         first = dotted.split(".")[0]
-        if first not in Project.model_fields:
+        if first not in ProjectFile.model_fields:
             raise ConfigurationError(
                 f"the environment variable {name} names no setting",
-                hint=near(first, Project.model_fields) or None,
+                hint=near(first, ProjectFile.model_fields) or None,
             )
         text = environment[name]
         try:
@@ -181,7 +181,7 @@ def _from_flags(flags: Mapping[str, Any]) -> Document:
     return document
 
 
-def _origins(project: Project, document: Document) -> dict[str, str]:
+def _origins(project: ProjectFile, document: Document) -> dict[str, str]:
     """Dotted setting → ``default`` or the place that gave it."""
     found: dict[str, str] = {}
 

@@ -13,7 +13,7 @@ from bigtop_builder.recipe.settings import Settings, load_settings
 ANY_VERSION = '{"1": {}}'
 
 
-class Project:
+class ProjectFolder:
     """A folder with an overlay; ``component`` writes a component file there."""
 
     def __init__(self, root: Path) -> None:
@@ -55,8 +55,8 @@ class Project:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return Project(tmp_path)
+def project(tmp_path: Path) -> ProjectFolder:
+    return ProjectFolder(tmp_path)
 
 
 @pytest.fixture

@@ -21,16 +21,16 @@ from bigtop_builder.flow.bigtop.maven_seed import artifacts_in, make_seed
 from bigtop_builder.flow.bigtop.rpmbuild import platform_macros
 from bigtop_builder.flow.bigtop.skeleton import write_skeleton
 from bigtop_builder.flow.bigtop.spec_query import ReadSpec
-from bigtop_builder.flow.build.project import Workspace
+from bigtop_builder.flow.build.project import Project
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import ConfigurationError, RecipeError, SourceError
-from bigtop_builder.model.project import Project as ProjectFile
+from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.model.source import Source
 from bigtop_builder.recipe.bigtop.spec import building, documents, setup_folder, words
 from bigtop_builder.recipe.bigtop.tree import BigtopPackaging, read_tree
 from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.spec_files import Listed, described, file_lists, paired
-from tests.fast.conftest import Project
+from tests.fast.conftest import ProjectFolder
 
 TREE = Path(__file__).parent / "data" / "bigtop-tree"
 EPOCH = 1_600_000_000
@@ -257,12 +257,12 @@ def test_a_header_in_the_shape_of_a_reference() -> None:
 # component files to begin with
 
 
-def test_a_component_file_made_of_a_spec_loads_and_renders(project: Project) -> None:
+def test_a_component_file_made_of_a_spec_loads_and_renders(project: ProjectFolder) -> None:
     read = ReadSpec((HEADER,), {"ferry_3_5_1": [Listed("/usr/bigtop/3.5.1/usr/lib/ferry", "ferry:ferry", "cn")]})
     known = Source.model_validate({"alternatives": [{"https": "https://x.example.org/f.tgz", "sha512": "a" * 128}]})
     project.stack(ferry="1.10.2")
     file = write_skeleton(project.overlay, packaging("ferry"), read, known)
-    space = Workspace(project.settings())
+    space = Project(project.settings())
     evaluated = space.evaluate("ferry", "el8")
     spec = space.spec(evaluated)  # type: ignore[arg-type]
     assert "Name: ferry_1_0\n" in spec and "Requires: hadoop_1_0\n" in spec

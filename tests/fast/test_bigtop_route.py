@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bigtop_builder.flow.build.project import Request, Workspace
+from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError, SourceError
 from bigtop_builder.model.project import Choice
 from bigtop_builder.model.source import ApacheSource, GitSource, HttpsSource, MavenSource
 from bigtop_builder.plan.task import Plan
 from bigtop_builder.recipe.bigtop.pins import LOCK_FILE, LockedSource, lock_text, read_lock
 from bigtop_builder.recipe.evaluate import Evaluated
-from tests.fast.conftest import Project
+from tests.fast.conftest import ProjectFolder
 from tests.fast.test_planning import actions, finish, plan, with_images
 
 TREE = Path(__file__).parent / "data" / "bigtop-tree"
@@ -38,7 +38,7 @@ EVERYTHING = ("harbor-utils", "ferry", "hadoop", "lantern", "beacon")
 class Tree:
     """A project that packages with a copy of the small tree."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: ProjectFolder) -> None:
         self.project = project
         self.root = Path(shutil.copytree(TREE, project.root / "tree"))
 
@@ -53,26 +53,26 @@ class Tree:
         }
         self.project.write("bigtop-builder.yaml", yaml.safe_dump(data))
 
-    def workspace(self, choices: dict[str, Choice] | None = None) -> Workspace:
-        made = Workspace(self.project.settings(), choices)
+    def opened(self, choices: dict[str, Choice] | None = None) -> Project:
+        made = Project(self.project.settings(), choices)
         made.store.open()
         return made
 
     def evaluated(self, name: str) -> Evaluated:
-        value = self.workspace().evaluate(name, "el8")
+        value = self.opened().evaluate(name, "el8")
         assert isinstance(value, Evaluated), value
         return value
 
     def refusal(self, name: str) -> str:
-        value = self.workspace().evaluate(name, "el8")
+        value = self.opened().evaluate(name, "el8")
         assert not isinstance(value, Evaluated)
         return value.reason
 
     def plan(self, *names: str, **more: object) -> Plan:
         """The plan of some components, as if all images were there."""
-        space = self.workspace()
+        space = self.opened()
         there = [name for name in space.components() if isinstance(space.evaluate(name, "el8"), Evaluated)]
-        return plan(with_images(self.workspace(), *there), *names, **more)
+        return plan(with_images(self.opened(), *there), *names, **more)
 
     def change(self, path: str, old: str, new: str) -> None:
         file = self.root / path
@@ -81,7 +81,7 @@ class Tree:
 
 
 @pytest.fixture
-def tree(project: Project) -> Tree:
+def tree(project: ProjectFolder) -> Tree:
     made = Tree(project)
     made.settings()
     return made
@@ -89,7 +89,7 @@ def tree(project: Project) -> Tree:
 
 @pytest.fixture
 def built(tree: Tree) -> Tree:
-    finish(tree.workspace(), tree.plan(*EVERYTHING))
+    finish(tree.opened(), tree.plan(*EVERYTHING))
     assert tree.plan(*EVERYTHING).nothing_to_do
     return tree
 
@@ -99,7 +99,7 @@ def rebuilt(tree: Tree) -> dict[str, tuple[str, ...]]:
 
 
 def test_components_and_versions_are_those_of_the_bill(tree: Tree) -> None:
-    space = tree.workspace()
+    space = tree.opened()
     assert space.components() == ["ferry", "hadoop", "lantern", "harbor-utils", "beacon"]
     assert (space.stack.name, space.stack.suffix, space.versions["harbor-utils"]) == ("bigtop-3.5.1", "_3_5_1", "3.5.1")
 
@@ -118,7 +118,7 @@ def test_jdk_and_maven_fit_the_release(tree: Tree) -> None:
 def test_a_jdk_that_no_image_has_is_refused_with_the_way_out(tree: Tree) -> None:
     tree.change("bigtop.bom", '"8"', '"7"')
     with pytest.raises(ConfigurationError, match="wants JDK 7"):
-        tree.workspace().evaluate("ferry", "el8")
+        tree.opened().evaluate("ferry", "el8")
 
 
 def test_what_has_no_source_needs_neither_caches_nor_network(tree: Tree) -> None:
@@ -134,14 +134,14 @@ def test_the_layout_comes_from_the_project_file(tree: Tree) -> None:
 
 
 def test_a_chosen_release_number_is_the_components_own_stamp(tree: Tree) -> None:
-    space = tree.workspace({"ferry": Choice(release=9)})
+    space = tree.opened({"ferry": Choice(release=9)})
     assert [space.evaluate(name, "el8").release for name in ("ferry", "hadoop")] == ["9", "1"]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("choice", [Choice(version="2"), Choice(variant="binary"), Choice(options={"a": "b"})])
 def test_what_bigtop_does_not_let_choose_is_an_error(tree: Tree, choice: Choice) -> None:
     with pytest.raises(ConfigurationError, match="cannot be chosen"):
-        tree.workspace({"ferry": choice}).evaluate("ferry", "el8")
+        tree.opened({"ferry": choice}).evaluate("ferry", "el8")
 
 
 # sources and what they must be
@@ -212,14 +212,14 @@ def test_the_lock_file_is_asked_last_and_by_version(tree: Tree) -> None:
 
 def test_a_source_of_the_users_own_needs_no_digest(tree: Tree, tmp_path: Path) -> None:
     tree.settings(sources={})
-    value = tree.workspace({"ferry": Choice(source=str(tmp_path))}).evaluate("ferry", "el8")
+    value = tree.opened({"ferry": Choice(source=str(tmp_path))}).evaluate("ferry", "el8")
     assert isinstance(value, Evaluated) and value.sources == () and value.local_source == tmp_path
 
 
 def test_a_source_of_what_is_no_component_is_told_with_its_line(tree: Tree) -> None:
     tree.settings(sources={"fery": {"sha512": SHA}})
     with pytest.raises(ConfigurationError, match="fery") as caught:
-        _ = tree.workspace().stack
+        _ = tree.opened().stack
     assert caught.value.location is not None and caught.value.location.line
     assert "ferry" in (caught.value.hint or "")
 
@@ -277,11 +277,11 @@ def test_another_version_in_the_bill_builds_those_whose_files_name_it(built: Tre
 
 
 def test_another_platform_compiles_nothing_that_cannot_see_it(built: Tree) -> None:
-    made = with_images(built.workspace(), "ferry").plan(Request(selectors=EVERYTHING, platforms=("el9",)))
+    made = with_images(built.opened(), "ferry").plan(Request(selectors=EVERYTHING, platforms=("el9",)))
     assert {task.action for task in made.tasks if task.kind == "compile"} == {"reuse"}
     built.change(FERRY, "BuildArch: noarch", "BuildArch: noarch\n%if 0%{?rhel} >= 9\n%endif")
-    finish(built.workspace(), built.plan(*EVERYTHING))
-    made = with_images(built.workspace(), "ferry").plan(Request(selectors=("ferry",), platforms=("el9",)))
+    finish(built.opened(), built.plan(*EVERYTHING))
+    made = with_images(built.opened(), "ferry").plan(Request(selectors=("ferry",), platforms=("el9",)))
     mine = [task.action for task in made.tasks if task.evaluated.name == "ferry"]
     assert mine == ["build", "build"]
 
@@ -332,7 +332,7 @@ def test_an_archive_that_climbs_out_is_refused_and_leaves_nothing(tree: Tree) ->
         tar.add(TREE / "bigtop.bom", "bigtop/../../../evil")
     tree.settings(bigtop="evil.tar.gz")
     with pytest.raises(SourceError, match="climbs out"):
-        tree.workspace().components()
+        tree.opened().components()
     assert not list(tree.project.root.glob("**/evil"))
 
 
@@ -347,7 +347,7 @@ def test_an_archive_that_climbs_out_is_refused_and_leaves_nothing(tree: Tree) ->
 def test_what_is_no_tree_is_told(tree: Tree, path: str, message: str) -> None:
     tree.settings(bigtop=path)
     with pytest.raises((ConfigurationError, SourceError), match=message):
-        tree.workspace().components()
+        tree.opened().components()
 
 
 def test_an_archive_of_something_else_is_named_itself(tree: Tree) -> None:
@@ -355,20 +355,20 @@ def test_an_archive_of_something_else_is_named_itself(tree: Tree) -> None:
     path = archive(tree)
     tree.settings(bigtop="bigtop.tar.gz")
     with pytest.raises(ConfigurationError, match="no tree of Apache Bigtop") as caught:
-        tree.workspace().components()
+        tree.opened().components()
     assert caught.value.location is not None and caught.value.location.file == path
 
 
 def test_an_unknown_construct_in_the_bill_is_an_error_with_its_line(tree: Tree) -> None:
     tree.change("bigtop.bom", "  stack {", "  while (true) { }\n  stack {")
     with pytest.raises(ConfigurationError) as caught:
-        tree.workspace().components()
+        tree.opened().components()
     assert caught.value.location is not None and caught.value.location.line == 5
 
 
 def test_what_is_not_in_the_bill_cannot_be_selected(tree: Tree) -> None:
     with pytest.raises(NothingSelectedError, match="zookeeper"):
-        tree.workspace().plan(Request(selectors=("zookeeper",), platforms=("el8",)))
+        tree.opened().plan(Request(selectors=("zookeeper",), platforms=("el8",)))
 
 
 def test_a_prerequisite_that_is_built_counts_without_being_selected(built: Tree) -> None:

@@ -22,7 +22,7 @@ from bigtop_builder.adapter.bundle.writer import BundleWriter, file_chunks
 from bigtop_builder.adapter.rpm.gnupg import Signer
 from bigtop_builder.adapter.sources.download_store import stored
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.flow.build.project import Request, Workspace
+from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.bundle.creator import Created, Wanted, create_bundle
 from bigtop_builder.flow.bundle.loader import Loaded, Loading
 from bigtop_builder.flow.bundle.verifier import GOOD, Verdict, require_signature, verify_bundle
@@ -31,7 +31,7 @@ from bigtop_builder.flow.publish.verifier import verify
 from bigtop_builder.model import bundle as model
 from bigtop_builder.model.bundle import MANIFEST, SIGNATURE, Manifest, Part
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError, PublishError, SourceError, StoreError
-from tests.fast.conftest import Project
+from tests.fast.conftest import ProjectFolder
 from tests.rpmfile import Spec, write_rpm
 
 SOURCE = b"a source" * 1000
@@ -406,15 +406,17 @@ def test_images_for_another_machine_are_refused(tmp_path: Path) -> None:
 # what create takes from a project
 
 
-def create(project: Project, name: str = "out.tar", *, parts: frozenset[Part] | None = None, **wanted: Any) -> Created:
+def create(
+    project: ProjectFolder, name: str = "out.tar", *, parts: frozenset[Part] | None = None, **wanted: Any
+) -> Created:
     parts = frozenset({"project", "repositories"}) if parts is None else parts
     request = Request(selectors=("a",), platforms=("el8",))
     return create_bundle(
-        Workspace(project.settings()), request, Wanted(parts, **wanted), project.root / name, lambda event: None
+        Project(project.settings()), request, Wanted(parts, **wanted), project.root / name, lambda event: None
     )
 
 
-def test_project_overlays_inventories_and_included_files_go_in(project: Project, tmp_path: Path) -> None:
+def test_project_overlays_inventories_and_included_files_go_in(project: ProjectFolder, tmp_path: Path) -> None:
     project.component("a")
     project.write("inventories/one.yaml", "cluster: one\npassword: env:SECRET_OF_MINE\n")
     project.write("private/notes.txt", "not asked for")
@@ -444,7 +446,7 @@ def test_project_overlays_inventories_and_included_files_go_in(project: Project,
         ("index = https://me:hunter3@index.corp/simple", "holds an address with a password"),
     ],
 )
-def test_no_secret_goes_in(project: Project, monkeypatch: pytest.MonkeyPatch, text: str, told: str) -> None:
+def test_no_secret_goes_in(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch, text: str, told: str) -> None:
     monkeypatch.setenv("SECRET_OF_MINE", "hunter2-and-more")
     monkeypatch.setenv("OTHER_OF_MINE", "hunter2+and more")
     project.component("a")
@@ -456,7 +458,7 @@ def test_no_secret_goes_in(project: Project, monkeypatch: pytest.MonkeyPatch, te
     assert not list(project.root.glob("*out.tar*"))
 
 
-def test_the_file_of_a_secret_does_not_go_in(project: Project) -> None:
+def test_the_file_of_a_secret_does_not_go_in(project: ProjectFolder) -> None:
     project.component("a")
     secret = project.write("overlay/components/a/files/passphrase", "short")
     project.write("inventories/one.yaml", f"password: file:{secret}\n")
@@ -465,7 +467,7 @@ def test_the_file_of_a_secret_does_not_go_in(project: Project) -> None:
 
 
 def test_users_names_and_addresses_without_password_are_no_secrets(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: ProjectFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NAME_OF_MINE", "deployer")
     project.component("a")
@@ -474,7 +476,7 @@ def test_users_names_and_addresses_without_password_are_no_secrets(
     assert create(project).components == ["a@el8"]
 
 
-def test_an_overlay_elsewhere_is_refused(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_an_overlay_elsewhere_is_refused(project: ProjectFolder, tmp_path_factory: pytest.TempPathFactory) -> None:
     project.component("a")
     other = tmp_path_factory.mktemp("elsewhere")
     project.write("bigtop-builder.yaml", f"stack: small\nstore: {project.root}/store\noverlays: [overlay, {other}]\n")
@@ -482,17 +484,17 @@ def test_an_overlay_elsewhere_is_refused(project: Project, tmp_path_factory: pyt
         create(project)
 
 
-def test_a_missing_included_file_is_told_before_anything_is_written(project: Project) -> None:
+def test_a_missing_included_file_is_told_before_anything_is_written(project: ProjectFolder) -> None:
     project.component("a")
     with pytest.raises(ConfigurationError, match="--include: there is no"):
         create(project, includes=[project.root / "none"])
 
 
 def test_a_published_repository_is_taken_over_as_it_was_signed(
-    project: Project, signer: Signer, tmp_path: Path
+    project: ProjectFolder, signer: Signer, tmp_path: Path
 ) -> None:
     project.component("a")
-    workspace = Workspace(project.settings())
+    workspace = Project(project.settings())
     rules, el8, root = Rules(), workspace.platform("el8"), workspace.settings.repository
     first = write_rpm(tmp_path / "in1", Spec(name="a", files={"/a": b"a"}))
     publish([first], root, "small", el8, signer, rules)
@@ -512,7 +514,7 @@ def test_a_published_repository_is_taken_over_as_it_was_signed(
     assert not (there / "packages" / "b-1.0-1.el8.noarch.rpm").exists()
 
 
-def test_no_room_is_told_before_anything_is_written(project: Project) -> None:
+def test_no_room_is_told_before_anything_is_written(project: ProjectFolder) -> None:
     project.component("a")
     large = project.write("large", "")
     os.truncate(large, shutil.disk_usage(project.root).free + (1 << 30))
@@ -526,7 +528,7 @@ def test_files_are_read_piece_by_piece(tmp_path: Path) -> None:
     assert max(map(len, file_chunks(tmp_path / "file"))) <= 1 << 20
 
 
-def test_a_component_built_from_a_local_folder_is_refused(project: Project) -> None:
+def test_a_component_built_from_a_local_folder_is_refused(project: ProjectFolder) -> None:
     project.component("a")
     project.write("tree/file", "mine")
     project.write(

@@ -19,7 +19,7 @@ from bigtop_builder.adapter.tools.presets import PRESETS, Preset
 from bigtop_builder.adapter.tools.site import SiteSettings, site_files
 from bigtop_builder.flow.build.diagnosis import diagnose
 from bigtop_builder.model.errors import BigtopBuilderError
-from bigtop_builder.model.project import Mirrors, Project
+from bigtop_builder.model.project import Mirrors, ProjectFile
 from bigtop_builder.model.source import ApacheSource, HttpsSource, MavenSource
 from bigtop_builder.recipe.settings import Settings, load_settings
 from tests.fast.test_site import DER, pem, texts
@@ -70,7 +70,7 @@ def told(tmp_path: Path, **mirrors: object) -> SiteSettings:
     bundle.write_text(pem(DER[0]))
     folder = tmp_path / "private"
     folder.mkdir(exist_ok=True)
-    project = Project.model_validate({"network": {"ca_bundle": str(bundle)}, "mirrors": mirrors})
+    project = ProjectFile.model_validate({"network": {"ca_bundle": str(bundle)}, "mirrors": mirrors})
     return site_files(project, folder, addresses(**mirrors))
 
 

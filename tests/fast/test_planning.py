@@ -10,25 +10,25 @@ from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import ImageRecord
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.cli.app import run
-from bigtop_builder.flow.build.project import Request, Workspace
+from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError, RecipeError, StoreError
 from bigtop_builder.model.project import Choice
 from bigtop_builder.plan.task import Plan
 from bigtop_builder.recipe.patches import read_patches
 from bigtop_builder.recipe.settings import load_settings
-from tests.fast.conftest import Project
+from tests.fast.conftest import ProjectFolder
 
 SOURCE = '{"1": {sources: [{alternatives: [{https: "http://x/a.tgz", sha256: "%s"}]}]}}'
 SHA = "0" * 64
 
 
-def workspace(project: Project, choices: dict[str, Choice] | None = None, **flags: object) -> Workspace:
-    made = Workspace(project.settings(**flags), choices)
+def workspace(project: ProjectFolder, choices: dict[str, Choice] | None = None, **flags: object) -> Project:
+    made = Project(project.settings(**flags), choices)
     made.store.open()
     return made
 
 
-def with_images(space: Workspace, *names: str) -> Workspace:
+def with_images(space: Project, *names: str) -> Project:
     """Write the records of images, as if they had been made."""
     import dataclasses
     import json
@@ -43,11 +43,11 @@ def with_images(space: Workspace, *names: str) -> Workspace:
     return space
 
 
-def plan(space: Workspace, *selectors: str, **more: object) -> Plan:
+def plan(space: Project, *selectors: str, **more: object) -> Plan:
     return space.plan(Request(selectors=selectors, platforms=("el8",), **more))  # type: ignore[arg-type]
 
 
-def finish(space: Workspace, made: Plan) -> None:
+def finish(space: Project, made: Plan) -> None:
     """Put an empty result into the store for every task, as a build would."""
     for task in made.tasks:
         if task.action == "build":
@@ -69,7 +69,7 @@ install: echo
 
 
 @pytest.fixture
-def built(project: Project) -> Project:
+def built(project: ProjectFolder) -> ProjectFolder:
     project.component("a", COMPILED, versions=SOURCE % SHA)
     project.component("b", COMPILED + "depends: {build: [a]}\n", versions=SOURCE % SHA)
     project.component("c", "depends: {runtime: [a]}\n")
@@ -79,24 +79,24 @@ def built(project: Project) -> Project:
     return project
 
 
-def replan(project: Project, *selectors: str, choices: dict[str, Choice] | None = None) -> Plan:
+def replan(project: ProjectFolder, *selectors: str, choices: dict[str, Choice] | None = None) -> Plan:
     return plan(with_images(workspace(project, choices), "a", "b", "c"), *(selectors or ("*",)))
 
 
-def change(project: Project, name: str, old: str, new: str) -> None:
+def change(project: ProjectFolder, name: str, old: str, new: str) -> None:
     path = project.overlay / "components" / name / "component.yaml"
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
 
 
-def test_what_was_built_is_reused(built: Project) -> None:
+def test_what_was_built_is_reused(built: ProjectFolder) -> None:
     made = replan(built)
     assert made.nothing_to_do
     assert {task.id for task in made.tasks} == {"a@el8/package", "b@el8/package", "c@el8/package"}
 
 
-def test_a_changed_script_compiles_anew_and_so_do_those_that_build_on_it(built: Project) -> None:
+def test_a_changed_script_compiles_anew_and_so_do_those_that_build_on_it(built: ProjectFolder) -> None:
     change(built, "a", "make", "make all")
     found = actions(replan(built))
     assert found["a@debian-bootstrap/compile"] == ("build", ("compile script changed",))
@@ -106,14 +106,14 @@ def test_a_changed_script_compiles_anew_and_so_do_those_that_build_on_it(built: 
     assert "c@debian-bootstrap/compile" not in found
 
 
-def test_a_changed_file_list_compiles_nothing(built: Project) -> None:
+def test_a_changed_file_list_compiles_nothing(built: ProjectFolder) -> None:
     change(built, "a", "/opt/a", "/opt/a/lib")
     found = actions(replan(built, "a"))
     assert found["a@debian-bootstrap/compile"] == ("reuse", ())
     assert found["a@el8/package"] == ("build", ("files of a_1_0 changed",))
 
 
-def test_a_release_number_or_another_platform_compiles_nothing(built: Project) -> None:
+def test_a_release_number_or_another_platform_compiles_nothing(built: ProjectFolder) -> None:
     found = actions(replan(built, "a", choices={"a": Choice(release=7)}))
     assert found["a@debian-bootstrap/compile"] == ("reuse", ())
     assert found["a@el8/package"] == ("build", ("release or dist tag changed",))
@@ -124,7 +124,7 @@ def test_a_release_number_or_another_platform_compiles_nothing(built: Project) -
     assert len(elsewhere) == 3
 
 
-def test_a_description_of_a_patch_is_not_part_of_the_key_but_its_content_is(built: Project) -> None:
+def test_a_description_of_a_patch_is_not_part_of_the_key_but_its_content_is(built: ProjectFolder) -> None:
     difference = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-one\n+two\n"
     path = built.write("overlay/components/a/patches/1/0001-fix.patch", "It cures.\n\n" + difference)
     found = actions(replan(built, "a"))
@@ -137,37 +137,37 @@ def test_a_description_of_a_patch_is_not_part_of_the_key_but_its_content_is(buil
     assert actions(replan(built, "a"))["a@debian-bootstrap/compile"][1] == ("patch 0001-fix changed",)
 
 
-def test_limits_and_mirrors_are_not_part_of_a_key(built: Project) -> None:
+def test_limits_and_mirrors_are_not_part_of_a_key(built: ProjectFolder) -> None:
     change(built, "a", "build:", "build:\n  memory: 9g\n  timeout: 9h")
     assert replan(built).nothing_to_do
     space = with_images(workspace(built, **{"limits.jobs": 7, "mirrors.preset": "aliyun"}), "a", "b", "c")
     assert plan(space, "*").nothing_to_do
 
 
-def test_a_new_image_builds_anew(built: Project) -> None:
+def test_a_new_image_builds_anew(built: ProjectFolder) -> None:
     space = workspace(built)
     for path in (space.store.root / "images").glob("*.json"):
         path.write_text(path.read_text().replace("fingerprint-compile", "another"))
     assert actions(plan(space, "a"))["a@debian-bootstrap/compile"] == ("build", ("builder image changed",))
 
 
-def test_without_its_image_a_component_is_built(project: Project) -> None:
+def test_without_its_image_a_component_is_built(project: ProjectFolder) -> None:
     project.component("a")
     assert actions(plan(workspace(project), "a")) == {"a@el8/package": ("build", ("builder image not made yet",))}
 
 
-def test_a_missing_result_is_said(built: Project) -> None:
+def test_a_missing_result_is_said(built: ProjectFolder) -> None:
     space = workspace(built)
     task = plan(space, "c").tasks[0]
     (space.store.folder("package", task.key) / "manifest.json").unlink()
     assert actions(plan(space, "c"))["c@el8/package"][1] == ("its result is not in the store any more",)
 
 
-def test_force_builds_what_is_there(built: Project) -> None:
+def test_force_builds_what_is_there(built: ProjectFolder) -> None:
     assert actions(plan(with_images(workspace(built), "c"), "c", force=True))["c@el8/package"][0] == "build"
 
 
-def test_native_code_is_refused_on_an_el_platform_with_the_reason(project: Project) -> None:
+def test_native_code_is_refused_on_an_el_platform_with_the_reason(project: ProjectFolder) -> None:
     project.component("a", "arch: native\n")
     made = plan(workspace(project), "a")
     assert not made.tasks
@@ -176,7 +176,7 @@ def test_native_code_is_refused_on_an_el_platform_with_the_reason(project: Proje
 
 
 def test_all_labels_native_code_and_a_name_refuses_it(
-    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    project: ProjectFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.component("a", "arch: native\n")
     monkeypatch.chdir(project.root)
@@ -188,7 +188,7 @@ def test_all_labels_native_code_and_a_name_refuses_it(
     assert "native code" in capsys.readouterr().out
 
 
-def test_native_code_can_be_labelled_with_what_it_was_built_on(project: Project) -> None:
+def test_native_code_can_be_labelled_with_what_it_was_built_on(project: ProjectFolder) -> None:
     project.component("a", "arch: native\n")
     space = workspace(project, native="label")
     made = plan(space, "a")
@@ -197,7 +197,7 @@ def test_native_code_can_be_labelled_with_what_it_was_built_on(project: Project)
     assert file == f"a_1_0-1-1.deb13.{space.arch}.rpm"
 
 
-def test_selectors(built: Project) -> None:
+def test_selectors(built: ProjectFolder) -> None:
     space = workspace(built)
     assert space.pairs(Request(selectors=("[ab]",), platforms=("el8",))) == [("a", "el8"), ("b", "el8")]
     assert space.pairs(Request(selectors=("b@el7",), platforms=("el8",))) == [("b", "el7")]
@@ -215,14 +215,14 @@ def test_selectors(built: Project) -> None:
     assert "el8" in (caught.value.hint or "")
 
 
-def test_a_cycle_is_shown(project: Project) -> None:
+def test_a_cycle_is_shown(project: ProjectFolder) -> None:
     project.component("a", "depends: {runtime: [b]}\n")
     project.component("b", "depends: {build: [a]}\n")
     with pytest.raises(RecipeError, match="a@el8 → b@el8 → a@el8"):
         plan(workspace(project), "a")
 
 
-def test_an_unknown_dependency_is_named(project: Project) -> None:
+def test_an_unknown_dependency_is_named(project: ProjectFolder) -> None:
     project.component("a", "depends: {runtime: [zookeper]}\n")
     with pytest.raises(RecipeError) as caught:
         plan(workspace(project), "a")
@@ -231,7 +231,7 @@ def test_an_unknown_dependency_is_named(project: Project) -> None:
     assert caught.value.location is not None and caught.value.location.path == "depends.runtime[0]"
 
 
-def test_a_member_of_the_stack_without_a_file_is_named(project: Project) -> None:
+def test_a_member_of_the_stack_without_a_file_is_named(project: ProjectFolder) -> None:
     project.component("a")
     project.stack(a="1", nosuch="2")
     with pytest.raises(RecipeError, match="'nosuch'") as caught:
@@ -239,7 +239,7 @@ def test_a_member_of_the_stack_without_a_file_is_named(project: Project) -> None
     assert caught.value.location is not None and caught.value.location.path == "components.nosuch"
 
 
-def test_two_packages_of_one_name_are_refused(project: Project) -> None:
+def test_two_packages_of_one_name_are_refused(project: ProjectFolder) -> None:
     packages = "[{name: x, summary: x}, {name: '{{ \"x\" }}', summary: y}]"
     project.component("a", packages=packages)
     with pytest.raises(RecipeError, match="two packages x") as caught:
@@ -247,7 +247,7 @@ def test_two_packages_of_one_name_are_refused(project: Project) -> None:
     assert caught.value.location is not None and caught.value.location.path == "packages[1].name"
 
 
-def test_a_template_that_is_no_text_is_named(project: Project) -> None:
+def test_a_template_that_is_no_text_is_named(project: ProjectFolder) -> None:
     project.component("a")
     file = project.write("overlay/components/a/files/x.j2", "")
     file.write_bytes(b"\xff\xfe")
@@ -256,7 +256,7 @@ def test_a_template_that_is_no_text_is_named(project: Project) -> None:
     assert caught.value.location is not None and caught.value.location.file == file
 
 
-def test_a_version_without_a_source_is_named(project: Project) -> None:
+def test_a_version_without_a_source_is_named(project: ProjectFolder) -> None:
     project.component("a")
     with pytest.raises(RecipeError) as caught:
         plan(workspace(project, {"a": Choice(version="2")}), "a")
@@ -265,7 +265,7 @@ def test_a_version_without_a_source_is_named(project: Project) -> None:
     assert caught.value.location.line is not None
 
 
-def test_a_local_source_makes_any_version_buildable(project: Project, tmp_path: Path) -> None:
+def test_a_local_source_makes_any_version_buildable(project: ProjectFolder, tmp_path: Path) -> None:
     project.component("a", COMPILED)
     tree = tmp_path / "tree"
     tree.mkdir()
@@ -289,7 +289,7 @@ def test_a_local_source_makes_any_version_buildable(project: Project, tmp_path: 
         ("install: \"{{ ''.__class__.__mro__ }}\"\n", "not allowed", ""),
     ],
 )
-def test_a_bad_template_names_its_place(project: Project, text: str, message: str, hint: str) -> None:
+def test_a_bad_template_names_its_place(project: ProjectFolder, text: str, message: str, hint: str) -> None:
     file = project.component("a", text)
     with pytest.raises(RecipeError) as caught:
         plan(workspace(project), "a")
@@ -301,13 +301,13 @@ def test_a_bad_template_names_its_place(project: Project, text: str, message: st
     assert error.location.path == "install"
 
 
-def test_bash_is_left_alone(project: Project) -> None:
+def test_bash_is_left_alone(project: ProjectFolder) -> None:
     project.component("a", "install: 'echo ${#list[@]} ${x%.jar} {{ version }}'\n")
     value = workspace(project).evaluate("a", "el8")
     assert value.install == "echo ${#list[@]} ${x%.jar} 1"  # type: ignore[union-attr]
 
 
-def test_an_option_that_does_not_exist_is_named(project: Project) -> None:
+def test_an_option_that_does_not_exist_is_named(project: ProjectFolder) -> None:
     project.component("a", "options: {hadoop: {choices: [provided, bundled], default: provided}}\n")
     with pytest.raises(ConfigurationError) as caught:
         plan(workspace(project, {"a": Choice(options={"hadop": "x"})}), "a")
@@ -317,7 +317,7 @@ def test_an_option_that_does_not_exist_is_named(project: Project) -> None:
     assert "provided, bundled" in (caught.value.hint or "")
 
 
-def test_an_overlay_changes_a_shipped_component(project: Project) -> None:
+def test_an_overlay_changes_a_shipped_component(project: ProjectFolder) -> None:
     project.write("overlay/components/bigtop-utils/component.yaml", "summary: Ours\n")
     project.write("overlay/components/bigtop-utils/files/extra", "x")
     component = workspace(project).catalog.component("bigtop-utils")
@@ -330,7 +330,7 @@ DIFFERENCE = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-one\n+two\n"
 SHIPPED = "0001-controller-takes-three-arguments.patch"
 
 
-def test_an_overlay_may_hold_patches_and_files_alone(project: Project) -> None:
+def test_an_overlay_may_hold_patches_and_files_alone(project: ProjectFolder) -> None:
     folder = "overlay/components/bigtop-jsvc/patches/1.2.4"
     patch = project.write(f"{folder}/{SHIPPED}", DIFFERENCE)
     project.write(f"{folder}/0000-first.patch", DIFFERENCE)
@@ -349,7 +349,7 @@ def test_an_overlay_may_hold_patches_and_files_alone(project: Project) -> None:
         ("patches/1.2.4/0002-x.patch", "Subject: [PATCH] nothing\n", "changes nothing"),
     ],
 )
-def test_a_patch_that_cannot_be_used_is_named(project: Project, name: str, text: str, said: str) -> None:
+def test_a_patch_that_cannot_be_used_is_named(project: ProjectFolder, name: str, text: str, said: str) -> None:
     file = project.write(f"overlay/components/bigtop-jsvc/{name}", text)
     with pytest.raises(RecipeError, match=said) as caught:
         read_patches(workspace(project).catalog.component("bigtop-jsvc").patches("1.2.4"))
@@ -357,7 +357,7 @@ def test_a_patch_that_cannot_be_used_is_named(project: Project, name: str, text:
     assert file.is_relative_to(caught.value.location.file)
 
 
-def test_patches_tell_what_they_cure_and_an_empty_one_takes_its_namesake_out(project: Project) -> None:
+def test_patches_tell_what_they_cure_and_an_empty_one_takes_its_namesake_out(project: ProjectFolder) -> None:
     folder = "overlay/components/bigtop-jsvc/patches/1.2.4"
     project.write(f"{folder}/{SHIPPED}", "")
     mail = "From 0123 Mon Sep 17 00:00:00 2001\nFrom: A B <a@b>\nDate: now\nSubject: [PATCH 1/2] Cure it\n\n"
@@ -366,7 +366,7 @@ def test_patches_tell_what_they_cure_and_an_empty_one_takes_its_namesake_out(pro
     assert [(patch.name, patch.note) for patch in patches] == [("0002-mail.patch", "Cure it By care.")]
 
 
-def test_a_folder_of_an_overlay_that_no_component_owns_is_named(project: Project) -> None:
+def test_a_folder_of_an_overlay_that_no_component_owns_is_named(project: ProjectFolder) -> None:
     project.component("a")
     project.write("overlay/components/bigtop-jscv/patches/x.patch", "x")
     with pytest.raises(ConfigurationError, match="bigtop-jscv") as caught:
@@ -374,7 +374,7 @@ def test_a_folder_of_an_overlay_that_no_component_owns_is_named(project: Project
     assert "bigtop-jsvc" in (caught.value.hint or "")
 
 
-def test_a_variable_inside_another_is_refused(project: Project) -> None:
+def test_a_variable_inside_another_is_refused(project: ProjectFolder) -> None:
     environment = {"HOME": str(project.root), "BIGTOP_MIRRORS": "aliyun", "BIGTOP_MIRRORS__PRESET": "none"}
     with pytest.raises(ConfigurationError, match="BIGTOP_MIRRORS__PRESET"):
         load_settings(project.root, {}, environment)
@@ -397,7 +397,7 @@ def test_a_store_of_which_only_some_folders_came_back_is_completed(tmp_path: Pat
     assert (store.root / "compile").is_dir()
 
 
-def test_an_overlay_that_is_no_folder_is_named_with_its_place(project: Project) -> None:
+def test_an_overlay_that_is_no_folder_is_named_with_its_place(project: ProjectFolder) -> None:
     file = project.write("bigtop-builder.yaml", "stack: small\noverlays:\n  - overlay\n  - misng\n")
     with pytest.raises(ConfigurationError, match="misng is not a folder") as caught:
         workspace(project)

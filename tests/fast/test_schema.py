@@ -14,7 +14,7 @@ from bigtop_builder.cli.app import app
 from bigtop_builder.cli.project_file import SCHEMA_FOLDER, project_file
 from bigtop_builder.cli.reference import SCHEMAS, files, json_schema
 from bigtop_builder.model.errors import ExitCode
-from bigtop_builder.model.project import Project
+from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.recipe.document import parse, validate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,10 +72,10 @@ def settings_of(text: str) -> str:
 def test_the_project_file_of_init_changes_nothing_and_names_every_setting() -> None:
     text = project_file()
     file = Path("bigtop-builder.yaml")
-    assert validate(parse(text, file), Project) == Project()
+    assert validate(parse(text, file), ProjectFile) == ProjectFile()
     document = parse(settings_of(text), file)
-    assert validate(document, Project) == Project()
-    assert document.data == json.loads(Project().model_dump_json())
+    assert validate(document, ProjectFile) == ProjectFile()
+    assert document.data == json.loads(ProjectFile().model_dump_json())
 
 
 def test_every_setting_of_the_project_file_is_explained() -> None:
@@ -87,6 +87,6 @@ def test_every_setting_of_the_project_file_is_explained() -> None:
 
 def test_the_project_file_sets_what_was_given_and_points_editors_to_its_schema() -> None:
     text = project_file("bigtop-3.2.0", ["el8", "el9"])
-    project = validate(parse(text, Path("bigtop-builder.yaml")), Project)
+    project = validate(parse(text, Path("bigtop-builder.yaml")), ProjectFile)
     assert project.platforms == ["el8", "el9"]
     assert text.splitlines()[0] == f"# yaml-language-server: $schema={SCHEMA_FOLDER}/project.json"

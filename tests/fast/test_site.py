@@ -24,7 +24,7 @@ from bigtop_builder.adapter.tools.site import SiteSettings, private_folder, site
 from bigtop_builder.adapter.tools.tool_config import non_proxy_hosts
 from bigtop_builder.adapter.tools.truststore import certificates, java_truststore
 from bigtop_builder.model.errors import ConfigurationError
-from bigtop_builder.model.project import Project
+from bigtop_builder.model.project import ProjectFile
 
 PASSWORD = 'p<&$w"/ü'
 DER = [b"\x30\x03one", b"\x30\x03two"]
@@ -58,7 +58,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SITE_PASSWORD", PASSWORD)
 
 
-def closed(bundle: Path, **mirrors: object) -> Project:
+def closed(bundle: Path, **mirrors: object) -> ProjectFile:
     credentials = {"user": "env:SITE_USER", "password": "env:SITE_PASSWORD"}
     maven = [
         {"url": "https://nexus.corp/one", "credentials": credentials},
@@ -67,7 +67,7 @@ def closed(bundle: Path, **mirrors: object) -> Project:
     proxy = {"http": "http://proxy.corp:3128", "no_proxy": [".corp", "10.0.0.0/8"], "credentials": credentials}
     network = {"ca_bundle": str(bundle), "proxy": proxy}
     document = {"mirrors": {"pip": "https://me:in-url@index.corp/simple", "maven": maven, **mirrors}}
-    return Project.model_validate({**document, "network": network})
+    return ProjectFile.model_validate({**document, "network": network})
 
 
 def texts(settings: SiteSettings) -> dict[str, str]:
@@ -119,7 +119,9 @@ def test_every_client_finds_its_settings(bundle: Path, folder: Path) -> None:
 
 
 def test_an_open_network_leaves_gradle_and_sbt_alone(bundle: Path, folder: Path) -> None:
-    project = Project.model_validate({"network": {"ca_bundle": str(bundle)}, "mirrors": {"pip": "https://pip.example"}})
+    project = ProjectFile.model_validate(
+        {"network": {"ca_bundle": str(bundle)}, "mirrors": {"pip": "https://pip.example"}}
+    )
     central = "<project><repository><id>central</id><url>https://central.example</url></repository></project>"
     settings = site_files(project, folder, Addresses(project.mirrors, super_pom=lambda: central))
     files = texts(settings)
@@ -236,7 +238,9 @@ def test_redaction_lets_the_rest_through_at_once() -> None:
 
 
 def test_offline_tells_every_tool_to_be_content_with_its_cache(bundle: Path, folder: Path) -> None:
-    project = Project.model_validate({"network": {"ca_bundle": str(bundle)}, "mirrors": {"pip": "https://pip.example"}})
+    project = ProjectFile.model_validate(
+        {"network": {"ca_bundle": str(bundle)}, "mirrors": {"pip": "https://pip.example"}}
+    )
     central = "<project><repository><id>central</id><url>https://central.example</url></repository></project>"
     settings = site_files(project, folder, Addresses(project.mirrors, super_pom=lambda: central), offline=True)
     files = texts(settings)

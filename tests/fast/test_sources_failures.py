@@ -12,7 +12,7 @@ import pytest
 
 from bigtop_builder.adapter.sources import Fetcher, download, stored
 from bigtop_builder.model.errors import InterruptedRunError, SourceError
-from bigtop_builder.model.project import Project
+from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.model.source import Source
 from tests.fast.misbehaving import (
     File,
@@ -44,8 +44,8 @@ def server() -> Iterator[Server]:
         yield running
 
 
-def project(**network: object) -> Project:
-    return Project.model_validate({"network": {"stall_timeout": "1s", "connect_timeout": "2s", **network}})
+def project(**network: object) -> ProjectFile:
+    return ProjectFile.model_validate({"network": {"stall_timeout": "1s", "connect_timeout": "2s", **network}})
 
 
 def source(*alternatives: dict[str, str]) -> Source:
@@ -217,7 +217,7 @@ def test_a_complete_partial_file_only_wants_verifying(tmp_path: Path, server: Se
 def test_a_stop_ends_a_stalled_download_and_keeps_its_bytes(tmp_path: Path, server: Server) -> None:
     server.routes["/file"] = stalling(CONTENT, 1000)
     cancelled = threading.Event()
-    fetcher = Fetcher(tmp_path, Project())
+    fetcher = Fetcher(tmp_path, ProjectFile())
     with pytest.raises(InterruptedRunError):
         fetcher.fetch(
             source(https(server.url("/file"))),

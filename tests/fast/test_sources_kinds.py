@@ -13,7 +13,7 @@ import pytest
 
 from bigtop_builder.adapter.sources import Fetcher, stored, unpack
 from bigtop_builder.model.errors import ConfigurationError, SourceError
-from bigtop_builder.model.project import Project
+from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.model.source import Source
 from tests.fast.misbehaving import File, Handler, Server, redirecting
 
@@ -42,7 +42,7 @@ def source(**alternative: str) -> Source:
 
 def fetcher(store: Path, mirrors: dict[str, object] | None = None, **network: object) -> Fetcher:
     document = {"mirrors": {"preset": "none", **(mirrors or {})}, "network": {"connect_timeout": "2s", **network}}
-    return Fetcher(store, Project.model_validate(document))
+    return Fetcher(store, ProjectFile.model_validate(document))
 
 
 def test_stored_once_under_its_sha256_and_found_by_its_sha512(tmp_path: Path, server: Server) -> None:
@@ -160,7 +160,7 @@ def test_pypi_without_that_file(tmp_path: Path, server: Server) -> None:
 def test_file_relative_to_its_recipe_even_offline(tmp_path: Path) -> None:
     (tmp_path / "recipe").mkdir()
     (tmp_path / "recipe/a.tar").write_bytes(CONTENT)
-    offline = Fetcher(tmp_path / "store", Project(), offline=True)
+    offline = Fetcher(tmp_path / "store", ProjectFile(), offline=True)
     fetched = offline.fetch(source(file="a.tar"), base=tmp_path / "recipe")
     assert fetched.path.read_bytes() == CONTENT
     (tmp_path / "recipe/b.tar").write_bytes(b"other")

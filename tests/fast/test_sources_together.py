@@ -19,7 +19,7 @@ import pytest
 
 from bigtop_builder.adapter.sources import Fetcher, stored
 from bigtop_builder.model.errors import InterruptedRunError, StoreError
-from bigtop_builder.model.project import Project
+from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.model.source import Source
 from tests.fast.misbehaving import File, Handler, Server, stalling
 
@@ -29,11 +29,11 @@ SCRIPT = textwrap.dedent("""
     import sys
     from pathlib import Path
     from bigtop_builder.adapter.sources import Fetcher
-    from bigtop_builder.model.project import Project
+    from bigtop_builder.model.project import ProjectFile
     from bigtop_builder.model.source import Source
     store, url, digest = sys.argv[1:]
     source = Source.model_validate({"alternatives": [{"https": url, "sha256": digest}]})
-    print(Fetcher(Path(store), Project()).fetch(source, base=Path("/")).path)
+    print(Fetcher(Path(store), ProjectFile()).fetch(source, base=Path("/")).path)
 """)
 
 
@@ -79,7 +79,7 @@ def behind_a_gate(server: Server) -> threading.Event:
 
 def test_many_threads_download_once(tmp_path: Path, server: Server) -> None:
     gate = behind_a_gate(server)
-    fetcher = Fetcher(tmp_path, Project())
+    fetcher = Fetcher(tmp_path, ProjectFile())
     waiting = threading.Barrier(8)
     notes: list[str] = []
 
@@ -122,7 +122,7 @@ def test_a_killed_download_is_resumed(tmp_path: Path, server: Server) -> None:
     killed.communicate(timeout=30)
     assert stored(tmp_path, f"sha256:{SHA256}") is None
     server.routes["/file"] = File(CONTENT)
-    fetched = Fetcher(tmp_path, Project()).fetch(wanted(server), base=tmp_path)
+    fetched = Fetcher(tmp_path, ProjectFile()).fetch(wanted(server), base=tmp_path)
     assert fetched.path.read_bytes() == CONTENT
     assert server.seen[-1].headers["range"] == "bytes=1000000-"
 
@@ -134,7 +134,7 @@ def test_who_waits_for_another_download_can_be_stopped(tmp_path: Path, server: S
         until(lambda: server.seen)
         stop = threading.Event()
         with pytest.raises(InterruptedRunError):
-            Fetcher(tmp_path, Project()).fetch(
+            Fetcher(tmp_path, ProjectFile()).fetch(
                 wanted(server), base=tmp_path, progress=lambda *report: stop.set(), cancelled=stop
             )
     finally:
@@ -148,13 +148,13 @@ def test_a_store_that_cannot_grow(tmp_path: Path, server: Server) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
         with pytest.raises(StoreError, match=f"cannot write below {tmp_path}"):
-            Fetcher(tmp_path, Project()).fetch(wanted(server), base=tmp_path)
+            Fetcher(tmp_path, ProjectFile()).fetch(wanted(server), base=tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert Fetcher(tmp_path, Project()).fetch(wanted(server), base=tmp_path).path.read_bytes() == CONTENT
+    assert Fetcher(tmp_path, ProjectFile()).fetch(wanted(server), base=tmp_path).path.read_bytes() == CONTENT
 
 
 def test_a_store_that_is_no_folder(tmp_path: Path, server: Server) -> None:
     (tmp_path / "store").write_text("")
     with pytest.raises(StoreError, match="cannot write below"):
-        Fetcher(tmp_path / "store", Project()).fetch(wanted(server), base=tmp_path)
+        Fetcher(tmp_path / "store", ProjectFile()).fetch(wanted(server), base=tmp_path)

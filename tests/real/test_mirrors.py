@@ -13,7 +13,7 @@ from bigtop_builder.adapter.containers.engine import connect
 from bigtop_builder.adapter.sources import Fetcher
 from bigtop_builder.adapter.tools.addresses import central_in_pom, maven_central, pypi_simple
 from bigtop_builder.model.errors import ConfigurationError
-from bigtop_builder.model.project import Project
+from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.model.source import Source
 from tests.real.caching_proxy import Site, caching_proxy
 from tests.real.conftest import SmallProject
@@ -99,7 +99,7 @@ def central(store: Path) -> str:
         return central_in_pom((store / "images" / "maven-super-pom.xml").read_text())
 
 
-def only_through(small: SmallProject, bridge: str, cache: Site, trap: Site) -> Project:
+def only_through(small: SmallProject, bridge: str, cache: Site, trap: Site) -> ProjectFile:
     """A project whose only way out is the cache: a request to anywhere else falls into the trap."""
     credentials = {"user": "env:SITE_CACHE_USER", "password": "env:SITE_CACHE_PASSWORD"}
     document = {
@@ -108,7 +108,7 @@ def only_through(small: SmallProject, bridge: str, cache: Site, trap: Site) -> P
     }
     project = {"stack": "small", "platforms": ["el8"], "overlays": ["overlay"], **document}
     small.write("bigtop-builder.yaml", yaml.safe_dump(project))
-    return Project.model_validate(document)
+    return ProjectFile.model_validate(document)
 
 
 def everything_in(root: Path) -> str:

@@ -12,7 +12,7 @@ import pytest
 from bigtop_builder.adapter.sources import Fetched, Fetcher, unpack
 from bigtop_builder.adapter.tools.addresses import maven_central
 from bigtop_builder.adapter.tools.site import private_folder, site_files
-from bigtop_builder.model.project import Project
+from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.model.source import Source
 
 ZOOKEEPER = (
@@ -41,7 +41,7 @@ public class Trust {
 
 def fetch(store: Path, **alternative: str) -> Fetched:
     source = Source.model_validate({"alternatives": [alternative]})
-    return Fetcher(store, Project()).fetch(source, base=store)
+    return Fetcher(store, ProjectFile()).fetch(source, base=store)
 
 
 def test_zookeeper_from_maven(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_file_of_the_debian_pool(tmp_path: Path) -> None:
 def test_java_trusts_what_the_truststore_holds(tmp_path: Path) -> None:
     (tmp_path / "Trust.java").write_text(TRUST)
     with private_folder() as folder:
-        settings = site_files(Project(), folder)
+        settings = site_files(ProjectFile(), folder)
         store = next(path for path in settings.mounts if path.name == "cacerts")
         command = ["java", f"-Djavax.net.ssl.trustStore={store}", str(tmp_path / "Trust.java"), maven_central()]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

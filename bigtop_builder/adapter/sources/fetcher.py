@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bigtop_builder.adapter.sources.download_store import Part, WrongDigestError, claim, origin, stored
 from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError, InterruptedRunError, SourceError
-from bigtop_builder.model.project import Project
+from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.model.source import (
     Alternative,
     ApacheSource,
@@ -74,7 +74,7 @@ class Fetcher:
     """
 
     def __init__(
-        self, store: Path, project: Project, offline: bool = False, *, addresses: Addresses | None = None
+        self, store: Path, project: ProjectFile, offline: bool = False, *, addresses: Addresses | None = None
     ) -> None:
         self._store = store
         self._network = project.network

@@ -10,7 +10,7 @@ from bigtop_builder.adapter.sources.download_store import claim
 from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import SourceError
-from bigtop_builder.model.project import Project
+from bigtop_builder.model.project import ProjectFile
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class FirstUse:
     commit: str | None = None
 
 
-def fetch_first(store: Path, project: Project, addresses: list[str], cancelled: threading.Event) -> FirstUse:
+def fetch_first(store: Path, project: ProjectFile, addresses: list[str], cancelled: threading.Event) -> FirstUse:
     """Fetch from the first address that answers, into the store, and give what came.
 
     Raises SourceError that lists every address with its reason, StoreError, InterruptedRunError.
@@ -58,7 +58,7 @@ def fetch_first(store: Path, project: Project, addresses: list[str], cancelled: 
     raise SourceError("the source cannot be had:\n" + "\n".join(f"  - {miss}" for miss in misses))
 
 
-def commit_of(project: Project, repository: str, reference: str, cancelled: threading.Event) -> FirstUse:
+def commit_of(project: ProjectFile, repository: str, reference: str, cancelled: threading.Event) -> FirstUse:
     """The commit that a tag or branch points to now. Raises SourceError."""
     from bigtop_builder.adapter.sources.errors import TransferError, public
     from bigtop_builder.adapter.sources.git import resolve
@@ -69,6 +69,6 @@ def commit_of(project: Project, repository: str, reference: str, cancelled: thre
         raise SourceError(f"{public(repository)}: {error.reason}", hint=error.hint) from error
 
 
-def places(project: Project, apache: str | None, others: tuple[str, ...]) -> list[str]:
+def places(project: ProjectFile, apache: str | None, others: tuple[str, ...]) -> list[str]:
     """Addresses to try: of what lies at Apache's the site's mirrors and the archive, else those of the bill."""
     return [f"{base}/{apache}" for base in Addresses(project.mirrors).apache()] if apache else list(others)

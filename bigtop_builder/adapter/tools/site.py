@@ -21,7 +21,7 @@ from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.adapter.tools.site_settings import CA, SITE, ToolSettings
 from bigtop_builder.adapter.tools.truststore import certificates, java_truststore
 from bigtop_builder.model.errors import ConfigurationError
-from bigtop_builder.model.project import Project
+from bigtop_builder.model.project import ProjectFile
 
 PEM_PLACES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -73,7 +73,7 @@ class SiteSettings:
 
 
 def site_files(
-    project: Project, folder: Path, addresses: Addresses | None = None, *, offline: bool = False
+    project: ProjectFile, folder: Path, addresses: Addresses | None = None, *, offline: bool = False
 ) -> SiteSettings:
     """Writes the site's settings into ``folder``, which only we may enter (see ``private_folder``).
 

@@ -17,7 +17,7 @@ from bigtop_builder.model.errors import ConfigurationError, ExitCode
 
 if TYPE_CHECKING:
     from bigtop_builder.flow.bigtop.spec_query import ReadSpec
-    from bigtop_builder.flow.build.project import Workspace
+    from bigtop_builder.flow.build.project import Project
     from bigtop_builder.flow.build.workbench import Shared
     from bigtop_builder.model.source import Source
 
@@ -45,10 +45,10 @@ def import_(
     from bigtop_builder.flow.bigtop.comparison import (
         compare_with_bigtop,
         need_packaging,
-        own_workspace,
         read_bigtop_spec,
+        with_component_files,
     )
-    from bigtop_builder.flow.build.project import Workspace
+    from bigtop_builder.flow.build.project import Project
     from bigtop_builder.flow.publish.package_compare import as_text
     from bigtop_builder.recipe.evaluate import Target
 
@@ -57,19 +57,19 @@ def import_(
         raise ConfigurationError(
             f"{tree!r} is not bigtop:PATH", hint="For example: bigtop-builder import bigtop:../bigtop zookeeper"
         )
-    workspace = Workspace(invocation.settings(packaging__bigtop=path))
-    chosen = platform or workspace.project.platforms[0]
-    packaging = need_packaging(workspace, component, chosen)
+    project = Project(invocation.settings(packaging__bigtop=path))
+    chosen = platform or project.file.platforms[0]
+    packaging = need_packaging(project, component, chosen)
     if lock:
-        _lock(invocation, workspace, component)
+        _lock(invocation, project, component)
         return
-    own = own_workspace(workspace)
+    own = with_component_files(project)
     known = component in own.catalog.component_files
     if write is not None and known:
         raise ConfigurationError(
             f"there is a component file of {component} already", hint="Without --write it is compared."
         )
-    with _engine(workspace) as shared:
+    with _engine(project) as shared:
         if known:
             found = compare_with_bigtop(shared, own, packaging, component, chosen)
             invocation.say(f"compared {found.basis}")
@@ -77,14 +77,14 @@ def import_(
             if any(difference.explained is None for difference in found.differences):
                 raise typer.Exit(ExitCode.PUBLISH)
             return
-        labelled = workspace.platform(chosen)
-        builder = workspace.platform(workspace.builder_platform or chosen)
-        read = read_bigtop_spec(shared, packaging, Target(labelled, builder, workspace.arch))
+        labelled = project.platform(chosen)
+        builder = project.platform(project.builder_platform or chosen)
+        read = read_bigtop_spec(shared, packaging, Target(labelled, builder, project.arch))
     invocation.answer(_packages_text(read), [dict(header) for header in read.headers])
     if write is not None:
         from bigtop_builder.flow.bigtop.skeleton import write_skeleton
 
-        file = write_skeleton(invocation.cwd / write, packaging, read, _source(invocation, workspace, component))
+        file = write_skeleton(invocation.cwd / write, packaging, read, _source(invocation, project, component))
         invocation.say(f"wrote {file}; add its folder to 'overlays' of the project file")
 
 
@@ -99,40 +99,40 @@ def _packages_text(read: ReadSpec) -> str:
 
 
 @contextmanager
-def _engine(workspace: Workspace) -> Iterator[Shared]:
+def _engine(project: Project) -> Iterator[Shared]:
     """What containers need, for work that keeps no record of a run."""
     from bigtop_builder.flow.build.project import Request
     from bigtop_builder.flow.build.task_runner import open_shared
     from bigtop_builder.flow.run.recorder import Recorder
 
-    run = workspace.store.open().start_run()
+    run = project.store.open().start_run()
     try:
-        with open_shared(workspace, Request(), run, Recorder(lambda _: None, None), threading.Event()) as shared:
+        with open_shared(project, Request(), run, Recorder(lambda _: None, None), threading.Event()) as shared:
             yield shared
     finally:
         run.close()
 
 
-def _lock(invocation: Invocation, workspace: Workspace, name: str) -> None:
+def _lock(invocation: Invocation, project: Project, name: str) -> None:
     """Fetch a component's source, and write what came into the lock file."""
     from bigtop_builder.adapter.sources.first_use import commit_of, fetch_first, places
     from bigtop_builder.adapter.store import write_atomically
     from bigtop_builder.recipe.bigtop.pins import LOCK_FILE, LockedSource, lock_text
     from bigtop_builder.recipe.bigtop.source import addresses, apache_path
 
-    route = workspace.bigtop
+    route = project.bigtop
     assert route is not None
     component = route.bom.component(name)
-    store, cancelled = workspace.store.open(), threading.Event()
+    store, cancelled = project.store.open(), threading.Event()
     if component.git is not None:
-        found = commit_of(workspace.project, component.git.repository, component.git.reference, cancelled)
+        found = commit_of(project.file, component.git.repository, component.git.reference, cancelled)
     elif component.download is not None:
-        where = places(workspace.project, apache_path(route.bom, component), addresses(component))
-        found = fetch_first(store.root, workspace.project, where, cancelled)
+        where = places(project.file, apache_path(route.bom, component), addresses(component))
+        found = fetch_first(store.root, project.file, where, cancelled)
     else:
         raise ConfigurationError(f"{name} has no source: Bigtop makes it of its own files")
     locked = LockedSource(address=found.address, sha512=found.sha512, commit=found.commit)
-    file = workspace.settings.root / LOCK_FILE
+    file = project.settings.root / LOCK_FILE
     write_atomically(file, lock_text(route.lock, name, component.base_version, locked))
     invocation.say(f"warning: {found.address} was trusted as it came; compare it with what the project publishes")
     invocation.answer(
@@ -140,13 +140,13 @@ def _lock(invocation: Invocation, workspace: Workspace, name: str) -> None:
     )
 
 
-def _source(invocation: Invocation, workspace: Workspace, name: str) -> Source | None:
+def _source(invocation: Invocation, project: Project, name: str) -> Source | None:
     """The source for a component file; none when nobody knows its digest, which is said."""
     from bigtop_builder.model.errors import RecipeError
 
-    assert workspace.bigtop is not None
+    assert project.bigtop is not None
     try:
-        return workspace.bigtop.source(workspace.bigtop.bom.component(name))
+        return project.bigtop.source(project.bigtop.bom.component(name))
     except RecipeError as error:
         invocation.say(f"no source is written: {error.message}. {error.hint or ''}".rstrip())
         return None

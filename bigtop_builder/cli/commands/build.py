@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bigtop_builder.cli.views.build_fold import RunView
     from bigtop_builder.cli.views.watch import Reports
-    from bigtop_builder.flow.build.project import Request, Workspace
+    from bigtop_builder.flow.build.project import Project, Request
     from bigtop_builder.model.component import Component
     from bigtop_builder.plan.task import Plan
 
@@ -46,9 +46,9 @@ class Selection:
         offline: bool = False,
         check_reproducible: bool = False,
         **flags: object,
-    ) -> tuple[Workspace, Request]:
-        """The workspace and the request. Raises ConfigurationError."""
-        from bigtop_builder.flow.build.project import Request, Workspace
+    ) -> tuple[Project, Request]:
+        """The project and the request. Raises ConfigurationError."""
+        from bigtop_builder.flow.build.project import Project, Request
 
         settings = options.with_packaging(
             invocation.settings(
@@ -74,7 +74,7 @@ class Selection:
             check_reproducible=check_reproducible,
             rerun_flags=tuple(self._flags(invocation, offline)),
         )
-        return Workspace(settings, choices), request
+        return Project(settings, choices), request
 
     def _flags(self, invocation: Invocation, offline: bool) -> list[str]:
         named = {
@@ -98,29 +98,29 @@ def list_(
 ) -> None:
     """List the stack's components, the platforms or the stacks."""
     from bigtop_builder.cli.wording import columns
-    from bigtop_builder.flow.build.project import Workspace
+    from bigtop_builder.flow.build.project import Project
 
     settings = invocation.settings(packaging__bigtop=options.packaging_path(packaging))
-    workspace = Workspace(options.with_packaging(settings, packaging))
+    project = Project(options.with_packaging(settings, packaging))
     rows: list[dict[str, Any]] = []
     if what == "platforms":
-        for name in workspace.catalog.platform_files:
-            platform = workspace.platform(name)
+        for name in project.catalog.platform_files:
+            platform = project.platform(name)
             row = {"name": name, "dist": platform.dist, "architectures": platform.architectures}
             rows.append({**row, "title": platform.title})
     elif what == "stacks":
-        for name in workspace.catalog.stack_files:
-            stack = workspace.catalog.stack(name)
+        for name in project.catalog.stack_files:
+            stack = project.catalog.stack(name)
             rows.append({"name": name, "version": stack.version, "components": list(stack.components)})
-    elif workspace.bigtop is not None:
-        for name in workspace.components():
-            row = {"name": name, "version": workspace.versions[name]}
-            rows.append({**row, "summary": workspace.bigtop.bom.components[name].notes})
+    elif project.bigtop is not None:
+        for name in project.components():
+            row = {"name": name, "version": project.versions[name]}
+            rows.append({**row, "summary": project.bigtop.bom.components[name].notes})
     else:
-        for name in workspace.components():
-            component = workspace.catalog.component(name).component
+        for name in project.components():
+            component = project.catalog.component(name).component
             unverified = _unverified(component)
-            version = workspace.versions.get(name) or component.version or next(iter(component.versions))
+            version = project.versions.get(name) or component.version or next(iter(component.versions))
             rows.append(
                 {
                     "name": name,
@@ -191,8 +191,8 @@ def plan(
         packaging,
         force,
     )
-    workspace, request = selection.open(invocation)
-    made = workspace.plan(request)
+    project, request = selection.open(invocation)
+    made = project.plan(request)
     _show_plan(invocation, made)
     if exit_code and not made.nothing_to_do:
         raise typer.Exit(ExitCode.PENDING)
@@ -267,7 +267,7 @@ def build(
         packaging,
         force,
     )
-    workspace, request = selection.open(
+    project, request = selection.open(
         invocation,
         keep_going=keep_going,
         offline=offline,
@@ -276,12 +276,12 @@ def build(
         output=str(output) if output else None,
     )
     if dry_run:
-        _show_plan(invocation, workspace.plan(request))
+        _show_plan(invocation, project.plan(request))
         return
 
     from bigtop_builder.cli.views.watch import Reports
 
-    view = _watched(invocation, workspace, request, Reports(events, junit, summary).below(invocation.cwd))
+    view = _watched(invocation, project, request, Reports(events, junit, summary).below(invocation.cwd))
     if invocation.json:
         from bigtop_builder.cli.views.summary import summary as summary_data
 
@@ -289,14 +289,14 @@ def build(
     raise typer.Exit(ExitCode.DEFECT if view.exit_code is None else view.exit_code)
 
 
-def _watched(invocation: Invocation, workspace: Workspace, request: Request, reports: Reports) -> RunView:
+def _watched(invocation: Invocation, project: Project, request: Request, reports: Reports) -> RunView:
     """Build, and write the reports even when the build breaks off."""
     from bigtop_builder.cli.views.watch import Watch, write_reports
     from bigtop_builder.flow.build.builder import build as run_build
 
     with Watch(invocation, reports.events) as watch:
         try:
-            run_build(workspace, request, watch)
+            run_build(project, request, watch)
         finally:
             watch.view.close()
             if watch.view.begun:

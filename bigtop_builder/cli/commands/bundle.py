@@ -99,17 +99,17 @@ def create(
         packaging=None,
         force=False,
     )
-    workspace, request = selection.open(invocation, keep_going=keep_going, limits__jobs=jobs)
+    project, request = selection.open(invocation, keep_going=keep_going, limits__jobs=jobs)
     parts = _parts(without or [], packages_only)
-    target = invocation.cwd / (output or f"bundle-{workspace.stack.name}.tar")
+    target = invocation.cwd / (output or f"bundle-{project.stack.name}.tar")
     with (
-        _signer(workspace.settings) as signer,
+        _signer(project.settings) as signer,
         Watch(invocation) as watch,
         Meter(invocation, "writing") as meter,
     ):
         included = [invocation.cwd / path for path in include or ()]
         wanted = Wanted(parts, included, signer, invocation.say, meter)
-        made = create_bundle(workspace, request, wanted, target, watch)
+        made = create_bundle(project, request, wanted, target, watch)
     invocation.answer(_created_text(made), {**asdict(made), "place": str(made.place)})
     for name in made.left_out:
         invocation.say(f"left out, since it cannot be built: {name}")

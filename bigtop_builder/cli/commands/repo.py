@@ -293,13 +293,13 @@ def compare(
 
 def _recipes(settings: Settings, platforms: list[str]) -> Iterator[Evaluated]:
     """Every component of the stack, as it would be built: what it says of its differences is among it."""
-    from bigtop_builder.flow.build.project import Workspace
+    from bigtop_builder.flow.build.project import Project
     from bigtop_builder.plan.task import Refusal
 
-    workspace = Workspace(settings)
-    for name in workspace.components():
-        for platform in {*platforms, workspace.builder_platform or platforms[0]}:
-            evaluated = workspace.evaluate(name, platform)
+    project = Project(settings)
+    for name in project.components():
+        for platform in {*platforms, project.builder_platform or platforms[0]}:
+            evaluated = project.evaluate(name, platform)
             if not isinstance(evaluated, Refusal):
                 yield evaluated
 

@@ -35,13 +35,13 @@ def shell(
 ) -> None:
     """Open the container of a build that failed, as it was."""
     from bigtop_builder.cli.wording import columns
-    from bigtop_builder.flow.build.project import Workspace
+    from bigtop_builder.flow.build.project import Project
     from bigtop_builder.flow.build.shell import failed_builds, open_failed
 
-    workspace = Workspace(invocation.settings())
+    project = Project(invocation.settings())
     if component is not None:
-        raise typer.Exit(open_failed(workspace, component, tuple(command or ("bash",))))
-    builds = failed_builds(workspace)
+        raise typer.Exit(open_failed(project, component, tuple(command or ("bash",))))
+    builds = failed_builds(project)
     invocation.answer(columns([(build["task"], build["step"], build["folder"]) for build in builds]), builds)
     if not builds:
         invocation.say("no failed build is kept")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from bigtop_builder.adapter.rpm.header import read_header
 from bigtop_builder.flow.bigtop.rpmbuild import platform_macros
 from bigtop_builder.flow.bigtop.spec_query import ReadSpec, read_spec
-from bigtop_builder.flow.build.project import Request, Workspace
+from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.workbench import Shared
 from bigtop_builder.flow.publish.package_compare import Allowance, Difference, compare_described, describe
 from bigtop_builder.model.errors import ConfigurationError
@@ -32,14 +32,14 @@ class Comparison:
 
 
 def compare_with_bigtop(
-    shared: Shared, own: Workspace, packaging: BigtopPackaging, name: str, platform: str
+    shared: Shared, own: Project, packaging: BigtopPackaging, name: str, platform: str
 ) -> Comparison:
     """Our packages of a component against those of Bigtop's tree, with the reasons that the component file gives.
 
-    ``shared`` belongs to the workspace that packages with the tree. Raises ConfigurationError, and RecipeError for a
+    ``shared`` belongs to the project that packages with the tree. Raises ConfigurationError, and RecipeError for a
     spec that rpm cannot read.
     """
-    theirs = shared.workspace
+    theirs = shared.project
     evaluated = evaluate_for(own, theirs, packaging, name, platform)
     rules = allowances(evaluated)
     built = _built(own, name, platform), _built(theirs, name, platform)
@@ -51,7 +51,7 @@ def compare_with_bigtop(
     return Comparison("specs", compare_described(ours, reference, allow=rules))
 
 
-def evaluate_for(own: Workspace, theirs: Workspace, packaging: BigtopPackaging, name: str, platform: str) -> Evaluated:
+def evaluate_for(own: Project, theirs: Project, packaging: BigtopPackaging, name: str, platform: str) -> Evaluated:
     """Our component as it would be in the stack of the tree: with its suffix, its folder and, if it is known, its
     version."""
     component = own.catalog.component(name).component
@@ -64,12 +64,12 @@ def evaluate_for(own: Workspace, theirs: Workspace, packaging: BigtopPackaging, 
 
 def read_bigtop_spec(shared: Shared, packaging: BigtopPackaging, target: Target) -> ReadSpec:
     """What rpm says of the tree's spec."""
-    workspace = shared.workspace
-    macros = workspace.catalog.rpm_template("bigtop.macros").read_text(encoding="utf-8")
+    project = shared.project
+    macros = project.catalog.rpm_template("bigtop.macros").read_text(encoding="utf-8")
     names = [file.name.removeprefix("SOURCES/") for file in packaging.files if file.name.startswith("SOURCES/")]
     return read_spec(
         shared,
-        workspace.package_image(target.builder.name),
+        project.package_image(target.builder.name),
         spec_text(packaging),
         platform_macros(target.platform) + macros,
         tuple(dict.fromkeys((*packaging.source_defines("/work"), *packaging.binary_defines("/work")))),
@@ -87,11 +87,11 @@ def allowances(evaluated: Evaluated) -> list[Allowance]:
     return found + [Allowance(gone.reason, gone.package, "package") for gone in evaluated.left_out]
 
 
-def _built(workspace: Workspace, name: str, platform: str) -> Packages:
+def _built(project: Project, name: str, platform: str) -> Packages:
     """The packages of a component that the store has as they would be built now."""
-    plan = workspace.plan(Request(selectors=(name,), platforms=(platform,)))
+    plan = project.plan(Request(selectors=(name,), platforms=(platform,)))
     task = next((one for one in plan.tasks if one.kind == "package" and one.action == "reuse"), None)
-    return [describe(read_header(rpm)) for rpm in workspace.store.packages(task.key)] if task else []
+    return [describe(read_header(rpm)) for rpm in project.store.packages(task.key)] if task else []
 
 
 def _side_by_side(mine: ReadSpec, other: ReadSpec) -> tuple[Packages, Packages]:
@@ -112,16 +112,16 @@ def _list(spec: ReadSpec, package: str) -> Sequence[Listed]:
     return spec.files.get(package, [])
 
 
-def own_workspace(workspace: Workspace) -> Workspace:
-    """The workspace of the same project that packages with component files."""
-    settings = workspace.settings
-    return Workspace(replace(settings, project=settings.project.model_copy(update={"packaging": None})))
+def with_component_files(project: Project) -> Project:
+    """The project of the same project that packages with component files."""
+    settings = project.settings
+    return Project(replace(settings, project=settings.project.model_copy(update={"packaging": None})))
 
 
-def need_packaging(workspace: Workspace, name: str, platform: str) -> BigtopPackaging:
+def need_packaging(project: Project, name: str, platform: str) -> BigtopPackaging:
     """The tree's packaging of a component. Raises ConfigurationError when the tree has no such component."""
-    workspace.platform(platform)
-    route = workspace.bigtop
+    project.platform(platform)
+    route = project.bigtop
     assert route is not None
     if name not in route.components():
         route.bom.component(name)

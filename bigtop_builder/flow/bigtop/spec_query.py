@@ -58,7 +58,7 @@ def read_spec(
 
     Raises RecipeError with what rpm says when it cannot.
     """
-    store = shared.workspace.store
+    store = shared.project.store
     key = digest.of_data([FORMAT, image_key(image), spec, macros, list(defines)])
     kept = store.root / "cache" / FOLDER / f"{key}.json"
     with contextlib.suppress(OSError, ValueError):
@@ -108,7 +108,7 @@ def _run(shared: Shared, image: str, folder: Path, name: str, command: list[str]
         image=image,
         run=shared.run.id,
         task="import",
-        store=shared.workspace.store.root,
+        store=shared.project.store.root,
         user=shared.user,
         mounts=[Mount(folder, "/work")],
         environment={"LANG": "C.UTF-8", "TZ": "UTC"},

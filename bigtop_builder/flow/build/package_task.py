@@ -73,16 +73,16 @@ def artifacts(place: Path, described: dict[str, str]) -> list[Artifact]:
 
 
 def _rpmbuild(bench: Workbench) -> list[Path]:
-    evaluated, workspace = bench.evaluated, bench.shared.workspace
+    evaluated, project = bench.evaluated, bench.shared.project
     with bench.step("package") as log:
         for name in ("SPECS", "SOURCES", "BUILD", "BUILDROOT", "RPMS", "SRPMS"):
             bench.make("rpm", name)
         bench.make("home")
         spec = bench.folder / "rpm" / "SPECS" / f"{evaluated.name}.spec"
-        spec.write_text(workspace.spec(evaluated), encoding="utf-8")
+        spec.write_text(project.spec(evaluated), encoding="utf-8")
         install = bench.folder / "rpm" / "SOURCES" / "install.sh"
         install.write_text("set -euo pipefail\n" + evaluated.install, encoding="utf-8")
-        files = bench.lay_files((*evaluated.files, *workspace.services(evaluated)))
+        files = bench.lay_files((*evaluated.files, *project.services(evaluated)))
         stage = bench.store.stage(bench.task.compile_key) if bench.task.compile_key else bench.make("empty")
         mounts = [Mount(files, "/files"), Mount(stage, "/stage")]
         environment = {

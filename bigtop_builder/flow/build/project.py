@@ -53,17 +53,17 @@ class Request:
     """The flags that a command to build one component again must carry."""
 
 
-class Workspace:
+class Project:
     """Settings made into things."""
 
     def __init__(self, settings: Settings, choices: Mapping[str, Choice] | None = None) -> None:
         self.settings = settings
-        self.project = settings.project
+        self.file = settings.project
         self.catalog = Catalog(settings.overlays)
         self.store = Store(settings.store)
         self._compiled = compile_with(self.store.root / "cache" / "templates")
         self.arch = "aarch64" if machine.machine() in ("aarch64", "arm64") else "x86_64"
-        self._choices = dict(self.project.components)
+        self._choices = dict(self.file.components)
         self._given = frozenset(choices or ())
         for name, choice in (choices or {}).items():
             self._choices[name] = _laid_over(self._choices.get(name), choice)
@@ -79,7 +79,7 @@ class Workspace:
     @cached_property
     def bigtop(self) -> BigtopRoute | None:
         """Bigtop's own packaging, when that is what the project builds with."""
-        packaging = self.project.packaging
+        packaging = self.file.packaging
         return BigtopRoute(packaging, self.settings, self.catalog, self.store) if packaging else None
 
     @cached_property
@@ -89,7 +89,7 @@ class Workspace:
             known = set(stack.components)
         else:
             with placed(self.settings.place("stack")):
-                stack = self.catalog.stack(self.project.stack)
+                stack = self.catalog.stack(self.file.stack)
             known = {*stack.components, *self.catalog.component_files}
         for name in self._choices:
             if name not in known:
@@ -112,7 +112,7 @@ class Workspace:
     @property
     def builder_platform(self) -> str | None:
         """The platform that builds everything, or None when each platform builds its own."""
-        return EMBEDDED if self.project.builder == "embedded" else None
+        return EMBEDDED if self.file.builder == "embedded" else None
 
     def components(self) -> list[str]:
         """The members of the stack, then what overlays add to it; with Bigtop's packaging those of its bill alone."""
@@ -127,7 +127,7 @@ class Workspace:
 
     def pairs(self, request: Request) -> list[Pair]:
         """The component and platform pairs of a request. Raises what ``select`` raises."""
-        platforms = request.platforms or tuple(self.project.platforms)
+        platforms = request.platforms or tuple(self.file.platforms)
         if not request.platforms:
             for index, platform in enumerate(platforms):
                 with placed(self.settings.place("platforms", index)):
@@ -227,7 +227,7 @@ class Workspace:
         if native and self.arch not in labelled.architectures:
             return Refusal(name, platform, f"{platform} does not exist for {self.arch}")
         if native and builder.name != labelled.name:
-            if self.project.native == "label":
+            if self.file.native == "label":
                 return Target(builder, builder, self.arch)
             return Refusal(
                 name,
@@ -257,7 +257,7 @@ class Workspace:
 
     def bare_host(self) -> ImageSpec:
         """The image of a clean host of this project, whatever is installed on it."""
-        return self._image(self.builder_platform or self.project.platforms[0], "host")
+        return self._image(self.builder_platform or self.file.platforms[0], "host")
 
     def _image(
         self,

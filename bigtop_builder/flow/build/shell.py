@@ -8,15 +8,15 @@ from pathlib import Path
 from bigtop_builder.adapter.containers.container import Mount, Sandbox, User
 from bigtop_builder.adapter.containers.interactive import open_shell
 from bigtop_builder.adapter.tools.site import private_folder, site_files
-from bigtop_builder.flow.build.project import Workspace
+from bigtop_builder.flow.build.project import Project
 from bigtop_builder.flow.build.task_runner import FAILED
 from bigtop_builder.model.errors import NothingSelectedError
 from bigtop_builder.recipe.document import near
 
 
-def failed_builds(workspace: Workspace) -> list[dict[str, str]]:
+def failed_builds(project: Project) -> list[dict[str, str]]:
     """The builds that ``shell`` can open: task, component, platform and step of each, the newest first."""
-    root = workspace.store.root / FAILED
+    root = project.store.root / FAILED
     found = sorted(root.glob("*/shell.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     descriptions = []
     for path in found:
@@ -26,12 +26,12 @@ def failed_builds(workspace: Workspace) -> list[dict[str, str]]:
     return descriptions
 
 
-def open_failed(workspace: Workspace, component: str, command: tuple[str, ...] = ("bash",)) -> int:
+def open_failed(project: Project, component: str, command: tuple[str, ...] = ("bash",)) -> int:
     """Open the container of a component's newest failed build and give the shell's exit code.
 
     ``component`` may carry ``@PLATFORM``. Raises NothingSelectedError when no such build failed, EngineError.
     """
-    builds = failed_builds(workspace)
+    builds = failed_builds(project)
     name, _, platform = component.partition("@")
     chosen = [one for one in builds if one["component"] == name and platform in ("", one["platform"])]
     if not chosen:
@@ -42,13 +42,13 @@ def open_failed(workspace: Workspace, component: str, command: tuple[str, ...] =
     folder = Path(chosen[0]["folder"])
     data = json.loads((folder / "shell.json").read_text(encoding="utf-8"))
     with private_folder() as private:
-        site = site_files(workspace.project, private)
+        site = site_files(project.file, private)
         site_mounts = [Mount(host, inside) for host, places in site.mounts.items() for inside in places]
         box = Sandbox(
             image=data["image"],
             run="shell",
             task=data["task"],
-            store=workspace.store.root,
+            store=project.store.root,
             user=User(**data["user"]),
             mounts=[
                 Mount(folder, "/work", read_only=False),

@@ -27,7 +27,7 @@ from bigtop_builder.flow.build.compile_task import compile_component
 from bigtop_builder.flow.build.dead_runs import clear_dead_runs
 from bigtop_builder.flow.build.diagnosis import DISK_FULL, diagnose, tail
 from bigtop_builder.flow.build.package_task import package_component
-from bigtop_builder.flow.build.project import Request, Workspace
+from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.result import Result, stored_result
 from bigtop_builder.flow.build.workbench import Shared, StepFailedError, Workbench
 from bigtop_builder.flow.run.recorder import Recorder
@@ -55,7 +55,7 @@ FAILED = "failed"
 
 @contextmanager
 def open_shared(
-    workspace: Workspace, request: Request, run: Run, emit: Recorder, cancelled: threading.Event
+    project: Project, request: Request, run: Run, emit: Recorder, cancelled: threading.Event
 ) -> Iterator[Shared]:
     """Connect what a run needs; clear what dead runs left behind first.
 
@@ -63,19 +63,19 @@ def open_shared(
     """
     client = connect()
     try:
-        store = workspace.store
+        store = project.store
         for told in clear_dead_runs(store, client):
             emit(Notice(text=told))
         with private_folder() as folder:
-            shop, fetcher, addresses = _suppliers(workspace, request, run, emit, client, cancelled)
-            site = site_files(workspace.project, folder, addresses, offline=request.offline)
-            yield Shared(workspace, run, client, site, fetcher, emit, cancelled, shop, request.offline)
+            shop, fetcher, addresses = _suppliers(project, request, run, emit, client, cancelled)
+            site = site_files(project.file, folder, addresses, offline=request.offline)
+            yield Shared(project, run, client, site, fetcher, emit, cancelled, shop, request.offline)
     finally:
         client.close()
 
 
 def _suppliers(
-    workspace: Workspace,
+    project: Project,
     request: Request,
     run: Run,
     emit: Recorder,
@@ -83,8 +83,8 @@ def _suppliers(
     cancelled: threading.Event,
 ) -> tuple[Workshop, Fetcher, Addresses]:
     """Images are made with fetched files, and on a host without Maven the first image tells where to fetch from."""
-    project = workspace.project
-    embedded = workspace.builder_platform
+    file = project.file
+    embedded = project.builder_platform
 
     def pom() -> str:
         if embedded is None:
@@ -94,18 +94,18 @@ def _suppliers(
             )
         emit(Notice(text="no Maven on this machine: the address of Maven Central is read out of Debian's package"))
         with LogWriter(run.log("images", "super-pom"), LOG_LIMIT) as log:
-            return super_pom(shop, ensure(shop, workspace.package_image(embedded), log), log)
+            return super_pom(shop, ensure(shop, project.package_image(embedded), log), log)
 
-    addresses = Addresses(project.mirrors, super_pom=pom)
-    fetcher = Fetcher(workspace.store.root, project, offline=request.offline, addresses=addresses)
+    addresses = Addresses(file.mirrors, super_pom=pom)
+    fetcher = Fetcher(project.store.root, file, offline=request.offline, addresses=addresses)
     shop = Workshop(
         client=client,
-        store=workspace.store,
+        store=project.store,
         site=SiteAccess(
             debian_mirror=_debian(addresses, request) if embedded else "",
-            proxies=proxies(project.network),
-            ca_bundle=ca_bundle(project.network),
-            ca_configured=project.network.ca_bundle is not None,
+            proxies=proxies(file.network),
+            ca_bundle=ca_bundle(file.network),
+            ca_configured=file.network.ca_bundle is not None,
         ),
         run=run.id,
         fetch=lambda source: fetcher.fetch(source, base=run.folder, cancelled=cancelled).path,
@@ -129,25 +129,25 @@ def prepare_images(shared: Shared, plan: Plan, *, for_all: bool = False) -> bool
 
     True when a fingerprint is not the one the plan was made with.
     """
-    workspace = shared.workspace
+    project = shared.project
     before: dict[str, str | None] = {}
     for task in plan.tasks:
-        for spec in _image_specs(workspace, task) if for_all or task.action == "build" else ():
+        for spec in _image_specs(project, task) if for_all or task.action == "build" else ():
             key = image_key(spec)
             if key not in before:
-                known = recorded(workspace.store, key)
+                known = recorded(project.store, key)
                 before[key] = known.fingerprint if known else None
                 with Workbench(shared, task).step("image") as log:
                     ensure(shared.shop, spec, log)
-    after = {key: record.fingerprint if (record := recorded(workspace.store, key)) else None for key in before}
+    after = {key: record.fingerprint if (record := recorded(project.store, key)) else None for key in before}
     return before != after
 
 
-def _image_specs(workspace: Workspace, task: Task) -> list[ImageSpec]:
+def _image_specs(project: Project, task: Task) -> list[ImageSpec]:
     evaluated = task.evaluated
     if task.kind == "compile":
-        return [workspace.image_spec(evaluated, "compile")] if runs_compile_container(evaluated) else []
-    return [workspace.image_spec(evaluated, "package"), workspace.host_spec(evaluated)]
+        return [project.image_spec(evaluated, "compile")] if runs_compile_container(evaluated) else []
+    return [project.image_spec(evaluated, "package"), project.host_spec(evaluated)]
 
 
 def carry_out(bench: Workbench) -> list[Artifact]:
@@ -164,7 +164,7 @@ def carry_out(bench: Workbench) -> list[Artifact]:
 
 def execute(shared: Shared, task: Task, rerun: str) -> Result:
     """Carry out one task. Failures of the task are in the result."""
-    store = shared.workspace.store
+    store = shared.project.store
     started = time.monotonic()
     bench = Workbench(shared, task)
     try:
@@ -198,7 +198,7 @@ def _key_lock(shared: Shared, task: Task) -> Iterator[None]:
     """Only one run builds a key; another waits for it and then finds the result."""
     told = False
     while True:
-        with shared.workspace.store.locked(f"{task.kind}-{task.key}", wait=False) as mine:
+        with shared.project.store.locked(f"{task.kind}-{task.key}", wait=False) as mine:
             if mine:
                 yield
                 return

@@ -20,7 +20,7 @@ from bigtop_builder.adapter.sources.fetcher import Fetcher
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.store import Run, translated
 from bigtop_builder.adapter.tools.site import SiteSettings
-from bigtop_builder.flow.build.project import Workspace
+from bigtop_builder.flow.build.project import Project
 from bigtop_builder.flow.run.recorder import Recorder
 from bigtop_builder.model.base import seconds, size_in_bytes
 from bigtop_builder.model.component import Build
@@ -53,7 +53,7 @@ class StepFailedError(BigtopBuilderError):
 class Shared:
     """What all tasks of a run share."""
 
-    workspace: Workspace
+    project: Project
     run: Run
     client: DockerClient
     site: SiteSettings
@@ -72,7 +72,7 @@ class Workbench:
         self.shared = shared
         self.task = task
         self.evaluated = task.evaluated
-        self.store = shared.workspace.store
+        self.store = shared.project.store
         self.folder = shared.run.work / task.id.replace("/", "+").replace("@", "+")
         self.notes: list[str] = []
         self.boxes: list[tuple[Sandbox, str]] = []
@@ -106,7 +106,7 @@ class Workbench:
                 told = now
                 emit(StepProgress(task=self.task.id, step=name, done=written))
 
-        limit = size_in_bytes(self.shared.workspace.project.limits.log_size)
+        limit = size_in_bytes(self.shared.project.file.limits.log_size)
         ok = False
         try:
             redactor = Redactor(self.shared.site.secrets)
@@ -156,11 +156,11 @@ class Workbench:
 
     def image_record(self, kind: str) -> ImageRecord:
         """The image that this task's containers of ``kind`` (compile, package, host) start from."""
-        workspace = self.shared.workspace
+        project = self.shared.project
         spec = (
-            workspace.host_spec(self.evaluated)
+            project.host_spec(self.evaluated)
             if kind == "host"
-            else workspace.image_spec(self.evaluated, "compile" if kind == "compile" else "package")
+            else project.image_spec(self.evaluated, "compile" if kind == "compile" else "package")
         )
         record = recorded(self.store, image_key(spec))
         if record is None:
@@ -183,7 +183,7 @@ class Workbench:
         capabilities: Sequence[str] = (),
     ) -> Sandbox:
         """A container for this task, with the limits of the component or of the project."""
-        limits = self.shared.workspace.project.limits
+        limits = self.shared.project.file.limits
         build = build or Build()
         return Sandbox(
             image=image,
@@ -202,7 +202,7 @@ class Workbench:
 
     def time_limit(self, build: Build | None = None) -> int:
         """Seconds that a step may take."""
-        limits = self.shared.workspace.project.limits
+        limits = self.shared.project.file.limits
         if limits.timeout:
             return seconds(limits.timeout)
         return seconds(build.timeout) if build else STEP_SECONDS

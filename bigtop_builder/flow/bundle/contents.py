@@ -13,7 +13,7 @@ from bigtop_builder.adapter.bundle.cache import whole_cache
 from bigtop_builder.adapter.containers.image_recipe import ImageSpec, image_key
 from bigtop_builder.adapter.sources.download_store import stored
 from bigtop_builder.adapter.tools.cache import CacheKind
-from bigtop_builder.flow.build.project import Workspace
+from bigtop_builder.flow.build.project import Project
 from bigtop_builder.model.bundle import BundledSource
 from bigtop_builder.model.errors import ConfigurationError, StoreError
 from bigtop_builder.plan.key import runs_compile_container
@@ -61,7 +61,7 @@ class SourceFile:
         return BundledSource(path=name, names=sorted(self.names), used_by=sorted(self.used_by))
 
 
-def source_files(workspace: Workspace, plan: Plan, fetcher: Fetcher) -> list[SourceFile]:
+def source_files(project: Project, plan: Plan, fetcher: Fetcher) -> list[SourceFile]:
     """Every source that the plan's compile tasks need, fetched when it is not on the shelf. Raises SourceError."""
     found: dict[Path, SourceFile] = {}
     for task in _compiles(plan):
@@ -69,13 +69,11 @@ def source_files(workspace: Workspace, plan: Plan, fetcher: Fetcher) -> list[Sou
             path = fetcher.fetch(source, base=task.evaluated.source_base).path
             file = found.setdefault(path, SourceFile(path))
             file.used_by.add(task.evaluated.name)
-            file.names |= {
-                one.digest for one in source.alternatives if stored(workspace.store.root, one.digest) == path
-            }
+            file.names |= {one.digest for one in source.alternatives if stored(project.store.root, one.digest) == path}
     return sorted(found.values(), key=lambda file: file.path.name)
 
 
-def cache_files(workspace: Workspace, plan: Plan) -> tuple[dict[CacheKind, list[str]], list[str]]:
+def cache_files(project: Project, plan: Plan) -> tuple[dict[CacheKind, list[str]], list[str]]:
     """By kind of cache the paths that the plan's compile tasks asked for, and what to tell of it.
 
     A result that does not say what it asked for gets all of the cache. Raises StoreError when a file has gone.
@@ -87,7 +85,7 @@ def cache_files(workspace: Workspace, plan: Plan) -> tuple[dict[CacheKind, list[
     for task in _compiles(plan):
         kinds = task.evaluated.build.caches if runs_compile_container(task.evaluated) else ()
         try:
-            asked = json.loads((workspace.store.folder("compile", task.key) / CACHES).read_text(encoding="utf-8"))
+            asked = json.loads((project.store.folder("compile", task.key) / CACHES).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             asked = None
             if kinds:
@@ -96,8 +94,8 @@ def cache_files(workspace: Workspace, plan: Plan) -> tuple[dict[CacheKind, list[
                     "in the store goes in"
                 )
         for kind in kinds:
-            paths = asked[kind] if asked and kind in asked else whole_cache(workspace.store.root, kind)
-            _check_there(workspace.store.root / "cache" / kind, paths, task.evaluated.name)
+            paths = asked[kind] if asked and kind in asked else whole_cache(project.store.root, kind)
+            _check_there(project.store.root / "cache" / kind, paths, task.evaluated.name)
             wanted.setdefault(kind, set()).update(paths)
     return {kind: sorted(paths) for kind, paths in sorted(wanted.items())}, notes
 
@@ -111,15 +109,15 @@ def _check_there(root: Path, paths: Iterable[str], component: str) -> None:
         )
 
 
-def image_specs(workspace: Workspace, plan: Plan) -> list[ImageSpec]:
+def image_specs(project: Project, plan: Plan) -> list[ImageSpec]:
     """The images that the plan's tasks run in, the host's, and those that they stand on: each once."""
     found: dict[str, ImageSpec] = {}
     for task in plan.tasks:
         evaluated = task.evaluated
         if task.kind == "package":
-            specs = [workspace.image_spec(evaluated, "package"), workspace.host_spec(evaluated)]
+            specs = [project.image_spec(evaluated, "package"), project.host_spec(evaluated)]
         else:
-            specs = [workspace.image_spec(evaluated, "compile")] if runs_compile_container(evaluated) else []
+            specs = [project.image_spec(evaluated, "compile")] if runs_compile_container(evaluated) else []
         for spec in specs:
             below: ImageSpec | None = spec
             while below is not None:
@@ -132,17 +130,17 @@ def _compiles(plan: Plan) -> Iterator[Task]:
     return (task for task in plan.tasks if task.kind == "compile")
 
 
-def project_files(workspace: Workspace) -> dict[str, Path]:
+def project_files(project: Project) -> dict[str, Path]:
     """The project file, its overlays and inventories, by their paths below the project's folder.
 
     Raises ConfigurationError for what a closed site could not find again.
     """
-    root = workspace.settings.root.resolve()
+    root = project.settings.root.resolve()
     found: dict[str, Path] = {}
-    if workspace.settings.file is not None:
-        found[workspace.settings.file.name] = workspace.settings.file
-    folders = [(overlay, True) for overlay in workspace.settings.overlays]
-    if workspace.settings.file is not None:
+    if project.settings.file is not None:
+        found[project.settings.file.name] = project.settings.file
+    folders = [(overlay, True) for overlay in project.settings.overlays]
+    if project.settings.file is not None:
         folders.append((root / INVENTORIES, False))
     for folder, required in folders:
         resolved = folder.resolve()
@@ -165,25 +163,25 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def repository_files(workspace: Workspace, platforms: Iterable[str]) -> dict[Repository, dict[str, Path]]:
+def repository_files(project: Project, platforms: Iterable[str]) -> dict[Repository, dict[str, Path]]:
     """The files of each published repository of the project, by their paths in it. Raises PublishError."""
     from bigtop_builder.adapter.repository.snapshot import Publications
 
     found: dict[Repository, dict[str, Path]] = {}
-    stack = workspace.stack.name
+    stack = project.stack.name
     for platform in sorted(set(platforms)):
-        current = Publications(workspace.settings.repository, stack, platform).current()
+        current = Publications(project.settings.repository, stack, platform).current()
         if current is not None:
             files = (path for path in sorted(current.rglob("*")) if path.is_file())
             found[stack, platform] = {path.relative_to(current).as_posix(): path for path in files}
     return found
 
 
-def super_pom(workspace: Workspace) -> bytes | None:
+def super_pom(project: Project) -> bytes | None:
     """What tells the closed site's Maven where Central would be; None where it is not known here either."""
     from bigtop_builder.adapter.tools.addresses import maven_central
 
-    kept = workspace.store.root / "images" / "maven-super-pom.xml"
+    kept = project.store.root / "images" / "maven-super-pom.xml"
     if kept.is_file():
         return kept.read_bytes()
     try:

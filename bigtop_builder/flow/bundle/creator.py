@@ -18,7 +18,7 @@ from bigtop_builder.adapter.bundle.wheels import interpreter, make_wheels
 from bigtop_builder.adapter.bundle.writer import BundleWriter, Progress, file_chunks
 from bigtop_builder.adapter.store import COLLECTING, Run
 from bigtop_builder.adapter.tools.cache import LAYOUTS
-from bigtop_builder.flow.build.project import Request, Workspace
+from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.bundle import contents as contents
 from bigtop_builder.flow.bundle.contents import Contents
 from bigtop_builder.flow.bundle.secrets import Secrets, references_of
@@ -66,54 +66,54 @@ class Created:
         self.seconds[name] = round(time.monotonic() - started, 1)
 
 
-def create_bundle(workspace: Workspace, request: Request, wanted: Wanted, target: Path, bus: Bus) -> Created:
+def create_bundle(project: Project, request: Request, wanted: Wanted, target: Path, bus: Bus) -> Created:
     """Make the bundle ``target`` of what ``request`` selects.
 
     Raises ConfigurationError for what must not or cannot go in, PartFailedError when a component cannot be built,
     SourceError, EngineError, StoreError. Nothing is left behind then.
     """
     made = Created(target)
-    secrets, texts = _texts(workspace, wanted)
-    for note in contents.check_plan(workspace.plan(request)):
+    secrets, texts = _texts(project, wanted)
+    for note in contents.check_plan(project.plan(request)):
         wanted.say(note)
-    store = workspace.store.open()
+    store = project.store.open()
     run = store.start_run()
     try:
         with store.locked(COLLECTING, shared=True), BundleWriter(target, wanted.progress) as writer:
             if wanted.parts & BUILDING:
-                with _shared(workspace, request, run) as shared:
+                with _shared(project, request, run) as shared:
                     plan = _built(shared, request, made, bus)
-                    found = _collect(workspace, plan, wanted, made, run, texts, shared)
-                    _Bundling(workspace, plan, wanted, made, writer, secrets).write(found)
+                    found = _collect(project, plan, wanted, made, run, texts, shared)
+                    _Bundling(project, plan, wanted, made, writer, secrets).write(found)
             else:
-                plan = workspace.plan(request)
+                plan = project.plan(request)
                 made.left_out = [f"{refusal.component}@{refusal.platform}" for refusal in plan.refusals]
-                found = _collect(workspace, plan, wanted, made, run, texts, None)
-                _Bundling(workspace, plan, wanted, made, writer, secrets).write(found)
+                found = _collect(project, plan, wanted, made, run, texts, None)
+                _Bundling(project, plan, wanted, made, writer, secrets).write(found)
     finally:
         run.close()
     return made
 
 
-def _texts(workspace: Workspace, wanted: Wanted) -> tuple[Secrets, dict[str, Path]]:
+def _texts(project: Project, wanted: Wanted) -> tuple[Secrets, dict[str, Path]]:
     """What the user wrote, by its name in the bundle, and what must not be found in it."""
     secrets = Secrets()
-    settings = workspace.settings
+    settings = project.settings
     secrets.add_references(settings.document.data, settings.file or settings.root)
-    project = contents.project_files(workspace) if "project" in wanted.parts else {}
-    references_of(secrets, project)
-    texts = {f"project/{name}": path for name, path in project.items()} | contents.included_files(wanted.includes)
+    files = contents.project_files(project) if "project" in wanted.parts else {}
+    references_of(secrets, files)
+    texts = {f"project/{name}": path for name, path in files.items()} | contents.included_files(wanted.includes)
     for path in texts.values():
         secrets.check_place(path)
     return secrets, texts
 
 
 @contextmanager
-def _shared(workspace: Workspace, request: Request, run: Run) -> Iterator[Shared]:
+def _shared(project: Project, request: Request, run: Run) -> Iterator[Shared]:
     from bigtop_builder.flow.build.task_runner import open_shared
 
     silent = Recorder(lambda event: None, None)
-    with open_shared(workspace, request, run, silent, threading.Event()) as shared:
+    with open_shared(project, request, run, silent, threading.Event()) as shared:
         yield shared
 
 
@@ -126,7 +126,7 @@ def _built(shared: Shared, request: Request, made: Created, bus: Bus) -> Plan:
 
 
 def _collect(
-    workspace: Workspace,
+    project: Project,
     plan: Plan,
     wanted: Wanted,
     made: Created,
@@ -139,12 +139,12 @@ def _collect(
     platforms = {task.evaluated.target.platform.name for task in plan.tasks if task.kind == "package"}
     with made.stage("fetch"):
         if "repositories" in parts:
-            found.repositories = contents.repository_files(workspace, platforms)
+            found.repositories = contents.repository_files(project, platforms)
         if shared is not None and "sources" in parts:
-            found.sources = contents.source_files(workspace, plan, shared.fetcher)
+            found.sources = contents.source_files(project, plan, shared.fetcher)
         if "caches" in parts:
-            found.caches, notes = contents.cache_files(workspace, plan)
-            found.super_pom = contents.super_pom(workspace) if "maven" in found.caches else None
+            found.caches, notes = contents.cache_files(project, plan)
+            found.super_pom = contents.super_pom(project) if "maven" in found.caches else None
             for note in notes:
                 wanted.say(note)
         if shared is not None and "images" in parts:
@@ -153,8 +153,8 @@ def _collect(
             found.images = images_of(shared, plan)
     if "wheels" in parts:
         with made.stage("wheels"):
-            found.wheels = make_wheels(run.work / "wheels", workspace.stack.epoch)
-    _check_room(made.place, found, workspace.store.root)
+            found.wheels = make_wheels(run.work / "wheels", project.stack.epoch)
+    _check_room(made.place, found, project.store.root)
     return found
 
 
@@ -175,14 +175,14 @@ class _Bundling:
 
     def __init__(
         self,
-        workspace: Workspace,
+        project: Project,
         plan: Plan,
         wanted: Wanted,
         made: Created,
         writer: BundleWriter,
         secrets: Secrets,
     ) -> None:
-        self.workspace = workspace
+        self.project = project
         self.plan = plan
         self.wanted = wanted
         self.made = made
@@ -244,7 +244,7 @@ class _Bundling:
     def _caches(self, found: Contents) -> list[model.BundledCache]:
         bundled = []
         for kind, paths in found.caches.items():
-            root, name = self.workspace.store.root / "cache" / kind, f"caches/{kind}.tar"
+            root, name = self.project.store.root / "cache" / kind, f"caches/{kind}.tar"
             for path in paths:
                 # What tools write of their own accord may name the address of a mirror with its password.
                 if LAYOUTS[kind].role(path) == "bookkeeping":
@@ -271,7 +271,7 @@ class _Bundling:
     def _finish(self, told: dict[str, Any]) -> None:
         manifest = Manifest(
             tool=__version__,
-            stack=self.workspace.stack.name,
+            stack=self.project.stack.name,
             machine=os.uname().machine,
             platforms=sorted({component.platform for component in told["components"]}),
             files=sorted(self.files, key=lambda file: file.path),

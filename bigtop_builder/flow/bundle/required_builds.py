@@ -22,13 +22,13 @@ def built(shared: Shared, request: Request, bus: Bus) -> tuple[Plan, list[str]]:
 
     Raises PartFailedError, with the exit code of the build, unless the request keeps going.
     """
-    workspace = shared.workspace
+    project = shared.project
     for _ in range(ATTEMPTS):
-        run = build(workspace, request, bus)
+        run = build(project, request, bus)
         fine = {name for name, result in run.results.items() if result.state in ("done", "reused")}
         there: list[str] = []
         left_out: list[str] = []
-        for name, platform in workspace.pairs(request):
+        for name, platform in project.pairs(request):
             (there if _package(shared, name, platform) in fine else left_out).append(f"{name}@{platform}")
         if left_out and (not request.keep_going or not there):
             failed = PartFailedError(
@@ -37,7 +37,7 @@ def built(shared: Shared, request: Request, bus: Bus) -> tuple[Plan, list[str]]:
             )
             failed.exit_code = run.exit_code
             raise failed
-        plan = workspace.plan(Request(selectors=tuple(there), force=True, rerun_flags=request.rerun_flags))
+        plan = project.plan(Request(selectors=tuple(there), force=True, rerun_flags=request.rerun_flags))
         # An engine that lost its images makes them anew, which may be others: then the keys are others too.
         if not prepare_images(shared, plan):
             return plan, left_out
@@ -46,12 +46,12 @@ def built(shared: Shared, request: Request, bus: Bus) -> tuple[Plan, list[str]]:
 
 def _package(shared: Shared, name: str, platform: str) -> str:
     """The id of a package task; empty for what is refused."""
-    evaluated = shared.workspace.evaluate(name, platform)
+    evaluated = shared.project.evaluate(name, platform)
     return "" if isinstance(evaluated, Refusal) else package_id(evaluated)
 
 
 def images_of(shared: Shared, plan: Plan) -> Images:
     """The images of a plan, as they are to be saved. Raises EngineError."""
-    store = shared.workspace.store
-    found = [recorded(store, image_key(spec)) for spec in image_specs(shared.workspace, plan)]
+    store = shared.project.store
+    found = [recorded(store, image_key(spec)) for spec in image_specs(shared.project, plan)]
     return gather(shared.client, [record for record in found if record is not None])

@@ -23,7 +23,7 @@ from bigtop_builder.plan.task import Refusal
 if TYPE_CHECKING:
     import createrepo_c
 
-    from bigtop_builder.flow.build.project import Workspace
+    from bigtop_builder.flow.build.project import Project
 
 REPOMD = "repodata/repomd.xml"
 METADATA = ("primary", "filelists", "other")
@@ -69,15 +69,15 @@ def read_packages(places: Sequence[str]) -> tuple[OfferedPackage, ...]:
     return tuple(_offered(package) for reader in readers for package in _packages(reader))
 
 
-def planned_offer(workspace: Workspace, platform: str, stack: StackDefinition) -> tuple[Offer, tuple[Refusal, ...]]:
+def planned_offer(project: Project, platform: str, stack: StackDefinition) -> tuple[Offer, tuple[Refusal, ...]]:
     """The packages that the components of the project would give on a platform, as their files say, and what would
     be refused. Nothing is built. Raises RecipeError for a wrong component."""
     tool = stack.tools.select
     packages: list[OfferedPackage] = []
     refusals: list[Refusal] = []
     names: frozenset[str] | None = None
-    for component in workspace.components():
-        evaluated = workspace.evaluate(component, platform)
+    for component in project.components():
+        evaluated = project.evaluate(component, platform)
         if isinstance(evaluated, Refusal):
             refusals.append(evaluated)
             continue

@@ -16,7 +16,7 @@ from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.containers.testbed import Bed, Container, Content, Machine, speaks_ssh
 from bigtop_builder.adapter.step_log import LogWriter
-from bigtop_builder.flow.build.project import Request, Workspace
+from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.run.recorder import Recorder
 from bigtop_builder.flow.testbed.files import Files
 from bigtop_builder.flow.testbed.repositories import ambari_packages, stack_repositories
@@ -62,26 +62,24 @@ class Wish:
     """Whether to lead SSH through ports of 127.0.0.1; None: only if the addresses are not reached from here."""
 
 
-def up(workspace: Workspace, wish: Wish, say: Say) -> tuple[Status, list[str]]:
+def up(project: Project, wish: Wish, say: Say) -> tuple[Status, list[str]]:
     """Raise a test bed, or make whole what is there of it; its status, and what was done.
 
     Raises ConfigurationError, EngineError, and what making the host image raises.
     """
     from bigtop_builder.adapter.containers.engine import connect
 
-    files = Files(workspace.store, wish.name)
-    store = workspace.store.open()
+    files = Files(project.store, wish.name)
+    store = project.store.open()
     with held(store, wish.name), closing(connect()) as client:
-        return _Raising(workspace, wish, files, client, owned(client, store, wish.name), say).run()
+        return _Raising(project, wish, files, client, owned(client, store, wish.name), say).run()
 
 
 class _Raising:
     """One call of ``up``."""
 
-    def __init__(
-        self, workspace: Workspace, wish: Wish, files: Files, client: DockerClient, bed: Bed, say: Say
-    ) -> None:
-        self.workspace = workspace
+    def __init__(self, project: Project, wish: Wish, files: Files, client: DockerClient, bed: Bed, say: Say) -> None:
+        self.project = project
         self.wish = wish
         self.files = files
         self.client = client
@@ -89,7 +87,7 @@ class _Raising:
         self.changes: list[str] = []
         self._say = say
         self._former = files.state()
-        self._settings = workspace.settings
+        self._settings = project.settings
 
     def run(self) -> tuple[Status, list[str]]:
         names = self._hosts()
@@ -130,18 +128,18 @@ class _Raising:
 
     def _image(self) -> str:
         """The id of the image of a clean host, which is made when the engine has none."""
-        spec = self.workspace.bare_host()
-        record = recorded(self.workspace.store, image_key(spec))
+        spec = self.project.bare_host()
+        record = recorded(self.project.store, image_key(spec))
         if record is not None and present(self.client, record.id):
             return record.id
         from bigtop_builder.flow.build.task_runner import open_shared
 
         self._say("making the image of the hosts: this takes some minutes once")
-        run = self.workspace.store.start_run()
+        run = self.project.store.start_run()
         emit = Recorder(lambda event: None, run.folder / "events.jsonl")
         try:
             with (
-                open_shared(self.workspace, Request(), run, emit, threading.Event()) as shared,
+                open_shared(self.project, Request(), run, emit, threading.Event()) as shared,
                 LogWriter(run.log("images", "host"), LOG_LIMIT) as log,
             ):
                 return ensure(shared.shop, spec, log).id
