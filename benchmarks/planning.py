@@ -6,7 +6,7 @@ Two things are measured, each in a process of its own:
 
 - *planner*: ``plan.planner`` alone, over evaluated components that are there already and a store without results;
 - *project*: all of it. An overlay of as many component files is loaded, checked, evaluated and planned as by
-  ``plan --all``: first with nothing known of its templates, then by a new project, as the next command has it, and
+  ``plan --all``: first with nothing known of its templates, then by a new one, as the next command has it, and
   once more by the same one.
 
 Each component has a source, a compile script, an install script and one package, is built on up to two others and
@@ -81,7 +81,7 @@ def edges(count: int) -> list[tuple[list[str], list[str]]]:
 
 
 def overlay(root: Path, count: int) -> Project:
-    """A project of ``count`` component files and its project."""
+    """A project of ``count`` component files."""
     needs = edges(count)
     listed = []
     for number, (build, runtime) in enumerate(needs):
@@ -101,7 +101,7 @@ def overlay(root: Path, count: int) -> Project:
 
 
 def again(root: Path) -> Project:
-    """A project of the same project that has read nothing yet."""
+    """The same project, of which nothing has been read yet."""
     project = Project(load_settings(root, {}, {"HOME": str(root)}))
     project.store.open()
     return project
@@ -193,9 +193,9 @@ def project(count: int) -> list[tuple[str, float, float, float, float]]:
         _forget()
         kept, more = memory(lambda: _planner_of(again(root)))
     return [
-        ("workspace, all new", cold, kept, more, peak),
-        ("workspace, next command", warm, kept, more, peak),
-        ("workspace, same again", same, kept, more, peak),
+        ("project, all new", cold, kept, more, peak),
+        ("project, next command", warm, kept, more, peak),
+        ("project, same again", same, kept, more, peak),
     ]
 
 

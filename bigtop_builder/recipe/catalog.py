@@ -74,6 +74,7 @@ class Catalog:
         self.roots = (templates or shipped_templates(), *overlays)
         self._components: dict[str, LoadedComponent] = {}
         self._platforms: dict[str, Platform] = {}
+        self._templates: dict[tuple[str, str], Path] = {}
 
     def _names(self, kind: str) -> dict[str, list[Path]]:
         """Name → its files, the shipped one first."""
@@ -157,9 +158,12 @@ class Catalog:
         return self._template("rpm", name)
 
     def _template(self, kind: str, name: str) -> Path:
+        found = self._templates.get((kind, name))
+        if found is not None:
+            return found
         for root in reversed(self.roots):
             if (root / kind / name).is_file():
-                return root / kind / name
+                return self._templates.setdefault((kind, name), root / kind / name)
         raise RecipeError(f"there is no template {kind}/{name}", location=Location(self.roots[0] / kind))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -67,8 +67,21 @@ class Document:
 
     data: dict[str, Any]
     file: Path
-    places: dict[DocumentPath, Location] = field(default_factory=dict)
-    """Without their paths: ``locate`` adds it."""
+    text: str = ""
+    """The YAML that ``data`` was read from; empty when it was not read from one text."""
+
+    @cached_property
+    def places(self) -> dict[DocumentPath, Location]:
+        """The location of every path, without the path itself, which ``locate`` adds.
+
+        Worked out when first asked for: a file without mistakes is never asked.
+        """
+        places: dict[DocumentPath, Location] = {}
+        if self.text:
+            node = yaml.compose(self.text, Loader=_Loader)
+            if node is not None:
+                _construct(node, (), self.file, places)
+        return places
 
     def locate(self, path: DocumentPath) -> Location:
         """The place of ``path``, or of the nearest thing around it.
@@ -89,12 +102,16 @@ class Document:
             return Location(self.file, path=shown)
         return Location(place.file, place.line, place.column, shown)
 
+    def file_of(self, path: DocumentPath) -> Path:
+        """The file that ``path`` was read from; with overlays these are several."""
+        return self.file if self.text else Path(self.locate(path).file)
+
     def merged(self, other: Document) -> Document:
         """This document with ``other`` laid over it: mappings merge, anything else is replaced."""
         places = dict(self.places)
-        data = _merge(self.data, other.data, (), places)
-        places.update(other.places)
-        return Document(data, other.file, places)
+        merged = Document(_merge(self.data, other.data, (), places), other.file)
+        merged.places = {**places, **other.places}
+        return merged
 
 
 def _merge(
@@ -127,7 +144,6 @@ def load(file: Path) -> Document:
 
 def parse(text: str, file: Path) -> Document:
     """Read a YAML mapping from ``text``; ``file`` is what errors name."""
-    document = Document({}, file)
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
@@ -135,13 +151,16 @@ def parse(text: str, file: Path) -> Document:
     except RecursionError:
         raise ConfigurationError("is nested too deeply", location=Location(file)) from None
     if node is None:
-        return document
+        return Document({}, file)
     if not isinstance(node, yaml.MappingNode):
         raise ConfigurationError(
             "must be a mapping of keys to values at its top level", location=_place(node, file, ())
         )
-    document.data = _construct(node, (), document)
-    return document
+    try:
+        data = _plain(node, MAX_DEPTH)
+    except (_UnusualError, yaml.YAMLError, ValueError):
+        data = _construct(node, (), file, {})
+    return Document(data, file, text)
 
 
 def _yaml_error(error: yaml.YAMLError, text: str, file: Path) -> ConfigurationError:
@@ -162,39 +181,75 @@ def _place(node: yaml.Node, file: Path, path: DocumentPath) -> Location:
 
 
 _SCALARS = yaml.SafeLoader("")
-
-
-def _construct(node: yaml.Node, path: DocumentPath, document: Document, named: yaml.Node | None = None) -> Any:
-    """The value of ``node``, whose place is that of the key that names it."""
-    mark = (named or node).start_mark
-    document.places[path] = Location(document.file, mark.line + 1, mark.column + 1)
-    if len(path) > MAX_DEPTH:
-        raise ConfigurationError("is nested too deeply", location=_place(node, document.file, path))
-    if isinstance(node, yaml.MappingNode):
-        return _construct_mapping(node, path, document)
-    if isinstance(node, yaml.SequenceNode):
-        return [_construct(item, (*path, index), document) for index, item in enumerate(node.value)]
-    if node.tag not in _PLAIN_TAGS:
-        raise ConfigurationError(f"the YAML tag {node.tag} is not allowed", location=_place(node, document.file, path))
-    try:
-        value = _SCALARS.construct_object(node)
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigurationError(f"is not a valid value: {error}", location=_place(node, document.file, path)) from None
-    return value if isinstance(value, str | int | float | bool | None) else str(node.value)
-
-
+_TEXT = "tag:yaml.org,2002:str"
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp", "value")}
 
 
-def _construct_mapping(node: yaml.MappingNode, path: DocumentPath, document: Document) -> dict[str, Any]:
+class _UnusualError(Exception):
+    """A node that ``_construct`` has to look at, because it is probably a mistake."""
+
+
+def _plain(node: yaml.Node, depth: int) -> Any:
+    """The value of ``node`` without keeping track of places: several times as fast as ``_construct``."""
+    if node.tag == _TEXT and isinstance(node, yaml.ScalarNode):
+        return node.value
+    if not depth:
+        raise _UnusualError
+    if isinstance(node, yaml.MappingNode):
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value
+            if not isinstance(key_node, yaml.ScalarNode) or key in result or key == "<<":
+                raise _UnusualError
+            result[key] = _plain(value_node, depth - 1)
+        return result
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, depth - 1) for item in node.value]
+    return _scalar(node)
+
+
+def _scalar(node: yaml.Node) -> Any:
+    if node.tag not in _PLAIN_TAGS:
+        raise _UnusualError
+    value = _SCALARS.construct_object(node)
+    return value if isinstance(value, str | int | float | bool | None) else str(node.value)
+
+
+def _construct(
+    node: yaml.Node,
+    path: DocumentPath,
+    file: Path,
+    places: dict[DocumentPath, Location],
+    named: yaml.Node | None = None,
+) -> Any:
+    """The value of ``node``, whose place is that of the key that names it."""
+    mark = (named or node).start_mark
+    places[path] = Location(file, mark.line + 1, mark.column + 1)
+    if len(path) > MAX_DEPTH:
+        raise ConfigurationError("is nested too deeply", location=_place(node, file, path))
+    if isinstance(node, yaml.MappingNode):
+        return _construct_mapping(node, path, file, places)
+    if isinstance(node, yaml.SequenceNode):
+        return [_construct(item, (*path, index), file, places) for index, item in enumerate(node.value)]
+    try:
+        return _scalar(node)
+    except _UnusualError:
+        raise ConfigurationError(f"the YAML tag {node.tag} is not allowed", location=_place(node, file, path)) from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigurationError(f"is not a valid value: {error}", location=_place(node, file, path)) from None
+
+
+def _construct_mapping(
+    node: yaml.MappingNode, path: DocumentPath, file: Path, places: dict[DocumentPath, Location]
+) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
         # A version written without quotes is a number to YAML; as a key its text is what was meant.
         key = str(key_node.value)
         problem = _key_problem(key_node, key, result)
         if problem:
-            raise ConfigurationError(problem, location=_place(key_node, document.file, path))
-        result[key] = _construct(value_node, (*path, key), document, key_node)
+            raise ConfigurationError(problem, location=_place(key_node, file, path))
+        result[key] = _construct(value_node, (*path, key), file, places, key_node)
     return result
 
 

@@ -158,7 +158,7 @@ def evaluate(
         options=MappingProxyType(context["options"]),
         sources=_sources(chosen, version, variant_name, choice, renderer),
         local_source=Path(choice.source) if choice.source else None,
-        source_base=Path(document.locate(("versions", version)).file).parent,
+        source_base=document.file_of(("versions", version)).parent,
         patches=read_patches(loaded.patches(version)),
         build=renderer.model(build, build_path),
         install=renderer.text(component.install, ("install",)),
@@ -225,7 +225,7 @@ class _Renderer:
     def text(self, text: str, path: DocumentPath) -> str:
         if "{" not in text:
             return text
-        return render(text, self.context, self.document.locate(path))
+        return render(text, self.context, lambda: self.document.locate(path))
 
     def tree(self, value: Any, path: DocumentPath) -> Any:
         if isinstance(value, str):
@@ -246,7 +246,7 @@ class _Renderer:
             ) from None
 
     def truth(self, expression: str, path: DocumentPath) -> bool:
-        return truth(expression, self.context, self.document.locate(path))
+        return truth(expression, self.context, lambda: self.document.locate(path))
 
 
 def _only_version(component: Component, document: Document) -> str:
