@@ -53,9 +53,9 @@ def serve(pipe: Connection, hosts: int) -> None:
     from bigtop_builder.ambari_simulator.agents.paper import PaperCrew
     from bigtop_builder.ambari_simulator.assembly import make_world
     from bigtop_builder.ambari_simulator.assembly import serve as server_of
-    from bigtop_builder.ambari_simulator.engine.engine import Status
     from bigtop_builder.ambari_simulator.engine.injection import TaskFault
     from bigtop_builder.ambari_simulator.engine.state import Host
+    from bigtop_builder.ambari_simulator.engine.task import Status
     from bigtop_builder.ambari_simulator.engine.work import work_of
 
     now = START

@@ -6,20 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigtop_builder.ambari_simulator.engine.engine import (
-    ACTIVE,
-    AUTOMATIC_ABORT,
-    Engine,
-    Order,
-    Outcome,
-    Pace,
-    Request,
-    Status,
-    Task,
-    fold,
-    progress,
-)
+from bigtop_builder.ambari_simulator.engine.engine import AUTOMATIC_ABORT, Engine, Pace
 from bigtop_builder.ambari_simulator.engine.java_hash_order import hash_order
+from bigtop_builder.ambari_simulator.engine.task import ACTIVE, Order, Outcome, Request, Status, Task, fold, progress
 
 OK, BAD = Outcome(True), Outcome(False, stderr="it broke")
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from bigtop_builder.ambari_simulator.engine.cluster_state import HostComponent
-from bigtop_builder.ambari_simulator.engine.engine import Order, Outcome
+from bigtop_builder.ambari_simulator.engine.task import Order, Outcome
 from bigtop_builder.ambari_simulator.engine.work import Context, Work
 
 PARALLEL = 16

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bigtop_builder.ambari_simulator.agents.packages import HOOK_PACKAGES, failure_text, pick
-from bigtop_builder.ambari_simulator.engine.engine import Order, Outcome
+from bigtop_builder.ambari_simulator.engine.task import Order, Outcome
 from bigtop_builder.ambari_simulator.engine.work import Context, Work
 
 Available = Callable[[str], frozenset[str] | None]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from bigtop_builder.ambari_simulator.engine.engine import Order, Outcome
+from bigtop_builder.ambari_simulator.engine.task import Order, Outcome
 from bigtop_builder.model.base import StrictModel
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from bigtop_builder.adapter.store import write_atomically
-from bigtop_builder.ambari_simulator.engine import cluster_state, engine, state
-from bigtop_builder.ambari_simulator.engine.engine import Request, Status, Task
+from bigtop_builder.ambari_simulator.engine import cluster_state, state
 from bigtop_builder.ambari_simulator.engine.state import World
+from bigtop_builder.ambari_simulator.engine.task import Request, Status, Task
 from bigtop_builder.ambari_simulator.engine.work import work_of
 from bigtop_builder.ambari_simulator.resources import logical
 from bigtop_builder.ambari_simulator.rest.query import Predicate, parse_predicate
@@ -41,7 +41,7 @@ CLASSES: Mapping[str, Any] = {
         *(cluster_state.ConfigVersion, cluster_state.ServiceVersion, cluster_state.HostComponent),
         *(cluster_state.Service, cluster_state.ConfigGroup, cluster_state.Cluster),
         *(logical.LogicalTask, logical.HostRequest, logical.LogicalRequest),
-        *(engine.Request, engine.Task),
+        *(Request, Task),
     )
 }
 PARTS = ("users", "hosts", "versions", "blueprints", "clusters", "counters")

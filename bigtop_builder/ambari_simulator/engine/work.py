@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from bigtop_builder.ambari_simulator.engine.cluster_state import Cluster, HostComponent
-from bigtop_builder.ambari_simulator.engine.engine import Engine, Order, Outcome, Pace, Status, Task
+from bigtop_builder.ambari_simulator.engine.engine import Engine, Pace
 from bigtop_builder.ambari_simulator.engine.injection import Injections
 from bigtop_builder.ambari_simulator.engine.state import Host, RepositoryVersion, World
+from bigtop_builder.ambari_simulator.engine.task import Order, Outcome, Status, Task
 
 
 @dataclass(frozen=True)

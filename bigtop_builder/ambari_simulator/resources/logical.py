@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bigtop_builder.ambari_simulator.engine.cluster_state import Cluster
-from bigtop_builder.ambari_simulator.engine.engine import Request, Task, fold, stage_status
 from bigtop_builder.ambari_simulator.engine.java_hash_order import hash_order
 from bigtop_builder.ambari_simulator.engine.state import Host
+from bigtop_builder.ambari_simulator.engine.task import Request, Task, fold, stage_status
 from bigtop_builder.ambari_simulator.rest.query import Predicate
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bigtop_builder.ambari_simulator.engine.cluster_state import Cluster, HostComponent
-from bigtop_builder.ambari_simulator.engine.engine import Request, Task
 from bigtop_builder.ambari_simulator.engine.java_hash_order import hash_order
+from bigtop_builder.ambari_simulator.engine.task import Request, Task
 from bigtop_builder.ambari_simulator.engine.work import Work
 from bigtop_builder.ambari_simulator.rest.replies import Refusal, internal
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bigtop_builder.ambari_simulator.engine.cluster_state import Cluster
-from bigtop_builder.ambari_simulator.engine.engine import Request, Status, Task, fold, progress, stage_status
+from bigtop_builder.ambari_simulator.engine.task import Request, Status, Task, fold, progress, stage_status
 from bigtop_builder.ambari_simulator.engine.work import Work, work_of
 from bigtop_builder.ambari_simulator.resources.logical import HostRequest, LogicalRequest, LogicalTask
 from bigtop_builder.ambari_simulator.resources.operations import command_request
