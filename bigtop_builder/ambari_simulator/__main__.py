@@ -38,8 +38,8 @@ def parse(arguments: list[str] | None = None) -> SimulationArguments:
 def run(arguments: SimulationArguments) -> int:
     """Serves until SIGTERM or SIGINT; 0 after a clean end. Raises ``OSError`` when the address cannot be bound."""
     from bigtop_builder.ambari_simulator.assembly import Ticker, make_world, serve
-    from bigtop_builder.ambari_simulator.engine.persistence import Keeper
     from bigtop_builder.ambari_simulator.engine.work import work_of
+    from bigtop_builder.ambari_simulator.persistence import Keeper
 
     hosts, crew = recorded_hosts(arguments)
     world = make_world(hosts, crew=crew, version=arguments.ambari)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.ambari_simulator.engine.injection import HostFault
-from bigtop_builder.ambari_simulator.engine.persistence import MOST_OUTPUT, MOST_REQUESTS, Keeper, dump, load
 from bigtop_builder.ambari_simulator.engine.state import Host
 from bigtop_builder.ambari_simulator.engine.task import Status, Task
+from bigtop_builder.ambari_simulator.persistence import MOST_OUTPUT, MOST_REQUESTS, Keeper, dump, load
 from bigtop_builder.model.errors import ConfigurationError
 from tests.fast.simulated_cluster import DEMO_GROUP, Site
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from bigtop_builder.ambari_simulator.engine.task import Request, Task, fold, stage_status
 from bigtop_builder.model.ambari_stack import StackDefinition
-
-if TYPE_CHECKING:
-    from bigtop_builder.ambari_simulator.resources.logical import LogicalRequest
 
 REMOVABLE = frozenset({"INIT", "INSTALLING", "INSTALLED", "INSTALL_FAILED", "UNINSTALLED", "UNKNOWN", "DISABLED"})
 """States in which a component on a host may be deleted (contract 8.1)."""
@@ -77,6 +75,71 @@ class ConfigGroup:
     hosts: list[str]
     configurations: dict[str, ConfigVersion]
     description: str = ""
+
+
+class HostPredicate(Protocol):
+    """A condition on a host, as the query language parses it."""
+
+    def test(self, values: Callable[[str], list[Any]]) -> bool:
+        """Whether it holds; ``values`` returns all values of a property path."""
+        ...
+
+
+@dataclass
+class LogicalTask:
+    """A command that will be given once its host is known; ``physical`` is what it has become."""
+
+    id: int
+    component: str
+    command: str
+    physical: Task | None = None
+
+
+@dataclass
+class HostRequest:
+    """One host wanted: by name, or any that is free and meets the predicate."""
+
+    id: int
+    group: str
+    wanted: str | None
+    predicate: HostPredicate | None
+    tasks: list[LogicalTask]
+    rack: str | None = None
+    host: str | None = None
+
+    @property
+    def shown_host(self) -> str:
+        """``Tasks/host_name``."""
+        return self.host or f"PENDING HOST ASSIGNMENT : HOSTGROUP={self.group}"
+
+
+@dataclass
+class LogicalRequest:
+    """What a blueprint deployment, or the addition of hosts by blueprint, is followed by."""
+
+    id: int
+    cluster: Cluster
+    context: str
+    created: float
+    host_requests: list[HostRequest]
+    requests: list[Request] = field(default_factory=list)
+
+    @property
+    def pending_hosts(self) -> int:
+        """Hosts that are not assigned."""
+        return sum(1 for one in self.host_requests if one.host is None)
+
+    @property
+    def tasks(self) -> list[Task]:
+        """The physical tasks known so far."""
+        return [task for request in self.requests for task in request.tasks]
+
+    @property
+    def status(self) -> str:
+        """A fold over the physical stages alone: COMPLETED even while hosts are missing."""
+        if not self.requests:
+            return "PENDING"
+        return fold(stage_status(stage) for request in self.requests for stage in request.stages)
 
 
 @dataclass

@@ -5,15 +5,12 @@ Nothing happens without being asked for, by ``Injections`` in a test or by ``/si
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from bigtop_builder.ambari_simulator.engine.task import Order, Outcome
+from bigtop_builder.ambari_simulator.engine.task import Order
 from bigtop_builder.model.base import StrictModel
-
-if TYPE_CHECKING:
-    from bigtop_builder.ambari_simulator.engine.work import Work
 
 
 class TaskFault(StrictModel):
@@ -74,26 +71,21 @@ class Injections:
         self.hosts.clear()
         self._seen.clear()
 
-    def meets(self, work: Work, order: Order, now: float) -> bool:
-        """Whether a fault takes the order; then the agents do not get it, or get it later."""
+    def for_order(self, order: Order) -> TaskFault | HostFault | None:
+        """The fault that applies to an order, counted; ``Work`` carries it out."""
         task = order.task
         command = task.custom or task.command
         for fault in self.tasks:
             fits = fault.host in (None, task.host) and fault.role in (None, task.role)
             if fits and fault.command in (None, command) and self._counts(fault):
-                _apply(work, fault, order, now + fault.seconds)
-                return True
-        return any(self._host_meets(fault, work, order, now) for fault in self.hosts if fault.host == task.host)
+                return fault
+        return next((fault for fault in self.hosts if fault.host == task.host and self._host_counts(fault)), None)
 
-    def _host_meets(self, fault: HostFault, work: Work, order: Order, now: float) -> bool:
+    def _host_counts(self, fault: HostFault) -> bool:
         if fault.effect == "slow":
-            work.engine.after(now + fault.seconds, lambda then: work.crew.take(work, order, then))
             return True
         seen = self._seen[id(fault)] = self._seen.get(id(fault), 0) + 1
-        if fault.effect == "lost" and seen == fault.skip + 1:
-            work.world.hosts[fault.host].lost_at = now
-            return True
-        return False
+        return fault.effect == "lost" and seen == fault.skip + 1
 
     def for_call(self, method: str, target: str) -> CallFault | None:
         """The fault that meets a call."""
@@ -105,11 +97,3 @@ class Injections:
     def _counts(self, fault: TaskFault | CallFault) -> bool:
         seen = self._seen[id(fault)] = self._seen.get(id(fault), 0) + 1
         return seen > fault.skip and (fault.times is None or seen <= fault.skip + fault.times)
-
-
-def _apply(work: Work, fault: TaskFault, order: Order, then: float) -> None:
-    if fault.effect == "fail":
-        outcome = Outcome(False, fault.stdout, fault.stderr, {})
-        work.engine.after(then, lambda now: work.report(order, outcome, now))
-    elif fault.effect == "slow":
-        work.engine.after(then, lambda now: work.crew.take(work, order, now))

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bigtop_builder.ambari_simulator.engine.fetching import fetch
+from bigtop_builder.ambari_simulator.engine.repository_probe import Fetch, fetch
 from bigtop_builder.model.ambari_stack import StackDefinition
 
 HEARTBEAT_LIMIT = 121.0
@@ -131,7 +131,7 @@ class World:
         self.stack_urls: dict[tuple[str, str, str, str], str] = {}
         self.switches: set[str] = set()
         """Faults of the recorded server that a rehearsal may want back, by name."""
-        self.fetch: Callable[[str], tuple[int, str]] = fetch
+        self.fetch: Fetch = fetch
         self.checks: dict[int, Any] = {}
         self.bootstraps: dict[int, Any] = {}
         self.versions: dict[int, RepositoryVersion] = {}

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-from bigtop_builder.ambari_simulator.engine.cluster_state import Cluster, HostComponent
+from bigtop_builder.ambari_simulator.engine.cluster_state import Cluster, HostComponent, LogicalRequest
 from bigtop_builder.ambari_simulator.engine.engine import Engine, Pace
-from bigtop_builder.ambari_simulator.engine.injection import Injections
+from bigtop_builder.ambari_simulator.engine.host_assignment import assign_hosts
+from bigtop_builder.ambari_simulator.engine.injection import Injections, TaskFault
 from bigtop_builder.ambari_simulator.engine.state import Host, RepositoryVersion, World
 from bigtop_builder.ambari_simulator.engine.task import Order, Outcome, Status, Task
 
@@ -113,7 +114,11 @@ class Work:
         for cluster in self.world.clusters.values():
             for logical in cluster.logical.values():
                 if logical.pending_hosts:
-                    self.engine.after(self.world.now(), lambda then, one=logical: one.assign(self, then))  # type: ignore[misc]
+                    self.assign_hosts(logical, self.world.now())
+
+    def assign_hosts(self, logical: LogicalRequest, when: float) -> None:
+        """Assign free hosts to a blueprint deployment once the clock has reached ``when``."""
+        self.engine.after(when, lambda then: assign_hosts(logical, self.world, self.engine, then))
 
     def restart_server(self) -> None:
         """What a restart of the server does to requests and hosts: a poisoned scheduler runs again."""
@@ -188,8 +193,16 @@ class Work:
         return f"Caught an exception while executing custom service command: <class 'KeyError'>: {text}; {text}"
 
     def _ordered(self, order: Order, now: float) -> None:
-        if order.cancel or not self.injections.meets(self, order, now):
+        fault = None if order.cancel else self.injections.for_order(order)
+        if fault is None:
             self.crew.take(self, order, now)
+        elif fault.effect == "slow":
+            self.engine.after(now + fault.seconds, lambda then: self.crew.take(self, order, then))
+        elif fault.effect == "lost":
+            self.world.hosts[order.task.host].lost_at = now
+        elif isinstance(fault, TaskFault) and fault.effect == "fail":
+            outcome = Outcome(False, fault.stdout, fault.stderr, {})
+            self.engine.after(now + fault.seconds, lambda then: self.report(order, outcome, then))
 
     def _gone(self, host: Host, now: float) -> None:
         if host.lost_at is not None:

@@ -7,16 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bigtop_builder.ambari_simulator.engine.cluster_state import Cluster, ConfigGroup, ConfigVersion, Service
+from bigtop_builder.ambari_simulator.engine.cluster_state import (
+    Cluster,
+    ConfigGroup,
+    ConfigVersion,
+    HostRequest,
+    LogicalRequest,
+    Service,
+)
+from bigtop_builder.ambari_simulator.engine.host_assignment import (
+    SPENT_NUMBERS,
+    plan_host_request,
+)
 from bigtop_builder.ambari_simulator.engine.java_hash_order import hash_order
 from bigtop_builder.ambari_simulator.engine.state import Blueprint, HostGroup, World
 from bigtop_builder.ambari_simulator.engine.work import work_of
-from bigtop_builder.ambari_simulator.resources.logical import (
-    SPENT_NUMBERS,
-    HostRequest,
-    LogicalRequest,
-    plan_host_request,
-)
 from bigtop_builder.ambari_simulator.rest.query import Predicate, parse_predicate
 from bigtop_builder.ambari_simulator.rest.registry import Body, Call
 from bigtop_builder.ambari_simulator.rest.replies import Refusal, Reply, accepted
@@ -130,7 +135,7 @@ def _logical(call: Call, cluster: Cluster, template: Template, context: str) -> 
         if group is not None:
             logical.host_requests += _host_requests(call, cluster, template, group)
     cluster.logical[logical.id] = logical
-    work.engine.after(world.now() + work.pace.assign, lambda then: logical.assign(work, then))
+    work.assign_hosts(logical, world.now() + work.pace.assign)
     return logical
 
 
@@ -139,8 +144,10 @@ def _host_requests(call: Call, cluster: Cluster, template: Template, group: Host
     wanted = {one.name: one for one in template.groups[group.name] if one.name}
     ordered = [wanted[name] for name in hash_order(list(wanted))]
     ordered += [one for one in template.groups[group.name] if not one.name]
-    work = work_of(call.world)
-    return [plan_host_request(work, cluster, group.name, actions, one.name, one.predicate, one.rack) for one in ordered]
+    return [
+        plan_host_request(call.world, cluster, group.name, actions, one.name, one.predicate, one.rack)
+        for one in ordered
+    ]
 
 
 def read_template(world: World, given: Mapping[str, Any]) -> Template:

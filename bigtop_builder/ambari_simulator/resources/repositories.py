@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from bigtop_builder.ambari_simulator.engine.repository_probe import refusal
 from bigtop_builder.ambari_simulator.engine.state import RepositoryVersion
 from bigtop_builder.ambari_simulator.resources.definition import manifest, repository_document, stack_services
-from bigtop_builder.ambari_simulator.resources.repository_probe import check_repository
 from bigtop_builder.ambari_simulator.rest.query import Row
 from bigtop_builder.ambari_simulator.rest.registry import Body, Call, Resource, properties
 from bigtop_builder.ambari_simulator.rest.replies import CREATED, DONE, Refusal, Reply, internal
@@ -64,8 +64,11 @@ def _post_stack_repository(call: Call, bodies: tuple[Body, ...]) -> Reply:
 
 
 def _looked_at(call: Call, given: Any) -> None:
-    if given.get("Repositories/verify_base_url", "true") == "true" and given.get("Repositories/base_url"):
-        check_repository(call.world, given["Repositories/base_url"])
+    url = given.get("Repositories/base_url")
+    if not url or given.get("Repositories/verify_base_url", "true") != "true":
+        return
+    if message := refusal(call.world.fetch, url):
+        raise Refusal(400, message)
 
 
 def _version_rows(call: Call) -> list[Row]:

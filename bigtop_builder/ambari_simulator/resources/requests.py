@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bigtop_builder.ambari_simulator.engine.cluster_state import Cluster
+from bigtop_builder.ambari_simulator.engine.cluster_state import Cluster, HostRequest, LogicalRequest, LogicalTask
 from bigtop_builder.ambari_simulator.engine.task import Request, Status, Task, fold, progress, stage_status
 from bigtop_builder.ambari_simulator.engine.work import Work, work_of
-from bigtop_builder.ambari_simulator.resources.logical import HostRequest, LogicalRequest, LogicalTask
 from bigtop_builder.ambari_simulator.resources.operations import command_request
 from bigtop_builder.ambari_simulator.rest.query import Row
 from bigtop_builder.ambari_simulator.rest.registry import Body, Call, Resource, properties

@@ -21,7 +21,6 @@ from bigtop_builder.ambari_simulator.engine import cluster_state, state
 from bigtop_builder.ambari_simulator.engine.state import World
 from bigtop_builder.ambari_simulator.engine.task import Request, Status, Task
 from bigtop_builder.ambari_simulator.engine.work import work_of
-from bigtop_builder.ambari_simulator.resources import logical
 from bigtop_builder.ambari_simulator.rest.query import Predicate, parse_predicate
 from bigtop_builder.ambari_simulator.rest.render import Leaf
 from bigtop_builder.model.ambari_stack import StackDefinition
@@ -40,7 +39,7 @@ CLASSES: Mapping[str, Any] = {
         *(state.User, state.Host, state.HostGroup, state.Blueprint, state.RepositoryVersion),
         *(cluster_state.ConfigVersion, cluster_state.ServiceVersion, cluster_state.HostComponent),
         *(cluster_state.Service, cluster_state.ConfigGroup, cluster_state.Cluster),
-        *(logical.LogicalTask, logical.HostRequest, logical.LogicalRequest),
+        *(cluster_state.LogicalTask, cluster_state.HostRequest, cluster_state.LogicalRequest),
         *(Request, Task),
     )
 }
