@@ -16,7 +16,7 @@ from bigtop_builder.model.errors import BigtopBuilderError
 
 
 def parse(arguments: list[str] | None = None) -> SimulationArguments:
-    """The arguments as a model; ends the process for wrong ones."""
+    """Parse the arguments into a model; exit the process if they are invalid."""
     parser = argparse.ArgumentParser(prog="python -m bigtop_builder.ambari_simulator", description=__doc__)
     parser.add_argument("--address", default="127.0.0.1", help="address to listen at")
     parser.add_argument("--port", type=int, default=8080, help="port to listen at; 0 takes a free one")
@@ -36,7 +36,7 @@ def parse(arguments: list[str] | None = None) -> SimulationArguments:
 
 
 def run(arguments: SimulationArguments) -> int:
-    """Serves until SIGTERM or SIGINT; 0 after a clean end. Raises ``OSError`` when the address cannot be bound."""
+    """Serve until SIGTERM or SIGINT; return 0 on a clean end. Raises ``OSError`` if the address cannot be bound."""
     from bigtop_builder.ambari_simulator.assembly import Ticker, make_world, serve
     from bigtop_builder.ambari_simulator.engine.work import work_of
     from bigtop_builder.ambari_simulator.persistence import Keeper
@@ -83,7 +83,7 @@ def _write(file: Path, document: dict[str, object]) -> None:
 
 
 def main() -> int:
-    """What the process exits with."""
+    """The exit code of the process."""
     try:
         return run(parse())
     except BigtopBuilderError as error:

@@ -1,4 +1,4 @@
-"""What a simulated server's process is told: its arguments, a test bed's record, failures to show."""
+"""The input of a simulated server's process: its arguments, a test bed's record, failures to inject."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SimulationArguments(StrictModel):
     ambari: str = "3.0.0.0"
     state_file: Path | None = None
     keep: Path | None = None
-    """Where the world is kept, and gone on from."""
+    """The file that the world is saved to and restored from."""
 
 
 class Faults(StrictModel):
@@ -40,16 +40,16 @@ class Faults(StrictModel):
     calls: list[CallFault] = Field(default_factory=list)
     hosts: list[HostFault] = Field(default_factory=list)
     switches: list[str] = Field(default_factory=list)
-    """Faults of the recorded server to have back: ``advisor-error``."""
+    """Faults of the recorded server to reproduce: ``advisor-error``."""
 
 
 def faults(file: Path) -> Faults:
-    """The failures that a file asks for. Raises RecipeError with the place of a mistake."""
+    """Read the failures to inject from a file. Raises RecipeError with the location of a mistake."""
     return validate(load(file), Faults)
 
 
 def recorded_hosts(arguments: SimulationArguments) -> tuple[list[Host], Crew | None]:
-    """The hosts to know, and the agents that work on them; no crew for hosts on paper."""
+    """Return the hosts and the agents that work on them; no crew for hosts on paper."""
     now = time.time()
     hosts = [Host(name, ip, registers_at=now) for name, ip in arguments.hosts.items()]
     if arguments.testbed is None:

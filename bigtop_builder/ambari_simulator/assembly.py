@@ -1,4 +1,4 @@
-"""A simulated server made ready: stacks loaded, hosts known, agents at work, faults connected, the clock running.
+"""A simulated server, ready to use: stacks loaded, hosts and agents in place, faults connected, the clock running.
 
 with simulate([Host("n1.example.com", "10.0.0.1")]) as simulation:
     ... simulation.url ...
@@ -28,11 +28,11 @@ from bigtop_builder.ambari_simulator.rest.replies import Reply
 from bigtop_builder.ambari_simulator.rest.server import Simulation
 
 TICK = 0.2
-"""Seconds between two looks at the clock while nobody calls."""
+"""Seconds between two ticks while there are no calls."""
 
 
 def assemble(world: World, crew: Crew, pace: Pace | None = None) -> Work:
-    """Gives a world its stacks, and an engine whose commands ``crew`` carries out."""
+    """Give a world its stacks, and an engine whose commands ``crew`` executes."""
     if not world.stacks:
         load_stacks(world)
     work = Work(world, crew, pace)
@@ -48,7 +48,7 @@ def make_world(
     clock: Callable[[], float] = time.time,
     version: str = "3.0.0.0",
 ) -> World:
-    """A world with these hosts (each registers at its time), agents on paper unless a crew is given."""
+    """Create a world with these hosts (each registers at its time); agents are on paper unless a crew is given."""
     world = World(clock=clock, version=version)
     assemble(world, crew or PaperCrew(), pace)
     for host in hosts:
@@ -64,7 +64,7 @@ def serve(
     certificate: Path | None = None,
     key: Path | None = None,
 ) -> Simulation:
-    """A server of that world, not yet started. Raises ``OSError`` when the address cannot be bound."""
+    """Create a server of a world without starting it. Raises ``OSError`` if the address cannot be bound."""
     simulation = Simulation(world, registry(), address=address, port=port, certificate=certificate, key=key)
     simulation.site.faults.append(lambda asked: _control(simulation.site, asked))
     simulation.site.faults.append(lambda asked: _fault(simulation.site, asked))
@@ -73,14 +73,14 @@ def serve(
 
 @contextmanager
 def simulate(hosts: Iterable[Host], *, crew: Crew | None = None, pace: Pace | None = None) -> Iterator[Simulation]:
-    """A running server on a free port of this machine, its world going on between calls: for a rehearsal."""
+    """Run a server on a free local port, with its clock ticking between calls: for a rehearsal."""
     world = make_world(hosts, crew=crew, pace=pace)
     with serve(world) as simulation, Ticker(work_of(world)):
         yield simulation
 
 
 class Ticker:
-    """Lets the world go on between calls, and keeps it; closing it ends the agents too."""
+    """Advances the world between calls and saves it; closing it stops the agents too."""
 
     def __init__(self, work: Work, tick: float = TICK, keeper: Keeper | None = None) -> None:
         self.work = work
@@ -96,7 +96,7 @@ class Ticker:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join(10)
-        # Agents may take longer to end than a process that is ended has.
+        # Agents may take longer to stop than a process has after SIGTERM.
         self._keep(at_once=True)
         self.work.crew.close()
         self._keep(at_once=True)
@@ -113,8 +113,8 @@ class Ticker:
 
 
 def _control(site: Site, asked: Asked) -> Reply | None:
-    """The answer to a call of the simulation's own, which an administrator may make; agents may register, as with
-    the real server, which asks them for no password."""
+    """Answer a call to the simulation's own URIs, which takes an administrator; agents may register without
+    credentials, as with the real server."""
     if not asked.target.startswith(PREFIX):
         return None
     with site.world.lock:
@@ -127,7 +127,7 @@ def _control(site: Site, asked: Asked) -> Reply | None:
 
 
 def _fault(site: Site, asked: Asked) -> Reply | None:
-    """The answer, or none at all, that an injected fault gives instead of the server's own."""
+    """The answer (or dropped connection) of an injected fault, instead of the server's own."""
     with site.world.lock:
         fault = work_of(site.world).injections.for_call(asked.method, asked.target)
         if fault is None:

@@ -1,4 +1,4 @@
-"""The simulated world in a file, so that a test bed's server goes on with its clusters after a kill or a reboot.
+"""The simulated world in a file, so that a test bed's server still has its clusters after a kill or a reboot.
 
 The file is JSON: plain values as they are, and ``nodes``, the objects that they refer to by number, each with the name
 of its class and its fields. Classes that are not listed here are never made from it. What only the moment knows is not
@@ -28,11 +28,11 @@ from bigtop_builder.model.errors import ConfigurationError
 
 FORMAT = 1
 MOST_REQUESTS = 200
-"""Ended requests that are kept, besides those that a cluster's deployments consist of."""
+"""Finished requests to keep, besides those that belong to a cluster's deployments."""
 MOST_OUTPUT = 16 << 10
-"""Characters that are kept of what a task printed: its end."""
+"""Characters of a task's output to keep, from its end."""
 PAUSE = 20
-"""What tasks change is written in at most one part in so many of the time; what a call changes before its answer."""
+"""Changes by tasks may take at most 1/PAUSE of the time to write; changes by a call are written before its answer."""
 CLASSES: Mapping[str, Any] = {
     one.__name__: one
     for one in (
@@ -47,7 +47,7 @@ PARTS = ("users", "hosts", "versions", "blueprints", "clusters", "counters")
 
 
 def dump(world: World) -> str:
-    """All that is worth keeping, as JSON. With ``world.lock`` held."""
+    """Return everything worth keeping as JSON. The caller holds ``world.lock``."""
     writer = _Writer()
     parts = {name: writer.value(getattr(world, name)) for name in PARTS}
     parts["requests"] = writer.value(_worth_keeping(world))
@@ -55,8 +55,8 @@ def dump(world: World) -> str:
 
 
 def load(text: str, world: World) -> None:
-    """Lets a new world go on from where another was; hosts that it does not have are left out, those it has register
-    again. Raises ValueError, KeyError or TypeError when the text is no such dump."""
+    """Restore a new world from a dump; hosts that it does not have are left out, those it has register
+    again. Raises ValueError, KeyError or TypeError if the text is not such a dump."""
     document = json.loads(text)
     if document["format"] != FORMAT:
         raise ValueError(f"its format is {document['format']}, not {FORMAT}")
@@ -83,7 +83,7 @@ def _worth_keeping(world: World) -> list[Request]:
 
 
 class _Writer:
-    """Values as JSON, objects once."""
+    """Writes values as JSON, each object once."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
@@ -129,7 +129,7 @@ class _Writer:
 
 
 class _Reader:
-    """The way back: objects are made empty first, since they refer to each other."""
+    """Reads them back: objects are created empty first, since they refer to each other."""
 
     def __init__(self, nodes: list[Any], world: World) -> None:
         self._stacks = world.stacks
@@ -137,7 +137,7 @@ class _Reader:
         self._objects = [one.__new__(one) for one in classes]
         for kind, one, (_, given) in zip(classes, self._objects, nodes, strict=True):
             for field in fields(kind):
-                # Frozen classes and those with slots take it too.
+                # Works for frozen classes and classes with slots too.
                 object.__setattr__(one, field.name, self._field(field, given))
 
     def _field(self, field: Any, given: Mapping[str, Any]) -> Any:
@@ -179,7 +179,7 @@ class _Reader:
 
 
 class Keeper:
-    """Keeps a world in a file that only its owner reads."""
+    """Keeps a world in a file that only its owner can read."""
 
     def __init__(self, world: World, file: Path) -> None:
         self._world = world
@@ -189,7 +189,7 @@ class Keeper:
         self._writing = threading.Lock()
 
     def resume(self) -> bool:
-        """Let the world go on from the file; False when there is none. Raises ConfigurationError."""
+        """Restore the world from the file; return False if there is none. Raises ConfigurationError."""
         try:
             text = self._file.read_text(encoding="utf-8")
             load(text, self._world)
@@ -203,7 +203,7 @@ class Keeper:
         return True
 
     def keep(self, *, at_once: bool = False) -> None:
-        """Write the file if anything changed since, and not too soon after the last time."""
+        """Write the file if anything changed, but not too soon after the last time."""
         if self._world.changes == self._kept or (time.monotonic() < self._next and not at_once):
             return
         with self._writing:
@@ -211,7 +211,7 @@ class Keeper:
             with self._world.lock:
                 changes = self._world.changes
                 text = dump(self._world)
-            # A full disk costs the memory of the last changes, not the server.
+            # A full disk loses the last changes, not the server.
             with contextlib.suppress(OSError):
                 write_atomically(self._file, text)
                 self._file.chmod(0o600)

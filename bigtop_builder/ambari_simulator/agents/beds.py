@@ -1,4 +1,4 @@
-"""The agents of a test bed's hosts: who is who among the containers."""
+"""The agents of a test bed's hosts: which container is which host."""
 
 from __future__ import annotations
 

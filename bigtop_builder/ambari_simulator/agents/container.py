@@ -1,4 +1,4 @@
-"""Agents that work: packages with dnf, configurations, service scripts and checks, in the containers of a test bed."""
+"""Real agents: packages with dnf, configurations, service scripts and checks, in the containers of a test bed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ while IFS== read -r name value; do
     value=${value#\\"}; [ -z "$name" ] || export "$name=${value%\\"}"
 done 2>/dev/null < /etc/environment
 """
-"""The proxies of the site, which sessions over SSH get from PAM; values are taken as they are."""
+"""The site's proxies, which SSH sessions get from PAM; values are passed through unchanged."""
 REPOSITORY_TEMPLATE = (
     "[{{repo_id}}]\nname={{repo_id}}\n"
     "{% if mirror_list %}mirrorlist={{mirror_list}}{% else %}baseurl={{base_url}}{% endif %}\n"
@@ -40,7 +40,7 @@ REPOSITORY_TEMPLATE = (
 
 @dataclass(frozen=True)
 class Ran:
-    """What a script left."""
+    """The result of a script."""
 
     code: int
     stdout: str
@@ -48,18 +48,18 @@ class Ran:
 
 
 class Hands(Protocol):
-    """How an agent reaches its host."""
+    """An agent's access to its host."""
 
     def run(self, host: str, script: str, seconds: int) -> Ran:
-        """Runs a bash script as root; one that takes longer is ended (code 124)."""
+        """Run a bash script as root; it is killed after the time limit (code 124)."""
         ...
 
     def put(self, host: str, files: Sequence[HostFile]) -> None:
-        """Writes files, whole or not at all, with owner and mode."""
+        """Write files atomically, with owner and mode."""
         ...
 
     def interrupt(self, host: str) -> None:
-        """Ends the script that runs on a host."""
+        """Kill the script that runs on a host."""
         ...
 
 
@@ -82,7 +82,7 @@ class ContainerHands:
         return Ran(self._code(made["Id"]), _text(stdout), _text(stderr))
 
     def _code(self, command: str) -> int:
-        """The exit code, which the engine may know a moment after the output has ended."""
+        """Return the exit code, which the engine may report a moment after the output has ended."""
         for _ in range(50):
             code = self._client.api.exec_inspect(command)["ExitCode"]
             if code is not None:
@@ -91,7 +91,7 @@ class ContainerHands:
         return 1
 
     def put(self, host: str, files: Sequence[HostFile]) -> None:
-        """See ``Hands``: through a folder of the agent's, because the target may lie behind links."""
+        """See ``Hands``: through a folder of the agent's, because the target may be behind links."""
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
             for number, file in enumerate(files):
@@ -114,7 +114,7 @@ class ContainerHands:
 
 
 class CommandFailed(Exception):  # noqa: N818 - a task's outcome, not a fault of the simulation
-    """A command did not work; its text is what the task's standard error ends with."""
+    """A command failed; its text ends the task's standard error."""
 
 
 class ContainerAgent:
@@ -140,7 +140,7 @@ class ContainerAgent:
         return True, "\n".join(self._said.lines), "None", {} if command in {"STOP", "SERVICE_CHECK"} else version
 
     def interrupt(self, host: str) -> None:
-        """Ends what runs on a host."""
+        """Kill what runs on a host."""
         self.hands.interrupt(host)
 
     def _work(self, command: str, component: str, host: str, context: Context) -> None:
@@ -241,7 +241,7 @@ def _section(name: str, context: Context) -> str:
 
 
 def _running(program: Program, context: Context, component: str) -> tuple[str, ...]:
-    """``component`` when it is one that runs: clients do not."""
+    """Return ``component`` if it has a process: clients do not."""
     return () if component.endswith("_CLIENT") else (component,)
 
 

@@ -1,4 +1,4 @@
-"""Agents at work in threads, bounded in number; what they find out is told to the engine."""
+"""Agents at work in a bounded number of threads; they report to the engine."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from bigtop_builder.ambari_simulator.engine.task import Order, Outcome
 from bigtop_builder.ambari_simulator.engine.work import Context, Work
 
 PARALLEL = 16
-"""The most commands at once over all hosts."""
+"""The maximum number of concurrent commands over all hosts."""
 
 
 class WorkingAgent(Protocol):
-    """An agent whose commands take their time and can be cut short."""
+    """An agent whose commands take time and can be cancelled."""
 
     def execute(
         self, command: str, component: str, host: str, context: Context
@@ -24,17 +24,17 @@ class WorkingAgent(Protocol):
         ...
 
     def interrupt(self, host: str) -> None:
-        """Ends what runs on a host."""
+        """Kill what runs on a host."""
         ...
 
 
 class WorkingCrew:
-    """Gives orders to an agent in threads."""
+    """Passes orders to an agent in threads."""
 
     def __init__(self, agent: WorkingAgent, parallel: int = PARALLEL) -> None:
         self.agent = agent
         self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="agent")
-        # Commands that hang may hold every thread: those who cut them short have their own.
+        # Hanging commands may hold every thread, so cancelling has threads of its own.
         self._cutters = ThreadPoolExecutor(2, thread_name_prefix="agent-cut")
         self._looking: set[str] = set()
         self._guard = threading.Lock()
@@ -62,7 +62,7 @@ class WorkingCrew:
             work.world.settle()
 
     def look(self, work: Work, now: float) -> None:
-        """See ``work.Crew``: one look at a time for each host."""
+        """See ``work.Crew``: at most one status check at a time for each host."""
         for cluster in work.world.clusters.values():
             for host in cluster.hosts:
                 started = [one for one in cluster.on(host) if one.state == "STARTED"]

@@ -7,19 +7,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 HOOK_PACKAGES = ("unzip", "curl", "bigtop-select")
-"""What the hook before each INSTALL wants to be there, in its order."""
+"""The packages that the hook before each INSTALL requires, in its order."""
 
 
 @dataclass(frozen=True)
 class Picked:
-    """Packages to install, and what is missing as the agent words it (``None``: nothing)."""
+    """Packages to install, and the agent's message for missing ones (``None`` if there are none)."""
 
     names: tuple[str, ...]
     missing: str | None = None
 
 
 def pick(demanded: Sequence[str], available: Iterable[str], repository_version: str) -> Picked:
-    """The packages that an agent installs for ``demanded`` (``zookeeper_{version}``), in their order.
+    """Return the packages that an agent installs for ``demanded`` (``zookeeper_{version}``), in their order.
 
     With a version without a dash an agent takes the first name whose suffix is digits and underlines, be it another
     version's; one with a dash is taken as it is.
@@ -47,7 +47,7 @@ def _first(template: str, known: Sequence[str]) -> str | None:
 
 
 def failure_text(message: str, service: str, script: str) -> str:
-    """A failure as an agent's standard error ends with it: the trace of its script, then the reason."""
+    """Format a failure like the end of an agent's standard error: the script's traceback, then the reason."""
     place = f"/var/lib/ambari-agent/cache/stacks/BIGTOP/3.2.0/services/{service}/package/scripts/{script.lower()}.py"
     return (
         "Traceback (most recent call last):\n"

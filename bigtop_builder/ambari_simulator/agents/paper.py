@@ -10,11 +10,11 @@ from bigtop_builder.ambari_simulator.engine.task import Order, Outcome
 from bigtop_builder.ambari_simulator.engine.work import Context, Work
 
 Available = Callable[[str], frozenset[str] | None]
-"""Base URL of a repository -> names of its packages; ``None`` when it cannot be read."""
+"""Base URL of a repository -> names of its packages; ``None`` if it cannot be read."""
 
 
 class PaperAgent:
-    """Says what a real agent would say. ``available``: reads a repository's metadata; without it all is there."""
+    """Answers like a real agent. ``available`` reads a repository's metadata; without it every package exists."""
 
     def __init__(self, available: Available | None = None) -> None:
         self.available = available
@@ -57,7 +57,7 @@ class PaperAgent:
 
 
 class PaperCrew:
-    """Paper agents of all hosts: outcomes are known at once and told after ``seconds`` (by command) of the clock."""
+    """Paper agents of all hosts: outcomes are known at once and reported after ``seconds`` (by command)."""
 
     def __init__(self, agent: PaperAgent | None = None, seconds: Mapping[str, float] | float = 0.0) -> None:
         self.agent = agent or PaperAgent()
@@ -82,7 +82,7 @@ class PaperCrew:
         return self._seconds if isinstance(self._seconds, float | int) else self._seconds.get(command, 0.0)
 
     def look(self, work: Work, now: float) -> None:
-        """See ``work.Crew``: a component that was killed on paper is seen as INSTALLED."""
+        """See ``work.Crew``: a component killed on paper is reported as INSTALLED."""
         for cluster in work.world.clusters.values():
             for one in cluster.components.values():
                 if one.state == "STARTED" and (one.host, one.component) not in self.agent.running:

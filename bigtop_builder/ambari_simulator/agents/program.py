@@ -1,4 +1,4 @@
-"""What agents know of a component: its files, its folders, how it is started, stopped, looked at and checked.
+"""What agents know about a component: its files and folders, how to start, stop, monitor and check it.
 
 Commands, users and paths are those that Ambari's own scripts were recorded with (137, 159, 554).
 """
@@ -12,7 +12,7 @@ from typing import Any
 from bigtop_builder.ambari_simulator.engine.work import Context
 
 JAVA_HOME = "/usr/lib/jvm/java"
-"""Where hosts have their Java; the test bed's image links it there."""
+"""The JAVA_HOME of hosts; the test bed's image links it there."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class HostFile:
 
 @dataclass(frozen=True)
 class Program:
-    """How a service's components are run. Scripts are bash; ``start`` etc. are of one component.
+    """How to run a service's components. Scripts are bash; ``start`` etc. belong to one component.
 
     ``prepare``: run before files are written (folders, users); ``status``: exit 0 while the process lives.
     """
@@ -42,19 +42,19 @@ class Program:
 
 
 def filled(template: str, values: Mapping[str, Any]) -> str:
-    """A template of a configuration's ``content`` with the values that its scripts give it; unknown ones are empty."""
+    """Render the ``content`` of a configuration with the values that its scripts provide; unknown ones are empty."""
     from jinja2.sandbox import SandboxedEnvironment
 
     return SandboxedEnvironment(keep_trailing_newline=True).from_string(template).render(values)
 
 
 def lives(pid_file: str) -> str:
-    """A script that exits 0 while the process of a pid file lives."""
+    """Return a script that exits 0 while the process of a pid file is alive."""
     return f'pid=$(cat {pid_file} 2>/dev/null) && [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null'
 
 
 def waited(pid_file: str, seconds: int = 15) -> str:
-    """A script that waits until the process of a pid file lives, and says so as an agent does."""
+    """Return a script that waits until the process of a pid file is alive, and reports it as an agent does."""
     return (
         f"for turn in $(seq {seconds}); do if {lives(pid_file)}; then break; fi; sleep 1; done\n"
         f'{lives(pid_file)} || {{ echo "the process of {pid_file} does not live" >&2; exit 1; }}\n'

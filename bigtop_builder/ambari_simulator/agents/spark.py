@@ -1,4 +1,4 @@
-"""Spark: spark-defaults, environment, log4j; the history server; a check that wants it to run (554)."""
+"""Spark: spark-defaults, environment, log4j; the history server; a check that it runs (554)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENVIRONMENT = (
     "export SPARK_PID_DIR={{spark_pid_dir}}\n"
     "export SPARK_DAEMON_MEMORY={{spark_daemon_memory}}m\n"
 )
-"""spark-env.sh where the configuration brings no ``content`` of its own."""
+"""spark-env.sh if the configuration has no ``content`` of its own."""
 
 
 def _settings(context: Context) -> dict[str, str]:
@@ -66,7 +66,7 @@ def _files(context: Context, host: str, component: str) -> list[HostFile]:
 def _prepare(context: Context, _component: str) -> str:
     settings = _settings(context)
     owner = f"-o {settings['spark_user']} -g {settings['spark_group']}"
-    # The agent's own words where the package made no folder of configurations (528-535).
+    # The agent's message if the package created no configuration folder (528-535).
     return (
         f"[ -d {CONF} ] || {{ echo \"Applying File['{CONF}/spark-defaults.conf'] failed, parent directory {CONF} "
         f"doesn't exist\" >&2; exit 1; }}\n"

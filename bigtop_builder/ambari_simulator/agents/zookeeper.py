@@ -1,4 +1,4 @@
-"""ZooKeeper: zoo.cfg with the ensemble, myid, environment; zkServer.sh; a check through every server."""
+"""ZooKeeper: zoo.cfg with the ensemble, myid, environment; zkServer.sh; a check against every server."""
 
 from __future__ import annotations
 
@@ -93,14 +93,14 @@ def _status(context: Context, _component: str) -> str:
 
 
 def _check(context: Context) -> str:
-    """Writes a node through the first server, reads it through every one, deletes it through the last."""
+    """Write a node through the first server, read it through each one, delete it through the last."""
     port = context.configurations.get("zoo.cfg", {}).get("clientPort", "2181")
     servers = context.layout.get(SERVER, ())
     client = f"{context.stack_root}/current/zookeeper-client/bin/zkCli.sh"
     ask = f"source {CONF}/zookeeper-env.sh; {client} -server"
     lines = [
         "node=/zk_smoketest_$$",
-        # Servers that have just started may have no leader yet.
+        # Servers that have just started may not have a leader yet.
         "for turn in $(seq 6); do\n"
         f"if (timeout 20 bash -c '{ask} {servers[0]}:{port} create '$node' from-the-check') 2>&1 | grep Created; "
         f"then break; elif [ $turn = 6 ]; then echo 'Could not write through {servers[0]}' >&2; exit 1; fi; "

@@ -1,4 +1,4 @@
-"""What the simulated server knows of a cluster: services, components on hosts, configurations, deployments."""
+"""What the simulated server knows about a cluster: services, components on hosts, configurations, deployments."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ServiceVersion:
 
 @dataclass
 class HostComponent:
-    """A component on a host. ``applied``: configuration type -> tag that its agent has written."""
+    """A component on a host. ``applied``: configuration type -> tag written by its agent."""
 
     host: str
     service: str
@@ -57,7 +57,7 @@ class HostComponent:
 
 @dataclass
 class Service:
-    """A service of a cluster; ``repository``: id of the repository version that it is installed from."""
+    """A service of a cluster; ``repository``: id of the repository version that it was installed from."""
 
     name: str
     repository: int
@@ -87,7 +87,7 @@ class HostPredicate(Protocol):
 
 @dataclass
 class LogicalTask:
-    """A command that will be given once its host is known; ``physical`` is what it has become."""
+    """A command to be issued once its host is known; ``physical`` is the resulting task."""
 
     id: int
     component: str
@@ -97,7 +97,7 @@ class LogicalTask:
 
 @dataclass
 class HostRequest:
-    """One host wanted: by name, or any that is free and meets the predicate."""
+    """A request for one host: by name, or any free one that matches the predicate."""
 
     id: int
     group: str
@@ -115,7 +115,7 @@ class HostRequest:
 
 @dataclass
 class LogicalRequest:
-    """What a blueprint deployment, or the addition of hosts by blueprint, is followed by."""
+    """The request that tracks a blueprint deployment, or hosts added by blueprint."""
 
     id: int
     cluster: Cluster
@@ -126,12 +126,12 @@ class LogicalRequest:
 
     @property
     def pending_hosts(self) -> int:
-        """Hosts that are not assigned."""
+        """The number of hosts that are not assigned yet."""
         return sum(1 for one in self.host_requests if one.host is None)
 
     @property
     def tasks(self) -> list[Task]:
-        """The physical tasks known so far."""
+        """Return the physical tasks known so far."""
         return [task for request in self.requests for task in request.tasks]
 
     @property
@@ -144,7 +144,7 @@ class LogicalRequest:
 
 @dataclass
 class Cluster:
-    """A cluster; configurations are kept in all versions, ``desired`` tells which one is in force."""
+    """A cluster. All versions of configurations are kept; ``desired`` has the active one of each type."""
 
     id: int
     name: str
@@ -169,11 +169,11 @@ class Cluster:
     _layout: dict[str, tuple[str, ...]] | None = None
 
     def on(self, host: str) -> list[HostComponent]:
-        """Components of a host, by name."""
+        """Return the components of a host, by name."""
         return sorted(self._by_host.get(host, {}).values(), key=lambda one: one.component)
 
     def layout(self) -> dict[str, tuple[str, ...]]:
-        """Component -> its hosts, sorted."""
+        """Return component -> its hosts, sorted."""
         if self._layout is None:
             found: dict[str, list[str]] = {}
             for one in self.components.values():
@@ -182,12 +182,12 @@ class Cluster:
         return self._layout
 
     def of(self, service: str) -> list[HostComponent]:
-        """Components of a service, by host and name."""
+        """Return the components of a service, by host and name."""
         found = (one for one in self.components.values() if one.service == service)
         return sorted(found, key=lambda one: (one.host, one.component))
 
     def add(self, host: str, component: str) -> HostComponent:
-        """Puts a component onto a host; its service must be there."""
+        """Add a component to a host; its service must exist."""
         service = self.stack.service_of(component)
         if service is None or service not in self.services:
             raise KeyError(component)
@@ -203,21 +203,21 @@ class Cluster:
         return one
 
     def remove(self, one: HostComponent) -> None:
-        """Takes a component from its host."""
+        """Remove a component from its host."""
         del self.components[(one.host, one.component)]
         del self._by_host[one.host][one.component]
         self._layout = None
 
     def types_of(self, service: str) -> list[str]:
-        """Configuration types of a service that the cluster has."""
+        """Return the configuration types of a service that the cluster has."""
         return [name for name in self.stack.services[service].configurations if name in self.desired]
 
     def tags_for(self, host: str, service: str) -> dict[str, str]:
-        """Configuration type -> tag in force on a host, config groups included."""
+        """Return configuration type -> active tag on a host, config groups included."""
         return {name: self.effective(host, name)[1] for name in self.types_of(service)}
 
     def effective(self, host: str, name: str) -> tuple[dict[str, str], str]:
-        """Properties and tag of a configuration type in force on a host."""
+        """Return the active properties and tag of a configuration type on a host."""
         version = self.desired[name]
         properties, tag = dict(version.properties), version.tag
         for group in self.groups.values():
@@ -227,17 +227,17 @@ class Cluster:
         return properties, tag
 
     def stale(self, one: HostComponent) -> bool:
-        """Whether a component runs with other configurations than those in force."""
+        """Whether a component runs with outdated configurations."""
         if not one.applied:
             return False
         return any(one.applied.get(name) != tag for name, tag in self.tags_for(one.host, one.service).items())
 
     def properties(self, name: str) -> Mapping[str, str]:
-        """The properties in force of a configuration type; empty when there is none."""
+        """Return the active properties of a configuration type; empty if it does not exist."""
         return self.desired[name].properties if name in self.desired else {}
 
     def put(self, name: str, tag: str, properties: Mapping[str, Any], attributes: Mapping[str, Any]) -> ConfigVersion:
-        """A new version of a configuration type, in force from now on."""
+        """Create a version of a configuration type and activate it."""
         kept = self.versions.setdefault(name, [])
         version = ConfigVersion(name, tag, len(kept) + 1, dict(properties), dict(attributes))
         kept.append(version)
@@ -247,7 +247,7 @@ class Cluster:
     def note_service(
         self, service: str, now: float, user: str, note: str | None, names: Iterable[str] | None = None
     ) -> ServiceVersion:
-        """A new version of a service's configurations, current from now on."""
+        """Create a version of a service's configurations and make it current."""
         earlier = [one for one in self.service_versions if one.service == service]
         for one in earlier:
             if one.group == -1:
@@ -258,7 +258,7 @@ class Cluster:
         return version
 
     def service_state(self, service: str) -> str:
-        """``ServiceInfo/state``: the worst of its masters and slaves, or of its clients where it has no others."""
+        """``ServiceInfo/state``: the worst state of its masters and slaves, or of its clients if it has no others."""
         members = self.of(service)
         running = [one for one in members if not one.client]
         states = {one.state for one in running or members}

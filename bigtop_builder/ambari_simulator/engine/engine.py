@@ -1,4 +1,4 @@
-"""Requests, stages and tasks as a state machine: orders and reports in, states out. No clock, threads or sockets.
+"""Requests, stages and tasks as a state machine: reports in, orders and states out. No clock, threads or sockets.
 
 Times are seconds since the epoch, given by the caller. What was recorded (live-notes, "Requests and tasks"): a stage's
 tasks are QUEUED together and an agent works on one at a time; a failed task makes its request FAILED at once while
@@ -24,30 +24,30 @@ RETRY_WAITS = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 
 @dataclass(frozen=True)
 class Pace:
-    """How long the server and its agents take for their rounds, in seconds."""
+    """How long the server and its agents take between steps, in seconds."""
 
     schedule: float = 1.0
     """Until the scheduler sees a new request, or goes on to the next stage."""
     report: float = 1.0
-    """Until an agent has said that it works on a command."""
+    """Until an agent has reported that it works on a command."""
     abort: float = 1.0
     """Until the scheduler aborts what is left after a failure."""
     assign: float = 1.0
     """Until hosts are assigned to a blueprint deployment."""
     status: float = 20.0
-    """Between two looks of an agent at its processes."""
+    """Between two status checks of an agent's processes."""
     lost: float = 155.0
-    """After an agent's death, until its tasks are aborted."""
+    """From the loss of an agent until its tasks are aborted."""
     timeout: float = 900.0
     install_timeout: float = 1800.0
 
 
 INSTANT = Pace(schedule=0, report=0, abort=0, assign=0, status=0)
-"""For tests and rehearsals: only what agents take counts."""
+"""For tests and rehearsals: only the agents take time."""
 
 
 class Engine:
-    """Runs requests. ``ordered`` hears what agents are to do and when; ``changed`` of every change of a task, with the
+    """Runs requests. ``ordered`` is called with each order and its time; ``changed`` with each changed task and the
     status before it.
     """
 
@@ -61,7 +61,7 @@ class Engine:
         self.tasks: dict[int, Task] = {}
         self.silent: set[str] = set()
         self.poisoned: str | None = None
-        """The cluster that was deleted under an unfinished request: from then on nothing is scheduled any more."""
+        """A cluster that was deleted under an unfinished request: nothing is scheduled from then on."""
         self._lines: dict[str, deque[int]] = {}
         self._queues: dict[str, deque[Task]] = {}
         self._running: dict[str, Task] = {}
@@ -69,7 +69,7 @@ class Engine:
         self._order = itertools.count()
 
     def submit(self, request: Request, now: float) -> None:
-        """Takes a request whose tasks are PENDING; the scheduler sees it on its next round."""
+        """Submit a request whose tasks are PENDING; the scheduler sees it on its next round."""
         for number, stage in enumerate(request.stages):
             for task in stage:
                 task.request, task.stage = request.id, number
@@ -80,17 +80,17 @@ class Engine:
         self.after(now + self.pace.schedule, lambda then: self._start(request, then))
 
     def after(self, when: float, action: Callable[[float], None]) -> None:
-        """Lets ``action`` happen once the clock has reached ``when``."""
+        """Run ``action`` once the clock has reached ``when``."""
         heapq.heappush(self._timers, (when, next(self._order), action))
 
     def advance(self, now: float) -> None:
-        """Does all that is due, in order."""
+        """Run all due actions, in order."""
         while self._timers and self._timers[0][0] <= now:
             when, _, action = heapq.heappop(self._timers)
             action(when)
 
     def report(self, task: Task, tries: int, outcome: Outcome, now: float) -> None:
-        """An agent's answer; one to a try that is over counts for nothing."""
+        """Take an agent's report; a report on an earlier try is ignored."""
         if task.status is not Status.IN_PROGRESS or task.tries != tries or task.host in self.silent:
             return
         task.stdout += outcome.stdout
@@ -104,20 +104,20 @@ class Engine:
         self._after_task(task, now)
 
     def abort(self, request: Request, reason: str, now: float) -> None:
-        """Ends all that is left of a request, as a PUT of ABORTED does."""
+        """Abort the rest of a request, as a PUT of ABORTED does."""
         for task in request.tasks:
             if task.active:
                 self._abort_task(task, reason, now)
         self._finish(request, now)
 
     def lose(self, host: str, now: float) -> None:
-        """A host's agent is gone: its tasks are ABORTED without a word, other hosts' go on."""
+        """Abort the tasks of a host whose agent is gone, without a message; those of other hosts continue."""
         for task in [*self._queues.get(host, ()), *filter(None, [self._running.get(host)])]:
             self._end(task, Status.ABORTED, now)
             self._after_task(task, now)
 
     def restart(self, clusters: Iterable[str], now: float) -> None:
-        """What a restart of the server does: requests of clusters that are gone are dropped, the rest is scheduled."""
+        """Restart as the server does: requests of deleted clusters are dropped, the others are scheduled."""
         kept = set(clusters)
         for request in [one for one in self.requests.values() if one.cluster not in kept]:
             for task in request.tasks:
@@ -132,8 +132,8 @@ class Engine:
                 self._begin(request, request.current + 1, now)
 
     def resume(self, requests: Iterable[Request], now: float) -> None:
-        """Goes on with the requests that a former process knew, in their order: what agents had been told and not
-        answered is told to them again."""
+        """Continue the requests of an earlier process, in their order: orders that agents had not answered
+        are sent again."""
         for request in requests:
             self.requests[request.id] = request
             self.tasks |= {task.id: task for task in request.tasks}
@@ -158,7 +158,7 @@ class Engine:
             self._begin(request, request.current + ended, now)
 
     def unfinished(self, cluster: str) -> list[Request]:
-        """Requests of a cluster with tasks that have not ended."""
+        """Return the requests of a cluster with tasks that have not ended."""
         return [one for one in self.requests.values() if one.cluster == cluster and one.active]
 
     def _start(self, request: Request, now: float) -> None:

@@ -22,7 +22,7 @@ from bigtop_builder.ambari_simulator.engine.state import Host, World
 from bigtop_builder.ambari_simulator.engine.task import Request, Task
 
 SPENT_NUMBERS = 2
-"""Request numbers that the server uses up inside itself for each cluster from a blueprint (recorded)."""
+"""Request numbers that the server uses internally for each cluster from a blueprint (recorded)."""
 
 
 def assign_hosts(logical: LogicalRequest, world: World, engine: Engine, now: float) -> None:
@@ -98,7 +98,7 @@ def plan_host_request(
     predicate: HostPredicate | None = None,
     rack: str | None = None,
 ) -> HostRequest:
-    """A request for one host of a group; ``components``: name -> provision action."""
+    """Plan a request for one host of a group; ``components``: name -> provision action."""
     tasks: list[LogicalTask] = []
     for name in hash_order(components):
         service = cluster.stack.service_of(name)
@@ -111,12 +111,12 @@ def plan_host_request(
 
 
 def ordered_hosts(names: Sequence[str]) -> Iterable[str]:
-    """Host names in the order in which the server makes their requests."""
+    """Return host names in the order in which the server creates their requests."""
     return hash_order(names)
 
 
 def retry_seconds(environment: Mapping[str, str], command: str) -> float:
-    """For how long agents repeat a command that fails in a blueprint's first installation and start."""
+    """Return for how many seconds agents retry a failing command during a blueprint's first installation and start."""
     wanted = environment.get("commands_to_retry", "").split(",")
     if environment.get("command_retry_enabled", "").lower() != "true" or command not in wanted:
         return 0.0

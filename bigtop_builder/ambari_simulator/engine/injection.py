@@ -1,4 +1,4 @@
-"""What goes wrong on request: tasks that fail, hang or are slow, hosts that are lost, answers that never come.
+"""Fault injection: tasks that fail, hang or are slow, lost hosts, calls without an answer.
 
 Nothing happens without being asked for, by ``Injections`` in a test or by ``/simulation/...`` (module ``control``).
 """
@@ -14,25 +14,25 @@ from bigtop_builder.model.base import StrictModel
 
 
 class TaskFault(StrictModel):
-    """A task that does not go as it should. What is not given fits everything."""
+    """A task that fails, hangs or is slow. A field that is not given matches everything."""
 
     host: str | None = None
     role: str | None = None
     command: str | None = None
     """INSTALL, START, STOP, RESTART or SERVICE_CHECK."""
     skip: int = Field(default=0, ge=0)
-    """So many fitting tries go well before."""
+    """Number of matching tries that succeed first."""
     times: int | None = Field(default=1, ge=1)
-    """So many fitting tries are met; null: all."""
+    """Number of matching tries that are affected; null: all."""
     effect: Literal["fail", "hang", "slow"] = "fail"
     seconds: float = Field(default=0.0, ge=0)
-    """How much later a task fails, or a slow one is begun."""
+    """Seconds until a task fails, or a slow one begins."""
     stderr: str = "resource_management.core.exceptions.Fail: made to fail"
     stdout: str = ""
 
 
 class CallFault(StrictModel):
-    """A call that is not answered as it should be."""
+    """A call with a wrong answer or none."""
 
     method: str | None = None
     path: str = ""
@@ -40,23 +40,23 @@ class CallFault(StrictModel):
     skip: int = Field(default=0, ge=0)
     times: int | None = Field(default=1, ge=1)
     effect: Literal["error", "reset", "expire"] = "error"
-    """``error``: answered with ``status``; ``reset``: the connection is cut; ``expire``: all sessions end first."""
+    """``error``: the answer is ``status``; ``reset``: the connection is cut; ``expire``: all sessions end first."""
     status: int = Field(default=503, ge=400, le=599)
 
 
 class HostFault(StrictModel):
-    """A host that is not as it should be."""
+    """A slow, late or lost host."""
 
     host: str
     effect: Literal["slow", "late", "lost"]
-    """``slow``: each command is begun ``seconds`` later; ``late``: its agent registers ``seconds`` after the server's
-    start; ``lost``: its agent dies when it is given a command, once it has carried ``skip`` others out."""
+    """``slow``: each command begins ``seconds`` later; ``late``: its agent registers ``seconds`` after the server's
+    start; ``lost``: its agent dies when it gets a command, after ``skip`` others."""
     seconds: float = Field(default=0.0, ge=0)
     skip: int = Field(default=0, ge=0)
 
 
 class Injections:
-    """The faults in force. ``calls`` is used by the HTTP side, the others by the engine's."""
+    """The active faults. ``calls`` is used by the HTTP side, the others by the engine."""
 
     def __init__(self) -> None:
         self.tasks: list[TaskFault] = []
@@ -65,14 +65,14 @@ class Injections:
         self._seen: dict[int, int] = {}
 
     def clear(self) -> None:
-        """Nothing goes wrong any more."""
+        """Remove all faults."""
         self.tasks.clear()
         self.calls.clear()
         self.hosts.clear()
         self._seen.clear()
 
     def for_order(self, order: Order) -> TaskFault | HostFault | None:
-        """The fault that applies to an order, counted; ``Work`` carries it out."""
+        """Return the fault that applies to an order and count it; ``Work`` carries it out."""
         task = order.task
         command = task.custom or task.command
         for fault in self.tasks:
@@ -88,7 +88,7 @@ class Injections:
         return fault.effect == "lost" and seen == fault.skip + 1
 
     def for_call(self, method: str, target: str) -> CallFault | None:
-        """The fault that meets a call."""
+        """Return the fault that applies to a call."""
         for fault in self.calls:
             if fault.method in (None, method) and fault.path in target and self._counts(fault):
                 return fault

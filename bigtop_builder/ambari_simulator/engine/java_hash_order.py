@@ -1,4 +1,4 @@
-"""The order in which Java's hash maps give their keys: what Ambari prints and numbers unsorted stands in it."""
+"""The iteration order of Java's hash maps, in which Ambari prints and numbers what it does not sort."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def hash_order(names: Iterable[str]) -> list[str]:
-    """The names as a ``HashMap`` with default capacity iterates over them (``java.util.HashMap``)."""
+    """Return names in the order in which a ``HashMap`` with default capacity iterates (``java.util.HashMap``)."""
     known = list(dict.fromkeys(names))
     buckets = 16
     while len(known) > buckets * 0.75:

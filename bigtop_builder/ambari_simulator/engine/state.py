@@ -23,12 +23,12 @@ from bigtop_builder.ambari_simulator.engine.repository_probe import Fetch, fetch
 from bigtop_builder.model.ambari_stack import StackDefinition
 
 HEARTBEAT_LIMIT = 121.0
-"""Seconds without heartbeat after which a host was seen as lost (recorded; the server's setting is 120)."""
+"""Seconds without a heartbeat after which a host counts as lost (recorded; the server's setting is 120)."""
 
 
 @dataclass
 class User:
-    """An account; ``admin`` may do everything, one without roles reads next to nothing."""
+    """An account; ``admin`` may do everything, an account without roles reads next to nothing."""
 
     name: str
     password: str
@@ -97,7 +97,7 @@ class Blueprint:
     security: str = "NONE"
 
     def group(self, name: str) -> HostGroup | None:
-        """The group of that name."""
+        """Return the group of that name, if any."""
         return next((group for group in self.groups if group.name == name), None)
 
 
@@ -113,12 +113,12 @@ class RepositoryVersion:
     systems: dict[str, dict[str, Any]] = field(default_factory=dict)
     type: str = "STANDARD"
     resolved: bool = False
-    """Whether an installation has told the full version."""
+    """Whether an installation has reported the full version."""
     extra: dict[str, Any] = field(default_factory=dict)
 
 
 class World:
-    """All that the server knows. ``clock`` gives seconds since the epoch."""
+    """Everything the server knows. ``clock`` returns seconds since the epoch."""
 
     def __init__(self, clock: Callable[[], float] = time.time, version: str = "3.0.0.0") -> None:
         self.clock = clock
@@ -130,7 +130,7 @@ class World:
         self.stacks: dict[tuple[str, str], StackDefinition] = {}
         self.stack_urls: dict[tuple[str, str, str, str], str] = {}
         self.switches: set[str] = set()
-        """Faults of the recorded server that a rehearsal may want back, by name."""
+        """Faults of the recorded server to reproduce, by name."""
         self.fetch: Fetch = fetch
         self.checks: dict[int, Any] = {}
         self.bootstraps: dict[int, Any] = {}
@@ -143,40 +143,40 @@ class World:
         self.removing: list[Callable[[Host], None]] = []
         self.host_status: Callable[[Host], str] = self._plain_status
         self.work: Any = None
-        """The engine of requests, once there is one (module ``work``)."""
+        """The ``Work`` of this world, once there is one."""
         self.counters: dict[str, int] = {}
         self.changes = 0
-        """Grows with every change that is worth keeping."""
+        """Grows with each change worth keeping."""
 
     def now(self) -> float:
-        """The simulated time in seconds since the epoch."""
+        """Return the simulated time in seconds since the epoch."""
         return self.clock()
 
     def milliseconds(self) -> int:
-        """The simulated time as Ambari writes it."""
+        """Return the simulated time in milliseconds, as Ambari writes it."""
         return int(self.now() * 1000)
 
     def settle(self) -> None:
-        """Lets everything that the clock drives catch up; called with the lock held."""
+        """Let everything that is driven by the clock catch up. The caller holds the lock."""
         now = self.now()
         for engine in self.engines:
             engine(now)
 
     def number(self, name: str, *, first: int = 1) -> int:
-        """The next number of a sequence: ``cluster``, ``request``, ``task``, ``version``."""
+        """Return the next number of a sequence: ``cluster``, ``request``, ``task``, ``version``."""
         self.counters[name] = self.counters.get(name, first - 1) + 1
         return self.counters[name]
 
     def skip(self, name: str, to: int) -> None:
-        """Lets a sequence go on after ``to``."""
+        """Continue a sequence after ``to``."""
         self.counters[name] = to
 
     def live_hosts(self) -> list[Host]:
-        """Registered hosts by name."""
+        """Return the registered hosts, sorted by name."""
         return sorted((host for host in self.hosts.values() if host.registered), key=lambda host: host.name)
 
     def register(self, host: Host) -> None:
-        """An agent registers, for the first time or again: the host is there, healthy and free for blueprints."""
+        """Register an agent, for the first time or again: its host is healthy and available to blueprints."""
         host.registered = True
         host.registered_at = self.now()
         host.lost_at = None

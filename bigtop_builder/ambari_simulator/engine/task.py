@@ -26,7 +26,7 @@ BAD = frozenset({Status.FAILED, Status.TIMEDOUT})
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an agent says at the end of a command."""
+    """An agent's report at the end of a command."""
 
     ok: bool
     stdout: str = ""
@@ -46,7 +46,7 @@ class Task:
     detail: str
     custom: str | None = None
     retry_for: float = 0.0
-    """Seconds during which the agent tries again while the task stays IN_PROGRESS."""
+    """Seconds during which the agent retries while the task stays IN_PROGRESS."""
     request: int = 0
     stage: int = 0
     status: Status = Status.PENDING
@@ -62,7 +62,7 @@ class Task:
 
     @property
     def active(self) -> bool:
-        """Whether it has not ended."""
+        """Whether it has not ended yet."""
         return self.status in ACTIVE
 
 
@@ -81,13 +81,13 @@ class Request:
     operation_level: str | None = None
     resource_filters: list[dict[str, Any]] | None = field(default_factory=list)
     follows: Request | None = None
-    """Runs only after that one went well (recorded: components of a host whose installation failed are never started,
-    their request stays PENDING for ever)."""
+    """Runs only after that one succeeded (recorded: components of a host whose installation failed are never started,
+    their request stays PENDING forever)."""
     current: int = -1
 
     @property
     def tasks(self) -> list[Task]:
-        """All tasks, stage by stage."""
+        """Return all tasks, stage by stage."""
         return [task for stage in self.stages for task in stage]
 
     @property
@@ -97,13 +97,13 @@ class Request:
 
     @property
     def active(self) -> bool:
-        """Whether any task has not ended."""
+        """Whether any task has not ended yet."""
         return any(task.active for stage in self.stages for task in stage)
 
 
 @dataclass(frozen=True)
 class Order:
-    """For an agent: carry ``task`` out, or with ``cancel`` stop doing so. ``tries`` tells one try from the next."""
+    """Tells an agent to execute ``task``, or with ``cancel`` to stop. ``tries`` distinguishes one try from the next."""
 
     task: Task
     tries: int
@@ -111,12 +111,12 @@ class Order:
 
 
 def stage_status(tasks: Iterable[Task]) -> str:
-    """A stage's status (contract 7)."""
+    """Return a stage's status (contract 7)."""
     return fold(task.status.value for task in tasks)
 
 
 def fold(statuses: Iterable[str]) -> str:
-    """Several statuses as one: what failed wins at once, what was aborted only when nothing goes on any more."""
+    """Combine several statuses: a failure wins at once, an abort only once nothing is active any more."""
     found = set(statuses)
     if not found:
         return "COMPLETED"
@@ -132,7 +132,7 @@ def fold(statuses: Iterable[str]) -> str:
 
 
 def progress(tasks: Iterable[Task]) -> float:
-    """Percent done: a queued task counts 9 %, a running one 35 %, an ended one whole."""
+    """Return percent done: a queued task counts 9 %, a running one 35 %, an ended one 100 %."""
     weights = {Status.PENDING: 0, Status.QUEUED: 0, Status.IN_PROGRESS: 0}
     ended = total = 0
     for task in tasks:

@@ -1,4 +1,4 @@
-"""What ties the pure engine to the world: states of components follow tasks, agents get orders, hosts are watched."""
+"""The pure engine tied to the world: component states follow tasks, agents get orders, hosts are monitored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bigtop_builder.ambari_simulator.engine.task import Order, Outcome, Status, 
 
 @dataclass(frozen=True)
 class Context:
-    """What an agent is told besides the command: one cluster as that host sees it.
+    """What an agent gets besides the command: one cluster as seen from its host.
 
     ``layout``: component -> its hosts, sorted; ``configurations``: type -> properties in force on the host;
     ``repositories``: (id, base URL) pairs of the host's OS family; ``packages``: names as the stack's definition
@@ -38,38 +38,38 @@ class Context:
 
 
 class Agent(Protocol):
-    """Carries commands out on hosts: INSTALL, START, STOP, RESTART, SERVICE_CHECK, STATUS (``ok``: it runs)."""
+    """Executes commands on hosts: INSTALL, START, STOP, RESTART, SERVICE_CHECK, STATUS (``ok``: it runs)."""
 
     def execute(
         self, command: str, component: str, host: str, context: Context
     ) -> tuple[bool, str, str, dict[str, Any]]:
-        """Whether it went well, standard output, standard error, and what the agent reports in structure."""
+        """Return success, standard output, standard error, and the agent's structured output."""
         ...
 
 
 class Crew(Protocol):
-    """The agents of all hosts: takes orders, reports outcomes through ``Work.report``."""
+    """The agents of all hosts: they take orders and report outcomes through ``Work.report``."""
 
     def take(self, work: Work, order: Order, now: float) -> None:
-        """Carries an order out, at once or later; must not block."""
+        """Execute an order, now or later; must not block."""
         ...
 
     def look(self, work: Work, now: float) -> None:
-        """Looks at the processes of started components and tells ``Work.process_died``; must not block."""
+        """Check the processes of started components and report to ``Work.process_died``; must not block."""
         ...
 
     def close(self) -> None:
-        """Ends what still runs."""
+        """Stop what still runs."""
         ...
 
 
 def work_of(world: World) -> Work:
-    """The work that belongs to a world."""
+    """Return the work that belongs to a world."""
     return cast(Work, world.work)
 
 
 class Work:
-    """Requests, agents and what they change in the world. All methods are called with ``world.lock`` held."""
+    """Requests, agents and what they change in the world. Callers of all methods hold ``world.lock``."""
 
     def __init__(self, world: World, crew: Crew, pace: Pace | None = None) -> None:
         self.world = world
@@ -87,7 +87,7 @@ class Work:
         world.skip("logical task", 9999)
 
     def advance(self, now: float) -> None:
-        """Catches up with the clock."""
+        """Catch up with the clock."""
         for host in self.world.hosts.values():
             if host.lost_at is not None and host.name not in self.engine.silent:
                 self.engine.silent.add(host.name)
@@ -98,18 +98,18 @@ class Work:
             self.crew.look(self, now)
 
     def report(self, order: Order, outcome: Outcome, now: float | None = None) -> None:
-        """An agent's answer to an order."""
+        """Take an agent's report on an order."""
         self.engine.report(order.task, order.tries, outcome, self.world.now() if now is None else now)
 
     def process_died(self, cluster: str, host: str, component: str) -> None:
-        """An agent found a process gone: STARTED becomes INSTALLED, what is desired stays."""
+        """Note that a process has died: STARTED becomes INSTALLED, the desired state stays."""
         one = self._component(cluster, host, component)
         if one and one.state == "STARTED":
             one.state = "INSTALLED"
             self.world.changes += 1
 
     def registered(self, host: Host) -> None:
-        """An agent is there, or back: deployments that wait for its host go on."""
+        """Continue the deployments that wait for a host whose agent has registered."""
         self.engine.silent.discard(host.name)
         for cluster in self.world.clusters.values():
             for logical in cluster.logical.values():
@@ -121,25 +121,25 @@ class Work:
         self.engine.after(when, lambda then: assign_hosts(logical, self.world, self.engine, then))
 
     def restart_server(self) -> None:
-        """What a restart of the server does to requests and hosts: a poisoned scheduler runs again."""
+        """Restart the server: requests and hosts are rescheduled, a poisoned scheduler runs again."""
         self.engine.restart(self.world.clusters, self.world.now())
         for host in self.world.hosts.values():
             if host.cluster is None and host.registered and host.lost_at is None:
                 self.world.register(host)
 
     def lost(self, host: str) -> bool:
-        """Whether the server knows that a host's agent is gone, or does not know the host."""
+        """Whether the server has noticed that a host's agent is gone, or does not know the host."""
         found = self.world.hosts.get(host)
         return found is None or found.lost(self.world.now())
 
     def state_of(self, one: HostComponent) -> str:
-        """``HostRoles/state``: UNKNOWN while the host is lost, but for clients."""
+        """``HostRoles/state``: UNKNOWN while the host is lost, except for clients."""
         if one.client or one.state not in {"STARTED", "STARTING", "STOPPING", "INSTALLED"}:
             return one.state
         return "UNKNOWN" if self.lost(one.host) else one.state
 
     def host_status(self, host: Host) -> str:
-        """``Hosts/host_status``: UNHEALTHY when a master, ALERT when a slave that should run does not."""
+        """``Hosts/host_status``: UNHEALTHY if a master, ALERT if a slave that should run does not."""
         if host.lost(self.world.now()):
             return "UNKNOWN"
         cluster: Cluster | None = self.world.clusters.get(host.cluster or "")
@@ -152,7 +152,7 @@ class Work:
         return "UNHEALTHY" if masters else "ALERT" if down else "HEALTHY"
 
     def context(self, cluster: Cluster, host: str, service: str, component: str | None) -> Context:
-        """What an agent is told for a command."""
+        """Return what an agent gets with a command."""
         definition = cluster.stack.services[service]
         chosen = cluster.services[service].repository if service in cluster.services else cluster.repository
         version = self.world.versions.get(chosen) if chosen is not None else None
@@ -179,14 +179,14 @@ class Work:
         )
 
     def context_of(self, task: Task) -> Context | None:
-        """What the agent of a task is told; ``None`` when the cluster has no configurations for it (357-361)."""
+        """Return what the agent of a task gets; ``None`` if the cluster has no configurations for it (357-361)."""
         cluster: Cluster | None = self.world.clusters.get(self.engine.requests[task.request].cluster)
         if cluster is None or not cluster.desired:
             return None
         return self.context(cluster, task.host, task.service, task.role)
 
     def missing_text(self, task: Task) -> str:
-        """What an agent says that was not sent its cluster's configurations."""
+        """Return the message of an agent that did not get its cluster's configurations."""
         cluster: Cluster | None = self.world.clusters.get(self.engine.requests[task.request].cluster)
         number = cluster.id if cluster else 0
         text = f"'Configurations for cluster_id={number} is missing. Check if server sent it.'"
@@ -240,8 +240,8 @@ class Work:
             one.state = "STARTED"
 
     def _advertised(self, version: RepositoryVersion, told: str) -> bool:
-        """A version takes the name that an agent tells of its packages, unless another one of the stack has it: the
-        server then fails on its database's constraint, and notes nothing of the component (StackVersionListener)."""
+        """Give a version the name that an agent reports for its packages, unless another one of the stack has it: the
+        server then fails on its database's constraint and records nothing of the component (StackVersionListener)."""
         rivals = [
             one
             for one in self.world.versions.values()
@@ -259,7 +259,7 @@ AFTER_FAILURE = {"INSTALL": "INSTALL_FAILED", "START": "INSTALLED", "STOP": "STA
 
 
 def _addresses(version: RepositoryVersion | None, family: str) -> tuple[tuple[str, str], ...]:
-    """Repository ids and base URLs that agents of an OS family are to use; none when they are not managed."""
+    """Return repository ids and base URLs for agents of an OS family; none if they are not managed."""
     system = version.systems.get(family, {}) if version else {}
     if str(system.get("ambari_managed_repositories", True)).lower() == "false":
         return ()

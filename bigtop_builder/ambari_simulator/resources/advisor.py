@@ -1,4 +1,4 @@
-"""``recommendations`` and ``validations`` of a stack: the answers' shape is recorded (508-517), the advice is plain.
+"""``recommendations`` and ``validations`` of a stack: the shape of answers is recorded (508-517), the advice is basic.
 
 ``advisor-error`` in the world's switches makes configuration validations answer 500, as the recorded server did (512).
 """
@@ -86,7 +86,7 @@ def _validate(call: Call, bodies: tuple[Body, ...]) -> Reply:
 
 
 def _asked(call: Call, bodies: tuple[Body, ...], verb: str) -> tuple[StackDefinition, Mapping[str, Any], str]:
-    """The stack, the body and what is asked for. Raises ``Refusal``, some with plain text as the server does."""
+    """Return stack, body and kind of advice. Raises ``Refusal``, sometimes with plain text like the server."""
     stack = call.world.stacks.get((call.id("Stacks/stack_name"), call.id("Versions/stack_version")))
     if stack is None or not bodies:
         raise Refusal(400, "Request body is not correct, error: no stack or no body", plain=True)
@@ -122,7 +122,7 @@ def _groups(layout: Mapping[str, list[str]]) -> tuple[list[dict[str, Any]], list
 
 
 def _named(binding: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A binding as advice on configurations repeats it: its hosts have a ``name``, no ``fqdn`` (510)."""
+    """Return a binding as configuration advice repeats it: its hosts have a ``name`` and no ``fqdn`` (510)."""
     groups = (binding or {}).get("host_groups") or []
     return {
         "host_groups": [
@@ -133,7 +133,7 @@ def _named(binding: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _layout(document: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Host -> components out of ``recommendations`` of a body."""
+    """Extract host -> components from the ``recommendations`` of a body."""
     advice = document.get("recommendations") or {}
     groups = {
         group["name"]: [one["name"] for one in group.get("components", [])]
@@ -144,7 +144,7 @@ def _layout(document: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _configurations(stack: StackDefinition, services: list[str]) -> dict[str, Any]:
-    """The stack's defaults of the services' types: advice that changes nothing."""
+    """Return the stack's defaults for the services' types: advice that changes nothing."""
     kinds = sorted(kind for service in services for kind in stack.services[service].configurations)
     return {
         kind: {

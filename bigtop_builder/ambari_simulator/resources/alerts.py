@@ -1,4 +1,4 @@
-"""Alerts of clusters and services. The recorded server had none (149); a lost host or a dead process gives one here."""
+"""Alerts of clusters and services. The recorded server had none (149); here a lost host or dead process raises one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def summary(critical: int = 0) -> Leaf:
 
 
 def alert_rows(call: Call) -> Iterable[Row]:
-    """One CRITICAL alert for each component that should run and does not, and for each lost host."""
+    """Return a CRITICAL alert for each component that should run and does not, and for each lost host."""
     cluster = cluster_of(call)
     service = call.ids.get("ServiceInfo/service_name")
     rows: list[Row] = []

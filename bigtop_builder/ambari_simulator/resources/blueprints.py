@@ -74,7 +74,7 @@ def _checked(call: Call, blueprint: Blueprint) -> Blueprint:
 
 
 def parse_blueprint(name: str, document: Mapping[str, Any]) -> Blueprint:
-    """A blueprint out of a body. Raises ``Refusal`` 400; 500 as the server does when the stack is not named."""
+    """Parse a blueprint from a body. Raises ``Refusal`` 400; like the server, 500 if the stack is not named."""
     own = document.get("Blueprints", {})
     stack_name, stack_version = own.get("stack_name"), own.get("stack_version")
     if not stack_name or not stack_version:
@@ -113,7 +113,7 @@ def _group(document: Mapping[str, Any]) -> HostGroup:
 
 
 def parse_configurations(documents: Any) -> dict[str, dict[str, str]]:
-    """``configurations`` of a blueprint or template, with or without ``properties`` around them: type -> properties."""
+    """Parse ``configurations`` of a blueprint or template, with or without ``properties``: type -> properties."""
     found: dict[str, dict[str, str]] = {}
     for document in documents or ():
         for kind, given in document.items():

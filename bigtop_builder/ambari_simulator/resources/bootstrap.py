@@ -21,19 +21,19 @@ REGISTERS = 8.0
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """One run; ``known``: those of its hosts that can be reached."""
+    """One run; ``known``: its reachable hosts."""
 
     hosts: tuple[str, ...]
     known: frozenset[str]
     started: float
 
     def running(self, now: float) -> bool:
-        """Whether it still works on hosts."""
+        """Whether it is still running."""
         return bool(self.hosts) and now < self.started + INSTALLS
 
 
 def bootstrap(call: Call) -> Reply:
-    """Answers ``POST /bootstrap``, ``GET /bootstrap/ID`` and ``/bootstrap/hosts``."""
+    """Answer ``POST /bootstrap``, ``GET /bootstrap/ID`` and ``/bootstrap/hosts``."""
     runs = call.world.bootstraps
     if call.method == "POST" and len(call.path) == 1:
         return _start(call)

@@ -100,7 +100,7 @@ def _service_versions(cluster: Cluster) -> Leaf:
 
 
 def _rows(call: Call) -> Iterable[Row]:
-    # A user without roles sees an empty list, not a refusal (498).
+    # A user without roles gets an empty list, not a refusal (498).
     if not call.user.admin:
         return []
     return [cluster_row(call.world, call.world.clusters[name]) for name in sorted(call.world.clusters)]
@@ -157,7 +157,7 @@ def _delete(call: Call, rows: list[Row]) -> Reply:
 
 
 def delete_cluster(world: World, work: Work, cluster: Cluster) -> None:
-    """Deletes a cluster whose components are all stopped.
+    """Delete a cluster whose components are all stopped.
 
     With a request that has not ended it still succeeds and then stops the scheduler of the whole server until a
     restart (live-notes, HAZARD). Its hosts cannot be taken again until their agents register anew.
@@ -176,7 +176,7 @@ def delete_cluster(world: World, work: Work, cluster: Cluster) -> None:
 
 
 def export(call: Call, rows: list[Row]) -> dict[str, Any]:
-    """The cluster as a blueprint: one host group for each distinct set of components, values that are not defaults."""
+    """Export the cluster as a blueprint: a host group for each distinct set of components, without default values."""
     cluster: Cluster = call.world.clusters[rows[0]["Clusters"]["cluster_name"]]
     layouts: dict[tuple[str, ...], list[str]] = {}
     for host in sorted(cluster.hosts):
@@ -306,5 +306,5 @@ CLUSTER = Resource(
 
 
 def connect(world: World) -> None:
-    """Lets hosts leave their cluster when they are removed from the server."""
+    """Remove hosts from their cluster when they are removed from the server."""
     world.removing.append(lambda host: leave_clusters(host, world))

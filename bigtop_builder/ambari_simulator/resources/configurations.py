@@ -16,7 +16,7 @@ from bigtop_builder.ambari_simulator.rest.replies import DONE, Refusal, Reply, i
 
 
 def desire(call: Call, cluster: Cluster, wanted: list[Mapping[str, Any]]) -> Reply:
-    """Puts configurations in force: new versions, or an old one again by its tag.
+    """Activate configurations: new versions, or an old one again by its tag.
 
     Raises ``Refusal`` 500 where components were put onto hosts before the cluster had any configuration (357).
     """
@@ -40,7 +40,7 @@ def desire(call: Call, cluster: Cluster, wanted: list[Mapping[str, Any]]) -> Rep
 
 
 def _desire_one(cluster: Cluster, one: Mapping[str, Any]) -> ConfigVersion | None:
-    """The version that is new; ``None`` when the same is in force already or an old one is in force again."""
+    """Return the new version; ``None`` if the same one is already active or an old one was reactivated."""
     name, tag = str(one["type"]), str(one.get("tag") or uuid.uuid4())
     earlier = next((version for version in cluster.versions.get(name, ()) if version.tag == tag), None)
     if earlier is not None:
@@ -81,13 +81,13 @@ def _changed(call: Call, cluster: Cluster, noted: ServiceVersion, versions: list
 
 
 def service_version_href(call: Call, cluster: Cluster, one: ServiceVersion) -> str:
-    """Where a service's configuration version is read."""
+    """The address of a service's configuration version."""
     place = call.href("clusters", cluster.name, "configurations", "service_config_versions")
     return f"{place}?service_name={one.service}&service_config_version={one.version}"
 
 
 def go_back(call: Call, cluster: Cluster, service: str, number: int, note: str | None) -> Reply:
-    """Puts an old version of a service's configurations in force again, as a new version."""
+    """Reactivate an old version of a service's configurations, as a new version."""
     old = next((one for one in cluster.service_versions if (one.service, one.version) == (service, number)), None)
     if old is None:
         raise internal(f"Service config version with serviceName={service} and version={number} not found")
@@ -98,7 +98,7 @@ def go_back(call: Call, cluster: Cluster, service: str, number: int, note: str |
 
 
 def config_href(call: Call, row: Row) -> str:
-    """Where one version of a configuration type is read."""
+    """The address of one version of a configuration type."""
     place = call.href("clusters", row["Config"]["cluster_name"], "configurations")
     return f"{place}?type={quote(str(row['type']))}&tag={quote(str(row['tag']))}"
 
@@ -117,7 +117,7 @@ def _row(call: Call, cluster: Cluster, one: ConfigVersion) -> Row:
         "version": one.version,
         "Config": {"cluster_name": cluster.name, "stack_id": cluster.stack.id},
     }
-    # Only a question for a tag is answered with the properties themselves.
+    # Only a query for a tag is answered with the properties themselves.
     if call.predicate is not None and "tag" in call.predicate.names:
         row["properties"] = Leaf(one.properties)
         if one.attributes:
@@ -211,7 +211,7 @@ def _group_rows(call: Call) -> Iterable[Row]:
 
 
 def _fill(cluster: Cluster, group: ConfigGroup, given: Mapping[str, Any]) -> None:
-    """Hosts and configurations are replaced as a whole.
+    """Replace hosts and configurations as a whole.
 
     Raises ``Refusal`` 409 for a host that is in another group of the service, 500 for a type that the cluster has not.
     """

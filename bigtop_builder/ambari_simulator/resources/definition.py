@@ -1,4 +1,4 @@
-"""Version definition files: what an XML says, and the one that the server makes of a stack's own data (039-048).
+"""Version definition files: parsed from XML, or made by the server from a stack's own data (039-048).
 
 Form read from Ambari's ``version_definition.xsd``: release (type, stack-id, version, build, display), manifest,
 repository-info.
@@ -14,11 +14,11 @@ from bigtop_builder.ambari_simulator.rest.replies import Refusal, internal
 from bigtop_builder.model.ambari_stack import StackDefinition
 
 COMPANIONS = frozenset({"KERBEROS", "AMBARI_METRICS", "AMBARI_INFRA_SOLR"})
-"""Services that belong to Ambari rather than to the version of a stack."""
+"""Services that belong to Ambari rather than to a version of a stack."""
 
 
 def parse_definition(world: World, text: str) -> RepositoryVersion:
-    """A repository version (number 0). Raises ``Refusal``: 400 for bad XML, 500 for an unknown stack."""
+    """Parse a repository version (number 0). Raises ``Refusal``: 400 for bad XML, 500 for an unknown stack."""
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
@@ -68,7 +68,7 @@ def _systems(root: ElementTree.Element) -> dict[str, dict[str, Any]]:
 
 
 def repository_document(family: str, url: str, identity: str, name: str, unique: str = "false") -> dict[str, Any]:
-    """A repository of a version, as its resource prints it."""
+    """Return a repository of a version as its resource prints it."""
     return {
         "applicable_services": [],
         "base_url": url,
@@ -85,7 +85,7 @@ def repository_document(family: str, url: str, identity: str, name: str, unique:
 
 
 def available_definition(stack: StackDefinition) -> RepositoryVersion:
-    """The version that the stack's own data describe: everything in it, repositories of the stack."""
+    """Return the version that the stack's own data describe: all its services, with the stack's repositories."""
     systems = {
         family: {
             "ambari_managed_repositories": True,
@@ -107,7 +107,7 @@ def available_definition(stack: StackDefinition) -> RepositoryVersion:
 
 
 def manifest(stack: StackDefinition, version: RepositoryVersion) -> list[dict[str, Any]]:
-    """``services`` of a version: those that its definition names."""
+    """Return ``services`` of a version: those that its definition names."""
     return [
         {
             "name": name,
@@ -119,7 +119,7 @@ def manifest(stack: StackDefinition, version: RepositoryVersion) -> list[dict[st
 
 
 def stack_services(stack: StackDefinition, version: RepositoryVersion) -> list[dict[str, Any]]:
-    """``stack_services`` of a version: all of the stack, in the versions that the definition gives them."""
+    """Return ``stack_services`` of a version: all of the stack, in the versions given by the definition."""
     told = version.extra.get("services", {})
     return [
         {"name": name, "display_name": service.title, "comment": "", "versions": [told.get(name, service.version)]}

@@ -15,7 +15,7 @@ from bigtop_builder.ambari_simulator.rest.replies import Refusal, Reply, accepte
 
 ACTION = "check_host"
 SECONDS = 3.0
-"""How long a check of all hosts takes."""
+"""Seconds that a check of all hosts takes."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class HostCheck:
     created: float
 
     def status(self, now: float) -> str:
-        """Status of the request and of its tasks."""
+        """The status of the request and of its tasks."""
         return "COMPLETED" if now >= self.created + SECONDS else "IN_PROGRESS"
 
 

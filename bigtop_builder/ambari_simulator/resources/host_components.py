@@ -49,7 +49,7 @@ def host_component_row(call: Call, cluster: Cluster, one: HostComponent) -> Row:
 
 
 def maintenance(world: World, cluster: Cluster, one: HostComponent) -> str:
-    """Own maintenance, or the one that follows from service or host."""
+    """Return its own maintenance state, or the one implied by its service or host."""
     if one.maintenance == "ON":
         return "ON"
     service = cluster.services[one.service].maintenance == "ON"
@@ -60,7 +60,7 @@ def maintenance(world: World, cluster: Cluster, one: HostComponent) -> str:
 
 
 def chosen_components(call: Call, rows: list[Row]) -> list[HostComponent]:
-    """The components that rows stand for."""
+    """Return the components behind rows."""
     cluster = cluster_of(call)
     return [cluster.components[(row["HostRoles"]["host_name"], row["HostRoles"]["component_name"])] for row in rows]
 
@@ -96,7 +96,7 @@ def _create(call: Call, bodies: tuple[Body, ...]) -> Reply:
 
 
 def add_component(cluster: Cluster, host: str, name: str) -> None:
-    """Puts a component onto a host as a caller asks for it. Raises ``Refusal``."""
+    """Put a component onto a host on request. Raises ``Refusal``."""
     if host not in cluster.hosts:
         raise Refusal(
             404,
@@ -164,7 +164,7 @@ def _prohibiting(cluster: Cluster, one: HostComponent) -> str:
 
 
 def _host_link(call: Call, row: Row) -> dict[str, Any]:
-    """Below a host nobody is told which host it is (148), elsewhere one is (193, 232)."""
+    """Below a host the answer leaves out the host (148), elsewhere it names it (193, 232)."""
     if "hosts" in call.path and len(call.path) % 2:
         return {}
     return {
@@ -226,7 +226,7 @@ def _create_hosts(call: Call, bodies: tuple[Body, ...]) -> Reply:
 
 
 def map_hosts(world: World, cluster: Cluster, names: list[str]) -> None:
-    """Takes registered hosts into a cluster. Raises ``Refusal``."""
+    """Add registered hosts to a cluster. Raises ``Refusal``."""
     unknown = [name for name in names if name not in world.hosts or not world.hosts[name].registered]
     if unknown:
         raise Refusal(
@@ -256,7 +256,7 @@ def _update_hosts(call: Call, rows: list[Row], body: Body) -> Reply:
 
 
 def leave_clusters(host: Host, world: World) -> None:
-    """Takes a host out of its cluster. Raises ``Refusal`` when something runs on it."""
+    """Remove a host from its cluster. Raises ``Refusal`` if anything runs on it."""
     cluster: Cluster | None = world.clusters.get(host.cluster or "")
     if cluster is None:
         return
@@ -300,7 +300,7 @@ CLUSTER_HOST = Resource(
 
 
 def component_row(call: Call, cluster: Cluster, service: str, component: str) -> Row:
-    """A component of a cluster with its counters."""
+    """Return a component of a cluster with its counters."""
     members = [one for one in cluster.of(service) if one.component == component]
     states = [work_of(call.world).state_of(one) for one in members]
     definition = cluster.stack.services[service].components[component]

@@ -23,7 +23,7 @@ HOST_PROPERTIES = properties(
 
 
 def host_row(world: World, host: Host) -> dict[str, Any]:
-    """A host's row of the list of all hosts; ``cluster_name`` only when it is in one."""
+    """Return a host's row in the list of all hosts; ``cluster_name`` only if it is in one."""
     now = world.now()
     seen = host.lost_at if host.lost_at is not None else now - (now - host.registered_at) % HEARTBEAT_EVERY
     row: dict[str, Any] = {
@@ -66,7 +66,7 @@ def _disk() -> Leaf:
 
 
 def agent_environment(reported: int) -> Leaf:
-    """What an agent told of its host when it registered, at ``reported`` (milliseconds since the epoch)."""
+    """Return what an agent reported about its host on registration, at ``reported`` (milliseconds since the epoch)."""
     health = Leaf(
         activeJavaProcs=[],
         agentTimeStampAtReporting=reported,
@@ -114,7 +114,7 @@ def _delete(call: Call, rows: list[Row]) -> Reply:
 
 
 def remove_host(world: World, name: str) -> None:
-    """Takes a host out of the server altogether; its agent may register again."""
+    """Remove a host from the server altogether; its agent may register again."""
     for hook in world.removing:
         hook(world.hosts[name])
     del world.hosts[name]

@@ -1,4 +1,4 @@
-"""From a wanted state to requests: which components get which command, in which stages (contract 8.1 and 8.2)."""
+"""From a desired state to requests: which components get which command, in which stages (contract 8.1 and 8.2)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STATES = frozenset(
 
 
 def check_state(state: str) -> None:
-    """Refuses what is no state at all (400)."""
+    """Refuse an unknown state (400)."""
     if state not in STATES:
         raise Refusal(400, f"No enum constant org.apache.ambari.server.state.State.{state}")
 
@@ -34,7 +34,7 @@ def change_states(
     clients_of: Iterable[str] = (),
     check: Iterable[str] = (),
 ) -> Request | None:
-    """Lets components become INSTALLED or STARTED; ``None`` when there is nothing to do.
+    """Bring components to INSTALLED or STARTED; return ``None`` if there is nothing to do.
 
     Components in maintenance and on lost hosts are left out without a word (recorded: 308, 493). ``clients_of``:
     services whose clients are installed again before anything starts; ``check``: services to check afterwards.
@@ -69,17 +69,17 @@ def change_states(
 
 
 def task_for(work: Work, one: HostComponent, command: str) -> Task:
-    """A task for a component."""
+    """Create a task for a component."""
     return Task(work.world.number("task"), one.host, one.component, one.service, command, f"{one.component} {command}")
 
 
 def task_for_later(one: HostComponent) -> Task:
-    """A START whose number is given once the tasks before it have theirs."""
+    """Create a START whose number is assigned after those of the tasks before it."""
     return Task(0, one.host, one.component, one.service, "START", f"{one.component} START")
 
 
 def check_task(work: Work, cluster: Cluster, service: str, hosts: Sequence[str] = ()) -> Task:
-    """A service check, on a healthy host that has a client of the service, else any component of it."""
+    """Create a service check, on a healthy host with a client of the service, or with any component of it."""
     members = [one for one in cluster.of(service) if not _host_off(work, one) and (not hosts or one.host in hosts)]
     members = [one for one in members if one.client] or members
     if not members:
@@ -89,7 +89,7 @@ def check_task(work: Work, cluster: Cluster, service: str, hosts: Sequence[str] 
 
 
 def command_request(work: Work, cluster: Cluster, info: Mapping[str, Any], filters: Any, user: str) -> Request | None:
-    """A request for POST ``requests``: RESTART, a service check or a custom command; ``None``: nothing matched."""
+    """Create a request for POST ``requests``: RESTART, service check or custom command; ``None`` if nothing matched."""
     command = str(info.get("command", ""))
     number = work.world.number("request")
     found = [part for one in filters for part in _targets(work, cluster, command, one)]
@@ -144,7 +144,7 @@ def _targets(work: Work, cluster: Cluster, command: str, wanted: Mapping[str, An
 
 
 def _by_predicate(work: Work, cluster: Cluster, predicate: str) -> list[HostComponent]:
-    """Components that a predicate over host components chooses; without the cluster's name none (recorded: 206)."""
+    """Return the components that match a predicate; none if it lacks the cluster's name (recorded: 206)."""
     from bigtop_builder.ambari_simulator.rest.query import parse_predicate
 
     parsed = parse_predicate(predicate)

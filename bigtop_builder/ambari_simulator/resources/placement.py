@@ -1,4 +1,4 @@
-"""A plain placement of a stack's components on hosts, as Ambari's advisor gave it for one to three hosts (508, 509)."""
+"""A basic placement of a stack's components on hosts, like Ambari's advisor for one to three hosts (508, 509)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from bigtop_builder.model.ambari_stack import StackDefinition
 SECOND = frozenset(
     {"SECONDARY_NAMENODE", "HISTORYSERVER", "HIVE_METASTORE", "HIVE_SERVER", "APP_TIMELINE_SERVER", "HBASE_MASTER"}
 )
-"""Masters that go to the second host when there is one; others go to the first."""
+"""Masters placed on the second host if there is one; others go to the first."""
 
 QUORUM = frozenset({"ZOOKEEPER_SERVER", "KAFKA_BROKER"})
-"""Masters of which there are as many as three."""
+"""Masters placed on up to three hosts."""
 
 UNASKED = frozenset({"SPARK_THRIFTSERVER"})
-"""Slaves that the advisor places nowhere by itself."""
+"""Slaves that the advisor does not place by itself."""
 
 Layout = dict[str, list[str]]
 """Host -> its components, in the order of placement."""
 
 
 def place(stack: StackDefinition, services: Iterable[str], hosts: Sequence[str]) -> Layout:
-    """Masters on the first and second host, quorums on three, slaves everywhere, clients on the first host."""
+    """Place masters on the first and second host, quorums on three, slaves everywhere, clients on the first host."""
     layout: Layout = {host: [] for host in hosts}
     for service in sorted(services):
         for name, component in stack.services[service].components.items():
@@ -42,7 +42,7 @@ def place(stack: StackDefinition, services: Iterable[str], hosts: Sequence[str])
 def problems(
     stack: StackDefinition, services: Iterable[str], layout: Mapping[str, Sequence[str]]
 ) -> list[tuple[str, str]]:
-    """Component and message of each mistake in a layout: counts, and what must be on the same host (511)."""
+    """Return component and message of each mistake in a layout: counts, and what must share a host (511)."""
     found = []
     for service in sorted(services):
         for name, component in stack.services[service].components.items():

@@ -40,7 +40,7 @@ RETRIES = {
     "command_retry_max_time_in_sec": "600",
     "commands_to_retry": "INSTALL,START",
 }
-"""What a deployment by blueprint adds to cluster-env where nothing else is said."""
+"""What a blueprint deployment adds to cluster-env by default."""
 
 _TEMPLATE = "Invalid Cluster Creation Template: org.apache.ambari.server.topology.InvalidTopologyTemplateException: "
 _TOPOLOGY = "Topology validation failed: org.apache.ambari.server.topology.InvalidTopologyException: "
@@ -50,7 +50,7 @@ _TOKEN = re.compile(r"%HOSTGROUP::([^%]+)%(:[0-9]+)?")
 
 @dataclass
 class Wanted:
-    """A host of the template: by name, or one of ``host_count`` that meets a predicate."""
+    """A host of the template: by name, or one of ``host_count`` that match a predicate."""
 
     name: str | None
     predicate: Predicate | None = None
@@ -59,7 +59,7 @@ class Wanted:
 
 @dataclass
 class Template:
-    """A creation template, read and checked as far as it goes without the cluster."""
+    """A creation template, checked as far as possible without the cluster."""
 
     blueprint: Blueprint
     groups: dict[str, list[Wanted]]
@@ -70,7 +70,7 @@ class Template:
 
 
 def create_by_blueprint(call: Call, name: str, body: Body) -> Reply:
-    """A cluster from a creation template; the answer names the logical request."""
+    """Create a cluster from a creation template; the answer names the logical request."""
     world, given = call.world, body.document
     template = read_template(world, given)
     _check_groups(template)
@@ -99,7 +99,7 @@ def create_by_blueprint(call: Call, name: str, body: Body) -> Reply:
 
 
 def add_by_blueprint(call: Call, cluster: Cluster, entries: list[Mapping[str, Any]], own: str | None) -> Reply:
-    """Hosts for a cluster by host group; the answer names a logical request."""
+    """Add hosts to a cluster by host group; the answer names a logical request."""
     if cluster.blueprint is None:
         raise Refusal(
             400, f"Topology validation failed: Unable to retrieve cluster topology for cluster {cluster.name}"
@@ -151,7 +151,7 @@ def _host_requests(call: Call, cluster: Cluster, template: Template, group: Host
 
 
 def read_template(world: World, given: Mapping[str, Any]) -> Template:
-    """The template in a body. Raises ``Refusal`` 400."""
+    """Parse the template in a body. Raises ``Refusal`` 400."""
     name = str(given.get("blueprint", ""))
     blueprint = world.blueprints.get(name)
     if blueprint is None:
@@ -195,7 +195,7 @@ def _wanted(group: str, one: Mapping[str, Any]) -> list[Wanted]:
 
 
 def named_configurations(entries: Any) -> dict[str, dict[str, str]]:
-    """Configurations of a blueprint or template, flat or with ``properties``, by type."""
+    """Return configurations of a blueprint or template, flat or with ``properties``, by type."""
     found: dict[str, dict[str, str]] = {}
     for entry in entries:
         for name, body in entry.items():
@@ -271,7 +271,7 @@ def _shown(missing: Mapping[str, Mapping[str, list[str]]]) -> str:
 
 
 def _configure(world: World, cluster: Cluster, template: Template) -> None:
-    """Two versions of each type, as the server makes them: INITIAL, and TOPOLOGY_RESOLVED with host names."""
+    """Create two versions of each type, like the server: INITIAL, and TOPOLOGY_RESOLVED with host names."""
     stack, blueprint = cluster.stack, template.blueprint
     known: dict[str, dict[str, str]] = {name: _plain(values) for name, values in stack.defaults.items()}
     for service in cluster.services:

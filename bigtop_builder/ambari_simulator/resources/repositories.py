@@ -46,7 +46,7 @@ def _stack_repositories(call: Call) -> list[Row]:
 
 
 def _put_stack_repository(call: Call, rows: list[Row], body: Body) -> Reply:
-    """The old way: changes the stack's own address, not that of versions; looks whether it is there."""
+    """Change the stack's own address, not that of versions (the old way), after probing it."""
     given = body.properties
     if "Repositories/repo_name" not in given:
         raise Refusal(400, "Repo name is required")
@@ -101,7 +101,7 @@ def _version_row(call: Call, version: RepositoryVersion) -> dict[str, Any]:
 
 
 def _put_version(call: Call, rows: list[Row], body: Body) -> Reply:
-    """New systems replace all old ones; addresses are not looked at (055)."""
+    """Replace all operating systems; addresses are not probed (055)."""
     for row in rows:
         version = call.world.versions[row["RepositoryVersions"]["id"]]
         if "operating_systems" in body.document:
@@ -133,7 +133,7 @@ def _post_version(call: Call, bodies: tuple[Body, ...]) -> Reply:
 
 
 def systems_of(call: Call, documents: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """``operating_systems`` of a body, by family. Raises ``Refusal`` 500 for a family that the stack does not know."""
+    """Parse ``operating_systems`` of a body, by family. Raises ``Refusal`` 500 for a family unknown to the stack."""
     name, version = _stack(call)
     systems: dict[str, dict[str, Any]] = {}
     for document in documents:

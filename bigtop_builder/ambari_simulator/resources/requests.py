@@ -15,12 +15,12 @@ from bigtop_builder.ambari_simulator.rest.render import Leaf
 from bigtop_builder.ambari_simulator.rest.replies import CREATED, DONE, Refusal, Reply, accepted, uncaught
 
 NEWEST = 20
-"""So many requests a listing gives when it is not paged."""
+"""Number of requests in a listing without paging."""
 LOGS = "/var/lib/ambari-agent/data"
 
 
 def counts(tasks: list[Task]) -> dict[str, int]:
-    """The counters of a request."""
+    """Count the tasks of a request by status."""
     total = dict.fromkeys(Status, 0)
     for task in tasks:
         total[task.status] += 1
@@ -36,7 +36,7 @@ def counts(tasks: list[Task]) -> dict[str, int]:
 
 
 def request_row(request: Request) -> Row:
-    """A physical request."""
+    """Return the row of a physical request."""
     tasks = request.tasks
     begun = [task.started for task in tasks if task.started is not None]
     ended = [task.ended for task in tasks if task.ended is not None]
@@ -58,7 +58,7 @@ def request_row(request: Request) -> Row:
 
 
 def logical_row(logical: LogicalRequest) -> Row:
-    """A blueprint deployment as a whole."""
+    """Return the row of a blueprint deployment as a whole."""
     tasks = logical.tasks
     return {
         "Requests": {
@@ -91,12 +91,12 @@ def _common(number: int, cluster: str, context: str, created: float) -> dict[str
 
 
 def stamp(moment: float | None) -> int:
-    """A time as Ambari writes it: milliseconds, -1 when it has not come."""
+    """Format a time like Ambari: milliseconds, -1 if it has not happened."""
     return -1 if moment is None else int(moment * 1000)
 
 
 def task_row(task: Task, cluster: str) -> Row:
-    """A physical task."""
+    """Return the row of a physical task."""
     custom = {"custom_command_name": task.custom} if task.custom else {}
     return {
         "Tasks": {
@@ -125,7 +125,7 @@ def task_row(task: Task, cluster: str) -> Row:
 
 
 def logical_task_row(task: LogicalTask, host: HostRequest, logical: LogicalRequest) -> Row:
-    """A logical task: its physical task under another number, or a place-holder."""
+    """Return the row of a logical task: its physical task under another number, or a placeholder."""
     if task.physical is not None:
         row = dict(task_row(task.physical, logical.cluster.name)["Tasks"])
         row |= {"id": task.id, "request_id": logical.id, "stage_id": host.id}
@@ -137,7 +137,7 @@ def logical_task_row(task: LogicalTask, host: HostRequest, logical: LogicalReque
 
 
 def cluster_of(call: Call) -> Cluster:
-    """The cluster in the URI. Raises ``Refusal`` 404 when it does not exist."""
+    """Return the cluster in the URI. Raises ``Refusal`` 404 if it does not exist."""
     cluster = call.world.clusters.get(call.id("Clusters/cluster_name"))
     if not isinstance(cluster, Cluster):
         raise Refusal(404, "Error while fetching cluster resource ID")
@@ -173,12 +173,12 @@ def _one(work: Work, clusters: list[Cluster], own: str, call: Call) -> list[Requ
 
 
 def request_rows(call: Call) -> Iterable[Row]:
-    """Requests of a cluster, or all; a logical one is listed only while nothing is assigned."""
+    """List the requests of a cluster, or all; a logical one only while no host is assigned."""
     return [logical_row(one) if isinstance(one, LogicalRequest) else request_row(one) for one in _found(call)]
 
 
 def task_rows(call: Call) -> Iterable[Row]:
-    """Tasks of a request."""
+    """List the tasks of a request."""
     (one,) = _found(call)
     if isinstance(one, LogicalRequest):
         return [logical_task_row(task, host, one) for host in one.host_requests for task in host.tasks]
@@ -186,7 +186,7 @@ def task_rows(call: Call) -> Iterable[Row]:
 
 
 def stage_rows(call: Call) -> Iterable[Row]:
-    """Stages of a request; of a logical one, one for each host."""
+    """List the stages of a request; for a logical one, one for each host."""
     (one,) = _found(call)
     if isinstance(one, LogicalRequest):
         groups = [
@@ -218,7 +218,7 @@ def _stage_row(request: int, cluster: str, number: int, context: str, tasks: lis
 
 
 def update_request(call: Call, _rows: list[Row], body: Body) -> Reply:
-    """Abort; on a logical request it changes nothing (337-340), the physical ones have to be aborted."""
+    """Abort a request; on a logical one this has no effect (337-340), only on the physical ones."""
     given = body.properties
     found = _found(call)
     if not found:
@@ -245,7 +245,7 @@ def _remove_pending(one: Request | LogicalRequest) -> Reply:
 
 
 def create_request(call: Call, bodies: tuple[Body, ...]) -> Reply:
-    """A command: service check, restart, custom."""
+    """Run a command: service check, restart, custom."""
     cluster = cluster_of(call)
     if not bodies or "command" not in bodies[0].info:
         raise uncaught()

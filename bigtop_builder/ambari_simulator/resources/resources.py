@@ -16,12 +16,12 @@ from bigtop_builder.ambari_simulator.rest.replies import DONE, Reply
 
 
 def _signed(call: Call) -> Reply:
-    """Signing in and out: the filters before it do the work."""
+    """Sign in or out: the filters before it do the work."""
     return DONE
 
 
 def registry() -> Registry:
-    """The tree below ``/api/v1``."""
+    """Return the resource tree below ``/api/v1``."""
     return Registry(
         (BLUEPRINT, CLUSTER, HOST, HOST_CHECK, SERVICE, STACK, USER, VERSION_DEFINITION),
         {"bootstrap": bootstrap, "auth": _signed, "logout": _signed},

@@ -17,7 +17,7 @@ HOST_STATES = ("CURRENT", "INSTALLED", "INSTALLING", "INSTALL_FAILED", "NOT_REQU
 
 
 def state_of_version(world: World, cluster: Cluster, number: int) -> str:
-    """CURRENT once everything installed from it has its version, else what stands in between."""
+    """Return CURRENT once everything installed from it has its version, otherwise the state in between."""
     members = [one for one in cluster.components.values() if cluster.services[one.service].repository == number]
     if not members:
         return "NOT_REQUIRED"

@@ -51,7 +51,7 @@ SERVICE_DEFAULTS = {
 
 
 def load_stacks(world: World) -> None:
-    """Gives the world the stacks that its version of Ambari has."""
+    """Load the stacks of the world's version of Ambari."""
     world.stacks.update(_shipped(ambari_line(world.version)))
 
 
@@ -69,7 +69,7 @@ def _shipped(line: AmbariLine) -> dict[tuple[str, str], StackDefinition]:
 
 
 def stack_of(call: Call) -> StackDefinition:
-    """The stack that the URI names. Raises ``Refusal`` 404."""
+    """Return the stack that the URI names. Raises ``Refusal`` 404."""
     name, version = call.id(STACK_KEY), call.id(VERSION_KEY)
     stack = call.world.stacks.get((name, version))
     if stack is None:
@@ -78,7 +78,7 @@ def stack_of(call: Call) -> StackDefinition:
 
 
 def missing_stack(name: str, version: str) -> str:
-    """How the server speaks of a stack that it does not have."""
+    """The server's message about an unknown stack."""
     return f"Stack data, Stack {name} {version} is not found in Ambari metainfo"
 
 
@@ -109,7 +109,7 @@ def _version(stack: StackDefinition) -> dict[str, Any]:
 
 
 def _needs_fields(call: Call) -> None:
-    """Without ``fields=`` the server stumbles over a sub-resource that wants more than it is given (025)."""
+    """Without ``fields=`` the server fails on a sub-resource that requires more than it gets (025)."""
     named = call.id(VERSION_KEY) if VERSION_KEY in call.ids else None
     known = (call.id(STACK_KEY), named) in call.world.stacks
     if known and call.path[-1:] == (named,) and not call.parameters.get("fields") and call.method == "GET":

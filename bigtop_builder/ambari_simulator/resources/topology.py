@@ -1,4 +1,4 @@
-"""Whether a blueprint's groups hold what the stack's components ask for (077-080).
+"""Whether a blueprint's groups satisfy the dependencies of the stack's components (077-080).
 
 Rules as Ambari's blueprint validator has them: cardinality counts host groups, not hosts; a dependency on the same host
 is added by the server when it may be and its service is in the blueprint at all, one on the cluster must be there.
@@ -20,7 +20,7 @@ ESCAPE = (
 
 
 def check_components(blueprint: Blueprint, stack: StackDefinition) -> None:
-    """Refuses components that the stack does not have."""
+    """Refuse components unknown to the stack."""
     for group in blueprint.groups:
         for name in group.components:
             if name != "AMBARI_SERVER" and stack.component(name) is None:
@@ -30,7 +30,7 @@ def check_components(blueprint: Blueprint, stack: StackDefinition) -> None:
 
 
 def complete(blueprint: Blueprint, stack: StackDefinition) -> Blueprint:
-    """The blueprint with the components that the server adds. Raises ``Refusal`` 400 with what is missing."""
+    """Return the blueprint with the components that the server adds. Raises ``Refusal`` 400 with what is missing."""
     missing: dict[str, dict[str, list[Dependency]]] = {}
     groups = []
     for group in blueprint.groups:
@@ -73,7 +73,7 @@ def _resolve(
 
 
 def _applies(dependency: Dependency, blueprint: Blueprint) -> bool:
-    """Whether the properties on which a dependency hangs are all set."""
+    """Whether all properties that a dependency is conditional on are set."""
     for place in dependency.when:
         kind, _, name = place.partition("/")
         layers = [blueprint.configurations, *(group.configurations for group in blueprint.groups)]
@@ -88,7 +88,7 @@ def _services(blueprint: Blueprint, stack: StackDefinition) -> set[str]:
 
 
 def _everywhere(blueprint: Blueprint, stack: StackDefinition) -> Blueprint:
-    """Adds what the stack deploys by itself: on all groups, or beside the component it goes with."""
+    """Add what the stack deploys automatically: on all groups, or next to the component it accompanies."""
     for service in sorted(_services(blueprint, stack)):
         for name, component in stack.services[service].components.items():
             present = any(name in group.components for group in blueprint.groups)
@@ -110,7 +110,7 @@ def _added(blueprint: Blueprint, name: str, beside: str | None) -> Blueprint:
 
 
 def _counts(blueprint: Blueprint, stack: StackDefinition) -> list[str]:
-    """Components whose number of groups breaks their cardinality, in the server's words."""
+    """Return the components whose number of groups violates their cardinality, in the server's words."""
     failures = []
     for service in sorted(_services(blueprint, stack)):
         for name, component in stack.services[service].components.items():
@@ -122,13 +122,13 @@ def _counts(blueprint: Blueprint, stack: StackDefinition) -> list[str]:
 
 
 def _two_name_nodes(blueprint: Blueprint) -> bool:
-    """Whether HDFS is highly available; then there must be no SECONDARY_NAMENODE (Ambari's BlueprintValidatorImpl)."""
+    """Whether HDFS is highly available; SECONDARY_NAMENODE is then not allowed (Ambari's BlueprintValidatorImpl)."""
     site = blueprint.configurations.get("hdfs-site", {})
     return "dfs.nameservices" in site or "dfs.internal.nameservices" in site
 
 
 def allowed(cardinality: str, actual: int, everywhere: int) -> bool:
-    """Whether ``actual`` places fit a cardinality (``1``, ``1+``, ``0-1``, ``ALL`` of ``everywhere``)."""
+    """Whether the count ``actual`` satisfies a cardinality (``1``, ``1+``, ``0-1``, ``ALL`` of ``everywhere``)."""
     if cardinality == "ALL":
         return actual == everywhere
     if cardinality.endswith("+"):

@@ -76,7 +76,7 @@ def _update(call: Call, rows: list[Row], body: Body) -> Reply:
 
 
 def _change_password(call: Call, user: User, old: str | None, new: str) -> None:
-    """An administrator gives others a new one without the old; everybody needs the own old one."""
+    """Change a password: an administrator sets those of others without the old one, nobody their own."""
     if user is call.user and old != user.password:
         raise Refusal(400, "Wrong current password provided")
     if new == user.password:

@@ -26,11 +26,11 @@ NO_METHOD = (
 )
 
 SHOWN = ("applicable_services", "base_url", "components", "distribution", "os_type", "repo_id", "repo_name", "tags")
-"""What a dry run prints of a repository."""
+"""What a dry run prints about a repository."""
 
 
 def _rows(call: Call) -> list[Row]:
-    """Registered versions, or with ``show_available=true`` in the predicate those that the stacks describe."""
+    """List registered versions, or with ``show_available=true`` in the predicate those that the stacks describe."""
     if call.predicate and "VersionDefinition/show_available" in call.predicate.names:
         stacks = sorted(call.world.stacks.items())
         return [

@@ -1,4 +1,4 @@
-"""Who calls: Basic credentials, session cookies, CSRF, what users without roles may do (001-009, 448-505)."""
+"""Authentication: Basic credentials, session cookies, CSRF, what users without roles may do (001-009, 448-505)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bigtop_builder.ambari_simulator.rest.replies import Refusal
 
 COOKIE = "AMBARISESSIONID"
 INACTIVE_LIMIT = 1800.0
-"""Seconds after which an unused session is forgotten (the server's default)."""
+"""Seconds after which an unused session expires (the server's default)."""
 
 NOT_TO_BE_READ = "The authenticated user does not have the appropriate authorizations to get the requested resource(s)"
 
@@ -22,7 +22,7 @@ _NEEDS_ROLE = re.compile(r"/api/v1/(blueprints|version_definitions|stacks|users|
 
 
 class SignInRefused(Exception):  # noqa: N818 - an answer, not a fault
-    """The caller is not let in: always 403, with ``message`` as text."""
+    """The caller is rejected: always 403, with ``message`` as text."""
 
 
 @dataclass
@@ -40,13 +40,13 @@ class Sessions:
     known: dict[str, Session] = field(default_factory=dict)
 
     def open(self, user: User, now: float) -> str:
-        """A new session; its cookie value."""
+        """Create a session; return its cookie value."""
         value = f"node0{secrets.token_hex(12)}.node0"
         self.known[value] = Session(user.name, now)
         return value
 
     def find(self, cookies: str, world: World) -> User | None:
-        """The user of a live session among the cookies sent."""
+        """Return the user of a live session among the cookies sent."""
         for part in cookies.split(";"):
             name, _, value = part.strip().partition("=")
             session = self.known.get(value) if name == COOKIE else None
@@ -60,13 +60,13 @@ class Sessions:
         return None
 
     def close(self, cookies: str) -> None:
-        """Drops the session among the cookies sent."""
+        """Drop the session among the cookies sent."""
         for part in cookies.split(";"):
             self.known.pop(part.strip().partition("=")[2], None)
 
 
 def sign_in(headers: Mapping[str, str], sessions: Sessions, world: World) -> tuple[User, str | None]:
-    """The calling user and, when the call came without a session, the cookie of a new one.
+    """Return the calling user and, for a call without a session, the cookie of a new one.
 
     A live cookie wins over credentials, even wrong ones (461). Raises ``SignInRefused``.
     """
@@ -90,7 +90,7 @@ def sign_in(headers: Mapping[str, str], sessions: Sessions, world: World) -> tup
 
 
 def check_forgery(method: str, headers: Mapping[str, str]) -> None:
-    """Refuses writes without ``X-Requested-By``."""
+    """Refuse writes without ``X-Requested-By``."""
     if method not in {"GET", "HEAD", "OPTIONS"} and "X-Requested-By" not in headers:
         raise Refusal(400, "CSRF protection is turned on. X-Requested-By HTTP header is required.")
 
@@ -102,7 +102,7 @@ def filtered(user: User, method: str, path: str) -> bool:
 
 
 def check_role(user: User, method: str, path: tuple[str, ...]) -> None:
-    """Refuses a user without roles what is below a cluster; the list of clusters is merely empty for such a user."""
+    """Refuse a user without roles anything below a cluster; the list of clusters is merely empty for such a user."""
     if user.admin or not path or path[0] != "clusters":
         return
     if method == "GET" and len(path) > 1:
@@ -112,7 +112,7 @@ def check_role(user: User, method: str, path: tuple[str, ...]) -> None:
 
 
 def acceptable(accept: str | None) -> bool:
-    """Whether the caller takes ``text/plain``, the only type that the resources produce (454-459)."""
+    """Whether the caller accepts ``text/plain``, the only type that the resources produce (454-459)."""
     if not accept:
         return True
     types = {part.split(";")[0].strip() for part in accept.split(",")}

@@ -1,4 +1,4 @@
-"""``/simulation/...``: what tests and test beds ask of the simulation itself. The real server has no such URIs.
+"""``/simulation/...``: how tests and test beds control the simulation itself. The real server has no such URIs.
 
 GET, PUT, DELETE  /simulation/faults                        the faults in force: {"tasks": [...], "calls": [...]}
 POST              /simulation/hosts/NAME/lose               its agent dies
@@ -24,14 +24,14 @@ PREFIX = "/simulation/"
 
 
 class Faults(StrictModel):
-    """All faults to be in force from now on."""
+    """All faults to inject from now on."""
 
     tasks: list[TaskFault] = Field(default_factory=list)
     calls: list[CallFault] = Field(default_factory=list)
 
 
 def control(world: World, method: str, target: str, body: str) -> Reply | None:
-    """The answer to a call of the simulation's own; ``None`` for any other. With ``world.lock`` held."""
+    """Answer a call to the simulation's own URIs; return ``None`` for any other. The caller holds ``world.lock``."""
     if not target.startswith(PREFIX):
         return None
     world.settle()
@@ -55,7 +55,7 @@ def control(world: World, method: str, target: str, body: str) -> Reply | None:
 
 
 def registers(method: str, path: str) -> bool:
-    """Whether a call is an agent's that registers."""
+    """Whether a call is an agent's registration."""
     return method == "POST" and path.startswith(f"{PREFIX}hosts/") and path.endswith("/register")
 
 

@@ -1,4 +1,4 @@
-"""From a request line to an answer: routing, query string, guards, errors. No sockets here."""
+"""From a request line to an answer: routing, query string, guards, errors; no sockets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PREFIX = "/api/v1"
 
 
 def split_query(query: str, directives: frozenset[str]) -> tuple[dict[str, str], str]:
-    """Controls and directives of a query string, decoded, and the rest: the text of the predicate."""
+    """Split a query string into decoded controls and directives, and the rest: the text of the predicate."""
     parameters: dict[str, str] = {}
     predicate: list[str] = []
     for part in unquote_plus(query).split("&"):
@@ -43,7 +43,7 @@ def respond(
     content: str = "",
     content_type: str = "",
 ) -> Reply:
-    """The answer to one authenticated call; ``target`` is path and query as sent. Never raises ``Refusal``."""
+    """Answer one authenticated call; ``target`` is path and query as sent. Never raises ``Refusal``."""
     try:
         path, _, query = target.partition("?")
         segments = registry.segments(path.removeprefix(PREFIX))
@@ -73,13 +73,13 @@ def respond(
     except Refusal as refusal:
         return refused(refusal)
     except Exception:
-        # As the real server: its log has the trace, the caller an answer.
+        # Like the real server: the traceback goes to its log, the caller gets an answer.
         traceback.print_exc(file=sys.stderr)
         return refused(uncaught())
 
 
 def refused(refusal: Refusal) -> Reply:
-    """A refusal as an answer."""
+    """Turn a refusal into an answer."""
     if refusal.message is None:
         return Reply(refusal.status)
     if refusal.plain:
@@ -111,7 +111,7 @@ def _perform(place: Place, call: Call, predicate: str) -> Reply:
 
 
 def body_text(reply: Reply) -> str:
-    """The body of an answer as Ambari prints it; empty when there is none."""
+    """Return the body of an answer as Ambari prints it; empty if there is none."""
     if reply.text is not None:
         return reply.text
     return "" if reply.document is None else to_text(reply.document)

@@ -1,4 +1,4 @@
-"""The HTTP face of the simulated server: filters, headers, odd methods. One ``Site`` may serve many connections."""
+"""The HTTP side of the simulated server: filters, headers, unusual methods. One ``Site`` serves many connections."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RESOURCE_TYPE = "text/plain;charset=utf-8"
 
 @dataclass(frozen=True)
 class Asked:
-    """One request as it came: ``target`` is path and query; header names in any case."""
+    """One request as received: ``target`` is path and query; header names in any case."""
 
     method: str
     target: str
@@ -38,13 +38,13 @@ class Asked:
 
     @property
     def path(self) -> str:
-        """The path without the query string."""
+        """Return the path without the query string."""
         return self.target.partition("?")[0]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes over the wire."""
+    """What is sent back."""
 
     status: int
     reason: str | None
@@ -53,7 +53,7 @@ class Answer:
 
 
 class Dropped(Exception):  # noqa: N818 - failure injection, not a fault
-    """The connection is to be cut without an answer."""
+    """The connection is cut without an answer."""
 
 
 @dataclass
@@ -65,10 +65,10 @@ class Site:
     sessions: Sessions = field(default_factory=Sessions)
     faults: list[Callable[[Asked], Reply | None]] = field(default_factory=list)
     keep: Callable[[], None] | None = None
-    """Called before a change is answered."""
+    """Called before the answer to a change is sent."""
 
     def answer(self, asked: Asked) -> Answer:
-        """The answer to one request. Raises ``Dropped``."""
+        """Answer one request. Raises ``Dropped``."""
         answer = self._answer(asked)
         if self.keep is not None and asked.method not in {"GET", "HEAD", "OPTIONS"}:
             self.keep()
@@ -141,7 +141,7 @@ def _says_json(asked: Asked) -> bool:
 
 
 def _overridden_target(target: str, content: str) -> str:
-    """A POST that stands for a long GET carries the query string in its body."""
+    """A POST in place of a long GET carries the query string in its body."""
     try:
         query = json.loads(content)["RequestInfo"]["query"]
     except (ValueError, KeyError, TypeError):
@@ -169,7 +169,7 @@ def _answer(reply: Reply, headers: list[tuple[str, str]], kind: str) -> Answer:
 
 
 def _filter_answer(status: int, message: str, headers: list[tuple[str, str]], reason: str | None = None) -> Answer:
-    """Filters and the servlet container print the same shape with other blanks."""
+    """Filters and the servlet container print the same shape with different whitespace."""
     content = json.dumps({"status": status, "message": message}, indent=2, ensure_ascii=False).encode()
     return Answer(status, reason or message, _all([*headers, ("Content-Type", FILTER_TYPE)]), content)
 

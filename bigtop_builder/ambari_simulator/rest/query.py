@@ -14,7 +14,7 @@ Value = Callable[[str], list[Any]]
 """All values of a property of a row; several when the path leads through a sub-resource."""
 
 CONTROLS = frozenset({"fields", "minimal_response", "format", "sortBy", "page_size", "from", "to", "_", "doAs"})
-"""Names in a query string that are no predicates."""
+"""Names in a query string that are not predicates."""
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<open>!?\()|(?P<close>\))|(?P<and>&)|(?P<or>\|)
@@ -27,24 +27,24 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class Predicate:
-    """A condition on a row; ``names`` are the properties it speaks of, in order."""
+    """A condition on a row; ``names`` are the properties it mentions, in order."""
 
     test: Callable[[Value], bool]
     names: tuple[str, ...]
     source: str = ""
-    """The text that it was read from."""
+    """The text that it was parsed from."""
 
 
 @dataclass
 class Fields:
-    """What of a resource is wanted: own properties or categories, everything, and what of which sub-resources."""
+    """The requested parts of a resource: own properties or categories, everything, and parts of sub-resources."""
 
     own: list[str] = field(default_factory=list)
     everything: bool = False
     children: dict[str, Fields] = field(default_factory=dict)
 
     def add(self, path: str, children: Mapping[str, Any]) -> None:
-        """Adds one path of ``fields=``; ``children`` maps the names of sub-resources to theirs."""
+        """Add one path of ``fields=``; ``children`` maps the names of sub-resources to their fields."""
         head, _, rest = path.partition("/")
         if path == "*":
             self.everything = True
@@ -58,14 +58,14 @@ class Fields:
 
 @dataclass(frozen=True)
 class Page:
-    """A part of a collection: ``size`` items from ``start``, or the last ``size`` before ``end``."""
+    """A page of a collection: ``size`` items from ``start``, or the last ``size`` before ``end``."""
 
     size: int
     start: int | None
     end: int | None
 
     def cut(self, rows: list[Any]) -> list[Any]:
-        """The rows of this page."""
+        """Return the rows of this page."""
         if self.start is None and self.end is not None:
             end = len(rows) if self.end < 0 else min(self.end + 1, len(rows))
             return rows[max(0, end - self.size) : end]
@@ -74,7 +74,7 @@ class Page:
 
 
 def parse_page(parameters: Mapping[str, str]) -> Page | None:
-    """The page asked for; the size is 20 once any of ``page_size``, ``from`` and ``to`` is given."""
+    """Return the requested page; its size defaults to 20 if any of ``page_size``, ``from`` and ``to`` is given."""
     if not {"page_size", "from", "to"} & parameters.keys():
         return None
     try:
@@ -88,7 +88,7 @@ def parse_page(parameters: Mapping[str, str]) -> Page | None:
 
 
 def parse_predicate(text: str) -> Predicate | None:
-    """The predicate in ``text`` (decoded, without controls and directives), ``None`` when there is none.
+    """Parse the predicate in ``text`` (decoded, without controls and directives); ``None`` if there is none.
 
     Raises ``Refusal`` 400 when it cannot be read.
     """
@@ -110,7 +110,7 @@ def parse_predicate(text: str) -> Predicate | None:
 
 
 class _Parser:
-    """Recursive descent over the tokens; ``|`` binds weaker than ``&``."""
+    """A recursive descent parser over the tokens; ``|`` binds weaker than ``&``."""
 
     def __init__(self, tokens: list[re.Match[str]]) -> None:
         self.tokens = tokens
@@ -195,7 +195,7 @@ def _ordered(item: Any, operator: str, wanted: str) -> bool:
 
 
 def text(value: Any) -> str:
-    """A property as the query language compares it."""
+    """Convert a property for comparison in the query language."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return "null" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""GET: rows of a resource type chosen by id and predicate, reduced to the fields asked for, with addresses."""
+"""GET: rows of a resource type selected by id and predicate, reduced to the requested fields, with addresses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bigtop_builder.ambari_simulator.rest.replies import Refusal, Reply
 
 
 def read(place: Place, call: Call) -> Reply:
-    """The answer to a GET of one resource or of a collection."""
+    """Answer a GET of one resource or of a collection."""
     resource = place.resource
     fields = wanted_fields(resource, call, everything=place.single)
     check_names(resource, fields, call)
@@ -28,7 +28,7 @@ def read(place: Place, call: Call) -> Reply:
 
 
 def wanted_fields(resource: Resource, call: Call, *, everything: bool) -> Fields:
-    """What ``fields=`` and the predicate ask for; one resource without ``fields=`` is printed whole."""
+    """Return what ``fields=`` and the predicate request; one resource without ``fields=`` is printed whole."""
     fields = Fields()
     given = [path for path in call.parameters.get("fields", "").split(",") if path.strip()]
     for path in given:
@@ -40,7 +40,7 @@ def wanted_fields(resource: Resource, call: Call, *, everything: bool) -> Fields
 
 
 def check_names(resource: Resource, fields: Fields, call: Call) -> None:
-    """Refuses properties that the type does not have, as the server does: 400 with their names."""
+    """Refuse properties that the type does not have, like the server: 400 with their names."""
     unknown = [path for path in fields.own if not resource.known(path)]
     if unknown:
         raise Refusal(
@@ -53,7 +53,7 @@ def check_names(resource: Resource, fields: Fields, call: Call) -> None:
 
 
 def chosen_rows(place: Place, call: Call) -> list[Row]:
-    """The rows that the id in the URI and the predicate choose; an id that is not there is refused with 404."""
+    """Return the rows that the id in the URI and the predicate select; an unknown id is refused with 404."""
     resource = place.resource
     rows = list(resource.rows(call))
     if place.single:
@@ -64,12 +64,12 @@ def chosen_rows(place: Place, call: Call) -> list[Row]:
 
 
 def missing_text(resource: Resource, call: Call) -> str:
-    """How the server names a resource that does not exist."""
+    """The server's message about a resource that does not exist."""
     return resource.missing(call) if resource.missing else f"{resource.type} not found"
 
 
 def matching(resource: Resource, rows: list[Row], call: Call) -> list[Row]:
-    """The rows for which the call's predicate holds."""
+    """Return the rows that match the call's predicate."""
     predicate = call.predicate
     if predicate is None:
         return rows
@@ -137,7 +137,7 @@ def _item(
 def _document(
     resource: Resource, row: Row, fields: Fields, call: Call, path: tuple[str, ...], *, top: bool
 ) -> dict[str, Any]:
-    """A row reduced to its fields, with its sub-resources; references are printed where it was asked for itself."""
+    """Reduce a row to its fields, with its sub-resources; references are printed if the row itself was requested."""
     children = dict(fields.children)
     if fields.everything:
         document = dict(row)

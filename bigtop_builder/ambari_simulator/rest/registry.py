@@ -1,4 +1,4 @@
-"""Resource types and their tree: what the URIs below ``/api/v1`` mean.
+"""Resource types and their tree: the meaning of the URIs below ``/api/v1``.
 
 A type is declared once; GET with ``fields``, predicates, paging, sorting, hrefs and JSON follow from the declaration,
 and so do 404, 405 and 400 for unknown properties. Rows are nested as they are printed; a property that a row does not
@@ -80,19 +80,19 @@ class Call:
     content_type: str = ""
 
     def id(self, key: str) -> str:
-        """The id of a parent (or of the resource itself) in the URI, by its key property."""
+        """Return the id of a parent (or of the resource itself) in the URI, by its key property."""
         return self.ids[key]
 
     def href(self, *segments: str | int) -> str:
-        """The full address of a path below ``/api/v1``."""
+        """Return the full address of a path below ``/api/v1``."""
         return "/".join((self.base, *map(str, segments)))
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """A parameter that is ``true`` or ``false``."""
+        """Return a parameter that is ``true`` or ``false``."""
         return self.parameters.get(name, str(default)).lower() == "true"
 
     def below(self, path: Sequence[str], ids: Mapping[str, str]) -> Call:
-        """The same call as a sub-resource sees it."""
+        """Return the same call as seen by a sub-resource."""
         return replace(self, path=tuple(path), ids={**self.ids, **ids}, predicate=None)
 
 
@@ -101,7 +101,7 @@ Rows = Callable[[Call], Iterable[Row]]
 
 @dataclass(frozen=True)
 class Resource:
-    """A type of resource; see the module's text."""
+    """A type of resource; see the module docstring."""
 
     type: str
     plural: str
@@ -114,18 +114,18 @@ class Resource:
     sub: tuple[Resource, ...] | Callable[[], tuple[Resource, ...]] = ()
     """Sub-resources; a function where types refer to each other."""
     href: Callable[[Call, Row], str] | None = None
-    """The address of a row where it is not collection plus id."""
+    """The address of a row if it is not collection plus id."""
     links: Callable[[Call, Row], Mapping[str, Any]] | None = None
     """References printed after a row's properties, such as a component's ``host``, unless it is part of another."""
     listed: bool = True
     """Whether a parent that is printed whole lists it."""
     cut_twice: bool = False
-    """Whether pages are cut twice: first where the rows are read, so that a page by position is empty after the first
+    """Whether paging is applied twice: first when rows are read, so that a page by position is empty after the first
     and ``itemTotal`` counts one page (tasks: HostRoleCommandDAO.findAll of 2.7 to 3.0)."""
     query_in_href: bool = True
     """Whether the address of one resource repeats the query string (requests do not)."""
     guard: Callable[[Call], None] | None = None
-    """Refuses users who may not do this; called before anything else."""
+    """Refuse users who may not do this; called before anything else."""
     create: Callable[[Call, tuple[Body, ...]], Reply] | None = None
     create_by_id: bool = True
     """Whether POST may name the new one in the URI."""
@@ -133,11 +133,11 @@ class Resource:
     delete: Callable[[Call, list[Row]], Reply] | None = None
     passes_missing: bool = False
     formats: Mapping[str, Callable[[Call, list[Row]], Any]] = field(default_factory=dict)
-    """``format=NAME`` -> the whole document from the rows chosen (``format=blueprint`` of a cluster)."""
+    """``format=NAME`` -> the whole document from the selected rows (``format=blueprint`` of a cluster)."""
 
     @property
     def children(self) -> dict[str, Resource]:
-        """Sub-resources by the name in the URI."""
+        """Return sub-resources by the name in the URI."""
         sub = self.sub() if callable(self.sub) else self.sub
         return {child.plural: child for child in sub}
 
@@ -151,7 +151,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a URI leads: the resource type, the ids of parents (and own id), and whether it names one."""
+    """The target of a URI: the resource type, the ids of parents (and its own), and whether it names one resource."""
 
     resource: Resource
     ids: Mapping[str, str]
@@ -161,7 +161,7 @@ class Place:
 
     @property
     def creates(self) -> bool:
-        """Whether POST makes something here."""
+        """Whether POST creates something here."""
         return self.resource.create is not None and (self.resource.create_by_id or not self.single)
 
     @property
@@ -179,7 +179,7 @@ class Registry:
     ) -> None:
         self.roots = {root.plural: root for root in roots}
         self.handlers = dict(handlers or {})
-        """First segment -> what answers paths below it that are no resources."""
+        """First segment -> handler of paths below it that are not resources."""
 
     def handles(self, segments: Sequence[str]) -> bool:
         """Whether a handler answers this path."""
@@ -187,11 +187,11 @@ class Registry:
 
     @staticmethod
     def segments(path: str) -> list[str]:
-        """An undecoded path below ``/api/v1`` in decoded parts."""
+        """Split an undecoded path below ``/api/v1`` into decoded parts."""
         return [unquote(part) for part in path.strip("/").split("/") if part]
 
     def find(self, segments: Sequence[str]) -> Place | None:
-        """Where ``segments`` lead; ``None`` when no resource has such a URI."""
+        """Return the target of ``segments``; ``None`` if no resource has such a URI."""
         level: Mapping[str, Resource] = self.roots
         if tuple(segments[2:4]) == ("configurations", "service_config_versions"):
             segments = [*segments[:2], *segments[3:]]
@@ -213,12 +213,12 @@ class Registry:
 
 
 def properties(category: str, names: str) -> frozenset[str]:
-    """Property paths of one category from names separated by blanks; ``""`` for properties without category."""
+    """Build property paths of a category from names separated by blanks; ``""`` for properties without category."""
     return frozenset(f"{category}/{name}" if category else name for name in names.split())
 
 
 def value_at(row: Row, path: str) -> Any:
-    """The property at a slash path; keys may hold slashes themselves. ``KeyError`` when it is not there."""
+    """Return the property at a slash path; keys may contain slashes. Raises ``KeyError`` if it is missing."""
     if path in row:
         return row[path]
     for name, inner in row.items():

@@ -1,4 +1,4 @@
-"""Rows to documents, and documents to text as Ambari prints it: ``"a" : 1``, empty arrays as ``[ ]``."""
+"""Rows to documents, and documents to text as Ambari prints them: ``"a" : 1``, empty arrays as ``[ ]``."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 
 
 class Leaf(dict[str, Any]):
-    """A map that is one property: it keeps the order of its keys and its place among the plain properties."""
+    """A map that is a single property: it keeps the order of its keys and its place among plain properties."""
 
 
 def arrange(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as Ambari prints it: plain properties by name, then those that hold others, by name."""
+    """Order a row as Ambari prints it: plain properties by name, then nested ones by name."""
     plain = {name: row[name] for name in sorted(row) if not _holds(row[name])}
     return plain | {name: arrange(row[name]) for name in row if _holds(row[name])}
 
 
 def _holds(value: Any) -> bool:
-    # Rows are plain dictionaries: a test for the abstract class costs ten times as much.
+    # Rows are plain dictionaries: testing for the abstract class costs ten times as much.
     return isinstance(value, dict) and not isinstance(value, Leaf)
 
 
 def select(row: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
-    """The part of a row at ``paths``; what is not there is left out."""
+    """Return the part of a row at ``paths``; missing ones are left out."""
     chosen: dict[str, Any] = {}
     for path in paths:
         _copy(row, path, chosen)
@@ -64,7 +64,7 @@ def _name(name: str) -> str:
 
 
 def to_text(document: Any, indent: str = "") -> str:
-    """JSON as Ambari's printer writes it."""
+    """Format JSON like Ambari's printer."""
     if document is None or isinstance(document, str | int | float):
         return _plain(document)
     inner = indent + "  "

@@ -1,4 +1,4 @@
-"""What a hook answers: a reply, or a refusal that is raised.
+"""The answers of hooks: a reply is returned, a refusal is raised.
 
 Ambari's success bodies are often empty: 201 for what was created at once, 200 for an update or delete with nothing to
 report, 202 with the request's address for work that goes on (contract 2.4).
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Reply:
-    """Status and document (``None``: empty body); ``headers`` besides those that every answer has."""
+    """Status and document (``None``: empty body); ``headers`` besides those of every answer."""
 
     status: int
     document: Any = None
@@ -21,7 +21,7 @@ class Reply:
     uncaught: bool = False
     """Printed by the servlet container, not by a resource."""
     text: str | None = None
-    """A body that is no JSON, instead of ``document``."""
+    """A body that is not JSON, instead of ``document``."""
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault of the simulation
@@ -40,7 +40,7 @@ CREATED = Reply(201)
 
 
 def accepted(address: str, request: int) -> Reply:
-    """Work goes on as request ``request``, whose full address is ``address``."""
+    """Work continues as request ``request``, whose full address is ``address``."""
     return Reply(202, {"href": address, "Requests": {"id": request, "status": "Accepted"}})
 
 
@@ -50,12 +50,12 @@ def resources(*documents: dict[str, Any], status: int = 201) -> Reply:
 
 
 def internal(message: str) -> Refusal:
-    """Ambari's own exception: a 500 with its text, often for a mistake of the caller."""
+    """Ambari's own exception: a 500 with its text, often for the caller's mistake."""
     return Refusal(500, f"An internal system exception occurred: {message}")
 
 
 def uncaught() -> Refusal:
-    """An exception that the server did not foresee: the text is in its log only."""
+    """An exception that the server does not handle: the text is only in its log."""
     return Refusal(
         500,
         f"Internal server error, please refer the exception by {uuid.uuid4()} in the server log file",

@@ -1,4 +1,4 @@
-"""The simulated server as an object: a socket on this machine, threads for its connections, a clean end.
+"""The simulated server as an object: a local socket, threads for its connections, a clean shutdown.
 
 with Simulation(World(), registry()) as simulation:
     requests.get(simulation.url + "/api/v1/clusters", auth=("admin", "admin"))
@@ -18,11 +18,11 @@ from bigtop_builder.ambari_simulator.rest.http import Asked, Dropped, Site
 from bigtop_builder.ambari_simulator.rest.registry import Registry
 
 IDLE_LIMIT = 60.0
-"""Seconds after which an idle connection is closed."""
+"""Seconds until an idle connection is closed."""
 
 
 class Simulation:
-    """Serves a world. ``certificate`` and ``key`` (PEM files) turn TLS on; port 0 takes a free one.
+    """Serves a world. ``certificate`` and ``key`` (PEM files) enable TLS; port 0 picks a free one.
 
     Raises ``OSError`` when the address cannot be bound.
     """
@@ -51,21 +51,21 @@ class Simulation:
 
     @property
     def port(self) -> int:
-        """The port in use."""
+        """Return the port in use."""
         return int(self._server.server_address[1])
 
     @property
     def url(self) -> str:
-        """``http://ADDRESS:PORT``."""
+        """Return ``http://ADDRESS:PORT``."""
         return f"{self._scheme}://{self._server.server_address[0]!s}:{self.port}"
 
     def start(self) -> None:
-        """Begins to serve, in a thread of its own."""
+        """Start serving in a thread of its own."""
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="simulation", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Ends: no new connections, open ones are cut."""
+        """Stop: no new connections, open ones are cut."""
         if self._thread is not None:
             self._server.shutdown()
             self._thread.join(10)
@@ -104,10 +104,10 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A caller who went away or spoke no TLS is none of the server's business."""
+        """Ignore callers who went away or did not speak TLS."""
 
     def cut(self) -> None:
-        """Ends the connections that are still open, so that their threads end."""
+        """Close the connections that are still open, so that their threads end."""
         with self._guard:
             remaining = list(self._open)
         for connection in remaining:
@@ -142,4 +142,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = _serve  # noqa: N815
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Silent: what was asked is in the caller's own log."""
+        """Log nothing: the caller's own log has the request."""

@@ -1,4 +1,4 @@
-"""POST, PUT and DELETE: bodies taken apart, rows chosen, hooks called."""
+"""POST, PUT and DELETE: parse the body, select rows, call hooks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNPARSABLE = "Invalid Request: Malformed Request Body.  An exception occurred pa
 
 
 def parse_bodies(content: str) -> tuple[Body, ...]:
-    """The objects of a request's body. Raises ``Refusal`` 400 when it is no JSON."""
+    """Parse the objects of a request's body. Raises ``Refusal`` 400 if it is not JSON."""
     if not content.strip():
         return ()
     try:
@@ -40,7 +40,7 @@ def _bodies(item: dict[str, Any]) -> list[Body]:
 
 
 def stringly(value: Any) -> Any:
-    """A parsed document with every primitive as text."""
+    """Return a parsed document with every primitive as text."""
     if isinstance(value, dict):
         return {name: stringly(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -49,7 +49,7 @@ def stringly(value: Any) -> Any:
 
 
 def flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested objects as slash paths; arrays are values."""
+    """Flatten nested objects to slash paths; arrays are values."""
     flat: dict[str, Any] = {}
     for name, value in document.items():
         if isinstance(value, Mapping):
