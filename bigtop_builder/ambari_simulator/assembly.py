@@ -18,8 +18,8 @@ from bigtop_builder.ambari_simulator.engine.engine import Pace
 from bigtop_builder.ambari_simulator.engine.state import Host, World
 from bigtop_builder.ambari_simulator.engine.work import Crew, Work, work_of
 from bigtop_builder.ambari_simulator.persistence import Keeper
+from bigtop_builder.ambari_simulator.resource_tree import registry
 from bigtop_builder.ambari_simulator.resources.clusters import connect
-from bigtop_builder.ambari_simulator.resources.resources import registry
 from bigtop_builder.ambari_simulator.resources.stacks import load_stacks
 from bigtop_builder.ambari_simulator.rest.authentication import SignInRefused, sign_in
 from bigtop_builder.ambari_simulator.rest.control import PREFIX, control, registers

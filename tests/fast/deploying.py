@@ -12,7 +12,7 @@ from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.ambari_simulator.agents.paper import PaperAgent, PaperCrew
 from bigtop_builder.ambari_simulator.assembly import assemble
 from bigtop_builder.ambari_simulator.engine.state import Host, World
-from bigtop_builder.ambari_simulator.resources.resources import registry
+from bigtop_builder.ambari_simulator.resource_tree import registry
 from bigtop_builder.ambari_simulator.rest.server import Simulation
 from bigtop_builder.flow.deploy.context import Deployment
 from bigtop_builder.flow.deploy.deployment_run import DEPLOY, PHASES, PhaseWork, applicable

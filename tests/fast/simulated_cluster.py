@@ -9,8 +9,8 @@ from bigtop_builder.ambari_simulator.agents.paper import PaperCrew
 from bigtop_builder.ambari_simulator.engine.engine import Pace
 from bigtop_builder.ambari_simulator.engine.state import Host, RepositoryVersion, World
 from bigtop_builder.ambari_simulator.engine.work import Work
+from bigtop_builder.ambari_simulator.resource_tree import registry
 from bigtop_builder.ambari_simulator.resources.clusters import connect
-from bigtop_builder.ambari_simulator.resources.resources import registry
 from bigtop_builder.ambari_simulator.resources.stacks import load_stacks
 from bigtop_builder.ambari_simulator.rest.dispatch import respond
 

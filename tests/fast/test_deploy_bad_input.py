@@ -17,7 +17,7 @@ from bigtop_builder.adapter.store import Store
 from bigtop_builder.ambari_simulator.agents.paper import PaperCrew
 from bigtop_builder.ambari_simulator.assembly import assemble
 from bigtop_builder.ambari_simulator.engine.state import Host, World
-from bigtop_builder.ambari_simulator.resources.resources import registry
+from bigtop_builder.ambari_simulator.resource_tree import registry
 from bigtop_builder.ambari_simulator.rest.server import Simulation
 from bigtop_builder.cli import app
 from tests.fast.test_cli import project as project

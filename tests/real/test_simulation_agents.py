@@ -19,7 +19,7 @@ from bigtop_builder.ambari_simulator.agents.crew import WorkingCrew
 from bigtop_builder.ambari_simulator.assembly import Ticker, assemble
 from bigtop_builder.ambari_simulator.engine.engine import Pace
 from bigtop_builder.ambari_simulator.engine.state import Host, World
-from bigtop_builder.ambari_simulator.resources.resources import registry
+from bigtop_builder.ambari_simulator.resource_tree import registry
 from bigtop_builder.ambari_simulator.rest.server import Simulation
 from bigtop_builder.recipe.document import load
 from tests.real.conftest import Tool

@@ -32,7 +32,7 @@ def rehearsal(loaded: LoadedInventory) -> Iterator[LoadedInventory]:
     from bigtop_builder.ambari_simulator.agents.paper import PaperAgent, PaperCrew
     from bigtop_builder.ambari_simulator.assembly import Ticker, assemble
     from bigtop_builder.ambari_simulator.engine.state import Host, World
-    from bigtop_builder.ambari_simulator.resources.resources import registry
+    from bigtop_builder.ambari_simulator.resource_tree import registry
     from bigtop_builder.ambari_simulator.resources.stacks import load_stacks
     from bigtop_builder.ambari_simulator.rest.server import Simulation
 
