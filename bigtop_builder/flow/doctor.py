@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from bigtop_builder.model.base import Credentials
+from bigtop_builder.model.build_tools import apache, debian, maven, pip
+from bigtop_builder.model.build_tools.registry import DOWNLOADS
 from bigtop_builder.model.errors import BigtopBuilderError
-from bigtop_builder.model.project import Credentials
 from bigtop_builder.recipe.settings import Settings
 
 if TYPE_CHECKING:
@@ -209,15 +211,15 @@ def _network(settings: Settings) -> Iterator[Finding]:
     mirrors = settings.project.mirrors
     addresses = Addresses(mirrors)
     places: dict[str, Callable[[], str]] = {
-        "maven": lambda: addresses.central()[0].url,
-        "pip": addresses.pip,
-        "debian": addresses.debian,
-        "apache": lambda: addresses.apache()[0],
+        "maven": lambda: maven.central(addresses)[0].url,
+        "pip": lambda: pip.index(addresses),
+        "debian": lambda: debian.mirror(addresses),
+        "apache": lambda: apache.releases(addresses)[0],
     }
-    chosen = {"npm": addresses.npm(), "node": addresses.node(), "bower": addresses.bower()}
-    for name, address in chosen.items():
+    for name in [name for name, download in DOWNLOADS.items() if download.probed and name not in places]:
+        address = addresses.address(name)
         # Nobody has chosen the addresses of the default preset, and few builds ask them.
-        if address is not None and (mirrors.preset != "default" or mirrors.cache or getattr(mirrors, name)):
+        if address is not None and (mirrors.preset != "default" or mirrors.cache or addresses.configured(name)):
             places[name] = address.__str__
     with ThreadPoolExecutor(len(places)) as pool:
         yield from pool.map(lambda name: reach(name, places[name], settings), places)
@@ -273,7 +275,7 @@ def _refusal(settings: Settings, address: str, status: int, *, told: bool) -> tu
 
 def _credentials(addresses: Addresses, name: str, address: str) -> Credentials | None:
     if name == "maven":
-        return addresses.central()[0].credentials
+        return maven.central(addresses)[0].credentials
     return addresses.credentials(address)
 
 

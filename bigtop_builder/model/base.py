@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 
 class StrictModel(BaseModel):
@@ -31,8 +31,21 @@ CLUSTER = r"^[A-Za-z0-9_-]{1,100}$"
 Duration = Annotated[str, StringConstraints(pattern=DURATION)]
 """A time span: ``90s``, ``40m``, ``2h``."""
 
+Address = Annotated[str, StringConstraints(pattern=REPOSITORY_URL)]
+"""``https://…``, ``http://…`` or ``file://…``."""
+
 Size = Annotated[str, StringConstraints(pattern=SIZE)]
 """A size in binary units: ``512m``, ``4g``."""
+
+
+class Credentials(StrictModel):
+    """By reference only."""
+
+    user: str = Field(pattern=r"^(env|file):.+$")
+    """``env:NAME`` or ``file:PATH``."""
+    password: str = Field(pattern=r"^(env|file):.+$")
+    """``env:NAME`` or ``file:PATH``."""
+
 
 EXAMPLES = {
     DURATION: "90s, 40m or 2h",

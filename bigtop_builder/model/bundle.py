@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from bigtop_builder.model.base import Name, Sha256, StrictModel
+from bigtop_builder.model.build_tools.registry import CacheName
 
 FORMAT = 1
 """Raised when an older program would misread a bundle."""
@@ -64,7 +65,7 @@ class BundledSource(StrictModel):
 class BundledCache(StrictModel):
     """The files of one download cache, in one archive; ``size`` is that of the files, in bytes."""
 
-    kind: Literal["maven", "npm", "gradle", "ivy", "pip", "ccache"]
+    kind: CacheName
     path: SafePath
     files: int
     size: int

@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 from pydantic import Field, model_validator
 
 from bigtop_builder.model.base import Duration, Name, Size, StrictModel, Version
+from bigtop_builder.model.build_tools.registry import CacheName
 from bigtop_builder.model.source import Source
 
 Phase = Literal["pre", "post", "preun", "postun", "pretrans", "posttrans"]
@@ -30,7 +31,7 @@ class Build(StrictModel):
     """The Maven in the builder image."""
     packages: dict[str, list[str]] = Field(default_factory=dict)
     """Further packages of the builder image, by platform family (``debian``, ``rhel``, …)."""
-    caches: list[Literal["maven", "npm", "gradle", "ivy", "pip", "ccache"]] = Field(default_factory=list)
+    caches: list[CacheName] = Field(default_factory=list)
     """Shared download caches that the step uses."""
     network: bool = True
     """Whether the compile step may reach the network."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from bigtop_builder.model.base import (
-    REPOSITORY_URL,
+    Credentials,
     Duration,
     GitCommit,
     Name,
@@ -18,93 +18,8 @@ from bigtop_builder.model.base import (
     StrictModel,
     Version,
 )
+from bigtop_builder.model.mirrors import Mirrors
 from bigtop_builder.model.source import Alternative
-
-SecretReference = str
-"""``env:NAME`` or ``file:PATH``: a secret is never written into a file of ours."""
-
-
-class Credentials(StrictModel):
-    """By reference only."""
-
-    user: str = Field(pattern=r"^(env|file):.+$")
-    """``env:NAME`` or ``file:PATH``."""
-    password: str = Field(pattern=r"^(env|file):.+$")
-    """``env:NAME`` or ``file:PATH``."""
-
-
-Address = Annotated[str, StringConstraints(pattern=REPOSITORY_URL)]
-"""``https://…``, ``http://…`` or ``file://…``."""
-
-
-class MavenMirror(StrictModel):
-    """A mirror in Maven's settings."""
-
-    id: str = "mirror"
-    url: Address
-    mirror_of: str = "*"
-    credentials: Credentials | None = None
-
-
-class SiteCache(StrictModel):
-    """A caching proxy of the site (Nexus or any other) that stands before the internet for every tool.
-
-    Each kind of download has a name in it: ``maven-public`` is ``<url>/repository/maven-public``, as Nexus lays its
-    repositories out; a value with a slash is a path below ``url``. ``null`` says that the cache has none of that
-    kind: then the preset holds.
-    """
-
-    url: Address
-    credentials: Credentials | None = None
-    maven: str | None = "maven-public"
-    """Maven, ivy, sbt and Gradle; a group that holds Gradle's plugin portal too serves Gradle's plugins."""
-    npm: str | None = "npm-proxy"
-    """npm and yarn."""
-    pip: str | None = "pypi-proxy"
-    """Its index is ``<name>/simple``."""
-    apache: str | None = "apache-proxy"
-    """A raw proxy of Apache's ``dist``."""
-    node: str | None = "nodejs-proxy"
-    """A raw proxy of the Node downloads."""
-    bower: str | None = "bower-proxy"
-    gradle_distributions: str | None = "gradle-proxy"
-    """A raw proxy of the Gradle distributions."""
-    debian: str | None = None
-    """A proxy of a Debian mirror, without credentials: images are made through it."""
-
-
-class Mirrors(StrictModel):
-    """Where the downloads of sources and builds go.
-
-    An address that is given here wins over the cache, the cache over the preset, the preset over a tool's own default.
-    """
-
-    preset: Literal["default", "aliyun", "huaweicloud", "tencent", "none"] = "default"
-    """A named set of public mirrors. ``default``: one Maven mirror of ``*`` on Maven Central, else what the tools
-    and this host's clients use. ``none``: nothing is redirected at all."""
-    cache: SiteCache | None = None
-    """The site's caching proxy."""
-    apache: list[Address] = Field(default_factory=list)
-    """Base addresses that mirror Apache's ``dist``; the Apache archive is always the last."""
-    maven: list[MavenMirror] = Field(default_factory=list)
-    """Maven mirrors; without one, one mirror of ``*`` on Maven Central."""
-    npm: Address | None = None
-    """Registry for npm and yarn."""
-    node: Address | None = None
-    """Base address of the Node downloads: what ``v16.20.2/node-v16.20.2-linux-x64.tar.gz`` lies below."""
-    bower: Address | None = None
-    """Registry for bower."""
-    pip: Address | None = None
-    """Package index for pip."""
-    ivy: Address | None = None
-    """Maven-layout repository for ivy and sbt."""
-    gradle: Address | None = None
-    """Maven-layout repository for Gradle, its plugins included."""
-    gradle_distributions: Address | None = None
-    """Base address of the Gradle distributions: what ``gradle-8.5-bin.zip`` lies below. Build scripts find it in
-    ``$GRADLE_DISTRIBUTIONS``."""
-    debian: Address | None = None
-    """Debian mirror; without one, the host's or debootstrap's own."""
 
 
 class Proxy(StrictModel):

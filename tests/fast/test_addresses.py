@@ -9,18 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.tools.addresses import (
-    APACHE_ARCHIVE,
-    SUPER_POM,
-    Addresses,
-    central_in_pom,
-    central_of,
-    debian_mirror,
-    maven_central,
-    pypi_simple,
-)
+from bigtop_builder.adapter.tools.addresses import Addresses, ThisHost
+from bigtop_builder.adapter.tools.debian_mirror import debian_mirror
+from bigtop_builder.adapter.tools.maven_central import SUPER_POM, central_in_pom, central_of, maven_central
+from bigtop_builder.model.build_tools import apache, debian, maven, pip
 from bigtop_builder.model.errors import ConfigurationError
-from bigtop_builder.model.project import Mirrors
+from bigtop_builder.model.mirrors import Mirrors
 
 POM = """<project><repositories>
 <repository><id>other</id><url>https://other.example</url></repository>
@@ -58,9 +52,9 @@ def test_central_out_of_jar_and_distributions(tmp_path: Path) -> None:
 def test_the_namespace_of_the_super_pom_does_not_matter() -> None:
     named = POM.replace("<project>", '<project xmlns="http://maven.apache.org/POM/4.0.0">')
     assert central_in_pom(named) == central_in_pom(POM)
-    with pytest.raises(ConfigurationError, match="names no repository 'central'"):
+    with pytest.raises(ConfigurationError, match="has no repository 'central'"):
         central_in_pom("<project/>")
-    with pytest.raises(ConfigurationError, match="cannot be read"):
+    with pytest.raises(ConfigurationError, match="not valid XML"):
         central_in_pom("no xml")
 
 
@@ -72,7 +66,7 @@ def test_central_of_maven_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_central_out_of_an_image_when_the_host_has_no_maven(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bigtop_builder.adapter.tools.addresses._model_builders", lambda: iter(()))
+    monkeypatch.setattr("bigtop_builder.adapter.tools.maven_central._model_builders", lambda: iter(()))
     asked: list[str] = []
 
     def super_pom() -> str:
@@ -80,21 +74,21 @@ def test_central_out_of_an_image_when_the_host_has_no_maven(monkeypatch: pytest.
         return POM
 
     addresses = Addresses(Mirrors(), super_pom=super_pom)
-    assert [addresses.maven()[0].url for _ in range(3)] == ["https://central.example/maven"] * 3
+    assert [maven.mirrors(addresses)[0].url for _ in range(3)] == ["https://central.example/maven"] * 3
     assert asked == ["image"]
-    with pytest.raises(ConfigurationError, match="Maven Central is not known"):
+    with pytest.raises(ConfigurationError, match="Maven Central is unknown"):
         maven_central()
 
 
 def test_pip_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "https://index.example/simple")
-    assert pypi_simple() == "https://index.example/simple"
+    assert pip.host_index(ThisHost()) == "https://index.example/simple"
     monkeypatch.delenv("PIP_INDEX_URL")
     (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://file.example/simple\n")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
-    assert pypi_simple() == "https://file.example/simple"
+    assert pip.host_index(ThisHost()) == "https://file.example/simple"
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    assert pypi_simple().startswith("https://")
+    assert pip.host_index(ThisHost()).startswith("https://")
 
 
 def host(root: Path, os_id: str = "debian") -> Path:
@@ -130,7 +124,7 @@ def test_debian_mirror_of_one_line_sources(tmp_path: Path) -> None:
 def test_debian_mirror_of_debootstrap_on_another_system(tmp_path: Path) -> None:
     host(tmp_path, "rocky")
     (tmp_path / "etc/apt/sources.list").write_text("deb https://mirror.example/debian trixie main\n")
-    with pytest.raises(ConfigurationError, match="Debian mirror is not known"):
+    with pytest.raises(ConfigurationError, match="Debian mirror is unknown"):
         debian_mirror(tmp_path)
     (tmp_path / "usr/sbin/debootstrap").write_text('#!/bin/sh\nDEF_MIRROR="https://deboot.example/debian"\n')
     assert debian_mirror(tmp_path) == "https://deboot.example/debian"
@@ -138,12 +132,12 @@ def test_debian_mirror_of_debootstrap_on_another_system(tmp_path: Path) -> None:
 
 def test_configured_wins_over_preset_wins_over_client() -> None:
     preset = Addresses(Mirrors(preset="aliyun"))
-    assert preset.apache()[-1] == APACHE_ARCHIVE
-    assert "aliyun" in preset.apache()[0]
-    assert "aliyun" in preset.maven()[0].url
-    assert "aliyun" in preset.pip()
-    assert "aliyun" in preset.debian()
-    assert preset.gradle() == preset.ivy() == preset.maven()[0]
+    assert apache.releases(preset)[-1] == apache.ARCHIVE
+    assert "aliyun" in apache.releases(preset)[0]
+    assert "aliyun" in maven.mirrors(preset)[0].url
+    assert "aliyun" in pip.index(preset)
+    assert "aliyun" in debian.mirror(preset)
+    assert maven.repository(preset, "gradle") == maven.repository(preset, "ivy") == maven.mirrors(preset)[0]
     configured = Addresses(
         Mirrors.model_validate(
             {
@@ -157,11 +151,11 @@ def test_configured_wins_over_preset_wins_over_client() -> None:
             }
         )
     )
-    assert configured.apache()[0] == "https://a.example/dist"
-    assert [mirror.url for mirror in configured.maven()] == ["https://m.example"]
-    assert (configured.pip(), configured.npm()) == ("https://p.example", "https://n.example")
-    assert configured.debian() == "https://d.example/debian"
-    assert configured.gradle() is not None
-    assert configured.gradle().url == "https://g.example"  # type: ignore[union-attr]
-    assert Addresses(Mirrors(preset="none")).apache() == [APACHE_ARCHIVE]
-    assert Addresses(Mirrors()).gradle() is None
+    assert apache.releases(configured)[0] == "https://a.example/dist"
+    assert [mirror.url for mirror in maven.mirrors(configured)] == ["https://m.example"]
+    assert (pip.index(configured), configured.address("npm")) == ("https://p.example", "https://n.example")
+    assert debian.mirror(configured) == "https://d.example/debian"
+    gradle = maven.repository(configured, "gradle")
+    assert gradle is not None and gradle.url == "https://g.example"
+    assert apache.releases(Addresses(Mirrors(preset="none"))) == [apache.ARCHIVE]
+    assert maven.repository(Addresses(Mirrors()), "gradle") is None

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.tools import cache
-from bigtop_builder.adapter.tools.cache import CacheKind, Traffic, built_artifacts, merge, seed
+from bigtop_builder.adapter.tools.cache import Traffic, built_artifacts, merge, seed
+from bigtop_builder.model.build_tools.registry import CACHES, CacheName
 
 OWNER = (os.geteuid(), os.getegid())
 
@@ -112,7 +112,7 @@ def test_an_artifact_that_the_task_builds_may_be_overwritten(store: Path, home: 
     source = put(tmp_path / "source", {"pom.xml": "<project><artifactId>hadoop-common</artifactId></project>"})
     other = tmp_path / "other"
     other.mkdir()
-    seed("maven", store, other, owner=OWNER, built=built_artifacts(source))
+    seed("maven", store, other, owner=OWNER, built=built_artifacts(["maven"], source))
     own = other / ".m2/repository/org/x/hadoop-common/1.0/hadoop-common-1.0.jar"
     own.write_text("patched")
     assert (store / "cache/maven/org/x/hadoop-common/1.0/hadoop-common-1.0.jar").read_text() == "released"
@@ -124,7 +124,8 @@ def test_built_artifacts_reads_the_projects_own_id(tmp_path: Path) -> None:
         "<artifactId> child </artifactId></project>"
     )
     put(tmp_path, {"pom.xml": pom, "broken/pom.xml": "<project>", "child/target/pom.xml": pom.replace("child", "no")})
-    assert built_artifacts(tmp_path) == {"child"}
+    assert built_artifacts(["npm", "maven"], tmp_path) == {"child"}
+    assert built_artifacts(["npm"], tmp_path) == set()
 
 
 def test_what_is_there_is_never_replaced(store: Path, home: Path, tmp_path: Path) -> None:
@@ -301,8 +302,8 @@ def test_another_file_system_gets_copies(
         ("ccache", {"0/1/xR": "r", "0/stats": "s", "ccache.conf": "c", "lock/x.lock": ""}, {"0/1/xR"}),
     ],
 )
-def test_layouts(kind: CacheKind, files: dict[str, str], kept: set[str], store: Path, home: Path) -> None:
-    put(home / cache.LAYOUTS[kind].place, files)
+def test_layouts(kind: CacheName, files: dict[str, str], kept: set[str], store: Path, home: Path) -> None:
+    put(home / CACHES[kind].place, files)
     merge(kind, store, home)
     assert set(tree(store / "cache" / kind)) == kept
 

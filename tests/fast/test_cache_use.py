@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.tools.cache import CacheKind, Seeded, Traffic, merge, seed
-from bigtop_builder.adapter.tools.cache_use import CacheUse, content, unit, used
+from bigtop_builder.adapter.tools.cache import Seeded, Traffic, merge, seed
+from bigtop_builder.adapter.tools.cache_use import CacheUse, content, used
+from bigtop_builder.model.build_tools.registry import CACHES, CacheName
 from tests.fast.test_cache import OWNER, downloaded, put
 
 
@@ -124,8 +125,8 @@ def test_bookkeeping_that_was_copied_is_asked_for_only_when_read(store: Path, tm
         ("npm", "content-v2/sha512/aa", "content-v2/sha512/aa"),
     ],
 )
-def test_files_that_are_asked_for_together(kind: CacheKind, path: str, expected: str) -> None:
-    assert unit(kind, path) == expected
+def test_files_that_are_asked_for_together(kind: CacheName, path: str, expected: str) -> None:
+    assert CACHES[kind].unit(path) == expected
 
 
 def test_seeding_does_not_change_the_shared_files(store: Path, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
@@ -14,20 +13,23 @@ import pytest
 
 from bigtop_builder.adapter.redact import Redactor
 from bigtop_builder.adapter.sources.candidates import of_apache, of_https, of_maven
-from bigtop_builder.adapter.tools.addresses import APACHE_ARCHIVE, Addresses
-from bigtop_builder.adapter.tools.presets import PRESETS, Preset
+from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.adapter.tools.site import SiteSettings, site_files
 from bigtop_builder.flow.build.diagnosis import diagnose
+from bigtop_builder.model.build_tools import apache, gradle, maven, pip
+from bigtop_builder.model.build_tools.registry import DOWNLOADS
 from bigtop_builder.model.errors import BigtopBuilderError
-from bigtop_builder.model.project import Mirrors, ProjectFile
+from bigtop_builder.model.mirrors import Mirrors
+from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.model.source import ApacheSource, HttpsSource, MavenSource
 from bigtop_builder.recipe.settings import Settings, load_settings
 from tests.fast.test_site import DER, pem, texts
 
 OPERATORS = ("aliyun", "huaweicloud", "tencent")
+PRESETS = ("default", "none", *OPERATORS)
 OWN_DEFAULT = {
     "default": {"maven", "gradle_plugins", "gradle_distributions", "npm", "pip", "debian"},
-    "none": {field.name for field in fields(Preset)} - {"apache"},
+    "none": set(DOWNLOADS) - {"apache"},
     "aliyun": {"gradle_distributions"},
     "huaweicloud": {"gradle_plugins"},
     "tencent": set[str](),
@@ -56,7 +58,7 @@ def addresses(**mirrors: object) -> Addresses:
 
 @pytest.fixture
 def no_maven(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bigtop_builder.adapter.tools.addresses._model_builders", lambda: iter(()))
+    monkeypatch.setattr("bigtop_builder.adapter.tools.maven_central._model_builders", lambda: iter(()))
 
 
 CACHE = {
@@ -81,14 +83,19 @@ def test_the_presets_are_those_that_a_project_file_may_name() -> None:
         "none",
     ]
     assert set(PRESETS) == set(OWN_DEFAULT)
+    named = {name for download in DOWNLOADS.values() for name in download.presets} | set(apache.PUBLIC)
+    assert named <= set(PRESETS)
+
+
+def public(preset: str) -> dict[str, str]:
+    """The addresses of a preset, by kind of download."""
+    return {name: one.presets[preset] for name, one in DOWNLOADS.items() if preset in one.presets}
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_each_preset_has_an_address_for_each_tool_or_leaves_it_its_own(name: str) -> None:
-    preset = PRESETS[name]
-    values = {field.name: getattr(preset, field.name) for field in fields(Preset) if field.name != "apache"}
-    assert {tool for tool, value in values.items() if value is None} == OWN_DEFAULT[name]
-    for address in [*preset.apache, *filter(None, values.values())]:
+    assert set(DOWNLOADS) - {"apache"} - set(public(name)) == OWN_DEFAULT[name]
+    for address in [*apache.PUBLIC.get(name, ()), *public(name).values()]:
         parts = urlsplit(address)
         assert parts.scheme == "https"
         assert parts.hostname and "." in parts.hostname
@@ -100,38 +107,37 @@ def test_the_guide_names_every_address_in_the_column_of_its_preset() -> None:
     table = rows[: rows.index(next(row for row in rows if "default name" in row[0]))]
     columns = {cells[0].strip().strip("`"): " ".join(cells[1:]) for cells in zip(*table, strict=True)}
     assert set(columns) == set(PRESETS)
-    for name, preset in PRESETS.items():
-        known = [getattr(preset, field.name) for field in fields(Preset) if field.name != "apache"]
-        missing = [
-            one for one in (*preset.apache, *filter(None, known)) if one.removeprefix("https://") not in columns[name]
-        ]
+    for name in PRESETS:
+        known = [*apache.PUBLIC.get(name, ()), *public(name).values()]
+        missing = [one for one in known if one.removeprefix("https://") not in columns[name]]
         assert not missing, name
 
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_a_preset_reaches_every_tool(name: str, tmp_path: Path) -> None:
-    preset = PRESETS[name]
+    preset = public(name)
     settings = told(tmp_path, preset=name)
     files, variables = texts(settings), settings.environment
     root = ElementTree.fromstring(files["m2-settings.xml"])
     assert [(mirror.findtext("url"), mirror.findtext("mirrorOf")) for mirror in root.iter("mirror")] == [
-        (preset.maven, "*")
+        (preset["maven"], "*")
     ]
     assert root.findtext("activeProfiles/activeProfile") == root.findtext("profiles/profile/id")
-    assert root.findtext("profiles/profile/properties/nodeDownloadRoot") == f"{preset.node}/"
-    assert root.findtext("profiles/profile/properties/npmDownloadRoot") == f"{preset.npm}/npm/-/"
-    assert f"registry={preset.npm}\n" in files["npmrc"]
-    assert f'registry "{preset.npm}"\n' in files["yarnrc"]
-    assert json.loads(files["bowerrc"])["registry"] == variables["bower_registry"] == preset.bower
-    assert f"index-url = {preset.pip}\n" in files["pip.conf"] and "trusted-host" not in files["pip.conf"]
-    assert variables["npm_config_disturl"] == variables["NVM_NODEJS_ORG_MIRROR"] == preset.node
-    assert variables.get("GRADLE_DISTRIBUTIONS") == preset.gradle_distributions
-    assert f"-Drepo.maven.org={preset.maven}/" in variables["ANT_OPTS"]
-    assert f"'{preset.maven}'" in files["init.gradle"]
-    assert (f"'{preset.gradle_plugins}'" in files["init.gradle"]) == (preset.gradle_plugins is not None)
-    assert ("plugins.gradle.org" in files["init.gradle"]) == (preset.gradle_plugins is None)
-    assert f"site: {preset.maven}\n" in files["sbt-repositories"]
-    assert f'root="{preset.maven}"' in files["ivysettings.xml"]
+    assert root.findtext("profiles/profile/properties/nodeDownloadRoot") == f"{preset['node']}/"
+    assert root.findtext("profiles/profile/properties/npmDownloadRoot") == f"{preset['npm']}/npm/-/"
+    assert f"registry={preset['npm']}\n" in files["npmrc"]
+    assert f'registry "{preset["npm"]}"\n' in files["yarnrc"]
+    assert json.loads(files["bowerrc"])["registry"] == variables["bower_registry"] == preset["bower"]
+    assert f"index-url = {preset['pip']}\n" in files["pip.conf"] and "trusted-host" not in files["pip.conf"]
+    assert variables["npm_config_disturl"] == variables["NVM_NODEJS_ORG_MIRROR"] == preset["node"]
+    assert variables.get("GRADLE_DISTRIBUTIONS") == preset.get("gradle_distributions")
+    assert f"-Drepo.maven.org={preset['maven']}/" in variables["ANT_OPTS"]
+    assert f"'{preset['maven']}'" in files["init.gradle"]
+    portal = preset.get("gradle_plugins", gradle.PORTAL)
+    assert f"'{portal}'" in files["init.gradle"]
+    assert ("plugins.gradle.org" in files["init.gradle"]) == ("gradle_plugins" not in preset)
+    assert f"site: {preset['maven']}\n" in files["sbt-repositories"]
+    assert f'root="{preset["maven"]}"' in files["ivysettings.xml"]
 
 
 def test_none_redirects_nothing(tmp_path: Path, no_maven: None) -> None:
@@ -142,7 +148,7 @@ def test_none_redirects_nothing(tmp_path: Path, no_maven: None) -> None:
     assert not {"init.gradle", "ivysettings.xml", "sbt-repositories"} & set(files)
     redirecting = ("bower_registry", "npm_config_disturl", "ANT_OPTS", "SBT_OPTS", "GIT_CONFIG_COUNT")
     assert not set(redirecting) & set(settings.environment)
-    assert addresses(preset="none").apache() == [APACHE_ARCHIVE]
+    assert apache.releases(addresses(preset="none")) == [apache.ARCHIVE]
     (candidate,) = of_maven(MavenSource(maven="g:a:1", sha256="0" * 64), addresses(preset="none"))
     assert candidate.address.startswith(CENTRAL)
 
@@ -158,9 +164,9 @@ def test_the_default_mirrors_central_and_cures_what_is_dead(tmp_path: Path, no_m
 
 def test_the_host_s_own_npm_registry_holds_by_default_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NPM_CONFIG_REGISTRY", "https://npm.host.example")
-    assert addresses().npm() == "https://npm.host.example"
-    assert addresses(preset="none").npm() is None
-    assert addresses(preset="tencent").npm() == PRESETS["tencent"].npm
+    assert addresses().address("npm") == "https://npm.host.example"
+    assert addresses(preset="none").address("npm") is None
+    assert addresses(preset="tencent").address("npm") == public("tencent")["npm"]
 
 
 WINNERS: list[tuple[str, Any]] = [
@@ -176,35 +182,37 @@ WINNERS: list[tuple[str, Any]] = [
 @pytest.mark.parametrize(("kind", "own"), WINNERS)
 def test_an_address_of_the_project_wins_over_the_cache_over_the_preset(kind: str, own: str) -> None:
     cache = {**CACHE, "debian": "apt/debian"}
-    assert getattr(addresses(preset="tencent"), kind)() == getattr(PRESETS["tencent"], kind)
-    cached = getattr(addresses(preset="tencent", cache=cache), kind)()
-    assert cached.startswith("http://nexus.corp:8081/")
-    assert getattr(addresses(preset="tencent", cache=cache, **{kind: own}), kind)() == own
+    assert addresses(preset="tencent").address(kind) == public("tencent")[kind]
+    cached = addresses(preset="tencent", cache=cache).address(kind)
+    assert cached is not None and cached.startswith("http://nexus.corp:8081/")
+    assert addresses(preset="tencent", cache=cache, **{kind: own}).address(kind) == own
 
 
 def test_maven_s_order_is_the_same() -> None:
     own = [{"url": "https://own.example/maven"}]
-    assert [mirror.url for mirror in addresses(preset="aliyun", cache=CACHE, maven=own).maven()] == [own[0]["url"]]
-    (mirror,) = addresses(preset="aliyun", cache=CACHE).maven()
+    assert [mirror.url for mirror in maven.mirrors(addresses(preset="aliyun", cache=CACHE, maven=own))] == [
+        own[0]["url"]
+    ]
+    (mirror,) = maven.mirrors(addresses(preset="aliyun", cache=CACHE))
     assert (mirror.url, mirror.mirror_of) == ("http://nexus.corp:8081/repository/maven-public", "*")
     assert mirror.credentials is not None
-    gradle = addresses(preset="aliyun", cache=CACHE, gradle="https://own.example/gradle").gradle_plugins()
-    assert gradle is not None and gradle.url == "https://own.example/gradle"
+    plugins = gradle.plugins(addresses(preset="aliyun", cache=CACHE, gradle="https://own.example/gradle"))
+    assert plugins is not None and plugins.url == "https://own.example/gradle"
 
 
 def test_a_mirror_that_leaves_central_out_does_not_stand_for_it(no_maven: None) -> None:
-    maven = [{"url": "https://own.example/m", "mirror_of": "*,!central"}]
-    (candidate,) = of_maven(MavenSource(maven="g:a:1", sha256="0" * 64), addresses(maven=maven))
+    own = [{"url": "https://own.example/m", "mirror_of": "*,!central"}]
+    (candidate,) = of_maven(MavenSource(maven="g:a:1", sha256="0" * 64), addresses(maven=own))
     assert candidate.address == f"{CENTRAL}/g/a/1/a-1.jar"
 
 
 def test_names_and_paths_in_the_cache() -> None:
     cache = {**CACHE, "npm": "api/npm/npm-all", "pip": "api/pypi/all/simple", "node": None}
     chosen = addresses(preset="tencent", cache=cache)
-    assert chosen.npm() == "http://nexus.corp:8081/api/npm/npm-all"
-    assert chosen.pip() == "http://nexus.corp:8081/api/pypi/all/simple"
-    assert chosen.node() == PRESETS["tencent"].node
-    assert addresses(cache=CACHE).pip() == "http://nexus.corp:8081/repository/pypi-proxy/simple"
+    assert chosen.address("npm") == "http://nexus.corp:8081/api/npm/npm-all"
+    assert pip.index(chosen) == "http://nexus.corp:8081/api/pypi/all/simple"
+    assert chosen.address("node") == public("tencent")["node"]
+    assert pip.index(addresses(cache=CACHE)) == "http://nexus.corp:8081/repository/pypi-proxy/simple"
 
 
 def test_the_cache_s_credentials_reach_every_tool_and_no_log(tmp_path: Path) -> None:
@@ -247,8 +255,8 @@ def test_our_own_fetcher_tells_the_cache_and_nobody_else(tmp_path: Path) -> None
     assert first.address == "http://nexus.corp:8081/repository/apache-proxy/zookeeper/z.tar.gz"
     assert first.auth == login
     assert [other.auth for other in others] == [None] * len(others) and others
-    (maven,) = of_maven(MavenSource(maven="g:a:1", sha256="0" * 64), chosen)
-    assert maven.auth == login
+    (central,) = of_maven(MavenSource(maven="g:a:1", sha256="0" * 64), chosen)
+    assert central.auth == login
     inside, outside, alike = (
         of_https(HttpsSource(https=address, sha256="0" * 64), chosen)[0].auth
         for address in (

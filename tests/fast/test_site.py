@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from bigtop_builder.adapter.redact import Redactor, disguises
 from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.adapter.tools.site import SiteSettings, private_folder, site_files
-from bigtop_builder.adapter.tools.tool_config import non_proxy_hosts
 from bigtop_builder.adapter.tools.truststore import certificates, java_truststore
+from bigtop_builder.model.build_tools.java_proxy import non_proxy_hosts
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.model.project import ProjectFile
 

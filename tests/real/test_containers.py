@@ -19,7 +19,8 @@ from bigtop_builder.adapter.containers.image_recipe import ImageSpec, image_spec
 from bigtop_builder.adapter.containers.image_record import ImageRecord
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.adapter.tools.addresses import central_in_pom, debian_mirror
+from bigtop_builder.adapter.tools.debian_mirror import debian_mirror
+from bigtop_builder.adapter.tools.maven_central import central_in_pom
 from bigtop_builder.adapter.tools.super_pom import super_pom
 from bigtop_builder.model.errors import BuildError, EngineError, InterruptedRunError, LimitError
 from bigtop_builder.model.source import Source

@@ -11,7 +11,9 @@ import yaml
 
 from bigtop_builder.adapter.containers.engine import connect
 from bigtop_builder.adapter.sources import Fetcher
-from bigtop_builder.adapter.tools.addresses import central_in_pom, maven_central, pypi_simple
+from bigtop_builder.adapter.tools.addresses import ThisHost
+from bigtop_builder.adapter.tools.maven_central import central_in_pom, maven_central
+from bigtop_builder.model.build_tools.pip import host_index
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.model.source import Source
@@ -125,7 +127,7 @@ def test_every_tool_works_through_the_site_s_cache_and_asks_nobody_else(
     upstreams = {
         "maven-public": central(small.tool.store),
         "npm-proxy": (stage(small, "mirrorwarm") / "registry.txt").read_text().strip(),
-        "pypi-proxy": pypi_simple().rstrip("/").removesuffix("/simple"),
+        "pypi-proxy": host_index(ThisHost()).rstrip("/").removesuffix("/simple"),
     }
     component(small, "mirrored", SCRIPT, network=True)
     with caching_proxy(bridge, LOGIN, upstreams) as cache, caching_proxy(bridge, LOGIN, {}) as trap:

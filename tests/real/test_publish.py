@@ -19,7 +19,7 @@ from bigtop_builder.adapter.rpm.header import read_header
 from bigtop_builder.adapter.rpm.payload import find_in_payload, payload_files
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.adapter.tools.addresses import debian_mirror
+from bigtop_builder.adapter.tools.debian_mirror import debian_mirror
 from bigtop_builder.flow.publish.publisher import Rules, publish
 from bigtop_builder.flow.publish.server import RepositoryServer
 from bigtop_builder.model.source import Source

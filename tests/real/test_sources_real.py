@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.adapter.sources import Fetched, Fetcher, unpack
-from bigtop_builder.adapter.tools.addresses import maven_central
+from bigtop_builder.adapter.tools.maven_central import maven_central
 from bigtop_builder.adapter.tools.site import private_folder, site_files
 from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.model.source import Source

@@ -12,7 +12,8 @@ from pathlib import Path
 from bigtop_builder.adapter.bundle.reader import ChunkStream, check_member
 from bigtop_builder.adapter.bundle.writer import file_chunks
 from bigtop_builder.adapter.store import translated
-from bigtop_builder.adapter.tools.cache import LAYOUTS, CacheKind, folders
+from bigtop_builder.adapter.tools.cache_files import folders
+from bigtop_builder.model.build_tools.registry import CACHES, CacheName
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import SourceError
 
@@ -26,13 +27,13 @@ class Taken:
     kept: list[str] = field(default_factory=list)
 
 
-def whole_cache(store: Path, kind: CacheKind) -> list[str]:
+def whole_cache(store: Path, kind: CacheName) -> list[str]:
     """The paths of all that a store's cache holds, sorted."""
     return sorted(
         path
         for folder, files in folders(store / "cache" / kind)
         for entry in files
-        if LAYOUTS[kind].role(path := f"{folder}/{entry.name}" if folder else entry.name) != "private"
+        if CACHES[kind].role(path := f"{folder}/{entry.name}" if folder else entry.name) != "private"
     )
 
 
@@ -74,12 +75,12 @@ def unpack(chunks: Iterator[bytes], scratch: Path, place: str) -> list[str]:
     return paths
 
 
-def take_in(kind: CacheKind, store: Path, scratch: Path, paths: Iterable[str]) -> Taken:
+def take_in(kind: CacheName, store: Path, scratch: Path, paths: Iterable[str]) -> Taken:
     """Move unpacked files into a store's cache; what is there already stays. Raises StoreError."""
     shared, taken = store / "cache" / kind, Taken()
     with translated(shared):
         for path in paths:
-            if LAYOUTS[kind].role(path) == "private":
+            if CACHES[kind].role(path) == "private":
                 continue
             target = shared / path
             target.parent.mkdir(parents=True, exist_ok=True)

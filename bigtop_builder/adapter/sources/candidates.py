@@ -9,8 +9,9 @@ from urllib.parse import quote, urlsplit
 from bigtop_builder.adapter.secret import read_secret
 from bigtop_builder.adapter.sources.errors import public
 from bigtop_builder.adapter.sources.web import Auth
-from bigtop_builder.adapter.tools.addresses import APACHE_ARCHIVE, APACHE_DEFAULT, Addresses
-from bigtop_builder.model.project import Credentials
+from bigtop_builder.adapter.tools.addresses import Addresses
+from bigtop_builder.model.base import Credentials
+from bigtop_builder.model.build_tools import apache, debian, maven
 from bigtop_builder.model.source import (
     Alternative,
     ApacheSource,
@@ -56,7 +57,7 @@ def uri(alternative: Alternative) -> str:
         case HttpsSource():
             return public(alternative.https)
         case ApacheSource():
-            return f"{APACHE_ARCHIVE}/{alternative.apache.lstrip('/')}"
+            return f"{apache.ARCHIVE}/{alternative.apache.lstrip('/')}"
         case MavenSource():
             group, artifact, version, *rest = alternative.maven.split(":")
             qualifiers = dict(zip(("type", "classifier"), rest, strict=False))
@@ -93,17 +94,17 @@ def file_name(alternative: Alternative) -> str:
 
 def of_https(source: HttpsSource, addresses: Addresses) -> list[Candidate]:
     """The address itself; one of Apache's own is also looked for on the mirrors first."""
-    for base in (APACHE_ARCHIVE, *APACHE_DEFAULT):
+    for base in (apache.ARCHIVE, *apache.PUBLIC["default"]):
         if source.https.startswith(base + "/"):
             path = source.https.removeprefix(base + "/")
-            found = [f"{mirror}/{path}" for mirror in addresses.apache()]
+            found = [f"{mirror}/{path}" for mirror in apache.releases(addresses)]
             return [at(address, addresses) for address in dict.fromkeys(found)]
     return [at(source.https, addresses)]
 
 
 def of_apache(source: ApacheSource, addresses: Addresses) -> list[Candidate]:
     """The chosen mirrors, then the archive."""
-    return [at(f"{base}/{source.apache.lstrip('/')}", addresses) for base in addresses.apache()]
+    return [at(f"{base}/{source.apache.lstrip('/')}", addresses) for base in apache.releases(addresses)]
 
 
 def of_maven(source: MavenSource, addresses: Addresses) -> list[Candidate]:
@@ -111,7 +112,7 @@ def of_maven(source: MavenSource, addresses: Addresses) -> list[Candidate]:
     path = maven_path(source.maven)
     return [
         Candidate(f"{mirror.url.rstrip('/')}/{path}", _auth(mirror.credentials, f"mirrors.maven ({mirror.id})"))
-        for mirror in addresses.central()
+        for mirror in maven.central(addresses)
     ]
 
 
@@ -119,7 +120,7 @@ def of_debian(source: DebianSource, addresses: Addresses) -> list[Candidate]:
     """The file in the pool, which is sorted by the first letter, or by ``lib`` and one more."""
     name = source.debian
     letter = name[:4] if name.startswith("lib") else name[0]
-    return [at(f"{addresses.debian()}/pool/{source.section}/{letter}/{name}/{quote(source.file)}", addresses)]
+    return [at(f"{debian.mirror(addresses)}/pool/{source.section}/{letter}/{name}/{quote(source.file)}", addresses)]
 
 
 def maven_path(coordinates: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.adapter.sources.download_store import Part, WrongDigestError, claim, origin, stored
 from bigtop_builder.adapter.tools.addresses import Addresses
+from bigtop_builder.model.build_tools import pip
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError, InterruptedRunError, SourceError
 from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.model.source import (
@@ -195,7 +196,7 @@ class Fetcher:
             case DebianSource():
                 return candidates.of_debian(alternative, self._addresses)
             case PypiSource():
-                index = candidates.at(self._addresses.pip(), self._addresses)
+                index = candidates.at(pip.index(self._addresses), self._addresses)
                 found = pypi.locate(self._the_web(), index.address, alternative, cancelled, auth=index.auth)
                 return [candidates.at(found, self._addresses)]
             case _:

@@ -9,6 +9,7 @@ from pathlib import Path
 from bigtop_builder.adapter.sources.download_store import claim
 from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.model import digest
+from bigtop_builder.model.build_tools.apache import releases
 from bigtop_builder.model.errors import SourceError
 from bigtop_builder.model.project import ProjectFile
 
@@ -71,4 +72,4 @@ def commit_of(project: ProjectFile, repository: str, reference: str, cancelled: 
 
 def places(project: ProjectFile, apache: str | None, others: tuple[str, ...]) -> list[str]:
     """Addresses to try: of what lies at Apache's the site's mirrors and the archive, else those of the bill."""
-    return [f"{base}/{apache}" for base in Addresses(project.mirrors).apache()] if apache else list(others)
+    return [f"{base}/{apache}" for base in releases(Addresses(project.mirrors))] if apache else list(others)

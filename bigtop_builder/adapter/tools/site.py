@@ -1,7 +1,7 @@
-"""What a closed network needs inside every build container: certificates, mirrors, proxies, credentials.
+"""What every build container needs of a closed network: certificates, mirrors, proxies, credentials.
 
-All of it is generated into a private folder that is mounted, never copied: nothing gets into an image layer, and the
-folder goes when the run ends.
+It is generated into a private folder that is mounted, never copied, and removed when the run ends: nothing gets into
+an image layer.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from pathlib import Path
 
 from bigtop_builder.adapter.sources.web import ca_bundle, proxies
 from bigtop_builder.adapter.tools.addresses import Addresses
-from bigtop_builder.adapter.tools.site_settings import CA, SITE, ToolSettings
+from bigtop_builder.adapter.tools.site_settings import SiteNetwork, proxy_variables, tool_settings
 from bigtop_builder.adapter.tools.truststore import certificates, java_truststore
+from bigtop_builder.model.build_tools.tool import CA, SITE
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.model.project import ProjectFile
 
@@ -32,34 +33,15 @@ JAVA_PLACES = (
     "/etc/pki/java/cacerts",
     "/etc/pki/ca-trust/extracted/java/cacerts",
 )
-HOME_LINKS = {
-    ".m2/settings.xml": "m2-settings.xml",
-    ".npmrc": "npmrc",
-    ".yarnrc": "yarnrc",
-    ".bowerrc": "bowerrc",
-    ".gradle/gradle.properties": "gradle.properties",
-    ".gradle/init.gradle": "init.gradle",
-    ".sbt/repositories": "sbt-repositories",
-}
-CA_VARIABLES = (
-    "SSL_CERT_FILE",
-    "CURL_CA_BUNDLE",
-    "GIT_SSL_CAINFO",
-    "REQUESTS_CA_BUNDLE",
-    "PIP_CERT",
-    "NODE_EXTRA_CA_CERTS",
-)
-MAVEN_OPTS = "-Dmaven.wagon.httpconnectionManager.ttlSeconds=25 -Dsun.net.inetaddr.ttl=600"
-"""Maven keeps connections for as long as a module compiles; a NAT that has forgotten one lets its next request hang.
-Java asks for an address again every 30 seconds, and Maven gives up a build when one such question goes unanswered."""
+CA_VARIABLES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 
 
 @dataclass(frozen=True)
 class SiteSettings:
     """The site's network as a container gets it.
 
-    Maven finds its settings through ``$HOME/.m2/settings.xml`` only (MAVEN_ARGS is of Maven 3.9 and later), so
-    whoever makes the container's ``$HOME`` (``/work/home``) makes the symbolic links of ``home_links``.
+    Whoever makes the container's ``$HOME`` (``/work/home``) makes the symbolic links of ``home_links``, because some
+    tools look for their settings there only.
     """
 
     mounts: dict[Path, list[str]]
@@ -67,7 +49,7 @@ class SiteSettings:
     home_links: dict[str, str]
     """Links to make below ``$HOME``: relative path → path in the container."""
     environment: dict[str, str] = field(repr=False)
-    """Variables of the container; some hold secrets: never log them."""
+    """Variables of the container; some hold secrets, so never log them."""
     secrets: list[str] = field(repr=False)
     """Values that no log may show: see ``redact.Redactor``."""
 
@@ -75,35 +57,34 @@ class SiteSettings:
 def site_files(
     project: ProjectFile, folder: Path, addresses: Addresses | None = None, *, offline: bool = False
 ) -> SiteSettings:
-    """Writes the site's settings into ``folder``, which only we may enter (see ``private_folder``).
+    """Write the site's settings into ``folder``, which only this user may enter (see ``private_folder``).
 
-    With ``offline`` the tools are told to be content with their caches, whatever their age.
-    Raises ConfigurationError for a secret, a CA bundle or an address that cannot be had.
+    With ``offline`` the tools use their caches alone, however old. Raises ConfigurationError for a secret, a CA
+    bundle or an address that is unavailable.
     """
     site = folder / "site"
     addresses = addresses or Addresses(project.mirrors)
     pem = ca_bundle(project.network)
-    ders = certificates(pem)
-    settings = ToolSettings(addresses, proxies(project.network), offline=offline)
-    _write(site, {name: text.encode() for name, text in settings.texts.items()})
-    _write(site, {"ca.pem": pem.read_bytes(), "cacerts": java_truststore(ders)})
+    known = proxies(project.network)
+    network = SiteNetwork(addresses, known, offline=offline)
+    settings = tool_settings(network)
+    _write(site, {name: text.encode() for name, text in settings.files.items()})
+    _write(site, {"ca.pem": pem.read_bytes(), "cacerts": java_truststore(certificates(pem))})
     return SiteSettings(
         mounts={site: [SITE], site / "ca.pem": list(PEM_PLACES), site / "cacerts": list(JAVA_PLACES)},
-        home_links={home: f"{SITE}/{name}" for home, name in HOME_LINKS.items() if name in settings.texts},
+        home_links={home: f"{SITE}/{name}" for home, name in settings.links.items()},
         environment={
             **dict.fromkeys(CA_VARIABLES, CA),
-            "PIP_CONFIG_FILE": f"{SITE}/pip.conf",
-            "NPM_CONFIG_USERCONFIG": f"{SITE}/npmrc",
-            "MAVEN_OPTS": MAVEN_OPTS,
+            **proxy_variables(known),
             **settings.environment,
-            **settings.secrets.variables,
+            **network.variables,
         },
-        secrets=settings.secrets.values,
+        secrets=network.secrets,
     )
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
-    """Readable for the container's user; the folder above keeps everybody else out."""
+    """Write files that the container's user can read; the folder above keeps everybody else out."""
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
     for name, data in files.items():
@@ -114,9 +95,9 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """A folder for ``site_files`` that only we may enter, in memory where the host has /dev/shm; removed at the end.
+    """Make a folder for ``site_files`` that only this user may enter, in memory if there is /dev/shm, and remove it.
 
-    What killed processes left behind is removed too: a living one holds a lock on its folder.
+    Folders of killed processes are removed too: a living one holds a lock on its folder.
     """
     home = _home()
     _remove_leftovers(home)
@@ -131,7 +112,7 @@ def private_folder() -> Iterator[Path]:
 def _locked_folder(home: Path) -> tuple[Path, int]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix="site-", dir=home))
-        # Another process may take the folder for a leftover before it is locked.
+        # Another process may remove the folder as a leftover before it is locked.
         with suppress(FileNotFoundError):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -149,7 +130,7 @@ def _home() -> Path:
     status = home.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise ConfigurationError(
-            f"{home} is not a folder that only you may enter", hint="remove it; another user may have made it"
+            f"{home} is not a folder that only you may enter", hint="Remove it; another user may have made it."
         )
     return home
 

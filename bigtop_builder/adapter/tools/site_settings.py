@@ -1,217 +1,137 @@
-"""What each build tool in a container is told of the site: texts of settings files, variables, and secrets apart."""
+"""The network of a site as build tools see it: the settings of all tools, with secrets kept apart."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from urllib.parse import quote, unquote, urlsplit
 
 from bigtop_builder.adapter.redact import disguises
 from bigtop_builder.adapter.secret import read_secret
-from bigtop_builder.adapter.tools import tool_config
 from bigtop_builder.adapter.tools.addresses import Addresses
-from bigtop_builder.model.project import Credentials, MavenMirror
-
-SITE = "/site"
-CA = f"{SITE}/ca.pem"
-NODE_SERVER = "site-node"
-GIT_WITH_TLS = {
-    "GIT_CONFIG_COUNT": "1",
-    "GIT_CONFIG_KEY_0": "url.https://github.com/.insteadOf",
-    "GIT_CONFIG_VALUE_0": "git://github.com/",
-}
-"""GitHub has switched off git's own protocol, which old lists of dependencies name."""
+from bigtop_builder.model.base import Credentials
+from bigtop_builder.model.build_tools.java_proxy import LOCAL
+from bigtop_builder.model.build_tools.registry import TOOLS
+from bigtop_builder.model.build_tools.tool import MavenMirror, ProxyServer, Repository, ToolSettings
 
 
-class ToolSettings:
-    """The texts of the tools' settings, and the variables of those that are told by variables."""
+class SiteNetwork:
+    """What tools write their settings for: ``model.build_tools.tool.Site``.
 
-    def __init__(self, addresses: Addresses, known: dict[str, str], *, offline: bool) -> None:
+    ``variables`` hold secrets; ``secrets`` are the values that no log may show.
+    """
+
+    def __init__(self, addresses: Addresses, proxies: dict[str, str], *, offline: bool) -> None:
         self.addresses = addresses
-        self.secrets = _Secrets()
         self.offline = offline
-        self.environment = _proxy_variables(known)
-        servers = _proxy_servers(known, self.secrets)
-        no_proxy = [entry.strip() for entry in known.get("no_proxy", "").split(",") if entry.strip()]
-        java = tool_config.java_proxy(servers, no_proxy)
-        self.texts = {
-            **self._maven(servers, no_proxy),
-            **self._javascript(),
-            "pip.conf": tool_config.pip_conf(self._with_login(addresses.pip_index()), CA),
-            **self._gradle(java | self.secrets.java_login(servers)),
-            **self._ivy_and_sbt(java),
-        }
+        self.variables: dict[str, str] = {}
+        self.secrets: list[str] = []
+        self.no_proxy = [entry.strip() for entry in proxies.get("no_proxy", "").split(",") if entry.strip()]
+        self.proxies = [
+            self._proxy_server(scheme, proxies[scheme]) for scheme in ("http", "https") if scheme in proxies
+        ]
 
-    def _maven(self, servers: list[tool_config.ProxyServer], no_proxy: list[str]) -> dict[str, str]:
-        """With them, where Maven's frontend plugin gets Node and npm from, which it asks for by properties."""
-        mirrors = self.secrets.repositories("maven", self.addresses.maven())
-        properties: dict[str, str] = {}
-        logins: dict[str, tuple[str, str]] = {}
-        if node := self.addresses.node():
-            properties["nodeDownloadRoot"] = node.rstrip("/") + "/"
-            if login := self._login(node):
-                logins[NODE_SERVER] = login
-                properties["serverId"] = NODE_SERVER
-        if npm := self.addresses.npm():
-            properties["npmDownloadRoot"] = npm.rstrip("/") + "/npm/-/"
-        if mirrors and mirrors[0].user is None:
-            # Hadoop's and its neighbours' Ant builds know Central by this property, and some without TLS.
-            self.environment["ANT_OPTS"] = f"-Drepo.maven.org={mirrors[0].url.rstrip('/')}/"
-        text = tool_config.maven_settings(
-            mirrors, servers, no_proxy, properties=properties, logins=logins, offline=self.offline
-        )
-        return {"m2-settings.xml": text}
-
-    def _javascript(self) -> dict[str, str]:
-        """npm, yarn, bower, and the Node headers that native modules are compiled with."""
-        npm = self.addresses.npm()
-        self.secrets.in_address(npm or "")
-        login = self._login(npm)
-        if login is not None:
-            login = login[0], self.secrets.encoded(login[1])
-        if node := self._with_login(self.addresses.node()):
-            names = ("npm_config_disturl", "NODEJS_ORG_MIRROR", "NVM_NODEJS_ORG_MIRROR")
-            self.environment |= dict.fromkeys(names, node.rstrip("/"))
-        if bower := self._with_login(self.addresses.bower()):
-            # A project's own .bowerrc wins over the one in $HOME, a variable over both.
-            self.environment["bower_registry"] = bower
-        if self.addresses.redirects:
-            self.environment |= GIT_WITH_TLS
-        return {
-            "npmrc": tool_config.npmrc(npm, CA, login=login, offline=self.offline),
-            "yarnrc": tool_config.yarnrc(npm, CA),
-            "bowerrc": tool_config.bowerrc(bower, CA),
-        }
-
-    def _gradle(self, java: dict[str, str]) -> dict[str, str]:
-        script = tool_config.GRADLE_OFFLINE if self.offline else ""
-        if (repository := self.addresses.gradle()) is not None:
-            plugins = self.addresses.gradle_plugins()
-            both = self.secrets.repositories("gradle", [repository, *([plugins] if plugins else [])])
-            script += tool_config.gradle_init(both[0], both[1] if plugins else None)
-        if base := self.addresses.gradle_distributions():
-            self.environment["GRADLE_DISTRIBUTIONS"] = base.rstrip("/")
-            if login := self._login(base):
-                user, password = (self.secrets.variables[name] for name in login)
-                java = java | {"gradle.wrapperUser": user, "gradle.wrapperPassword": password}
-        texts = {"gradle.properties": tool_config.gradle_properties(java)}
-        return texts | ({"init.gradle": script} if script else {})
-
-    def _ivy_and_sbt(self, java: dict[str, str]) -> dict[str, str]:
-        texts: dict[str, str] = {}
-        options = [f"-D{name}={value}" for name, value in java.items()]
-        if (ivy := self.addresses.ivy()) is not None:
-            repository = self.secrets.repositories("ivy", [ivy])[0]
-            texts["ivysettings.xml"] = tool_config.ivy_settings(repository)
-            texts["sbt-repositories"] = tool_config.sbt_repositories(repository)
-            options += ["-Dsbt.override.build.repos=true", f"-Dsbt.repository.config={SITE}/sbt-repositories"]
-            ant = self.environment.get("ANT_OPTS", "")
-            self.environment["ANT_OPTS"] = f"{ant} -Divy.settings.file={SITE}/ivysettings.xml".strip()
-            if repository.user is not None and repository.password is not None:
-                login = (self.secrets.variables[name] for name in (repository.user, repository.password))
-                texts["sbt-credentials"] = tool_config.sbt_credentials(repository, *login)
-                options.append(f"-Dsbt.boot.credentials={SITE}/sbt-credentials")
-                self.environment["SBT_CREDENTIALS"] = f"{SITE}/sbt-credentials"
-        if options:
-            self.environment["SBT_OPTS"] = " ".join(options)
-        return texts
-
-    def _login(self, address: str | None) -> tuple[str, str] | None:
-        """The names of the variables with what the site's cache wants to be told at ``address``."""
-        credentials = self.addresses.credentials(address) if address else None
-        return self.secrets.read("CACHE", credentials, "mirrors.cache.credentials") if credentials else None
-
-    def _with_login(self, address: str | None) -> str | None:
-        """The address with user and password in it, for tools that cannot be told otherwise."""
-        login = self._login(address)
-        if address is not None and login is not None:
-            user, password = (quote(self.secrets.variables[name], safe="") for name in login)
-            scheme, _, rest = address.partition("://")
-            address = f"{scheme}://{user}:{password}@{rest}"
-        self.secrets.in_address(address or "")
+    def address(self, name: str) -> str | None:
+        """Return the address of a download, whose password, if any, is then masked in logs."""
+        address = self.addresses.address(name)
+        self._mask_login_in(address or "")
         return address
 
+    def login(self, address: str | None) -> tuple[str, str] | None:
+        """Return the variables with user and password for an address in the site's cache."""
+        credentials = self.addresses.credentials(address) if address else None
+        return self._read("CACHE", credentials, "mirrors.cache.credentials") if credentials else None
 
-class _Secrets:
-    """Credentials on their way into variables, and the values that must not be shown."""
+    def with_login(self, address: str | None) -> str | None:
+        """Return the address with user and password in it, for tools that read them nowhere else."""
+        login = self.login(address)
+        if address is not None and login is not None:
+            user, password = (quote(self.variables[name], safe="") for name in login)
+            scheme, _, rest = address.partition("://")
+            address = f"{scheme}://{user}:{password}@{rest}"
+        self._mask_login_in(address or "")
+        return address
 
-    def __init__(self) -> None:
-        self.variables: dict[str, str] = {}
-        self.values: list[str] = []
+    def value(self, variable: str) -> str:
+        """Return the secret in a variable, for files that cannot refer to variables."""
+        return self.variables[variable]
 
-    def login(self, name: str, user: str, password: str) -> tuple[str, str]:
-        """The names of the variables that carry user and password."""
-        names = f"BIGTOP_SITE_{name}_USER", f"BIGTOP_SITE_{name}_PASSWORD"
-        self.variables |= dict(zip(names, (user, password), strict=True))
-        self._hide(password, user)
-        return names
+    def encoded(self, variable: str) -> str:
+        """Return the name of another variable, with the secret in base64."""
+        value = base64.b64encode(self.variables[variable].encode()).decode()
+        self.variables[f"{variable}_BASE64"] = value
+        self._mask(value, None)
+        return f"{variable}_BASE64"
 
-    def read(self, name: str, credentials: Credentials, place: str) -> tuple[str, str]:
-        """Like ``login``, with what the references lead to."""
-        user, password = (read_secret(secret, place) for secret in (credentials.user, credentials.password))
-        return self.login(name, user, password)
-
-    def encoded(self, name: str) -> str:
-        """The name of a further variable, with the value of ``name`` in base64."""
-        value = base64.b64encode(self.variables[name].encode()).decode()
-        self.variables[f"{name}_BASE64"] = value
-        self._hide(value, None)
-        return f"{name}_BASE64"
-
-    def repositories(self, kind: str, mirrors: list[MavenMirror]) -> list[tool_config.Repository]:
-        """Each with an id of its own, because Maven finds the credentials by it."""
-        found: list[tool_config.Repository] = []
+    def repositories(self, name: str, mirrors: Sequence[MavenMirror]) -> list[Repository]:
+        """Return repositories with their credentials in variables. Each gets an id of its own, by which Maven finds
+        the credentials."""
+        found: list[Repository] = []
         for mirror in mirrors:
             taken = [repository.id for repository in found]
-            name = mirror.id if mirror.id not in taken else f"{mirror.id}-{len(taken) + 1}"
-            self.in_address(mirror.url)
+            key = mirror.id if mirror.id not in taken else f"{mirror.id}-{len(taken) + 1}"
+            self._mask_login_in(mirror.url)
             user = password = None
             if mirror.credentials is not None:
                 place = f"mirrors.maven ({mirror.id})"
-                user, password = self.read(f"{kind.upper()}_{len(found)}", mirror.credentials, place)
-            found.append(tool_config.Repository(name, mirror.url, mirror.mirror_of, user, password))
+                user, password = self._read(f"{name.upper()}_{len(found)}", mirror.credentials, place)
+            found.append(Repository(key, mirror.url, mirror.mirror_of, user, password))
         return found
 
-    def in_address(self, address: str) -> None:
-        """Hides the password of ``https://user:password@host``."""
-        parts = urlsplit(address)
-        if parts.password:
-            self._hide(unquote(parts.password), unquote(parts.username or ""))
-            self._hide(parts.password, None)
-
-    def java_login(self, servers: list[tool_config.ProxyServer]) -> dict[str, str]:
-        """System properties with the proxies' user and password, for a file that cannot name variables."""
-        found = {}
-        for server in servers:
-            if server.user is not None and server.password is not None:
-                found[f"{server.scheme}.proxyUser"] = self.variables[server.user]
-                found[f"{server.scheme}.proxyPassword"] = self.variables[server.password]
-        return found
-
-    def _hide(self, password: str, user: str | None) -> None:
-        self.values += [form for form in disguises(password, user=user) if form not in self.values]
-
-
-def _proxy_servers(known: dict[str, str], secrets: _Secrets) -> list[tool_config.ProxyServer]:
-    found = []
-    for scheme in ("http", "https"):
-        if scheme not in known:
-            continue
-        parts = urlsplit(known[scheme] if "://" in known[scheme] else f"http://{known[scheme]}")
+    def _proxy_server(self, scheme: str, address: str) -> ProxyServer:
+        parts = urlsplit(address if "://" in address else f"http://{address}")
         port = parts.port or (443 if parts.scheme == "https" else 80)
         user = password = None
         if parts.username and parts.password:
-            secrets.in_address(known[scheme])
+            self._mask_login_in(address)
             login = unquote(parts.username), unquote(parts.password)
-            user, password = secrets.login(f"{scheme.upper()}_PROXY", *login)
-        found.append(tool_config.ProxyServer(scheme, parts.hostname or "", port, user, password))
-    return found
+            user, password = self._keep(f"{scheme.upper()}_PROXY", *login)
+        return ProxyServer(scheme, parts.hostname or "", port, user, password)
+
+    def _read(self, name: str, credentials: Credentials, place: str) -> tuple[str, str]:
+        user, password = (read_secret(secret, place) for secret in (credentials.user, credentials.password))
+        return self._keep(name, user, password)
+
+    def _keep(self, name: str, user: str, password: str) -> tuple[str, str]:
+        """Put user and password into variables and return their names."""
+        names = f"BIGTOP_SITE_{name}_USER", f"BIGTOP_SITE_{name}_PASSWORD"
+        self.variables |= dict(zip(names, (user, password), strict=True))
+        self._mask(password, user)
+        return names
+
+    def _mask_login_in(self, address: str) -> None:
+        """Mask the password of ``https://user:password@host``."""
+        parts = urlsplit(address)
+        if parts.password:
+            self._mask(unquote(parts.password), unquote(parts.username or ""))
+            self._mask(parts.password, None)
+
+    def _mask(self, password: str, user: str | None) -> None:
+        self.secrets += [form for form in disguises(password, user=user) if form not in self.secrets]
 
 
-def _proxy_variables(known: dict[str, str]) -> dict[str, str]:
-    """``http_proxy`` and its like, in both spellings, since programs differ in what they read."""
-    if not known.get("http") and not known.get("https"):
+def tool_settings(network: SiteNetwork) -> ToolSettings:
+    """Collect the settings of all tools. Raises ConfigurationError for a secret or an address that is unavailable."""
+    files: dict[str, str] = {}
+    links: dict[str, str] = {}
+    environment: dict[str, str] = {}
+    options: dict[str, list[str]] = {}
+    for tool in TOOLS:
+        settings = tool.settings(network)
+        files |= settings.files
+        links |= settings.links
+        environment |= settings.environment
+        for variable, words in settings.options.items():
+            options.setdefault(variable, []).extend(words)
+    environment |= {variable: " ".join(words) for variable, words in options.items() if words}
+    return ToolSettings(files, links, environment)
+
+
+def proxy_variables(proxies: dict[str, str]) -> dict[str, str]:
+    """Return ``http_proxy`` and the like in both spellings, since programs differ in which they read."""
+    if not proxies.get("http") and not proxies.get("https"):
         return {}
-    no_proxy = ",".join(filter(None, [*tool_config.LOCAL, known.get("no_proxy", "")]))
-    lower = {f"{scheme}_proxy": known[scheme] for scheme in ("http", "https") if scheme in known}
+    no_proxy = ",".join(filter(None, [*LOCAL, proxies.get("no_proxy", "")]))
+    lower = {f"{scheme}_proxy": proxies[scheme] for scheme in ("http", "https") if scheme in proxies}
     lower["no_proxy"] = no_proxy
     return lower | {name.upper(): value for name, value in lower.items()}

@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 from bigtop_builder.adapter.containers.container import Session
-from bigtop_builder.adapter.tools.cache import MAVEN_TRACKING
 from bigtop_builder.adapter.tools.normalise import normalise
 from bigtop_builder.flow.bigtop.maven_seed import artifacts_in, make_seed
 from bigtop_builder.flow.bigtop.rpmbuild import ENVIRONMENT, lay_topdir, rpmbuild, topdir
 from bigtop_builder.flow.build.compile_task import fetch_sources, in_toolchain, keep_compiled, run_build
 from bigtop_builder.flow.build.workbench import Workbench
+from bigtop_builder.model.build_tools.maven import TRACKING
 from bigtop_builder.model.errors import BuildError
 from bigtop_builder.plan.bigtop_key import spec_text
 from bigtop_builder.recipe.bigtop.spec import documents
@@ -112,9 +112,9 @@ def _make_folder(folder: Path, made: list[Path]) -> None:
 
 
 def _installed(folder: Path, files: set[str]) -> set[str]:
-    if MAVEN_TRACKING not in files:
+    if TRACKING not in files:
         return set()
-    lines = (folder / MAVEN_TRACKING).read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = (folder / TRACKING).read_text(encoding="utf-8", errors="replace").splitlines()
     local = {line.removesuffix(">=") for line in lines if line.endswith(">=") and not line.startswith("#")}
     found = local & files
-    return found | {MAVEN_TRACKING} if found else set()
+    return found | {TRACKING} if found else set()

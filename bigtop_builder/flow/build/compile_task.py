@@ -13,11 +13,12 @@ from bigtop_builder.adapter.containers.container import Mount, Session
 from bigtop_builder.adapter.sources import Fetched, copy_tree, unpack
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.store import remove_tree
-from bigtop_builder.adapter.tools.cache import CacheKind, Seeded, built_artifacts, merge, seed
+from bigtop_builder.adapter.tools.cache import Seeded, built_artifacts, merge, seed
 from bigtop_builder.adapter.tools.cache_use import CacheUse, content, used
 from bigtop_builder.adapter.tools.normalise import Report, normalise
 from bigtop_builder.flow.build.build_facts import compile_facts
 from bigtop_builder.flow.build.workbench import PROGRESS_SECONDS, Workbench
+from bigtop_builder.model.build_tools.registry import CacheName
 from bigtop_builder.model.errors import BuildError, EngineError, RecipeError, StoreError
 from bigtop_builder.model.event import CacheFigures, CacheUsed, StepProgress
 from bigtop_builder.model.source import Source
@@ -159,7 +160,7 @@ def _patch_and_compile(bench: Workbench, tree: Path) -> Downloads:
         with bench.step("compile") as log:
             _compile(bench, session, log)
 
-    built = built_artifacts(tree) if "maven" in bench.evaluated.build.caches else frozenset()
+    built = built_artifacts(bench.evaluated.build.caches, tree)
     return in_toolchain(bench, work, SRC, mounts, environment, built=built)
 
 
@@ -175,7 +176,7 @@ def in_toolchain(
 ) -> Downloads:
     """Run ``work`` in a container of the component's toolchain image, with download caches and the site's settings.
 
-    ``built`` are the Maven artifacts that it makes itself, which ``mvn install`` may write over in its own cache.
+    ``built`` are the artifacts that it makes itself and may install over those in its own cache.
     ``prepare`` is given the container's home before it starts.
     """
     build, shared = bench.evaluated.build, bench.shared
@@ -217,7 +218,7 @@ def in_toolchain(
     return Downloads(counts, uses)
 
 
-def _keep_downloads(bench: Workbench, kind: CacheKind, home: Path, seeded: Seeded) -> tuple[CacheUse, dict[str, int]]:
+def _keep_downloads(bench: Workbench, kind: CacheName, home: Path, seeded: Seeded) -> tuple[CacheUse, dict[str, int]]:
     use = used(kind, home, seeded)
     hit, new = content(kind, use.hit), content(kind, use.new)
     merged = merge(kind, bench.store.root, home)

@@ -31,6 +31,7 @@ from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.result import Result, stored_result
 from bigtop_builder.flow.build.workbench import Shared, StepFailedError, Workbench
 from bigtop_builder.flow.run.recorder import Recorder
+from bigtop_builder.model.build_tools import debian
 from bigtop_builder.model.errors import (
     BigtopBuilderError,
     ConfigurationError,
@@ -117,7 +118,7 @@ def _suppliers(
 def _debian(addresses: Addresses, request: Request) -> str:
     """A closed site makes no images, so that it need not know of a mirror."""
     try:
-        return addresses.debian()
+        return debian.mirror(addresses)
     except ConfigurationError:
         if request.offline:
             return ""

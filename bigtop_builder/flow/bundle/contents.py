@@ -12,8 +12,8 @@ from xml.sax.saxutils import escape
 from bigtop_builder.adapter.bundle.cache import whole_cache
 from bigtop_builder.adapter.containers.image_recipe import ImageSpec, image_key
 from bigtop_builder.adapter.sources.download_store import stored
-from bigtop_builder.adapter.tools.cache import CacheKind
 from bigtop_builder.flow.build.project import Project
+from bigtop_builder.model.build_tools.registry import CacheName
 from bigtop_builder.model.bundle import BundledSource
 from bigtop_builder.model.errors import ConfigurationError, StoreError
 from bigtop_builder.plan.key import runs_compile_container
@@ -34,7 +34,7 @@ class Contents:
 
     texts: dict[str, Path]
     sources: list[SourceFile] = field(default_factory=list)
-    caches: dict[CacheKind, list[str]] = field(default_factory=dict)
+    caches: dict[CacheName, list[str]] = field(default_factory=dict)
     repositories: dict[Repository, dict[str, Path]] = field(default_factory=dict)
     wheels: list[Path] = field(default_factory=list)
     images: Images | None = None
@@ -73,14 +73,14 @@ def source_files(project: Project, plan: Plan, fetcher: Fetcher) -> list[SourceF
     return sorted(found.values(), key=lambda file: file.path.name)
 
 
-def cache_files(project: Project, plan: Plan) -> tuple[dict[CacheKind, list[str]], list[str]]:
+def cache_files(project: Project, plan: Plan) -> tuple[dict[CacheName, list[str]], list[str]]:
     """By kind of cache the paths that the plan's compile tasks asked for, and what to tell of it.
 
     A result that does not say what it asked for gets all of the cache. Raises StoreError when a file has gone.
     """
     from bigtop_builder.flow.build.compile_task import CACHES
 
-    wanted: dict[CacheKind, set[str]] = {}
+    wanted: dict[CacheName, set[str]] = {}
     notes: list[str] = []
     for task in _compiles(plan):
         kinds = task.evaluated.build.caches if runs_compile_container(task.evaluated) else ()
@@ -179,7 +179,7 @@ def repository_files(project: Project, platforms: Iterable[str]) -> dict[Reposit
 
 def super_pom(project: Project) -> bytes | None:
     """What tells the closed site's Maven where Central would be; None where it is not known here either."""
-    from bigtop_builder.adapter.tools.addresses import maven_central
+    from bigtop_builder.adapter.tools.maven_central import maven_central
 
     kept = project.store.root / "images" / "maven-super-pom.xml"
     if kept.is_file():

@@ -17,13 +17,13 @@ from bigtop_builder.adapter.bundle.cache import pack
 from bigtop_builder.adapter.bundle.wheels import interpreter, make_wheels
 from bigtop_builder.adapter.bundle.writer import BundleWriter, Progress, file_chunks
 from bigtop_builder.adapter.store import COLLECTING, Run
-from bigtop_builder.adapter.tools.cache import LAYOUTS
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.bundle import contents as contents
 from bigtop_builder.flow.bundle.contents import Contents
 from bigtop_builder.flow.bundle.secrets import Secrets, references_of
 from bigtop_builder.flow.run.recorder import Bus, Recorder
 from bigtop_builder.model import bundle as model
+from bigtop_builder.model.build_tools.registry import CACHES
 from bigtop_builder.model.bundle import BUILDING, Manifest, Part
 from bigtop_builder.model.errors import StoreError
 from bigtop_builder.plan.task import Plan
@@ -247,7 +247,7 @@ class _Bundling:
             root, name = self.project.store.root / "cache" / kind, f"caches/{kind}.tar"
             for path in paths:
                 # What tools write of their own accord may name the address of a mirror with its password.
-                if LAYOUTS[kind].role(path) == "bookkeeping":
+                if CACHES[kind].role(path) == "bookkeeping":
                     for _ in self.secrets.guarded(f"{kind}/{path}", file_chunks(root / path)):
                         pass
             self._add(name, pack(root, paths))
