@@ -1,4 +1,4 @@
-"""The manifest of a bundle: all that a site without internet is given, file by file."""
+"""The manifest of a bundle, which carries everything that a site without internet needs, file by file."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ FORMAT = 1
 MANIFEST, SIGNATURE = "manifest.json", "manifest.json.asc"
 IMAGES = "images/images.tar.zst"
 SUPER_POM = "store/maven-super-pom.xml"
-"""Names the address of Maven Central, which a build's settings need even where it cannot be reached."""
+"""Has the address of Maven Central, which a build's settings need even where it is unreachable."""
 
 Part = Literal["sources", "caches", "images", "wheels", "repositories", "project"]
 BUILDING: frozenset[Part] = frozenset({"sources", "caches", "images"})
-"""The parts that only a site which builds needs."""
+"""The parts that only a site that builds needs."""
 
 
 def safe_path(path: str) -> str:
-    """``path``, when it is relative and stays below where it starts. Raises ValueError."""
+    """Return ``path`` if it is relative and never leaves its folder. Raises ValueError."""
     parts = path.split("/")
     if any(part in ("", ".", "..") for part in parts) or "\\" in path or any(ord(letter) < 32 for letter in path):
-        raise ValueError(f"{path!r} is no path below a folder")
+        raise ValueError(f"{path!r} is not a relative path below a folder")
     return path
 
 
@@ -45,7 +45,7 @@ class BundledFile(StrictModel):
 
 
 class BundledComponent(StrictModel):
-    """A component that can be built from the bundle, and the keys that it is built under."""
+    """A component that can be built from the bundle, with its build keys."""
 
     name: Name
     platform: Name
@@ -55,7 +55,7 @@ class BundledComponent(StrictModel):
 
 
 class BundledSource(StrictModel):
-    """A source on its way from shelf to shelf: ``names`` are the digests and commits by which it is known."""
+    """A source; ``names`` are the digests and commits by which the download store finds it."""
 
     path: SafePath
     names: list[Digest]
@@ -63,7 +63,7 @@ class BundledSource(StrictModel):
 
 
 class BundledCache(StrictModel):
-    """The files of one download cache, in one archive; ``size`` is that of the files, in bytes."""
+    """The files of one download cache, in one archive; ``size`` is the sum of the files' sizes, in bytes."""
 
     kind: CacheName
     path: SafePath
@@ -72,7 +72,7 @@ class BundledCache(StrictModel):
 
 
 class BundledImage(StrictModel):
-    """An image and its record; see ``adapter.containers.image_record``. ``digests``: by which registries know it."""
+    """An image and its record (see ``adapter.containers.image_record``); ``digests`` are those of registries."""
 
     key: Sha256
     name: str
@@ -86,17 +86,17 @@ class BundledImage(StrictModel):
 
 
 class BundledImages(StrictModel):
-    """All images in one archive, layers that they share once; ``size`` is that of the archive unpacked, in bytes."""
+    """All images in one archive, shared layers once; ``size`` is that of the unpacked archive, in bytes."""
 
     path: SafePath
     size: int
     images: list[BundledImage]
     bases: list[str] = Field(default_factory=list)
-    """Tags of what the images were made from."""
+    """Tags of the images that these were made from."""
 
 
 class BundledRepository(StrictModel):
-    """A published repository: its files lie below ``path``."""
+    """A published repository; ``path`` is the folder of its files."""
 
     stack: Name
     platform: Name
@@ -119,7 +119,7 @@ class Manifest(StrictModel):
     """The version of bigtop-builder that made the bundle."""
     stack: Name
     machine: str
-    """The processor architecture, as ``uname -m`` tells it."""
+    """The processor architecture, as ``uname -m`` prints it."""
     platforms: list[Name]
     components: list[BundledComponent] = Field(default_factory=list)
     sources: list[BundledSource] = Field(default_factory=list)
@@ -128,4 +128,4 @@ class Manifest(StrictModel):
     repositories: list[BundledRepository] = Field(default_factory=list)
     python: Interpreter | None = None
     files: list[BundledFile]
-    """Every file of the bundle but the manifest and its signature."""
+    """Every file of the bundle except the manifest and its signature."""

@@ -32,14 +32,14 @@ class Proxy(StrictModel):
 
 
 class Network(StrictModel):
-    """How this site reaches the outside."""
+    """How this site reaches the internet."""
 
     ca_bundle: str | None = None
-    """PEM file with the certificate authorities to trust; without it the host's own bundle."""
+    """PEM file with the certificate authorities to trust; by default the host's own bundle."""
     proxy: Proxy = Proxy()
     connect_timeout: Duration = "20s"
     stall_timeout: Duration = "60s"
-    """A transfer that gives nothing for so long is broken off."""
+    """A transfer that receives nothing for this long is aborted."""
     retries: int = Field(default=2, ge=0, le=10)
 
 
@@ -49,7 +49,7 @@ class Signing(StrictModel):
     key: str | None = None
     """Fingerprint or user id of a key in ``homedir``."""
     homedir: str | None = None
-    """GnuPG home; without it one below the store."""
+    """GnuPG home; by default one below the store."""
     passphrase: str | None = Field(default=None, pattern=r"^(env|file):.+$")
     """``env:NAME`` or ``file:PATH``."""
 
@@ -58,9 +58,9 @@ class Limits(StrictModel):
     """Bounds of a run."""
 
     jobs: int = Field(default=0, ge=0, le=256)
-    """Tasks side by side; 0 chooses by processors and memory."""
+    """Tasks to run in parallel; 0 chooses by processors and memory."""
     log_size: Size = "64m"
-    """The most that one step's log may hold; its middle is left out then."""
+    """The largest log of one step; the middle of a longer one is dropped."""
     memory: Size | None = None
     """Memory limit of every build container, instead of the component's own."""
     timeout: Duration | None = None
@@ -68,14 +68,14 @@ class Limits(StrictModel):
 
 
 class Choice(StrictModel):
-    """What the user chose for one component."""
+    """The user's choices for one component."""
 
     version: Version | None = None
     release: int | None = Field(default=None, ge=1)
     variant: Name | None = None
     options: dict[str, str] = Field(default_factory=dict)
     source: str | None = None
-    """A folder or archive that takes the place of the component's main source."""
+    """A folder or archive that replaces the component's main source."""
 
 
 class Packaging(StrictModel):
@@ -86,13 +86,13 @@ class Packaging(StrictModel):
     suffix: bool = True
     """Whether package names carry the stack's suffix, as in ``zookeeper_3_2_0``; Bigtop's ``-PpkgSuffix``."""
     parent_dir: str | None = Field(default="/usr/bigtop", pattern=r"^/[^\s]*[^/\s]$")
-    """The folder that holds the stack's, in which packages lie; null for none. Bigtop's ``-PparentDir``."""
+    """The parent of the stack's folder, below which packages install; null for none. Bigtop's ``-PparentDir``."""
     stamp: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+~]*$")
     """The release number of every package, instead of the bill's; Bigtop's ``BIGTOP_BUILD_STAMP``."""
 
 
 class SourcePin(StrictModel):
-    """What the source of a component of Bigtop's tree must be, of which Bigtop names no digest."""
+    """The digest of a source in Bigtop's tree, because Bigtop names none."""
 
     sha256: Sha256 | None = None
     """SHA-256 of the file that Bigtop downloads."""
@@ -101,7 +101,7 @@ class SourcePin(StrictModel):
     commit: GitCommit | None = None
     """The commit, where Bigtop clones a repository."""
     alternatives: list[Alternative] = Field(default_factory=list)
-    """Where the same source can be had as well: any archive with one top folder."""
+    """Other places of the same source: any archive with one top folder."""
 
 
 class ProjectFile(StrictModel):
@@ -114,20 +114,19 @@ class ProjectFile(StrictModel):
     builder: Literal["embedded", "platform"] = "embedded"
     """``embedded`` builds in an image made from Debian's packages alone; ``platform`` in the platform's own."""
     native: Literal["refuse", "label"] | None = None
-    """What to do with a native package that was asked for on a platform that the builder is not: refuse it, or
-    build it and label it with the platform it was really built on. Without a choice a component that was named is
-    refused, and ``--all`` labels."""
+    """What to do with a native package on a platform other than the builder's: refuse it, or build it and label it
+    with the platform it was built on. By default a component that was named is refused, and ``--all`` labels."""
     store: str | None = None
-    """The store; without it ``$XDG_CACHE_HOME/bigtop-builder``."""
+    """The store; by default ``$XDG_CACHE_HOME/bigtop-builder``."""
     output: str = "output"
-    """Where finished packages are put, by platform."""
+    """The folder of finished packages, by platform."""
     repository: str = "repository"
     """The root of published repositories."""
     overlays: list[str] = Field(default_factory=list)
-    """Folders of the shape of ``templates`` that add or change files; later ones win."""
+    """Folders with the structure of ``templates`` that add or change files; later ones win."""
     components: dict[Name, Choice] = Field(default_factory=dict)
     packaging: Packaging | None = None
-    """Builds with Bigtop's own packaging; without it with the component files."""
+    """Build with Bigtop's own packaging, not with the component files."""
     sources: dict[Name, SourcePin] = Field(default_factory=dict)
     """Digests of sources that Bigtop's own packaging downloads, by component."""
     mirrors: Mirrors = Mirrors()
@@ -137,6 +136,6 @@ class ProjectFile(StrictModel):
 
 
 def default_store(environment: dict[str, str]) -> Path:
-    """``$XDG_CACHE_HOME/bigtop-builder`` or ``~/.cache/bigtop-builder``."""
+    """Return ``$XDG_CACHE_HOME/bigtop-builder``, else ``~/.cache/bigtop-builder``."""
     cache = environment.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "bigtop-builder"

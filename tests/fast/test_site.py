@@ -178,7 +178,7 @@ def test_a_secret_that_is_not_there(bundle: Path, folder: Path, monkeypatch: pyt
 
 def test_a_bundle_without_certificates(bundle: Path, folder: Path) -> None:
     bundle.write_text("nothing")
-    with pytest.raises(ConfigurationError, match="holds no certificate"):
+    with pytest.raises(ConfigurationError, match="has no certificates"):
         site_files(closed(bundle), folder)
 
 

@@ -1,4 +1,4 @@
-"""Download caches on their way from store to store: one archive for each kind, equal for equal files."""
+"""Download caches in a bundle: one archive for each, with equal bytes for equal files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bigtop_builder.model.errors import SourceError
 
 @dataclass
 class Taken:
-    """What a cache got: numbers of files, and the paths of those that stayed as they were though they differ."""
+    """What a cache received: numbers of files, and the paths of existing files that differ and were kept."""
 
     new: int = 0
     same: int = 0
@@ -28,7 +28,7 @@ class Taken:
 
 
 def whole_cache(store: Path, kind: CacheName) -> list[str]:
-    """The paths of all that a store's cache holds, sorted."""
+    """Return the sorted paths of all files in a store's cache."""
     return sorted(
         path
         for folder, files in folders(store / "cache" / kind)
@@ -38,7 +38,7 @@ def whole_cache(store: Path, kind: CacheName) -> list[str]:
 
 
 def pack(root: Path, paths: Iterable[str]) -> Iterator[bytes]:
-    """The archive of some files below ``root``. Raises OSError when one of them is not there."""
+    """Yield the archive of some files below ``root``. Raises OSError when one is missing."""
     for path in sorted(paths):
         size = (root / path).stat().st_size
         info = tarfile.TarInfo(path)
@@ -50,9 +50,9 @@ def pack(root: Path, paths: Iterable[str]) -> Iterator[bytes]:
 
 
 def unpack(chunks: Iterator[bytes], scratch: Path, place: str) -> list[str]:
-    """Unpack an archive below ``scratch`` and read it to its end; gives the paths.
+    """Unpack an archive below ``scratch``, read it to its end and return the paths.
 
-    Raises SourceError for an archive that is damaged, or that holds anything but plain files below it.
+    Raises SourceError for an archive that is damaged or has anything but plain files below its root.
     """
     paths: list[str] = []
     stream = ChunkStream(chunks)
@@ -76,7 +76,7 @@ def unpack(chunks: Iterator[bytes], scratch: Path, place: str) -> list[str]:
 
 
 def take_in(kind: CacheName, store: Path, scratch: Path, paths: Iterable[str]) -> Taken:
-    """Move unpacked files into a store's cache; what is there already stays. Raises StoreError."""
+    """Move unpacked files into a store's cache; existing files are kept. Raises StoreError."""
     shared, taken = store / "cache" / kind, Taken()
     with translated(shared):
         for path in paths:

@@ -1,4 +1,4 @@
-"""Images on their way from one engine to another: one archive, equal for equal images, compressed with zstd."""
+"""Images in a bundle: one archive, compressed with zstd, with equal bytes for equal images."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 
 LEVEL = 3
 THREADS = 2
-"""More than none, so that the archive does not depend on how many processors there are."""
+"""Fixed, so that the archive does not depend on the number of processors."""
 
 PACKED = 0.45
-"""What is left of images, a little more than was measured."""
+"""Compressed size over size, a little more than was measured."""
 
 LISTING = "manifest.json"
 """The file of an archive of images that lists them."""
 
 SILENCE_SECONDS = 900
-"""The longest that an engine may say nothing while it takes images in."""
+"""The longest silence of an engine that loads images."""
 
 
 @dataclass(frozen=True)
 class Images:
-    """Images that are to be saved: what the manifest says of them, and their archive."""
+    """Images to save: their entries in the manifest, and their archive."""
 
     images: list[BundledImage]
     bases: list[str]
     saved: SavedImages
     expected: int
-    """About as many bytes as the archive will have."""
+    """The estimated size of the archive, in bytes."""
 
 
 def gather(client: DockerClient, records: Sequence[ImageRecord]) -> Images:
-    """What is to be saved of some images, and of what those were made from. Raises EngineError."""
+    """Prepare to save images and those that they were made from. Raises EngineError."""
     images: list[BundledImage] = []
     for record in records:
         if present(client, record.tag) != record.id:
@@ -62,23 +62,23 @@ def gather(client: DockerClient, records: Sequence[ImageRecord]) -> Images:
 
 
 def expected_size(client: DockerClient, references: Sequence[str]) -> int:
-    """The bytes of all layers of some images, those that they share once."""
+    """Return the size of all layers of some images, shared layers once, in bytes."""
     layers: dict[tuple[object, ...], int] = {}
     for reference in references:
-        with engine_errors(f"asking for the size of the image {reference}"):
+        with engine_errors(f"reading the size of the image {reference}"):
             for layer in client.images.get(reference).history():
                 layers[layer.get("Created"), layer.get("CreatedBy"), layer.get("Size")] = int(layer.get("Size") or 0)
     return sum(layers.values())
 
 
 def registry_digests(client: DockerClient, reference: str) -> list[str]:
-    """By what registries know an image."""
+    """Return the digests by which registries know an image."""
     with engine_errors(f"looking for the image {reference}"):
         return sorted(client.images.get(reference).attrs.get("RepoDigests") or [])
 
 
 class SavedImages:
-    """The pieces of the archive, and then ``size``: that of the archive before it was compressed, in bytes."""
+    """Iterates over the chunks of the archive; afterwards ``size`` is its uncompressed size in bytes."""
 
     def __init__(self, client: DockerClient, references: Sequence[str]) -> None:
         self.size = 0
@@ -105,7 +105,7 @@ class SavedImages:
 
 
 def _settled(stream: IO[bytes]) -> Iterator[bytes]:
-    """The archive without what differs each time: the time of saving, and the order in which images are listed."""
+    """Remove what differs between two archives of the same images: times, and the order in which images are listed."""
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for info in archive:
             info.mtime, info.pax_headers = 0, {}
@@ -122,7 +122,7 @@ def _settled(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def load_images(client: DockerClient, packed: io.RawIOBase) -> None:
-    """Give the archive to an engine. Raises EngineError, and SourceError when it is no archive."""
+    """Load an archive into an engine. Raises EngineError, and SourceError when it is not an archive."""
     import zstandard
 
     def unpacked() -> Iterator[bytes]:
@@ -142,19 +142,19 @@ def load_images(client: DockerClient, packed: io.RawIOBase) -> None:
     except zstandard.ZstdError as error:
         raise SourceError(f"the archive of images is damaged: {error}") from error
     for line in lines:
-        told: dict[str, Any] = json.loads(line) if line else {}
-        if "error" in told:
-            raise EngineError(f"loading images: the engine refused: {told['error']}")
+        message: dict[str, Any] = json.loads(line) if line else {}
+        if "error" in message:
+            raise EngineError(f"loading images: the engine refused: {message['error']}")
 
 
 def absent(client: DockerClient, store: Store, images: Sequence[BundledImage]) -> list[BundledImage]:
-    """Those that the store and its engine have not got."""
+    """Return the images that are missing from the store or its engine."""
     found = {image.key: recorded(store, image.key) for image in images}
     return [image for image in images if (record := found[image.key]) is None or not present(client, record.id)]
 
 
 def tags_of(client: DockerClient, images: Sequence[BundledImage]) -> Mapping[str, str | None]:
-    """Where the tags of the images lead to now."""
+    """Return the ids that the images' tags have now."""
     return {image.tag: present(client, image.tag) for image in images}
 
 
@@ -165,10 +165,10 @@ def keep_records(
     wanted: Sequence[BundledImage],
     before: Mapping[str, str | None],
 ) -> None:
-    """Write the records of the ``wanted`` of the loaded ``images``; the others' tags go back to where they led.
+    """Write the records of the ``wanted`` among the loaded ``images``; restore the tags of the others.
 
-    An engine may know an image by another id than the one that saved it: its record then names this one. Build keys
-    go by the fingerprint, which stays. Raises EngineError when an image did not come.
+    This engine may give an image another id than the engine that saved it: the record then has the new one. Build
+    keys use the fingerprint, which is the same. Raises EngineError when an image is missing.
     """
     for image in images:
         repository, _, tag = image.tag.rpartition(":")
@@ -179,7 +179,7 @@ def keep_records(
             continue
         found = present(client, image.id) or present(client, image.tag)
         if found is None:
-            raise EngineError(f"the engine took the image {image.tag} and has not got it")
+            raise EngineError(f"the engine loaded the image {image.tag} but does not have it")
         with engine_errors(f"tagging {image.tag}"):
             client.api.tag(found, repository, tag, force=True)
         record = ImageRecord(**{**image.model_dump(exclude={"digests"}), "id": found})

@@ -1,4 +1,4 @@
-"""Reading a bundle that may come from anywhere: nothing in it is trusted before its digest was compared."""
+"""Read a bundle from an untrusted place: nothing in it is used before its digest is verified."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from bigtop_builder.model.digest import CHUNK
 from bigtop_builder.model.errors import ConfigurationError, SourceError
 
 LARGEST_MANIFEST = 256 << 20
-CUT_OFF = "Copy it again from where it was made, and compare with: bigtop-builder bundle verify"
+CUT_OFF = "Copy it again from its origin, and check it with: bigtop-builder bundle verify"
 
 
 @dataclass(frozen=True)
 class Member:
-    """A file of the bundle: where its bytes are. ``path`` is the archive's, or the file's own."""
+    """Where the bytes of a bundled file are. ``path`` is that of the archive, or of the file itself."""
 
     size: int
     path: Path
@@ -35,10 +35,10 @@ class Member:
 
 
 class BundleReader:
-    """An open bundle. ``members`` are its files by name; nothing but plain files below it is let in.
+    """An open bundle. ``members`` are its files by name; only plain files below its root are accepted.
 
-    Raises ConfigurationError when there is no bundle or one of a newer format, SourceError for what is unsafe,
-    cut off or has no sound manifest.
+    Raises ConfigurationError when there is no bundle or its format is newer, SourceError when it is unsafe or
+    truncated, or when its manifest is invalid.
     """
 
     def __init__(self, place: Path) -> None:
@@ -48,13 +48,13 @@ class BundleReader:
         except FileNotFoundError as error:
             raise ConfigurationError(f"there is no bundle at {place}") from error
         except OSError as error:
-            raise ConfigurationError(f"{place} cannot be read: {error.strerror or error}") from error
+            raise ConfigurationError(f"{place} is unreadable: {error.strerror or error}") from error
         self.manifest_bytes = self._small(MANIFEST)
         self.signature = self._small(SIGNATURE) if SIGNATURE in self.members else None
         self.manifest = _manifest(place, self.manifest_bytes)
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        """The bytes of a file, piece by piece. Raises SourceError when they end early."""
+        """Yield the bytes of a file in chunks. Raises SourceError when they end early."""
         member = self.members[name]
         left = member.size
         try:
@@ -63,16 +63,14 @@ class BundleReader:
                 while left:
                     chunk = stream.read(min(CHUNK, left))
                     if not chunk:
-                        raise SourceError(f"{self.place}: {name} is cut off", hint=CUT_OFF)
+                        raise SourceError(f"{self.place}: {name} is truncated", hint=CUT_OFF)
                     left -= len(chunk)
                     yield chunk
         except OSError as error:
-            raise SourceError(
-                f"{self.place}: {name} cannot be read: {error.strerror or error}", hint=CUT_OFF
-            ) from error
+            raise SourceError(f"{self.place}: {name} is unreadable: {error.strerror or error}", hint=CUT_OFF) from error
 
     def verified(self, file: BundledFile, progress: Progress = lambda name, size: None) -> Iterator[bytes]:
-        """The same, and SourceError behind the last piece when they are not what the manifest says."""
+        """Yield the same. Raises SourceError after the last chunk when the digest is not the manifest's."""
         digest = hashlib.sha256()
         for chunk in self.chunks(file.path):
             digest.update(chunk)
@@ -85,15 +83,15 @@ class BundleReader:
             )
 
     def expect_all(self) -> None:
-        """Raises SourceError that names what is missing, extra or of another size: costs no reading."""
+        """Raise SourceError if files are missing, extra or of another size. Reads no file."""
         missing, extra, resized = self.differences()
-        told = [f"missing: {name}" for name in missing] + [f"not in the manifest: {name}" for name in extra]
-        told += [f"of another size: {name}" for name in resized]
-        if told:
-            raise SourceError(f"{self.place} is not as it was made:\n  " + "\n  ".join(told), hint=CUT_OFF)
+        problems = [f"missing: {name}" for name in missing] + [f"not in the manifest: {name}" for name in extra]
+        problems += [f"another size: {name}" for name in resized]
+        if problems:
+            raise SourceError(f"{self.place} differs from its manifest:\n  " + "\n  ".join(problems), hint=CUT_OFF)
 
     def differences(self) -> tuple[list[str], list[str], list[str]]:
-        """Names that are missing, extra, and of another size than the manifest says."""
+        """Return the names of files that are missing, extra, or of another size than in the manifest."""
         expected = {file.path: file.size for file in self.manifest.files}
         found = {name: member.size for name, member in self.members.items() if name not in (MANIFEST, SIGNATURE)}
         resized = sorted(name for name in expected.keys() & found.keys() if expected[name] != found[name])
@@ -101,14 +99,14 @@ class BundleReader:
 
     def _small(self, name: str) -> bytes:
         if name not in self.members:
-            raise SourceError(f"{self.place} has no {name}: it is cut off, or no bundle at all", hint=CUT_OFF)
+            raise SourceError(f"{self.place} has no {name}: it is truncated, or not a bundle", hint=CUT_OFF)
         if self.members[name].size > LARGEST_MANIFEST:
             raise SourceError(f"{self.place}: {name} is larger than {LARGEST_MANIFEST >> 20} MiB")
         return b"".join(self.chunks(name))
 
 
 class ChunkStream(io.RawIOBase):
-    """Pieces as a readable stream."""
+    """Chunks as a readable stream."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         super().__init__()
@@ -116,9 +114,11 @@ class ChunkStream(io.RawIOBase):
         self._held = memoryview(b"")
 
     def readable(self) -> bool:
+        """Whether this can be read: always."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Fill ``buffer`` and return the number of bytes; 0 at the end."""
         while not self._held:
             piece = next(self._chunks, None)
             if piece is None:
@@ -130,7 +130,7 @@ class ChunkStream(io.RawIOBase):
         return length
 
     def drain(self) -> None:
-        """Read to the end, so that whoever gives the pieces sees the last one."""
+        """Read to the end, so that a check after the last chunk runs."""
         self._held = memoryview(b"")
         for _ in self._chunks:
             pass
@@ -140,7 +140,7 @@ class ChunkStream(io.RawIOBase):
 
 
 def check_member(info: tarfile.TarInfo, place: str) -> None:
-    """Raises SourceError for a member of an archive that is no plain file below it."""
+    """Raise SourceError for a member of an archive that is not a plain file below its root."""
     with _unsafe(place):
         safe_path(info.name)
         if not info.isreg():
@@ -154,13 +154,13 @@ def _of_archive(place: Path) -> Iterator[tuple[str, Member]]:
             for info in archive:
                 check_member(info, str(place))
                 if info.name in seen:
-                    raise SourceError(f"{place} holds {info.name!r} twice", hint=CUT_OFF)
+                    raise SourceError(f"{place} has {info.name!r} twice", hint=CUT_OFF)
                 seen.add(info.name)
                 yield info.name, Member(info.size, place, info.offset_data)
     except tarfile.ReadError as error:
         if seen:
-            raise SourceError(f"{place} is cut off behind {max(seen)}", hint=CUT_OFF) from error
-        raise ConfigurationError(f"{place} is no bundle: {error}") from error
+            raise SourceError(f"{place} is truncated after {max(seen)}", hint=CUT_OFF) from error
+        raise ConfigurationError(f"{place} is not a bundle: {error}") from error
 
 
 def _of_folder(place: Path) -> Iterator[tuple[str, Member]]:
@@ -184,7 +184,7 @@ def _unsafe(place: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise SourceError(f"{place} is not safe: {error}", hint="It was not made by this program as it is.") from error
+        raise SourceError(f"{place} is not safe: {error}", hint="This program did not make it in this form.") from error
 
 
 def _manifest(place: Path, data: bytes) -> Manifest:
@@ -194,7 +194,7 @@ def _manifest(place: Path, data: bytes) -> Manifest:
         if isinstance(found, int) and found > FORMAT:
             raise ConfigurationError(
                 f"{place} has format {found}; this program reads {FORMAT}",
-                hint=f"Install the newer program first: it is among the wheels of the bundle ({document.get('tool')}).",
+                hint=f"Install the newer program first: it is among the bundle's wheels ({document.get('tool')}).",
             )
         manifest = Manifest.model_validate(document)
     except ValidationError as error:
@@ -208,10 +208,11 @@ def _manifest(place: Path, data: bytes) -> Manifest:
 
 
 def _check_references(place: Path, manifest: Manifest) -> None:
-    """What the manifest speaks of must be among the files whose digests it gives, each once."""
+    """Raise SourceError unless the manifest lists each file that it refers to exactly once."""
     paths = [file.path for file in manifest.files]
     named = [source.path for source in manifest.sources] + [cache.path for cache in manifest.caches]
     named += [manifest.images.path] if manifest.images else []
     lost = sorted(set(named) - set(paths))
     if lost or len(set(paths)) != len(paths):
-        raise SourceError(f"{place}: the manifest is damaged: {lost[0] if lost else 'a file'} is not told once")
+        problem = f"{lost[0]} is not listed" if lost else "a file is listed twice"
+        raise SourceError(f"{place}: the manifest is damaged: {problem}")

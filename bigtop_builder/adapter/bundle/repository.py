@@ -1,4 +1,4 @@
-"""Published repositories on their way into a closed site: taken over as they were signed."""
+"""Published repositories in a bundle: a closed site takes them over as they were signed."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ POOLED = re.compile(r"[0-9a-f]{64}-[0-9a-f]{16}$")
 def take_over(
     root: Path, repository: BundledRepository, fill: Callable[[Path], None], *, replace: bool
 ) -> Literal["new", "same", "kept"]:
-    """Make a bundled repository the visible one; ``fill`` writes its files into a folder.
+    """Publish a bundled repository; ``fill`` writes its files into a folder. Raises PublishError.
 
-    One that has packages, or a signer, that the bundle's has not stays unless ``replace``. Raises PublishError.
+    A repository with packages or a signer that the bundle lacks is kept unless ``replace``.
     """
     publications = Publications(root, repository.stack, repository.platform)
     with writing(root):
@@ -52,12 +52,12 @@ def take_over(
 
 
 def _into_pool(pool: Pool, contents: Contents, folder: Path) -> None:
-    """Later publications at this site find the packages, and what lies beside them, where their own would be."""
+    """Put packages and the documents beside them where later publications at this site look for their own."""
     pool.files.mkdir(parents=True, exist_ok=True)
     for package in contents.packages:
         file = folder / PACKAGES / package.file_name
         if not POOLED.match(package.stem) or Path(package.file_name).name != package.file_name or not file.is_file():
-            raise PublishError(f"the bundled repository is damaged: {package.file_name} is not in it")
+            raise PublishError(f"the bundled repository is damaged: {package.file_name} is missing")
         _link(file, pool.path(package))
         _link_documents(pool, package, folder)
 

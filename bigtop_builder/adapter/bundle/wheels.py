@@ -1,4 +1,4 @@
-"""The tool itself as wheels, with all that it needs, for the Python that runs it here."""
+"""The program itself as wheels, with its requirements, for the Python that runs it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from bigtop_builder.model.errors import ConfigurationError, SourceError
 PACKAGE = "bigtop-builder"
 TIME_LIMIT = 900
 TREE = ("bigtop_builder", "templates", "pyproject.toml", "README.md")
-"""What a wheel is made of, in a checkout."""
+"""What the program's own wheel is made of, in a checkout."""
 
 
 def interpreter() -> Interpreter:
-    """The Python that runs here."""
+    """Describe the Python that runs this program."""
     return Interpreter(
         version=platform.python_version(),
         implementation=platform.python_implementation(),
@@ -30,18 +30,18 @@ def interpreter() -> Interpreter:
 
 
 def make_wheels(scratch: Path, epoch: int) -> list[Path]:
-    """The wheels, made or fetched below ``scratch``: what is installed here, in the versions that are installed.
+    """Make or fetch wheels of what is installed here, in the installed versions, below ``scratch``.
 
-    ``epoch`` is the time of the files in the tool's own wheel. Raises ConfigurationError when this is no checkout or
-    has no pip, SourceError when a wheel cannot be had.
+    ``epoch`` is the time of the files in the program's own wheel. Raises ConfigurationError when this is not a
+    checkout or has no pip, SourceError when a wheel is unavailable.
     """
     checkout = Path(__file__).resolve().parents[3]
     if not (checkout / "pyproject.toml").is_file():
         raise ConfigurationError(
-            f"the tool's own wheel is made from a checkout, and {checkout} is none",
+            f"the program's own wheel is made from a checkout, and {checkout} is not one",
             hint="Run this from a checkout of bigtop-builder, or leave the wheels out with --without wheels.",
         )
-    # A build inside of the checkout would leave its own folders there.
+    # A build inside the checkout would leave folders there.
     tree = scratch / "tree"
     tree.mkdir(parents=True)
     for name in TREE:
@@ -66,11 +66,11 @@ def make_wheels(scratch: Path, epoch: int) -> list[Path]:
             env={**os.environ, "SOURCE_DATE_EPOCH": str(epoch)},
         )
     except subprocess.TimeoutExpired as error:
-        raise SourceError(f"pip gave no wheels within {TIME_LIMIT} s") from error
+        raise SourceError(f"pip did not finish the wheels within {TIME_LIMIT} s") from error
     if done.returncode != 0:
-        told = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise SourceError(
-            f"the tool's wheels cannot be had: {told[-1] if told else f'pip ended with {done.returncode}'}",
-            hint="Look at PIP_INDEX_URL and pip's configuration, or leave the wheels out with --without wheels.",
+            f"the program's wheels are unavailable: {lines[-1] if lines else f'pip exited with {done.returncode}'}",
+            hint="Check PIP_INDEX_URL and pip's configuration, or leave the wheels out with --without wheels.",
         )
     return sorted(wheels.glob("*.whl"))

@@ -1,4 +1,4 @@
-"""Writing a bundle: a folder or one tar archive, seen under its name only when it is whole."""
+"""Write a bundle: a folder or one tar archive, which gets its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError, 
 UNFINISHED = ".unfinished"
 
 Progress = Callable[[str, int], None]
-"""Told which file is written or read, and how many bytes more of it."""
+"""Called with the file that is written or read, and the number of bytes since the last call."""
 
 
 class BundleWriter:
-    """As a context manager: what ``finish`` did not end leaves nothing behind.
+    """Writes a bundle; as a context manager it leaves nothing behind unless ``finish`` was called.
 
-    A bundle whose name ends in ``.tar`` is one archive, any other a folder. What killed writers left beside it goes.
-    Raises ConfigurationError when something has the name already, StoreError when it cannot be written.
+    A bundle whose name ends in ``.tar`` is one archive, any other a folder. Leftovers of killed writers beside it are
+    removed. Raises ConfigurationError when ``target`` exists, StoreError when it cannot be written.
     """
 
     def __init__(self, target: Path, progress: Progress = lambda name, size: None) -> None:
@@ -40,9 +40,9 @@ class BundleWriter:
     def __enter__(self) -> BundleWriter:
         if self.target.exists() or self.target.is_symlink():
             raise ConfigurationError(
-                f"there is something at {self.target} already", hint="Remove it, or name another place with --output."
+                f"{self.target} already exists", hint="Remove it, or choose another place with --output."
             )
-        with _told(self.target):
+        with _bundle_errors(self.target):
             _clear_dead(self.target)
             if self.target.suffix == ".tar":
                 self._archive = self._place.open("xb")
@@ -61,8 +61,8 @@ class BundleWriter:
             os.close(self._lock)
 
     def add(self, name: str, chunks: Iterable[bytes], *, executable: bool = False) -> BundledFile:
-        """Write a file of any length; gives what came of it."""
-        with _told(self.target):
+        """Write a file of any length and return its entry in the manifest."""
+        with _bundle_errors(self.target):
             if self._archive is not None:
                 return self._append(self._archive, name, chunks, executable)
             path = self._place / name
@@ -75,8 +75,8 @@ class BundleWriter:
             return written
 
     def finish(self) -> int:
-        """Give the bundle its name; its size in bytes."""
-        with _told(self.target):
+        """Give the bundle its name and return its size in bytes."""
+        with _bundle_errors(self.target):
             if self._archive is not None:
                 self._archive.write(bytes(2 * tarfile.BLOCKSIZE))
                 size = self._archive.tell()
@@ -92,7 +92,7 @@ class BundleWriter:
         return size
 
     def _append(self, archive: IO[bytes], name: str, chunks: Iterable[bytes], executable: bool) -> BundledFile:
-        """The size is known behind the last byte: then the header in front of the first is written anew."""
+        """Append a file. Its size is known only after its last byte, so its header is then written again."""
         start = archive.tell()
         archive.write(_header(name, 0, executable))
         written = self._copy(archive, name, chunks, executable)
@@ -114,7 +114,7 @@ class BundleWriter:
 
 
 def file_chunks(path: Path) -> Iterator[bytes]:
-    """A file, piece by piece."""
+    """Yield the bytes of a file in chunks."""
     with path.open("rb") as stream:
         while chunk := stream.read(CHUNK):
             yield chunk
@@ -139,16 +139,16 @@ def _clear_dead(target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _told(target: Path) -> Iterator[None]:
+def _bundle_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
         if not target.parent.is_dir():
-            raise ConfigurationError(f"there is no folder {target.parent}", hint="Make it first.") from error
+            raise ConfigurationError(f"there is no folder {target.parent}", hint="Create it first.") from error
         raise StoreError(f"the bundle cannot be written: {error}") from error
     except BigtopBuilderError:
         raise
     except OSError as error:
-        told = store_error(error, target)
-        hint = "Name a place with more room with --output; nothing half written is left behind."
-        raise StoreError(told.message.replace("the store ", "the bundle "), hint=hint) from error
+        problem = store_error(error, target)
+        hint = "Choose a place with more space with --output; no partial bundle is left behind."
+        raise StoreError(problem.message.replace("the store ", "the bundle "), hint=hint) from error

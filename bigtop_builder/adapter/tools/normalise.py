@@ -1,8 +1,8 @@
-"""Takes out of a staged tree what differs between two equal builds: times, orders, modes, dates in generated text.
+"""Make staged trees of equal builds equal: remove times, order, modes, and dates in generated text.
 
-Only what the build itself made is touched: an archive none of whose entries is younger than the build's start
-came from elsewhere and stays as it is, byte for byte. Compressed data is never recompressed, so the result does
-not depend on this machine's zlib.
+Only what the build itself made is changed: an archive without any entry younger than the build's start came from
+elsewhere and stays the same byte for byte. Compressed data is never recompressed, so the result does not depend on
+this machine's zlib.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 CACHED_MODE = 0o444
-"""Of files in download caches, which copies keep."""
+"""The mode of files in download caches, which copies keep."""
 
 ARCHIVES = (".jar", ".war", ".zip", ".nar")
 _LOCAL = struct.Struct("<4s5H3L2H")
@@ -41,7 +41,7 @@ _HEAD = 4096
 
 @dataclass
 class Report:
-    """What was done: archives rewritten, other files changed, and what had to be left alone."""
+    """The result: numbers of archives and other files that were changed, and archives that had to be left alone."""
 
     archives: int = 0
     files: int = 0
@@ -52,13 +52,13 @@ def normalise(stage: Path, started: float, epoch: int, *, modes: bool = True) ->
     """Normalise the tree at ``stage`` in place.
 
     ``started`` is when the build began and ``epoch`` the time that replaces later ones, both in seconds since 1970.
-    Without ``modes`` those of files and folders are part of the result and stay, but for the one of download caches.
+    Without ``modes`` the modes of files and folders are kept, except that of files from download caches.
     """
     report = Report()
     if modes:
-        _settle_modes(stage)
+        _normalise_modes(stage)
     else:
-        _give_back_writing(stage)
+        _make_writable(stage)
     for path in _files(stage):
         made_here = path.stat().st_mtime >= started - 2
         if path.suffix in ARCHIVES and _rewrite_archive(path, started, epoch, report):
@@ -77,21 +77,21 @@ def _files(stage: Path) -> Iterator[Path]:
                 yield path
 
 
-def _settle_modes(stage: Path) -> None:
-    """One mode for programs and folders, one for other files: a copy out of a download cache keeps the cache's."""
+def _normalise_modes(stage: Path) -> None:
+    """Set one mode for programs and folders, one for other files: a copy from a download cache keeps the cache's."""
     for folder, _, _ in os.walk(stage):
         Path(folder).chmod(0o755)
     for path in _files(stage):
         status = path.stat()
         if status.st_nlink > 1:
-            # The other name may be in a shared cache, which must not change with this one.
+            # The other link may be in a shared cache, which must not change.
             with path.open("rb") as source, _replacing(path) as target:
                 shutil.copyfileobj(source, target)
             os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
         path.chmod(0o755 if status.st_mode & 0o100 else 0o644)
 
 
-def _give_back_writing(stage: Path) -> None:
+def _make_writable(stage: Path) -> None:
     for path in _files(stage):
         if path.stat().st_mode & 0o777 == CACHED_MODE:
             path.chmod(0o644)
@@ -128,7 +128,7 @@ def _plain_javadoc(page: bytes, epoch: int) -> bytes:
 
 
 def _clear_gzip_time(path: Path) -> bool:
-    """The four bytes of the time in a gzip header (RFC 1952, section 2.3)."""
+    """Zero the four bytes of the time in a gzip header (RFC 1952, section 2.3)."""
     with path.open("r+b") as stream:
         header = stream.read(8)
         if len(header) < 8 or header[:2] != b"\x1f\x8b" or header[4:] == b"\0\0\0\0":
@@ -161,15 +161,15 @@ def _time(entry: zipfile.ZipInfo) -> float:
 
 
 class _SpecialArchiveError(Exception):
-    """An archive that cannot be written anew without taking something from it."""
+    """An archive that would lose something if it were rewritten."""
 
 
 def _refuse_special(entries: list[zipfile.ZipInfo]) -> None:
     if any(entry.flag_bits & 1 for entry in entries):
-        # The check of the password is made from the time that would be replaced.
+        # The password check is derived from the time that would be replaced.
         raise _SpecialArchiveError("it is encrypted")
     if min(entry.header_offset for entry in entries) > 0:
-        raise _SpecialArchiveError("something stands before its first entry, such as a script that starts it")
+        raise _SpecialArchiveError("there is data before its first entry, such as a script that starts it")
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class _Entry:
 
 
 def _write(path: Path, entries: list[zipfile.ZipInfo], comment: bytes, epoch: int) -> None:
-    """Write the archive anew: sorted, one time, no extra fields, no data descriptors."""
+    """Rewrite the archive: sorted, with one time, without extra fields or data descriptors."""
     moment = datetime.datetime.fromtimestamp(max(epoch, 315532800), datetime.UTC)
     dos_time = moment.hour << 11 | moment.minute << 5 | moment.second // 2
     dos_date = (moment.year - 1980) << 9 | moment.month << 5 | moment.day
@@ -195,7 +195,7 @@ def _write(path: Path, entries: list[zipfile.ZipInfo], comment: bytes, epoch: in
     with path.open("rb") as source, _replacing(path) as target:
         for info in sorted(unique.values(), key=_order):
             entry = _read(source, info)
-            # A signature is over the content: nothing in a signed archive may change.
+            # A signature covers the content: nothing in a signed archive may change.
             entry = entry if signed else _edited(entry, epoch)
             offset = target.tell()
             if offset > _LIMIT_32 or entry.size > _LIMIT_32:
@@ -217,7 +217,7 @@ def _write(path: Path, entries: list[zipfile.ZipInfo], comment: bytes, epoch: in
 
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write that takes the place of ``path`` at the end; after an exception nothing of it stays."""
+    """Open a file that replaces ``path`` at the end, and is removed after an exception."""
     temporary = path.with_name(f".{path.name}.normalised")
     try:
         with temporary.open("wb") as target:
@@ -229,7 +229,7 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _order(info: zipfile.ZipInfo) -> tuple[int, str]:
-    """The manifest first, as JarInputStream wants it; the rest by name."""
+    """Sort the manifest first, as JarInputStream expects; the rest by name."""
     first = {"META-INF/": 0, "META-INF/MANIFEST.MF": 1}
     return first.get(info.filename, 2), info.filename
 
@@ -238,12 +238,12 @@ def _read(stream: IO[bytes], info: zipfile.ZipInfo) -> _Entry:
     stream.seek(info.header_offset)
     header = _LOCAL.unpack(stream.read(_LOCAL.size))
     if header[0] != b"PK\x03\x04":
-        raise zipfile.BadZipFile("an entry is not where the directory says")
+        raise zipfile.BadZipFile("an entry is not where the central directory says")
     flags = header[2]
     name = stream.read(header[9])
     stream.seek(header[10], os.SEEK_CUR)
     data = stream.read(info.compress_size)
-    # Bit 3 announces a data descriptor, which is not written again.
+    # Bit 3 announces a data descriptor, which is dropped.
     flags &= ~0x08
     return _Entry(
         name, flags, info.compress_type, info.CRC, info.file_size, data, info.external_attr, info.create_system
@@ -271,5 +271,5 @@ def _edited(entry: _Entry, epoch: int) -> _Entry:
         new = _plain_javadoc(content, epoch) if b"javadoc" in content[:_HEAD] else content
     if new == content:
         return entry
-    # Stored, because another zlib would compress it to other bytes.
+    # Stored, because another zlib would compress it to different bytes.
     return _Entry(name, entry.flags, zipfile.ZIP_STORED, zlib.crc32(new), len(new), new, entry.attributes, entry.system)

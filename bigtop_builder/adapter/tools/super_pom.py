@@ -1,4 +1,4 @@
-"""Maven's super POM for a host without Maven: it holds the address of Maven Central, which is never written down."""
+"""Maven's super POM for a machine without Maven: it has the address of Maven Central, which is never written down."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ unzip -p "$jar" org/apache/maven/model/pom-4.0.0.xml > /tmp/pom.xml
 
 
 def super_pom(shop: Workshop, image: ImageRecord, log: LogWriter) -> str:
-    """The text of the super POM in Debian's package of Maven; fetched once for a store.
+    """Return the text of the super POM in Debian's package of Maven; it is fetched once for a store.
 
     ``image`` is the package image of a Debian platform. Raises SourceError, EngineError, StoreError.
     """
@@ -58,7 +58,7 @@ def _fetch(shop: Workshop, image: ImageRecord, log: LogWriter) -> str:
         code = session.call(SCRIPT, log=log, timeout=TIME_LIMIT, cancelled=shop.cancelled, cwd="/")
         if code != 0:
             raise SourceError(
-                f"the address of Maven Central cannot be found: Debian's Maven was not to be had (see {log.path})",
+                f"the address of Maven Central is unknown: Debian's Maven is unavailable (see {log.path})",
                 hint="Install Maven on this machine, or name a mirror under mirrors.maven in the project file.",
             )
         read = Path(folder) / "pom"

@@ -1,4 +1,4 @@
-"""A Java truststore made from a PEM bundle, readable by every JDK from 8 on."""
+"""A Java truststore made from a PEM bundle, for every JDK from 8 on."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ PEM_BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----
 
 
 def certificates(bundle: Path) -> list[bytes]:
-    """The certificates of a PEM file, in DER, in order, each once. Raises ConfigurationError when it has none."""
+    """Return the certificates of a PEM file in DER, in order, each once. Raises ConfigurationError when it has none."""
     try:
         text = bundle.read_text(encoding="ascii", errors="replace")
         found = [ssl.PEM_cert_to_DER_cert(block) for block in PEM_BLOCK.findall(text)]
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"the CA bundle {bundle} cannot be read: {error}") from error
+        raise ConfigurationError(f"the CA bundle {bundle} is unreadable: {error}") from error
     if not found:
         raise ConfigurationError(
-            f"the CA bundle {bundle} holds no certificate", hint="network.ca_bundle wants a file in PEM format"
+            f"the CA bundle {bundle} has no certificates", hint="network.ca_bundle must be a file in PEM format."
         )
     return list(dict.fromkeys(found))
 
 
 def java_truststore(der_certificates: list[bytes]) -> bytes:
-    """The certificates in the JKS format, as the OpenJDK's ``sun.security.provider.JavaKeyStore`` reads it.
+    """Return the certificates in the JKS format, as OpenJDK's ``sun.security.provider.JavaKeyStore`` reads it.
 
     JKS, not PKCS12: the default trust manager opens ``cacerts`` without a password, which JDK 8 before 8u301
-    cannot do with PKCS12. The closing digest is over the usual password ``changeit``.
+    cannot do with PKCS12. The digest at the end covers the usual password ``changeit``.
     """
     data = bytearray(struct.pack(">III", MAGIC, VERSION, len(der_certificates)))
     for number, der in enumerate(der_certificates, start=1):
@@ -47,5 +47,5 @@ def java_truststore(der_certificates: list[bytes]) -> bytes:
 
 
 def _text(value: str) -> bytes:
-    """As ``DataOutput.writeUTF`` writes ASCII."""
+    """Encode ASCII as ``DataOutput.writeUTF`` does."""
     return struct.pack(">H", len(value)) + value.encode()

@@ -1,1 +1,1 @@
-"""Creating, verifying and loading bundles."""
+"""Bundles: create, verify, load."""

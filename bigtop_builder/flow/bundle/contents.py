@@ -1,4 +1,4 @@
-"""What a bundle takes from the store, from the project and from its repositories."""
+"""The contents of a bundle: what it takes from the store, from the project and from its repositories."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Repository = tuple[str, str]
 
 @dataclass
 class Contents:
-    """All that goes into one bundle; ``texts`` are what the user wrote, by names in the bundle."""
+    """Everything that goes into one bundle; ``texts`` are the user's own files, by names in the bundle."""
 
     texts: dict[str, Path]
     sources: list[SourceFile] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Contents:
     super_pom: bytes | None = None
 
     def plain_files(self, store: Path) -> list[Path]:
-        """All files that go in byte by byte."""
+        """Return all files that are copied as they are."""
         found = [*self.texts.values(), *self.wheels, *(source.path for source in self.sources)]
         found += [path for files in self.repositories.values() for path in files.values()]
         return found + [store / "cache" / kind / path for kind, paths in self.caches.items() for path in paths]
@@ -49,20 +49,20 @@ class Contents:
 
 @dataclass
 class SourceFile:
-    """A file of the shelf, and how it is known."""
+    """A file of the download store, with the names by which it is found."""
 
     path: Path
     names: set[str] = field(default_factory=set)
     used_by: set[str] = field(default_factory=set)
 
     def bundled(self) -> BundledSource:
-        """As the manifest tells it."""
+        """Return its entry in the manifest."""
         name = f"sources/{self.path.name}"
         return BundledSource(path=name, names=sorted(self.names), used_by=sorted(self.used_by))
 
 
 def source_files(project: Project, plan: Plan, fetcher: Fetcher) -> list[SourceFile]:
-    """Every source that the plan's compile tasks need, fetched when it is not on the shelf. Raises SourceError."""
+    """Return every source that the plan's compile tasks need; fetch the missing ones. Raises SourceError."""
     found: dict[Path, SourceFile] = {}
     for task in _compiles(plan):
         for source in task.evaluated.sources:
@@ -74,9 +74,9 @@ def source_files(project: Project, plan: Plan, fetcher: Fetcher) -> list[SourceF
 
 
 def cache_files(project: Project, plan: Plan) -> tuple[dict[CacheName, list[str]], list[str]]:
-    """By kind of cache the paths that the plan's compile tasks asked for, and what to tell of it.
+    """Return for each cache the paths that the plan's compile tasks used, and notes for the user.
 
-    A result that does not say what it asked for gets all of the cache. Raises StoreError when a file has gone.
+    For a result that does not record its use, that is the whole cache. Raises StoreError when a file is missing.
     """
     from bigtop_builder.flow.build.compile_task import CACHES
 
@@ -90,27 +90,27 @@ def cache_files(project: Project, plan: Plan) -> tuple[dict[CacheName, list[str]
             asked = None
             if kinds:
                 notes.append(
-                    f"{task.evaluated.name} was compiled before uses of caches were kept: all of {', '.join(kinds)} "
-                    "in the store goes in"
+                    f"{task.evaluated.name} was compiled before the use of caches was recorded: the bundle gets all of "
+                    f"{', '.join(kinds)} in the store"
                 )
         for kind in kinds:
             paths = asked[kind] if asked and kind in asked else whole_cache(project.store.root, kind)
-            _check_there(project.store.root / "cache" / kind, paths, task.evaluated.name)
+            _require_files(project.store.root / "cache" / kind, paths, task.evaluated.name)
             wanted.setdefault(kind, set()).update(paths)
     return {kind: sorted(paths) for kind, paths in sorted(wanted.items())}, notes
 
 
-def _check_there(root: Path, paths: Iterable[str], component: str) -> None:
+def _require_files(root: Path, paths: Iterable[str], component: str) -> None:
     gone = [path for path in paths if not (root / path).is_file()]
     if gone:
         raise StoreError(
-            f"{component} was compiled with {gone[0]}, which is not in the download cache any more",
+            f"{component} was compiled with {gone[0]}, which is no longer in the download cache",
             hint=f"Compile it again first: bigtop-builder build {component} --force",
         )
 
 
 def image_specs(project: Project, plan: Plan) -> list[ImageSpec]:
-    """The images that the plan's tasks run in, the host's, and those that they stand on: each once."""
+    """Return the images that the plan's tasks run in, the host's, and their parents, each once."""
     found: dict[str, ImageSpec] = {}
     for task in plan.tasks:
         evaluated = task.evaluated
@@ -131,9 +131,9 @@ def _compiles(plan: Plan) -> Iterator[Task]:
 
 
 def project_files(project: Project) -> dict[str, Path]:
-    """The project file, its overlays and inventories, by their paths below the project's folder.
+    """Return the project file, its overlays and inventories, by their paths below the project's folder.
 
-    Raises ConfigurationError for what a closed site could not find again.
+    Raises ConfigurationError for an overlay outside that folder, which a closed site would not find.
     """
     root = project.settings.root.resolve()
     found: dict[str, Path] = {}
@@ -146,7 +146,7 @@ def project_files(project: Project) -> dict[str, Path]:
         resolved = folder.resolve()
         if required and not resolved.is_relative_to(root):
             raise ConfigurationError(
-                f"the overlay {folder} lies outside of {root}, where a closed site would not find it",
+                f"the overlay {folder} is outside {root}, where a closed site would not find it",
                 hint="Move it below the folder of the project file.",
             )
         found |= {path.relative_to(root).as_posix(): path for path in _files(resolved)}
@@ -158,13 +158,13 @@ def _files(folder: Path) -> Iterator[Path]:
         if "__pycache__" in path.parts or ".git" in path.parts:
             continue
         if path.is_symlink():
-            raise ConfigurationError(f"{path} is a link, which cannot be bundled", hint="Put the file itself there.")
+            raise ConfigurationError(f"{path} is a link, which cannot be bundled", hint="Replace it with the file.")
         if path.is_file():
             yield path
 
 
 def repository_files(project: Project, platforms: Iterable[str]) -> dict[Repository, dict[str, Path]]:
-    """The files of each published repository of the project, by their paths in it. Raises PublishError."""
+    """Return the files of each published repository of the project, by their paths in it. Raises PublishError."""
     from bigtop_builder.adapter.repository.snapshot import Publications
 
     found: dict[Repository, dict[str, Path]] = {}
@@ -178,7 +178,7 @@ def repository_files(project: Project, platforms: Iterable[str]) -> dict[Reposit
 
 
 def super_pom(project: Project) -> bytes | None:
-    """What tells the closed site's Maven where Central would be; None where it is not known here either."""
+    """Return a super POM with the address of Maven Central for the closed site; None if it is unknown here too."""
     from bigtop_builder.adapter.tools.maven_central import maven_central
 
     kept = project.store.root / "images" / "maven-super-pom.xml"
@@ -193,11 +193,11 @@ def super_pom(project: Project) -> bytes | None:
 
 
 def included_files(paths: Sequence[Path]) -> dict[str, Path]:
-    """What the user adds, by names below ``include/``. Raises ConfigurationError."""
+    """Return the files that the user adds, by names below ``include/``. Raises ConfigurationError."""
     found: dict[str, Path] = {}
     for path in paths:
         if not path.exists():
-            raise ConfigurationError(f"--include: there is no {path}")
+            raise ConfigurationError(f"--include: {path} does not exist")
         files = list(_files(path)) if path.is_dir() else [path]
         for file in files:
             name = (
@@ -209,15 +209,15 @@ def included_files(paths: Sequence[Path]) -> dict[str, Path]:
 
 
 def check_plan(plan: Plan) -> list[str]:
-    """What to tell of a plan. Raises ConfigurationError when something is built from a folder of this machine."""
+    """Return notes for the user. Raises ConfigurationError when something is built from a folder of this machine."""
     notes: dict[str, None] = {}
     for task in plan.tasks:
         evaluated = task.evaluated
         if evaluated.local_source is not None:
             raise ConfigurationError(
-                f"{evaluated.name} is built from {evaluated.local_source}, which a bundle does not hold",
+                f"{evaluated.name} is built from {evaluated.local_source}, which a bundle does not contain",
                 hint="Give it a source with a digest in an overlay, or leave it out.",
             )
         if evaluated.bigtop is not None:
-            notes[f"{evaluated.name} is packaged by a Bigtop tree: take that along with --include"] = None
+            notes[f"{evaluated.name} is packaged with a Bigtop tree: add the tree with --include"] = None
     return list(notes)

@@ -1,4 +1,4 @@
-"""``bundle create``: what is not built yet is built, then all that a closed site needs is written into one bundle."""
+"""``bundle create``: build what is missing, then write everything that a closed site needs into one bundle."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MARGIN = 16 << 20
 
 @dataclass(frozen=True)
 class Wanted:
-    """What goes in besides what is selected, who signs it, and how to tell of it."""
+    """What to add to the selected components, who signs the bundle, and how to report progress."""
 
     parts: frozenset[Part]
     includes: Sequence[Path] = ()
@@ -48,7 +48,7 @@ class Wanted:
 
 @dataclass
 class Created:
-    """What was made: ``size`` and ``parts`` are in bytes, ``seconds`` those of each stage."""
+    """The created bundle: ``size`` and ``parts`` in bytes, ``seconds`` of each stage."""
 
     place: Path
     size: int = 0
@@ -60,17 +60,17 @@ class Created:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Note how long a stage takes."""
+        """Record how long a stage takes."""
         started = time.monotonic()
         yield
         self.seconds[name] = round(time.monotonic() - started, 1)
 
 
 def create_bundle(project: Project, request: Request, wanted: Wanted, target: Path, bus: Bus) -> Created:
-    """Make the bundle ``target`` of what ``request`` selects.
+    """Create the bundle ``target`` of what ``request`` selects.
 
-    Raises ConfigurationError for what must not or cannot go in, PartFailedError when a component cannot be built,
-    SourceError, EngineError, StoreError. Nothing is left behind then.
+    Raises ConfigurationError for what must not or cannot be bundled, PartFailedError when a component fails to build,
+    SourceError, EngineError, StoreError; then nothing is left behind.
     """
     made = Created(target)
     secrets, texts = _texts(project, wanted)
@@ -96,7 +96,7 @@ def create_bundle(project: Project, request: Request, wanted: Wanted, target: Pa
 
 
 def _texts(project: Project, wanted: Wanted) -> tuple[Secrets, dict[str, Path]]:
-    """What the user wrote, by its name in the bundle, and what must not be found in it."""
+    """Return the secrets that must not be in the bundle, and the user's files by their names in it."""
     secrets = Secrets()
     settings = project.settings
     secrets.add_references(settings.document.data, settings.file or settings.root)
@@ -134,7 +134,7 @@ def _collect(
     texts: dict[str, Path],
     shared: Shared | None,
 ) -> Contents:
-    """Find and fetch everything, and see that there is room for it."""
+    """Find and fetch everything, and check that there is space for it."""
     parts, found = wanted.parts, Contents(texts)
     platforms = {task.evaluated.target.platform.name for task in plan.tasks if task.kind == "package"}
     with made.stage("fetch"):
@@ -164,14 +164,14 @@ def _check_room(place: Path, found: Contents, store: Path) -> None:
     free = shutil.disk_usage(place.parent).free
     if free < needed:
         raise StoreError(
-            f"there is no room for the bundle: about {needed >> 20} MiB are needed in {place.parent}, "
+            f"not enough space for the bundle: it needs about {needed >> 20} MiB in {place.parent}, "
             f"{free >> 20} MiB are free",
-            hint="Name a place with more room with --output.",
+            hint="Choose a place with more space with --output.",
         )
 
 
 class _Bundling:
-    """The writing of one bundle: first its files, the manifest last."""
+    """Writes one bundle: first its files, the manifest last."""
 
     def __init__(
         self,
@@ -191,12 +191,12 @@ class _Bundling:
         self.files: list[model.BundledFile] = []
 
     def write(self, found: Contents) -> None:
-        """Write everything, and give the bundle its name."""
+        """Write everything and give the bundle its name."""
         with self.made.stage("write"):
             for name, path in found.texts.items():
                 runs = bool(path.stat().st_mode & 0o100)
                 self._add(name, self.secrets.guarded(name, file_chunks(path)), executable=runs)
-            told: dict[str, Any] = {
+            entries: dict[str, Any] = {
                 "components": self._components(),
                 "sources": [self._source(source) for source in found.sources],
                 "caches": self._caches(found),
@@ -205,14 +205,14 @@ class _Bundling:
             for path in found.wheels:
                 self._add(f"wheels/{path.name}", file_chunks(path))
             if found.wheels:
-                told["python"] = interpreter()
+                entries["python"] = interpreter()
             if found.images is not None:
                 saved = found.images.saved
                 self._add(model.IMAGES, saved)
-                told["images"] = model.BundledImages(
+                entries["images"] = model.BundledImages(
                     path=model.IMAGES, size=saved.size, images=found.images.images, bases=found.images.bases
                 )
-            self._finish(told)
+            self._finish(entries)
 
     def _add(self, name: str, chunks: Iterable[bytes], *, executable: bool = False) -> None:
         written = self.writer.add(name, chunks, executable=executable)
@@ -246,7 +246,7 @@ class _Bundling:
         for kind, paths in found.caches.items():
             root, name = self.project.store.root / "cache" / kind, f"caches/{kind}.tar"
             for path in paths:
-                # What tools write of their own accord may name the address of a mirror with its password.
+                # The files that tools rewrite may contain the address of a mirror with its password.
                 if CACHES[kind].role(path) == "bookkeeping":
                     for _ in self.secrets.guarded(f"{kind}/{path}", file_chunks(root / path)):
                         pass
@@ -268,14 +268,14 @@ class _Bundling:
             bundled.append(model.BundledRepository(stack=stack, platform=platform, path=folder))
         return bundled
 
-    def _finish(self, told: dict[str, Any]) -> None:
+    def _finish(self, entries: dict[str, Any]) -> None:
         manifest = Manifest(
             tool=__version__,
             stack=self.project.stack.name,
             machine=os.uname().machine,
-            platforms=sorted({component.platform for component in told["components"]}),
+            platforms=sorted({component.platform for component in entries["components"]}),
             files=sorted(self.files, key=lambda file: file.path),
-            **told,
+            **entries,
         )
         data = (manifest.model_dump_json(indent=1) + "\n").encode()
         self.writer.add(model.MANIFEST, [data])

@@ -1,6 +1,6 @@
-"""``bundle load``: each file is verified while it is copied, and put where builds and deployments look for it.
+"""``bundle load``: verify each file while it is copied to where builds and deployments look for it.
 
-What is there already stays: a load that was killed is simply repeated.
+Existing files are kept: repeat a load that was killed.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import ConfigurationError, EngineError, SourceError, StoreError
 
 FOLDERS = ("include", "keys", "wheels")
-"""What of a bundle goes below the project's folder as it is."""
+"""Folders of a bundle that are copied into the project's folder."""
 
 MARGIN = 16 << 20
 
 
 @dataclass
 class Loaded:
-    """What came in, what was there already, and what stayed although the bundle has another."""
+    """What was new, what existed already, and what was kept although the bundle's differs."""
 
     new: dict[str, int] = field(default_factory=dict)
     same: dict[str, int] = field(default_factory=dict)
@@ -38,18 +38,18 @@ class Loaded:
     kept_in_caches: int = 0
     images: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
-    """Images that no engine was there for."""
+    """Images that wait for an engine."""
     no_engine: str = ""
 
     def count(self, part: str, *, new: int = 0, same: int = 0) -> None:
-        """Add to the figures of a part."""
+        """Add to the counts of a part."""
         for figures, number in ((self.new, new), (self.same, same)):
             if number:
                 figures[part] = figures.get(part, 0) + number
 
 
 class Loading:
-    """One load into a project's folder and a store. With ``replace`` files of the bundle win over others."""
+    """Loads a bundle into a project's folder and a store. With ``replace`` its files win over existing ones."""
 
     def __init__(self, reader: BundleReader, *, replace: bool, progress: Progress) -> None:
         self.reader = reader
@@ -60,12 +60,12 @@ class Loading:
         self._files = {file.path: file for file in reader.manifest.files}
         if self.manifest.images and self.manifest.machine != os.uname().machine:
             raise ConfigurationError(
-                f"{reader.place} holds images for {self.manifest.machine}, and this machine is a {os.uname().machine}",
-                hint="Make a bundle on a machine like this one.",
+                f"{reader.place} has images for {self.manifest.machine}, but this machine is {os.uname().machine}",
+                hint="Create the bundle on a machine like this one.",
             )
 
     def project(self, root: Path) -> None:
-        """Put the project file, overlays, inventories, keys, wheels and included files below ``root``."""
+        """Copy the project file, overlays, inventories, keys, wheels and included files below ``root``."""
         for name, file in self._files.items():
             part, _, rest = name.partition("/")
             if part == "project":
@@ -74,7 +74,7 @@ class Loading:
                 self._place(file, root / name, part)
 
     def store(self, store: Store) -> None:
-        """Put sources, caches and images into a store and its engine. Raises SourceError, StoreError, EngineError."""
+        """Load sources, caches and images into a store and its engine. Raises SourceError, StoreError, EngineError."""
         manifest = self.manifest
         if not (manifest.sources or manifest.caches or manifest.images):
             return
@@ -92,7 +92,7 @@ class Loading:
             run.close()
 
     def repositories(self, root: Path) -> None:
-        """Put published repositories below ``root``. Raises PublishError."""
+        """Load published repositories below ``root``. Raises PublishError."""
         from bigtop_builder.adapter.bundle.repository import take_over
 
         for repository in self.manifest.repositories:
@@ -124,7 +124,7 @@ class Loading:
                     part.accept(expected, {algorithm: value} if algorithm == "git" else None)
                 except WrongDigestError as error:
                     part.clear()
-                    raise SourceError(f"{self.reader.place}: {file.path} is not what it is called: {error}") from error
+                    raise SourceError(f"{self.reader.place}: {file.path} does not match its name: {error}") from error
         self.loaded.count("sources", new=bool(missing), same=not missing)
 
     def _caches(self, store: Store, run: Run) -> None:
@@ -162,7 +162,7 @@ class Loading:
                     free = facts(client).free_disk
                     if free is not None and free < bundled.size:
                         raise _no_room("the container engine", bundled.size, free)
-                    # An engine cannot give back what it took: so nothing is given to it that was not read once.
+                    # An engine cannot undo a load, so the whole file is verified before it gets any of it.
                     for _ in self.reader.verified(file, self.progress):
                         pass
                     before = tags_of(client, bundled.images)
@@ -174,7 +174,7 @@ class Loading:
                 for image in bundled.images:
                     record = recorded(store, image.key)
                     if record is not None and record.fingerprint != image.fingerprint:
-                        self.loaded.kept.append(f"the image {image.tag}, made here of other packages")
+                        self.loaded.kept.append(f"the image {image.tag}, built here with other packages")
         finally:
             client.close()
 
@@ -220,6 +220,6 @@ class Loading:
 
 def _no_room(place: str, needed: int, free: int) -> StoreError:
     return StoreError(
-        f"there is no room in {place}: {needed >> 20} MiB are needed, {free >> 20} MiB are free",
-        hint="Free some, or choose another store with --store or 'store:' in the project file.",
+        f"not enough space in {place}: {needed >> 20} MiB needed, {free >> 20} MiB free",
+        hint="Free some space, or choose another store with --store or 'store:' in the project file.",
     )

@@ -1,4 +1,4 @@
-"""A bundle is made of what was built: so it is built first, and its images are there."""
+"""The builds that a bundle is made of: missing ones run first, and so does the creation of their images."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ ATTEMPTS = 2
 
 
 def built(shared: Shared, request: Request, bus: Bus) -> tuple[Plan, list[str]]:
-    """Build what is not built; gives the plan that would build all of it anew, and what had to be left out.
+    """Build what is missing; return a plan that would build everything again, and what had to be left out.
 
-    Raises PartFailedError, with the exit code of the build, unless the request keeps going.
+    Raises PartFailedError with the exit code of the build, unless the request keeps going.
     """
     project = shared.project
     for _ in range(ATTEMPTS):
         run = build(project, request, bus)
         fine = {name for name, result in run.results.items() if result.state in ("done", "reused")}
-        there: list[str] = []
+        available: list[str] = []
         left_out: list[str] = []
         for name, platform in project.pairs(request):
-            (there if _package(shared, name, platform) in fine else left_out).append(f"{name}@{platform}")
-        if left_out and (not request.keep_going or not there):
+            (available if _package(shared, name, platform) in fine else left_out).append(f"{name}@{platform}")
+        if left_out and (not request.keep_going or not available):
             failed = PartFailedError(
-                f"not built, so no bundle is made: {', '.join(left_out)}",
-                hint="Mend that, or leave it out with --keep-going.",
+                f"no bundle, because these failed to build: {', '.join(left_out)}",
+                hint="Fix them, or leave them out with --keep-going.",
             )
             failed.exit_code = run.exit_code
             raise failed
-        plan = project.plan(Request(selectors=tuple(there), force=True, rerun_flags=request.rerun_flags))
-        # An engine that lost its images makes them anew, which may be others: then the keys are others too.
+        plan = project.plan(Request(selectors=tuple(available), force=True, rerun_flags=request.rerun_flags))
+        # An engine that lost its images gets new ones, which may differ: then the build keys differ too.
         if not prepare_images(shared, plan):
             return plan, left_out
-    raise EngineError("the builder images change while they are used", hint="Repeat the command.")
+    raise EngineError("the builder images changed while they were in use", hint="Repeat the command.")
 
 
 def _package(shared: Shared, name: str, platform: str) -> str:
-    """The id of a package task; empty for what is refused."""
+    """Return the id of a package task; empty for a refused one."""
     evaluated = shared.project.evaluate(name, platform)
     return "" if isinstance(evaluated, Refusal) else package_id(evaluated)
 
 
 def images_of(shared: Shared, plan: Plan) -> Images:
-    """The images of a plan, as they are to be saved. Raises EngineError."""
+    """Return the images of a plan, ready to be saved. Raises EngineError."""
     store = shared.project.store
     found = [recorded(store, image_key(spec)) for spec in image_specs(shared.project, plan)]
     return gather(shared.client, [record for record in found if record is not None])

@@ -1,4 +1,4 @@
-"""No secret gets into a bundle: what a project refers to, and what looks like a private key, is searched for."""
+"""Keep secrets out of a bundle: search for the project's own, and for anything that looks like a private key."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from bigtop_builder.adapter.secret import read_secret
 from bigtop_builder.model.errors import ConfigurationError
 
 SHORTEST = 6
-"""Shorter values turn up by chance."""
+"""In characters: shorter values occur by chance."""
 
 REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:(?!//).+)$")
 PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----")
 LOGIN = re.compile(rb"[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"]{1,100}:([^\s/@'\"]{1,100})@")
-"""A password in an address; a variable's name there is none."""
+"""An address with a password; the name of a variable there is allowed."""
 
 LONGEST_MATCH = 256
-"""The most bytes that one of these patterns spans."""
+"""The longest match of these patterns, in bytes."""
 
 
 class Secrets:
-    """What must not get into a bundle. ``files`` are those that references lead to."""
+    """What must not be in a bundle. ``files`` are those that references name."""
 
     def __init__(self) -> None:
         self.files: set[Path] = set()
         self._forms: dict[bytes, str] = {}
 
     def add_references(self, document: Any, place: Path) -> None:
-        """Note every secret that a document refers to, as far as it can be read here.
+        """Add every secret that a document refers to and that is readable here.
 
-        A user's name is none. What is asked for or given by a command is not known before it is needed.
+        User names are not secrets. Values from a prompt or a command are unknown until they are needed.
         """
         for key, reference in _strings(document):
             if key == "user" or not REFERENCE.match(reference):
@@ -52,7 +52,7 @@ class Secrets:
                     self._forms[form.encode()] = reference
 
     def guarded(self, name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """The same pieces. Raises ConfigurationError when a secret or a private key is among them."""
+        """Yield the same chunks. Raises ConfigurationError when they contain a secret or a private key."""
         longest = max([LONGEST_MATCH, *map(len, self._forms)])
         tail = b""
         for chunk in chunks:
@@ -64,32 +64,32 @@ class Secrets:
     def _search(self, name: str, data: bytes) -> None:
         if PRIVATE_KEY.search(data):
             raise ConfigurationError(
-                f"{name} holds a private key, which must not get into a bundle", hint="Keep it outside of the project."
+                f"{name} contains a private key, which must not be in a bundle", hint="Keep it outside the project."
             )
         for form, reference in self._forms.items():
             if form in data:
                 raise ConfigurationError(
-                    f"{name} holds the value of the secret {reference}, which must not get into a bundle",
-                    hint=f"Write the reference there instead of the value: {reference}",
+                    f"{name} contains the value of the secret {reference}, which must not be in a bundle",
+                    hint=f"Replace the value by the reference: {reference}",
                 )
         for login in LOGIN.finditer(data):
             if not login[1].startswith((b"$", b"{")):
                 raise ConfigurationError(
-                    f"{name} holds an address with a password, which must not get into a bundle",
+                    f"{name} contains an address with a password, which must not be in a bundle",
                     hint="Give user and password by reference: credentials: {user: env:NAME, password: env:NAME}",
                 )
 
     def check_place(self, path: Path) -> None:
-        """Raises ConfigurationError for a file that a secret is read from."""
+        """Raise ConfigurationError for a file that a secret is read from."""
         if path.absolute() in self.files or path.resolve() in {file.resolve() for file in self.files}:
             raise ConfigurationError(
-                f"{path} is the file of a secret, which must not get into a bundle",
-                hint="Keep it outside of what goes into the bundle.",
+                f"{path} is the file of a secret, which must not be in a bundle",
+                hint="Keep it outside what goes into the bundle.",
             )
 
 
 def references_of(secrets: Secrets, texts: Mapping[str, Path]) -> None:
-    """Note what the YAML files among ``texts`` refer to; one that does not parse is told by whoever uses it."""
+    """Add what the YAML files among ``texts`` refer to; those that do not parse are skipped."""
     for path in texts.values():
         if path.suffix in (".yaml", ".yml"):
             try:
@@ -99,7 +99,7 @@ def references_of(secrets: Secrets, texts: Mapping[str, Path]) -> None:
 
 
 def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every text of a document, and the key it stands under."""
+    """Yield every string of a document with its key."""
     if isinstance(value, str):
         yield key, value
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""``bundle verify``: every byte of a bundle against its manifest, and the manifest against a key."""
+"""``bundle verify``: check every byte of a bundle against its manifest, and the manifest against a key."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ GOOD, NONE, UNCHECKED = "good", "none", "not checked"
 
 @dataclass
 class Verdict:
-    """What was found: names of files that are not as the manifest says, and what is to be said of its signature.
+    """The result: names of files that differ from the manifest, and the state of its signature.
 
-    ``size`` is in bytes; ``signed_by`` is the id of the key that claims to have signed.
+    ``size`` is in bytes; ``signed_by`` is the id of the key named in the signature.
     """
 
     files: int
@@ -28,12 +28,12 @@ class Verdict:
 
     @property
     def whole(self) -> bool:
-        """Whether every file is there and as it was."""
+        """Whether every file is present and unchanged."""
         return not (self.missing or self.extra or self.altered)
 
 
 def verify_bundle(reader: BundleReader, key: bytes | None, progress: Progress) -> Verdict:
-    """Read all of a bundle. Raises PublishError when a key is given and cannot be used."""
+    """Read all of a bundle. Raises PublishError when a given key is unusable."""
     missing, extra, resized = reader.differences()
     altered = dict.fromkeys(resized, "another size")
     files = reader.manifest.files
@@ -51,11 +51,11 @@ def verify_bundle(reader: BundleReader, key: bytes | None, progress: Progress) -
 
 
 def require_signature(reader: BundleReader, key: bytes) -> None:
-    """Raises PublishError unless a key of ``key`` has signed the manifest."""
+    """Raise PublishError unless a key in ``key`` signed the manifest."""
     signature, _ = _signature(reader, key)
     if signature != GOOD:
-        told = "is not signed" if signature == NONE else f"is not signed by this key: {signature}"
-        raise PublishError(f"{reader.place} {told}", hint="Ask whoever made the bundle for the right key, or file.")
+        problem = "is not signed" if signature == NONE else f"is not signed by this key: {signature}"
+        raise PublishError(f"{reader.place} {problem}", hint="Get the right key, or bundle, from whoever created it.")
 
 
 def _signature(reader: BundleReader, key: bytes | None) -> tuple[str, str | None]:
