@@ -144,7 +144,7 @@ def _collect(
             found.sources = contents.source_files(project, plan, shared.fetcher)
         if "caches" in parts:
             found.caches, notes = contents.cache_files(project, plan)
-            found.super_pom = contents.super_pom(project) if "maven" in found.caches else None
+            found.super_pom = contents.super_pom(project) if found.caches else None
             for note in notes:
                 wanted.say(note)
         if shared is not None and "images" in parts:
