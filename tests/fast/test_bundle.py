@@ -486,7 +486,7 @@ def test_an_overlay_elsewhere_is_refused(project: ProjectFolder, tmp_path_factor
 
 def test_a_missing_included_file_is_told_before_anything_is_written(project: ProjectFolder) -> None:
     project.component("a")
-    with pytest.raises(ConfigurationError, match="--include: .* does not exist"):
+    with pytest.raises(ConfigurationError, match=r"--include: .* does not exist"):
         create(project, includes=[project.root / "none"])
 
 
