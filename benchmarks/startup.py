@@ -58,7 +58,7 @@ def fill_store(project: Path, root: Path) -> int:
         (folder / ("rpms" if task.kind == "package" else "stage")).mkdir(parents=True)
         manifest: dict[str, object] = {"task": task.id, "key": task.key, "ingredients": dict(task.ingredients)}
         if task.kind == "package":
-            names = task.evaluated.rpm_files()
+            names = task.evaluated.package_files()
             for file in names:
                 (folder / "rpms" / file).write_bytes(file.encode())
             manifest |= {"rpms": dict.fromkeys(names, task.key), "notes": []}

@@ -127,7 +127,7 @@ def compare(project: Project) -> None:
                 if isinstance(evaluated, Refusal) or (component == name and platform != PLATFORM):
                     continue
                 folder = project.settings.output / platform
-                files += [str((folder / file).relative_to(ROOT)) for file in evaluated.rpm_files()]
+                files += [str((folder / file).relative_to(ROOT)) for file in evaluated.package_files()]
         tool("repo", "compare", "--platform", PLATFORM, *files, "--reference", str(REFERENCE / f"{name}.json"))
 
 
@@ -138,7 +138,7 @@ def package_files(project: Project) -> list[str]:
         for name in names:
             evaluated = project.evaluate(name, platform)
             assert not isinstance(evaluated, Refusal)
-            files += [str(project.settings.output / platform / file) for file in evaluated.rpm_files()]
+            files += [str(project.settings.output / platform / file) for file in evaluated.package_files()]
     return files
 
 

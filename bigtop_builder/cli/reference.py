@@ -95,7 +95,7 @@ def _type(schema: dict[str, Any]) -> str:
     if "const" in schema:
         return f"`{schema['const']}`"
     if "enum" in schema:
-        return " or ".join(f"`{value}`" for value in schema["enum"])
+        return " or ".join(f"`{value if isinstance(value, str) else json.dumps(value)}`" for value in schema["enum"])
     for key in ("anyOf", "oneOf"):
         if key in schema:
             return " or ".join(_type(branch) for branch in schema[key])

@@ -28,6 +28,8 @@ HOSTS = r"^[A-Za-z0-9][A-Za-z0-9.,\[\]-]*$"
 CAPITALS = r"^[A-Z][A-Z0-9_]*$"
 SERVER_URL, REPOSITORY_URL = r"^https?://[^\s/]+/?$", r"^(https?|file)://\S+$"
 CLUSTER = r"^[A-Za-z0-9_-]{1,100}$"
+FILE_MODE = r"^([0-7]{3,4}|.*\{\{.*)$"
+"""An octal mode, or a template of one."""
 Duration = Annotated[str, StringConstraints(pattern=DURATION)]
 """A time span: ``90s``, ``40m``, ``2h``."""
 
@@ -56,6 +58,7 @@ EXAMPLES = {
     SERVER_URL: "https://ambari.example.com:8443",
     REPOSITORY_URL: "https://repo.example.com/bigtop-3.2.0/el8",
     CLUSTER: "analytics, of letters, digits, _ and -",
+    FILE_MODE: '"0755", in quotes',
 }
 """By pattern: what fits it, for hints."""
 

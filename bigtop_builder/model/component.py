@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
-from bigtop_builder.model.base import Duration, Name, Size, StrictModel, Version
+from bigtop_builder.model.base import FILE_MODE, Duration, Name, Size, StrictModel, Version
 from bigtop_builder.model.build_tools.registry import CacheName
 from bigtop_builder.model.source import Source
 
@@ -110,6 +119,54 @@ class Link(StrictModel):
     priority: int = 30
 
 
+class FileEntry(StrictModel):
+    """An entry of ``files`` that says more than a path. An entry whose path renders to nothing is dropped."""
+
+    path: str
+    """A file, a folder with everything in it, or a shell pattern."""
+    config: Literal[True, False, "noreplace"] = False
+    """A configuration file. ``noreplace``: an upgrade never replaces what the host's owner changed."""
+    doc: bool = False
+    """Documentation."""
+    license: bool = False
+    """The text of a license."""
+    ghost: bool = False
+    """Belongs to the package without being in it, such as a log file."""
+    dir: bool = False
+    """The folder alone, without its content."""
+    exclude: bool = False
+    """Left out of the package, although another entry covers it."""
+    mode: Annotated[str, StringConstraints(pattern=FILE_MODE)] | None = None
+    """The mode of all that the path covers, in quotes: ``"0755"``; without it, as ``install`` left it."""
+    owner: str | None = Field(default=None, min_length=1)
+    """The owner of all that the path covers; without it root."""
+    group: str | None = Field(default=None, min_length=1)
+    """The group of all that the path covers; without it root."""
+    _order: tuple[str, ...] = PrivateAttr(())
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The keys in the order in which the file has them.
+
+        rpm ignores the order of directives, but a package's build key covers the text of its spec. Whoever writes the
+        spec keeps this order, so that one order for all does not rebuild packages that stay the same.
+        """
+        return self._order
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_order(cls, data: Any, handler: ModelWrapValidatorHandler[FileEntry]) -> FileEntry:
+        entry = handler(data)
+        if isinstance(data, Mapping):
+            entry._order = tuple(data)
+        return entry
+
+    @model_serializer(mode="wrap")
+    def _dump_in_order(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        return {key: dumped[key] for key in self._order if key in dumped}
+
+
 class Package(StrictModel):
     """One RPM."""
 
@@ -124,8 +181,10 @@ class Package(StrictModel):
     provides: list[str] = Field(default_factory=list)
     conflicts: list[str] = Field(default_factory=list)
     obsoletes: list[str] = Field(default_factory=list)
-    files: list[str] = Field(default_factory=list)
-    """Lines of ``%files``; one that renders to nothing is dropped."""
+    files: list[str | FileEntry] = Field(default_factory=list)
+    """What the package holds: paths, or entries that say more. One that renders to nothing is dropped."""
+    keep_folder_modes: bool = False
+    """Whether folders keep the modes that ``install`` gave them; otherwise every folder gets 0755."""
     users: list[User] = Field(default_factory=list)
     alternatives: list[Link] = Field(default_factory=list)
     services: list[Service] = Field(default_factory=list)
@@ -135,6 +194,12 @@ class Package(StrictModel):
     """A template expression; the package is left out where it is false."""
     otherwise: str = ""
     """Why it is left out then: told to the user."""
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths in the file list, without those that are excluded."""
+        entries = (FileEntry(path=entry) if isinstance(entry, str) else entry for entry in self.files)
+        return [entry.path for entry in entries if not entry.exclude]
 
 
 class Dependencies(StrictModel):

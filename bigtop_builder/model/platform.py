@@ -51,6 +51,8 @@ class Platform(StrictModel):
     architectures: list[Literal["x86_64", "aarch64"]] = Field(min_length=1)
     ambari_os: str | None = None
     """The OS family by which Ambari knows it: ``redhat8``."""
+    package_format: Name = "rpm"
+    """The format of its packages."""
     macros: dict[str, str] = Field(default_factory=dict)
     """RPM macros that specs branch on: ``rhel: "8"``."""
     payload: str = Field(pattern=r"^w[0-9]{1,2}\.(gzdio|xzdio|zstdio)$")

@@ -86,7 +86,7 @@ def package_ingredients(
         "release": f"{evaluated.release}{target.platform.dist}",
     }
     for package in evaluated.packages:
-        ingredients[f"files of {package.name}"] = digest.of_data(package.files)
+        ingredients[f"files of {package.name}"] = digest.of_data(evaluated.format.file_list(package))
         ingredients[f"scripts of {package.name}"] = digest.of_data(dict(package.scripts))
     for file in (*evaluated.files, *services):
         ingredients[f"file:{file.name}"] = file.digest

@@ -11,6 +11,8 @@ from bigtop_builder.model.errors import ConfigurationError, Location, RecipeErro
 from bigtop_builder.model.platform import Platform
 from bigtop_builder.model.stack import Stack
 from bigtop_builder.recipe.document import Document, M, load, near, validate
+from bigtop_builder.recipe.package_format import FORMATS
+from bigtop_builder.recipe.packages import check_file_lists
 
 
 def shipped_templates() -> Path:
@@ -117,6 +119,7 @@ class Catalog:
             document, component = _load(files, Component)
             if component.name != name:
                 raise RecipeError(f"the name must be that of the folder, {name!r}", location=document.locate(("name",)))
+            check_file_lists(component, document)
             folders = (root / "components" / name for root in reversed(self.roots))
             self._components[name] = LoadedComponent(component, document, tuple(filter(Path.is_dir, folders)))
         return self._components[name]
@@ -124,7 +127,14 @@ class Catalog:
     def platform(self, name: str) -> Platform:
         """A platform by name. Raises ConfigurationError for an unknown name or a wrong file."""
         if name not in self._platforms:
-            self._platforms[name] = self._single("platform", self.platform_files, name, Platform)[1]
+            document, platform = self._single("platform", self.platform_files, name, Platform)
+            if platform.package_format not in FORMATS:
+                raise ConfigurationError(
+                    f"there is no package format {platform.package_format!r}",
+                    location=document.locate(("package_format",)),
+                    hint=near(platform.package_format, FORMATS) or None,
+                )
+            self._platforms[name] = platform
         return self._platforms[name]
 
     def stack(self, name: str) -> Stack:
@@ -153,9 +163,9 @@ class Catalog:
         """``images/<name>`` in the newest overlay that has it."""
         return self._template("images", name)
 
-    def rpm_template(self, name: str) -> Path:
-        """``rpm/<name>`` in the newest overlay that has it."""
-        return self._template("rpm", name)
+    def package_template(self, package_format: str, name: str) -> Path:
+        """Return ``<format>/<name>`` in the newest overlay that has it. Raises RecipeError when none does."""
+        return self._template(package_format, name)
 
     def _template(self, kind: str, name: str) -> Path:
         found = self._templates.get((kind, name))

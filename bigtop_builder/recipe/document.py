@@ -287,11 +287,16 @@ def _told(document: Document, error: ValidationError) -> list[dict[str, Any]]:
             first["kinds"] = []
             rest.append(first)
         first["kinds"] += [kind] if kind not in first["kinds"] else []
-    deeper = [document.locate(tuple(problem["loc"])).path for problem in rest]
+    paths = [document.locate(tuple(problem["loc"])).path for problem in rest]
+    # A mistake at or inside the place shows which of the types was meant.
     return [
         problem
-        for problem, path in zip(rest, deeper, strict=True)
-        if "kinds" not in problem or not any(other.startswith((f"{path}.", f"{path}[")) for other in deeper)
+        for problem, path in zip(rest, paths, strict=True)
+        if "kinds" not in problem
+        or not any(
+            other is not problem and (at == path or at.startswith((f"{path}.", f"{path}[")))
+            for other, at in zip(rest, paths, strict=True)
+        )
     ]
 
 
@@ -329,9 +334,15 @@ def _message(problem: Mapping[str, Any], context: Mapping[str, Any]) -> str:
         return "must not be empty"
     if context.get("pattern") == SECRET:
         return "a secret itself does not stand here, only where it is"
+    if kind == "literal_error":
+        return f"must be {_yaml_words(context['expected'])}"
     if kind == "string_pattern_mismatch":
         return "is not written as it must be"
     return str(problem["msg"]).removeprefix("Value error, ")
+
+
+def _yaml_words(values: str) -> str:
+    return re.sub(r"\b(True|False)\b", lambda word: word[0].lower(), values)
 
 
 def _hint(kind: str, given: Any, context: Mapping[str, Any]) -> str | None:

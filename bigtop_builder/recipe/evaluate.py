@@ -18,8 +18,11 @@ from bigtop_builder.model.source import Source
 from bigtop_builder.model.stack import Stack
 from bigtop_builder.recipe.catalog import Catalog, LoadedComponent
 from bigtop_builder.recipe.document import Document, DocumentPath, near
+from bigtop_builder.recipe.package_format import FORMATS, PackageFormat
+from bigtop_builder.recipe.packages import LeftOut, evaluate_packages
 from bigtop_builder.recipe.patches import AppliedPatch, read_patches
-from bigtop_builder.recipe.template import render, truth
+from bigtop_builder.recipe.renderer import Renderer
+from bigtop_builder.recipe.template import render
 
 if TYPE_CHECKING:
     from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
@@ -48,14 +51,6 @@ class RenderedFile:
     @cached_property
     def digest(self) -> str:
         return digest.of_bytes(self.content) + ("+x" if self.executable else "")
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A package that this evaluation does not give, and why."""
-
-    package: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -106,12 +101,15 @@ class Evaluated:
         """The files that the compile step sees."""
         return tuple(file for file in self.files if file.name.startswith(BUILD_FILES))
 
-    def rpm_files(self) -> tuple[str, ...]:
-        """The names of the RPM files that the package step must give."""
-        return tuple(
-            f"{package.name}-{self.version}-{self.release}{self.target.platform.dist}.{self.arch}.rpm"
-            for package in self.packages
-        )
+    @property
+    def format(self) -> PackageFormat:
+        """The format of the packages."""
+        return FORMATS[self.target.platform.package_format]
+
+    def package_files(self) -> tuple[str, ...]:
+        """Return the names of the package files that the package step must make."""
+        release = f"{self.release}{self.target.platform.dist}"
+        return tuple(self.format.file_name(package.name, self.version, release, self.arch) for package in self.packages)
 
 
 def evaluate(
@@ -135,13 +133,13 @@ def evaluate(
     context = _context(component, stack, target, versions, version, choice.release or chosen.release)
     context["variant"] = variant_name
     context["options"] = _options(component, choice)
-    renderer = _Renderer(document, context)
+    renderer = Renderer(document, context)
     for key, text in component.variables.items():
         context[key] = renderer.text(text, ("variables", key))
     build_path: DocumentPath = ("variants", variant_name, "build") if variant_name else ("build",)
     build = variant.build if variant else component.build or Build()
     depends = _dependencies(catalog, loaded, renderer)
-    packages, left_out = _packages(component, renderer)
+    packages, left_out = evaluate_packages(component, renderer)
     return Evaluated(
         name=name,
         version=version,
@@ -169,14 +167,14 @@ def evaluate(
         build_depends=depends["build"],
         runtime_depends=depends["runtime"],
         files=_files(loaded, context),
-        spec_template=_spec_template(catalog, loaded),
+        spec_template=_spec_template(catalog, loaded, FORMATS[target.platform.package_format]),
         spec_blocks={key: renderer.text(text, ("spec_blocks", key)) for key, text in component.spec_blocks.items()},
         context=context,
         unverified_reason=component.unverified_reason or (variant.unverified_reason if variant else ""),
     )
 
 
-def _dependencies(catalog: Catalog, loaded: LoadedComponent, renderer: _Renderer) -> dict[str, tuple[str, ...]]:
+def _dependencies(catalog: Catalog, loaded: LoadedComponent, renderer: Renderer) -> dict[str, tuple[str, ...]]:
     depends = loaded.component.depends
     found: dict[str, tuple[str, ...]] = {}
     for kind, texts in (("build", depends.build), ("runtime", depends.runtime)):
@@ -213,40 +211,6 @@ def _context(
         "arch": target.arch,
         "native": component.arch == "native",
     }
-
-
-class _Renderer:
-    """Renders parts of one component's document, so that a mistake names its place."""
-
-    def __init__(self, document: Document, context: dict[str, Any]) -> None:
-        self.document = document
-        self.context = context
-
-    def text(self, text: str, path: DocumentPath) -> str:
-        if "{" not in text:
-            return text
-        return render(text, self.context, lambda: self.document.locate(path))
-
-    def tree(self, value: Any, path: DocumentPath) -> Any:
-        if isinstance(value, str):
-            return self.text(value, path)
-        if isinstance(value, dict):
-            return {key: self.tree(item, (*path, key)) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.tree(item, (*path, index)) for index, item in enumerate(value)]
-        return value
-
-    def model(self, value: Any, path: DocumentPath) -> Any:
-        kind = type(value)
-        try:
-            return kind.model_validate(self.tree(value.model_dump(exclude_unset=True), path))
-        except ValueError as error:
-            raise RecipeError(
-                f"is not valid once its templates are rendered: {error}", location=self.document.locate(path)
-            ) from None
-
-    def truth(self, expression: str, path: DocumentPath) -> bool:
-        return truth(expression, self.context, lambda: self.document.locate(path))
 
 
 def _only_version(component: Component, document: Document) -> str:
@@ -303,7 +267,7 @@ def _options(component: Component, choice: Choice) -> dict[str, str]:
 
 
 def _sources(
-    release: Release, version: str, variant: str | None, choice: Choice, renderer: _Renderer
+    release: Release, version: str, variant: str | None, choice: Choice, renderer: Renderer
 ) -> tuple[Source, ...]:
     wanted: list[Source] = []
     for index, source in enumerate(release.sources):
@@ -323,45 +287,17 @@ def _sources(
     return tuple(wanted)
 
 
-def _lacks(name: str | None, variant: Variant | None, renderer: _Renderer) -> tuple[str, ...]:
+def _lacks(name: str | None, variant: Variant | None, renderer: Renderer) -> tuple[str, ...]:
     lacks = variant.lacks if variant else []
     return tuple(renderer.text(text, ("variants", name or "", "lacks", index)) for index, text in enumerate(lacks))
 
 
-def _deviations(component: Component, renderer: _Renderer) -> tuple[Deviation, ...]:
+def _deviations(component: Component, renderer: Renderer) -> tuple[Deviation, ...]:
     return tuple(
         deviation
         for index, deviation in enumerate(component.differs_from_bigtop)
         if renderer.truth(deviation.when, ("differs_from_bigtop", index, "when"))
     )
-
-
-def _packages(component: Component, renderer: _Renderer) -> tuple[tuple[Package, ...], tuple[LeftOut, ...]]:
-    packages: list[Package] = []
-    left_out: list[LeftOut] = []
-    for index, package in enumerate(component.packages):
-        path: DocumentPath = ("packages", index)
-        if not renderer.truth(package.when, (*path, "when")):
-            left_out.append(
-                LeftOut(
-                    renderer.text(package.name, (*path, "name")),
-                    renderer.text(package.otherwise, (*path, "otherwise")),
-                )
-            )
-            continue
-        rendered: Package = renderer.model(package, path)
-        if rendered.name in {other.name for other in packages}:
-            raise RecipeError(
-                f"there are two packages {rendered.name}", location=renderer.document.locate((*path, "name"))
-            )
-        kept = [line for line in rendered.files if line.strip()]
-        packages.append(rendered.model_copy(update={"files": kept}))
-    if not packages:
-        raise RecipeError(
-            f"{component.name} has no package left for this choice",
-            location=renderer.document.locate(("packages",)),
-        )
-    return tuple(packages), tuple(left_out)
 
 
 def _files(loaded: LoadedComponent, context: Mapping[str, Any]) -> tuple[RenderedFile, ...]:
@@ -378,10 +314,10 @@ def _files(loaded: LoadedComponent, context: Mapping[str, Any]) -> tuple[Rendere
     return tuple(rendered)
 
 
-def _spec_template(catalog: Catalog, loaded: LoadedComponent) -> Path:
+def _spec_template(catalog: Catalog, loaded: LoadedComponent, package_format: PackageFormat) -> Path:
     own = loaded.component.spec
     if own is None:
-        return catalog.rpm_template("package.spec.j2")
+        return catalog.package_template(package_format.name, package_format.spec_template)
     for folder in loaded.folders:
         if (folder / own).is_file():
             return folder / own

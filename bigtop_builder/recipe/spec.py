@@ -48,5 +48,5 @@ def _generic(catalog: Catalog, evaluated: Evaluated, service: Service) -> bytes:
             f"service {service.name} of {evaluated.name} has neither a command nor a script",
             location=Location(evaluated.spec_template),
         )
-    template = catalog.rpm_template("service.init.j2")
+    template = catalog.package_template(evaluated.format.name, "service.init.j2")
     return render_file(template, {**evaluated.context, "service": service}).encode()

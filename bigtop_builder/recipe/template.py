@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -12,6 +13,7 @@ from bigtop_builder.model import digest
 from bigtop_builder.model.errors import Location, RecipeError
 from bigtop_builder.recipe.compiled import CodeCache
 from bigtop_builder.recipe.document import near
+from bigtop_builder.recipe.package_format import FORMATS
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -19,11 +21,6 @@ if TYPE_CHECKING:
 
 COMMENT = ("{##", "##}")
 """Bash writes ``${#name}``, which jinja2's own comment mark would swallow."""
-
-
-def rpm_escape(text: str) -> str:
-    """Text that rpm leaves alone in a spec."""
-    return text.replace("%", "%%")
 
 
 @lru_cache(maxsize=1)
@@ -52,7 +49,8 @@ def environment() -> SandboxedEnvironment:
         lstrip_blocks=True,
         autoescape=False,
     )
-    env.filters["rpm_escape"] = rpm_escape
+    for package_format in FORMATS.values():
+        env.filters.update(package_format.filters)
     return env
 
 
@@ -67,7 +65,9 @@ _cache: CodeCache | None = None
 def compile_with(folder: Path) -> CodeCache:
     """From now on use, and fill, the compiled templates of earlier runs in ``folder``."""
     global _cache
-    _cache = CodeCache(folder, digest.of_file(Path(__file__)))
+    # jinja2 evaluates filters of constants when it compiles, so their code shapes the result.
+    sources = [__file__, *(inspect.getfile(type(known)) for known in FORMATS.values())]
+    _cache = CodeCache(folder, digest.of_data([digest.of_file(Path(source)) for source in sources]))
     return _cache
 
 

@@ -56,7 +56,7 @@ def test_metrics_of_ambari_2_leave_only_the_sinks_where_there_is_no_python_2() -
 @pytest.mark.parametrize("version", ["2.8.0.0", "3.0.0.0"])
 def test_ambari_packages_have_the_four_numbers_by_which_a_server_looks_for_its_agents(version: str) -> None:
     found = evaluated("ambari", version, "el7")
-    assert f"ambari-agent-{version}-1.el7.noarch.rpm" in found.rpm_files()
+    assert f"ambari-agent-{version}-1.el7.noarch.rpm" in found.package_files()
     assert f"-Drevision={version}-1 " in found.build.script
     assert "unknown" not in found.build.script
 

@@ -193,7 +193,7 @@ def test_native_code_can_be_labelled_with_what_it_was_built_on(project: ProjectF
     space = workspace(project, native="label")
     made = plan(space, "a")
     assert [task.id for task in made.tasks] == ["a@debian-bootstrap/package"]
-    (file,) = made.tasks[0].evaluated.rpm_files()
+    (file,) = made.tasks[0].evaluated.package_files()
     assert file == f"a_1_0-1-1.deb13.{space.arch}.rpm"
 
 

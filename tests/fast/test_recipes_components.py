@@ -58,7 +58,7 @@ def _evaluated(name: str, platform: str = "el7", catalog: Catalog = CATALOG, **c
 @pytest.mark.parametrize("name", NAMES)
 def test_packages_have_bigtops_names(name: str) -> None:
     arch = "x86_64" if name in NATIVE else "noarch"
-    assert set(_evaluated(name).rpm_files()) == {f"{nvr}.el7.{arch}.rpm" for nvr in NAMES[name]}
+    assert set(_evaluated(name).package_files()) == {f"{nvr}.el7.{arch}.rpm" for nvr in NAMES[name]}
 
 
 @pytest.mark.parametrize(("name", "platform"), list(product(CATALOG.component_files, CATALOG.platform_files)))
@@ -98,7 +98,7 @@ def test_sparks_variants_differ_in_what_the_pypi_release_lacks() -> None:
 
 def test_spark_of_another_version_comes_from_a_tree(tmp_path: Path) -> None:
     spark = _evaluated("spark", version="3.1.2", variant="source", source=str(tmp_path))
-    assert "spark_3_2_0-3.1.2-1.el7.noarch.rpm" in spark.rpm_files()
+    assert "spark_3_2_0-3.1.2-1.el7.noarch.rpm" in spark.package_files()
     assert "-Dhadoop.version" not in spark.build.script
     with_hadoop = _evaluated("spark", variant="source", options={"hadoop_version": "3.3.4"})
     assert "-Dhadoop.version=3.3.4" in with_hadoop.build.script
@@ -121,7 +121,8 @@ def test_no_path_forgets_the_parent_directory() -> None:
     for name in ("zookeeper", "spark", "flink", "livy", "redis", "solr", "sqoop", "zeppelin"):
         evaluated = _evaluated(name)
         texts = [file.content.decode() for file in (*evaluated.files, *service_files(CATALOG, evaluated))]
-        for text in (*texts, evaluated.install, *(line for package in evaluated.packages for line in package.files)):
+        lists = (line for package in evaluated.packages for line in evaluated.format.file_list(package))
+        for text in (*texts, evaluated.install, *lists):
             for folder in (f"/usr/lib/{name}", "/usr/lib/spark", "/usr/lib/hadoop"):
                 assert text.count(folder) == text.count("/usr/bigtop/3.2.0" + folder)
 

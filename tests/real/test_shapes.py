@@ -21,5 +21,5 @@ def image(tmp_path_factory: pytest.TempPathFactory, shared_store: Path) -> str:
 def test_the_packages_hold_what_was_reviewed(name: str, image: str, tmp_path: Path) -> None:
     case = Case(name)
     packages = make_packages(case, image, tmp_path)
-    assert {rpm.name for rpm in packages} == set(case.evaluated.rpm_files())
+    assert {rpm.name for rpm in packages} == set(case.evaluated.package_files())
     assert described(packages) == case.packages_file.read_text(encoding="utf-8")

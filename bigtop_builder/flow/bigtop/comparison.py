@@ -65,7 +65,7 @@ def evaluate_for(own: Project, theirs: Project, packaging: BigtopPackaging, name
 def read_bigtop_spec(shared: Shared, packaging: BigtopPackaging, target: Target) -> ReadSpec:
     """What rpm says of the tree's spec."""
     project = shared.project
-    macros = project.catalog.rpm_template("bigtop.macros").read_text(encoding="utf-8")
+    macros = project.catalog.package_template("rpm", "bigtop.macros").read_text(encoding="utf-8")
     names = [file.name.removeprefix("SOURCES/") for file in packaging.files if file.name.startswith("SOURCES/")]
     return read_spec(
         shared,

@@ -36,7 +36,7 @@ def compile_bigtop(bench: Workbench, packaging: BigtopPackaging) -> None:
     started, clock = time.time(), time.monotonic()
     fetched = fetch_sources(bench)
     with bench.step("unpack") as log:
-        top = lay_topdir(bench, packaging, bench.shared.project.catalog.rpm_template(MACROS))
+        top = lay_topdir(bench, packaging, bench.shared.project.catalog.package_template("rpm", MACROS))
         source = evaluated.local_source or (fetched[0][1] if fetched else None)
         seed = top / "SOURCES" / packaging.seed.name
         log.note(make_seed(packaging, source, seed, bench.folder, evaluated.stack.epoch))

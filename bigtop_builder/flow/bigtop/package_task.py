@@ -23,7 +23,7 @@ def package_bigtop(bench: Workbench, packaging: BigtopPackaging) -> list[Path]:
     evaluated = bench.evaluated
     assert bench.task.compile_key is not None
     with bench.step("package") as log:
-        top = lay_topdir(bench, packaging, bench.shared.project.catalog.rpm_template(MACROS))
+        top = lay_topdir(bench, packaging, bench.shared.project.catalog.package_template("rpm", MACROS))
         # Nothing is unpacked, but rpm wants every source to be there.
         seed = top / "SOURCES" / packaging.seed.name
         seed.touch()

@@ -19,18 +19,34 @@ PHASES = dict(zip(SCRIPTS.values(), ("pre", "post", "preun", "postun", "pretrans
 HEAD = """\
 # What Bigtop {version} packages as {name}, to begin with: 'build' and 'install' are to be written.
 """
-OWN_DIRECTIVES = {"c": "%config", "cn": "%config(noreplace)", "d": "%doc", "g": "%ghost", "l": "%license"}
+FLAG_KEYS: Mapping[str, Mapping[str, Any]] = {
+    "c": {"config": True},
+    "cn": {"config": "noreplace"},
+    "d": {"doc": True},
+    "g": {"ghost": True},
+    "l": {"license": True},
+}
+"""What an entry of ``files:`` says for the flags of an entry in a spec."""
+
+
+class _Entry(dict[str, Any]):
+    """An entry of ``files:``, written on one line."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Scripts are written as blocks."""
+    """Writes scripts as blocks and entries of file lists on one line."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
+def _one_line(dumper: yaml.SafeDumper, entry: _Entry) -> yaml.MappingNode:
+    return dumper.represent_mapping("tag:yaml.org,2002:map", entry, flow_style=True)
+
+
 _Dumper.add_representer(str, _text)
+_Dumper.add_representer(_Entry, _one_line)
 
 
 def write_skeleton(folder: Path, packaging: BigtopPackaging, spec: ReadSpec, source: Source | None) -> Path:
@@ -88,7 +104,7 @@ def _package(packaging: BigtopPackaging, header: Mapping[str, str], spec: ReadSp
         "summary": _plain(header["summary"]),
         "requires": [_template(packaging, need.replace(itself, "%{version}-%{release}")) for need in needs],
         "provides": [_template(packaging, one) for one in provides if not one.startswith("config(")],
-        "files": [_line(packaging, entry) for entry in spec.files[header["name"]]],
+        "files": [_file(packaging, entry) for entry in spec.files[header["name"]]],
         "scripts": {
             PHASES[name]: _script(packaging, text) for name, text in zip(texts[0:-1:2], texts[1::2], strict=True)
         },
@@ -102,11 +118,13 @@ def _script(packaging: BigtopPackaging, text: str) -> str:
     return _template(packaging, "\n".join(lines)) + "\n"
 
 
-def _line(packaging: BigtopPackaging, entry: Listed) -> str:
-    words = [OWN_DIRECTIVES.get(entry.flags, ""), _template(packaging, entry.path)]
-    if entry.owner != "root:root":
-        words.insert(0, f"%attr(-,{entry.owner.replace(':', ',')})")
-    return " ".join(filter(None, words))
+def _file(packaging: BigtopPackaging, listed: Listed) -> str | _Entry:
+    path = _template(packaging, listed.path)
+    entry = _Entry(path=path)
+    if listed.owner != "root:root":
+        entry["owner"], _, entry["group"] = listed.owner.partition(":")
+    entry.update(FLAG_KEYS.get(listed.flags, {}))
+    return entry if len(entry) > 1 else path
 
 
 def _template(packaging: BigtopPackaging, text: str) -> str:

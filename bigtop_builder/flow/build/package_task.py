@@ -110,7 +110,7 @@ def _rpmbuild(bench: Workbench) -> list[Path]:
         if code != 0:
             raise BuildError(f"rpmbuild exited with {code}")
         rpms = sorted((bench.folder / "rpm" / "RPMS").rglob("*.rpm"))
-        wanted, found = set(evaluated.rpm_files()), {rpm.name for rpm in rpms}
+        wanted, found = set(evaluated.package_files()), {rpm.name for rpm in rpms}
         if wanted != found:
             missing, extra = sorted(wanted - found), sorted(found - wanted)
             raise BuildError(

@@ -91,13 +91,12 @@ def planned_offer(project: Project, platform: str, stack: StackDefinition) -> tu
 
 def _planned(package: Package, evr: str) -> OfferedPackage:
     services = [f"/etc/rc.d/init.d/{service.name}" for service in package.services]
-    paths = [line.rpartition(" ")[2] for line in package.files if not line.startswith("%exclude")]
     return OfferedPackage(
         name=package.name,
         evr=evr,
         provides=tuple(text.split()[0] for text in package.provides if text.strip()),
         requires=tuple(text.split()[0] for text in package.requires if text.strip()),
-        listed=tuple(path.replace("%{name}", package.name) for path in (*paths, *services)),
+        listed=tuple(path.replace("%{name}", package.name) for path in (*package.paths, *services)),
     )
 
 
