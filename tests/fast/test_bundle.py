@@ -299,8 +299,8 @@ def test_a_signature_is_of_a_key_and_of_this_manifest(tmp_path: Path, signer: Si
         return [(info, content.replace(b'"tool": "1"', b'"tool": "2"') if info.name == MANIFEST else content)]
 
     changed = rewritten(place, swap)
-    assert check(changed, signer.public_key()).signature == "the signature does not fit the content"
-    with pytest.raises(PublishError, match="does not fit"):
+    assert check(changed, signer.public_key()).signature == "the signature does not match the content"
+    with pytest.raises(PublishError, match="does not match"):
         require_signature(BundleReader(changed), signer.public_key())
     with pytest.raises(PublishError, match="is not signed"):
         require_signature(BundleReader(write(tmp_path / "b.tar")), signer.public_key())

@@ -242,8 +242,8 @@ NEVRA = "own-0:1.0-1.el8.noarch"
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        ("cdx.json", f"{OWN_FILE}.cdx.json: the signature does not fit the content"),
-        ("intoto.json", f"{OWN_FILE}.intoto.json: the signature does not fit the content"),
+        ("cdx.json", f"{OWN_FILE}.cdx.json: the signature does not match the content"),
+        ("intoto.json", f"{OWN_FILE}.intoto.json: the signature does not match the content"),
     ],
 )
 def test_a_changed_document_is_found(run: Publish, name: str, found: str) -> None:

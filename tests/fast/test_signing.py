@@ -76,14 +76,14 @@ def test_unsigned_and_tampered_packages_are_told(signed: Path, keyring: Path, tm
 
 def test_changed_header_breaks_the_signature(signed: Path, keyring: Path) -> None:
     signed.write_bytes(signed.read_bytes().replace(b"Made by a test.", b"Made by a thief"))
-    assert "the signature does not fit the content" in verify_package(signed, keyring)
+    assert "the signature does not match the content" in verify_package(signed, keyring)
 
 
 def test_armored_signature_of_metadata(signer: Signer, keyring: Path) -> None:
     signature = signer.sign_armored(b"<repomd/>")
     assert signature.startswith(b"-----BEGIN PGP SIGNATURE-----")
     assert verify_detached(b"<repomd/>", signature, keyring) is None
-    assert verify_detached(b"<repomd />", signature, keyring) == "the signature does not fit the content"
+    assert verify_detached(b"<repomd />", signature, keyring) == "the signature does not match the content"
     assert verify_detached(b"<repomd/>", b"no signature", keyring) == "the signature cannot be read"
 
 

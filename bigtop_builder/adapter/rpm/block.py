@@ -28,12 +28,12 @@ TEXTS = frozenset({Type.STRING, Type.STRING_ARRAY, Type.I18N_STRING})
 
 
 class MalformedError(ValueError):
-    """A header breaks the format; whoever knows the file's name makes a message of it."""
+    """A header violates the format. Whoever knows the file's name turns this into a PublishError."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One tag of a header: ``data`` holds its bytes as they stand in the file."""
+    """One tag of a header; ``data`` holds its bytes as stored in the file."""
 
     tag: int
     type: Type
@@ -41,13 +41,13 @@ class Entry:
     data: bytes
 
     def numbers(self) -> tuple[int, ...]:
-        """The value of an integer tag, unsigned."""
+        """Return the value of an integer tag, unsigned. Raises MalformedError for another type."""
         if self.type not in CODES:
             raise MalformedError(f"tag {self.tag} should hold numbers, but has type {self.type.name}")
         return struct.unpack(f">{self.count}{CODES[self.type]}", self.data)
 
     def texts(self) -> tuple[str, ...]:
-        """The value of a string tag; bytes that are not UTF-8 are replaced."""
+        """Return the value of a string tag; bytes that are not UTF-8 are replaced. Raises MalformedError."""
         if self.type not in TEXTS:
             raise MalformedError(f"tag {self.tag} should hold text, but has type {self.type.name}")
         return tuple(piece.decode(errors="replace") for piece in self.data.split(b"\0")[:-1])
@@ -61,21 +61,21 @@ class Block:
     raw: bytes
 
     def numbers(self, tag: int) -> tuple[int, ...]:
-        """The tag's numbers; empty when it is absent."""
+        """Return the tag's numbers; empty when it is absent."""
         entry = self.entries.get(tag)
         return entry.numbers() if entry else ()
 
     def texts(self, tag: int) -> tuple[str, ...]:
-        """The tag's strings; empty when it is absent."""
+        """Return the tag's strings; empty when it is absent."""
         entry = self.entries.get(tag)
         return entry.texts() if entry else ()
 
     def text(self, tag: int) -> str:
-        """The tag's first string; empty when it is absent."""
+        """Return the tag's first string; empty when it is absent."""
         return next(iter(self.texts(tag)), "")
 
     def binary(self, tag: int) -> bytes | None:
-        """The tag's bytes; None when it is absent."""
+        """Return the tag's bytes; None when it is absent."""
         entry = self.entries.get(tag)
         if entry is not None and entry.type is not Type.BINARY:
             raise MalformedError(f"tag {tag} should hold bytes, but has type {entry.type.name}")
@@ -93,14 +93,14 @@ class RpmBlocks:
 
     @property
     def header_offset(self) -> int:
-        """Where the main header begins in the file."""
+        """The offset of the main header in the file."""
         return self.payload_offset - len(self.header.raw)
 
 
 def read_blocks(path: Path) -> RpmBlocks:
-    """The lead and both headers of an RPM file.
+    """Read the lead and both headers of an RPM file.
 
-    Raises PublishError with the reason when the file cannot be read, is not an RPM, or is cut short.
+    Raises PublishError with the reason when the file cannot be read, is not an RPM, or is truncated.
     """
     try:
         with path.open("rb") as stream:
@@ -112,7 +112,7 @@ def read_blocks(path: Path) -> RpmBlocks:
 
 
 def unreadable(path: Path, reason: str) -> PublishError:
-    """The error for a file that is no usable RPM."""
+    """Return the error for a file that is not a usable RPM."""
     return PublishError(f"{path}: {reason}", hint="Build or fetch the package again.")
 
 
@@ -171,7 +171,7 @@ def _slice(store: bytes, kind: Type, offset: int, count: int, tag: int, what: st
 
 
 def build_block(region: int, entries: Iterable[Entry]) -> bytes:
-    """The bytes of a header whose tags all lie in one region, sorted by tag, as rpm writes it."""
+    """Return the bytes of a header with all tags in one region, sorted by tag, as rpm writes it."""
     ordered = sorted(entries, key=lambda entry: entry.tag)
     store = bytearray()
     index = bytearray()
@@ -188,7 +188,7 @@ def build_block(region: int, entries: Iterable[Entry]) -> bytes:
 
 
 def with_signature(blocks: RpmBlocks, added: Iterable[Entry], dropped: Iterable[int]) -> bytes:
-    """The lead and a new, padded signature header: the old tags without ``dropped``, and ``added``."""
+    """Return the lead and a new, padded signature header: the old tags without ``dropped``, plus ``added``."""
     gone = {*dropped, SignatureTag.REGION, *(entry.tag for entry in added)}
     kept = [entry for entry in blocks.signature.entries.values() if entry.tag not in gone]
     block = build_block(SignatureTag.REGION, [*kept, *added])

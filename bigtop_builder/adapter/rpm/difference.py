@@ -1,4 +1,4 @@
-"""What differs between two builds of the same: staged trees file by file, packages to the byte."""
+"""Compares two builds of the same component: staged trees file by file, packages byte by byte."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bigtop_builder.adapter.rpm.payload import payload_files
 
 CHUNK = 1 << 20
 NAMED_ENTRIES = 5
-"""How many entries of an archive are named."""
+"""How many differing entries of an archive are listed."""
 DERIVED = {"files", "sigmd5", "sha256", "payload_offset", "signature"}
-"""Fields of a header that differ because something else does."""
+"""Header fields that differ only because something else differs."""
 DAMAGE = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError)
 
 
 def tree_differences(one: Path, two: Path) -> Iterator[str]:
-    """Each path in which two trees differ, and how, in the order of the paths; times do not count."""
+    """Yield each path in which two trees differ, and how, sorted by path; file times do not count."""
     first, second = _entries(one), _entries(two)
     for path in sorted(first.keys() | second.keys()):
         if path not in second:
@@ -69,7 +69,7 @@ def _same(one: IO[bytes], two: IO[bytes]) -> bool:
 
 
 def _entries_that_differ(one: IO[bytes], two: IO[bytes]) -> str:
-    """Of two archives ``; inside: NAME (content), …``; empty for what is no archive."""
+    """Return ``; inside: NAME (content), …`` for two archives; empty for other files."""
     try:
         with zipfile.ZipFile(one) as mine, zipfile.ZipFile(two) as other:
             entries = [{entry.filename: entry for entry in archive.infolist()} for archive in (mine, other)]
@@ -93,7 +93,7 @@ def _entry_difference(one: zipfile.ZipInfo | None, two: zipfile.ZipInfo | None) 
 
 
 def package_differences(one: Path, two: Path) -> Iterator[str]:
-    """In what two packages differ: fields of the header, then files; nothing when they are the same to the byte.
+    """Yield the differences of two packages: header fields, then files; nothing when they are identical.
 
     Raises PublishError when one is damaged.
     """

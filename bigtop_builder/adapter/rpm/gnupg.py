@@ -1,4 +1,4 @@
-"""A signing key, held by the host's GnuPG: made, found, used."""
+"""Creates, finds and uses signing keys in the host's GnuPG."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bigtop_builder.model.errors import PublishError
 
 TIMEOUT = 120
 KEY_TYPE = "rsa3072"
-"""RSA, because rpm 4.11 of EL 7 knows nothing newer; 3072 bits sign three times as fast as 4096."""
+"""RSA, because rpm 4.11 of EL 7 supports nothing newer; 3072 bits sign three times as fast as 4096."""
 SOCKET_LIMIT = 107 - len("/S.gpg-agent.browser")
 INSTALL_HINT = "Install GnuPG 2.2 or later: 'apt install gnupg', or 'dnf install gnupg2'."
 
@@ -34,15 +34,15 @@ class Signer:
     passphrase: str | None = None
 
     def sign(self, data: bytes) -> bytes:
-        """A binary detached signature with SHA-256. Raises PublishError with what gpg says."""
+        """Return a binary detached signature with SHA-256. Raises PublishError with gpg's message."""
         return self._signature(data, [])
 
     def sign_armored(self, data: bytes) -> bytes:
-        """The same in ASCII armour, as ``repomd.xml.asc`` holds it."""
+        """Return a detached signature in ASCII armour, as in ``repomd.xml.asc``. Raises PublishError."""
         return self._signature(data, ["--armor"])
 
     def public_key(self) -> bytes:
-        """The public key, in ASCII armour."""
+        """Return the public key in ASCII armour. Raises PublishError."""
         return _gpg(self.homedir, ["--armor", "--export", self.fingerprint])
 
     def _signature(self, data: bytes, options: list[str]) -> bytes:
@@ -52,10 +52,10 @@ class Signer:
 
 @contextlib.contextmanager
 def open_signer(homedir: Path, key: str | None = None, passphrase: str | None = None) -> Iterator[Signer]:
-    """The secret key ``key`` (fingerprint or user id; without it the only one) of a GnuPG home.
+    """Yield a signer with the secret key ``key`` (fingerprint or user id; by default the only one) of a GnuPG home.
 
-    An agent that was not running before is stopped at the end. Raises PublishError when GnuPG is not
-    installed, or no key or several keys fit.
+    Stops the agent at the end unless it was running before. Raises PublishError when GnuPG is not installed, or
+    when no key or several keys match.
     """
     with _gpg_home(homedir) as short:
         primary, fingerprints = _find_key(short, homedir, key)
@@ -63,11 +63,14 @@ def open_signer(homedir: Path, key: str | None = None, passphrase: str | None = 
 
 
 def make_key(homedir: Path, name: str, email: str, passphrase: str | None = None) -> str:
-    """Make a signing key that never expires; its fingerprint. Without a passphrase it is not protected."""
+    """Create a signing key that never expires and return its fingerprint.
+
+    Without a passphrase the key is unprotected. Raises PublishError with gpg's message.
+    """
     try:
         homedir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise PublishError(f"cannot make the GnuPG home {homedir}: {error.strerror}") from error
+        raise PublishError(f"cannot create the GnuPG home {homedir}: {error.strerror}") from error
     user = f"{name} <{email}>"
     with _gpg_home(homedir) as short:
         arguments = ["--status-fd", "1", "--quick-generate-key", user, KEY_TYPE, "sign", "never"]
@@ -75,16 +78,16 @@ def make_key(homedir: Path, name: str, email: str, passphrase: str | None = None
         for line in answer.decode(errors="replace").splitlines():
             if line.startswith("[GNUPG:] KEY_CREATED "):
                 return line.split()[-1]
-    raise PublishError(f"gpg made no key for {user} and does not say why")
+    raise PublishError(f"gpg created no key for {user} and gave no reason")
 
 
 @contextlib.contextmanager
 def _gpg_home(homedir: Path) -> Iterator[Path]:
-    """The home under a name that is short enough for the agent's socket, and no agent left behind."""
+    """Yield the home under a name short enough for the agent's socket; leave no agent behind."""
     if shutil.which("gpg") is None:
         raise PublishError("gpg is not installed, so nothing can be signed", hint=INSTALL_HINT)
     if not homedir.is_dir():
-        raise PublishError(f"there is no GnuPG home at {homedir}", hint="Make a key first, or name the right home.")
+        raise PublishError(f"there is no GnuPG home at {homedir}", hint="Create a key first, or name the right home.")
     with contextlib.ExitStack() as stack:
         short = homedir.absolute()
         if len(os.fsencode(short)) > SOCKET_LIMIT:
@@ -108,7 +111,7 @@ def _agent_runs(homedir: Path) -> bool:
 
 
 def _find_key(short: Path, homedir: Path, key: str | None) -> tuple[str, frozenset[str]]:
-    """The primary fingerprint, and all of that key."""
+    """Return the primary fingerprint, and all fingerprints of that key."""
     answer = _run([*_command(short), "--with-colons", "--list-secret-keys", *([key] if key else [])])
     keys: list[list[str]] = []
     for line in answer.stdout.decode(errors="replace").splitlines():
@@ -124,7 +127,7 @@ def _find_key(short: Path, homedir: Path, key: str | None) -> tuple[str, frozens
         raise PublishError(f"no secret {wanted} in {homedir}", hint="List them with: gpg --list-secret-keys")
     if len(keys) > 1:
         listed = ", ".join(found[0] for found in keys)
-        raise PublishError(f"several secret keys in {homedir} fit", hint=f"Name one by its fingerprint: {listed}")
+        raise PublishError(f"several secret keys in {homedir} match", hint=f"Name one by its fingerprint: {listed}")
     return keys[0][0], frozenset(keys[0])
 
 
@@ -133,7 +136,7 @@ def _command(homedir: Path) -> list[str]:
 
 
 def _gpg(homedir: Path, arguments: Sequence[str], *, data: bytes = b"", passphrase: str | None = None) -> bytes:
-    """What gpg prints; the passphrase travels through a pipe, never through the arguments."""
+    """Run gpg and return its output; the passphrase goes through a pipe, never through the arguments."""
     if passphrase is None:
         return _checked(_run([*_command(homedir), "--pinentry-mode", "error", *arguments], data=data))
     reading, writing = os.pipe()
@@ -152,7 +155,7 @@ def _checked(answer: subprocess.CompletedProcess[bytes]) -> bytes:
     said = answer.stderr.decode(errors="replace").strip() or f"exit code {answer.returncode}"
     hint = None
     if "assphrase" in said or "pinentry" in said.lower():
-        hint = "The key is protected: give its passphrase by reference (signing.passphrase: env:NAME or file:PATH)."
+        hint = "The key is protected: reference its passphrase (signing.passphrase: env:NAME or file:PATH)."
     raise PublishError(f"gpg failed: {said}", hint=hint)
 
 
@@ -165,4 +168,4 @@ def _run(command: list[str], *, data: bytes = b"", inherited: Sequence[int] = ()
     except FileNotFoundError as error:
         raise PublishError(f"{command[0]} is not installed", hint=INSTALL_HINT) from error
     except subprocess.TimeoutExpired as error:
-        raise PublishError(f"{command[0]} gave no answer within {TIMEOUT} s") from error
+        raise PublishError(f"{command[0]} did not answer within {TIMEOUT} s") from error

@@ -1,4 +1,4 @@
-"""What an RPM file says of itself, read in pure Python."""
+"""Reads the headers of an RPM file in pure Python."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCRIPTS: dict[Phase, tuple[Tag, Tag]] = {
 
 @dataclass(frozen=True)
 class Script:
-    """A script of the package; ``text`` is empty when the interpreter alone is called."""
+    """A scriptlet; ``text`` is empty when only the interpreter is called."""
 
     interpreter: str
     text: str
@@ -32,8 +32,11 @@ class Script:
 
 @dataclass(frozen=True)
 class PackagedFile:
-    """One path of a package. ``mode`` is as in ``st_mode``, ``size`` in bytes, ``mtime`` in seconds since the
-    epoch, ``digest`` hexadecimal (empty but for regular files), ``link`` the target (empty but for links)."""
+    """One path in a package.
+
+    ``mode`` is as in ``st_mode``, ``size`` in bytes, ``mtime`` in seconds since the epoch, ``digest`` hexadecimal
+    (only for regular files), ``link`` the target (only for links).
+    """
 
     path: str
     mode: int
@@ -47,7 +50,7 @@ class PackagedFile:
 
     @property
     def mode_text(self) -> str:
-        """``-rw-r--r--``."""
+        """The mode as ``ls`` shows it: ``-rw-r--r--``."""
         return stat.filemode(self.mode)
 
     @property
@@ -57,12 +60,13 @@ class PackagedFile:
 
     @property
     def is_documentation(self) -> bool:
+        """Whether the file is marked ``%doc``."""
         return bool(self.flags & FileFlag.DOCUMENTATION)
 
 
 @dataclass(frozen=True)
 class RpmHeader:
-    """A package as its headers describe it.
+    """A package as described by its headers.
 
     ``build_time`` is in seconds since the epoch; dependencies read ``name`` or ``name >= version``;
     ``payload_offset`` is the length of lead and headers in bytes, ``sigmd5`` and ``sha256`` are hexadecimal:
@@ -97,30 +101,30 @@ class RpmHeader:
 
     @property
     def evr(self) -> str:
-        """``1:3.2.3-1.el7``; without an epoch ``3.2.3-1.el7``."""
+        """Epoch, version and release: ``1:3.2.3-1.el7``; without an epoch ``3.2.3-1.el7``."""
         prefix = f"{self.epoch}:" if self.epoch else ""
         return f"{prefix}{self.version}-{self.release}"
 
     @property
     def nevra(self) -> str:
-        """``zookeeper_3_2_0-3.5.9-2.el7.x86_64``; an epoch stands before the version."""
+        """``zookeeper_3_2_0-3.5.9-2.el7.x86_64``; an epoch precedes the version."""
         return f"{self.name}-{self.evr}.{self.arch}"
 
     @property
     def file_name(self) -> str:
-        """The name that rpmbuild gives the file: no epoch in it."""
+        """The file name that rpmbuild chooses: without an epoch."""
         return f"{self.name}-{self.version}-{self.release}.{self.arch}.rpm"
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """What the package requires, sorted, each once, without rpm's own ``rpmlib(...)`` features."""
+        """The requirements, sorted and unique, without rpm's own ``rpmlib(...)`` features."""
         return tuple(sorted({text for text in self.requires if not text.startswith("rpmlib(")}))
 
 
 def read_header(path: Path) -> RpmHeader:
-    """The headers of an RPM file.
+    """Read the headers of an RPM file.
 
-    Raises PublishError with the reason when the file cannot be read, is not an RPM, is cut short or damaged.
+    Raises PublishError with the reason when the file cannot be read, is not an RPM, is truncated or damaged.
     """
     blocks = read_blocks(path)
     try:
@@ -133,7 +137,7 @@ def _header(blocks: RpmBlocks) -> RpmHeader:
     block, signature = blocks.header, blocks.signature
     sha256 = hashlib.sha256(block.raw).hexdigest()
     if signature.text(SignatureTag.SHA256) not in ("", sha256):
-        raise MalformedError("damaged: the header's SHA-256 is not the recorded one")
+        raise MalformedError("damaged: the header does not match its recorded SHA-256")
     for tag in (Tag.NAME, Tag.VERSION, Tag.RELEASE, Tag.ARCH):
         if not block.text(tag) or "/" in block.text(tag):
             raise MalformedError(f"damaged: it has no usable {tag.name.lower()}")
@@ -193,7 +197,7 @@ def _paths(block: Block) -> list[str]:
     directories = block.texts(Tag.DIRECTORY_NAMES)
     indexes = block.numbers(Tag.DIRECTORY_INDEXES)
     if any(index >= len(directories) for index in indexes):
-        raise MalformedError("damaged: a file lies in a directory that is not listed")
+        raise MalformedError("damaged: a file is in a directory that is not listed")
     if Tag.BASE_NAMES not in block.entries:
         return list(block.texts(Tag.OLD_FILE_NAMES))
     names = block.texts(Tag.BASE_NAMES)

@@ -1,4 +1,4 @@
-"""As much of OpenPGP as it takes to say who signed something (RFC 4880 sections 4, 5.2 and 6)."""
+"""Parses just enough OpenPGP to tell who signed something (RFC 4880 sections 4, 5.2 and 6)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ PUBLIC_KEY_ALGORITHMS = {1: "RSA", 3: "RSA", 17: "DSA", 19: "ECDSA", 22: "EdDSA"
 
 @dataclass(frozen=True)
 class Signature:
-    """Who signed: ``key_id`` is 16, ``fingerprint`` 40 upper-case hexadecimal digits (empty when not told);
-    ``created`` is in seconds since the epoch."""
+    """Who signed.
+
+    ``key_id`` is 16, ``fingerprint`` 40 upper-case hexadecimal digits (empty when the signature lacks it);
+    ``created`` is in seconds since the epoch.
+    """
 
     key_id: str
     fingerprint: str
@@ -24,7 +27,7 @@ class Signature:
 
 
 def parse_signature(packet: bytes) -> Signature:
-    """The signature packet at the start of ``packet``. Raises ValueError when there is none."""
+    """Parse the signature packet at the start of ``packet``. Raises ValueError when there is none."""
     try:
         kind, body = _packet(packet)
         if kind != SIGNATURE_PACKET:
@@ -42,11 +45,11 @@ def parse_signature(packet: bytes) -> Signature:
         algorithm = PUBLIC_KEY_ALGORITHMS.get(body[2], str(body[2]))
         return Signature(key_id, fingerprint, algorithm, body[3], _number(parts.get(CREATION_TIME, b"")))
     except IndexError as error:
-        raise ValueError("cut-off OpenPGP signature") from error
+        raise ValueError("truncated OpenPGP signature") from error
 
 
 def dearmor(text: bytes) -> bytes:
-    """The bytes inside an ASCII armour; ``text`` itself when it wears none. Raises ValueError."""
+    """Return the bytes inside an ASCII armour; ``text`` itself when it has none. Raises ValueError."""
     if not text.lstrip().startswith(b"-----BEGIN PGP"):
         return text
     lines = [line.strip() for line in text.strip().splitlines()]
@@ -76,7 +79,7 @@ def _packet(data: bytes) -> tuple[int, bytes]:
 
 
 def _new_length(data: bytes, at: int) -> tuple[int, int]:
-    """A length of the new format at ``at``, and where what it measures begins."""
+    """Return the length in the new format at ``at``, and where the measured bytes begin."""
     first = data[at]
     if first < 192:
         return first, at + 1

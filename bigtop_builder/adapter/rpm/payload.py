@@ -1,4 +1,4 @@
-"""The files inside a package, streamed: nothing is unpacked to disk, nothing is held whole in memory."""
+"""Streams the files inside a package: nothing is unpacked to disk or held in memory as a whole."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
 CPIO_HEADER = 110
 NEWC_MAGICS = (b"070701", b"070702")
 STRIPPED_MAGIC = b"07070X"
-"""RPM's own, for files that newc's 32-bit sizes cannot hold: only the file's index in the header follows."""
+"""RPM's own format for files too large for newc's 32-bit sizes: only the file's index in the header follows."""
 TRAILER = "TRAILER!!!"
 CHUNK = 1 << 18
 
 
 class _Payload:
-    """The decompressed payload; whatever is wrong with it becomes a PublishError that names the package."""
+    """The decompressed payload. Any damage becomes a PublishError that names the package."""
 
     def __init__(self, package: Path, stream: IO[bytes]) -> None:
         from zstandard import ZstdError
@@ -32,7 +32,7 @@ class _Payload:
         self._damage = (EOFError, zlib.error, lzma.LZMAError, ZstdError, OSError)
 
     def exactly(self, size: int) -> bytes:
-        """``size`` bytes: decompressors may give fewer at a time."""
+        """Return exactly ``size`` bytes; decompressors may return fewer at a time."""
         pieces = []
         while size > 0:
             try:
@@ -47,7 +47,7 @@ class _Payload:
 
 
 class Member:
-    """One file's bytes, to be read before the next file is asked for. ``left`` counts what is unread."""
+    """One file's bytes, to be read before requesting the next file. ``left`` is the number of unread bytes."""
 
     def __init__(self, path: str, payload: _Payload, size: int) -> None:
         self.path = path
@@ -55,7 +55,7 @@ class Member:
         self._payload = payload
 
     def read(self, size: int = -1) -> bytes:
-        """At most ``size`` bytes, all that is left when negative; empty at the end of the file.
+        """Return at most ``size`` bytes, the rest when negative; empty at the end of the file.
 
         Raises PublishError when the package is damaged.
         """
@@ -66,9 +66,9 @@ class Member:
 
 
 def payload_files(path: Path) -> Iterator[Member]:
-    """Every file in the payload in its order; folders are empty, a link's bytes are its target.
+    """Yield every file of the payload in its order; folders are empty, a link's bytes are its target.
 
-    Raises PublishError when the package is damaged or its compression is not known.
+    Raises PublishError when the package is damaged or its compression is unknown.
     """
     header = read_header(path)
     with path.open("rb") as raw:
@@ -81,9 +81,9 @@ def payload_files(path: Path) -> Iterator[Member]:
 
 
 def find_in_payload(path: Path, forbidden: Sequence[bytes]) -> list[tuple[str, bytes]]:
-    """Which files hold one of the ``forbidden`` byte strings: pairs of path and string, each pair once.
+    """Return which files contain one of the ``forbidden`` byte strings: unique pairs of path and string.
 
-    What lies compressed inside a file, as in a jar, is not seen. Raises PublishError as payload_files.
+    Compressed content inside a file, as in a jar, is not searched. Raises PublishError as payload_files does.
     """
     overlap = max((len(text) for text in forbidden), default=1) - 1
     found: list[tuple[str, bytes]] = []
@@ -108,10 +108,10 @@ def _decompressed(raw: BinaryIO, compressor: str) -> IO[bytes]:
     if compressor == "bzip2":
         return bz2.BZ2File(raw)
     if compressor != "gzip":
-        raise MalformedError(f"compression {compressor!r} is not known")
+        raise MalformedError(f"unknown compression {compressor!r}")
     start = raw.read(2)
     raw.seek(-len(start), 1)
-    # rpm names gzip as the compressor of a payload that is not compressed at all, too.
+    # rpm also names gzip as the compressor of an uncompressed payload.
     return cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if start == b"\x1f\x8b" else raw
 
 
@@ -130,7 +130,7 @@ def _members(payload: _Payload, header: RpmHeader) -> Iterator[Member]:
             payload.exactly(2)
             size, name = described.size, described.path
         else:
-            raise MalformedError("no cpio entry where one should be")
+            raise MalformedError("expected a cpio entry")
         member = Member(str(PurePosixPath("/", name)), payload, size)
         yield member
         while member.left:

@@ -1,9 +1,9 @@
-"""Signatures of packages: written and verified without rpm on the host.
+"""Signs packages and verifies signatures, without rpm on the host.
 
-As rpmsign of rpm 4.14 and later does by default, the signature covers the main header alone. That is enough: the
-header holds the digests of the payload and of every file, so no byte of the contents goes unsigned. The older
-signature over header and payload (tags PGP and GPG) is left out: it would read every payload once more, and rpm
-4.11 of EL 7, the oldest that is served, does not ask for it.
+Like rpmsign of rpm 4.14 and later by default, the signature covers only the main header. That is enough: the header
+holds the digests of the payload and of every file, so every byte of the content is covered. The older signature over
+header and payload (tags PGP and GPG) is omitted: it would require reading every payload once more, and rpm 4.11 of
+EL 7, the oldest supported, does not need it.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ CHUNK = 1 << 20
 
 
 def sign_package(signer: Signer, source: Path, target: Path) -> bool:
-    """Write ``source``, signed, to ``target``, which is there whole or not at all; header and payload keep every
-    byte, an older signature goes. False when ``source`` was signed with this key already: then it is copied.
+    """Write ``source``, signed, to ``target``; return False when it was signed with this key before and only copied.
 
-    Raises PublishError when the source is damaged or gpg refuses.
+    ``target`` appears complete or not at all. Header and payload stay byte-identical; an older signature is dropped.
+    Raises PublishError when the source is damaged or gpg fails.
     """
     blocks = read_blocks(source)
     signed = _key_ids(blocks.signature) & {fingerprint[-16:] for fingerprint in signer.fingerprints}
@@ -59,7 +59,7 @@ def sign_package(signer: Signer, source: Path, target: Path) -> bool:
 
 @contextlib.contextmanager
 def _whole(target: Path) -> Iterator[Path]:
-    """A name beside ``target`` for what is not finished; errors are told as the user's."""
+    """Yield a temporary name beside ``target``. Raises PublishError for an error of the file system."""
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         yield temporary
@@ -81,7 +81,10 @@ def _key_ids(signature: Block) -> set[str]:
 
 @contextlib.contextmanager
 def open_keyring(public_key: bytes) -> Iterator[Path]:
-    """A keyring for verify_package and verify_detached, made of a public key with or without ASCII armour."""
+    """Yield a keyring file for verify_package and verify_detached, with one public key, armoured or not.
+
+    Raises PublishError when the key cannot be read.
+    """
     try:
         binary = dearmor(public_key)
     except ValueError as error:
@@ -93,7 +96,10 @@ def open_keyring(public_key: bytes) -> Iterator[Path]:
 
 
 def verify_detached(data: bytes, signature: bytes, keyring: Path) -> str | None:
-    """None when a key of the keyring made this signature over ``data``, else what is wrong with it."""
+    """Return None when a key of the keyring made this signature over ``data``, else the problem.
+
+    Raises PublishError when gpgv is missing or does not answer.
+    """
     with tempfile.NamedTemporaryFile(prefix="signature-") as file:
         try:
             file.write(dearmor(signature))
@@ -106,12 +112,12 @@ def verify_detached(data: bytes, signature: bytes, keyring: Path) -> str | None:
         except FileNotFoundError as error:
             raise PublishError("gpgv is not installed, so nothing can be verified", hint=INSTALL_HINT) from error
         except subprocess.TimeoutExpired as error:
-            raise PublishError(f"gpgv gave no answer within {TIMEOUT} s") from error
+            raise PublishError(f"gpgv did not answer within {TIMEOUT} s") from error
     status = {line.split()[1] for line in answer.stdout.decode(errors="replace").splitlines() if "[GNUPG:]" in line}
     if answer.returncode == 0 and "GOODSIG" in status:
         return None
     reasons = {
-        "BADSIG": "the signature does not fit the content",
+        "BADSIG": "the signature does not match the content",
         "NO_PUBKEY": "signed with another key",
         "EXPKEYSIG": "the key has expired",
         "REVKEYSIG": "the key was revoked",
@@ -120,9 +126,9 @@ def verify_detached(data: bytes, signature: bytes, keyring: Path) -> str | None:
 
 
 def verify_package(path: Path, keyring: Path) -> list[str]:
-    """What is wrong with a package's digests and signature; empty when nothing is.
+    """Return the problems of a package's digests and signature; empty when it is valid.
 
-    Raises PublishError when the file is no RPM at all, or gpgv is not installed.
+    Raises PublishError when the file is not an RPM, or gpgv is not installed.
     """
     blocks = read_blocks(path)
     problems = verify_digests(path, blocks)
@@ -134,7 +140,7 @@ def verify_package(path: Path, keyring: Path) -> list[str]:
 
 
 def verify_digests(path: Path, blocks: RpmBlocks) -> list[str]:
-    """Which recorded digests of the header and the payload are wrong: one message each."""
+    """Return one message for each recorded digest of header or payload that does not match."""
     header, signature = blocks.header, blocks.signature
     problems = []
     for tag, name in ((SignatureTag.SHA1, "sha1"), (SignatureTag.SHA256, "sha256")):

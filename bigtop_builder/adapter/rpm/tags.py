@@ -101,7 +101,7 @@ class Type(IntEnum):
 
 
 class Sense(IntFlag):
-    """The comparison in a dependency's flags, and the bit of ``rpmlib(...)`` features."""
+    """The comparison in the flags of a dependency, and the bit of ``rpmlib(...)`` features."""
 
     LESS = 1 << 1
     GREATER = 1 << 2
@@ -110,7 +110,7 @@ class Sense(IntFlag):
 
 
 class FileFlag(IntFlag):
-    """What a spec's ``%files`` says of a file."""
+    """File flags, as set by directives in ``%files``."""
 
     CONFIG = 1 << 0
     DOCUMENTATION = 1 << 1
@@ -137,4 +137,4 @@ FLAG_LETTERS = {
 """Letters in the order of rpm's ``%{FILEFLAGS:fflags}``."""
 
 DIGEST_ALGORITHMS = {1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512", 11: "sha224"}
-"""OpenPGP's numbers (RFC 4880 section 9.4), which RPM uses too."""
+"""OpenPGP's numbers (RFC 4880 section 9.4), which RPM uses as well."""

@@ -1,4 +1,4 @@
-"""The order of RPM versions (rpm's documentation, "Dependencies": how versions are compared)."""
+"""Compares RPM versions (rpm's documentation, "Dependencies": how versions are compared)."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import re
 
 PART = re.compile(r"~|\^|[0-9]+|[a-zA-Z]+")
 EVR = tuple[int, str, str]
-"""Epoch, version, release; an empty release stands for any."""
+"""Epoch, version, release; an empty release matches any."""
 
 
 def parse_evr(text: str) -> EVR:
-    """``1:3.5.9-2.el7`` → ``(1, "3.5.9", "2.el7")``."""
+    """Parse ``1:3.5.9-2.el7`` into ``(1, "3.5.9", "2.el7")``."""
     epoch, colon, rest = text.rpartition(":")
     version, _, release = rest.partition("-")
     return (int(epoch) if colon and epoch.isdigit() else 0), version, release
 
 
 def compare_versions(left: str, right: str) -> int:
-    """-1, 0 or 1: a tilde sorts before the end, a caret after it, numbers after letters."""
+    """Return -1, 0 or 1: a tilde sorts before the end, a caret after it, numbers after letters."""
     lefts, rights = PART.findall(left), PART.findall(right)
     for a, b in zip([*lefts, ""], [*rights, ""], strict=False):
         if a != b:
@@ -44,7 +44,7 @@ def _compare_parts(a: str, b: str) -> int:
 
 
 def compare_evr(left: EVR, right: EVR) -> int:
-    """-1, 0 or 1; releases count only where both sides have one."""
+    """Return -1, 0 or 1; releases are compared only when both sides have one."""
     if left[0] != right[0]:
         return 1 if left[0] > right[0] else -1
     order = compare_versions(left[1], right[1])
