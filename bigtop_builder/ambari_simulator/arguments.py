@@ -12,7 +12,8 @@ from bigtop_builder.ambari_simulator.engine.injection import CallFault, HostFaul
 from bigtop_builder.ambari_simulator.engine.state import Host
 from bigtop_builder.ambari_simulator.engine.work import Crew
 from bigtop_builder.model.base import StrictModel
-from bigtop_builder.recipe.document import load, validate
+from bigtop_builder.recipe.document import load
+from bigtop_builder.recipe.validation import validate
 
 
 class SimulationArguments(StrictModel):

@@ -10,7 +10,8 @@ from bigtop_builder.model.ambari_stack import AmbariLine, OsRepository, StackDef
 from bigtop_builder.model.base import StrictModel
 from bigtop_builder.model.errors import ConfigurationError, RecipeError
 from bigtop_builder.recipe.catalog import shipped_templates
-from bigtop_builder.recipe.document import Document, load, near, validate
+from bigtop_builder.recipe.document import Document, load, near
+from bigtop_builder.recipe.validation import validate
 
 FOLDER = Path("ambari") / "stacks"
 M = TypeVar("M", bound=StrictModel)

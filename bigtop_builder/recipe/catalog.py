@@ -10,9 +10,10 @@ from bigtop_builder.model.component import Component
 from bigtop_builder.model.errors import ConfigurationError, Location, RecipeError
 from bigtop_builder.model.platform import Platform
 from bigtop_builder.model.stack import Stack
-from bigtop_builder.recipe.document import Document, M, load, near, validate
+from bigtop_builder.recipe.document import Document, load, near
 from bigtop_builder.recipe.package_format import FORMATS
 from bigtop_builder.recipe.packages import check_file_lists
+from bigtop_builder.recipe.validation import M, validate
 
 
 def shipped_templates() -> Path:

@@ -11,7 +11,8 @@ from typing import Any
 
 from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors, Location
 from bigtop_builder.model.inventory import Configurations, Inventory
-from bigtop_builder.recipe.document import Document, DocumentPath, load, near, validate
+from bigtop_builder.recipe.document import Document, DocumentPath, load, near
+from bigtop_builder.recipe.validation import validate
 
 MAX_HOSTS = 10_000
 PATHS: tuple[tuple[str, ...], ...] = (

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 from bigtop_builder.model.errors import ConfigurationError, Location
 from bigtop_builder.model.project import ProjectFile, default_store
-from bigtop_builder.recipe.document import Document, DocumentPath, load, near, validate
+from bigtop_builder.recipe.document import Document, DocumentPath, load, near
+from bigtop_builder.recipe.validation import validate
 
 PROJECT_FILE = "bigtop-builder.yaml"
 PREFIX = "BIGTOP_"

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from bigtop_builder.model.component import Component
 from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors
 from bigtop_builder.model.stack import Stack
-from bigtop_builder.recipe.document import Document, parse, validate
+from bigtop_builder.recipe.document import Document, parse
+from bigtop_builder.recipe.validation import validate
 
 FILE = Path("stack.yaml")
 GOOD = """\

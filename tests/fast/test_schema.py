@@ -15,7 +15,8 @@ from bigtop_builder.cli.project_file import SCHEMA_FOLDER, project_file
 from bigtop_builder.cli.reference import SCHEMAS, files, json_schema
 from bigtop_builder.model.errors import ExitCode
 from bigtop_builder.model.project import ProjectFile
-from bigtop_builder.recipe.document import parse, validate
+from bigtop_builder.recipe.document import parse
+from bigtop_builder.recipe.validation import validate
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,7 +13,8 @@ from bigtop_builder.model.project import SourcePin
 from bigtop_builder.model.source import Alternative, ApacheSource, Source
 from bigtop_builder.recipe.bigtop.bom import Bom, BomComponent
 from bigtop_builder.recipe.bigtop.source import Pin, apache_path, source
-from bigtop_builder.recipe.document import load, validate
+from bigtop_builder.recipe.document import load
+from bigtop_builder.recipe.validation import validate
 
 LOCK_FILE = "bigtop-sources.lock.yaml"
 

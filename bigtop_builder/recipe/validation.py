@@ -1,0 +1,153 @@
+"""Checks a document against a model: every mistake with its place, what was found and what to write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from bigtop_builder.model.base import EXAMPLES, SECRET
+from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors
+from bigtop_builder.recipe.document import Document, DocumentPath, near
+
+M = TypeVar("M", bound=BaseModel)
+
+KINDS = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+}
+"""What a validator's mistakes of type ask for."""
+
+_SECRET_KEY = re.compile(r"passw|passphrase|secret", re.IGNORECASE)
+
+
+def validate(document: Document, model: type[M]) -> M:
+    """The document as ``model``. Raises ConfigurationErrors with every mistake and its place."""
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        problems = [_problem(document, model, tuple(problem["loc"]), problem) for problem in _told(document, error)]
+        if len(problems) == 1:
+            raise problems[0] from None
+        raise ConfigurationErrors(problems) from None
+
+
+def _told(document: Document, error: ValidationError) -> list[dict[str, Any]]:
+    """The mistakes, each place once: of a value that may be of several types the validator tells one for each type."""
+    found: dict[str, dict[str, Any]] = {}
+    rest: list[dict[str, Any]] = []
+    for details in error.errors(include_url=False):
+        problem: dict[str, Any] = {**details}
+        kind = KINDS.get(problem["type"])
+        if kind is None:
+            rest.append(problem)
+            continue
+        first = found.setdefault(document.locate(tuple(problem["loc"])).path, problem)
+        if first is problem:
+            first["kinds"] = []
+            rest.append(first)
+        first["kinds"] += [kind] if kind not in first["kinds"] else []
+    paths = [document.locate(tuple(problem["loc"])).path for problem in rest]
+    # A mistake at or inside the place shows which of the types was meant.
+    return [
+        problem
+        for problem, path in zip(rest, paths, strict=True)
+        if "kinds" not in problem
+        or not any(
+            other is not problem and (at == path or at.startswith((f"{path}.", f"{path}[")))
+            for other, at in zip(rest, paths, strict=True)
+        )
+    ]
+
+
+def _problem(
+    document: Document, model: type[BaseModel], path: DocumentPath, problem: Mapping[str, Any]
+) -> ConfigurationError:
+    kind, last = problem["type"], path[-1] if path else ""
+    location = document.locate(path)
+    if kind == "extra_forbidden":
+        schema = _schema(model)
+        return ConfigurationError(
+            f"unknown key {last!r}",
+            location=location,
+            hint=near(str(last), _keys_at(schema, schema, path[:-1])) or None,
+        )
+    if kind == "missing":
+        return ConfigurationError(f"the key {last!r} is missing", location=document.locate(path[:-1]))
+    given, context = problem.get("input"), problem.get("ctx", {})
+    message = _message(problem, context)
+    if context.get("pattern") == SECRET or _SECRET_KEY.search(location.path):
+        # What stands here may be the secret itself.
+        given = None
+    if isinstance(given, str | int | float | bool) and len(str(given)) <= 80:
+        message += f" (found {given!r})"
+    return ConfigurationError(message, location=location, hint=_hint(kind, given, context))
+
+
+def _message(problem: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+    kind: str = problem["type"]
+    if "kinds" in problem:
+        empty = " (there is nothing)" if problem.get("input") is None else ""
+        *more, last = problem["kinds"]
+        return f"must be {', '.join(more)}{' or ' if more else ''}{last}{empty}"
+    if kind == "too_short":
+        return "must not be empty"
+    if context.get("pattern") == SECRET:
+        return "a secret itself does not stand here, only where it is"
+    if kind == "literal_error":
+        return f"must be {_yaml_words(context['expected'])}"
+    if kind == "string_pattern_mismatch":
+        return "is not written as it must be"
+    return str(problem["msg"]).removeprefix("Value error, ")
+
+
+def _yaml_words(values: str) -> str:
+    return re.sub(r"\b(True|False)\b", lambda word: word[0].lower(), values)
+
+
+def _hint(kind: str, given: Any, context: Mapping[str, Any]) -> str | None:
+    if kind == "string_type" and isinstance(given, int | float):
+        return "Put the value in quotes."
+    if kind == "list_type" and isinstance(given, str):
+        return f"Write a list: [{given}]"
+    pattern = context.get("pattern", "")
+    if pattern:
+        return f"For example: {EXAMPLES[pattern]}." if pattern in EXAMPLES else f"It must match {pattern}"
+    if kind == "literal_error" and isinstance(given, str):
+        return near(given, re.findall(r"'([^']*)'", str(context.get("expected", "")))) or None
+    return None
+
+
+@lru_cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
+def _keys_at(root: dict[str, Any], schema: dict[str, Any], path: DocumentPath) -> set[str]:
+    """The keys that a JSON schema permits at ``path``; parts that are not of the schema (tags) are skipped."""
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+    branches = [branch for key in ("anyOf", "oneOf", "allOf") for branch in schema.get(key, ())]
+    if branches:
+        return set().union(*(_keys_at(root, branch, path) for branch in branches))
+    if not path:
+        return set(schema.get("properties", ()))
+    head, rest = path[0], path[1:]
+    if head in schema.get("properties", ()):
+        return _keys_at(root, schema["properties"][head], rest)
+    if isinstance(head, int) and "items" in schema:
+        return _keys_at(root, schema["items"], rest)
+    if isinstance(schema.get("additionalProperties"), dict):
+        return _keys_at(root, schema["additionalProperties"], rest)
+    return _keys_at(root, schema, rest)
