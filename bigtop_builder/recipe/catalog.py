@@ -1,4 +1,4 @@
-"""Everything that can be built: the shipped templates with the user's overlays over them."""
+"""Finds stacks, platforms and components in the shipped templates and the user's overlays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bigtop_builder.recipe.validation import M, validate
 
 
 def shipped_templates() -> Path:
-    """The templates that come with the program: beside the package in a checkout, inside it when installed."""
+    """Return the shipped templates: beside the package in a checkout, inside it when installed."""
     package = Path(__file__).resolve().parent.parent
     inside = package / "templates"
     return inside if inside.is_dir() else package.parent / "templates"
@@ -25,7 +25,7 @@ def shipped_templates() -> Path:
 
 @dataclass(frozen=True)
 class LoadedComponent:
-    """A component file (with what overlays lay over it) and the folders that hold its patches and files."""
+    """A component file, merged with those of overlays, and the folders that hold its patches and files."""
 
     component: Component
     document: Document
@@ -33,16 +33,16 @@ class LoadedComponent:
     """The newest overlay's first."""
 
     def patches(self, version: str) -> list[Path]:
-        """``patches/<version>/*`` in the order of their names; a newer overlay's takes the place of one of its name.
+        """Return ``patches/<version>/*`` in the order of their names; a newer overlay replaces those of the same name.
 
-        Raises RecipeError for a file that is no patch, or for a folder of a version that there is not.
+        Raises RecipeError for a file that is not a patch, and for a folder of an unknown version.
         """
         found: dict[str, Path] = {}
         for folder in reversed(self.folders):
             for path in sorted((folder / "patches").glob("[!.]*")):
                 if not path.is_dir():
                     raise RecipeError(
-                        "belongs to no version", location=Location(path), hint=f"Patches lie in patches/{version}/."
+                        "belongs to no version", location=Location(path), hint=f"Patches belong in patches/{version}/."
                     )
                 if path.name != version and path.name not in self.component.versions:
                     raise RecipeError(
@@ -53,13 +53,13 @@ class LoadedComponent:
             for path in sorted((folder / "patches" / version).glob("[!.]*")):
                 if path.suffix not in (".patch", ".diff") or not path.is_file():
                     raise RecipeError(
-                        "is no patch", location=Location(path), hint="Names of patches end in .patch or .diff."
+                        "is not a patch", location=Location(path), hint="Names of patches end in .patch or .diff."
                     )
                 found[path.name] = path
         return [found[name] for name in sorted(found)]
 
     def files(self) -> dict[str, Path]:
-        """Every file below the ``files`` folders by its relative name; a newer overlay's wins."""
+        """Return every file below the ``files`` folders by its relative name; a newer overlay wins."""
         found: dict[str, Path] = {}
         for folder in reversed(self.folders):
             root = folder / "files"
@@ -71,7 +71,7 @@ class LoadedComponent:
 
 
 class Catalog:
-    """Stacks, platforms and components by name; read when first asked for."""
+    """Stacks, platforms and components by name, read when first requested."""
 
     def __init__(self, overlays: tuple[Path, ...] = (), templates: Path | None = None) -> None:
         self.roots = (templates or shipped_templates(), *overlays)
@@ -91,7 +91,10 @@ class Catalog:
 
     @cached_property
     def component_files(self) -> dict[str, list[Path]]:
-        """Raises ConfigurationError for an overlay's folder that belongs to no component: a misspelt name."""
+        """Component → its files, the shipped one first.
+
+        Raises ConfigurationError for a folder of an overlay that belongs to no component: a misspelt name.
+        """
         found = self._names("components")
         for root in self.roots[1:]:
             for folder in sorted((root / "components").glob("[!.]*/")):
@@ -105,14 +108,16 @@ class Catalog:
 
     @cached_property
     def platform_files(self) -> dict[str, list[Path]]:
+        """Platform → its files, the shipped one first."""
         return self._names("platforms")
 
     @cached_property
     def stack_files(self) -> dict[str, list[Path]]:
+        """Stack → its files, the shipped one first."""
         return self._names("stacks")
 
     def component(self, name: str) -> LoadedComponent:
-        """A component by name. Raises RecipeError for an unknown name or a wrong file."""
+        """Return a component. Raises RecipeError for an unknown name or an invalid file."""
         if name not in self._components:
             files = self.component_files.get(name)
             if files is None:
@@ -126,7 +131,7 @@ class Catalog:
         return self._components[name]
 
     def platform(self, name: str) -> Platform:
-        """A platform by name. Raises ConfigurationError for an unknown name or a wrong file."""
+        """Return a platform. Raises ConfigurationError for an unknown name or an invalid file."""
         if name not in self._platforms:
             document, platform = self._single("platform", self.platform_files, name, Platform)
             if platform.package_format not in FORMATS:
@@ -139,12 +144,12 @@ class Catalog:
         return self._platforms[name]
 
     def stack(self, name: str) -> Stack:
-        """A stack by name. Raises ConfigurationError for an unknown name, a wrong file or a member without a file."""
+        """Return a stack. Raises ConfigurationError for an unknown name, an invalid file or a member without a file."""
         document, stack = self._single("stack", self.stack_files, name, Stack)
         for member in stack.components:
             if member not in self.component_files:
                 raise RecipeError(
-                    f"the stack names {member!r}, of which there is no components/{member}/component.yaml",
+                    f"the stack names {member!r}, but components/{member}/component.yaml does not exist",
                     location=document.locate(("components", member)),
                     hint=near(member, self.component_files) or None,
                 )
@@ -161,7 +166,7 @@ class Catalog:
         return document, loaded
 
     def image_template(self, name: str) -> Path:
-        """``images/<name>`` in the newest overlay that has it."""
+        """Return ``images/<name>`` in the newest overlay that has it. Raises RecipeError when none does."""
         return self._template("images", name)
 
     def package_template(self, package_format: str, name: str) -> Path:

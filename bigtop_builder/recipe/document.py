@@ -23,7 +23,7 @@ MAX_DEPTH = 50
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """A hint with the nearest known names, or with all of them when there are few."""
+    """Return a hint with the most similar known names, or with all of them when there are few."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.55)
     if close:
@@ -32,7 +32,7 @@ def near(name: str, known: Iterable[str]) -> str:
 
 
 def show_path(path: Iterable[Key]) -> str:
-    """``('packages', 0, 'name')`` → ``packages[0].name``."""
+    """Return ``packages[0].name`` for ``('packages', 0, 'name')``."""
     text = ""
     for key in path:
         if isinstance(key, int):
@@ -44,18 +44,18 @@ def show_path(path: Iterable[Key]) -> str:
 
 @dataclass
 class Document:
-    """Plain data and, for every path in it, where it stands."""
+    """Plain data with the location of every value."""
 
     data: dict[str, Any]
     file: Path
     text: str = ""
-    """The YAML that ``data`` was read from; empty when it was not read from one text."""
+    """The YAML that ``data`` was read from; empty when it does not come from one text."""
 
     @cached_property
     def places(self) -> dict[DocumentPath, Location]:
         """The location of every path, without the path itself, which ``locate`` adds.
 
-        Worked out when first asked for: a file without mistakes is never asked.
+        Computed when first needed, because it takes several times as long as reading a file without mistakes.
         """
         places: dict[DocumentPath, Location] = {}
         if self.text:
@@ -65,9 +65,10 @@ class Document:
         return places
 
     def locate(self, path: DocumentPath) -> Location:
-        """The place of ``path``, or of the nearest thing around it.
+        """Return the location of ``path``, or of the closest enclosing value.
 
-        A validator's path may hold the tag of a union, which is not of the document, even if a key is called so.
+        A validator's path may contain the tag of a union, which is not in the document. It is skipped, even if some
+        key has the same name.
         """
         for skipped in range(len(path)):
             shorter = path[:skipped] + path[skipped + 1 :]
@@ -84,11 +85,11 @@ class Document:
         return Location(place.file, place.line, place.column, shown)
 
     def file_of(self, path: DocumentPath) -> Path:
-        """The file that ``path`` was read from; with overlays these are several."""
+        """Return the file that ``path`` was read from; with overlays there are several."""
         return self.file if self.text else Path(self.locate(path).file)
 
     def merged(self, other: Document) -> Document:
-        """This document with ``other`` laid over it: mappings merge, anything else is replaced."""
+        """Return this document overlaid with ``other``: mappings are merged, anything else is replaced."""
         places = dict(self.places)
         merged = Document(_merge(self.data, other.data, (), places), other.file)
         merged.places = {**places, **other.places}
@@ -111,7 +112,7 @@ def _merge(
 
 
 def load(file: Path) -> Document:
-    """Read a YAML mapping. Raises ConfigurationError with line and column when it does not parse."""
+    """Read a YAML mapping from a file. Raises ConfigurationError with line and column when it does not parse."""
     try:
         if file.stat().st_size > MAX_SIZE:
             raise ConfigurationError(f"the file is larger than {MAX_SIZE >> 20} MiB", location=Location(file))
@@ -124,7 +125,7 @@ def load(file: Path) -> Document:
 
 
 def parse(text: str, file: Path) -> Document:
-    """Read a YAML mapping from ``text``; ``file`` is what errors name."""
+    """Read a YAML mapping from ``text``; errors name ``file``. Raises ConfigurationError."""
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
@@ -149,10 +150,10 @@ def _yaml_error(error: yaml.YAMLError, text: str, file: Path) -> ConfigurationEr
     problem: str = getattr(error, "problem", None) or str(error)
     hint = None
     if mark and text[mark.index : mark.index + 1] == "\t":
-        problem, hint = "a tab stands here", "Indent with spaces."
+        problem, hint = "a tab is used for indentation", "Indent with spaces."
     elif mark and begun and begun.line != mark.line:
-        # A bracket or quote that is not closed is noticed far below.
-        problem = f"{problem} ({getattr(error, 'context', '')}, which begins in line {begun.line + 1})"
+        # An unclosed bracket or quote is noticed only many lines later.
+        problem = f"{problem} ({getattr(error, 'context', '')}, starting in line {begun.line + 1})"
     location = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
     return ConfigurationError(f"is not valid YAML: {problem}", location=location, hint=hint)
 
@@ -167,11 +168,11 @@ _PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "
 
 
 class _UnusualError(Exception):
-    """A node that ``_construct`` has to look at, because it is probably a mistake."""
+    """A node is probably a mistake, so ``_construct`` must look at it."""
 
 
 def _plain(node: yaml.Node, depth: int) -> Any:
-    """The value of ``node`` without keeping track of places: several times as fast as ``_construct``."""
+    """Return the value of ``node`` without locations, several times as fast as ``_construct``."""
     if node.tag == _TEXT and isinstance(node, yaml.ScalarNode):
         return node.value
     if not depth:
@@ -203,7 +204,7 @@ def _construct(
     places: dict[DocumentPath, Location],
     named: yaml.Node | None = None,
 ) -> Any:
-    """The value of ``node``, whose place is that of the key that names it."""
+    """Return the value of ``node`` and record its location, which is that of its key."""
     mark = (named or node).start_mark
     places[path] = Location(file, mark.line + 1, mark.column + 1)
     if len(path) > MAX_DEPTH:
@@ -225,7 +226,7 @@ def _construct_mapping(
 ) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
-        # A version written without quotes is a number to YAML; as a key its text is what was meant.
+        # YAML reads an unquoted version as a number; as a key, its text is what was meant.
         key = str(key_node.value)
         problem = _key_problem(key_node, key, result)
         if problem:
@@ -238,5 +239,5 @@ def _key_problem(node: yaml.Node, key: str, known: Mapping[str, Any]) -> str | N
     if not isinstance(node, yaml.ScalarNode):
         return "a key must be plain text"
     if key in known:
-        return f"the key {key!r} stands here twice"
+        return f"the key {key!r} is repeated"
     return "YAML merge keys are not supported" if key == "<<" else None

@@ -1,4 +1,4 @@
-"""Evaluation: a component file, a stack, a platform and the user's choices become one frozen value."""
+"""Evaluates a component file for a stack, a platform and the user's choices into one frozen value."""
 
 from __future__ import annotations
 
@@ -10,14 +10,21 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.model import digest
-from bigtop_builder.model.component import Build, Component, Deviation, Package, Release, Variant
-from bigtop_builder.model.errors import ConfigurationError, Location, RecipeError
+from bigtop_builder.model.component import Build, Component, Deviation, Package, Variant
+from bigtop_builder.model.errors import Location, RecipeError
 from bigtop_builder.model.platform import Platform
 from bigtop_builder.model.project import Choice
 from bigtop_builder.model.source import Source
 from bigtop_builder.model.stack import Stack
 from bigtop_builder.recipe.catalog import Catalog, LoadedComponent
-from bigtop_builder.recipe.document import Document, DocumentPath, near
+from bigtop_builder.recipe.choices import (
+    chosen_options,
+    chosen_release,
+    chosen_sources,
+    chosen_variant,
+    chosen_version,
+)
+from bigtop_builder.recipe.document import DocumentPath, near
 from bigtop_builder.recipe.package_format import FORMATS, PackageFormat
 from bigtop_builder.recipe.packages import LeftOut, evaluate_packages
 from bigtop_builder.recipe.patches import AppliedPatch, read_patches
@@ -28,12 +35,15 @@ if TYPE_CHECKING:
     from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
 
 BUILD_FILES = "build/"
-"""Files below ``files/build/`` are for the compile step as well; the others only shape packages."""
+"""Files below ``files/build/`` are also for the compile step; the others only shape packages."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What an evaluation is for: the platform that labels, the platform that builds, the architecture."""
+    """What a component is evaluated for.
+
+    ``platform`` labels the packages, ``builder`` is the platform whose image builds them.
+    """
 
     platform: Platform
     builder: Platform
@@ -42,7 +52,7 @@ class Target:
 
 @dataclass(frozen=True)
 class RenderedFile:
-    """A file of the component, after rendering; ``executable`` as in the folder."""
+    """A rendered file of the component; ``executable`` as in its folder."""
 
     name: str
     content: bytes
@@ -50,12 +60,13 @@ class RenderedFile:
 
     @cached_property
     def digest(self) -> str:
+        """SHA-256 of the content, followed by ``+x`` for an executable."""
         return digest.of_bytes(self.content) + ("+x" if self.executable else "")
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A component, ready to be built for one platform. Nothing in it is a template any more."""
+    """A component, ready to be built for one platform, with every template rendered."""
 
     name: str
     version: str
@@ -87,18 +98,18 @@ class Evaluated:
     spec_blocks: Mapping[str, str]
     context: Mapping[str, Any] = field(repr=False, compare=False)
     unverified_reason: str = ""
-    """Why its build has not been run to the end; empty when it has."""
+    """Why its build has never completed; empty when it has."""
     bigtop: BigtopPackaging | None = None
-    """Bigtop's own packaging, which takes the place of script, install, packages, files and spec."""
+    """Bigtop's own packaging, which replaces script, install, packages, files and spec."""
 
     @property
     def arch(self) -> str:
-        """The RPM architecture of the packages."""
+        """The architecture of the packages: ``noarch``, ``x86_64`` or ``aarch64``."""
         return self.target.arch if self.native else "noarch"
 
     @property
     def build_files(self) -> tuple[RenderedFile, ...]:
-        """The files that the compile step sees."""
+        """The files that are available to the compile step."""
         return tuple(file for file in self.files if file.name.startswith(BUILD_FILES))
 
     @property
@@ -120,19 +131,19 @@ def evaluate(
     choice: Choice,
     versions: Mapping[str, str] | None = None,
 ) -> Evaluated:
-    """Evaluate one component. ``versions`` are the stack's, with the user's choices laid over them.
+    """Evaluate one component. ``versions`` are those of the stack, overridden by the user's choices.
 
-    Raises RecipeError or ConfigurationError with the place of a mistake.
+    Raises RecipeError or ConfigurationError with the location of a mistake.
     """
     loaded = catalog.component(name)
     component, document = loaded.component, loaded.document
     versions = versions or stack.components
-    version = choice.version or versions.get(name) or component.version or _only_version(component, document)
-    chosen = _release(component, document, version, choice)
-    variant_name, variant = _variant(component, choice)
+    version = chosen_version(component, document, choice, versions)
+    chosen = chosen_release(component, document, version, choice)
+    variant_name, variant = chosen_variant(component, choice)
     context = _context(component, stack, target, versions, version, choice.release or chosen.release)
     context["variant"] = variant_name
-    context["options"] = _options(component, choice)
+    context["options"] = chosen_options(component, choice)
     renderer = Renderer(document, context)
     for key, text in component.variables.items():
         context[key] = renderer.text(text, ("variables", key))
@@ -154,7 +165,7 @@ def evaluate(
         target=target,
         variant=variant_name,
         options=MappingProxyType(context["options"]),
-        sources=_sources(chosen, version, variant_name, choice, renderer),
+        sources=chosen_sources(chosen, version, variant_name, choice, renderer),
         local_source=Path(choice.source) if choice.source else None,
         source_base=document.file_of(("versions", version)).parent,
         patches=read_patches(loaded.patches(version)),
@@ -182,7 +193,7 @@ def _dependencies(catalog: Catalog, loaded: LoadedComponent, renderer: Renderer)
         for index, name in enumerate(names):
             if name and name not in catalog.component_files:
                 raise RecipeError(
-                    f"{loaded.component.name} depends on {name!r}, which is no component",
+                    f"{loaded.component.name} depends on {name!r}, which is not a component",
                     location=loaded.document.locate(("depends", kind, index)),
                     hint=near(name, catalog.component_files) or None,
                 )
@@ -211,80 +222,6 @@ def _context(
         "arch": target.arch,
         "native": component.arch == "native",
     }
-
-
-def _only_version(component: Component, document: Document) -> str:
-    if len(component.versions) == 1:
-        return next(iter(component.versions))
-    raise RecipeError(
-        f"neither the stack nor the component says which version of {component.name} to build",
-        location=document.locate(("versions",)),
-        hint=f"Add 'version:' to the component, or use --set {component.name}.version=VERSION.",
-    )
-
-
-def _release(component: Component, document: Document, version: str, choice: Choice) -> Release:
-    release = component.versions.get(version)
-    if release is None:
-        if choice.source:
-            return Release()
-        raise RecipeError(
-            f"version {version} of {component.name} has no source",
-            location=document.locate(("versions",)),
-            hint=f"Known: {', '.join(component.versions)}. Add it under 'versions' in an overlay, "
-            f"or give its tree with --source {component.name}=PATH.",
-        )
-    return release
-
-
-def _variant(component: Component, choice: Choice) -> tuple[str | None, Variant | None]:
-    if not component.variants:
-        if choice.variant:
-            raise ConfigurationError(f"{component.name} has no variants, so {choice.variant!r} cannot be chosen")
-        return None, None
-    name = choice.variant or component.variant or ""
-    if name not in component.variants:
-        raise ConfigurationError(
-            f"{component.name} has no variant {name!r}", hint=near(name, component.variants) or None
-        )
-    return name, component.variants[name]
-
-
-def _options(component: Component, choice: Choice) -> dict[str, str]:
-    values = {name: option.default for name, option in component.options.items()}
-    for name, value in choice.options.items():
-        option = component.options.get(name)
-        if option is None:
-            known = ["version", "release", "variant", *component.options]
-            raise ConfigurationError(f"{component.name} has no option {name!r}", hint=near(name, known) or None)
-        if option.choices != ["*"] and value not in option.choices:
-            raise ConfigurationError(
-                f"option {name} of {component.name} cannot be {value!r}",
-                hint=f"Permitted: {', '.join(option.choices)}.",
-            )
-        values[name] = value
-    return values
-
-
-def _sources(
-    release: Release, version: str, variant: str | None, choice: Choice, renderer: Renderer
-) -> tuple[Source, ...]:
-    wanted: list[Source] = []
-    for index, source in enumerate(release.sources):
-        if source.variant is not None and source.variant != variant:
-            continue
-        if choice.source and source.name == "main":
-            continue
-        wanted.append(renderer.model(source, ("versions", version, "sources", index)))
-    if choice.source and not Path(choice.source).exists():
-        raise ConfigurationError(f"the source {choice.source} does not exist")
-    needs_one = any(source.variant not in (None, variant) for source in release.sources)
-    if needs_one and not wanted and not choice.source:
-        raise RecipeError(
-            f"version {version} has no source for the variant {variant!r}",
-            location=renderer.document.locate(("versions", version, "sources")),
-        )
-    return tuple(wanted)
 
 
 def _lacks(name: str | None, variant: Variant | None, renderer: Renderer) -> tuple[str, ...]:
@@ -321,4 +258,4 @@ def _spec_template(catalog: Catalog, loaded: LoadedComponent, package_format: Pa
     for folder in loaded.folders:
         if (folder / own).is_file():
             return folder / own
-    raise RecipeError(f"the spec {own} is not there", location=loaded.document.locate(("spec",)))
+    raise RecipeError(f"the spec template {own} does not exist", location=loaded.document.locate(("spec",)))

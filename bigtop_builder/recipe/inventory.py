@@ -1,4 +1,4 @@
-"""Inventory files: read, laid over with a test bed's addresses, ranges of hosts written out, names checked."""
+"""Reads inventory files: expands ranges of hosts, checks names, merges the addresses of a test bed."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ _TOKEN = re.compile(r"%HOSTGROUP::([^%]*)%")
 
 @dataclass(frozen=True)
 class HostEntry:
-    """A host: its FQDN in lower case, as Ambari keeps it, and where SSH reaches it."""
+    """A host: its FQDN in lower case, as Ambari stores it, and its SSH address."""
 
     name: str
     address: str
     port: int
     rack: str | None = None
     group: str | None = None
-    """None for an Ambari server's host that carries nothing else."""
+    """None for a host that runs only the Ambari server."""
 
 
 @dataclass(frozen=True)
 class LoadedInventory:
-    """An inventory whose ranges are written out and whose names all lead somewhere."""
+    """An inventory with expanded ranges and checked names."""
 
     inventory: Inventory
     document: Document
@@ -55,11 +55,11 @@ class LoadedInventory:
     """Group → FQDNs."""
 
     def place(self, *path: str | int) -> Location:
-        """Where ``path`` stands, or the nearest thing around it."""
+        """Return the location of ``path``, or of the closest enclosing value."""
         return self.document.locate(path)
 
     def members(self, names: Sequence[str]) -> tuple[str, ...]:
-        """The hosts of groups or host patterns, each once, in their order."""
+        """Return the hosts of groups or host patterns, unique and in order."""
         found: dict[str, None] = {}
         for name in names:
             for host in self.groups.get(name) or expand(name):
@@ -67,24 +67,24 @@ class LoadedInventory:
         return tuple(found)
 
     def host(self, name: str) -> HostEntry:
-        """The entry of an FQDN. Raises KeyError."""
-        return next(entry for entry in self.hosts if entry.name == name)
+        """Return the entry of an FQDN. Raises KeyError for an unknown one."""
+        return {entry.name: entry for entry in self.hosts}[name]
 
 
 def expand(pattern: str) -> list[str]:
-    """``node[01-03].x`` → its hosts, lower case. Several brackets multiply; ``[1,4-6]`` lists.
+    """Return the hosts of a range such as ``node[01-03].x``, in lower case.
 
-    Raises ConfigurationError for a range that cannot be read.
+    Several brackets are combined; ``[1,4-6]`` is a list. Raises ConfigurationError for an invalid range.
     """
     parts = _RANGE.split(pattern.lower())
     if any(sign in text for text in parts[::2] for sign in "[],"):
-        raise ConfigurationError(f"the host range {pattern!r} cannot be read", hint="Write node[01-50].example.com.")
+        raise ConfigurationError(f"invalid host range {pattern!r}", hint="Write node[01-50].example.com.")
     choices = [_numbers(text, pattern) if index % 2 else [text] for index, text in enumerate(parts)]
     count = 1
     for choice in choices:
         count *= len(choice)
     if count > MAX_HOSTS:
-        raise ConfigurationError(f"the host range {pattern!r} stands for {count} hosts", hint=f"At most {MAX_HOSTS}.")
+        raise ConfigurationError(f"the host range {pattern!r} has {count} hosts", hint=f"The limit is {MAX_HOSTS}.")
     return ["".join(host) for host in itertools.product(*choices)]
 
 
@@ -98,16 +98,16 @@ def _numbers(text: str, pattern: str) -> list[str]:
             found += [f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1)]
         else:
             raise ConfigurationError(
-                f"[{text}] in the host range {pattern!r} cannot be read",
+                f"invalid [{text}] in the host range {pattern!r}",
                 hint="Write numbers from low to high: node[01-50].example.com.",
             )
     return found
 
 
 def load_inventory(file: Path, over: Document | None = None) -> LoadedInventory:
-    """Read an inventory; ``over`` is laid over it (a test bed's addresses, key and server).
+    """Read an inventory, overlaid with ``over`` (a test bed's addresses, key and server).
 
-    Raises ConfigurationError, or ConfigurationErrors for several mistakes, each with its place.
+    Raises ConfigurationError, or ConfigurationErrors for several mistakes, each with its location.
     """
     if file.is_dir():
         raise ConfigurationError(f"the inventory {file} is a folder", hint="Name the YAML file in it.")
@@ -116,14 +116,14 @@ def load_inventory(file: Path, over: Document | None = None) -> LoadedInventory:
     document = _absolute(load(file), file.resolve().parent)
     lent = frozenset[str]()
     if over is not None:
-        # A test bed may have more hosts than this inventory speaks of.
+        # A test bed may have more hosts than this inventory uses.
         lent = frozenset(over.data.get("hosts") or ()) - frozenset(document.data.get("hosts") or ())
         document = document.merged(over)
     inventory = validate(document, Inventory)
     check = _Names(inventory, document, lent)
     groups = check.groups()
     known = {host: group for group, hosts in groups.items() for host in hosts}
-    # Ranges that cannot be read would make every name below unknown.
+    # With an invalid range, every name below would be reported as unknown.
     if not check.errors:
         check.references(known, groups)
     check.texts(groups)
@@ -163,7 +163,7 @@ def _entries(inventory: Inventory, known: Mapping[str, str]) -> Iterator[HostEnt
 
 
 class _Names:
-    """Checks what a model cannot: that names lead somewhere, and to one thing only."""
+    """Checks what the model cannot: that every name refers to exactly one existing thing."""
 
     def __init__(self, inventory: Inventory, document: Document, lent: Set[str]) -> None:
         self.inventory = inventory
@@ -183,7 +183,7 @@ class _Names:
             return []
 
     def groups(self) -> dict[str, tuple[str, ...]]:
-        """Every group's hosts."""
+        """Return the hosts of every group, and record mistakes in them."""
         owner: dict[str, str] = {}
         groups: dict[str, tuple[str, ...]] = {}
         for name, group in self.inventory.groups.items():
@@ -192,8 +192,8 @@ class _Names:
                 path = ("groups", name, "hosts", index)
                 for host in self._expand(path, pattern):
                     if host in owner:
-                        where = "twice in this group" if owner[host] == name else f"in the group {owner[host]} too"
-                        self._wrong(path, f"{host} stands {where}", "A host belongs to one group.")
+                        where = "is listed twice" if owner[host] == name else f"is also in the group {owner[host]}"
+                        self._wrong(path, f"{host} {where}", "A host belongs to one group.")
                     elif not _FQDN.match(host):
                         self._wrong(
                             path,
@@ -207,7 +207,7 @@ class _Names:
         return groups
 
     def references(self, known: Mapping[str, str], groups: Mapping[str, tuple[str, ...]]) -> None:
-        """Whatever names a host or a group."""
+        """Check every name of a host or a group."""
         setup = self.inventory.ambari.setup if self.inventory.ambari else None
         if setup and not _FQDN.match(setup.host.lower()):
             self._wrong(("ambari", "setup", "host"), f"{setup.host} is not a fully qualified host name", _NO_FQDN)
@@ -222,7 +222,7 @@ class _Names:
             self._target(("jobs", name, "on"), job.on, known, groups)
 
     def texts(self, groups: Mapping[str, tuple[str, ...]]) -> None:
-        """What is written inside of values: groups in properties, patterns of jobs."""
+        """Check the text of values: groups in properties, patterns of jobs."""
         scopes: list[tuple[DocumentPath, Configurations]] = [(("configurations",), self.inventory.configurations)]
         scopes += [
             (("groups", name, "configurations"), one.configurations) for name, one in self.inventory.groups.items()

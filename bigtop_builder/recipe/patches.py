@@ -1,4 +1,4 @@
-"""Patches of a component: plain ``diff -u`` or ``git format-patch`` files that say what they cure."""
+"""Reads the patches of a component: ``diff -u`` or ``git format-patch`` files that say what they fix."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _SUBJECT = re.compile(r"^Subject:\s*(\[[^]]*\]\s*)?")
 
 @dataclass(frozen=True)
 class AppliedPatch:
-    """A patch of the version, applied with ``patch -p1 -F0``."""
+    """A patch of one version, applied with ``patch -p1 -F0``."""
 
     name: str
     path: Path
     note: str
-    """What it cures, on one line."""
+    """What it fixes, on one line."""
     digest: str
-    """SHA-256 of the differences alone: another note builds nothing anew."""
+    """SHA-256 of the differences alone: changing the note rebuilds nothing."""
 
 
 def read_patches(paths: Iterable[Path]) -> tuple[AppliedPatch, ...]:
-    """The patches, without the empty ones: an overlay takes a patch out by an empty file of its name.
+    """Read patches. Empty files are skipped: with one an overlay removes the shipped patch of that name.
 
-    Raises RecipeError for one that has no note or changes nothing.
+    Raises RecipeError for a patch that has no note or changes nothing.
     """
     patches: list[AppliedPatch] = []
     for path in paths:
@@ -46,7 +46,7 @@ def read_patches(paths: Iterable[Path]) -> tuple[AppliedPatch, ...]:
         note = _note(text[: first.start()])
         if not note:
             raise RecipeError(
-                "does not say what it cures",
+                "does not say what it fixes",
                 location=Location(path),
                 hint="Write it in plain text above the first difference, as git format-patch does.",
             )

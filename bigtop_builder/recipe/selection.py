@@ -1,4 +1,4 @@
-"""Which components and platforms a command is about."""
+"""Selects the components and platforms of a command."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def select(
     platforms: Collection[str],
     known_platforms: Collection[str],
 ) -> list[tuple[str, str]]:
-    """Pairs of component and platform for selectors ``NAME``, ``GLOB`` and either with ``@PLATFORM``.
+    """Return pairs of component and platform for selectors ``NAME``, ``GLOB`` and either with ``@PLATFORM``.
 
-    The order is that of the selectors, then of ``known``; no pair comes twice. A selector that matches nothing
-    raises NothingSelectedError with the near names, as does no selector at all.
+    The order is that of the selectors, then of ``known``; each pair is unique. Raises NothingSelectedError, with
+    similar names, for a selector that matches nothing and for no selector at all.
     """
     for platform in platforms:
         check_platform(platform, known_platforms)
@@ -46,6 +46,6 @@ def select(
 
 
 def check_platform(platform: str, known: Collection[str]) -> None:
-    """Raises ConfigurationError with the near names for a platform that is not known."""
+    """Raise ConfigurationError, with similar names, for an unknown platform."""
     if platform not in known:
         raise ConfigurationError(f"there is no platform {platform!r}", hint=near(platform, known) or None)

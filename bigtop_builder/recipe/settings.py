@@ -1,4 +1,4 @@
-"""The cascade of settings: default < user file < project file < ``BIGTOP_*`` environment < flag."""
+"""Merges settings: default < user file < project file < ``BIGTOP_*`` environment < flag."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ PATHS: tuple[DocumentPath, ...] = (
     ("signing", "homedir"),
     ("packaging", "bigtop"),
 )
-"""Settings that are paths: relative to the file that gives them, or to the working directory."""
+"""Settings that are paths: relative to the file that sets them, or to the working directory."""
 
 FLAGS = {"packaging.bigtop": "packaging"}
-"""Settings whose flag is not called as their last word is."""
+"""Settings whose flag differs from their last word."""
 
 RESERVED = frozenset({"BIGTOP_TRACEBACK", "BIGTOP_REFERENCE", "BIGTOP_JDK"})
-"""Variables with our prefix that are not settings; the last one is asked for by Bigtop's bill of materials."""
+"""Variables with our prefix that are not settings; the last one is read by Bigtop's bill of materials."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a run, where each came from, and the folder they are relative to."""
+    """The settings of a run, the origin of each, and the folder that they are relative to."""
 
     project: ProjectFile
     origin: dict[str, str]
@@ -47,24 +47,27 @@ class Settings:
     document: Document
 
     def place(self, *path: str | int) -> Location | None:
-        """Where a setting was given; None when it is the default."""
+        """Return where a setting was set; None for a default."""
         return self.document.locate(path) if path in self.document.places else None
 
     @property
     def store(self) -> Path:
+        """The folder of the store."""
         return Path(self.project.store) if self.project.store else default_store(dict(self.environment))
 
     @property
     def output(self) -> Path:
+        """The folder that packages are exported to."""
         return self.root / self.project.output
 
     @property
     def repository(self) -> Path:
+        """The folder of the published repository."""
         return self.root / self.project.repository
 
     @property
     def overlays(self) -> tuple[Path, ...]:
-        """Raises ConfigurationError with the place of one that is no folder."""
+        """The folders of the overlays. Raises ConfigurationError for one that is not a folder."""
         for index, overlay in enumerate(self.project.overlays):
             if not Path(overlay).is_dir():
                 raise ConfigurationError(
@@ -76,7 +79,7 @@ class Settings:
 
 
 def find_project_file(start: Path) -> Path | None:
-    """``bigtop-builder.yaml`` in ``start`` or a folder above it."""
+    """Return ``bigtop-builder.yaml`` in ``start`` or the closest folder above it; None when there is none."""
     return next((file for folder in (start, *start.parents) if (file := folder / PROJECT_FILE).is_file()), None)
 
 
@@ -86,14 +89,16 @@ def load_settings(
     environment: Mapping[str, str] | None = None,
     project_file: Path | None = None,
 ) -> Settings:
-    """Read the cascade.
+    """Read and merge all settings.
 
     ``flags`` maps dotted settings (``network.ca_bundle``) to values; None means not given.
-    Raises ConfigurationError with the place of a mistake.
+    Raises ConfigurationError with the location of a mistake.
     """
     environment = os.environ if environment is None else environment
     if project_file is not None and not project_file.is_file():
-        raise ConfigurationError(f"there is no project file {project_file}", hint="Make one with: bigtop-builder init")
+        raise ConfigurationError(
+            f"there is no project file {project_file}", hint="Create one with: bigtop-builder init"
+        )
     file = project_file or find_project_file(cwd)
     document = Document({}, file or cwd / PROJECT_FILE)
     for layer in (_user_file(environment), file):
@@ -114,7 +119,7 @@ def _user_file(environment: Mapping[str, str]) -> Path | None:
 
 
 def _absolute(document: Document, base: Path) -> Document:
-    """Paths made absolute, so that a value means the same whoever reads it."""
+    """Make paths absolute, so that they no longer depend on which file they come from."""
 
     def resolved(value: Any) -> Any:
         return os.path.normpath(base / Path(value).expanduser()) if isinstance(value, str) and value else value
@@ -143,8 +148,8 @@ def _put(document: Document, dotted: str, value: Any, place: str) -> None:
         if not isinstance(holder, dict):
             whole = ".".join(keys[:number])
             raise ConfigurationError(
-                f"{place}: {whole} is {holder!r} already, so it can have no {keys[number]}",
-                hint=f"Give {whole}, or what is inside it, and not both.",
+                f"{place}: {whole} is already {holder!r}, so it cannot have {keys[number]}",
+                hint=f"Set {whole} or a key inside it, not both.",
             )
     holder[keys[-1]] = value
     for length in range(1, len(keys) + 1):
@@ -152,7 +157,7 @@ def _put(document: Document, dotted: str, value: Any, place: str) -> None:
 
 
 def _from_environment(environment: Mapping[str, str]) -> Document:
-    """``BIGTOP_NETWORK__CA_BUNDLE=/x`` is ``network.ca_bundle``; values are read as YAML."""
+    """Read settings such as ``BIGTOP_NETWORK__CA_BUNDLE=/x`` (``network.ca_bundle``); values are YAML."""
     document = Document({}, Path("environment"))
     for name in sorted(environment):
         if not name.startswith(PREFIX) or name in RESERVED:
@@ -161,7 +166,7 @@ def _from_environment(environment: Mapping[str, str]) -> Document:
         first = dotted.split(".")[0]
         if first not in ProjectFile.model_fields:
             raise ConfigurationError(
-                f"the environment variable {name} names no setting",
+                f"the environment variable {name} is not a setting",
                 hint=near(first, ProjectFile.model_fields) or None,
             )
         text = environment[name]
@@ -183,7 +188,7 @@ def _from_flags(flags: Mapping[str, Any]) -> Document:
 
 
 def _origins(project: ProjectFile, document: Document) -> dict[str, str]:
-    """Dotted setting → ``default`` or the place that gave it."""
+    """Return dotted setting → ``default`` or the place that set it."""
     found: dict[str, str] = {}
 
     def walk(value: Any, path: DocumentPath) -> None:

@@ -1,4 +1,4 @@
-"""The spec and the service scripts of an evaluated component."""
+"""Renders the spec and the service scripts of an evaluated component."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile
 from bigtop_builder.recipe.template import render_file
 
 SERVICES = "services/"
-"""Where service scripts lie below ``$FILES``."""
+"""The folder of service scripts below ``$FILES``."""
 
 
 def render_spec(evaluated: Evaluated) -> str:
-    """The spec file's text. Raises RecipeError when the template is wrong."""
+    """Return the text of the spec. Raises RecipeError when the template fails."""
     context = {
         **evaluated.context,
         "c": evaluated,
@@ -25,7 +25,10 @@ def render_spec(evaluated: Evaluated) -> str:
 
 
 def service_files(catalog: Catalog, evaluated: Evaluated) -> tuple[RenderedFile, ...]:
-    """A script for each service: the component's own, or the generic one rendered for it."""
+    """Return a script for each service: the component's own, or the generic one rendered for it.
+
+    Raises RecipeError for a missing script, and for a service without script and command.
+    """
     own = {file.name: file for file in evaluated.files}
     scripts: list[RenderedFile] = []
     for package in evaluated.packages:
@@ -33,7 +36,7 @@ def service_files(catalog: Catalog, evaluated: Evaluated) -> tuple[RenderedFile,
             if service.script is not None:
                 if service.script not in own:
                     raise RecipeError(
-                        f"service {service.name} of {evaluated.name}: files/{service.script} is not there"
+                        f"service {service.name} of {evaluated.name}: files/{service.script} does not exist"
                     )
                 content = own[service.script].content
             else:

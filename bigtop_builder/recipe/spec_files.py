@@ -1,4 +1,4 @@
-"""The file lists of a spec that rpm has expanded (``rpmspec -P``), and how two of them are laid side by side."""
+"""Reads the file lists of a spec expanded by rpm (``rpmspec -P``), and compares two of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FLAGS = {"config": "c", "doc": "d", "ghost": "g", "license": "l"}
 
 @dataclass(frozen=True)
 class Listed:
-    """One entry of a file list; ``path`` may be a pattern or a folder that stands for all that is in it."""
+    """One entry of a file list; ``path`` may be a pattern, or a folder that covers its content."""
 
     path: str
     owner: str
@@ -29,8 +29,10 @@ class Listed:
 
 
 def file_lists(expanded: str, name: str) -> dict[str, list[Listed]]:
-    """Package → its entries, for every package with a file list. ``name`` is the spec's own; what is excluded, and
-    documentation named without a folder, is left out."""
+    """Return the entries of every package that has a file list; ``name`` is that of the spec.
+
+    Exclusions are left out, and so is documentation without an absolute path.
+    """
     found: dict[str, list[Listed]] = {}
     current: list[Listed] | None = None
     default = "root:root"
@@ -59,7 +61,7 @@ def _package(arguments: str, name: str) -> str:
 
 
 def _owner(attributes: str, default: str) -> str:
-    """Of ``mode, user, group``; a dash is what the default says."""
+    """Return ``user:group`` of ``mode, user, group``; a dash stands for the default."""
     parts = [part.strip() for part in attributes.split(",")] + ["-"] * 3
     usual = default.split(":")
     return ":".join(usual[number] if part == "-" else part for number, part in enumerate(parts[1:3]))
@@ -84,9 +86,9 @@ def _tidy(path: str) -> str:
 
 
 def paired(mine: Sequence[Listed], other: Sequence[Listed]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """Both lists without the entries that the other side has in other words: by a pattern, or inside a folder.
+    """Return both lists without the entries that the other side covers by a pattern or a folder.
 
-    In the shape that packages are described in; where both sides name the same path their owners and flags stay.
+    The entries have the shape of ``described``. Where both sides name the same path, owners and flags are kept.
     """
     return _unlike(mine, other), _unlike(other, mine)
 
@@ -109,9 +111,10 @@ def _covered(path: str, others: Iterable[str]) -> bool:
 
 
 def described(header: Mapping[str, str], files: list[dict[str, str]]) -> dict[str, object]:
-    """A package in the shape of ``repo compare``'s reference; ``header`` is what ``rpmspec -q`` told.
+    """Return a package in the shape of ``repo compare``'s reference; ``header`` is the output of ``rpmspec -q``.
 
-    Its own version and release are put as macros into what it requires and provides, so that they differ once only.
+    Requirements and provisions name the package's own version and release as macros, so that another version is one
+    difference and not many.
     """
 
     itself = f"{header['version']}-{header['release']}"

@@ -1,4 +1,4 @@
-"""Templates: jinja2 in a sandbox where a name that is not defined is an error."""
+"""Renders templates: jinja2 in a sandbox, where an undefined name is an error."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import Location, RecipeError
-from bigtop_builder.recipe.compiled import CodeCache
 from bigtop_builder.recipe.document import near
 from bigtop_builder.recipe.package_format import FORMATS
+from bigtop_builder.recipe.template_cache import CodeCache
 
 if TYPE_CHECKING:
     from jinja2 import Template
     from jinja2.sandbox import SandboxedEnvironment
 
 COMMENT = ("{##", "##}")
-"""Bash writes ``${#name}``, which jinja2's own comment mark would swallow."""
+"""Not jinja2's own ``{#``, which would swallow bash's ``${#name}``."""
 
 
 @lru_cache(maxsize=1)
 def environment() -> SandboxedEnvironment:
-    """The one jinja2 environment."""
+    """Return the jinja2 environment that all templates share."""
     from jinja2 import StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
 
     known: dict[tuple[type, str], bool] = {}
 
     class Sandbox(SandboxedEnvironment):
-        """jinja2 judges an attribute by its name and the type of the object, again for each of a spec's hundreds."""
+        """Remembers the verdict on an attribute, which depends only on its name and the type of the object."""
 
         def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
             safe = known.get((type(obj), attr))
@@ -55,7 +55,7 @@ def environment() -> SandboxedEnvironment:
 
 
 def is_template(text: str) -> bool:
-    """Whether rendering could change the text."""
+    """Return whether rendering could change the text."""
     return "{{" in text or "{%" in text or COMMENT[0] in text
 
 
@@ -63,9 +63,9 @@ _cache: CodeCache | None = None
 
 
 def compile_with(folder: Path) -> CodeCache:
-    """From now on use, and fill, the compiled templates of earlier runs in ``folder``."""
+    """Use, and fill, the cache of compiled templates in ``folder`` from now on."""
     global _cache
-    # jinja2 evaluates filters of constants when it compiles, so their code shapes the result.
+    # jinja2 applies filters to constants while compiling, so the code of the filters affects the result.
     sources = [__file__, *(inspect.getfile(type(known)) for known in FORMATS.values())]
     _cache = CodeCache(folder, digest.of_data([digest.of_file(Path(source)) for source in sources]))
     return _cache
@@ -83,7 +83,7 @@ def _compiled(text: str) -> Template:
 
 
 Place = Location | Callable[[], Location]
-"""A location, or what works it out in case of a mistake."""
+"""A location, or a function that finds it in case of a mistake."""
 
 
 def render(text: str, context: Mapping[str, Any], location: Place) -> str:
@@ -102,10 +102,10 @@ _CONSTANTS = frozenset({"true", "false", "none", "True", "False", "None"})
 
 @lru_cache(maxsize=8192)
 def _plain_names(text: str) -> tuple[str | tuple[str, ...], ...] | None:
-    """Literal text and dotted names in turn, or None when the template holds anything else.
+    """Split a template into literal text and dotted names in turn; None when it contains anything else.
 
-    Nearly every template of a component file is of this kind, and jinja2 takes fifty times as long to compile one as
-    it takes to look up its names. ``_join`` looks them up by the sandbox's own rules.
+    Nearly every template of a component file is of this kind, and compiling one with jinja2 takes fifty times as long
+    as looking up its names. ``_join`` looks them up by the sandbox's own rules.
     """
     parts: list[str | tuple[str, ...]] = []
     rest = 0
@@ -122,7 +122,7 @@ def _plain_names(text: str) -> tuple[str | tuple[str, ...], ...] | None:
 
 
 def _join(parts: tuple[str | tuple[str, ...], ...], context: Mapping[str, Any]) -> str | None:
-    """The rendered text; None when a name is not defined or not allowed, which jinja2 then says with its line."""
+    """Return the rendered text; None when a name is undefined or forbidden, which jinja2 then reports with its line."""
     from jinja2 import Undefined
 
     lookup = environment().getattr
@@ -153,7 +153,7 @@ def render_file(file: Path, context: Mapping[str, Any]) -> str:
 
 
 def truth(expression: str, context: Mapping[str, Any], location: Place) -> bool:
-    """The truth of a template expression such as ``variant == 'source'``."""
+    """Return the truth of a template expression such as ``variant == 'source'``. Raises RecipeError."""
     if expression in ("true", "false"):
         return expression == "true"
     return bool(_guarded(lambda: _expression(expression)(**context), context, location, expression))
@@ -175,15 +175,15 @@ def _guarded(work: Any, context: Mapping[str, Any], location: Place, text: str) 
         quoted = (error.message or "").split("'")[1::2] or [""]
         inner = len(quoted) > 1  # 'dict object' has no attribute 'x'
         raise RecipeError(
-            f"the template uses a name that is not defined: {'.' if inner else ''}{quoted[-1]}",
+            f"the template uses an undefined name: {'.' if inner else ''}{quoted[-1]}",
             location=_inside(_located(location), error, text),
             hint=None if inner else near(quoted[-1], context) or None,
         ) from None
     except SecurityError as error:
-        raise RecipeError(f"the template does what is not allowed: {error}", location=_located(location)) from None
+        raise RecipeError(f"the template does something forbidden: {error}", location=_located(location)) from None
     except TemplateError as error:
         raise RecipeError(
-            f"the template is wrong: {error.message}", location=_inside(_located(location), error, text)
+            f"the template is invalid: {error.message}", location=_inside(_located(location), error, text)
         ) from None
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
         raise RecipeError(f"the template fails: {error}", location=_located(location)) from None
@@ -194,7 +194,7 @@ def _located(place: Place) -> Location:
 
 
 def _inside(location: Location, error: Exception, text: str) -> Location:
-    """The line inside a text of many lines, where jinja2 tells it."""
+    """Return the line within a multi-line text, if jinja2 reports it."""
     line = getattr(error, "lineno", None)
     if line is None:
         traceback = error.__traceback__

@@ -1,4 +1,4 @@
-"""Checks a document against a model: every mistake with its place, what was found and what to write."""
+"""Checks a document against a model and reports every mistake with its location and a hint."""
 
 from __future__ import annotations
 
@@ -27,24 +27,27 @@ KINDS = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
 }
-"""What a validator's mistakes of type ask for."""
+"""The type that is required, by the type of pydantic's error."""
 
 _SECRET_KEY = re.compile(r"passw|passphrase|secret", re.IGNORECASE)
 
 
 def validate(document: Document, model: type[M]) -> M:
-    """The document as ``model``. Raises ConfigurationErrors with every mistake and its place."""
+    """Return the document as ``model``. Raises ConfigurationErrors with every mistake and its location."""
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        problems = [_problem(document, model, tuple(problem["loc"]), problem) for problem in _told(document, error)]
+        problems = [_problem(document, model, tuple(problem["loc"]), problem) for problem in _mistakes(document, error)]
         if len(problems) == 1:
             raise problems[0] from None
         raise ConfigurationErrors(problems) from None
 
 
-def _told(document: Document, error: ValidationError) -> list[dict[str, Any]]:
-    """The mistakes, each place once: of a value that may be of several types the validator tells one for each type."""
+def _mistakes(document: Document, error: ValidationError) -> list[dict[str, Any]]:
+    """Return the mistakes, one for each place.
+
+    For a value that may have several types, pydantic reports one for each type.
+    """
     found: dict[str, dict[str, Any]] = {}
     rest: list[dict[str, Any]] = []
     for details in error.errors(include_url=False):
@@ -59,7 +62,7 @@ def _told(document: Document, error: ValidationError) -> list[dict[str, Any]]:
             rest.append(first)
         first["kinds"] += [kind] if kind not in first["kinds"] else []
     paths = [document.locate(tuple(problem["loc"])).path for problem in rest]
-    # A mistake at or inside the place shows which of the types was meant.
+    # Another mistake at or inside the same place shows which of the types was meant.
     return [
         problem
         for problem, path in zip(rest, paths, strict=True)
@@ -88,7 +91,7 @@ def _problem(
     given, context = problem.get("input"), problem.get("ctx", {})
     message = _message(problem, context)
     if context.get("pattern") == SECRET or _SECRET_KEY.search(location.path):
-        # What stands here may be the secret itself.
+        # This may be the secret itself.
         given = None
     if isinstance(given, str | int | float | bool) and len(str(given)) <= 80:
         message += f" (found {given!r})"
@@ -98,17 +101,17 @@ def _problem(
 def _message(problem: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     kind: str = problem["type"]
     if "kinds" in problem:
-        empty = " (there is nothing)" if problem.get("input") is None else ""
+        empty = " (it is empty)" if problem.get("input") is None else ""
         *more, last = problem["kinds"]
         return f"must be {', '.join(more)}{' or ' if more else ''}{last}{empty}"
     if kind == "too_short":
         return "must not be empty"
     if context.get("pattern") == SECRET:
-        return "a secret itself does not stand here, only where it is"
+        return "must say where the secret is, not the secret itself"
     if kind == "literal_error":
         return f"must be {_yaml_words(context['expected'])}"
     if kind == "string_pattern_mismatch":
-        return "is not written as it must be"
+        return "is invalid"
     return str(problem["msg"]).removeprefix("Value error, ")
 
 
@@ -135,7 +138,7 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _keys_at(root: dict[str, Any], schema: dict[str, Any], path: DocumentPath) -> set[str]:
-    """The keys that a JSON schema permits at ``path``; parts that are not of the schema (tags) are skipped."""
+    """Return the keys that a JSON schema permits at ``path``; parts that are not in the schema (tags) are skipped."""
     if "$ref" in schema:
         schema = root["$defs"][schema["$ref"].rsplit("/", 1)[1]]
     branches = [branch for key in ("anyOf", "oneOf", "allOf") for branch in schema.get(key, ())]

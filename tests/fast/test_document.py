@@ -40,11 +40,11 @@ def test_a_good_file_loads() -> None:
     [
         ("name: [", 2, "not valid YAML"),
         ("- a\n- b\n", 1, "must be a mapping"),
-        ("a: 1\na: 2\n", 2, "stands here twice"),
+        ("a: 1\na: 2\n", 2, "is repeated"),
         ("a: !!python/object:os.system x\n", 1, "tag"),
         ("a: &x 1\n<<: *x\n", 2, "merge keys"),
-        ("name: s\n\tversion: 1\n", 2, "a tab stands here"),
-        ("name: s\nprefix: [\n  a,\nversion: 1\n", 5, "which begins in line 2"),
+        ("name: s\n\tversion: 1\n", 2, "a tab is used"),
+        ("name: s\nprefix: [\n  a,\nversion: 1\n", 5, "starting in line 2"),
     ],
 )
 def test_yaml_that_does_not_parse_names_the_line(text: str, line: int, words: str) -> None:

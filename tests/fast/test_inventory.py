@@ -116,9 +116,9 @@ def test_names_lead_somewhere(tmp_path: Path, more: str, path: str, message: str
 @pytest.mark.parametrize(
     ("hosts", "message"),
     [
-        ("node1.x.test", "in the group first too"),
-        ("NODE1.X.TEST", "in the group first too"),
-        ("'node[2-3].x.test', node2.x.test", "twice in this group"),
+        ("node1.x.test", "is also in the group first"),
+        ("NODE1.X.TEST", "is also in the group first"),
+        ("'node[2-3].x.test', node2.x.test", "is listed twice"),
         ("node2", "not a fully qualified host name"),
         ("192.0.2.7", "not a fully qualified host name"),
         ("node-.x.test", "not a fully qualified host name"),

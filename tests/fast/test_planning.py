@@ -281,12 +281,12 @@ def test_a_local_source_makes_any_version_buildable(project: ProjectFolder, tmp_
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("install: '{{ parent_dri }}'\n", "not defined", "parent_dir"),
-        ("install: |\n  one\n  {{ oops }}\n", "not defined", ""),
-        ("install: '{{ stack.nothing }}'\n", "not defined", ""),
-        ("install: '{% if %}'\n", "template is wrong", ""),
+        ("install: '{{ parent_dri }}'\n", "undefined name", "parent_dir"),
+        ("install: |\n  one\n  {{ oops }}\n", "undefined name", ""),
+        ("install: '{{ stack.nothing }}'\n", "undefined name", ""),
+        ("install: '{% if %}'\n", "template is invalid", ""),
         ("install: '{{ 1 / 0 }}'\n", "template fails", ""),
-        ("install: \"{{ ''.__class__.__mro__ }}\"\n", "not allowed", ""),
+        ("install: \"{{ ''.__class__.__mro__ }}\"\n", "something forbidden", ""),
     ],
 )
 def test_a_bad_template_names_its_place(project: ProjectFolder, text: str, message: str, hint: str) -> None:
@@ -344,8 +344,8 @@ def test_an_overlay_may_hold_patches_and_files_alone(project: ProjectFolder) -> 
     [
         ("patches/x.patch", DIFFERENCE, "belongs to no version"),
         ("patches/1.2.5/x.patch", DIFFERENCE, "there is no version 1.2.5 of bigtop-jsvc"),
-        ("patches/1.2.4/notes.txt", "x", "is no patch"),
-        ("patches/1.2.4/0002-x.patch", DIFFERENCE, "does not say what it cures"),
+        ("patches/1.2.4/notes.txt", "x", "is not a patch"),
+        ("patches/1.2.4/0002-x.patch", DIFFERENCE, "does not say what it fixes"),
         ("patches/1.2.4/0002-x.patch", "Subject: [PATCH] nothing\n", "changes nothing"),
     ],
 )

@@ -42,7 +42,7 @@ def test_a_component_brings_its_own_spec(project: ProjectFolder) -> None:
 
 def test_a_spec_that_is_not_there_is_named(project: ProjectFolder) -> None:
     project.component("a", "spec: gone.spec.j2\n")
-    with pytest.raises(RecipeError, match=r"the spec gone\.spec\.j2 is not there"):
+    with pytest.raises(RecipeError, match=r"the spec template gone\.spec\.j2 does not exist"):
         evaluated(project)
 
 

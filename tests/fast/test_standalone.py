@@ -102,7 +102,7 @@ def test_what_changes_restarts_the_services_that_stand_on_it(
             "standalone.b.after",
         ),
         ("{a: {hosts: [all], after: [a]}}", "a -> a", "standalone.a.after"),
-        ("{a: {hosts: [all], files: {/x: {content: '{{ hots }}'}}}}", "not defined: hots", "standalone.a.files./x"),
+        ("{a: {hosts: [all], files: {/x: {content: '{{ hots }}'}}}}", "undefined name: hots", "standalone.a.files./x"),
         (
             "{a: {hosts: [all], files: {/x: {content: a}}}, b: {hosts: [all], files: {/x: {content: b}}}}",
             "a writes /x on the same host",

@@ -1,7 +1,7 @@
-"""Compiled templates of earlier runs, because compiling takes longer than all the rest of a plan.
+"""Caches compiled templates between runs, because compiling takes longer than the rest of a plan.
 
-A template's code is found by the digest of its text, in a file whose name is the digest of all that compiles it:
-Python, jinja2 and the settings of the environment. So it can only be what compiling would give again.
+Code is looked up by the digest of its template's text, in a file named by the digest of everything that affects
+compiling: Python, jinja2 and the settings of the environment. So a hit is always what compiling would return.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from types import CodeType
 from bigtop_builder.model import digest
 
 LIMIT = 4000
-"""Above so many templates only those of the last run are kept."""
+"""With more templates than this, only those of the last run are kept."""
 
 _HEAD = hashlib.sha256().digest_size
 
 
 class CodeCache:
-    """A file of compiled templates. It is of use only: what cannot be read or written is compiled again."""
+    """A file of compiled templates. If it cannot be read or written, templates are compiled again."""
 
     def __init__(self, folder: Path, settings: str) -> None:
         import jinja2
@@ -35,7 +35,7 @@ class CodeCache:
         self._used: dict[str, CodeType] = {}
 
     def get(self, text: str) -> CodeType | None:
-        """The code of a template's text."""
+        """Return the code of a template's text; None when it is not cached."""
         key = digest.of_text(text)
         code = self._found.get(key)
         if code is not None:
@@ -43,18 +43,18 @@ class CodeCache:
         return code
 
     def put(self, text: str, code: CodeType) -> None:
-        """Note what was compiled; ``save`` writes it."""
+        """Add compiled code; ``save`` writes it."""
         self._used[digest.of_text(text)] = code
 
     def save(self) -> None:
-        """Write what was compiled since the file was read, if anything."""
+        """Write the file if anything was added since it was read."""
         if self._used.keys() <= self._found.keys():
             return
         self._found = self._used if len(self._found) > LIMIT else {**self._found, **self._used}
         body = marshal.dumps(self._found)
         temporary = self.file.with_suffix(f".{secrets.token_hex(4)}.tmp")
         try:
-            # Without a store there is nowhere to keep it: a plan makes none.
+            # The folder above is not created: a plan must not create a store.
             self.file.parent.mkdir(exist_ok=True)
             temporary.write_bytes(hashlib.sha256(body).digest() + body)
             temporary.chmod(0o600)
@@ -65,7 +65,7 @@ class CodeCache:
 
 
 def _read(file: Path) -> dict[str, CodeType]:
-    """What is in a file that is whole and that nobody else could have written: its content is run."""
+    """Read a file that is complete and that nobody else could have written, because its content is executed."""
     try:
         with file.open("rb") as stream:
             status = os.fstat(stream.fileno())

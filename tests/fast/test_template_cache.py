@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from jinja2.sandbox import SandboxedEnvironment
 
-from bigtop_builder.recipe.compiled import CodeCache
+from bigtop_builder.recipe.template_cache import CodeCache
 
 TEXT = "Hello {{ name }}"
 
