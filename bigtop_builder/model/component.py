@@ -1,4 +1,4 @@
-"""A component file: how one member of the stack is compiled and packaged."""
+"""Component files: how one member of the stack is compiled and packaged."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ Phase = Literal["pre", "post", "preun", "postun", "pretrans", "posttrans"]
 
 
 class Release(StrictModel):
-    """What belongs to one version of a component."""
+    """One version of a component."""
 
     release: int = Field(default=1, ge=1)
     """The package release number, before the dist tag."""
     sources: list[Source] = Field(default_factory=list)
-    """The version's sources. Its patches lie in ``patches/<version>/``."""
+    """The sources of the version. Its patches are in ``patches/<version>/``."""
 
 
 class Build(StrictModel):
-    """The compile step: what it needs and what it does."""
+    """The compile step: its requirements and its script."""
 
     jdk: Literal[8, 11, 17] | None = None
     """The major version of the JDK in the builder image; ``JAVA_HOME`` points to it."""
     maven: Literal["3.6.3", "3.8.8"] | None = None
     """The Maven in the builder image."""
     packages: dict[str, list[str]] = Field(default_factory=dict)
-    """Further packages of the builder image, by platform family (``debian``, ``rhel``, …)."""
+    """More packages of the builder image, by platform family (``debian``, ``rhel``, …)."""
     caches: list[CacheName] = Field(default_factory=list)
-    """Shared download caches that the step uses."""
+    """The shared download caches that the step uses."""
     network: bool = True
-    """Whether the compile step may reach the network."""
+    """Whether the step has network access."""
     environment: dict[str, str] = Field(default_factory=dict)
-    """Further environment variables."""
+    """More environment variables."""
     script: str = ""
-    """Bash, run in the patched source tree; leaves its result below ``$STAGE``. Templates are rendered first."""
+    """Bash that runs in the patched source tree and puts its result below ``$STAGE``. Templates are rendered first."""
     memory: Size = "4g"
     """Memory limit of the container."""
     cpus: float | None = Field(default=None, gt=0)
@@ -55,16 +55,16 @@ class Build(StrictModel):
     timeout: Duration = "2h"
     """Time limit of the step."""
     defeats_reproducibility: list[str] = Field(default_factory=list)
-    """What upstream's own build leaves different between two runs, and how it is normalised."""
+    """What differs between two runs of upstream's own build, and how it is normalised."""
 
 
 class Option(StrictModel):
-    """A choice that the user may make for a component."""
+    """A setting of a component that the user can choose."""
 
     choices: list[str] = Field(min_length=1)
     """The permitted values."""
     default: str
-    """The value when none is chosen."""
+    """The default value."""
     note: str = ""
     """What it does."""
 
@@ -76,46 +76,46 @@ class Option(StrictModel):
 
 
 class Service(StrictModel):
-    """A SysV service; its script is rendered from the generic one unless ``script`` names another."""
+    """A SysV service. Its script is rendered from the generic one unless ``script`` names another."""
 
     name: str
-    """The name below ``/etc/rc.d/init.d``."""
+    """The name of the script in ``/etc/rc.d/init.d``."""
     description: str
-    """One line."""
+    """A description in one line."""
     user: str = "root"
-    """Who runs the process."""
+    """The user that runs the process."""
     command: str = ""
-    """What runs in the foreground; the generic script puts it into the background."""
+    """A command that runs in the foreground; the generic script puts it into the background."""
     environment_file: str | None = None
-    """A shell file that is sourced before the command."""
+    """A shell file to source before the command."""
     pid_file: str = ""
-    """Where the process id goes."""
+    """The file for the process id."""
     log_file: str = ""
-    """Where the process's output goes."""
+    """The file for the output of the process."""
     script: str | None = None
-    """A file below ``files/`` that is the whole script."""
+    """A complete script, as a file below ``files/``."""
 
 
 class User(StrictModel):
-    """A system user, and its group of the same name, made before the files are laid down."""
+    """A system user and its group of the same name, created before the files are installed."""
 
     name: str
     home: str
     comment: str = ""
     shell: str = "/sbin/nologin"
     groups: list[str] = Field(default_factory=list)
-    """Further groups that it belongs to, made like its own."""
+    """More groups that it belongs to; they are created as well."""
 
 
 class Link(StrictModel):
-    """A link kept by ``alternatives``."""
+    """A link managed by ``alternatives``."""
 
     link: str
-    """The path that users see: ``/etc/zookeeper/conf``."""
+    """The public path: ``/etc/zookeeper/conf``."""
     name: str
     """The name of the group: ``zookeeper-conf``."""
     path: str
-    """What the link leads to."""
+    """The target of the link."""
     priority: int = 30
 
 
@@ -168,7 +168,7 @@ class FileEntry(StrictModel):
 
 
 class Package(StrictModel):
-    """One RPM."""
+    """One package."""
 
     name: str
     """The full name, as a template: ``spark{{ suffix }}-master``."""
@@ -177,23 +177,23 @@ class Package(StrictModel):
     group: str = "Development/Libraries"
     requires: list[str] = Field(default_factory=list)
     requires_phase: dict[Phase, list[str]] = Field(default_factory=dict)
-    """``Requires(pre):`` and its like."""
+    """Requirements of scriptlets, as in ``Requires(pre):``."""
     provides: list[str] = Field(default_factory=list)
     conflicts: list[str] = Field(default_factory=list)
     obsoletes: list[str] = Field(default_factory=list)
     files: list[str | FileEntry] = Field(default_factory=list)
-    """What the package holds: paths, or entries that say more. One that renders to nothing is dropped."""
+    """The content of the package: paths, or entries that say more. One that renders to nothing is dropped."""
     keep_folder_modes: bool = False
     """Whether folders keep the modes that ``install`` gave them; otherwise every folder gets 0755."""
     users: list[User] = Field(default_factory=list)
     alternatives: list[Link] = Field(default_factory=list)
     services: list[Service] = Field(default_factory=list)
     scripts: dict[Phase, str] = Field(default_factory=dict)
-    """Shell, put behind what users, alternatives and services generate."""
+    """Shell scriptlets, appended to those generated for users, alternatives and services."""
     when: str = "true"
     """A template expression; the package is left out where it is false."""
     otherwise: str = ""
-    """Why it is left out then: told to the user."""
+    """The reason for leaving it out, shown to the user."""
 
     @property
     def paths(self) -> list[str]:
@@ -203,27 +203,28 @@ class Package(StrictModel):
 
 
 class Dependencies(StrictModel):
-    """Other components that must come first."""
+    """Other components that are built first."""
 
     build: list[Name] = Field(default_factory=list)
-    """Their staged trees are readable at ``/deps/<name>`` while this one compiles; they shape its compile key."""
+    """Components whose staged trees are readable at ``/deps/<name>`` while this one compiles. They are part of its
+    compile key."""
     runtime: list[str] = Field(default_factory=list)
-    """Their packages are required by this one's; they shape its package key. Names, or templates that give a name or
-    nothing. One that cannot be built holds up nobody."""
+    """Components whose packages are required by those of this one. They are part of its package key. Names, or
+    templates that render to a name or to nothing. One that cannot be built does not block this one."""
 
 
 class Variant(StrictModel):
-    """One way of many to come to the same packages."""
+    """One of several ways to build the same packages."""
 
     note: str = ""
     """What it is."""
     build: Build
     lacks: list[str] = Field(default_factory=list)
-    """What this variant cannot give: told to the user."""
+    """What this variant lacks, shown to the user."""
     verified: bool = True
-    """Whether its build has been run to the end."""
+    """Whether its build has ever completed."""
     unverified_reason: str = ""
-    """Why not."""
+    """Why it has not."""
 
     @model_validator(mode="after")
     def _says_why(self) -> Variant:
@@ -231,7 +232,7 @@ class Variant(StrictModel):
 
 
 class Covered(StrictModel):
-    """Differences that a deviation explains, by shell patterns; without one of them, whatever it is."""
+    """The differences that a deviation explains, by shell patterns; each pattern matches anything by default."""
 
     package: str = "*"
     """The package's name."""
@@ -242,14 +243,14 @@ class Covered(StrictModel):
 
 
 class Deviation(StrictModel):
-    """Where a component's packages differ from Bigtop's own on purpose."""
+    """An intended difference between a component's packages and Bigtop's own."""
 
     reason: str
-    """What differs, and why."""
+    """What is different, and why."""
     covers: list[Covered] = Field(default_factory=list)
-    """What ``repo compare`` finds because of it."""
+    """The differences that ``repo compare`` finds because of it."""
     when: str = "true"
-    """A template expression: the choices for which it holds."""
+    """A template expression that is true for the choices it applies to."""
 
 
 class Component(StrictModel):
@@ -262,39 +263,39 @@ class Component(StrictModel):
     url: str = ""
     group: str = "Development/Libraries"
     version: Version | None = None
-    """The version when the stack names none; without it the only one of ``versions``."""
+    """The default when the stack names no version; not needed when ``versions`` has only one."""
     versions: dict[Version, Release] = Field(min_length=1)
-    """Every version whose sources are known."""
+    """Every version with known sources."""
     arch: Literal["noarch", "native"] = "noarch"
-    """``native`` results belong to the platform they were compiled on."""
+    """``native`` for code that only runs on the platform it was compiled for."""
     depends: Dependencies = Dependencies()
     options: dict[str, Option] = Field(default_factory=dict)
     variables: dict[str, str] = Field(default_factory=dict)
-    """Names for longer templates: evaluated in order, usable in every template below."""
+    """Names for longer templates, evaluated in order and usable in all other templates."""
     build: Build | None = None
     variants: dict[Name, Variant] = Field(default_factory=dict)
     variant: Name | None = None
     """The default variant."""
     install: str = ""
-    """Bash, run without network: lays the tree at ``$STAGE`` out below ``$BUILDROOT``; the component's rendered
+    """Bash that runs without network and lays the tree at ``$STAGE`` out below ``$BUILDROOT``. The component's rendered
     files are at ``$FILES``."""
     packages: list[Package] = Field(min_length=1)
     spec: str | None = None
-    """A spec template of the component's own, beside its file, instead of the generic one."""
+    """The component's own spec template, beside its file, instead of the generic one."""
     spec_blocks: dict[Literal["macros", "preamble", "install_after", "tail"], str] = Field(default_factory=dict)
-    """Text that takes the place of a block of the generic spec."""
+    """Text that replaces a block of the generic spec."""
     differs_from_bigtop: list[Deviation] = Field(default_factory=list)
-    """Where the packages differ from Bigtop's own, and why."""
+    """Where its packages differ from Bigtop's own, and why."""
     verified: bool = True
-    """Whether its build has been run to the end; each variant says it for itself."""
+    """Whether its build has ever completed; each variant has its own."""
     unverified_reason: str = ""
-    """Why not."""
+    """Why it has not."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Component:
         _with_reason(self)
         if self.build is not None and self.variants:
-            raise ValueError("has both build and variants: give build inside each variant")
+            raise ValueError("has both build and variants: put build inside each variant")
         if self.variants and self.variant not in self.variants:
             raise ValueError(f"variant must be one of {', '.join(self.variants)}")
         if self.version is not None and self.version not in self.versions:
@@ -307,5 +308,5 @@ V = TypeVar("V", Variant, Component)
 
 def _with_reason(value: V) -> V:
     if value.verified == bool(value.unverified_reason.strip()):
-        raise ValueError("verified: no and unverified_reason belong together")
+        raise ValueError("'verified: no' and 'unverified_reason' require each other")
     return value

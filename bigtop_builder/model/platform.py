@@ -1,4 +1,4 @@
-"""A platform file: what packages are labelled with, and the image that builds them."""
+"""Platform files: the label of packages, and the image that builds them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Family = Literal["rhel", "openeuler", "kylin", "debian"]
 
 
 class Image(StrictModel):
-    """The image that a platform's builder starts from."""
+    """The base image of a platform's builder."""
 
     reference: str | None = None
     """A public image: ``rockylinux:8``."""
     digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
     """The registry digest that ``reference`` must have."""
     debootstrap: str | None = None
-    """Instead of a public image: the Debian suite to make one from."""
+    """Instead of a public image: the Debian suite to bootstrap one from."""
     template: str
     """The Dockerfile template below ``templates/images`` that adds the toolchain."""
 
@@ -44,24 +44,24 @@ class Platform(StrictModel):
 
     name: Name
     title: str
-    """``Rocky Linux 8 and its kin``."""
+    """``Rocky Linux 8 and compatible``."""
     family: Family
     dist: str = Field(pattern=r"^\.[a-z0-9]+$")
     """The dist tag: ``.el8``."""
     architectures: list[Literal["x86_64", "aarch64"]] = Field(min_length=1)
     ambari_os: str | None = None
-    """The OS family by which Ambari knows it: ``redhat8``."""
+    """Ambari's name for the OS family: ``redhat8``."""
     package_format: Name = "rpm"
-    """The format of its packages."""
+    """The format of the packages."""
     macros: dict[str, str] = Field(default_factory=dict)
     """RPM macros that specs branch on: ``rhel: "8"``."""
     payload: str = Field(pattern=r"^w[0-9]{1,2}\.(gzdio|xzdio|zstdio)$")
-    """The payload compression that the platform's rpm can read."""
+    """A payload compression that the platform's rpm supports."""
     image: Image
-    """The builder image of the platform itself: what native packages need."""
+    """The platform's own builder image, which native packages need."""
     host_provides: list[str] = Field(default_factory=list)
-    """Capabilities that a bare host of the platform has outside RPM's knowledge (Debian hosts)."""
+    """Capabilities of a bare host that its RPM database does not record (Debian hosts)."""
     system_provides: list[str] = Field(default_factory=lambda: list(SYSTEM))
-    """What packages may ask of the system's own repositories: names, paths and patterns. ``repo verify`` looks for
-    everything else in the stack's; without it, what every Linux with RPM has."""
+    """What packages may require from the system's own repositories: names, paths and patterns. ``repo verify`` expects
+    everything else in the stack's repository. The default is what every Linux with RPM has."""
     note: str = ""

@@ -1,4 +1,4 @@
-"""Where a component's sources come from: alternatives, each with the digest of what it gives."""
+"""Sources of a component: alternative origins, each with the digest of its content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KINDS = ("https", "apache", "maven", "pypi", "debian", "git", "file")
 
 
 class Digested(StrictModel):
-    """An alternative that is one file, known by its digest."""
+    """An alternative that is one file, identified by its digest."""
 
     sha256: Sha256 | None = None
     """SHA-256 of the file."""
@@ -27,19 +27,19 @@ class Digested(StrictModel):
 
     @property
     def digest(self) -> str:
-        """``sha512:…`` when there is one, else ``sha256:…``."""
+        """``sha512:…`` if it has one, else ``sha256:…``."""
         return f"sha512:{self.sha512}" if self.sha512 else f"sha256:{self.sha256}"
 
 
 class HttpsSource(Digested):
-    """A file at one address."""
+    """A file at a URL."""
 
     https: str = Field(pattern=r"^https?://")
-    """The address."""
+    """The URL."""
 
 
 class ApacheSource(Digested):
-    """A file of an Apache project: tried on the chosen mirrors, then in the Apache archive."""
+    """A file of an Apache project, tried on the configured mirrors, then in the Apache archive."""
 
     apache: str = Field(pattern=r"^[a-z][^:]*$")
     """The path below ``dist``: ``zookeeper/zookeeper-3.5.9/apache-zookeeper-3.5.9.tar.gz``."""
@@ -49,20 +49,20 @@ class MavenSource(Digested):
     """An artifact of a Maven repository."""
 
     maven: str = Field(pattern=r"^[^:\s]+:[^:\s]+:[^:\s]+(:[^:\s]+){0,2}$")
-    """``group:artifact:version[:type[:classifier]]``, the type being ``jar`` when left out."""
+    """``group:artifact:version[:type[:classifier]]``; the default type is ``jar``."""
 
 
 class PypiSource(Digested):
-    """The source distribution (or the named file) of a release on PyPI."""
+    """The source distribution, or another file, of a release on PyPI."""
 
     pypi: str = Field(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9._!+-]+$")
     """``pyspark==3.2.3``."""
     file: str | None = None
-    """The file's name; without it the sdist."""
+    """The name of the file; the sdist by default."""
 
 
 class DebianSource(Digested):
-    """One file of a Debian source package, from the pool of the configured Debian mirror."""
+    """A file of a Debian source package, from the pool of the configured Debian mirror."""
 
     debian: str = Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")
     """The source package: ``redis``."""
@@ -73,18 +73,18 @@ class DebianSource(Digested):
 
 
 class GitSource(StrictModel):
-    """A commit of a git repository; the tag is asked for, the commit is what must come."""
+    """A commit of a git repository. The tag is fetched and must point to the commit."""
 
     git: str
-    """The repository's address."""
+    """The URL of the repository."""
     tag: str | None = None
-    """The tag (or branch) to ask for; without it the commit itself, which not every server gives."""
+    """The tag (or branch) to fetch; without it the commit itself, which not every server allows."""
     commit: GitCommit
     """The commit that the tag must point to."""
 
     @property
     def digest(self) -> str:
-        """``git:<commit>``: a commit names its content."""
+        """``git:<commit>``: a commit identifies its content."""
         return f"git:{self.commit}"
 
 
@@ -117,17 +117,17 @@ Alternative = Annotated[
 
 
 class Source(StrictModel):
-    """One input of a component; the first alternative that gives the right content wins."""
+    """One input of a component; the first alternative with the right content wins."""
 
     name: str = "main"
-    """What the component calls it."""
+    """The component's name for it."""
     alternatives: list[Alternative] = Field(min_length=1)
-    """Where it can be had, in order."""
+    """Where it is available, in order of preference."""
     unpack: Literal["auto", "no"] = "auto"
-    """``no`` puts the file itself into the source tree."""
+    """``no`` copies the file itself into the source tree."""
     strip: int = Field(default=1, ge=0, le=5)
-    """How many leading folders of the archive are dropped."""
+    """The number of leading folders to remove from paths in the archive."""
     into: str = "."
-    """The folder of the source tree that receives it."""
+    """The target folder in the source tree."""
     variant: str | None = None
     """Only for this variant of the component."""

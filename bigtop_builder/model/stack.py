@@ -1,4 +1,4 @@
-"""A stack file: one distribution, its prefix, its package suffix and its components with versions."""
+"""Stack files: one distribution with its prefix, package suffix, components and versions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Stack(StrictModel):
     version: Version
     """``3.2.0``."""
     prefix: str = Field(default="/usr/bigtop", pattern=r"^/[^\s]*[^/\s]$")
-    """The stack root; Ambari's ``cluster-env/stack_root``."""
+    """The stack root, Ambari's ``cluster-env/stack_root``."""
     epoch: int = Field(ge=0)
-    """SOURCE_DATE_EPOCH, in seconds: no file in a package is younger than this."""
+    """SOURCE_DATE_EPOCH, in seconds: no file in a package is newer."""
     components: dict[Name, Version] = Field(min_length=1)
-    """The members and their versions."""
+    """The components and their versions."""
     properties: dict[str, str] = Field(default_factory=dict)
-    """Facts that several components share, such as the Scala version; ``stack.properties.scala`` in templates."""
+    """Values that several components share, such as the Scala version: ``stack.properties.scala`` in templates."""
 
     @property
     def parent_dir(self) -> str:

@@ -134,7 +134,12 @@ INVENTORY_MISTAKES: dict[str, tuple[Callable[[str], str], int, str, str]] = {
     "unknown host": (add("hosts: {node4.x.test: {port: 2}}"), 2, r":14:9 .*node4.x.test is in no group", "node3"),
     "port": (swap("user: root", "port: 99999"), 2, r":2:7 \(ssh.port\)", ""),
     "duration": (swap("user: root", "connect_timeout: soon"), 2, r"\(ssh.connect_timeout\)", "90s"),
-    "secret in the file": (password(PASSWORD), 2, r":3:\d+ \(ambari.password\): must say where the secret is", "env:NAME"),
+    "secret in the file": (
+        password(PASSWORD),
+        2,
+        r":3:\d+ \(ambari.password\): must say where the secret is",
+        "env:NAME",
+    ),
     "secret's variable": (password("env:NOPE"), 2, r":3:\d+ \(ambari.password\): .*variable NOPE is not set", "export"),
     "secret's file": (password("file:/nope"), 2, r"\(ambari.password\): /nope cannot be read", "readable"),
     "secret's command": (password("command:nope-x"), 2, r"the command 'nope-x' cannot be run", ""),
