@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bigtop_builder.model import digest
-from bigtop_builder.plan import bigtop_key
+from bigtop_builder.recipe.bigtop import ingredients as bigtop_key
 from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile
 
 FORMAT = "1"

@@ -14,7 +14,7 @@ from bigtop_builder.flow.build.workbench import Shared
 from bigtop_builder.flow.publish.package_compare import Allowance, Difference, compare_described, describe
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.model.project import Choice
-from bigtop_builder.plan.bigtop_key import spec_text
+from bigtop_builder.recipe.bigtop.ingredients import spec_text
 from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
 from bigtop_builder.recipe.evaluate import Evaluated, Target, evaluate
 from bigtop_builder.recipe.spec import render_spec

@@ -15,7 +15,7 @@ from bigtop_builder.flow.build.compile_task import fetch_sources, in_toolchain, 
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.build_tools.maven import TRACKING
 from bigtop_builder.model.errors import BuildError
-from bigtop_builder.plan.bigtop_key import spec_text
+from bigtop_builder.recipe.bigtop.ingredients import spec_text
 from bigtop_builder.recipe.bigtop.spec import documents
 from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
 

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from bigtop_builder.adapter.sources import Fetched, copy_tree, unpack
 from bigtop_builder.adapter.store import remove_tree
 from bigtop_builder.model.errors import RecipeError
-from bigtop_builder.plan.bigtop_key import spec_text
+from bigtop_builder.recipe.bigtop.ingredients import spec_text
 from bigtop_builder.recipe.bigtop.spec import setup_folder
 from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
 

@@ -13,16 +13,16 @@ from pathlib import Path
 from bigtop_builder.adapter.containers.image_recipe import ImageKind, ImageSpec, image_key, image_spec
 from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.flow.bigtop.route import BigtopRoute
+from bigtop_builder.flow.bigtop.packaging import BigtopRoute
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import ConfigurationError, Location, placed
 from bigtop_builder.model.platform import Platform
 from bigtop_builder.model.project import Choice
 from bigtop_builder.model.stack import Stack
-from bigtop_builder.plan.bigtop_key import spec_text
 from bigtop_builder.plan.graph import closure
 from bigtop_builder.plan.planner import Pair, make_plan
 from bigtop_builder.plan.task import Kind, Plan, Refusal
+from bigtop_builder.recipe.bigtop.ingredients import spec_text
 from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.document import near
 from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile, Target, evaluate
