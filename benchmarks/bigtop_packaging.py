@@ -41,11 +41,12 @@ from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.store import remove_tree
 from bigtop_builder.flow.bigtop.maven_seed import make_seed
 from bigtop_builder.flow.bigtop.rpmbuild import ENVIRONMENT, platform_macros, rpmbuild, topdir
-from bigtop_builder.flow.build.project import Project, Request
+from bigtop_builder.flow.build.project import Request
 from bigtop_builder.flow.build.task_runner import open_shared
 from bigtop_builder.flow.build.workbench import Shared
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.flow.run.recorder import Recorder
-from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
+from bigtop_builder.recipe.bigtop.tree import packaging_of
 from bigtop_builder.recipe.evaluate import Evaluated
 from bigtop_builder.recipe.settings import load_settings
 
@@ -82,9 +83,8 @@ class Bench:
     """What the two other sides start from."""
 
     def __init__(self, shared: Shared, evaluated: Evaluated, folder: Path) -> None:
-        assert evaluated.bigtop is not None
         self.shared, self.evaluated, self.folder = shared, evaluated, folder
-        self.packaging: BigtopPackaging = evaluated.bigtop
+        self.packaging = packaging_of(evaluated)
         project = shared.project
         record = recorded(project.store, image_key(project.image_spec(evaluated, "compile")))
         assert record is not None
@@ -193,7 +193,7 @@ def compare(tree: Path, store: Path, folder: Path, count: int, with_gradle: bool
     environment = {name: value for name, value in os.environ.items() if name != "BIGTOP_TREE"}
     os.environ.pop("BIGTOP_TREE", None)
     flags = {"store": str(store), "packaging.bigtop": str(tree)}
-    project = Project(load_settings(folder, flags, environment))
+    project = open_project(load_settings(folder, flags, environment))
     request = Request(selectors=(f"{NAME}@{PLATFORM}",), force=True)
     if not project.plan(replace(request, force=False)).nothing_to_do:
         print(f"filling the caches: {ours(tree, store, folder)['all']:.1f} s", flush=True)

@@ -51,9 +51,10 @@ from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.sources import unpack
 from bigtop_builder.adapter.store import remove_tree
 from bigtop_builder.adapter.tools.normalise import normalise
-from bigtop_builder.flow.build.project import Project, Request
+from bigtop_builder.flow.build.project import Request
 from bigtop_builder.flow.build.task_runner import open_shared
 from bigtop_builder.flow.build.workbench import Shared
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.flow.run.recorder import Recorder
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.recipe.evaluate import Evaluated
@@ -252,7 +253,7 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, help="kept, with the earlier build, for the next time: 5 GB")
     given = parser.parse_args()
     ways = ["anew", *(way for way in given.way or WAYS if way != "anew")]
-    project = Project(load_settings(Path.cwd(), {"store": str(given.store.resolve())}))
+    project = open_project(load_settings(Path.cwd(), {"store": str(given.store.resolve())}))
     evaluated = project.evaluate("hive", "el8")
     if not isinstance(evaluated, Evaluated):
         sys.exit(evaluated.reason)

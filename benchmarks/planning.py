@@ -31,9 +31,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from bigtop_builder.flow.build.project import Project, Request
+from bigtop_builder.flow.open_project import open_project
+from bigtop_builder.plan.key import compile_ingredients, package_ingredients
 from bigtop_builder.plan.planner import Pair, make_plan
 from bigtop_builder.plan.task import Kind, Plan, Refusal
-from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile
+from bigtop_builder.recipe.evaluate import Evaluated
 from bigtop_builder.recipe.settings import load_settings
 
 PLATFORM = "el8"
@@ -102,7 +104,7 @@ def overlay(root: Path, count: int) -> Project:
 
 def again(root: Path) -> Project:
     """The same project, of which nothing has been read yet."""
-    project = Project(load_settings(root, {}, {"HOME": str(root)}))
+    project = open_project(load_settings(root, {}, {"HOME": str(root)}))
     project.store.open()
     return project
 
@@ -125,14 +127,13 @@ class Synthetic:
     def image(self, _: Evaluated, kind: Kind) -> str | None:
         return f"fingerprint-{kind}"
 
-    def spec(self, evaluated: Evaluated) -> str:
-        return evaluated.name + self._spec
+    def compile_ingredients(self, evaluated: Evaluated, image: str, depends: Mapping[str, str]) -> dict[str, str]:
+        return compile_ingredients(evaluated, image, None, depends)
 
-    def services(self, _: Evaluated) -> tuple[RenderedFile, ...]:
-        return ()
-
-    def local_digest(self, _: Evaluated) -> str | None:
-        return None
+    def package_ingredients(
+        self, evaluated: Evaluated, image: str, compile_key: str | None, depends: Mapping[str, str]
+    ) -> dict[str, str]:
+        return package_ingredients(evaluated, evaluated.name + self._spec, (), image, compile_key, depends)
 
     def has(self, _: Kind, __: str) -> bool:
         return False

@@ -27,7 +27,8 @@ from pathlib import Path
 
 from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import ImageRecord
-from bigtop_builder.flow.build.project import Project, Request
+from bigtop_builder.flow.build.project import Request
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.plan.task import Refusal
 from bigtop_builder.recipe.settings import load_settings
 
@@ -41,7 +42,7 @@ def fill_store(project: Path, root: Path) -> int:
     flags = {"store": str(root), "native": "label"}
     settings = load_settings(project, flags, {})
     request = Request(everything=True)
-    workspace = Project(settings)
+    workspace = open_project(settings)
     workspace.store.open()
     for name, platform in workspace.pairs(request):
         evaluated = workspace.evaluate(name, platform)
@@ -64,7 +65,7 @@ def fill_store(project: Path, root: Path) -> int:
             manifest |= {"rpms": dict.fromkeys(names, task.key), "notes": []}
         workspace.store.commit(task.kind, task.key, folder, manifest)
         workspace.store.record_last(task.id, task.key, task.ingredients, 1.0)
-    assert Project(settings).plan(request).nothing_to_do
+    assert open_project(settings).plan(request).nothing_to_do
     return len(plan.tasks)
 
 

@@ -37,6 +37,7 @@ from bigtop_builder.adapter.store import remove_tree
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.task_runner import open_shared
 from bigtop_builder.flow.build.workbench import Shared
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.flow.run.recorder import Recorder
 from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile
 from bigtop_builder.recipe.settings import load_settings
@@ -165,7 +166,7 @@ def main() -> None:
 
 def compare(store: Path, folder: Path, count: int) -> None:
     """All rounds, ours and bare in turn."""
-    project = Project(load_settings(folder, {"store": str(store)}))
+    project = open_project(load_settings(folder, {"store": str(store)}))
     request = Request(selectors=("@".join(WHAT),), force=True)
     if not project.plan(replace(request, force=False)).nothing_to_do:
         print(f"filling the caches: {ours(store, folder)['all']:.1f} s", flush=True)

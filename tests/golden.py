@@ -32,7 +32,8 @@ from pathlib import Path
 from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.rpm.header import PackagedFile, RpmHeader, read_header
-from bigtop_builder.flow.build.project import EMBEDDED, Project
+from bigtop_builder.flow.build.project import EMBEDDED
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.model.project import Choice
 from bigtop_builder.plan.task import Refusal
 from bigtop_builder.recipe.evaluate import Evaluated
@@ -62,7 +63,7 @@ class Case:
         variant = self.name.partition("@")[2] or None
         choices = {self.component: Choice(variant=variant)} if variant else {}
         # With the platform's own image native components are not refused.
-        space = Project(load_settings(TESTS, {"builder": "platform"}, {}), choices)
+        space = open_project(load_settings(TESTS, {"builder": "platform"}, {}), choices)
         found = space.evaluate(self.component, PLATFORM)
         assert not isinstance(found, Refusal), found.reason
         return found
@@ -83,7 +84,7 @@ class Case:
 @cache
 def cases() -> tuple[str, ...]:
     """Every component of the catalog, one with variants in each of them."""
-    catalog = Project(load_settings(TESTS, {}, {})).catalog
+    catalog = open_project(load_settings(TESTS, {}, {})).catalog
     found: list[str] = []
     for name in sorted(catalog.component_files):
         variants = catalog.component(name).component.variants
@@ -142,7 +143,7 @@ def _content(path: str, executable: bool) -> bytes:
 
 def package_image(store: Path | None = None) -> str:
     """The id of the image that makes packages; a build of bigtop-utils makes it."""
-    space = Project(load_settings(TESTS, {"store": str(store)} if store else {}))
+    space = open_project(load_settings(TESTS, {"store": str(store)} if store else {}))
     record = recorded(space.store, image_key(space.package_image(EMBEDDED)))
     assert record is not None, "no package image: run bigtop-builder build bigtop-utils"
     return record.id
@@ -155,7 +156,7 @@ def make_packages(case: Case, image: str, folder: Path) -> list[Path]:
     for place in (stage, files, folder / "home", *(top / name for name in ("SPECS", "SOURCES", "BUILD", "RPMS"))):
         place.mkdir(parents=True)
     make_tree(case.shape_file.read_text(encoding="utf-8"), stage)
-    space = Project(load_settings(TESTS, {}, {}))
+    space = open_project(load_settings(TESTS, {}, {}))
     for file in (*evaluated.files, *service_files(space.catalog, evaluated)):
         place = files / file.name
         place.parent.mkdir(parents=True, exist_ok=True)

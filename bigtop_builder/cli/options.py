@@ -12,6 +12,7 @@ import typer
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError
 
 if TYPE_CHECKING:
+    from bigtop_builder.cli.invocation import Invocation
     from bigtop_builder.model.project import Choice
     from bigtop_builder.recipe.catalog import Catalog
     from bigtop_builder.recipe.settings import Settings
@@ -19,21 +20,21 @@ if TYPE_CHECKING:
 OWN = "own"
 """``--packaging own``: the component files."""
 
-SELECTION, BUILDING, REPORTS = "What is built", "How it is built", "Reports"
+SELECTION, BUILDING, REPORTS = "What to build", "How to build", "Reports"
 
 
 def complete_component(incomplete: str) -> list[str]:
-    """Component names for the shell's completion."""
+    """Return component names for the completion of the shell."""
     return [name for name in _catalog().component_files if name.startswith(incomplete)]
 
 
 def complete_platform(incomplete: str) -> list[str]:
-    """Platform names for the shell's completion."""
+    """Return platform names for the completion of the shell."""
     return [name for name in _catalog().platform_files if name.startswith(incomplete)]
 
 
 def _catalog() -> Catalog:
-    """With the overlays of the project here; a mistake in it is told when a command runs, not while one is typed."""
+    """The catalog of the project here. Mistakes in it are reported when a command runs, not while it is typed."""
     from bigtop_builder.recipe.catalog import Catalog
     from bigtop_builder.recipe.settings import load_settings
 
@@ -69,11 +70,11 @@ Platforms = Annotated[
 ]
 WithDependencies = Annotated[
     bool,
-    typer.Option("--with-dependencies", help="Also what the selected ones depend on.", rich_help_panel=SELECTION),
+    typer.Option("--with-dependencies", help="Also build what they depend on.", rich_help_panel=SELECTION),
 ]
 WithDependants = Annotated[
     bool,
-    typer.Option("--with-dependants", help="Also what depends on the selected ones.", rich_help_panel=SELECTION),
+    typer.Option("--with-dependants", help="Also build what depends on them.", rich_help_panel=SELECTION),
 ]
 Set = Annotated[
     list[str] | None,
@@ -100,8 +101,8 @@ PackagingOption = Annotated[
     typer.Option(
         "--packaging",
         metavar="bigtop:PATH",
-        help="Build with the packaging of a tree of Apache Bigtop 3.2.0 or newer, a checkout or a release archive; "
-        "'own' builds with the component files whatever the project file says.",
+        help="Build with the packaging of Apache Bigtop 3.2.0 or later: PATH is a checkout or a release archive. "
+        "'own' builds with component files, whatever the project file says.",
         show_default=False,
         rich_help_panel=BUILDING,
     ),
@@ -110,7 +111,7 @@ Builder = Annotated[
     Literal["embedded", "platform"] | None,
     typer.Option(
         "--builder",
-        help="Build in the image made from Debian's packages, or in the platform's own.",
+        help="Build in the image made from Debian packages, or in the platform's own image.",
         show_default=False,
         rich_help_panel=BUILDING,
     ),
@@ -119,15 +120,15 @@ Native = Annotated[
     Literal["refuse", "label"] | None,
     typer.Option(
         "--native",
-        help="A native package that the builder cannot make for the platform: refuse it, or label it with what it "
-        "was built on. Without it one that is named is refused, and --all labels.",
+        help="What to do with native packages that the builder cannot make for the platform: refuse them, or label "
+        "them with the platform they were built on. The default is to refuse named components; --all labels.",
         show_default=False,
         rich_help_panel=BUILDING,
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Build again what could be reused.", rich_help_panel=BUILDING)]
+Force = Annotated[bool, typer.Option("--force", help="Rebuild even what could be reused.", rich_help_panel=BUILDING)]
 Offline = Annotated[
-    bool, typer.Option("--offline", help="Use what is in the store; download nothing.", rich_help_panel=BUILDING)
+    bool, typer.Option("--offline", help="Use only what is in the store; download nothing.", rich_help_panel=BUILDING)
 ]
 Jobs = Annotated[
     int | None,
@@ -136,7 +137,7 @@ Jobs = Annotated[
         "-j",
         min=1,
         max=256,
-        help="Tasks side by side; without it as many as processors and memory allow.",
+        help="How many tasks run in parallel; the default depends on processors and memory.",
         show_default=False,
         rich_help_panel=BUILDING,
     ),
@@ -144,7 +145,10 @@ Jobs = Annotated[
 KeepGoing = Annotated[
     bool,
     typer.Option(
-        "--keep-going", "-k", help="After a failure go on with what does not depend on it.", rich_help_panel=BUILDING
+        "--keep-going",
+        "-k",
+        help="After a failure, go on with what does not depend on it.",
+        rich_help_panel=BUILDING,
     ),
 ]
 Output = Annotated[
@@ -152,45 +156,45 @@ Output = Annotated[
     typer.Option(
         "--output",
         metavar="DIR",
-        help="Where finished packages are put, instead of the project's folder.",
+        help="Folder for finished packages, instead of the project's.",
         show_default=False,
         rich_help_panel=REPORTS,
     ),
 ]
 RunName = Annotated[
     str | None,
-    typer.Option("--run", metavar="RUN", help="A run by its name; without it the newest.", show_default=False),
+    typer.Option("--run", metavar="RUN", help="Name of a run; the default is the newest.", show_default=False),
 ]
 
 
-def with_packaging(settings: Settings, text: str | None) -> Settings:
-    """The settings without Bigtop's packaging for ``own``; anything else was a setting already."""
-    if text != OWN:
-        return settings
+def settings_with(invocation: Invocation, packaging: str | None, **flags: object) -> Settings:
+    """Load the settings with ``flags`` and ``--packaging`` on top. Raises ConfigurationError for an invalid value."""
+    if packaging is None:
+        return invocation.settings(**flags)
+    if packaging == OWN:
+        return without_packaging(invocation.settings(**flags))
+    kind, colon, path = packaging.partition(":")
+    if kind != "bigtop" or not colon or not path:
+        raise ConfigurationError(
+            f"{packaging!r} is not bigtop:PATH", hint="For example: --packaging bigtop:../bigtop or --packaging own"
+        )
+    return invocation.settings(packaging__bigtop=path, **flags)
+
+
+def without_packaging(settings: Settings) -> Settings:
+    """Return the settings with component files as packaging, whatever the project file says."""
     return replace(settings, project=settings.project.model_copy(update={"packaging": None}))
 
 
 def stack_name(settings: Settings) -> str:
-    """The name of the stack whose packages a project builds: with Bigtop's packaging that of the tree."""
-    from bigtop_builder.flow.build.project import Project
+    """Return the name of the stack that a project's packages are published under."""
+    from bigtop_builder.flow.open_project import open_packaging
 
-    return Project(settings).stack.name if settings.project.packaging else settings.project.stack
-
-
-def packaging_path(text: str | None) -> str | None:
-    """The path of ``bigtop:PATH``; None for ``own`` or when nothing is given. Raises ConfigurationError."""
-    if text is None or text == OWN:
-        return None
-    kind, colon, path = text.partition(":")
-    if kind != "bigtop" or not colon or not path:
-        raise ConfigurationError(
-            f"{text!r} is not bigtop:PATH", hint="For example: --packaging bigtop:../bigtop or --packaging own"
-        )
-    return path
+    return open_packaging(settings).stack_name
 
 
 def parse_choices(sets: Sequence[str] | None, sources: Sequence[str] | None, cwd: Path) -> dict[str, Choice]:
-    """What ``--set`` and ``--source`` choose, by component. Raises ConfigurationError for one that does not parse."""
+    """Return what ``--set`` and ``--source`` choose, by component. Raises ConfigurationError for an invalid one."""
     from pydantic import ValidationError
 
     from bigtop_builder.model.project import Choice
@@ -218,7 +222,7 @@ def parse_choices(sets: Sequence[str] | None, sources: Sequence[str] | None, cwd
             )
         place = cwd / Path(path).expanduser()
         if not place.exists():
-            raise ConfigurationError(f"--source {text!r}: there is no {place}")
+            raise ConfigurationError(f"--source {text!r}: {place} does not exist")
         chosen.setdefault(component, {})["source"] = str(place)
     try:
         return {name: Choice.model_validate(choice) for name, choice in chosen.items()}

@@ -12,19 +12,19 @@ Edges = Mapping[str, Iterable[str]]
 
 
 def closure(start: Iterable[str], neighbours: Callable[[str], Iterable[str]]) -> set[str]:
-    """``start`` and everything reachable from it."""
+    """Return ``start`` and everything reachable from it."""
     seen: set[str] = set()
-    waiting = list(start)
-    while waiting:
-        name = waiting.pop()
+    queue = list(start)
+    while queue:
+        name = queue.pop()
         if name not in seen:
             seen.add(name)
-            waiting.extend(neighbours(name))
+            queue.extend(neighbours(name))
     return seen
 
 
 def dependants(edges: Edges) -> dict[str, set[str]]:
-    """Name → what depends on it directly."""
+    """Return name → what depends on it directly."""
     reverse: dict[str, set[str]] = {name: set() for name in edges}
     for name, needs in edges.items():
         for need in needs:
@@ -33,27 +33,27 @@ def dependants(edges: Edges) -> dict[str, set[str]]:
 
 
 def topological_order(edges: Edges) -> list[str]:
-    """Dependencies first; among what is free, by name, so that the order is always the same.
+    """Return the names, dependencies first; names that are free at the same time are sorted, so the order is stable.
 
-    Raises RecipeError that shows a cycle when there is one. Edges to names outside ``edges`` are ignored.
+    Edges to names outside ``edges`` are ignored. Raises RecipeError with a cycle when there is one.
     """
-    missing = {name: sum(1 for need in set(needs) if need in edges) for name, needs in edges.items()}
+    unmet = {name: sum(1 for need in set(needs) if need in edges) for name, needs in edges.items()}
     reverse = dependants(edges)
-    free = [name for name, count in missing.items() if count == 0]
+    free = [name for name, count in unmet.items() if count == 0]
     heapify(free)
     order: list[str] = []
     while free:
         name = heappop(free)
         order.append(name)
         for dependant in reverse[name]:
-            missing[dependant] -= 1
-            if missing[dependant] == 0:
+            unmet[dependant] -= 1
+            if unmet[dependant] == 0:
                 heappush(free, dependant)
     if len(order) < len(edges):
-        rest = {name for name, count in missing.items() if count > 0}
+        rest = {name for name, count in unmet.items() if count > 0}
         raise RecipeError(
-            "the components depend on each other in a circle: " + " → ".join(_cycle(edges, rest)),
-            hint="Take one of these out of the other's 'depends'.",
+            "components depend on each other in a cycle: " + " → ".join(_cycle(edges, rest)),
+            hint="Remove one of them from the 'depends' of another.",
         )
     return order
 

@@ -1,34 +1,27 @@
-"""Build keys: the named ingredients that shape a result, and what to say when one has changed."""
+"""Build keys: the named ingredients that shape a result, and why a key has changed.
+
+The ingredients here are those of component files; another packaging names its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from bigtop_builder.model import digest
-from bigtop_builder.recipe.bigtop import ingredients as bigtop_key
 from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile
 
 FORMAT = "1"
-"""Raised when the meaning of a step changes, so that results of an older program are not reused."""
-
-
-def compiles(evaluated: Evaluated) -> bool:
-    """Whether the component has a compile step at all."""
-    own = evaluated.build.script.strip() or evaluated.sources or evaluated.local_source
-    return bool(evaluated.bigtop or own)
-
-
-def runs_compile_container(evaluated: Evaluated) -> bool:
-    """Whether compiling needs a container; without a script or patches the source tree is the result."""
-    return bool(evaluated.bigtop or evaluated.build.script.strip() or evaluated.patches)
+"""Increase it when the meaning of a step changes, so that results of older versions are not reused."""
 
 
 def compile_ingredients(
     evaluated: Evaluated, image: str, local_digest: str | None, dependencies: Mapping[str, str]
 ) -> dict[str, str]:
-    """What shapes a staged tree. ``image`` is the fingerprint, ``dependencies`` component → compile key."""
-    if evaluated.bigtop is not None:
-        return bigtop_key.compile_ingredients(evaluated, evaluated.bigtop, image, local_digest, dependencies)
+    """Return what shapes a staged tree: name of the ingredient → text.
+
+    ``image`` is the fingerprint of the image, ``local_digest`` that of the user's own source tree, ``dependencies``
+    is component → compile key.
+    """
     build = evaluated.build
     ingredients = {
         "format": FORMAT,
@@ -37,7 +30,7 @@ def compile_ingredients(
         "script": digest.of_text(build.script),
         "epoch": str(evaluated.stack.epoch),
     }
-    if runs_compile_container(evaluated):
+    if evaluated.compile_step == "container":
         ingredients["image"] = image
     if build.network is False:
         ingredients["network"] = "none"
@@ -69,9 +62,7 @@ def package_ingredients(
     compile_key: str | None,
     dependencies: Mapping[str, str],
 ) -> dict[str, str]:
-    """What shapes packages. ``dependencies`` is component → package key."""
-    if evaluated.bigtop is not None:
-        return bigtop_key.package_ingredients(evaluated, image, compile_key, dependencies)
+    """Return what shapes packages. ``dependencies`` is component → package key."""
     target = evaluated.target
     ingredients = {
         "format": FORMAT,
@@ -95,37 +86,37 @@ def package_ingredients(
     return ingredients
 
 
-_SAYINGS = {
-    "format": "this program builds in another way than before",
+_REASONS = {
+    "format": "this version of bigtop-builder builds differently",
     "image": "builder image changed",
-    "compile": "compiled anew",
+    "compile": "recompiled",
     "script": "compile script changed",
     "install": "install script changed",
     "version": "version changed",
     "release": "release or dist tag changed",
     "spec": "spec changed",
-    "packaging": "packaged another way than last time",
+    "packaging": "another packaging than last time",
     "epoch": "SOURCE_DATE_EPOCH changed",
 }
 
 _GENERAL = ("spec",)
-"""Ingredients that change along with a more telling one."""
+"""Ingredients that always change together with a more specific one."""
 
 
 def reasons(old: Mapping[str, str] | None, new: Mapping[str, str]) -> tuple[str, ...]:
-    """Why a key is another one than last time, most telling first. ``old`` None: it was never built."""
+    """Explain why a key differs from that of the last build. ``old`` is None when there was none."""
     if old is None:
         return ("not built yet",)
     changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
     if not changed:
-        return ("its result is not in the store any more",)
+        return ("its result is no longer in the store",)
     if "packaging" in changed:
-        return (_SAYINGS["packaging"],)
-    telling = [name for name in changed if name not in _GENERAL] or changed
-    return tuple(dict.fromkeys(_say(name, old, new) for name in telling))
+        return (_REASONS["packaging"],)
+    specific = [name for name in changed if name not in _GENERAL] or changed
+    return tuple(dict.fromkeys(_reason(name, old, new) for name in specific))
 
 
-def _say(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
+def _reason(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
     verb = "added" if name not in old else "removed" if name not in new else "changed"
     kind, _, rest = name.partition(":")
     if kind == "dependency":
@@ -138,4 +129,4 @@ def _say(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
         return f"{rest} in the bill of materials {verb}"
     if kind in ("source", "file", "definition"):
         return f"{kind} {rest.removeprefix('SOURCES/')} {verb}"
-    return _SAYINGS.get(name, f"{name} {verb}")
+    return _REASONS.get(name, f"{name} {verb}")

@@ -1,4 +1,4 @@
-"""The plan: which tasks there are, what each one's key is, and whether its result is there already."""
+"""Making a plan: which tasks it has, the key of each, and whether its result exists already."""
 
 from __future__ import annotations
 
@@ -7,35 +7,47 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from bigtop_builder.model import digest
-from bigtop_builder.plan import key as keys
 from bigtop_builder.plan.graph import topological_order
+from bigtop_builder.plan.key import reasons
 from bigtop_builder.plan.task import Action, Kind, Plan, Refusal, Task, compile_id, package_id
-from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile
+from bigtop_builder.recipe.evaluate import Evaluated
 
 Pair = tuple[str, str]
-"""A component and the platform it is wanted for."""
+"""A component and the platform to build it for."""
 
 
 class Results(Protocol):
-    """What the planner asks of the store."""
+    """What the planner needs of the store."""
 
-    def has(self, kind: Kind, key: str) -> bool: ...
+    def has(self, kind: Kind, key: str) -> bool:
+        """Return whether there is a result of this key."""
+        ...
 
-    def last_ingredients(self, task_id: str) -> Mapping[str, str] | None: ...
+    def last_ingredients(self, task_id: str) -> Mapping[str, str] | None:
+        """Return the ingredients of the newest result of a task, if it ever had one."""
+        ...
 
 
 class Recipes(Protocol):
-    """What the planner asks of the recipes and of the image records."""
+    """What the planner needs of the recipes and of the image records."""
 
-    def evaluate(self, name: str, platform: str) -> Evaluated | Refusal: ...
+    def evaluate(self, name: str, platform: str) -> Evaluated | Refusal:
+        """Evaluate a component for a platform."""
+        ...
 
-    def image(self, evaluated: Evaluated, kind: Kind) -> str | None: ...
+    def image(self, evaluated: Evaluated, kind: Kind) -> str | None:
+        """Return the fingerprint of the image that a task of this kind runs in; None when it has not been made."""
+        ...
 
-    def spec(self, evaluated: Evaluated) -> str: ...
+    def compile_ingredients(self, evaluated: Evaluated, image: str, depends: Mapping[str, str]) -> Mapping[str, str]:
+        """Return what shapes the result of compiling. ``depends`` maps a component to its compile key."""
+        ...
 
-    def services(self, evaluated: Evaluated) -> tuple[RenderedFile, ...]: ...
-
-    def local_digest(self, evaluated: Evaluated) -> str | None: ...
+    def package_ingredients(
+        self, evaluated: Evaluated, image: str, compile_key: str | None, depends: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        """Return what shapes the packages. ``depends`` maps a component to the key of its packages."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -60,10 +72,10 @@ def make_plan(
     force: bool = False,
     with_compiles: bool = False,
 ) -> Plan:
-    """Plan ``wanted``.
+    """Plan the packages of ``wanted``.
 
-    Compile tasks of build dependencies join as far as they are needed; packages of other components do not.
-    ``with_compiles`` takes in the compile tasks of packages that are reused, too.
+    Compile tasks of build dependencies are added as far as they are needed; packages of other components are not.
+    ``with_compiles`` also adds the compile tasks of packages that are reused.
     Raises RecipeError for a cycle or a dependency that does not exist.
     """
     pairs = list(dict.fromkeys(wanted))
@@ -74,7 +86,7 @@ def make_plan(
     for pair in pairs:
         if pair in keyed:
             _add_package(pair, keyed, results, tasks, force, with_compiles)
-    # A dependency that was not asked for is no task of this plan, so nothing can wait for it.
+    # A dependency that was not requested is no task of this plan, so nothing can wait for it.
     for task in tasks.values():
         tasks[task.id] = replace(
             task,
@@ -88,9 +100,9 @@ def make_plan(
 def _evaluate_closure(pairs: list[Pair], recipes: Recipes) -> tuple[dict[Pair, Evaluated], dict[Pair, Refusal]]:
     evaluated: dict[Pair, Evaluated] = {}
     refusals: dict[Pair, Refusal] = {}
-    waiting = list(pairs)
-    while waiting:
-        pair = waiting.pop()
+    queue = list(pairs)
+    while queue:
+        pair = queue.pop()
         if pair in evaluated or pair in refusals:
             continue
         value = recipes.evaluate(*pair)
@@ -98,7 +110,7 @@ def _evaluate_closure(pairs: list[Pair], recipes: Recipes) -> tuple[dict[Pair, E
             refusals[pair] = value
             continue
         evaluated[pair] = value
-        waiting.extend((name, pair[1]) for name in (*value.build_depends, *value.runtime_depends))
+        queue.extend((name, pair[1]) for name in (*value.build_depends, *value.runtime_depends))
     return evaluated, refusals
 
 
@@ -120,7 +132,7 @@ def _text(pair: Pair) -> str:
 
 
 def _key(value: Evaluated, platform: str, keyed: Mapping[Pair, _Keyed], recipes: Recipes) -> _Keyed:
-    # A refused dependency has no key; it is not there for anyone, which its absence from the key says too.
+    # A refused dependency has no key. Nothing can be built with it, so leaving it out of the key loses nothing.
     compile_depends = {
         name: keyed[name, platform].compile_key or "" for name in value.build_depends if (name, platform) in keyed
     }
@@ -131,18 +143,12 @@ def _key(value: Evaluated, platform: str, keyed: Mapping[Pair, _Keyed], recipes:
     }
     compile_key = None
     compile_ingredients: Mapping[str, str] = {}
-    if keys.compiles(value):
+    if value.compile_step != "none":
         image = recipes.image(value, "compile") or NO_IMAGE
-        compile_ingredients = keys.compile_ingredients(value, image, recipes.local_digest(value), compile_depends)
+        compile_ingredients = recipes.compile_ingredients(value, image, compile_depends)
         compile_key = digest.of_ingredients(compile_ingredients)
-    package_ingredients = keys.package_ingredients(
-        value,
-        recipes.spec(value),
-        recipes.services(value),
-        recipes.image(value, "package") or NO_IMAGE,
-        compile_key,
-        package_depends,
-    )
+    package_image = recipes.image(value, "package") or NO_IMAGE
+    package_ingredients = recipes.package_ingredients(value, package_image, compile_key, package_depends)
     return _Keyed(
         value,
         compile_key,
@@ -163,7 +169,7 @@ def _decide(
         return "build", ("builder image not made yet",)
     if results.has(kind, key):
         return "reuse", ()
-    return "build", keys.reasons(results.last_ingredients(task_id), ingredients)
+    return "build", reasons(results.last_ingredients(task_id), ingredients)
 
 
 def _add_package(
@@ -204,7 +210,7 @@ def _add_compile(
     assert mine.compile_key is not None
     task_id = compile_id(mine.evaluated)
     if task_id in tasks and tasks[task_id].key != mine.compile_key:
-        # The script speaks of the platform, so this platform's staged tree is one of its own.
+        # The script depends on the platform, so this platform needs a staged tree of its own.
         task_id = f"{pair[0]}@{pair[1]}/compile"
     if task_id in tasks:
         return task_id

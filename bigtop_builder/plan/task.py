@@ -1,4 +1,4 @@
-"""What a plan is made of."""
+"""What a plan consists of: tasks, and components that are refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Task:
-    """One unit of work with one key. ``depends`` are ids of tasks of the same plan that must come before."""
+    """One unit of work with one key. ``depends`` are the ids of tasks of the same plan that must finish before."""
 
     id: str
     kind: Kind
@@ -35,15 +35,15 @@ class Task:
     evaluated: Evaluated
     depends: tuple[str, ...]
     after: tuple[str, ...] = ()
-    """Ids of tasks that come before if they come at all: what they give is of use and not needed."""
+    """The ids of tasks that run before this one if they are in the plan: their results are useful, not required."""
     dependency_keys: Mapping[str, str] = field(default_factory=dict)
-    """Component → key: for compile of its staged trees, for package of the packages it is checked with."""
+    """Component → key: of its staged tree for a compile task, of the packages to check with for a package task."""
     compile_key: str | None = None
     """The staged tree that a package task starts from; None when the component compiles nothing."""
 
     @property
     def planned(self) -> PlannedTask:
-        """The task as the event log keeps it."""
+        """The task as the event log records it."""
         target = self.evaluated.target
         return PlannedTask(
             task=self.id,
@@ -58,24 +58,26 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """Tasks in an order in which each comes after what it depends on."""
+    """Tasks in an order in which each follows what it depends on."""
 
     tasks: tuple[Task, ...]
     refusals: tuple[Refusal, ...] = ()
 
     @property
     def nothing_to_do(self) -> bool:
+        """Whether nothing is refused and every result can be reused."""
         return not self.refusals and all(task.action == "reuse" for task in self.tasks)
 
     def task(self, task_id: str) -> Task:
+        """Return a task by its id."""
         return next(task for task in self.tasks if task.id == task_id)
 
 
 def compile_id(evaluated: Evaluated) -> str:
-    """``zookeeper@debian-bootstrap/compile``: the platform is the builder's."""
+    """Return ``zookeeper@debian-bootstrap/compile``: the platform is the builder's."""
     return f"{evaluated.name}@{evaluated.target.builder.name}/compile"
 
 
 def package_id(evaluated: Evaluated) -> str:
-    """``zookeeper@el8/package``."""
+    """Return ``zookeeper@el8/package``: the platform is the one on the label."""
     return f"{evaluated.name}@{evaluated.target.platform.name}/package"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 from bigtop_builder.model import digest
 from bigtop_builder.model.component import Build, Component, Deviation, Package, Variant
@@ -31,8 +31,11 @@ from bigtop_builder.recipe.patches import AppliedPatch, read_patches
 from bigtop_builder.recipe.renderer import Renderer
 from bigtop_builder.recipe.template import render
 
-if TYPE_CHECKING:
-    from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
+COMPONENT_FILES = "component-files"
+"""The name of the packaging that is described by component files."""
+
+CompileStep = Literal["none", "copy", "container"]
+"""How a component is compiled: not at all, by taking its source tree as it is, or by a build in a container."""
 
 BUILD_FILES = "build/"
 """Files below ``files/build/`` are also for the compile step; the others only shape packages."""
@@ -97,10 +100,13 @@ class Evaluated:
     spec_template: Path
     spec_blocks: Mapping[str, str]
     context: Mapping[str, Any] = field(repr=False, compare=False)
+    compile_step: CompileStep
     unverified_reason: str = ""
     """Why its build has never completed; empty when it has."""
-    bigtop: BigtopPackaging | None = None
-    """Bigtop's own packaging, which replaces script, install, packages, files and spec."""
+    packaging: str = COMPONENT_FILES
+    """The name of the packaging that evaluated it. The steps of that packaging build it."""
+    payload: object = None
+    """Whatever else that packaging needs to build it. Nothing outside of that packaging reads it."""
 
     @property
     def arch(self) -> str:
@@ -148,7 +154,9 @@ def evaluate(
     for key, text in component.variables.items():
         context[key] = renderer.text(text, ("variables", key))
     build_path: DocumentPath = ("variants", variant_name, "build") if variant_name else ("build",)
-    build = variant.build if variant else component.build or Build()
+    build: Build = renderer.model(variant.build if variant else component.build or Build(), build_path)
+    sources = chosen_sources(chosen, version, variant_name, choice, renderer)
+    patches = read_patches(loaded.patches(version))
     depends = _dependencies(catalog, loaded, renderer)
     packages, left_out = evaluate_packages(component, renderer)
     return Evaluated(
@@ -165,11 +173,11 @@ def evaluate(
         target=target,
         variant=variant_name,
         options=MappingProxyType(context["options"]),
-        sources=chosen_sources(chosen, version, variant_name, choice, renderer),
+        sources=sources,
         local_source=Path(choice.source) if choice.source else None,
         source_base=document.file_of(("versions", version)).parent,
-        patches=read_patches(loaded.patches(version)),
-        build=renderer.model(build, build_path),
+        patches=patches,
+        build=build,
         install=renderer.text(component.install, ("install",)),
         packages=packages,
         left_out=left_out,
@@ -181,8 +189,18 @@ def evaluate(
         spec_template=_spec_template(catalog, loaded, FORMATS[target.platform.package_format]),
         spec_blocks={key: renderer.text(text, ("spec_blocks", key)) for key, text in component.spec_blocks.items()},
         context=context,
+        compile_step=_compile_step(build, sources, choice, patches),
         unverified_reason=component.unverified_reason or (variant.unverified_reason if variant else ""),
     )
+
+
+def _compile_step(
+    build: Build, sources: tuple[Source, ...], choice: Choice, patches: tuple[AppliedPatch, ...]
+) -> CompileStep:
+    has_script = bool(build.script.strip())
+    if not (has_script or sources or choice.source):
+        return "none"
+    return "container" if has_script or patches else "copy"
 
 
 def _dependencies(catalog: Catalog, loaded: LoadedComponent, renderer: Renderer) -> dict[str, tuple[str, ...]]:

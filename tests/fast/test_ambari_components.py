@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from bigtop_builder.flow.build.project import Project
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.hosts.agent import CONFIGURATION
 from bigtop_builder.hosts.ambari_properties import PROPERTIES
 from bigtop_builder.hosts.database import RESOURCES
@@ -19,7 +19,7 @@ from tests.golden import PACKAGES, TESTS
 
 
 def evaluated(name: str, version: str, platform: str) -> Evaluated:
-    found = Project(load_settings(TESTS, {}, {}), {name: Choice(version=version)}).evaluate(name, platform)
+    found = open_project(load_settings(TESTS, {}, {}), {name: Choice(version=version)}).evaluate(name, platform)
     assert not isinstance(found, Refusal), found.reason
     return found
 

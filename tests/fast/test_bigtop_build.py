@@ -21,7 +21,7 @@ from bigtop_builder.flow.bigtop.maven_seed import artifacts_in, make_seed
 from bigtop_builder.flow.bigtop.rpmbuild import platform_macros
 from bigtop_builder.flow.bigtop.skeleton import write_skeleton
 from bigtop_builder.flow.bigtop.spec_query import ReadSpec
-from bigtop_builder.flow.build.project import Project
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import ConfigurationError, RecipeError, SourceError
 from bigtop_builder.model.project import ProjectFile
@@ -262,7 +262,7 @@ def test_a_component_file_made_of_a_spec_loads_and_renders(project: ProjectFolde
     known = Source.model_validate({"alternatives": [{"https": "https://x.example.org/f.tgz", "sha512": "a" * 128}]})
     project.stack(ferry="1.10.2")
     file = write_skeleton(project.overlay, packaging("ferry"), read, known)
-    space = Project(project.settings())
+    space = open_project(project.settings())
     evaluated = space.evaluate("ferry", "el8")
     spec = space.spec(evaluated)  # type: ignore[arg-type]
     assert "Name: ferry_1_0\n" in spec and "Requires: hadoop_1_0\n" in spec

@@ -125,7 +125,7 @@ def test_a_locked_source_is_planned_from_then_on(
         yaml.safe_dump({"packaging": {"bigtop": "tree"}, "mirrors": {"apache": [address]}})
     )
     text = answer(capsys, "import", "bigtop:tree", "ferry", "--lock")
-    assert "trusted as it came" in text
+    assert "trusted as downloaded" in text
     locked = yaml.safe_load((folder / LOCK_FILE).read_text())["sources"]["ferry"]["1.10.2"]
     assert locked["sha512"] == of_file(release, "sha512")
     assert "2 tasks to build" in answer(capsys, "plan", "ferry")

@@ -11,11 +11,13 @@ import pytest
 import yaml
 
 from bigtop_builder.flow.build.project import Project, Request
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError, SourceError
 from bigtop_builder.model.project import Choice
 from bigtop_builder.model.source import ApacheSource, GitSource, HttpsSource, MavenSource
 from bigtop_builder.plan.task import Plan
 from bigtop_builder.recipe.bigtop.pins import LOCK_FILE, LockedSource, lock_text, read_lock
+from bigtop_builder.recipe.bigtop.tree import packaging_of
 from bigtop_builder.recipe.evaluate import Evaluated
 from tests.fast.conftest import ProjectFolder
 from tests.fast.test_planning import actions, finish, plan, with_images
@@ -54,7 +56,7 @@ class Tree:
         self.project.write("bigtop-builder.yaml", yaml.safe_dump(data))
 
     def opened(self, choices: dict[str, Choice] | None = None) -> Project:
-        made = Project(self.project.settings(), choices)
+        made = open_project(self.project.settings(), choices)
         made.store.open()
         return made
 
@@ -128,8 +130,7 @@ def test_what_has_no_source_needs_neither_caches_nor_network(tree: Tree) -> None
 
 def test_the_layout_comes_from_the_project_file(tree: Tree) -> None:
     tree.settings(suffix=False, parent_dir=None, stamp="20240101")
-    packaging = tree.evaluated("ferry").bigtop
-    assert packaging is not None
+    packaging = packaging_of(tree.evaluated("ferry"))
     assert (packaging.suffix, packaging.parent_dir, packaging.release) == ("", None, "20240101")
 
 
@@ -254,7 +255,7 @@ def test_a_changed_spec_builds_that_component_and_what_comes_after(built: Tree) 
     built.change(FERRY, "Summary: Carries things", "Summary: Carries all")
     assert rebuilt(built) == {
         "ferry@debian-bootstrap/compile": ("spec changed",),
-        "ferry@el8/package": ("compiled anew",),
+        "ferry@el8/package": ("recompiled",),
     }
 
 
@@ -302,7 +303,7 @@ def test_another_way_of_packaging_is_one_reason(built: Tree) -> None:
         "bigtop-builder.yaml", f"stack: small\nstore: {built.project.root / 'store'}\noverlays: [overlay]\n"
     )
     found = actions(built.plan("ferry"))
-    assert found["ferry@debian-bootstrap/compile"] == ("build", ("packaged another way than last time",))
+    assert found["ferry@debian-bootstrap/compile"] == ("build", ("another packaging than last time",))
 
 
 # trees

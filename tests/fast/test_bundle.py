@@ -22,10 +22,11 @@ from bigtop_builder.adapter.bundle.writer import BundleWriter, file_chunks
 from bigtop_builder.adapter.rpm.gnupg import Signer
 from bigtop_builder.adapter.sources.download_store import stored
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.flow.build.project import Project, Request
+from bigtop_builder.flow.build.project import Request
 from bigtop_builder.flow.bundle.creator import Created, Wanted, create_bundle
 from bigtop_builder.flow.bundle.loader import Loaded, Loading
 from bigtop_builder.flow.bundle.verifier import GOOD, Verdict, require_signature, verify_bundle
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.flow.publish.publisher import Rules, publish
 from bigtop_builder.flow.publish.verifier import verify
 from bigtop_builder.model import bundle as model
@@ -412,7 +413,7 @@ def create(
     parts = frozenset({"project", "repositories"}) if parts is None else parts
     request = Request(selectors=("a",), platforms=("el8",))
     return create_bundle(
-        Project(project.settings()), request, Wanted(parts, **wanted), project.root / name, lambda event: None
+        open_project(project.settings()), request, Wanted(parts, **wanted), project.root / name, lambda event: None
     )
 
 
@@ -494,7 +495,7 @@ def test_a_published_repository_is_taken_over_as_it_was_signed(
     project: ProjectFolder, signer: Signer, tmp_path: Path
 ) -> None:
     project.component("a")
-    workspace = Project(project.settings())
+    workspace = open_project(project.settings())
     rules, el8, root = Rules(), workspace.platform("el8"), workspace.settings.repository
     first = write_rpm(tmp_path / "in1", Spec(name="a", files={"/a": b"a"}))
     publish([first], root, "small", el8, signer, rules)

@@ -64,7 +64,7 @@ def run_of_four() -> list[AnyEvent]:
     """One component done, one reused, one failed in its compile on two platforms, one blocked by it, one refused."""
     tasks = [
         planned("zookeeper@debian/compile", reasons=("never built",)),
-        planned("zookeeper@el8/package", reasons=("compiled anew",)),
+        planned("zookeeper@el8/package", reasons=("recompiled",)),
         planned("utils@el8/package", "reuse"),
         planned("spark@debian/compile", reasons=("patch 0001 changed",)),
         planned("spark@el8/package"),

@@ -12,7 +12,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bigtop_builder.flow.build.project import Project, Request
+from bigtop_builder.flow.build.project import Request
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.model.errors import BigtopBuilderError
 from bigtop_builder.recipe.catalog import shipped_templates
 from bigtop_builder.recipe.settings import load_settings
@@ -73,7 +74,7 @@ def plan(folder: Path, text: str) -> None:
     (folder / "overlay" / "stacks" / "small.yaml").write_text(yaml.safe_dump(stack), encoding="utf-8")
     (folder / "overlay" / "components" / NAME / "component.yaml").write_text(text, encoding="utf-8", errors="replace")
     flags = {"stack": "small", "overlays": [str(folder / "overlay")], "store": str(folder / "store")}
-    space = Project(load_settings(folder, flags, {"HOME": str(folder)}))
+    space = open_project(load_settings(folder, flags, {"HOME": str(folder)}))
     try:
         made = space.plan(Request(selectors=(NAME,), platforms=("el8",)))
     except BigtopBuilderError as error:

@@ -11,6 +11,7 @@ from bigtop_builder.adapter.containers.image_record import ImageRecord
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.cli.app import run
 from bigtop_builder.flow.build.project import Project, Request
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError, RecipeError, StoreError
 from bigtop_builder.model.project import Choice
 from bigtop_builder.plan.task import Plan
@@ -23,7 +24,7 @@ SHA = "0" * 64
 
 
 def workspace(project: ProjectFolder, choices: dict[str, Choice] | None = None, **flags: object) -> Project:
-    made = Project(project.settings(**flags), choices)
+    made = open_project(project.settings(**flags), choices)
     made.store.open()
     return made
 
@@ -101,7 +102,7 @@ def test_a_changed_script_compiles_anew_and_so_do_those_that_build_on_it(built: 
     found = actions(replan(built))
     assert found["a@debian-bootstrap/compile"] == ("build", ("compile script changed",))
     assert found["b@debian-bootstrap/compile"] == ("build", ("dependency a rebuilt",))
-    assert found["a@el8/package"] == ("build", ("compiled anew",))
+    assert found["a@el8/package"] == ("build", ("recompiled",))
     assert found["c@el8/package"] == ("build", ("dependency a rebuilt",))
     assert "c@debian-bootstrap/compile" not in found
 
@@ -160,7 +161,7 @@ def test_a_missing_result_is_said(built: ProjectFolder) -> None:
     space = workspace(built)
     task = plan(space, "c").tasks[0]
     (space.store.folder("package", task.key) / "manifest.json").unlink()
-    assert actions(plan(space, "c"))["c@el8/package"][1] == ("its result is not in the store any more",)
+    assert actions(plan(space, "c"))["c@el8/package"][1] == ("its result is no longer in the store",)
 
 
 def test_force_builds_what_is_there(built: ProjectFolder) -> None:

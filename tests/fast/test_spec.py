@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bigtop_builder.flow.build.project import Project
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.model.errors import RecipeError
 from bigtop_builder.plan.task import Refusal
 from bigtop_builder.recipe.evaluate import Evaluated
@@ -13,7 +13,7 @@ from tests.fast.conftest import ProjectFolder
 
 
 def evaluated(project: ProjectFolder, name: str = "a") -> Evaluated:
-    value = Project(project.settings()).evaluate(name, "el8")
+    value = open_project(project.settings()).evaluate(name, "el8")
     assert not isinstance(value, Refusal)
     return value
 
@@ -48,7 +48,7 @@ def test_a_spec_that_is_not_there_is_named(project: ProjectFolder) -> None:
 
 def test_a_service_without_command_and_script_is_an_error(project: ProjectFolder) -> None:
     project.component("a", packages="[{name: a, summary: a, services: [{name: s, description: d}]}]")
-    workspace = Project(project.settings())
+    workspace = open_project(project.settings())
     value = workspace.evaluate("a", "el8")
     assert not isinstance(value, Refusal)
     with pytest.raises(RecipeError, match="neither a command nor a script"):
@@ -58,7 +58,7 @@ def test_a_service_without_command_and_script_is_an_error(project: ProjectFolder
 def test_a_service_gets_the_generic_script(project: ProjectFolder) -> None:
     package = "{name: a, summary: a, services: [{name: s, description: d, user: u, command: /bin/x --y}]}"
     project.component("a", packages=f"[{package}]")
-    workspace = Project(project.settings())
+    workspace = open_project(project.settings())
     value = workspace.evaluate("a", "el8")
     assert not isinstance(value, Refusal)
     (script,) = service_files(workspace.catalog, value)

@@ -12,7 +12,8 @@ import pytest
 from bigtop_builder.cli.app import run
 from bigtop_builder.cluster.demand_check import OfferedPackage, check_stack
 from bigtop_builder.cluster.stack_data import load_stack
-from bigtop_builder.flow.build.project import Project, Request
+from bigtop_builder.flow.build.project import Request
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.flow.publish.stack_check import names_known
 from bigtop_builder.recipe.catalog import shipped_templates
 from bigtop_builder.recipe.settings import load_settings
@@ -78,7 +79,7 @@ def test_the_planned_packages_answer_ambari(
 
 
 def test_the_stack_has_the_versions_of_its_release(tmp_path: Path) -> None:
-    space = Project(load_settings(tmp_path, {}, {"HOME": str(tmp_path)}))
+    space = open_project(load_settings(tmp_path, {}, {"HOME": str(tmp_path)}))
     assert STACK.items() <= space.stack.components.items()
     assert {"ambari", "ambari-metrics", "ambari-infra-solr", "redis"} <= set(space.stack.components)
     assert space.stack.components["redis"].startswith("7.")
@@ -87,6 +88,6 @@ def test_the_stack_has_the_versions_of_its_release(tmp_path: Path) -> None:
 @pytest.mark.parametrize("platform", ["el7", "el8", "el9", "openeuler22", "kylin10", "debian-bootstrap"])
 def test_the_whole_stack_plans_on_every_platform(platform: str, tmp_path: Path) -> None:
     settings = load_settings(tmp_path, {"native": "label"}, {"HOME": str(tmp_path)})
-    made = Project(settings).plan(Request(everything=True, platforms=(platform,)))
+    made = open_project(settings).plan(Request(everything=True, platforms=(platform,)))
     assert not made.refusals
     assert {task.evaluated.name for task in made.tasks} >= STACK.keys()

@@ -11,7 +11,7 @@ from bigtop_builder.adapter.containers import engine
 from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.flow.build.package_check import NO_UNSHARE
-from bigtop_builder.flow.build.project import Project
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.recipe.settings import load_settings
 from tests.real.conftest import Tool
 
@@ -44,7 +44,7 @@ def packages(tmp_path: Path, shared_store: Path) -> Path:
 
 
 def test_the_packaged_server_answers_and_keeps_what_it_was_told(packages: Path, shared_store: Path) -> None:
-    space = Project(load_settings(packages, {"store": str(shared_store), "platforms": [PLATFORM]}))
+    space = open_project(load_settings(packages, {"store": str(shared_store), "platforms": [PLATFORM]}))
     record = recorded(space.store, image_key(space.bare_host()))
     assert record is not None
     client = engine.connect()

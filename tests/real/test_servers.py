@@ -23,10 +23,10 @@ from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.rpm.gnupg import make_key, open_signer
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh import Fleet
-from bigtop_builder.flow.build.project import Project
 from bigtop_builder.flow.deploy.ambari_server import set_up_servers
 from bigtop_builder.flow.deploy.registration import UnregisteredError, await_registration
 from bigtop_builder.flow.hosts.work import WorkResult
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.flow.publish.publisher import publish
 from bigtop_builder.hosts.database import Engine
 from bigtop_builder.model.event import AnyEvent, Change, HostFailed
@@ -125,7 +125,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, shared_store: Path) -> Iterat
     name = f"servers-{secrets.token_hex(4)}"
     tool("testbed", "up", "--hosts", "1", "--name", name, "--ambari-packages", "http://127.0.0.1/none")
     try:
-        workspace = Project(load_settings(folder, {"store": str(shared_store)}))
+        workspace = open_project(load_settings(folder, {"store": str(shared_store)}))
         record = recorded(workspace.store, image_key(workspace.bare_host()))
         assert record is not None
         client = engine.connect()

@@ -18,7 +18,7 @@ from bigtop_builder.adapter.containers import engine
 from bigtop_builder.adapter.rpm.gnupg import make_key, open_signer
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.ambari_simulator.agents.container import ContainerHands
-from bigtop_builder.flow.build.project import Project
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.flow.publish.publisher import publish
 from bigtop_builder.flow.testbed.create import Wish, up
 from bigtop_builder.flow.testbed.files import Files
@@ -154,7 +154,7 @@ def test_a_host_that_comes_later_is_known_to_the_others(tool: Tool, name: str, c
 
 
 def test_ports_of_this_machine_lead_where_addresses_are_not_reached(tool: Tool, name: str) -> None:
-    workspace = Project(load_settings(tool.folder, {"store": str(tool.store)}))
+    workspace = open_project(load_settings(tool.folder, {"store": str(tool.store)}))
     wish = Wish(name, (f"node1.{name}.test",), ambari_packages="http://127.0.0.1/none", published=True)
     status, _ = up(workspace, wish, lambda text: None)
     assert status.whole

@@ -1,4 +1,4 @@
-"""Commands about what can be built and about building it: list, plan, build."""
+"""The commands list, plan and build."""
 
 from __future__ import annotations
 
@@ -13,18 +13,15 @@ from bigtop_builder.cli.invocation import Invocation
 from bigtop_builder.model.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bigtop_builder.cli.views.build_fold import RunView
     from bigtop_builder.cli.views.watch import Reports
     from bigtop_builder.flow.build.project import Project, Request
-    from bigtop_builder.model.component import Component
     from bigtop_builder.plan.task import Plan
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What ``plan`` and ``build`` have in common, as it was given."""
+    """The options that ``plan`` and ``build`` have in common, as they were given."""
 
     components: list[str]
     everything: bool
@@ -47,18 +44,11 @@ class Selection:
         check_reproducible: bool = False,
         **flags: object,
     ) -> tuple[Project, Request]:
-        """The project and the request. Raises ConfigurationError."""
-        from bigtop_builder.flow.build.project import Project, Request
+        """Open the project; return it and the request. Raises ConfigurationError."""
+        from bigtop_builder.flow.build.project import Request
+        from bigtop_builder.flow.open_project import open_project
 
-        settings = options.with_packaging(
-            invocation.settings(
-                builder=self.builder,
-                native=self.native,
-                packaging__bigtop=options.packaging_path(self.packaging),
-                **flags,
-            ),
-            self.packaging,
-        )
+        settings = options.settings_with(invocation, self.packaging, builder=self.builder, native=self.native, **flags)
         if self.everything and settings.project.native is None:
             settings = replace(settings, project=settings.project.model_copy(update={"native": "label"}))
         choices = options.parse_choices(self.sets, self.sources, invocation.cwd)
@@ -74,7 +64,7 @@ class Selection:
             check_reproducible=check_reproducible,
             rerun_flags=tuple(self._flags(invocation, offline)),
         )
-        return Project(settings, choices), request
+        return open_project(settings, choices), request
 
     def _flags(self, invocation: Invocation, offline: bool) -> list[str]:
         named = {
@@ -96,12 +86,11 @@ def list_(
     what: Annotated[Literal["components", "platforms", "stacks"], typer.Argument(help="What to list.")] = "components",
     packaging: options.PackagingOption = None,
 ) -> None:
-    """List the stack's components, the platforms or the stacks."""
+    """List the components of the stack, the platforms or the stacks."""
     from bigtop_builder.cli.wording import columns
-    from bigtop_builder.flow.build.project import Project
+    from bigtop_builder.flow.open_project import open_project
 
-    settings = invocation.settings(packaging__bigtop=options.packaging_path(packaging))
-    project = Project(options.with_packaging(settings, packaging))
+    project = open_project(options.settings_with(invocation, packaging))
     rows: list[dict[str, Any]] = []
     if what == "platforms":
         for name in project.catalog.platform_files:
@@ -112,26 +101,8 @@ def list_(
         for name in project.catalog.stack_files:
             stack = project.catalog.stack(name)
             rows.append({"name": name, "version": stack.version, "components": list(stack.components)})
-    elif project.bigtop is not None:
-        for name in project.components():
-            row = {"name": name, "version": project.versions[name]}
-            rows.append({**row, "summary": project.bigtop.bom.components[name].notes})
     else:
-        for name in project.components():
-            component = project.catalog.component(name).component
-            unverified = _unverified(component)
-            version = project.versions.get(name) or component.version or next(iter(component.versions))
-            rows.append(
-                {
-                    "name": name,
-                    "version": version,
-                    "arch": component.arch,
-                    "variants": list(component.variants),
-                    "verified": _verified(component, unverified),
-                    "summary": component.summary,
-                    "unverified": unverified,
-                }
-            )
+        rows = [project.packaging.row(name, project.versions.get(name)) for name in project.components()]
     cells = [[_cell(name, value) for name, value in row.items() if name != "unverified"] for row in rows]
     notes = [
         f"not verified: {row['name']}{variant and f' ({variant})'}: {' '.join(reason.split())}"
@@ -144,20 +115,6 @@ def list_(
 def _cell(name: str, value: object) -> str:
     text = ", ".join(value) if isinstance(value, list) else str(value)
     return f"verified: {text}" if name == "verified" else text
-
-
-def _unverified(component: Component) -> dict[str, str]:
-    """Variant → why its build has not been run to the end; the variant is empty when there are none."""
-    own = {"": component.unverified_reason}
-    reasons = {name: variant.unverified_reason for name, variant in component.variants.items()} or own
-    return {name: reason for name, reason in reasons.items() if reason}
-
-
-def _verified(component: Component, unverified: Mapping[str, str]) -> str:
-    """``yes``, ``no``, or the variants for which it is so."""
-    if not unverified:
-        return "yes"
-    return ", ".join(name for name in component.variants if name not in unverified) or "no"
 
 
 def plan(
@@ -174,10 +131,10 @@ def plan(
     packaging: options.PackagingOption = None,
     force: options.Force = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit with 20 when there is something to build, with 0 otherwise.")
+        bool, typer.Option("--exit-code", help="Exit with 20 if there is something to build, else with 0.")
     ] = False,
 ) -> None:
-    """Show what a build would do, and why, for each component."""
+    """Show what a build would do for each component, and why."""
     selection = Selection(
         components or [],
         everything,
@@ -228,7 +185,7 @@ def build(
         bool,
         typer.Option(
             "--check-reproducible",
-            help="Then build everything a second time and compare; exit with 12 when the bytes are others.",
+            help="Build everything a second time and compare; exit with 12 if the bytes differ.",
             rich_help_panel=options.BUILDING,
         ),
     ] = False,
@@ -290,7 +247,7 @@ def build(
 
 
 def _watched(invocation: Invocation, project: Project, request: Request, reports: Reports) -> RunView:
-    """Build, and write the reports even when the build breaks off."""
+    """Build; write the reports even if the build is aborted."""
     from bigtop_builder.cli.views.watch import Watch, write_reports
     from bigtop_builder.flow.build.builder import build as run_build
 

@@ -88,14 +88,14 @@ def publish(
 ) -> None:
     """Publish packages: signed, as a new snapshot that is switched in whole."""
     from bigtop_builder.adapter.store import Store
+    from bigtop_builder.flow.open_project import open_packaging
     from bigtop_builder.flow.publish.publisher import Rules
     from bigtop_builder.flow.publish.publisher import publish as publish_packages
     from bigtop_builder.recipe.catalog import Catalog
 
     settings = invocation.settings(signing__key=key, repository=_text(invocation, root))
     catalog = Catalog(settings.overlays)
-    bigtop = settings.project.packaging is not None
-    stack = options.stack_name(settings) if bigtop else catalog.stack(settings.project.stack).name
+    stack = open_packaging(settings).stack.name
     chosen = platform or settings.project.platforms
     if packages and len(chosen) > 1:
         raise ConfigurationError("packages are given for several platforms", hint="Name one with --platform.")
@@ -293,10 +293,10 @@ def compare(
 
 def _recipes(settings: Settings, platforms: list[str]) -> Iterator[Evaluated]:
     """Every component of the stack, as it would be built: what it says of its differences is among it."""
-    from bigtop_builder.flow.build.project import Project
+    from bigtop_builder.flow.open_project import open_project
     from bigtop_builder.plan.task import Refusal
 
-    project = Project(settings)
+    project = open_project(settings)
     for name in project.components():
         for platform in {*platforms, project.builder_platform or platforms[0]}:
             evaluated = project.evaluate(name, platform)

@@ -87,7 +87,7 @@ def check_stack(
     """Check that a repository has every package, selector name and path that Ambari's stack will ask for."""
     from bigtop_builder.cluster.demand_check import choose_components
     from bigtop_builder.cluster.stack_data import load_stack
-    from bigtop_builder.flow.build.project import Project
+    from bigtop_builder.flow.open_project import open_project
     from bigtop_builder.flow.publish.stack_check import check_offer, planned_offer, read_offer
     from bigtop_builder.recipe.catalog import Catalog
 
@@ -113,7 +113,7 @@ def check_stack(
     known = family or _family(catalog, _platform(settings, platform))
     refusals: Sequence[Refusal] = ()
     if planned:
-        offer, refusals = planned_offer(Project(settings), _platform(settings, platform), definition)
+        offer, refusals = planned_offer(open_project(settings), _platform(settings, platform), definition)
         places = [f"planned for {_platform(settings, platform)}"]
     else:
         places = [place] if place else _places(settings, loaded, platform, known)

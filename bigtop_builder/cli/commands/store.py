@@ -35,10 +35,10 @@ def shell(
 ) -> None:
     """Open the container of a build that failed, as it was."""
     from bigtop_builder.cli.wording import columns
-    from bigtop_builder.flow.build.project import Project
     from bigtop_builder.flow.build.shell import failed_builds, open_failed
+    from bigtop_builder.flow.open_project import open_project
 
-    project = Project(invocation.settings())
+    project = open_project(invocation.settings())
     if component is not None:
         raise typer.Exit(open_failed(project, component, tuple(command or ("bash",))))
     builds = failed_builds(project)

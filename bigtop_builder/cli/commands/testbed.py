@@ -65,7 +65,7 @@ def up(
     ] = None,
 ) -> None:
     """Make hosts as containers, with a repository and an Ambari server; again, make whole what is missing."""
-    from bigtop_builder.flow.build.project import Project
+    from bigtop_builder.flow.open_project import open_project
     from bigtop_builder.flow.testbed.create import Wish
     from bigtop_builder.flow.testbed.create import up as raise_bed
 
@@ -80,7 +80,7 @@ def up(
         ambari_packages=_place(invocation, "--ambari-packages", ambari_packages),
         inject=_file(invocation, "--inject", inject),
     )
-    status, changes = raise_bed(Project(invocation.settings()), wish, invocation.say)
+    status, changes = raise_bed(open_project(invocation.settings()), wish, invocation.say)
     invocation.answer(_text(status), {**asdict(status), "changes": changes})
     if not changes:
         invocation.say(f"the test bed {name} is up already: nothing was changed")

@@ -1,9 +1,9 @@
-"""A component of Bigtop's tree beside ours: what differs, and a component file to begin with where we have none."""
+"""Comparing a component of a Bigtop tree with the component file of the same name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from bigtop_builder.adapter.rpm.header import read_header
@@ -12,9 +12,7 @@ from bigtop_builder.flow.bigtop.spec_query import ReadSpec, read_spec
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.workbench import Shared
 from bigtop_builder.flow.publish.package_compare import Allowance, Difference, compare_described, describe
-from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.model.project import Choice
-from bigtop_builder.recipe.bigtop.ingredients import spec_text
 from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
 from bigtop_builder.recipe.evaluate import Evaluated, Target, evaluate
 from bigtop_builder.recipe.spec import render_spec
@@ -25,7 +23,7 @@ Packages = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was laid side by side: finished packages, or what specs say of them when one side is not built."""
+    """What was compared (finished packages, or specs where one side has not been built), and the differences."""
 
     basis: Literal["packages", "specs"]
     differences: list[Difference]
@@ -34,10 +32,10 @@ class Comparison:
 def compare_with_bigtop(
     shared: Shared, own: Project, packaging: BigtopPackaging, name: str, platform: str
 ) -> Comparison:
-    """Our packages of a component against those of Bigtop's tree, with the reasons that the component file gives.
+    """Compare our packages of a component with those of the tree, with the reasons that the component file states.
 
-    ``shared`` belongs to the project that packages with the tree. Raises ConfigurationError, and RecipeError for a
-    spec that rpm cannot read.
+    ``shared`` belongs to the project that packages with the tree, ``own`` packages with component files. Raises
+    ConfigurationError, and RecipeError for a spec that rpm cannot read.
     """
     theirs = shared.project
     evaluated = evaluate_for(own, theirs, packaging, name, platform)
@@ -52,8 +50,7 @@ def compare_with_bigtop(
 
 
 def evaluate_for(own: Project, theirs: Project, packaging: BigtopPackaging, name: str, platform: str) -> Evaluated:
-    """Our component as it would be in the stack of the tree: with its suffix, its folder and, if it is known, its
-    version."""
+    """Evaluate our component for the stack of the tree: with its suffix, its prefix and, if we have it, its version."""
     component = own.catalog.component(name).component
     version = packaging.component.base_version
     choice = Choice(version=version if version in component.versions else None)
@@ -63,14 +60,14 @@ def evaluate_for(own: Project, theirs: Project, packaging: BigtopPackaging, name
 
 
 def read_bigtop_spec(shared: Shared, packaging: BigtopPackaging, target: Target) -> ReadSpec:
-    """What rpm says of the tree's spec."""
+    """Have rpm read the spec of the tree. Raises RecipeError when it cannot."""
     project = shared.project
     macros = project.catalog.package_template("rpm", "bigtop.macros").read_text(encoding="utf-8")
     names = [file.name.removeprefix("SOURCES/") for file in packaging.files if file.name.startswith("SOURCES/")]
     return read_spec(
         shared,
         project.package_image(target.builder.name),
-        spec_text(packaging),
+        packaging.spec_text,
         platform_macros(target.platform) + macros,
         tuple(dict.fromkeys((*packaging.source_defines("/work"), *packaging.binary_defines("/work")))),
         (*names, packaging.seed.name),
@@ -78,7 +75,7 @@ def read_bigtop_spec(shared: Shared, packaging: BigtopPackaging, target: Target)
 
 
 def allowances(evaluated: Evaluated) -> list[Allowance]:
-    """What the component file explains, also of packages that another component of ours gives."""
+    """Return the differences that the component file explains, packages that it leaves out included."""
     found = [
         Allowance(deviation.reason, covered.package, covered.kind, covered.subject)
         for deviation in evaluated.deviations
@@ -88,7 +85,7 @@ def allowances(evaluated: Evaluated) -> list[Allowance]:
 
 
 def _built(project: Project, name: str, platform: str) -> Packages:
-    """The packages of a component that the store has as they would be built now."""
+    """Describe the packages of a component, if the store has them as they would be built now."""
     plan = project.plan(Request(selectors=(name,), platforms=(platform,)))
     task = next((one for one in plan.tasks if one.kind == "package" and one.action == "reuse"), None)
     return [describe(read_header(rpm)) for rpm in project.store.packages(task.key)] if task else []
@@ -110,20 +107,3 @@ def _side_by_side(mine: ReadSpec, other: ReadSpec) -> tuple[Packages, Packages]:
 
 def _list(spec: ReadSpec, package: str) -> Sequence[Listed]:
     return spec.files.get(package, [])
-
-
-def with_component_files(project: Project) -> Project:
-    """The project of the same project that packages with component files."""
-    settings = project.settings
-    return Project(replace(settings, project=settings.project.model_copy(update={"packaging": None})))
-
-
-def need_packaging(project: Project, name: str, platform: str) -> BigtopPackaging:
-    """The tree's packaging of a component. Raises ConfigurationError when the tree has no such component."""
-    project.platform(platform)
-    route = project.bigtop
-    assert route is not None
-    if name not in route.components():
-        route.bom.component(name)
-        raise ConfigurationError(f"Bigtop gives no RPMs of {name}")
-    return route.opened.tree.packaging(name, route.layout)

@@ -15,7 +15,6 @@ from bigtop_builder.flow.build.compile_task import fetch_sources, in_toolchain, 
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.build_tools.maven import TRACKING
 from bigtop_builder.model.errors import BuildError
-from bigtop_builder.recipe.bigtop.ingredients import spec_text
 from bigtop_builder.recipe.bigtop.spec import documents
 from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
 
@@ -55,7 +54,7 @@ def compile_bigtop(bench: Workbench, packaging: BigtopPackaging) -> None:
     downloads = in_toolchain(bench, work, topdir(packaging), [], ENVIRONMENT, built=built, prepare=prepare)
     result = bench.make("result")
     _built_root(top, evaluated.name).rename(result / "stage")
-    _keep_documents(top, documents(spec_text(packaging)), result / DOCUMENTS)
+    _keep_documents(top, documents(packaging.spec_text), result / DOCUMENTS)
     hand_on(bench.folder / "home" / REPOSITORY, result / INSTALLED, installed=True)
     report = normalise(result / "stage", started, evaluated.stack.epoch, modes=False)
     normalise(result / INSTALLED, started, evaluated.stack.epoch)

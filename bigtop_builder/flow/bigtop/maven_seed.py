@@ -12,7 +12,6 @@ from xml.etree import ElementTree
 from bigtop_builder.adapter.sources import Fetched, copy_tree, unpack
 from bigtop_builder.adapter.store import remove_tree
 from bigtop_builder.model.errors import RecipeError
-from bigtop_builder.recipe.bigtop.ingredients import spec_text
 from bigtop_builder.recipe.bigtop.spec import setup_folder
 from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
 
@@ -42,7 +41,7 @@ def make_seed(packaging: BigtopPackaging, source: Fetched | Path | None, into: P
         path = source if isinstance(source, Path) else source.path
         unpack(path, tree, strip=0, name=source.name)
         tree = _inside(tree)
-    top = seed.top or setup_folder(spec_text(packaging), packaging.binary_defines("")) or _stem(seed.name)
+    top = seed.top or setup_folder(packaging.spec_text, packaging.binary_defines("")) or _stem(seed.name)
     _pack(tree, top, into, epoch)
     remove_tree(scratch / "seed")
     return f"{source.name if source else 'LICENSE'} → {into.name}, below {top}"

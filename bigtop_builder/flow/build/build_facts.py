@@ -1,28 +1,25 @@
-"""What the manifest of a result says of where it came from: the ground of the attestations made later."""
+"""Provenance facts in the manifest of a result: attestations are made from them later."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from bigtop_builder import __version__
 from bigtop_builder.adapter.sources import Fetched
 from bigtop_builder.adapter.sources.candidates import uri
 from bigtop_builder.flow.build.workbench import Workbench
-from bigtop_builder.model.digest import of_bytes, of_file
+from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.source import GitSource, Source
-from bigtop_builder.plan.key import runs_compile_container
-from bigtop_builder.recipe.evaluate import Evaluated
 
 
 def compile_facts(bench: Workbench, fetched: list[tuple[Source, Fetched]]) -> dict[str, Any]:
-    """For the manifest of a staged tree: its builder, image, sources as they were had, patches with their notes."""
+    """For the manifest of a staged tree: its builder, image, sources as they were fetched, patches with their notes."""
     evaluated = bench.evaluated
     return {
-        **_facts(bench, "compile" if runs_compile_container(evaluated) else None),
+        **_facts(bench, "compile" if evaluated.compile_step == "container" else None),
         "platform": evaluated.target.builder.name,
         "sources": {source.name: _source(one) for source, one in fetched},
-        "patches": list(_patches(evaluated)),
+        "patches": list(bench.shared.project.packaging.patches(evaluated)),
     }
 
 
@@ -30,8 +27,8 @@ def package_facts(bench: Workbench) -> dict[str, Any]:
     """For the manifest of packages: their builder, image and stack."""
     evaluated = bench.evaluated
     stack = {"name": evaluated.stack.name, "version": evaluated.stack.version, "epoch": evaluated.stack.epoch}
-    kind = "component file" if evaluated.bigtop is None else "Bigtop's packaging tree"
-    return {**_facts(bench, "package"), "stack": stack, "architecture": evaluated.arch, "packaging": kind}
+    origin = bench.shared.project.packaging.origin
+    return {**_facts(bench, "package"), "stack": stack, "architecture": evaluated.arch, "packaging": origin}
 
 
 def _facts(bench: Workbench, image: str | None) -> dict[str, Any]:
@@ -44,16 +41,6 @@ def _facts(bench: Workbench, image: str | None) -> dict[str, Any]:
         else None,
         "logs": {step: of_file(path) for step, path in bench.logs.items()},
     }
-
-
-def _patches(evaluated: Evaluated) -> Iterator[dict[str, str]]:
-    for patch in evaluated.patches:
-        yield {"name": patch.name, "sha256": of_file(patch.path), "note": patch.note}
-    if evaluated.bigtop is not None:
-        for name in evaluated.bigtop.patches:
-            file = evaluated.bigtop.file(f"SOURCES/{name}")
-            if file is not None:
-                yield {"name": name, "sha256": of_bytes(file.content), "note": ""}
 
 
 def _source(one: Fetched) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from bigtop_builder.model.build_tools.registry import CacheName
 from bigtop_builder.model.errors import BuildError, EngineError, RecipeError, StoreError
 from bigtop_builder.model.event import CacheFigures, CacheUsed, StepProgress
 from bigtop_builder.model.source import Source
-from bigtop_builder.plan.key import runs_compile_container
 
 SRC = "/work/src"
 CACHES = "caches.json"
@@ -41,7 +40,7 @@ def compile_component(bench: Workbench) -> None:
     source = _unpack(bench, fetched)
     stage = bench.make("stage")
     downloads = Downloads({}, {})
-    if runs_compile_container(evaluated):
+    if evaluated.compile_step == "container":
         downloads = _patch_and_compile(bench, source)
     else:
         remove_tree(stage)

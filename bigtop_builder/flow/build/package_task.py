@@ -13,6 +13,7 @@ from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import BuildError
 from bigtop_builder.model.event import Artifact
+from bigtop_builder.recipe.bigtop.tree import packaging_of
 
 
 def package_component(bench: Workbench) -> list[Artifact]:
@@ -24,8 +25,8 @@ def package_component(bench: Workbench) -> list[Artifact]:
         bench.note(f"{gone.package} is left out: {gone.reason}")
     for lack in evaluated.lacks:
         bench.note(f"{evaluated.name} ({evaluated.variant}): {lack}")
-    if evaluated.bigtop is not None:
-        rpms = package_bigtop(bench, evaluated.bigtop)
+    if evaluated.packaging == "bigtop":
+        rpms = package_bigtop(bench, packaging_of(evaluated))
     else:
         rpms = _rpmbuild(bench)
         check(bench, rpms)

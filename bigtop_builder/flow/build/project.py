@@ -1,4 +1,4 @@
-"""What a command works with: settings, catalog, store, and the recipes evaluated for them."""
+"""A project: settings, catalog, store and packaging, the components evaluated with them, and plans."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from bigtop_builder.adapter.containers.image_recipe import ImageKind, ImageSpec, image_key, image_spec
 from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.flow.bigtop.packaging import BigtopRoute
+from bigtop_builder.flow.build.packaging import Packaging
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import ConfigurationError, Location, placed
 from bigtop_builder.model.platform import Platform
@@ -22,13 +22,11 @@ from bigtop_builder.model.stack import Stack
 from bigtop_builder.plan.graph import closure
 from bigtop_builder.plan.planner import Pair, make_plan
 from bigtop_builder.plan.task import Kind, Plan, Refusal
-from bigtop_builder.recipe.bigtop.ingredients import spec_text
 from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.document import near
-from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile, Target, evaluate
+from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile, Target
 from bigtop_builder.recipe.selection import check_platform, select
 from bigtop_builder.recipe.settings import Settings
-from bigtop_builder.recipe.spec import render_spec, service_files
 from bigtop_builder.recipe.template import compile_with
 
 EMBEDDED = "debian-bootstrap"
@@ -37,7 +35,7 @@ EMBEDDED = "debian-bootstrap"
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asked ``plan`` or ``build`` for."""
+    """What a user requests of ``plan`` or ``build``."""
 
     selectors: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
@@ -54,47 +52,45 @@ class Request:
 
 
 class Project:
-    """Settings made into things."""
+    """Everything that commands about building need: what the settings name, opened. ``open_project`` makes one."""
 
-    def __init__(self, settings: Settings, choices: Mapping[str, Choice] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        store: Store,
+        packaging: Packaging,
+        choices: Mapping[str, Choice] | None = None,
+    ) -> None:
         self.settings = settings
         self.file = settings.project
-        self.catalog = Catalog(settings.overlays)
-        self.store = Store(settings.store)
+        self.catalog = catalog
+        self.store = store
+        self.packaging = packaging
         self._compiled = compile_with(self.store.root / "cache" / "templates")
         self.arch = "aarch64" if machine.machine() in ("aarch64", "arm64") else "x86_64"
         self._choices = dict(self.file.components)
         self._given = frozenset(choices or ())
         for name, choice in (choices or {}).items():
             self._choices[name] = _laid_over(self._choices.get(name), choice)
-        self._wanted: frozenset[Pair] = frozenset()
-        """With Bigtop's packaging: what counts as a prerequisite in the plan that is being made."""
-        self._evaluated: dict[Pair, Evaluated | Refusal] = {}
-        self._specs: dict[Pair, str] = {}
+        self._built_too: frozenset[Pair] = frozenset()
+        """The pairs that count as dependencies where they are prerequisites, for the plan that is being made."""
+        self._evaluated: dict[tuple[str, str, tuple[str, ...]], Evaluated | Refusal] = {}
+        """By component, platform and the prerequisites that count."""
+        self._specs: dict[tuple[str, str, tuple[str, ...]], str] = {}
         self._local_digests: dict[Path, str] = {}
         self._images: dict[tuple[object, ...], ImageSpec] = {}
         self._fingerprints: dict[int, str | None] = {}
         """By the identity of a spec of ``_images``, for the plan that is being made."""
 
     @cached_property
-    def bigtop(self) -> BigtopRoute | None:
-        """Bigtop's own packaging, when that is what the project builds with."""
-        packaging = self.file.packaging
-        return BigtopRoute(packaging, self.settings, self.catalog, self.store) if packaging else None
-
-    @cached_property
     def stack(self) -> Stack:
-        if self.bigtop is not None:
-            stack = self.bigtop.stack
-            known = set(stack.components)
-        else:
-            with placed(self.settings.place("stack")):
-                stack = self.catalog.stack(self.file.stack)
-            known = {*stack.components, *self.catalog.component_files}
+        """The stack of the packaging. Raises ConfigurationError for a choice about an unknown component."""
+        stack, known = self.packaging.stack, self.packaging.known_components()
         for name in self._choices:
             if name not in known:
                 raise ConfigurationError(
-                    f"a choice is made for {name!r}, which is no component",
+                    f"a choice is made for the unknown component {name!r}",
                     hint=near(name, known) or None,
                     location=self._place(name),
                 )
@@ -102,11 +98,12 @@ class Project:
 
     @cached_property
     def versions(self) -> dict[str, str]:
-        """The stack's versions with the user's over them."""
+        """The versions of the stack, overridden by the user's choices."""
         chosen = {name: choice.version for name, choice in self._choices.items() if choice.version}
         return {**self.stack.components, **chosen}
 
     def platform(self, name: str) -> Platform:
+        """Return a platform. Raises ConfigurationError for an unknown name or an invalid file."""
         return self.catalog.platform(name)
 
     @property
@@ -115,18 +112,12 @@ class Project:
         return EMBEDDED if self.file.builder == "embedded" else None
 
     def components(self) -> list[str]:
-        """The members of the stack, then what overlays add to it; with Bigtop's packaging those of its bill alone."""
-        if self.bigtop is not None:
-            return list(self.stack.components)
-        extra = [
-            name
-            for name, files in self.catalog.component_files.items()
-            if name not in self.stack.components and files[0].is_relative_to(self.catalog.roots[0]) is False
-        ]
-        return [*self.stack.components, *extra]
+        """Return the components that ``--all`` selects, in the order in which they are listed."""
+        _ = self.stack  # A choice about an unknown component is an error of every command.
+        return self.packaging.components()
 
     def pairs(self, request: Request) -> list[Pair]:
-        """The component and platform pairs of a request. Raises what ``select`` raises."""
+        """Return the component and platform pairs of a request. Raises whatever ``select`` raises."""
         platforms = request.platforms or tuple(self.file.platforms)
         if not request.platforms:
             for index, platform in enumerate(platforms):
@@ -135,11 +126,11 @@ class Project:
         selectors = ("*",) if request.everything else request.selectors
         known = self.components()
         pairs = select(selectors, known, platforms, self.catalog.platform_files)
-        for wanted, neighbours in (
+        for requested, neighbours in (
             (request.with_dependencies, self._needs),
             (request.with_dependants, self._needed_by),
         ):
-            if wanted:
+            if requested:
                 for platform in dict.fromkeys(platform for _, platform in pairs):
                     start = [name for name, chosen in pairs if chosen == platform]
                     more = closure(start, partial(neighbours, platform))
@@ -147,99 +138,65 @@ class Project:
         return pairs
 
     def plan(self, request: Request) -> Plan:
-        """The plan of a request."""
+        """Make the plan of a request. Raises ConfigurationError, RecipeError or NothingSelectedError."""
         self._fingerprints.clear()
         with _without_collection():
             pairs = self.pairs(request)
-            self._want(pairs)
+            self._settle_prerequisites(pairs)
             plan = make_plan(pairs, self, self.store, force=request.force, with_compiles=request.check_reproducible)
         self._compiled.save()
         return plan
 
-    def _want(self, pairs: list[Pair]) -> None:
-        """With Bigtop's packaging a component depends on the prerequisites that are selected with it or built already.
+    def _settle_prerequisites(self, pairs: list[Pair]) -> None:
+        """Find the prerequisites that count as dependencies: those that are selected too or have a result already.
 
-        Those are what its build would find in ``~/.m2``. Whether one is built depends on what is built before it.
+        Whether one has a result depends on its key, hence on those of its own prerequisites that count: start with all
+        of them, and drop those without a result until nothing changes.
         """
-        if self.bigtop is None:
-            return
-        route = self.bigtop
-        counted = frozenset(
-            (name, platform) for chosen, platform in pairs for name in (chosen, *closure([chosen], route.prerequisites))
+        selected = frozenset(pairs)
+        prerequisites = self.packaging.prerequisites
+        self._built_too = frozenset(
+            (name, platform) for chosen, platform in pairs for name in (chosen, *closure([chosen], prerequisites))
         )
-        self._count(counted)
-        while counted != frozenset(pairs):
-            tasks = make_plan(sorted(counted), self, self.store).tasks
+        while self._built_too != selected:
+            tasks = make_plan(sorted(self._built_too), self, self.store).tasks
             built = {
                 (task.evaluated.name, task.evaluated.target.platform.name)
                 for task in tasks
                 if task.compile_key and self.store.has("compile", task.compile_key)
             }
-            kept = counted & (built | frozenset(pairs))
-            if kept == counted:
+            kept = self._built_too & (built | selected)
+            if kept == self._built_too:
                 break
-            counted = kept
-            self._count(counted)
-
-    def _count(self, pairs: frozenset[Pair]) -> None:
-        if self._wanted != pairs:
-            self._wanted = pairs
-            self._evaluated.clear()
-            self._specs.clear()
+            self._built_too = kept
 
     def _needs(self, platform: str, name: str) -> list[str]:
-        if self.bigtop is not None:
-            return self.bigtop.needs(name)
-        evaluated = self.evaluate(name, platform)
-        return [] if isinstance(evaluated, Refusal) else [*evaluated.build_depends, *evaluated.runtime_depends]
+        return self.packaging.needs(name, partial(self.evaluate, name, platform))
 
     def _needed_by(self, platform: str, name: str) -> list[str]:
         return [other for other in self.components() if name in self._needs(platform, other)]
 
-    # what the planner asks
+    # what the planner requests
 
     def evaluate(self, name: str, platform: str) -> Evaluated | Refusal:
-        pair = (name, platform)
-        if pair not in self._evaluated:
-            target = self._target(name, platform)
-            with placed(self._place(name)):
-                self._evaluated[pair] = target if isinstance(target, Refusal) else self._evaluate(name, target)
-        return self._evaluated[pair]
-
-    def _evaluate(self, name: str, target: Target) -> Evaluated | Refusal:
-        choice = self._choices.get(name, Choice())
-        if self.bigtop is not None:
-            before = {other for other, platform in self._wanted if platform == target.platform.name}
-            return self.bigtop.evaluate(name, target, choice, before)
-        return evaluate(self.catalog, self.stack, name, target, choice, self.versions)
+        """Evaluate a component for a platform, once. Raises ConfigurationError or RecipeError."""
+        beside = tuple(one for one in self.packaging.prerequisites(name) if (one, platform) in self._built_too)
+        known = self._evaluated.get((name, platform, beside))
+        if known is not None:
+            return known
+        target = Target(self.platform(platform), self.platform(self.builder_platform or platform), self.arch)
+        choice, versions = self._choices.get(name, Choice()), self.versions
+        with placed(self._place(name)):
+            value = self.packaging.evaluate(name, target, choice, versions, beside)
+        self._evaluated[name, platform, beside] = value
+        return value
 
     def _place(self, name: str) -> Location | None:
         """Where the project file chooses something for a component, unless the command line does as well."""
         return None if name in self._given else self.settings.place("components", name)
 
-    def _target(self, name: str, platform: str) -> Target | Refusal:
-        labelled = self.platform(platform)
-        builder = self.platform(self.builder_platform or platform)
-        if self.bigtop is not None:
-            # Whether a spec gives native packages is known when they are there: a note tells of those.
-            return Target(labelled, builder, self.arch)
-        native = self.catalog.component(name).component.arch == "native"
-        if native and self.arch not in labelled.architectures:
-            return Refusal(name, platform, f"{platform} does not exist for {self.arch}")
-        if native and builder.name != labelled.name:
-            if self.file.native == "label":
-                return Target(builder, builder, self.arch)
-            return Refusal(
-                name,
-                platform,
-                f"{name} is native code: what the image of {builder.name} builds does not run on {platform}. "
-                f"Build it in {platform}'s own image (--builder platform), build it as {name}@{builder.name}, "
-                f"or have it labelled {builder.dist} for what it is (--native label).",
-            )
-        return Target(labelled, builder, self.arch)
-
     def image_spec(self, evaluated: Evaluated, kind: Kind) -> ImageSpec:
-        """The image that a task of this kind runs in."""
+        """Return the image that a task of this kind runs in."""
         builder = evaluated.target.builder
         if kind == "package":
             return self.package_image(builder.name)
@@ -248,15 +205,15 @@ class Project:
         return self._image(builder.name, "toolchain", build.jdk, build.maven, packages)
 
     def package_image(self, platform: str) -> ImageSpec:
-        """The image that packages are made in on a platform; all its other images stand on it."""
+        """Return the image that packages are made in on a platform; its other images are built on it."""
         return self._image(platform, "package")
 
     def host_spec(self, evaluated: Evaluated) -> ImageSpec:
-        """The image of a clean host that the packages of a component are installed on."""
+        """Return the image of the clean host that a component's packages are installed on."""
         return self._image(self.builder_platform or evaluated.target.platform.name, "host")
 
     def bare_host(self) -> ImageSpec:
-        """The image of a clean host of this project, whatever is installed on it."""
+        """Return the image of a clean host of this project, whatever is installed on it."""
         return self._image(self.builder_platform or self.file.platforms[0], "host")
 
     def _image(
@@ -267,14 +224,15 @@ class Project:
         maven: str | None = None,
         packages: tuple[str, ...] = (),
     ) -> ImageSpec:
-        wanted = (platform, kind, jdk, maven, packages)
-        if wanted not in self._images:
-            self._images[wanted] = image_spec(
+        key = (platform, kind, jdk, maven, packages)
+        if key not in self._images:
+            self._images[key] = image_spec(
                 self.platform(platform), kind, self.catalog.image_template, jdk=jdk, maven=maven, packages=packages
             )
-        return self._images[wanted]
+        return self._images[key]
 
     def image(self, evaluated: Evaluated, kind: Kind) -> str | None:
+        """Return the fingerprint of the image that a task of this kind runs in; None when it has not been made."""
         spec = self.image_spec(evaluated, kind)
         if id(spec) not in self._fingerprints:
             record = recorded(self.store, image_key(spec))
@@ -282,15 +240,27 @@ class Project:
         return self._fingerprints[id(spec)]
 
     def spec(self, evaluated: Evaluated) -> str:
-        pair = (evaluated.name, evaluated.target.platform.name)
-        if pair not in self._specs:
-            self._specs[pair] = spec_text(evaluated.bigtop) if evaluated.bigtop else render_spec(evaluated)
-        return self._specs[pair]
+        """Return the text of a component's spec file, rendered once. Raises RecipeError."""
+        key = (evaluated.name, evaluated.target.platform.name, evaluated.build_depends)
+        if key not in self._specs:
+            self._specs[key] = self.packaging.spec(evaluated)
+        return self._specs[key]
 
     def services(self, evaluated: Evaluated) -> tuple[RenderedFile, ...]:
-        return service_files(self.catalog, evaluated)
+        """Return the service scripts that the package step needs. Raises RecipeError."""
+        return self.packaging.services(evaluated)
 
-    def local_digest(self, evaluated: Evaluated) -> str | None:
+    def compile_ingredients(self, evaluated: Evaluated, image: str, depends: Mapping[str, str]) -> dict[str, str]:
+        """Return what shapes the result of compiling a component."""
+        return self.packaging.compile_ingredients(evaluated, image, self._local_digest(evaluated), depends)
+
+    def package_ingredients(
+        self, evaluated: Evaluated, image: str, compile_key: str | None, depends: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Return what shapes the packages of a component."""
+        return self.packaging.package_ingredients(evaluated, self.spec(evaluated), image, compile_key, depends)
+
+    def _local_digest(self, evaluated: Evaluated) -> str | None:
         path = evaluated.local_source
         if path is None:
             return None
@@ -301,7 +271,7 @@ class Project:
 
 @contextmanager
 def _without_collection() -> Iterator[None]:
-    """All that a plan reads stays: the larger it gets, the longer Python would look for garbage that is not there."""
+    """Keep Python from looking for garbage: all that a plan reads stays, so each search is longer and finds nothing."""
     collecting = gc.isenabled()
     gc.disable()
     try:

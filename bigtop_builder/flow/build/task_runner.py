@@ -41,8 +41,8 @@ from bigtop_builder.model.errors import (
     StoreError,
 )
 from bigtop_builder.model.event import Artifact, Failure, Notice
-from bigtop_builder.plan.key import runs_compile_container
 from bigtop_builder.plan.task import Plan, Task
+from bigtop_builder.recipe.bigtop.tree import packaging_of
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -147,7 +147,7 @@ def prepare_images(shared: Shared, plan: Plan, *, for_all: bool = False) -> bool
 def _image_specs(project: Project, task: Task) -> list[ImageSpec]:
     evaluated = task.evaluated
     if task.kind == "compile":
-        return [project.image_spec(evaluated, "compile")] if runs_compile_container(evaluated) else []
+        return [project.image_spec(evaluated, "compile")] if evaluated.compile_step == "container" else []
     return [project.image_spec(evaluated, "package"), project.host_spec(evaluated)]
 
 
@@ -156,8 +156,8 @@ def carry_out(bench: Workbench) -> list[Artifact]:
     task = bench.task
     if task.kind == "package":
         return package_component(bench)
-    if task.evaluated.bigtop is not None:
-        compile_bigtop(bench, task.evaluated.bigtop)
+    if task.evaluated.packaging == "bigtop":
+        compile_bigtop(bench, packaging_of(task.evaluated))
     else:
         compile_component(bench)
     return []

@@ -16,7 +16,6 @@ from bigtop_builder.flow.build.project import Project
 from bigtop_builder.model.build_tools.registry import CacheName
 from bigtop_builder.model.bundle import BundledSource
 from bigtop_builder.model.errors import ConfigurationError, StoreError
-from bigtop_builder.plan.key import runs_compile_container
 from bigtop_builder.plan.task import Plan, Task
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def cache_files(project: Project, plan: Plan) -> tuple[dict[CacheName, list[str]
     wanted: dict[CacheName, set[str]] = {}
     notes: list[str] = []
     for task in _compiles(plan):
-        kinds = task.evaluated.build.caches if runs_compile_container(task.evaluated) else ()
+        kinds = task.evaluated.build.caches if task.evaluated.compile_step == "container" else ()
         try:
             asked = json.loads((project.store.folder("compile", task.key) / CACHES).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -117,7 +116,7 @@ def image_specs(project: Project, plan: Plan) -> list[ImageSpec]:
         if task.kind == "package":
             specs = [project.image_spec(evaluated, "package"), project.host_spec(evaluated)]
         else:
-            specs = [project.image_spec(evaluated, "compile")] if runs_compile_container(evaluated) else []
+            specs = [project.image_spec(evaluated, "compile")] if evaluated.compile_step == "container" else []
         for spec in specs:
             below: ImageSpec | None = spec
             while below is not None:
@@ -208,9 +207,12 @@ def included_files(paths: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
-def check_plan(plan: Plan) -> list[str]:
-    """Return notes for the user. Raises ConfigurationError when something is built from a folder of this machine."""
-    notes: dict[str, None] = {}
+def check_plan(project: Project, plan: Plan) -> list[str]:
+    """Return notes about what the bundle will not hold.
+
+    Raises ConfigurationError when something is built from a folder on this machine.
+    """
+    outside, notes = project.packaging.outside, dict[str, None]()
     for task in plan.tasks:
         evaluated = task.evaluated
         if evaluated.local_source is not None:
@@ -218,6 +220,6 @@ def check_plan(plan: Plan) -> list[str]:
                 f"{evaluated.name} is built from {evaluated.local_source}, which a bundle does not contain",
                 hint="Give it a source with a digest in an overlay, or leave it out.",
             )
-        if evaluated.bigtop is not None:
-            notes[f"{evaluated.name} is packaged with a Bigtop tree: add the tree with --include"] = None
+        if outside is not None:
+            notes[f"{evaluated.name} is packaged with {outside}, which a bundle does not contain: use --include"] = None
     return list(notes)

@@ -74,7 +74,7 @@ def create_bundle(project: Project, request: Request, wanted: Wanted, target: Pa
     """
     made = Created(target)
     secrets, texts = _texts(project, wanted)
-    for note in contents.check_plan(project.plan(request)):
+    for note in contents.check_plan(project, project.plan(request)):
         wanted.say(note)
     store = project.store.open()
     run = store.start_run()

@@ -1,4 +1,4 @@
-"""A component of Bigtop's tree as the same typed value that component files give."""
+"""Evaluating a component of a Bigtop tree, into the same frozen value that component files become."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bigtop_builder.model.source import Source
 from bigtop_builder.model.stack import Stack
 from bigtop_builder.recipe.bigtop.bom import Bom, BomComponent
 from bigtop_builder.recipe.bigtop.toolchain import toolchain
-from bigtop_builder.recipe.bigtop.tree import BigtopTree, Layout
+from bigtop_builder.recipe.bigtop.tree import NAME, BigtopTree, Layout
 from bigtop_builder.recipe.evaluate import Evaluated, Target
 
 
 def bigtop_stack(bom: Bom, layout: Layout, epoch: int) -> Stack:
-    """The stack that a bill of materials describes. Raises RecipeError for a version that no package can have."""
+    """Return the stack that a bill of materials describes. Raises RecipeError for an invalid version."""
     try:
         return Stack.model_validate(
             {
@@ -39,7 +39,7 @@ def bigtop_stack(bom: Bom, layout: Layout, epoch: int) -> Stack:
 
 
 def members(bom: Bom) -> list[str]:
-    """The components that Bigtop packages as RPMs."""
+    """Return the components that Bigtop packages as RPMs."""
     return [name for name, component in bom.components.items() if component.packaging in (None, "rpm")]
 
 
@@ -53,10 +53,10 @@ def evaluate_bigtop(
     source: Source | None,
     before: Collection[str] = (),
 ) -> Evaluated:
-    """Evaluate one component. ``before`` are the components that are built too: those of them which Bigtop builds
-    before this one are its dependencies.
+    """Evaluate one component. ``before`` are the components that are built too; those of them that Bigtop builds
+    before this one become its dependencies.
 
-    Raises ConfigurationError with the place of a mistake in the tree, or for a choice that Bigtop has not.
+    Raises ConfigurationError with the place of a mistake in the tree, or for a choice that Bigtop does not offer.
     """
     component = tree.bom.component(name)
     _check_choice(component, choice)
@@ -96,7 +96,9 @@ def evaluate_bigtop(
         spec_template=tree.root / packaging.spec,
         spec_blocks=MappingProxyType({}),
         context=MappingProxyType({}),
-        bigtop=packaging,
+        compile_step="container",
+        packaging=NAME,
+        payload=packaging,
     )
 
 
@@ -104,6 +106,6 @@ def _check_choice(component: BomComponent, choice: Choice) -> None:
     for what in ("version", "variant", "options"):
         if getattr(choice, what):
             raise ConfigurationError(
-                f"{what} of {component.name} cannot be chosen: Bigtop's bill of materials says what is built",
-                hint=f"Change {component.location.file}, or build with the component files.",
+                f"{what} of {component.name} cannot be chosen: Bigtop's bill of materials determines what is built",
+                hint=f"Edit {component.location.file}, or build with the component files.",
             )

@@ -1,4 +1,4 @@
-"""Ingredients of the keys of components that Bigtop's own tree packages."""
+"""Build keys of components that a Bigtop tree packages: the ingredients that shape each result."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ from collections.abc import Mapping
 
 from bigtop_builder.model import digest
 from bigtop_builder.recipe.bigtop.spec import building, words
-from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
+from bigtop_builder.recipe.bigtop.tree import NAME, BigtopPackaging, packaging_of
 from bigtop_builder.recipe.evaluate import Evaluated
 
 FORMAT = "bigtop 1"
-"""Raised when the meaning of a step changes, so that results of an older program are not reused."""
+"""Increase it when the meaning of a step changes, so that results of older versions are not reused."""
 
 BOM = "SOURCES/bigtop.bom"
 
 
 def compile_ingredients(
-    evaluated: Evaluated, packaging: BigtopPackaging, image: str, local_digest: str | None, depends: Mapping[str, str]
+    evaluated: Evaluated, image: str, local_digest: str | None, depends: Mapping[str, str]
 ) -> dict[str, str]:
-    """What shapes the tree that ``%install`` leaves. Of the bill of materials only those lines count that a file of
-    the component names, and of the platform only the macros that its spec names: another component's version or
-    another platform builds nothing anew that cannot see it. ``SOURCE_DATE_EPOCH`` does not count, since every commit
-    to the tree changes it."""
-    spec = spec_text(packaging)
+    """Return what shapes the tree that ``%install`` leaves: ingredient → text.
+
+    Lines of the bill of materials count only if a file of the component names them, and macros of the platform only
+    if the spec does: a component is not rebuilt for another component's version, or for another platform, that it
+    cannot see. ``SOURCE_DATE_EPOCH`` does not count, because every commit to the tree changes it.
+    """
+    packaging = packaging_of(evaluated)
+    spec = packaging.spec_text
     ingredients = {
-        "packaging": "bigtop",
+        "packaging": NAME,
         "format": FORMAT,
         "component": evaluated.name,
         "image": image,
@@ -57,10 +60,13 @@ def compile_ingredients(
 def package_ingredients(
     evaluated: Evaluated, image: str, compile_key: str | None, depends: Mapping[str, str]
 ) -> dict[str, str]:
-    """What shapes packages: all that the compile key has, and the platform. ``compile_key`` is never None here."""
+    """Return what shapes the packages: everything in the compile key, and the platform.
+
+    ``compile_key`` is never None here, because every component has a compile step.
+    """
     target = evaluated.target
     ingredients = {
-        "packaging": "bigtop",
+        "packaging": NAME,
         "format": FORMAT,
         "component": evaluated.name,
         "compile": compile_key or "nothing",
@@ -75,16 +81,9 @@ def package_ingredients(
     return ingredients
 
 
-def spec_text(packaging: BigtopPackaging) -> str:
-    """The spec, with the patches put in."""
-    file = packaging.file(packaging.spec)
-    assert file is not None
-    return file.content.decode("utf-8", "surrogateescape")
-
-
 def _definitions(packaging: BigtopPackaging) -> dict[str, str]:
-    """``definition:NAME`` → value, without where things lie on this machine and without the release number."""
-    named = words(spec_text(packaging))
+    """``definition:NAME`` → value, without the paths of this machine and without the release number."""
+    named = words(packaging.spec_text)
     own = packaging.component.name.replace("-", "_")
     found: dict[str, str] = {}
     for define in (*packaging.source_defines(""), *packaging.binary_defines("")):
@@ -100,8 +99,8 @@ def _files(packaging: BigtopPackaging) -> dict[str, str]:
     patches = {f"SOURCES/{name}" for name in packaging.patches}
     files = {file.name: file for file in packaging.files if file.name not in (packaging.spec, BOM)}
     text = b"\n".join(file.content for file in files.values()).decode("utf-8", "replace")
-    named = words(text) | words(spec_text(packaging))
-    # The order of patches is in the spec.
+    named = words(text) | words(packaging.spec_text)
+    # The spec has the order of the patches, so that their names suffice here.
     found = {
         (f"patch:spec:{name.removeprefix('SOURCES/')}" if name in patches else f"file:{name}"): file.digest
         for name, file in files.items()

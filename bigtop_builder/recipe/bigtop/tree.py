@@ -1,4 +1,4 @@
-"""Bigtop's tree: what its ``packages.gradle`` (3.2 to 3.6) lays before ``rpmbuild``, and with which definitions."""
+"""A Bigtop tree: the files and definitions that its ``packages.gradle`` (3.2 to 3.6) passes to ``rpmbuild``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from bigtop_builder.recipe.bigtop.bom import Bom, BomComponent, read_bom
 from bigtop_builder.recipe.bigtop.source import Seed, seed
 from bigtop_builder.recipe.bigtop.spec import check_sources, with_patches
 from bigtop_builder.recipe.document import near
-from bigtop_builder.recipe.evaluate import RenderedFile
+from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile
+
+NAME = "bigtop"
+"""The name of this packaging."""
 
 PACKAGES = Path("bigtop-packages/src")
 SCRIPT = "packages.gradle"
@@ -26,58 +29,65 @@ MAX_FILE = 64 << 20
 
 _LEFT_OUT = ("*~", "#*#", ".#*", "%*%", "._*", ".gitignore", ".gitattributes", ".gitmodules", ".cvsignore", ".DS_Store")
 _LEFT_OUT_FOLDERS = frozenset({".git", ".svn", ".hg", ".bzr", "CVS", "SCCS"})
-"""What Gradle never copies: Ant's default excludes."""
+"""Files and folders that Gradle never copies: Ant's default excludes."""
 
 _PATCH = re.compile(r"patch.*diff")
 _PATCH_NUMBER = re.compile(r"patch(\d{1,9})-")
 _BY_NUMBER = r"/patch(\d+)-.*/"
-"""What 3.5 and later have in ``packages.gradle``, which sort patches by number; those before sort names."""
+"""Found in ``packages.gradle`` of 3.5 and later, which sort patches by number; earlier releases sort them by name."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What is asked of ``packages.gradle`` with ``-PpkgSuffix``, ``-PparentDir`` and ``BIGTOP_BUILD_STAMP``."""
+    """Options of ``packages.gradle`` that shape packages: ``-PpkgSuffix``, ``-PparentDir``, ``BIGTOP_BUILD_STAMP``."""
 
     suffix: bool = True
     parent: str | None = "/usr/bigtop"
-    """The stack root, without version; None: packages go to ``/usr``."""
+    """The stack root, without version; None when packages install below ``/usr``."""
     stamp: str | None = None
-    """A release number instead of the bill's."""
+    """A release number that overrides those in the bill of materials."""
 
 
 @dataclass(frozen=True)
 class BigtopPackaging:
-    """A component of a Bigtop tree, ready for ``rpmbuild``: nothing of it is read from the tree any more."""
+    """A component of a Bigtop tree, ready for ``rpmbuild``. Everything that it needs of the tree has been read."""
 
     bom: Bom
     component: BomComponent
     layout: Layout
     files: tuple[RenderedFile, ...]
-    """Everything below ``_topdir`` but the seed tarball: ``SPECS/NAME.spec`` and ``SOURCES/…``."""
+    """Everything below ``_topdir`` except the seed tarball: ``SPECS/NAME.spec`` and ``SOURCES/…``."""
     patches: tuple[str, ...]
-    """Names in SOURCES, in the order in which they are applied."""
+    """File names in SOURCES, in the order in which the spec applies them."""
     seed: Seed
     licence: bytes | None
-    """The tree's LICENSE where the seed is made of it."""
+    """The tree's LICENSE, if the seed is made from it."""
 
     @property
     def spec(self) -> str:
         """The spec's path below ``_topdir``."""
         return f"SPECS/{self.component.name}.spec"
 
+    @cached_property
+    def spec_text(self) -> str:
+        """The text of the spec, with the patches inserted."""
+        file = self.file(self.spec)
+        assert file is not None
+        return file.content.decode("utf-8", "surrogateescape")
+
     @property
     def depends(self) -> tuple[str, ...]:
-        """Components that are built before."""
+        """The components that Bigtop builds before this one."""
         return self.bom.prerequisites(self.component.name)
 
     @property
     def suffix(self) -> str:
-        """``_3_2_0``, or nothing."""
+        """``_3_2_0``, or an empty text."""
         return (self.component.suffix or "") if self.layout.suffix else ""
 
     @property
     def parent_dir(self) -> str | None:
-        """``/usr/bigtop/3.2.0``; it carries Bigtop's version, whatever the component's suffix."""
+        """``/usr/bigtop/3.2.0``: it has Bigtop's version, whatever the suffix of the component is."""
         return f"{self.layout.parent}/{self.bom.base_version}" if self.layout.parent else None
 
     @property
@@ -86,12 +96,12 @@ class BigtopPackaging:
         return self.layout.stamp or self.component.release
 
     def source_rpm(self, dist: str) -> str:
-        """The file name of the source package."""
+        """Return the file name of the source package."""
         one = self.component
         return f"{one.package}{self.suffix}-{one.version}-{self.release}{dist}.src.rpm"
 
     def source_defines(self, topdir: str) -> tuple[str, ...]:
-        """The definitions of ``rpmbuild -bs --nodeps``, in Bigtop's order."""
+        """Return the definitions of ``rpmbuild -bs --nodeps``, in Bigtop's order."""
         return (
             f"_topdir {topdir}",
             *self._versions(self.component.name.replace("-", "_")),
@@ -99,10 +109,10 @@ class BigtopPackaging:
         )
 
     def binary_defines(self, topdir: str) -> tuple[str, ...]:
-        """The definitions of ``rpmbuild --rebuild``, in Bigtop's order; Maven deploys nothing.
+        """Return the definitions of ``rpmbuild --rebuild``, in Bigtop's order; Maven deploys nothing.
 
-        Dashes in names are left to ``rpmbuild``, which takes them for underscores. Without a hadoop in the bill there
-        is no ``hadoop_version``.
+        Dashes in names stay, because ``rpmbuild`` reads them as underscores. There is no ``hadoop_version`` unless
+        the bill of materials has hadoop.
         """
         base, *others = self._versions(self.component.name)
         hadoop = self.bom.components.get("hadoop")
@@ -126,12 +136,12 @@ class BigtopPackaging:
         )
 
     def file(self, name: str) -> RenderedFile | None:
-        """The file of a path below ``_topdir``."""
+        """Return the file at a path below ``_topdir``, if there is one."""
         return next((file for file in self.files if file.name == name), None)
 
     @cached_property
     def digest(self) -> str:
-        """Over everything that shapes the packages but the source: files, definitions, the seed's form."""
+        """A digest of everything that shapes the packages except the source: files, definitions, form of the seed."""
         return digest.of_data(
             {
                 "files": {file.name: file.digest for file in self.files},
@@ -143,16 +153,16 @@ class BigtopPackaging:
 
 @dataclass(frozen=True)
 class BigtopTree:
-    """A checkout of Bigtop, or a release archive that was unpacked."""
+    """A checkout of Bigtop, or an unpacked release archive."""
 
     root: Path
     bom: Bom
     patches_by_number: bool
 
     def packaging(self, name: str, layout: Layout | None = None) -> BigtopPackaging:
-        """What Bigtop lays before ``rpmbuild`` for a component.
+        """Return what Bigtop passes to ``rpmbuild`` for a component.
 
-        Raises ConfigurationError that names the file that is missing.
+        Raises ConfigurationError for an unknown component, and when a file that it needs is missing.
         """
         component = self.bom.component(name)
         laid = self._lay(name)
@@ -163,8 +173,8 @@ class BigtopTree:
         spec = f"SPECS/{name}.spec"
         if spec not in laid:
             raise self._no_spec(name)
-        asked = laid[spec].content
-        laid[spec] = RenderedFile("", with_patches(asked, patches), False)
+        original = laid[spec].content
+        laid[spec] = RenderedFile("", with_patches(original, patches), False)
         made = seed(component)
         packaging = BigtopPackaging(
             bom=self.bom,
@@ -177,7 +187,7 @@ class BigtopTree:
         )
         names = {path.removeprefix("SOURCES/") for path in laid if path.startswith("SOURCES/")} | {made.name}
         check_sources(
-            asked.decode("utf-8", "replace"),
+            original.decode("utf-8", "replace"),
             Location(self._place(f"rpm/{name}/{spec}")),
             names,
             packaging.binary_defines("/topdir"),
@@ -189,7 +199,7 @@ class BigtopTree:
         return self.root / PACKAGES / path
 
     def _lay(self, name: str) -> dict[str, RenderedFile]:
-        """What comes before the component's own common files, later ones over earlier ones."""
+        """Files that the component's own common files override; later ones override earlier ones."""
         laid = dict(self._folder(Path("rpm") / name))
         template = self._place("templates/init.d.tmpl")
         if template.is_file():
@@ -201,7 +211,7 @@ class BigtopTree:
         return laid
 
     def _folder(self, folder: Path) -> dict[str, RenderedFile]:
-        """Every file below a folder of the packages, by its path in there."""
+        """Every file below a folder of ``bigtop-packages/src``, by its path in that folder."""
         root = self.root / PACKAGES / folder
         found: dict[str, RenderedFile] = {}
         for here, folders, files in os.walk(root):
@@ -220,26 +230,32 @@ class BigtopTree:
     def _no_spec(self, name: str) -> ConfigurationError:
         known = sorted(path.parent.parent.name for path in self._place("rpm").glob("*/SPECS/*.spec"))
         return ConfigurationError(
-            f"there is no {PACKAGES}/rpm/{name}/SPECS/{name}.spec, from which Bigtop packages {name}",
+            f"{PACKAGES}/rpm/{name}/SPECS/{name}.spec, the spec that packages {name}, does not exist",
             location=Location(self.root),
             hint=near(name, known) or None,
         )
 
 
 def read_tree(root: Path, environment: Mapping[str, str]) -> BigtopTree:
-    """Read a tree's bill of materials; ``environment`` is what it may ask for: BIGTOP_JDK.
+    """Read the bill of materials of a tree. ``environment`` has the variables that it may read: BIGTOP_JDK.
 
-    Raises ConfigurationError when the folder is no tree of Bigtop's.
+    Raises ConfigurationError when the folder is not a tree of Bigtop.
     """
     for name in (BOM, SCRIPT, str(PACKAGES)):
         if not (root / name).exists():
             raise ConfigurationError(
-                f"there is no {name}, so this is no tree of Apache Bigtop",
+                f"{name} is missing, so this is not a tree of Apache Bigtop",
                 location=Location(root),
-                hint="Name the folder of a checkout or of an unpacked release, 3.2.0 or newer.",
+                hint="Name the folder of a checkout or of an unpacked release, 3.2.0 or later.",
             )
     script = _read(root / SCRIPT).content.decode("utf-8", "replace")
     return BigtopTree(root, read_bom(root / BOM, environment), _BY_NUMBER in script)
+
+
+def packaging_of(evaluated: Evaluated) -> BigtopPackaging:
+    """Return what a Bigtop tree adds to a component that it evaluated."""
+    assert isinstance(evaluated.payload, BigtopPackaging)
+    return evaluated.payload
 
 
 def _number(patch: str) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import recorded
-from bigtop_builder.flow.build.project import Project
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.recipe.evaluate import Evaluated
 from bigtop_builder.recipe.settings import load_settings
 from tests.golden import Case, described
@@ -19,7 +19,7 @@ SECONDS = 300
 
 def in_the_builder_image(store: Path, folder: Path, command: str) -> str:
     """What a command prints in the image that compiled Phoenix, which has a JDK; ``folder`` is /work."""
-    workspace = Project(load_settings(folder, {"store": str(store)}))
+    workspace = open_project(load_settings(folder, {"store": str(store)}))
     evaluated = workspace.evaluate("phoenix", "el8")
     assert isinstance(evaluated, Evaluated)
     record = recorded(workspace.store, image_key(workspace.image_spec(evaluated, "compile")))
