@@ -268,7 +268,7 @@ def test_a_component_file_made_of_a_spec_loads_and_renders(project: ProjectFolde
     assert "Name: ferry_1_0\n" in spec and "Requires: hadoop_1_0\n" in spec
     assert "%attr(-,ferry,ferry) %config(noreplace) /usr/bigtop/1.0/usr/lib/ferry\n" in spec
     assert "echo 50%%{{" in spec
-    with pytest.raises(ConfigurationError, match="there already"):
+    with pytest.raises(ConfigurationError, match="already exists"):
         write_skeleton(project.overlay, packaging("ferry"), read, None)
     assert file.parent.name == "ferry"
 

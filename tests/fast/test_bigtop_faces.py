@@ -61,11 +61,11 @@ def test_packaging_is_bigtop_and_a_path(folder: Path, capsys: pytest.CaptureFixt
     assert "is not bigtop:PATH" in text
 
 
-def test_a_folder_that_is_no_tree_is_an_error_without_a_traceback(
+def test_a_folder_that_is_not_a_tree_is_an_error_without_a_traceback(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = answer(capsys, "plan", "--all", "--packaging", "bigtop:.", code=ExitCode.USAGE)
-    assert "no tree of Apache Bigtop" in text and "hint:" in text
+    assert "not a tree of Apache Bigtop" in text and "hint:" in text
 
 
 def test_own_packaging_wins_over_the_project_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

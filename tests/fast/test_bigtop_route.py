@@ -119,7 +119,7 @@ def test_jdk_and_maven_fit_the_release(tree: Tree) -> None:
 
 def test_a_jdk_that_no_image_has_is_refused_with_the_way_out(tree: Tree) -> None:
     tree.change("bigtop.bom", '"8"', '"7"')
-    with pytest.raises(ConfigurationError, match="wants JDK 7"):
+    with pytest.raises(ConfigurationError, match="requires JDK 7"):
         tree.opened().evaluate("ferry", "el8")
 
 
@@ -217,7 +217,7 @@ def test_a_source_of_the_users_own_needs_no_digest(tree: Tree, tmp_path: Path) -
     assert isinstance(value, Evaluated) and value.sources == () and value.local_source == tmp_path
 
 
-def test_a_source_of_what_is_no_component_is_told_with_its_line(tree: Tree) -> None:
+def test_a_source_of_an_unknown_component_is_reported_with_its_line(tree: Tree) -> None:
     tree.settings(sources={"fery": {"sha512": SHA}})
     with pytest.raises(ConfigurationError, match="fery") as caught:
         _ = tree.opened().stack
@@ -340,12 +340,12 @@ def test_an_archive_that_climbs_out_is_refused_and_leaves_nothing(tree: Tree) ->
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("nowhere", "there is no"),
-        ("overlay", "no tree of Apache Bigtop"),
+        ("nowhere", "does not exist"),
+        ("overlay", "not a tree of Apache Bigtop"),
         ("bigtop-builder.yaml", "cannot be unpacked"),
     ],
 )
-def test_what_is_no_tree_is_told(tree: Tree, path: str, message: str) -> None:
+def test_a_path_that_is_not_a_tree_is_reported(tree: Tree, path: str, message: str) -> None:
     tree.settings(bigtop=path)
     with pytest.raises((ConfigurationError, SourceError), match=message):
         tree.opened().components()
@@ -355,7 +355,7 @@ def test_an_archive_of_something_else_is_named_itself(tree: Tree) -> None:
     (tree.root / "bigtop.bom").unlink()
     path = archive(tree)
     tree.settings(bigtop="bigtop.tar.gz")
-    with pytest.raises(ConfigurationError, match="no tree of Apache Bigtop") as caught:
+    with pytest.raises(ConfigurationError, match="not a tree of Apache Bigtop") as caught:
         tree.opened().components()
     assert caught.value.location is not None and caught.value.location.file == path
 

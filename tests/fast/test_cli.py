@@ -98,7 +98,7 @@ def test_a_wrong_value_of_a_flag_says_what_is_permitted(capsys: pytest.CaptureFi
 def test_a_flag_is_called_as_it_was_typed(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = call(capsys, "plan", "--all", "--packaging", "bigtop:/nowhere")
     assert code == ExitCode.USAGE
-    assert "flag --packaging (packaging.bigtop): there is no /nowhere" in err
+    assert "flag --packaging (packaging.bigtop): /nowhere does not exist" in err
 
 
 def test_a_mistake_in_the_project_file_is_told_with_its_place(

@@ -1,1 +1,1 @@
-"""Bigtop's own packaging."""
+"""Packaging with a tree of Apache Bigtop."""

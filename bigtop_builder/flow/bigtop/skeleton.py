@@ -1,5 +1,7 @@
-"""A component file made of a spec of Bigtop's: packages, requirements, file lists and scripts, for a person to go on
-with. It loads and renders; how the component is compiled and laid out is not in it."""
+"""A component file made from a spec of Bigtop, as a starting point: packages, requirements, file lists, scripts.
+
+It loads and renders. How the component is compiled and installed is still to be written.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from bigtop_builder.recipe.spec_files import Listed
 
 PHASES = dict(zip(SCRIPTS.values(), ("pre", "post", "preun", "postun", "pretrans", "posttrans"), strict=True))
 HEAD = """\
-# What Bigtop {version} packages as {name}, to begin with: 'build' and 'install' are to be written.
+# Made from what Bigtop {version} packages as {name}: 'build' and 'install' are still to be written.
 """
 FLAG_KEYS: Mapping[str, Mapping[str, Any]] = {
     "c": {"config": True},
@@ -50,10 +52,10 @@ _Dumper.add_representer(_Entry, _one_line)
 
 
 def write_skeleton(folder: Path, packaging: BigtopPackaging, spec: ReadSpec, source: Source | None) -> Path:
-    """Write ``components/NAME/component.yaml`` below an overlay. Raises ConfigurationError when it is there."""
+    """Write ``components/NAME/component.yaml`` into an overlay. Raises ConfigurationError when it exists already."""
     file = folder / "components" / packaging.component.name / "component.yaml"
     if file.exists():
-        raise ConfigurationError(f"{file} is there already", hint="Choose another folder with --write.")
+        raise ConfigurationError(f"{file} already exists", hint="Choose another folder with --write.")
     head = HEAD.format(version=packaging.bom.version, name=packaging.component.name)
     data = _component(packaging, spec, source)
     text = head + yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
@@ -77,15 +79,15 @@ def _component(packaging: BigtopPackaging, spec: ReadSpec, source: Source | None
         "license": first["license"],
         "arch": "noarch" if all(header["arch"] == "noarch" for header in spec.headers) else "native",
         "verified": False,
-        "unverified_reason": "made from Bigtop's spec: how it is compiled and laid out is still to be written",
+        "unverified_reason": "made from Bigtop's spec: how it is compiled and installed is still to be written",
         "versions": {one.version: release},
-        "install": "# Lay the tree at $STAGE out below $BUILDROOT.\n",
+        "install": "# Copy the tree in $STAGE to its places below $BUILDROOT.\n",
         "packages": [_package(packaging, header, spec) for header in spec.headers if header["name"] in spec.files],
     }
 
 
 def _alternative(packaging: BigtopPackaging, alternative: Alternative) -> dict[str, Any]:
-    """A file's path is relative to the tree there, and to the component file here."""
+    """Make the path of a file absolute: it was relative to the tree, and would be to the component file."""
     data = alternative.model_dump(exclude_none=True)
     if isinstance(alternative, FileSource):
         data["file"] = str(packaging.bom.file.parent / alternative.file)
@@ -113,7 +115,7 @@ def _package(packaging: BigtopPackaging, header: Mapping[str, str], spec: ReadSp
 
 
 def _script(packaging: BigtopPackaging, text: str) -> str:
-    """YAML writes no block of a text with tabs or blanks at the end of a line."""
+    """Remove tabs and trailing blanks, because YAML writes no block of a text that has them."""
     lines = [line.rstrip().expandtabs(4) for line in text.strip().splitlines()]
     return _template(packaging, "\n".join(lines)) + "\n"
 
@@ -128,7 +130,7 @@ def _file(packaging: BigtopPackaging, listed: Listed) -> str | _Entry:
 
 
 def _template(packaging: BigtopPackaging, text: str) -> str:
-    """Ours for the stack's own words; braces that are the text's own are kept from being taken for a template."""
+    """Replace suffix and prefix of the stack by templates, and escape braces that look like one."""
     text = text.replace("{{", "{{ '{{' }}").replace("{%", "{{ '{%' }}").replace("{#", "{{ '{#' }}")
     if packaging.parent_dir:
         text = text.replace(packaging.parent_dir, "{{ parent_dir }}")

@@ -1,4 +1,4 @@
-"""Bigtop's tree as the user gave it: a checkout, a plain folder, or a release archive that is unpacked once."""
+"""Opening a Bigtop tree: a checkout, a plain folder, or a release archive, which is unpacked once."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from bigtop_builder.model.errors import ConfigurationError, Location
 from bigtop_builder.recipe.bigtop.tree import SCRIPT, BigtopTree, read_tree
 
 UNPACKED = "bigtop"
-"""Below the store's ``cache``: a folder for each archive, by its SHA-256."""
+"""The folder in the store's ``cache`` that has a folder for each archive, named by its SHA-256."""
 
 GIT_SECONDS = 20
 
 
 @dataclass(frozen=True)
 class OpenedTree:
-    """A tree, and the time that no file in its packages is younger than, in seconds since 1970."""
+    """A tree, and its SOURCE_DATE_EPOCH: no file in its packages is newer. In seconds since 1970."""
 
     tree: BigtopTree
     epoch: int
 
 
 def open_tree(path: Path, store: Store, environment: Mapping[str, str]) -> OpenedTree:
-    """Read a tree; an archive is unpacked into the store. ``environment`` is what its bill of materials may ask for.
+    """Read a tree; an archive is unpacked into the store first.
 
-    Raises ConfigurationError for what is no tree of Bigtop's, SourceError for an archive that is not safe or damaged.
+    ``environment`` has the variables that the bill of materials may read. Raises ConfigurationError when it is not a
+    tree of Bigtop, SourceError when the archive is unsafe or damaged.
     """
     if path.is_dir():
         return OpenedTree(read_tree(path, environment), _epoch(path))
     if not path.is_file():
         raise ConfigurationError(
-            f"there is no {path}", hint="Name a checkout or a release archive of Apache Bigtop, 3.2.0 or newer."
+            f"{path} does not exist", hint="Name a checkout or a release archive of Apache Bigtop, 3.2.0 or later."
         )
     root, epoch = _unpacked(path, store)
     try:
@@ -71,7 +72,7 @@ def _top(root: Path) -> Path:
 
 
 def _epoch(root: Path) -> int:
-    """When a checkout was committed; of a plain folder the time of its build script, which nobody edits."""
+    """Return the commit time of a checkout; for a plain folder, that of its build script, which nobody edits."""
     if (root / ".git").exists():
         command = ["git", "-C", str(root), "log", "-1", "--format=%ct"]
         try:

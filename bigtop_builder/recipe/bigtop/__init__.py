@@ -1,1 +1,1 @@
-"""Bigtop's own tree as packaging: its bill of materials, its specs and what it copies beside them."""
+"""Reading a tree of Apache Bigtop: its bill of materials, its specs and the files next to them."""

@@ -1,4 +1,4 @@
-"""A Bigtop bill of materials (``bigtop.bom``), as Bigtop's ``packages.gradle`` of 3.2 to 3.6 understands it."""
+"""A Bigtop bill of materials (``bigtop.bom``), read as Bigtop's ``packages.gradle`` of 3.2 to 3.6 reads it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bigtop_builder.recipe.bigtop.slurper import Block, Entries, Value, slurp
 from bigtop_builder.recipe.document import MAX_SIZE, near
 
 OLDEST = (3, 2)
-"""The first release whose packages carry the stack's suffix and parent directory."""
+"""The first release whose packages have the suffix and the parent directory of the stack."""
 
 _LABEL = re.compile(r"[a-z0-9][a-z0-9._+-]*")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*")
@@ -23,48 +23,48 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*")
 
 @dataclass(frozen=True)
 class BomGit:
-    """A git repository that takes the place of the download."""
+    """A git repository that replaces the download."""
 
     repository: str
     reference: str
     """A tag or a branch."""
     commit: str | None
-    """What the clone is set to."""
+    """The commit that the clone checks out."""
     folder: str
-    """The top folder of the tarball that is made of it."""
+    """The top folder of the tarball that is made from it."""
     user: str | None = None
     token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
 class BomComponent:
-    """A component, with Bigtop's defaults filled in."""
+    """A component, completed with Bigtop's defaults."""
 
     name: str
     package: str
     """The first part of the source package's file name; ``pkg``."""
     base_version: str
-    """Upstream's version: of sources and tarballs."""
+    """The upstream version, which sources and tarballs have."""
     version: str
-    """The packages' version; ``version.pkg``."""
+    """The version of the packages; ``version.pkg``."""
     release: str
     suffix: str | None
     """``rpm_pkg_suffix``: ``_3_2_0``."""
     tarball: str
-    """What the source is called in SOURCES; ``tarball.destination``."""
+    """The file name of the source in SOURCES; ``tarball.destination``."""
     download: str | None
-    """What it is called where it is downloaded; ``tarball.source``. None: there is nothing to download."""
+    """Its file name on the download site; ``tarball.source``. None when there is nothing to download."""
     site: str | None
     archive: str | None
     git: BomGit | None
     notes: str
     """``relNotes``."""
     packaging: str | None
-    """``rpm`` or ``deb`` when the component is packaged in one way only."""
+    """``rpm`` or ``deb`` for a component that is packaged only as one of them."""
     parallel: bool
-    """``maven_parallel_build``: whether it bears Maven's threads."""
+    """``maven_parallel_build``: whether Maven may build it with several threads."""
     unknown: tuple[str, ...]
-    """Keys that Bigtop does not read: ``colour``, ``tarball.sorce``."""
+    """Keys that Bigtop ignores: ``colour``, ``tarball.sorce``."""
     location: Location = field(compare=False)
 
 
@@ -76,45 +76,45 @@ class Bom:
     version: str
     """``3.2.0-SNAPSHOT``."""
     base_version: str
-    """``3.2.0``: of suffixes and of the parent directory."""
+    """``3.2.0``: the version in suffixes and in the parent directory."""
     stack: Mapping[str, str]
     """``jdk`` and ``scala`` → version."""
     mirror: str
     archive: str
-    """Where Apache's releases lie: a mirror, and the archive that has all of them."""
+    """Where to download Apache releases: a mirror, and the archive that has all of them."""
     components: Mapping[str, BomComponent]
-    """In the file's order."""
+    """In the order of the file."""
     dependencies: Mapping[str, tuple[str, ...]]
-    """Prerequisite → the components that are built after it; some may be no components of this file."""
+    """Prerequisite → the components that are built after it. Some names may not be components of this file."""
     dependency_places: Mapping[str, Location] = field(repr=False, compare=False)
 
     def component(self, name: str) -> BomComponent:
-        """Raises ConfigurationError that suggests the near names."""
+        """Return a component. Raises ConfigurationError that suggests similar names."""
         if name not in self.components:
             raise ConfigurationError(
-                f"{name!r} is no component of Bigtop {self.version}",
+                f"{name!r} is not a component of Bigtop {self.version}",
                 location=Location(self.file),
                 hint=near(name, self.components) or None,
             )
         return self.components[name]
 
     def prerequisites(self, name: str) -> tuple[str, ...]:
-        """What is built before a component (Bigtop: with ``-Dbuildwithdeps=true``), in the file's order.
+        """Return what is built before a component (in Bigtop: with ``-Dbuildwithdeps=true``), in the file's order.
 
-        Raises ConfigurationError when one of them is no component, on which Bigtop's build ends as well.
+        Raises ConfigurationError when one of them is not a component, which makes Bigtop's build fail as well.
         """
         found = [before for before, after in self.dependencies.items() if name in after]
         for before in found:
             if before not in self.components:
                 raise ConfigurationError(
-                    f"{name} is built after {before!r}, which is no component",
+                    f"{name} is built after {before!r}, which is not a component",
                     location=self.dependency_places[before],
                     hint=near(before, self.components) or None,
                 )
         return tuple(found)
 
     def version_lines(self) -> str:
-        """The ``bigtop.bom`` that build scripts read as shell: a line ``HADOOP_VERSION=3.3.4`` for each component."""
+        """Return the ``bigtop.bom`` that build scripts source: a line ``HADOOP_VERSION=3.3.4`` for each component."""
         lines = [(one.name, one.base_version) for one in self.components.values()]
         return "".join(
             f"{name.upper().replace('-', '_')}_VERSION={version}\n" for name, version in [*lines, *self.stack.items()]
@@ -122,7 +122,10 @@ class Bom:
 
 
 def read_bom(file: Path, environment: Mapping[str, str]) -> Bom:
-    """Read a file; ``environment`` is what it may ask for: BIGTOP_JDK. Raises ConfigurationError with the place."""
+    """Read a file. ``environment`` has the variables that it may read: BIGTOP_JDK.
+
+    Raises ConfigurationError with the place of a mistake.
+    """
     try:
         if file.stat().st_size > MAX_SIZE:
             raise ConfigurationError(f"the file is larger than {MAX_SIZE >> 20} MiB", location=Location(file))
@@ -135,26 +138,26 @@ def read_bom(file: Path, environment: Mapping[str, str]) -> Bom:
 
 
 def parse_bom(text: str, file: Path, environment: Mapping[str, str]) -> Bom:
-    """Read a bill of materials from ``text``; ``file`` is what errors name."""
+    """Read a bill of materials from ``text``; errors name ``file``."""
     top = _section(slurp(text.replace("\r\n", "\n"), file, environment), "bigtop", "the section that holds everything")
-    base_version = _need(top, "base_version", "the version of suffixes and of the parent directory")
+    base_version = _need(top, "base_version", "the version in suffixes and in the parent directory")
     _check_version(top, base_version)
     stack = _section(top, "stack", "a section with jdk and scala")
     for name in ("jdk", "scala"):
-        _section(stack, name, f"the section with {name}'s version")
+        _section(stack, name, f"a section with the version of {name}")
     apache = _section(top, "apache", "a section with APACHE_MIRROR and APACHE_ARCHIVE")
     git = _optional_section(top, "git")
     dependencies, places = _dependencies(top)
     components = _section(top, "components", "the section with the components")
     return Bom(
         file=file,
-        version=_need(top, "version", "the stack's version"),
+        version=_need(top, "version", "the version of the stack"),
         base_version=base_version,
         stack=MappingProxyType(
             {name: _need(_section(stack, name, "a section"), "version_base", "a version") for name in stack.values}
         ),
-        mirror=_need(apache, "APACHE_MIRROR", "the address of a mirror of Apache's releases"),
-        archive=_need(apache, "APACHE_ARCHIVE", "the address of the archive of Apache's releases"),
+        mirror=_need(apache, "APACHE_MIRROR", "the address of a mirror of Apache releases"),
+        archive=_need(apache, "APACHE_ARCHIVE", "the address of the archive of Apache releases"),
         components=MappingProxyType(
             {name: _component(_section(components, name, "a component"), name, git) for name in components.values}
         ),
@@ -166,10 +169,10 @@ def parse_bom(text: str, file: Path, environment: Mapping[str, str]) -> Bom:
 def _check_version(top: Block, version: str) -> None:
     numbers = version.split(".")[:2]
     if not all(number.isdecimal() and len(number) < 4 for number in numbers) or len(numbers) < 2:
-        raise ConfigurationError(f"{version!r} is no version of Bigtop", location=top.place("base_version"))
+        raise ConfigurationError(f"{version!r} is not a version of Bigtop", location=top.place("base_version"))
     if tuple(int(number) for number in numbers) < OLDEST:
         raise ConfigurationError(
-            f"this is Bigtop {version}; releases from 3.2 on are understood", location=top.place("base_version")
+            f"Bigtop {version} is not supported, only 3.2 and later", location=top.place("base_version")
         )
 
 
@@ -193,14 +196,14 @@ def _unknown(block: Block) -> tuple[str, ...]:
 
 
 def _component(block: Block, label: str, common_git: Block | None) -> BomComponent:
-    name = _need(block, "name", f"the component's name, {label!r} as the section's", _LABEL)
+    name = _need(block, "name", f"the name of the component, {label!r} like its section", _LABEL)
     if name != label:
         raise ConfigurationError(
-            f"the section is called {label!r}, the component in it {name!r}; Bigtop wants one name",
+            f"the section is called {label!r} and the component in it {name!r}; the names must be the same",
             location=block.place("name"),
         )
     version = _section(block, "version", "a section with base, pkg and release")
-    base = _need(version, "base", "upstream's version", _VERSION)
+    base = _need(version, "base", "the upstream version", _VERSION)
     tarball = _section(block, "tarball", "a section with source and destination")
     url = _optional_section(block, "url")
     download = _text(tarball, "source")
@@ -210,9 +213,9 @@ def _component(block: Block, label: str, common_git: Block | None) -> BomCompone
         package=_text(block, "pkg", _LABEL) or name,
         base_version=base,
         version=_text(version, "pkg", _VERSION) or base,
-        release=_need(version, "release", "the package's release number", _VERSION),
+        release=_need(version, "release", "the release number of the packages", _VERSION),
         suffix=_text(block, "rpm_pkg_suffix"),
-        tarball=_need(tarball, "destination", "the tarball's name in SOURCES", _FILE_NAME),
+        tarball=_need(tarball, "destination", "the file name of the tarball in SOURCES", _FILE_NAME),
         download=download,
         site=_text(url, "site") if url else None,
         archive=_text(url, "archive") if url else None,
@@ -235,7 +238,7 @@ def _git(block: Block, common: Block | None, download: str | None) -> BomGit | N
         cut = (download or "").rfind(".t")
         if cut < 1:
             raise ConfigurationError(
-                "'dir' is missing: the folder in the tarball, which cannot be told from tarball.source",
+                "'dir' is missing: the folder in the tarball, which cannot be derived from tarball.source",
                 location=own.place("dir"),
             )
         folder = (download or "")[:cut]
@@ -247,13 +250,13 @@ def _dependencies(top: Block) -> tuple[dict[str, tuple[str, ...]], dict[str, Loc
     entries = top.values.get("dependencies", Entries({}, {}))
     if not isinstance(entries, Entries):
         raise ConfigurationError(
-            "must be a map: prerequisite:[what is built after it]", location=top.place("dependencies")
+            "must be a map: prerequisite:[components built after it]", location=top.place("dependencies")
         )
     found: dict[str, tuple[str, ...]] = {}
     for name, after in entries.values.items():
         if not isinstance(after, list) or not all(isinstance(one, str) for one in after):
             raise ConfigurationError(
-                f"what is built after {name} must be a list of names", location=entries.places[name]
+                f"the components built after {name} must be a list of names", location=entries.places[name]
             )
         found[name] = tuple(str(one) for one in after)
     return found, entries.places
@@ -262,7 +265,7 @@ def _dependencies(top: Block) -> tuple[dict[str, tuple[str, ...]], dict[str, Loc
 def _section(block: Block, name: str, what: str) -> Block:
     value = block.values.get(name)
     if not isinstance(value, Block) or not value.values:
-        problem = "is missing" if value is None else "must be a section with something in it"
+        problem = "is missing" if value is None else "must be a section that is not empty"
         raise ConfigurationError(f"{name!r} {problem}: {what}", location=block.place(name))
     return value
 
@@ -275,12 +278,12 @@ def _optional_section(block: Block, name: str) -> Block | None:
 
 
 def _text(block: Block, name: str, pattern: re.Pattern[str] | None = None) -> str | None:
-    """The text of a key; None when it is not there or empty."""
+    """Return the text of a key; None when it is missing or empty."""
     value = block.values.get(name)
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise ConfigurationError(f"{name!r} must be a text", location=block.place(name))
+        raise ConfigurationError(f"{name!r} must be text", location=block.place(name))
     text = str(value)
     if not text.isprintable() or (pattern is not None and not pattern.fullmatch(text)):
         raise ConfigurationError(f"{name!r} cannot be {text!r}", location=block.place(name))

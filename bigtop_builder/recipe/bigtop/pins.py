@@ -1,4 +1,7 @@
-"""What a source of Bigtop's must be: its bill of materials names no digests, so others are asked, in an order."""
+"""The digests of sources, which Bigtop's bill of materials lacks.
+
+They come from the project file, else from a component file of the same version, else from the lock file.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ LOCK_FILE = "bigtop-sources.lock.yaml"
 
 
 class LockedSource(StrictModel):
-    """What a source was when it was fetched for the first time."""
+    """The digest or commit of a source when it was fetched for the first time."""
 
     address: str
     """Where it was fetched from."""
@@ -29,14 +32,14 @@ class LockedSource(StrictModel):
 
 
 class SourceLock(StrictModel):
-    """``bigtop-sources.lock.yaml``: written by ``import --lock``, beside the project file."""
+    """``bigtop-sources.lock.yaml``: written by ``import --lock``, next to the project file."""
 
     sources: dict[Name, dict[str, LockedSource]] = Field(default_factory=dict)
-    """Component → upstream's version → what was found."""
+    """Component → upstream version → what was fetched."""
 
 
 def read_lock(folder: Path) -> SourceLock:
-    """The lock file of a project's folder; empty when there is none. Raises ConfigurationError."""
+    """Read the lock file in a project's folder; an empty lock when there is none. Raises ConfigurationError."""
     file = folder / LOCK_FILE
     return validate(load(file), SourceLock) if file.is_file() else SourceLock()
 
@@ -44,10 +47,10 @@ def read_lock(folder: Path) -> SourceLock:
 def pinned(
     bom: Bom, component: BomComponent, *, given: SourcePin | None, known: Source | None, lock: SourceLock
 ) -> Source | None:
-    """The component's source with digests; None when it has none.
+    """Return the source of a component with its digests; None when it has no source.
 
-    ``given`` is the user's word, ``known`` the source of the same version in a component file. Raises RecipeError
-    when neither they nor the lock know what it must be.
+    ``given`` comes from the project file, ``known`` is the source of the same version in a component file. Raises
+    RecipeError when neither they nor the lock have a digest.
     """
     if component.download is None and component.git is None:
         return None
@@ -67,7 +70,7 @@ def pinned(
         return source(bom, component, None)
     except RecipeError as error:
         error.hint = (
-            f"Give it in the project file under sources: {component.name}, or have it fetched and trusted once with: "
+            f"Set it in the project file under sources: {component.name}, or trust the first download with: "
             f"bigtop-builder import bigtop:{bom.file.parent} {component.name} --lock"
         )
         raise
@@ -81,7 +84,7 @@ def _joined(own: Source | None, others: Sequence[Alternative], component: BomCom
 
 
 def lock_text(lock: SourceLock, name: str, version: str, found: LockedSource) -> str:
-    """The lock file's text with one source more."""
+    """Return the text of the lock file with one more source."""
     import yaml
 
     data: dict[str, dict[str, Mapping[str, str]]] = {
@@ -90,5 +93,5 @@ def lock_text(lock: SourceLock, name: str, version: str, found: LockedSource) ->
     }
     data.setdefault(name, {})[version] = found.model_dump(exclude_none=True)
     ordered = {component: dict(sorted(data[component].items())) for component in sorted(data)}
-    head = "# What sources were when they were fetched for the first time: trusted then, demanded since.\n"
+    head = "# Digests of sources when they were fetched for the first time; required since.\n"
     return head + yaml.safe_dump({"sources": ordered}, sort_keys=False, width=200)

@@ -1,8 +1,8 @@
-"""The values of a bill of materials, with the scopes that Groovy's ConfigSlurper gives them.
+"""Evaluating a bill of materials with the scopes of Groovy's ConfigSlurper.
 
-A name is looked for in the section that is being read, then in those around it, as far as they have been read; of two
-that are called the same the inner one is taken. An empty value counts as none. Where ConfigSlurper would make
-an empty section of a name that nothing is called, this is an error: Bigtop's build would go on with ``[:]``.
+A name is looked up in the section that is being read, then in the sections around it, as far as they have been read;
+the innermost match wins. An empty value counts as missing. For an unknown name ConfigSlurper makes an empty section,
+and Bigtop's build would continue with ``[:]``; here it is an error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_TEXT = 1 << 16
 
 @dataclass
 class Block:
-    """A section that has been read: names → values, and where each stands."""
+    """A section that has been read: names → values, and the place of each."""
 
     at: Location
     path: tuple[str, ...]
@@ -29,7 +29,7 @@ class Block:
     places: dict[str, Location] = field(default_factory=dict)
 
     def place(self, name: str) -> Location:
-        """Where ``name`` stands, with its path; the section's place when it is not there."""
+        """Return the place of ``name``, with its path; the place of the section when the name is missing."""
         return replace(self.places.get(name, self.at), path=".".join((*self.path, name)))
 
 
@@ -45,7 +45,7 @@ Value = str | int | Decimal | bool | None | list["Value"] | Entries | Block
 
 
 def slurp(text: str, file: Path, environment: Mapping[str, str]) -> Block:
-    """Everything that a file assigns. ``environment`` is what ``System.getenv`` sees.
+    """Return everything that a file assigns. ``environment`` is what ``System.getenv`` sees.
 
     Raises ConfigurationError with file, line and column.
     """
@@ -58,7 +58,7 @@ def slurp(text: str, file: Path, environment: Mapping[str, str]) -> Block:
 class _Frame:
     block: Block
     scope: dict[str, Value]
-    """What is visible: of the sections around, and of this one."""
+    """What is visible: the values of the enclosing sections and of this one."""
 
     def assign(self, name: str, value: Value, at: Location) -> None:
         self.block.values[name] = self.scope[name] = value
@@ -85,7 +85,7 @@ class _Reading:
     def _section(self, section: syntax.Section) -> None:
         frame = self.frames[-1]
         if section.name == "environments":
-            raise self._wrong(section.at, "sections of environments are not understood")
+            raise self._wrong(section.at, "sections called environments are not supported")
         known = frame.block.values.get(section.name)
         block = known if isinstance(known, Block) else Block(section.at, (*frame.block.path, section.name))
         frame.assign(section.name, block, section.at)
@@ -108,7 +108,7 @@ class _Reading:
             if isinstance(block, Block):
                 block = block.values.setdefault(name, Block(assignment.at, (*block.path, name)))
         if not isinstance(block, Block):
-            raise self._wrong(assignment.at, f"{'.'.join(way)} is no section, so nothing in it can be assigned")
+            raise self._wrong(assignment.at, f"{'.'.join(way)} is not a section, so nothing in it can be assigned")
         block.values[last] = value
         block.places[last] = assignment.at
 
@@ -135,7 +135,7 @@ class _Reading:
 
     def _bounded(self, text: str, at: Location) -> str:
         if len(text) > MAX_TEXT:
-            raise self._wrong(at, f"this text becomes longer than {MAX_TEXT >> 10} KiB")
+            raise self._wrong(at, f"the text is longer than {MAX_TEXT >> 10} KiB")
         return text
 
     def _shown(self, expression: syntax.Expression) -> str:
@@ -144,7 +144,7 @@ class _Reading:
             return str(value).lower()
         if isinstance(value, str | int | Decimal):
             return str(value)
-        raise self._wrong(expression.at, f"this is {_kind(value)}, which cannot be part of a text")
+        raise self._wrong(expression.at, f"{_kind(value)} cannot be part of a text")
 
     def _named(self, name: syntax.Name) -> Value:
         frame = self.frames[-1]
@@ -154,16 +154,14 @@ class _Reading:
             if _holds(found):
                 return found
         if name.name in frame.scope:
-            raise self._wrong(name.at, f"{name.name!r} is empty here, which Bigtop takes for not being there")
-        raise self._wrong(
-            name.at, f"nothing that stands above is called {name.name!r}", near(name.name, frame.scope) or None
-        )
+            raise self._wrong(name.at, f"{name.name!r} is empty here, which Bigtop treats as missing")
+        raise self._wrong(name.at, f"{name.name!r} is not defined above", near(name.name, frame.scope) or None)
 
     def _map(self, expression: syntax.MapOf) -> Entries:
         entries = Entries({}, {})
         for key, label, value in expression.entries:
             if label in entries.values:
-                raise self._wrong(key.at, f"the key {label!r} stands here twice")
+                raise self._wrong(key.at, f"duplicate key {label!r}")
             entries.values[label] = self._value(value)
             entries.places[label] = key.at
         return entries
@@ -179,13 +177,13 @@ class _Reading:
             elif isinstance(total, str):
                 total = total.replace(self._text(value, item.at), "", 1)
             else:
-                raise self._wrong(item.at, f"{sign!r} between {_kind(total)} and {_kind(value)} is not understood")
+                raise self._wrong(item.at, f"{sign!r} between {_kind(total)} and {_kind(value)} is not supported")
         return total
 
     def _text(self, value: Value, at: Location) -> str:
         if isinstance(value, str | int | Decimal) and not isinstance(value, bool):
             return str(value)
-        raise self._wrong(at, f"this is {_kind(value)}, which cannot be part of a text")
+        raise self._wrong(at, f"{_kind(value)} cannot be part of a text")
 
     def _chain(self, chain: syntax.Chain) -> Value:
         links = list(chain.links)
@@ -201,13 +199,13 @@ class _Reading:
         if not isinstance(value, Block | Entries):
             raise self._wrong(link.at, f"{_kind(value)} has no {link.name!r}")
         if not _holds(value.values.get(link.name)):
-            where = ".".join(value.path) if isinstance(value, Block) else "the map"
-            raise self._wrong(link.at, f"{where} has no {link.name!r} so far", near(link.name, value.values) or None)
+            where, known = ".".join(value.path) if isinstance(value, Block) else "the map", value.values
+            raise self._wrong(link.at, f"{where} has no {link.name!r} at this point", near(link.name, known) or None)
         return value.values[link.name]
 
     def _system(self, link: syntax.Link) -> Value:
         if link.name != "getenv" or not link.arguments or len(link.arguments) != 1:
-            raise self._wrong(link.at, "of System only getenv('NAME') is understood")
+            raise self._wrong(link.at, "only getenv('NAME') of System is supported")
         return self.environment.get(self._argument(link.arguments[0], link))
 
     def _argument(self, argument: syntax.Expression | syntax.Comparison, link: syntax.Link) -> str:
@@ -218,9 +216,9 @@ class _Reading:
     def _call(self, value: Value, link: syntax.Link) -> str:
         arguments = link.arguments or ()
         if link.name not in _METHODS:
-            raise self._wrong(link.at, f"the method {link.name!r} is not understood", near(link.name, _METHODS))
+            raise self._wrong(link.at, f"the method {link.name!r} is not supported", near(link.name, _METHODS))
         if not isinstance(value, str):
-            raise self._wrong(link.at, f"{link.name} of {_kind(value)} is not understood")
+            raise self._wrong(link.at, f"{link.name} of {_kind(value)} is not supported")
         if len(arguments) != _METHODS[link.name]:
             raise self._wrong(link.at, f"{link.name} takes {_METHODS[link.name]} arguments, not {len(arguments)}")
         if link.name == "takeWhile":
@@ -228,7 +226,7 @@ class _Reading:
         if link.name == "replace":
             old, new = (self._argument(argument, link) for argument in arguments)
             if len(value) * max(1, len(new)) > MAX_TEXT * 4:
-                raise self._wrong(link.at, f"this text becomes longer than {MAX_TEXT >> 10} KiB")
+                raise self._wrong(link.at, f"the text is longer than {MAX_TEXT >> 10} KiB")
             return self._bounded(value.replace(old, new), link.at)
         return value.lower() if link.name == "toLowerCase" else value.upper()
 
@@ -247,7 +245,7 @@ class _Reading:
 
 
 _METHODS = {"replace": 2, "takeWhile": 1, "toLowerCase": 0, "toUpperCase": 0}
-"""Methods of texts that are understood, and how many arguments each takes."""
+"""The supported methods of texts, and how many arguments each takes."""
 
 
 def _whole(value: Value) -> bool:
@@ -255,7 +253,7 @@ def _whole(value: Value) -> bool:
 
 
 def _holds(value: Value) -> bool:
-    """Groovy's truth."""
+    """Whether Groovy treats a value as true."""
     return bool(value.values if isinstance(value, Block | Entries) else value)
 
 

@@ -1,4 +1,4 @@
-"""Where a component of a bill of materials comes from, and what Bigtop makes of it for ``rpmbuild``."""
+"""Where the source of a component comes from, and the tarball that Bigtop makes from it for ``rpmbuild``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bigtop_builder.recipe.bigtop.bom import Bom, BomComponent, BomGit
 
 @dataclass(frozen=True)
 class Pin:
-    """What a source must be: Bigtop's file names no digests, so the user, a catalog or a former build does."""
+    """Digests that a source must have: Bigtop states none, so they come from elsewhere (see ``pins``)."""
 
     sha512: str | None = None
     sha256: str | None = None
@@ -23,26 +23,26 @@ class Pin:
 
 @dataclass(frozen=True)
 class Seed:
-    """The tarball in SOURCES that the build begins with, made as ``COMPONENT-tar`` makes it."""
+    """The tarball in SOURCES that the build starts from, made the way Bigtop's ``COMPONENT-tar`` makes it."""
 
     name: str
-    """Its file name; it is gzipped tar whatever the name ends in, unless it is ``copied``."""
+    """Its file name. Unless it is ``copied``, the content is gzipped tar whatever the name ends in."""
     made: Literal["copied", "from zip", "from git", "from the licence"]
-    """``from zip``: unzipped, without a single top folder, and packed below ``top``; ``from the licence``: of the
-    tree's LICENSE alone, for components that have no source."""
+    """``from zip``: unzipped, stripped of a single top folder, packed below ``top``. ``from the licence``: only the
+    tree's LICENSE, for components without a source."""
     top: str | None
-    """Its top folder; None: what upstream chose."""
+    """Its top folder; None keeps the upstream one."""
 
 
 def seed(component: BomComponent) -> Seed:
-    """How the tarball is made. Raises RecipeError for a git repository whose download is called ``.zip``."""
+    """Return how the tarball is made. Raises RecipeError for a git repository whose download ends in ``.zip``."""
     top = f"{component.name}-{component.base_version}"
     zipped = (component.download or "").endswith(".zip")
     if component.git is not None:
         if zipped or component.download is None:
             raise RecipeError(
                 f"{component.name} comes from git, but tarball.source is {component.download or 'missing'}; "
-                "Bigtop would not take its clone",
+                "Bigtop would not use the clone",
                 location=component.location,
                 hint="Name a .tar.gz in tarball.source.",
             )
@@ -53,13 +53,13 @@ def seed(component: BomComponent) -> Seed:
 
 
 def addresses(component: BomComponent) -> tuple[str, ...]:
-    """Where the download lies: the site, then the archive. Repeated slashes in the path are one."""
+    """Return the addresses of the download: the site, then the archive, without repeated slashes."""
     places = dict.fromkeys(place for place in (component.site, component.archive) if place)
     return tuple(_tidy(f"{place}/{component.download}") for place in places) if component.download else ()
 
 
 def apache_path(bom: Bom, component: BomComponent) -> str | None:
-    """The path below Apache's ``dist`` when the component lies there: ``zookeeper/zookeeper-3.5.9/….tar.gz``."""
+    """Return the path below Apache's ``dist`` (``zookeeper/zookeeper-3.5.9/….tar.gz``); None for other sites."""
     for base in (bom.archive, bom.mirror):
         start = _tidy(base.rstrip("/") + "/")
         for address in addresses(component):
@@ -69,10 +69,10 @@ def apache_path(bom: Bom, component: BomComponent) -> str | None:
 
 
 def source(bom: Bom, component: BomComponent, pin: Pin | None) -> Source | None:
-    """The component's source in this program's terms; it is not unpacked, and None when there is nothing to fetch.
+    """Return the source of a component, which is not unpacked; None when there is nothing to fetch.
 
-    What lies at Apache's is tried on the site's mirrors, then in the archive. Raises RecipeError when no
-    digest (for git, no commit) is known.
+    Apache releases are tried on the site's mirrors, then in the archive. Raises RecipeError when no digest (for git:
+    no commit) is known.
     """
     alternatives = _alternatives(bom, component, pin)
     return Source(alternatives=alternatives, unpack="no") if alternatives else None
@@ -85,7 +85,7 @@ def _alternatives(bom: Bom, component: BomComponent, pin: Pin | None) -> list[Al
         found = addresses(component)
         if not found and component.download is not None:
             raise RecipeError(
-                f"{component.name} has a tarball.source, but neither url.site nor url.archive to take it from",
+                f"{component.name} has a tarball.source, but neither url.site nor url.archive to download it from",
                 location=component.location,
             )
         if found and (pin is None or not (pin.sha512 or pin.sha256)):
@@ -112,11 +112,11 @@ def _git(component: BomComponent, git: BomGit, pin: Pin | None) -> GitSource:
 
 def _unpinned(component: BomComponent, what: str) -> RecipeError:
     return RecipeError(
-        f"no {what} is known for the source of {component.name} {component.base_version}; Bigtop names none",
+        f"no {what} is known for the source of {component.name} {component.base_version}; Bigtop states none",
         location=component.location,
-        hint="Give the one that the project publishes beside its release."
+        hint="Use the one that the project publishes with its release."
         if what == "digest"
-        else "Give the commit that the tag points to, or git.commit_hash in the bill of materials.",
+        else "Use the commit that the tag points to, or set git.commit_hash in the bill of materials.",
     )
 
 

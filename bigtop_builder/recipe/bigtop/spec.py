@@ -1,4 +1,4 @@
-"""Bigtop's spec files: the patches put in as ``packages.gradle`` does it, and the files that they ask for."""
+"""Bigtop's spec files as text: inserting patches as ``packages.gradle`` does, and what the specs refer to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bigtop_builder.recipe.document import near
 PATCH_FILES = "#BIGTOP_PATCH_FILES"
 PATCH_COMMANDS = "#BIGTOP_PATCH_COMMANDS"
 
-_ASKED = re.compile(r"(?:Source|Patch)\d*:\s*(\S+)", re.IGNORECASE)
+_SOURCE_LINE = re.compile(r"(?:Source|Patch)\d*:\s*(\S+)", re.IGNORECASE)
 _NAME = re.compile(r"Name:\s*(\S+)", re.IGNORECASE)
 _VERSION = re.compile(r"Version:\s*(\S+)", re.IGNORECASE)
 _DEFINE = re.compile(r"\s*%(?:define|global)\s+(\w+)\s+(\S.*)")
@@ -28,9 +28,9 @@ _NESTING = 10
 
 
 def with_patches(spec: bytes, patches: Sequence[str]) -> bytes:
-    """The spec with a ``PatchN:`` line and a ``%patch`` line for each patch in place of Bigtop's two marks.
+    """Replace Bigtop's two marks in a spec by a ``PatchN:`` and a ``%patch`` line for each patch.
 
-    Bigtop writes ``%patch0 -p1``, which RPM 4.20 refuses; ``%patch -P0 -p1`` is the same to all of them.
+    Bigtop writes ``%patch0 -p1``, which RPM 4.20 rejects; all versions accept ``%patch -P0 -p1``.
     """
     lines: list[str] = []
     for line in _lines(spec.decode("utf-8", "surrogateescape")):
@@ -44,9 +44,9 @@ def with_patches(spec: bytes, patches: Sequence[str]) -> bytes:
 
 
 def check_sources(spec: str, place: Location, names: Set[str], defines: Iterable[str], folder: str) -> None:
-    """Raise ConfigurationError with the line when a spec asks for a file that is not in SOURCES.
+    """Raise ConfigurationError with the line when a spec needs a file that is not in SOURCES.
 
-    What depends on a condition, or on macros that are not plain, is left to ``rpmbuild``.
+    Lines that depend on a condition or on complex macros are left to ``rpmbuild``.
     """
     macros = _macros(defines)
     conditions = 0
@@ -59,20 +59,20 @@ def check_sources(spec: str, place: Location, names: Set[str], defines: Iterable
         if conditions:
             continue
         _note(line, macros)
-        asked = _ASKED.match(line)
-        if asked is None:
+        source = _SOURCE_LINE.match(line)
+        if source is None:
             continue
-        name = _expand(asked[1], macros).rsplit("/", 1)[-1]
+        name = _expand(source[1], macros).rsplit("/", 1)[-1]
         if "%" not in name and name not in names:
             raise ConfigurationError(
-                f"the spec asks for {name}, which is not among its sources; Bigtop takes it from {folder}",
+                f"the spec needs {name}, which is not among its sources; Bigtop takes it from {folder}",
                 location=Location(place.file, number, 1),
                 hint=near(name, (known for known in names if "/" not in known)) or None,
             )
 
 
 def setup_folder(spec: str, defines: Iterable[str]) -> str | None:
-    """The folder that ``%setup`` expects in the first source; None when its name cannot be told without rpm."""
+    """Return the folder that ``%setup`` expects in the first source; None when only rpm can expand its name."""
     macros = _macros(defines)
     for line in _lines(spec):
         _note(line, macros)
@@ -86,7 +86,7 @@ def setup_folder(spec: str, defines: Iterable[str]) -> str | None:
 
 
 def documents(spec: str) -> tuple[str, ...]:
-    """What the file lists take from the build folder itself: patterns of relative paths, and further lists."""
+    """Return what the file lists take from the build folder: patterns of relative paths, and further file lists."""
     found: list[str] = []
     for line in _lines(spec):
         if listed := _DOCUMENTS.match(line):
@@ -98,7 +98,7 @@ def documents(spec: str) -> tuple[str, ...]:
 
 
 def building(spec: str) -> str:
-    """The sections that run while a component is built and laid out: all of the spec that can see a release number."""
+    """Return the sections that run up to ``%install``: only they can depend on the release number when compiling."""
     kept: list[str] = []
     inside = False
     for line in _lines(spec):
@@ -110,7 +110,7 @@ def building(spec: str) -> str:
 
 
 def words(text: str) -> frozenset[str]:
-    """Every word of a text: what it could call a macro or a variable by."""
+    """Return every word of a text, hence every macro or variable that it could refer to."""
     return frozenset(_WORD.findall(text))
 
 
@@ -137,6 +137,6 @@ def _expand(text: str, macros: dict[str, str]) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    """As Groovy takes a text apart: no empty line behind the last end of a line."""
+    """Split a text as Groovy does: there is no empty line after the last line break."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return lines if lines[-1] else lines[:-1]

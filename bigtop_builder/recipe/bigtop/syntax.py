@@ -1,4 +1,4 @@
-"""The grammar of a Bigtop bill of materials: the part of Groovy that ``bigtop.bom`` is written in.
+"""The grammar of a Bigtop bill of materials: the subset of Groovy that ``bigtop.bom`` is written in.
 
     file       = statements
     statements = { statement ( newline | ";" ) }
@@ -8,7 +8,7 @@
     item       = ( text | number | name | "[" … "]" | "(" value ")" ) { "." name [ "(" values ")" ] [ closure ] }
     closure    = "{" [ name "->" ] value ( "==" | "!=" ) value "}"
 
-A name may be a text in quotes. Anything else is an error that says what was expected.
+A name may be a text in quotes. Anything else is an error, which says what was expected.
 """
 
 from __future__ import annotations
@@ -32,13 +32,15 @@ _WORDS = frozenset(
 
 @dataclass(frozen=True)
 class Literal:
+    """A number, ``true``, ``false`` or ``null``."""
+
     at: Location
     value: int | Decimal | bool | None
 
 
 @dataclass(frozen=True)
 class Text:
-    """A text; what is put in stands between its plain pieces."""
+    """A text: plain pieces, and between them the expressions that are interpolated."""
 
     at: Location
     parts: tuple[str | Expression, ...]
@@ -46,13 +48,15 @@ class Text:
 
 @dataclass(frozen=True)
 class Name:
+    """A reference to something that was assigned before."""
+
     at: Location
     name: str
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The closure ``{ it != 'x' }``: ``parameter`` is what one character is called."""
+    """The closure ``{ it != 'x' }``; ``parameter`` is the name of the character it is called with."""
 
     at: Location
     parameter: str
@@ -63,7 +67,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Link:
-    """``.name``, or with ``arguments`` ``.name(…)``."""
+    """``.name``, or ``.name(…)`` when it has ``arguments``."""
 
     at: Location
     name: str
@@ -72,6 +76,8 @@ class Link:
 
 @dataclass(frozen=True)
 class Chain:
+    """``head.link.link(…)``."""
+
     at: Location
     head: Expression
     links: tuple[Link, ...]
@@ -79,6 +85,8 @@ class Chain:
 
 @dataclass(frozen=True)
 class Sum:
+    """``first + … - …``: ``rest`` has the signs and the items."""
+
     at: Location
     first: Expression
     rest: tuple[tuple[str, Expression], ...]
@@ -86,7 +94,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class Elvis:
-    """``value ?: otherwise``: the second where the first is empty."""
+    """``value ?: otherwise``: the second if the first is empty."""
 
     at: Location
     value: Expression
@@ -95,12 +103,16 @@ class Elvis:
 
 @dataclass(frozen=True)
 class ListOf:
+    """``[a, b]``."""
+
     at: Location
     items: tuple[Expression, ...]
 
 
 @dataclass(frozen=True)
 class MapOf:
+    """``[key: value]``: ``entries`` have the token of the key, its text, and the value."""
+
     at: Location
     entries: tuple[tuple[Token, str, Expression], ...]
 
@@ -110,6 +122,8 @@ Expression = Literal | Text | Name | Chain | Sum | Elvis | ListOf | MapOf
 
 @dataclass(frozen=True)
 class Assignment:
+    """``name.name = value``."""
+
     at: Location
     path: tuple[str, ...]
     value: Expression
@@ -128,7 +142,7 @@ Statement = Assignment | Section
 
 
 def parse(text: str, file: Path) -> tuple[Statement, ...]:
-    """The statements of a file. Raises ConfigurationError with line and column, and what was expected there."""
+    """Parse a file. Raises ConfigurationError with line and column, and what was expected there."""
     return _Parser(tokenize(text, file)).statements("end")
 
 
@@ -156,9 +170,7 @@ class _Parser:
         return self._take()
 
     def _unexpected(self, wanted: str, hint: str | None = None) -> ConfigurationError:
-        return ConfigurationError(
-            f"{self.token.shown} stands where {wanted} is expected", location=self.token.at, hint=hint
-        )
+        return ConfigurationError(f"expected {wanted}, found {self.token.shown}", location=self.token.at, hint=hint)
 
     def _newlines(self) -> None:
         while self.token.kind == "newline":
@@ -166,14 +178,14 @@ class _Parser:
 
     def _deeper(self, what: Callable[[], T]) -> T:
         if self.depth >= MAX_DEPTH:
-            raise ConfigurationError("is nested too deeply", location=self.token.at)
+            raise ConfigurationError("nested too deeply", location=self.token.at)
         self.depth += 1
         value = what()
         self.depth -= 1
         return value
 
     def statements(self, end: str) -> tuple[Statement, ...]:
-        """Up to ``end``: ``"end"`` of the file or ``"}"``, which is left standing."""
+        """Parse up to ``end``, which is ``"end"`` of the file or ``"}"`` and is not consumed."""
         found: list[Statement] = []
         while True:
             while self._separates():
@@ -193,7 +205,7 @@ class _Parser:
     def _statement(self) -> Statement:
         at = self.token.at
         quoted = self.token.kind == "text"
-        path = [self._label("a name with '=' or '{' behind it")]
+        path = [self._label("a name followed by '=' or '{'")]
         while self._at_mark(".") and not quoted:
             self._take()
             path.append(self._label("a name"))
@@ -217,9 +229,9 @@ class _Parser:
             return "".join(part for part in token.parts if isinstance(part, str))
         if token.kind == "name":
             raise ConfigurationError(
-                f"{token.value!r} is Groovy's own word, and such statements are not understood",
+                f"{token.value!r} is a keyword of Groovy, and such statements are not supported",
                 location=token.at,
-                hint="A bill of materials may hold sections and assignments.",
+                hint="A bill of materials may contain sections and assignments.",
             )
         raise self._unexpected(wanted)
 
@@ -273,7 +285,7 @@ class _Parser:
             self._newlines()
         left = self._value()
         if not self._at_mark("==", "!="):
-            raise self._unexpected("'==' or '!='", "The only closures understood compare: { it != '-' }.")
+            raise self._unexpected("'==' or '!='", "Closures can only compare: { it != '-' }.")
         equal = self._take().value == "=="
         self._newlines()
         right = self._value()
@@ -315,7 +327,7 @@ class _Parser:
         value = inner._value()
         inner._newlines()
         if inner.token.kind != "end":
-            raise inner._unexpected("the end of what is put into the text")
+            raise inner._unexpected("the end of the interpolation")
         return value
 
     def _brackets(self, at: Location) -> Expression:
@@ -332,7 +344,7 @@ class _Parser:
         while not self._at_mark("]"):
             key = self.token
             label = self._label("a key")
-            self._expect(":", "behind a key")
+            self._expect(":", "after a key")
             self._newlines()
             entries.append((key, label, self._value()))
             self._comma("]")
@@ -359,5 +371,5 @@ class _Parser:
 
 def _statement_hint(name: str, following: Token) -> str | None:
     if following.kind in ("text", "number", "name"):
-        return f"Groovy takes this for a call of {name}, which ConfigSlurper does not know: write {name} = …"
+        return f"Groovy reads this as a call of {name}, which ConfigSlurper does not know: write {name} = …"
     return None

@@ -1,4 +1,4 @@
-"""The tokens of a Bigtop bill of materials (``bigtop.bom``): words of Groovy, each with its place."""
+"""The tokens of a Bigtop bill of materials (``bigtop.bom``), which is Groovy, each with its place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\\": "\\", "
 
 @dataclass(frozen=True)
 class Token:
-    """One word. Of a text, ``parts`` are its plain pieces and, between them, the tokens of what is put in."""
+    """One token. The ``parts`` of a text are its plain pieces and, between them, the tokens of interpolations."""
 
     kind: Kind
     value: str
@@ -28,14 +28,14 @@ class Token:
 
     @property
     def shown(self) -> str:
-        """As a message names it."""
+        """The token as messages show it."""
         if self.kind == "text":
             return "a text"
         return {"newline": "the end of the line", "end": "the end"}.get(self.kind, f"{self.value!r}")
 
 
 def tokenize(text: str, file: Path) -> tuple[Token, ...]:
-    """All tokens, the last of kind ``end``. Raises ConfigurationError with the place of what is none."""
+    """Return all tokens; the last one has the kind ``end``. Raises ConfigurationError with the place of a mistake."""
     return tuple(_Reader(text.removeprefix("\ufeff"), file).read(""))
 
 
@@ -51,7 +51,7 @@ class _Reader:
         self.depth = 0
 
     def read(self, closing: str) -> list[Token]:
-        """Tokens up to the end, or to the bracket that closes what is put into a text."""
+        """Read tokens up to the end of the file, or to the bracket that closes an interpolation."""
         tokens: list[Token] = []
         open_braces = 0
         while True:
@@ -59,7 +59,7 @@ class _Reader:
             at = self._here()
             token = self._next()
             if token.kind == "end" and closing:
-                raise ConfigurationError(f"what is put into the text is not closed by {closing!r}", location=at)
+                raise ConfigurationError(f"the interpolation is not closed by {closing!r}", location=at)
             if token.kind == "mark" and token.value == closing and not open_braces:
                 token = Token("end", closing, at)
             if token.kind == "mark" and token.value in "{}":
@@ -85,7 +85,7 @@ class _Reader:
         return taken
 
     def _skip(self) -> None:
-        """Over blanks and comments."""
+        """Skip blanks and comments."""
         while self.offset < len(self.text):
             if self._peek() in " \t\r\f":
                 self._take()
@@ -95,7 +95,7 @@ class _Reader:
             elif self._peek(2) == "/*":
                 at, end = self._here(), self.text.find("*/", self.offset + 2)
                 if end < 0:
-                    raise ConfigurationError("the comment that begins here is not closed", location=at)
+                    raise ConfigurationError("the comment that starts here is not closed", location=at)
                 self._take(end + 2 - self.offset)
             else:
                 return
@@ -115,7 +115,7 @@ class _Reader:
         for mark in _MARKS:
             if self.text.startswith(mark, self.offset):
                 return Token("mark", self._take(len(mark)), at)
-        raise ConfigurationError(f"the character {character!r} is not understood here", location=at)
+        raise ConfigurationError(f"unexpected character {character!r}", location=at)
 
     def _name(self) -> str:
         end = self.offset
@@ -133,19 +133,19 @@ class _Reader:
                 end += 1
         value = self.text[self.offset : end]
         if self.text[end : end + 1].isidentifier() or len(value) > MAX_DIGITS or _octal(value):
-            raise ConfigurationError("this number is not understood", location=at, hint=QUOTE_VERSIONS)
+            raise ConfigurationError("invalid number", location=at, hint=QUOTE_VERSIONS)
         return Token("number", self._take(len(value)), at)
 
     def _string(self, at: Location, quote: str) -> Token:
         if self._peek(3) == quote * 3:
-            raise ConfigurationError("texts of several lines are not understood", location=at)
+            raise ConfigurationError("texts of several lines are not supported", location=at)
         self._take()
         parts: list[str | tuple[Token, ...]] = []
         plain = ""
         while True:
             character = self._peek()
             if character in ("", "\n"):
-                raise ConfigurationError(f"the text that begins here is not closed by {quote}", location=at)
+                raise ConfigurationError(f"the text that starts here is not closed by {quote}", location=at)
             if character == quote:
                 self._take()
                 return Token("text", quote, at, (*parts, plain) if plain or not parts else tuple(parts))
@@ -155,7 +155,7 @@ class _Reader:
                 if plain:
                     parts.append(plain)
                 plain = ""
-                parts.append(self._put_in())
+                parts.append(self._interpolation())
             else:
                 plain += self._take()
 
@@ -172,18 +172,18 @@ class _Reader:
                 self._take(4)
                 return value
         if character not in _ESCAPES:
-            raise ConfigurationError(f"'\\{character}' is not understood in a text", location=at)
+            raise ConfigurationError(f"'\\{character}' is not a valid escape in a text", location=at)
         return _ESCAPES[character]
 
-    def _put_in(self) -> tuple[Token, ...]:
-        """The tokens of ``${…}`` or of ``$name.name``."""
+    def _interpolation(self) -> tuple[Token, ...]:
+        """Read the tokens of ``${…}`` or of ``$name.name``."""
         at = self._here()
         self._take()
         if self._peek() == "{":
             self._take()
             self.depth += 1
             if self.depth > MAX_DEPTH:
-                raise ConfigurationError("is nested too deeply", location=at)
+                raise ConfigurationError("nested too deeply", location=at)
             tokens = self.read("}")
             self.depth -= 1
             return tuple(tokens)
@@ -197,7 +197,7 @@ class _Reader:
             self._take()
         if not tokens:
             raise ConfigurationError(
-                "a name or { is expected behind $", location=self._here(), hint="A dollar itself is \\$ or in '…'."
+                "expected a name or { after $", location=self._here(), hint="A dollar sign is \\$, or stands in '…'."
             )
         return (*tokens, Token("end", "", self._here()))
 

@@ -1,4 +1,4 @@
-"""What Bigtop's own builds need of a builder image; its bill of materials names the JDK alone."""
+"""The builder image of each Bigtop component: the bill of materials states only the JDK."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMMON = {
         "autoconf automake curl gcc gcc-c++ git libtool make patch pkgconfig procps-ng python3 rsync wget which zip"
     ),
 }
-"""By platform family; what builds of one component alone need is below."""
+"""Packages that every build needs, by platform family; ``ALSO`` has those of single components."""
 
 ALSO = {
     "zookeeper": {"debian": "libcppunit-dev", "rhel": "cppunit-devel"},
@@ -35,24 +35,24 @@ ALSO = {
 }
 
 ENVIRONMENT = {"bigtop-jsvc": {"CFLAGS": "-g -O2 -fpermissive"}}
-"""For C of its time: from version 14 on gcc takes for errors what it warned of before."""
+"""For old C code: since version 14, gcc rejects what earlier versions only warned about."""
 
 MEMORY = {"bigtop-utils": "1g", "bigtop-select": "1g", "bigtop-jsvc": "1g", "zookeeper": "4g"}
-"""Of those that are small; the others are given ``LARGE``."""
+"""The memory of small builds; all others get ``LARGE``."""
 
 LARGE = "8g"
 
 
 def toolchain(bom: Bom, component: BomComponent) -> Build:
-    """The image, caches and limits of a component's build. Raises RecipeError for a JDK that no image has."""
+    """Return the image, caches and limits of a component's build. Raises RecipeError for a JDK that no image has."""
     name = component.name
     has_source = component.download is not None or component.git is not None
     version = bom.stack["jdk"].removeprefix("1.")
     if version not in JDKS:
         raise RecipeError(
-            f"the bill of materials wants JDK {version}; builder images have {', '.join(JDKS)}",
+            f"the bill of materials requires JDK {version}; builder images have {', '.join(JDKS)}",
             location=Location(bom.file),
-            hint="BIGTOP_JDK in the environment chooses another, from Bigtop 3.3 on.",
+            hint="With Bigtop 3.3 or later, set BIGTOP_JDK in the environment to choose another.",
         )
     return Build.model_validate(
         {
