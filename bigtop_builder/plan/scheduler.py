@@ -1,7 +1,7 @@
-"""The scheduler as a pure state machine: what happened goes in, what to do comes out.
+"""The scheduler as a pure state machine: outcomes go in, instructions come out.
 
-It knows no clock, thread or engine. Ready tasks start in the order of the longest chain of work behind them
-(critical-path list scheduling), so that a long chain never begins last.
+It knows no clock, thread or engine. Ready tasks start in the order of the longest chain of work that depends on them
+(critical-path list scheduling), so that a long chain never starts last.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bigtop_builder.plan.graph import dependants, topological_order
 
 @dataclass(frozen=True)
 class Work:
-    """A task as the scheduler sees it: ``seconds`` is how long it is expected to take."""
+    """A task as the scheduler sees it; ``seconds`` is its expected duration."""
 
     depends: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Settle:
-    """This task ends here without having run."""
+    """This task ends without having run."""
 
     task: str
     state: State
@@ -44,16 +44,16 @@ class Settle:
 
 Instruction = Start | Settle
 Outcome = Literal["done", "reused", "failed", "out of reach", "cancelled"]
-"""``out of reach``: failed for want of a source, which says nothing against anything else."""
+"""``out of reach``: failed because a source is unavailable, which is no reason to stop other tasks."""
 
 
 @dataclass
 class Scheduler:
-    """Give it ``work`` and the number of slots; call ``begin`` once, then ``finished`` for each started task.
+    """Decides which tasks run when, with ``jobs`` slots. Call ``begin`` once, then ``finished`` for each started task.
 
-    ``keep_going``: after a failure everything that does not depend on it still runs; otherwise nothing new starts.
-    What is out of reach never keeps others from starting.
-    A dependant of a failed task is ``blocked``, of a cancelled one ``cancelled``.
+    After a failure nothing new starts, unless ``keep_going``: then everything that does not depend on it still runs.
+    A task that is out of reach never prevents others from starting. Dependants of a failed task become ``blocked``,
+    those of a cancelled one ``cancelled``.
     """
 
     work: Mapping[str, Work]
@@ -82,15 +82,15 @@ class Scheduler:
             self._weight[name] = behind + (0.0 if self.work[name].reused else self.work[name].seconds)
 
     def begin(self) -> list[Instruction]:
-        """The first instructions."""
+        """Return the first instructions."""
         instructions: list[Instruction] = []
-        # Freeing a reused task frees what waits for it, so what is free at the start is settled first.
+        # Freeing a reused task frees its dependants at once, so the list must be made before the loop changes it.
         for name in [name for name, missing in self._missing.items() if missing == 0]:
             self._free(name, instructions)
         return instructions + self._fill()
 
     def finished(self, task: str, outcome: Outcome) -> list[Instruction]:
-        """A started task ended. Raises ValueError for one that does not run."""
+        """Note the end of a started task; return what to do next. Raises ValueError for one that is not running."""
         if task not in self.running:
             raise ValueError(f"{task} is not running")
         self.running.remove(task)
@@ -105,7 +105,7 @@ class Scheduler:
         return instructions + self._fill()
 
     def cancel(self) -> list[Instruction]:
-        """Start nothing more: what has not begun is cancelled, what runs must still be reported."""
+        """Cancel every task that has not started; the end of running tasks must still be reported."""
         self._stopping = True
         instructions: list[Instruction] = []
         for name in sorted(self.work, key=lambda name: self._rank[name]):
@@ -135,7 +135,7 @@ class Scheduler:
                 self._free(name, instructions)
 
     def _condemn(self, task: str, instructions: list[Instruction]) -> None:
-        """Everything that needs a failed or cancelled task ends too; what only waited for one goes on."""
+        """End everything that needs a failed or cancelled task; what only waited for it continues."""
         ended = [task]
         state: State = "blocked" if self.states[task] == "failed" else "cancelled"
         for one in ended:
@@ -161,7 +161,7 @@ class Scheduler:
 
 
 def critical_path(work: Mapping[str, Work]) -> float:
-    """The longest chain of expected seconds: no number of slots makes a run shorter."""
+    """Return the longest chain of expected seconds, which no number of slots can shorten."""
     longest: dict[str, float] = {}
     edges = {name: [need for need in (*item.depends, *item.after) if need in work] for name, item in work.items()}
     for name in topological_order(edges):
