@@ -151,6 +151,17 @@ KeepGoing = Annotated[
         rich_help_panel=BUILDING,
     ),
 ]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="Show the plan and build nothing.", rich_help_panel=BUILDING)
+]
+CheckReproducible = Annotated[
+    bool,
+    typer.Option(
+        "--check-reproducible",
+        help="Build everything a second time and compare; exit with 12 if the bytes differ.",
+        rich_help_panel=BUILDING,
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -160,6 +171,22 @@ Output = Annotated[
         show_default=False,
         rich_help_panel=REPORTS,
     ),
+]
+JUnit = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.", rich_help_panel=REPORTS)
+]
+Summary = Annotated[
+    Path | None,
+    typer.Option(
+        "--summary",
+        metavar="FILE",
+        help="Write a summary: Markdown, or JSON when FILE ends in .json.",
+        rich_help_panel=REPORTS,
+    ),
+]
+Events = Annotated[
+    Path | None,
+    typer.Option("--events", metavar="FILE", help="Write the run's events as JSON lines.", rich_help_panel=REPORTS),
 ]
 RunName = Annotated[
     str | None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -177,38 +176,12 @@ def build(
     jobs: options.Jobs = None,
     keep_going: options.KeepGoing = False,
     offline: options.Offline = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", "-n", help="Show the plan and build nothing.", rich_help_panel=options.BUILDING),
-    ] = False,
-    check_reproducible: Annotated[
-        bool,
-        typer.Option(
-            "--check-reproducible",
-            help="Build everything a second time and compare; exit with 12 if the bytes differ.",
-            rich_help_panel=options.BUILDING,
-        ),
-    ] = False,
+    dry_run: options.DryRun = False,
+    check_reproducible: options.CheckReproducible = False,
     output: options.Output = None,
-    junit: Annotated[
-        Path | None,
-        typer.Option("--junit", metavar="FILE", help="Write JUnit XML.", rich_help_panel=options.REPORTS),
-    ] = None,
-    summary: Annotated[
-        Path | None,
-        typer.Option(
-            "--summary",
-            metavar="FILE",
-            help="Write a summary: Markdown, or JSON when FILE ends in .json.",
-            rich_help_panel=options.REPORTS,
-        ),
-    ] = None,
-    events: Annotated[
-        Path | None,
-        typer.Option(
-            "--events", metavar="FILE", help="Write the run's events as JSON lines.", rich_help_panel=options.REPORTS
-        ),
-    ] = None,
+    junit: options.JUnit = None,
+    summary: options.Summary = None,
+    events: options.Events = None,
 ) -> None:
     """Build components into packages."""
     selection = Selection(

@@ -1,4 +1,4 @@
-"""What rpm itself says of a spec: its packages and file lists, asked in the package image, and remembered."""
+"""Reading a spec with rpm itself, in the package image: its packages and file lists. Answers are cached."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ SECONDS = 120
 LOG_LIMIT = 8 << 20
 FORMAT = 2
 FOLDER = "specs"
-"""Below the store's ``cache``."""
+"""The folder of cached answers in the store's ``cache``."""
 
 
 @dataclass(frozen=True)
 class ReadSpec:
-    """The packages that a spec gives: the fields of ``rpmspec -q``, and the entries of each file list."""
+    """The packages of a spec: the fields of ``rpmspec -q`` for each, and package → the entries of its file list."""
 
     headers: tuple[Mapping[str, str], ...]
     files: Mapping[str, list[Listed]]
@@ -54,9 +54,9 @@ class ReadSpec:
 def read_spec(
     shared: Shared, image: ImageSpec, spec: str, macros: str, defines: tuple[str, ...], sources: tuple[str, ...]
 ) -> ReadSpec:
-    """Have rpm read a spec. ``sources`` are the names of the files that it asks for; their content does not matter.
+    """Have rpm read a spec. ``sources`` are the names of the files that it needs; their content does not matter.
 
-    Raises RecipeError with what rpm says when it cannot.
+    Raises RecipeError with the message of rpm when it cannot.
     """
     store = shared.project.store
     key = digest.of_data([FORMAT, image_key(image), spec, macros, list(defines)])
@@ -117,7 +117,7 @@ def _run(shared: Shared, image: str, folder: Path, name: str, command: list[str]
     )
     path = shared.run.log("import", name)
     with LogWriter(path, LOG_LIMIT) as log, Session(shared.client, box) as session:
-        # What rpm warns of must not be between what it answers.
+        # Warnings of rpm must not be mixed into its answer.
         script = ["bash", "-c", '"$@" 2>/tmp/said || { cat /tmp/said; exit 1; }', "rpmspec", *command]
         code = session.call(
             [*script, "/work/SPECS/one.spec"], log=log, timeout=SECONDS, cancelled=shared.cancelled, cwd="/work"

@@ -104,7 +104,7 @@ class ComponentFiles:
             platform.name,
             f"{name} is native code: what the image of {builder.name} builds does not run on {platform.name}. "
             f"Build it in {platform.name}'s own image (--builder platform), build it as {name}@{builder.name}, "
-            f"or have it labelled {builder.dist} for what it is (--native label).",
+            f"or label it {builder.dist} after the platform it is built on (--native label).",
         )
 
     def spec(self, evaluated: Evaluated) -> str:

@@ -61,6 +61,7 @@ class _Frame:
     """What is visible: the values of the enclosing sections and of this one."""
 
     def assign(self, name: str, value: Value, at: Location) -> None:
+        """Put a value into the section, where what follows can see it."""
         self.block.values[name] = self.scope[name] = value
         self.block.places[name] = at
 
@@ -72,6 +73,7 @@ class _Reading:
     local: dict[str, str] = field(default_factory=dict)
 
     def run(self, statements: tuple[syntax.Statement, ...]) -> None:
+        """Evaluate statements in the innermost section. Raises ConfigurationError."""
         for statement in statements:
             if isinstance(statement, syntax.Section):
                 self._section(statement)

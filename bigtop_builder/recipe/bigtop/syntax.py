@@ -154,6 +154,7 @@ class _Parser:
 
     @property
     def token(self) -> Token:
+        """The token to be read next."""
         return self.tokens[self.place]
 
     def _take(self) -> Token:
