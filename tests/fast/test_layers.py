@@ -17,14 +17,6 @@ ROOT = Path(bigtop_builder.__file__).parent
 KNOWN_CYCLES = {
     frozenset({"cli.app", "cli.commands.project", "cli.reference"}),
     frozenset({"flow.deploy.context", "flow.deploy.stack"}),
-    frozenset(
-        {
-            "ambari_simulator.engine.cluster_state",
-            "ambari_simulator.engine.injection",
-            "ambari_simulator.engine.work",
-            "ambari_simulator.resources.logical",
-        }
-    ),
 }
 """Cycles that are still to be broken. Remove one from here when it is gone; add none."""
 
