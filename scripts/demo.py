@@ -25,6 +25,7 @@ from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh import Fleet
 from bigtop_builder.flow.build.project import Project
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.flow.testbed.files import recorded as testbeds
 from bigtop_builder.flow.testbed.testbed import testbed_document
 from bigtop_builder.model import digest
@@ -157,7 +158,7 @@ def on_hosts(fleet: Fleet, script: str, *hosts: str) -> str:
 
 def prove(settings: Settings) -> None:
     """What the hosts themselves say of the cluster."""
-    store = Project(settings).store
+    store = open_project(settings).store
     loaded = load_inventory(ROOT / INVENTORY, testbed_document(store, NAME))
     hosts = [host.name for host in loaded.hosts]
     with Fleet(loaded.inventory.ssh, loaded.hosts, Secrets(), threading.Event()) as fleet:
@@ -213,7 +214,7 @@ def take_down() -> None:
 
 def trial(settings: Settings) -> dict[str, str]:
     """Digests of what shapes the cluster."""
-    project = Project(settings)
+    project = open_project(settings)
     folder = settings.repository / settings.project.stack / PLATFORM
     return {
         "host": image_key(project.bare_host()),
@@ -230,7 +231,7 @@ def deploy_unless_done(settings: Settings, *, again: bool, keep: bool) -> None:
     mark = settings.repository / ".demo.json"
     former = json.loads(mark.read_text()) if mark.is_file() else {}
     now = trial(settings)
-    up = NAME in testbeds(Project(settings).store)
+    up = NAME in testbeds(open_project(settings).store)
     if former.get("trial") == now and "passed" in former and not (up or again or keep):
         print(f"\n==> this very repository was deployed and verified before ({former['passed']}): reused")
         print("    scripts/demo.py --again does it again, --keep leaves the cluster up")
@@ -268,7 +269,7 @@ def run(settings: Settings, *, again: bool, keep: bool) -> None:
     started = time.monotonic()
     with step("compile and package (el8: everything that is noarch; native code for what it is built on)"):
         tool("build", *(f"{name}@{PLATFORM}" for name in NOARCH), *(f"{name}@{BUILDER}" for name in NATIVE))
-    project = Project(settings)
+    project = open_project(settings)
     with step("publish, signed"):
         # Native code carries the label of what it was built on, which is what the container hosts are.
         options = ("--make-key", "--replace", "--allow-foreign", "--only-these")

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bigtop_builder.flow.build.project import Project, Request
+from bigtop_builder.flow.build.project import Request
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.model.component import FileEntry, Package
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationErrors, RecipeError
 from bigtop_builder.plan.task import Refusal
@@ -41,12 +42,12 @@ def packages(*files: str, more: str = "") -> str:
 
 def problem(project: ProjectFolder) -> BigtopBuilderError:
     with pytest.raises(BigtopBuilderError) as caught:
-        Project(project.settings()).evaluate("a", "el8")
+        open_project(project.settings()).evaluate("a", "el8")
     return caught.value
 
 
 def spec(project: ProjectFolder) -> str:
-    space = Project(project.settings())
+    space = open_project(project.settings())
     evaluated = space.evaluate("a", "el8")
     assert not isinstance(evaluated, Refusal)
     return space.spec(evaluated)
@@ -161,6 +162,6 @@ def test_a_platform_with_an_unknown_format_is_an_error(project: ProjectFolder) -
     project.write("overlay/platforms/el8.yaml", "package_format: rpn\n")
     project.component("a")
     with pytest.raises(BigtopBuilderError, match="there is no package format 'rpn'") as caught:
-        Project(project.settings()).plan(Request(everything=True, platforms=("el8",)))
+        open_project(project.settings()).plan(Request(everything=True, platforms=("el8",)))
     assert caught.value.hint == "Did you mean rpm?"
     assert caught.value.location and caught.value.location.path == "package_format"
