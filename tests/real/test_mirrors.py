@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,9 @@ def bridge() -> str:
     """Where containers reach this machine, and nobody outside it does."""
     client = connect()
     try:
-        return str(client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"])
+        pool = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
+        # An engine that has just created its bridge does not report the gateway: it is the first address.
+        return str(pool.get("Gateway") or next(ip_network(pool["Subnet"]).hosts()))
     finally:
         client.close()
 
