@@ -27,7 +27,7 @@ from pathlib import Path
 
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.ambari_simulator.rest.http import Answer, Asked
-from bigtop_builder.flow.deploy.context import Deployment
+from bigtop_builder.flow.deploy.deployment import open_deployment
 from bigtop_builder.flow.deploy.request_follower import TaskFailedError, follow
 from bigtop_builder.model.event import AmbariTask, AnyEvent
 from bigtop_builder.recipe.inventory import load_inventory
@@ -166,12 +166,12 @@ def ours(watch: Watch, url: str, request: int) -> None:
                 watch.failed(event.host, event.role)
 
         with (
-            Deployment(
+            open_deployment(
                 load_inventory(file), Secrets(), bus, Path(folder), clock=lambda: watch.now, pause=watch.wait
             ) as deployment,
             contextlib.suppress(TaskFailedError),
         ):
-            follow(deployment, request)
+            follow(deployment.connections, deployment.world, deployment.reporter, request)
 
 
 def naive(watch: Watch, url: str, request: int) -> None:

@@ -14,7 +14,7 @@ from bigtop_builder.ambari_simulator.assembly import assemble
 from bigtop_builder.ambari_simulator.engine.state import Host, World
 from bigtop_builder.ambari_simulator.resource_tree import registry
 from bigtop_builder.ambari_simulator.rest.server import Simulation
-from bigtop_builder.flow.deploy.context import Deployment
+from bigtop_builder.flow.deploy.deployment import open_deployment
 from bigtop_builder.flow.deploy.deployment_run import DEPLOY, PHASES, PhaseWork, applicable
 from bigtop_builder.flow.deploy.run import run_phases
 from bigtop_builder.model.event import AmbariTask, AnyEvent, Change, Phase, PhaseFinished
@@ -99,7 +99,7 @@ class Bench:
             if watch is not None:
                 watch(event)
 
-        with Deployment(
+        with open_deployment(
             loaded,
             Secrets(),
             bus,
@@ -112,7 +112,7 @@ class Bench:
             mark=self.folder / "verified",
         ) as deployment:
             if self.fleet is not None:
-                deployment.__dict__["fleet"] = self.fleet
+                deployment.connections.__dict__["fleet"] = self.fleet
             return int(run_phases(deployment, table or DEPLOY, wanted))
 
     @property

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from bigtop_builder.cluster.comparison import SECRET_REFERENCE, same_value
 from bigtop_builder.cluster.layout import Layout, LayoutGroup, expand_tokens, plain_properties, secret_properties
-from bigtop_builder.flow.deploy.context import Deployment, show_difference
+from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.desired_layout import is_blueprint_of
+from bigtop_builder.flow.deploy.reporter import Reporter, show_difference
+from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.inventory import Secret
 
 if TYPE_CHECKING:
@@ -50,32 +52,32 @@ class _Wanted:
         )
 
 
-def bring_config_groups(deployment: Deployment, layout: Layout) -> None:
+def bring_config_groups(connections: Connections, world: World, reporter: Reporter, layout: Layout) -> None:
     """The configuration groups of a cluster that is there are made as the inventory says. Raises AmbariError."""
-    client, cluster = deployment.client, deployment.cluster
-    wanted = {(one.group.name, one.service): one for one in _wanted(deployment, layout)}
+    client, cluster = connections.client, world.cluster
+    wanted = {(one.group.name, one.service): one for one in _wanted(world, layout)}
     present = {
         (name, group.service): group
         for group in client.config_groups(cluster)
         if (name := _own_name(group.name, cluster)) is not None
     }
     for key in sorted({*present} - {*wanted}):
-        deployment.change(
+        reporter.change(
             f"configuration group {present[key].name} of {key[1]} removed",
             act=partial(client.delete_config_group, cluster, present[key].id),
         )
-    former = {key: _properties(deployment, present[key]) for key in present if key in wanted}
+    former = {key: _properties(connections, world, present[key]) for key in present if key in wanted}
     # A host that changes its group must leave the one before it may join the other.
     for key, old in former.items():
         group, hosts = present[key], frozenset(wanted[key].group.hosts)
-        if group.hosts - hosts and not deployment.dry_run:
-            _put(deployment, wanted[key], hosts & group.hosts, group, old)
+        if group.hosts - hosts and not reporter.dry_run:
+            _put(connections, world, wanted[key], hosts & group.hosts, group, old)
     for key, one in sorted(wanted.items()):
-        _bring(deployment, one, present.get(key), former.get(key, {}))
+        _bring(connections, world, reporter, one, present.get(key), former.get(key, {}))
 
 
-def _wanted(deployment: Deployment, layout: Layout) -> list[_Wanted]:
-    services = deployment.stack.configuration_types()
+def _wanted(world: World, layout: Layout) -> list[_Wanted]:
+    services = world.stack.configuration_types()
     found = []
     for group in layout.groups:
         plain = {
@@ -101,12 +103,17 @@ def _own_name(name: str, cluster: str) -> str | None:
     return group if maker == cluster or is_blueprint_of(maker, cluster) else None
 
 
-def _properties(deployment: Deployment, group: ConfigGroup) -> dict[str, dict[str, str]]:
-    return {kind: deployment.client.configuration(deployment.cluster, kind, tag) for kind, tag in group.tags.items()}
+def _properties(connections: Connections, world: World, group: ConfigGroup) -> dict[str, dict[str, str]]:
+    return {kind: connections.client.configuration(world.cluster, kind, tag) for kind, tag in group.tags.items()}
 
 
 def _bring(
-    deployment: Deployment, one: _Wanted, present: ConfigGroup | None, old: Mapping[str, Mapping[str, str]]
+    connections: Connections,
+    world: World,
+    reporter: Reporter,
+    one: _Wanted,
+    present: ConfigGroup | None,
+    old: Mapping[str, Mapping[str, str]],
 ) -> None:
     hosts, before = frozenset(one.group.hosts), present.hosts if present is not None else frozenset()
     kinds = sorted({*old, *one.types})
@@ -117,16 +124,17 @@ def _bring(
     for kind in changed:
         hidden = frozenset(one.secret.get(kind, {}))
         lines.append(show_difference(old.get(kind, {}), one.shown(kind), kind, hidden))
-    name = present.name if present is not None else f"{deployment.cluster}:{one.group.name}"
-    deployment.change(
+    name = present.name if present is not None else f"{world.cluster}:{one.group.name}"
+    reporter.change(
         f"configuration group {name} of {one.service}",
         "\n".join(lines),
-        act=partial(_put, deployment, one, hosts, present, old),
+        act=partial(_put, connections, world, one, hosts, present, old),
     )
 
 
 def _put(
-    deployment: Deployment,
+    connections: Connections,
+    world: World,
     one: _Wanted,
     hosts: frozenset[str],
     present: ConfigGroup | None,
@@ -135,11 +143,11 @@ def _put(
     def reveal(kind: str) -> dict[str, str]:
         place = f"groups.{one.group.name}.configurations.{kind}"
         secrets = one.secret.get(kind, {})
-        return {name: deployment.secrets.value(value.secret, f"{place}.{name}") for name, value in secrets.items()}
+        return {name: connections.secrets.value(value.secret, f"{place}.{name}") for name, value in secrets.items()}
 
-    deployment.client.put_config_group(
-        deployment.cluster,
-        present.name if present is not None else f"{deployment.cluster}:{one.group.name}",
+    connections.client.put_config_group(
+        world.cluster,
+        present.name if present is not None else f"{world.cluster}:{one.group.name}",
         one.service,
         hosts,
         {kind: {**one.plain.get(kind, {}), **reveal(kind)} for kind in one.types},

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.sources.web import ca_bundle
-from bigtop_builder.adapter.store import Run, Store
+from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.deploy import phases as work
-from bigtop_builder.flow.deploy.context import Deployment
+from bigtop_builder.flow.deploy.deployment import Deployment, open_deployment
 from bigtop_builder.flow.deploy.run import PhaseWork, run_phases, stopping_on_signals
 from bigtop_builder.flow.run.recorder import Bus, Recorder
 from bigtop_builder.model.errors import ConfigurationError, ExitCode
@@ -112,7 +112,7 @@ def printed(loaded: LoadedInventory, settings: Settings, what: str) -> tuple[str
     known = ("blueprint", "template", "version-definition")
     if what not in known:
         raise ConfigurationError(f"--print: there is no {what!r} to print", hint=near(what, known))
-    with Deployment(loaded, Secrets(), lambda event: None, Path(), overlays=settings.overlays) as deployment:
+    with open_deployment(loaded, Secrets(), lambda event: None, Path(), overlays=settings.overlays) as deployment:
         if what == "version-definition":
             text = work.version_definition_text(deployment)
             return text, text
@@ -124,15 +124,16 @@ def _carry_out(deployment: Deployment, phases: Sequence[Phase], table: Mapping[P
     started = time.monotonic()
     code = ExitCode.DEFECT
     try:
-        with stopping_on_signals(deployment.cancelled):
+        with stopping_on_signals(deployment.reporter.cancelled):
             code = run_phases(deployment, table, phases)
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
         raise
     finally:
-        if deployment.rest_calls or deployment.round_trips:
-            deployment.notice(f"REST calls: {deployment.rest_calls}, SSH round trips: {deployment.round_trips}")
-        deployment.emit(RunFinished(exit_code=int(code), seconds=time.monotonic() - started))
+        used = deployment.connections
+        if used.rest_calls or used.round_trips:
+            deployment.reporter.notice(f"REST calls: {used.rest_calls}, SSH round trips: {used.round_trips}")
+        deployment.reporter.emit(RunFinished(exit_code=int(code), seconds=time.monotonic() - started))
 
 
 @contextmanager
@@ -148,10 +149,19 @@ def _run(call: Call, phases: Sequence[Phase], *, dry_run: bool, rehearsal: bool 
         run = store.start_run()
         emit = Recorder(call.bus, run.folder / "events.jsonl")
         try:
-            with _deployment(call, run, emit, dry_run=dry_run) as deployment:
-                deployment.hosted = not rehearsal
-                deployment.mark = None if rehearsal else store.root / "clusters" / f"{name}.verified"
-                deployment.emit(
+            mark = None if rehearsal else store.root / "clusters" / f"{name}.verified"
+            with open_deployment(
+                call.loaded,
+                Secrets(),
+                emit,
+                run.folder / "logs",
+                dry_run=dry_run,
+                hosted=not rehearsal,
+                ca=ca_bundle(call.settings.project.network),
+                overlays=call.settings.overlays,
+                mark=mark,
+            ) as deployment:
+                deployment.reporter.emit(
                     DeployStarted(
                         run=run.id,
                         command=list(call.command),
@@ -167,15 +177,3 @@ def _run(call: Call, phases: Sequence[Phase], *, dry_run: bool, rehearsal: bool 
         finally:
             emit.close()
             run.close()
-
-
-def _deployment(call: Call, run: Run, emit: Bus, *, dry_run: bool) -> Deployment:
-    return Deployment(
-        call.loaded,
-        Secrets(),
-        emit,
-        run.folder / "logs",
-        dry_run=dry_run,
-        ca=ca_bundle(call.settings.project.network),
-        overlays=call.settings.overlays,
-    )

@@ -5,75 +5,78 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from bigtop_builder.flow.deploy.context import Deployment
+from bigtop_builder.flow.deploy.connections import Connections
+from bigtop_builder.flow.deploy.reporter import Reporter
+from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from bigtop_builder.cluster.layout import Layout
+    from bigtop_builder.model.ambari_stack import StackDefinition
 
 
-def wanted_layout(deployment: Deployment) -> Layout:
+def desired_layout(connections: Connections, world: World, reporter: Reporter) -> Layout:
     """The layout with what Ambari adds to it, checked; asked of the stack advisor with ``layout: auto``. Made once.
 
     Raises ConfigurationErrors with the places of what is wrong, AmbariError when the advisor fails.
     """
-    if deployment.layout is None:
+    if world.layout is None:
         from bigtop_builder.cluster.layout import layout_of
         from bigtop_builder.cluster.layout_rules import check_layout
 
-        inventory = deployment.inventory
+        inventory = world.inventory
         checked = check_layout(
-            layout_of(deployment.loaded) if inventory.layout == "groups" else _recommended(deployment),
-            deployment.stack,
-            deployment.loaded.place,
+            layout_of(world.loaded) if inventory.layout == "groups" else _recommended(connections, world),
+            world.stack,
+            world.loaded.place,
             services=tuple(inventory.services),
             kerberos=inventory.security.kerberos is not None,
             default_password=inventory.default_password is not None,
         )
         for text in checked.added:
-            deployment.notice(text)
+            reporter.notice(text)
         for text in checked.warnings:
-            deployment.notice(text, warning=True)
-        deployment.layout = checked.layout
-    return deployment.layout
+            reporter.notice(text, warning=True)
+        world.layout = checked.layout
+    return world.layout
 
 
-def _recommended(deployment: Deployment) -> Layout:
+def _recommended(connections: Connections, world: World) -> Layout:
     from bigtop_builder.cluster.layout import layout_recommended
 
-    inventory = deployment.inventory
+    inventory = world.inventory
     if not inventory.services:
         raise ConfigurationError(
-            "layout: auto needs services to place", location=deployment.loaded.place("layout"), hint="Give services."
+            "layout: auto needs services to place", location=world.loaded.place("layout"), hint="Give services."
         )
-    advice = deployment.client.recommend(
-        inventory.stack.name, inventory.stack.version, "host_groups", deployment.hosts, inventory.services
+    advice = connections.client.recommend(
+        inventory.stack.name, inventory.stack.version, "host_groups", world.hosts, inventory.services
     )
-    racks = {entry.name: entry.rack for entry in deployment.loaded.hosts if entry.rack}
+    racks = {entry.name: entry.rack for entry in world.loaded.hosts if entry.rack}
     return layout_recommended(advice, inventory.configurations, racks)
 
 
-def starting(deployment: Deployment) -> dict[str, set[str]]:
+def starting(stack: StackDefinition, layout: Layout) -> dict[str, set[str]]:
     """By host: the components that should run."""
     return {
         host: {
             placed.name
             for placed in group.components
-            if placed.provision != "INSTALL_ONLY" and not is_client(deployment, placed.name)
+            if placed.provision != "INSTALL_ONLY" and not is_client(stack, placed.name)
         }
-        for host, group in wanted_layout(deployment).hosts.items()
+        for host, group in layout.hosts.items()
     }
 
 
-def is_client(deployment: Deployment, component: str) -> bool:
+def is_client(stack: StackDefinition, component: str) -> bool:
     """Whether a component is only installed, never started."""
-    known = deployment.stack.component(component)
+    known = stack.component(component)
     return known is not None and known.is_client
 
 
-def services_of(deployment: Deployment, layout: Layout) -> list[str]:
+def services_of(stack: StackDefinition, layout: Layout) -> list[str]:
     """The services of a layout's components."""
-    found = (deployment.stack.service_of(name) for name in layout.components)
+    found = (stack.service_of(name) for name in layout.components)
     return list(dict.fromkeys(name for name in found if name is not None))
 
 

@@ -8,10 +8,12 @@ from functools import partial
 from bigtop_builder.adapter.ambari.errors import InUseError
 from bigtop_builder.adapter.ssh import Remote
 from bigtop_builder.flow.deploy.cluster_setup import own_blueprints
-from bigtop_builder.flow.deploy.context import Deployment
+from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.pending_requests import clear
+from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import registered
 from bigtop_builder.flow.deploy.request_follower import carry_out
+from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import AmbariError, HostError
 
 REMOVABLE = frozenset({"INIT", "INSTALLING", "INSTALLED", "INSTALL_FAILED", "UNINSTALLED", "UNKNOWN", "DISABLED"})
@@ -20,31 +22,31 @@ RESTART_AGENT = "if command -v ambari-agent; then ambari-agent restart; fi"
 RESTART_SECONDS = 120
 
 
-def destroy_cluster(deployment: Deployment) -> str:
+def destroy_cluster(connections: Connections, world: World, reporter: Reporter) -> str:
     """Remove the cluster from Ambari, with its blueprints and repository version; what is gone already is no mistake.
 
     The order matters: a cluster that is removed while a request of it is unfinished blocks the whole server (seen on
     a live server of 3.0).
     """
-    client, name = deployment.client, deployment.cluster
+    client, name = connections.client, world.cluster
     view = client.cluster(name)
     if view is not None:
-        _abort(deployment)
-        _stop(deployment)
+        _abort(connections, world, reporter)
+        _stop(connections, world, reporter)
         told = f"{len(view.hosts)} hosts, services {', '.join(view.services)}"
-        deployment.change(f"cluster {name} removed", told, act=lambda: client.delete_cluster(name))
-        _free_hosts(deployment, view.hosts)
-    for blueprint in own_blueprints(deployment):
-        deployment.change(f"blueprint {blueprint} removed", act=partial(client.delete_blueprint, blueprint))
-    _forget_version(deployment)
+        reporter.change(f"cluster {name} removed", told, act=lambda: client.delete_cluster(name))
+        _free_hosts(connections, world, reporter, view.hosts)
+    for blueprint in own_blueprints(connections, world):
+        reporter.change(f"blueprint {blueprint} removed", act=partial(client.delete_blueprint, blueprint))
+    _forget_version(connections, world, reporter)
     return "" if view is not None else f"there is no cluster {name}"
 
 
-def _free_hosts(deployment: Deployment, hosts: Collection[str]) -> None:
+def _free_hosts(connections: Connections, world: World, reporter: Reporter, hosts: Collection[str]) -> None:
     """Ambari gives hosts of a removed cluster to no other before their agents have registered again (seen on a live
     server of 3.0). A host that cannot be reached hinders nothing but its own next cluster."""
-    ours = sorted({*hosts} & {*deployment.hosts})
-    if deployment.dry_run or not deployment.hosted or not ours:
+    ours = sorted({*hosts} & {*world.hosts})
+    if reporter.dry_run or not connections.hosted or not ours:
         return
 
     def restart(remote: Remote) -> None:
@@ -52,50 +54,52 @@ def _free_hosts(deployment: Deployment, hosts: Collection[str]) -> None:
         if output.code:
             raise HostError(f"ambari-agent restart ended with {output.code}")
 
-    for host, result in deployment.fleet.each(restart, ours).items():
+    for host, result in connections.fleet.each(restart, ours).items():
         if isinstance(result, HostError):
-            deployment.notice(f"{host}: its agent could not be restarted: {result.message}", warning=True)
+            reporter.notice(f"{host}: its agent could not be restarted: {result.message}", warning=True)
 
 
-def _abort(deployment: Deployment) -> None:
+def _abort(connections: Connections, world: World, reporter: Reporter) -> None:
     for _ in range(30):
-        unfinished = deployment.client.requests(deployment.cluster, unfinished_only=True)
+        unfinished = connections.client.requests(world.cluster, unfinished_only=True)
         physical = [view for view in unfinished if not view.logical]
         if not physical:
-            clear(deployment, [view for view in unfinished if view.logical], "the cluster is removed")
+            clear(connections, world, reporter, [view for view in unfinished if view.logical], "the cluster is removed")
             return
-        clear(deployment, physical, "the cluster is removed")
-        if deployment.dry_run:
+        clear(connections, world, reporter, physical, "the cluster is removed")
+        if reporter.dry_run:
             return
-        deployment.sleep(1)
+        reporter.sleep(1)
     raise AmbariError(
-        f"requests of the cluster {deployment.cluster} do not end although they were aborted",
+        f"requests of the cluster {world.cluster} do not end although they were aborted",
         hint="Restart the Ambari server; removing the cluster now would block it.",
     )
 
 
-def _stop(deployment: Deployment) -> None:
+def _stop(connections: Connections, world: World, reporter: Reporter) -> None:
     """Told by components: a service of which a part runs may say of itself that it is only installed."""
-    running = sorted({one.service for one in deployment.components() if one.state not in REMOVABLE})
+    running = sorted({one.service for one in world.components() if one.state not in REMOVABLE})
     if not running:
         return
     carry_out(
-        deployment,
+        connections,
+        world,
+        reporter,
         f"stop {', '.join(running)}",
-        lambda: deployment.client.set_services(deployment.cluster, "INSTALLED", running, "Stop services"),
+        lambda: connections.client.set_services(world.cluster, "INSTALLED", running, "Stop services"),
     )
 
 
-def _forget_version(deployment: Deployment) -> None:
-    version = registered(deployment)
+def _forget_version(connections: Connections, world: World, reporter: Reporter) -> None:
+    version = registered(connections, world)
     if version is None:
         return
-    choice = deployment.inventory.stack
+    choice = world.inventory.stack
 
     def forget() -> None:
-        deployment.client.delete_repository_version(choice.name, choice.version, version.id)
+        connections.client.delete_repository_version(choice.name, choice.version, version.id)
 
     try:
-        deployment.change(f"version definition {choice.name}-{version.version} removed", act=forget)
+        reporter.change(f"version definition {choice.name}-{version.version} removed", act=forget)
     except InUseError:
-        deployment.notice(f"{choice.name}-{version.version} stays registered: another cluster uses it")
+        reporter.notice(f"{choice.name}-{version.version} stays registered: another cluster uses it")

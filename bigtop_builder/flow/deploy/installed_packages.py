@@ -5,25 +5,27 @@ from __future__ import annotations
 
 from bigtop_builder.adapter.ssh import Remote
 from bigtop_builder.cluster.demands import wanted_packages
-from bigtop_builder.flow.deploy.context import Deployment
-from bigtop_builder.flow.deploy.desired_layout import wanted_layout
+from bigtop_builder.flow.deploy.connections import Connections
+from bigtop_builder.flow.deploy.desired_layout import desired_layout
+from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import os_families, version_of
+from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.flow.hosts.work import tell_failure
 from bigtop_builder.model.errors import AmbariError, HostError
 
 SECONDS = 120
 
 
-def check_installed(deployment: Deployment) -> None:
+def check_installed(connections: Connections, world: World, reporter: Reporter) -> None:
     """One round trip a host. Raises AmbariError with the packages that are missing, by host."""
-    if not deployment.hosted:
+    if not connections.hosted:
         return
-    (family, *_) = os_families(deployment)
-    layout = wanted_layout(deployment)
+    (family, *_) = os_families(connections, world)
+    layout = desired_layout(connections, world, reporter)
     wishes = {
         host: [
             wish
-            for wish in wanted_packages(deployment.stack, group.names, family, version_of(deployment))
+            for wish in wanted_packages(world.stack, group.names, family, version_of(world))
             if wish.origin == "stack"
         ]
         for host, group in layout.hosts.items()
@@ -35,8 +37,8 @@ def check_installed(deployment: Deployment) -> None:
         return [wish.expected for wish in wishes[remote.name] if not wish.matches(names)]
 
     lacking = []
-    told = tell_failure(deployment.phase, deployment.emit)
-    for host, missing in deployment.fleet.each(work, list(wishes), done=told).items():
+    told = tell_failure(reporter.phase, reporter.emit)
+    for host, missing in connections.fleet.each(work, list(wishes), done=told).items():
         if not isinstance(missing, HostError) and missing:
             lacking.append(f"{host} lacks {', '.join(missing)}")
     if lacking:

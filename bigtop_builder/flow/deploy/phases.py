@@ -1,12 +1,12 @@
-"""The work of each phase, as ``deploying`` orders them."""
+"""The work of each phase, in the order of ``deployment_run``."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from bigtop_builder.flow.deploy import cluster_setup, service_state, verification
-from bigtop_builder.flow.deploy.context import Deployment
-from bigtop_builder.flow.deploy.desired_layout import as_recommendation, services_of, wanted_layout
+from bigtop_builder.flow.deploy.deployment import Deployment
+from bigtop_builder.flow.deploy.desired_layout import as_recommendation, desired_layout, services_of
 from bigtop_builder.flow.deploy.destroy import destroy_cluster
 from bigtop_builder.flow.deploy.preflight import check, check_own
 from bigtop_builder.flow.deploy.repository import register
@@ -20,7 +20,7 @@ __all__ = ["ambari", "check", "cluster", "destroy", "layout", "prepare", "reposi
 
 
 def _worked(deployment: Deployment, result: WorkResult) -> None:
-    deployment.changes += result.changes
+    deployment.reporter.changes += result.changes
     error = result.error()
     if error is not None:
         raise error
@@ -28,15 +28,15 @@ def _worked(deployment: Deployment, result: WorkResult) -> None:
 
 def _not_there(deployment: Deployment) -> bool:
     """With a dry run the phases before have set nothing up."""
-    return deployment.dry_run and not deployment.server_answers
+    return deployment.reporter.dry_run and not deployment.world.server_answers
 
 
 def check_hosts(deployment: Deployment) -> str:
     """The hosts alone are looked at."""
     from bigtop_builder.flow.hosts import checks
 
-    check_own(deployment)
-    found = checks.check_hosts(deployment.loaded, deployment.fleet, deployment.emit)
+    check_own(deployment.connections, deployment.world)
+    found = checks.check_hosts(deployment.world.loaded, deployment.connections.fleet, deployment.reporter.emit)
     found.demand()
     return found.note
 
@@ -45,9 +45,13 @@ def prepare(deployment: Deployment) -> str:
     """Hosts get what they lack."""
     from bigtop_builder.flow.hosts.preparation import prepare_hosts
 
-    check_own(deployment)
+    check_own(deployment.connections, deployment.world)
     result = prepare_hosts(
-        deployment.loaded, deployment.fleet, deployment.emit, dry_run=deployment.dry_run, facts=deployment.facts
+        deployment.world.loaded,
+        deployment.connections.fleet,
+        deployment.reporter.emit,
+        dry_run=deployment.reporter.dry_run,
+        facts=deployment.world.facts,
     )
     _worked(deployment, result)
     return ""
@@ -59,35 +63,35 @@ def ambari(deployment: Deployment) -> str:
     from bigtop_builder.flow.deploy.registration import await_registration
 
     result = set_up_servers(
-        deployment.loaded,
-        deployment.fleet,
-        deployment.client,
-        deployment.secrets,
-        deployment.emit,
-        dry_run=deployment.dry_run,
-        cancelled=deployment.cancelled,
+        deployment.world.loaded,
+        deployment.connections.fleet,
+        deployment.connections.client,
+        deployment.connections.secrets,
+        deployment.reporter.emit,
+        dry_run=deployment.reporter.dry_run,
+        cancelled=deployment.reporter.cancelled,
     )
     _worked(deployment, result)
-    deployment.look_again()
+    deployment.world.forget_server()
     if _not_there(deployment):
         return LATER
-    if deployment.dry_run:
-        known = {host.name for host in deployment.client.hosts()}
-        missing = [host for host in deployment.hosts if host not in known]
+    if deployment.reporter.dry_run:
+        known = {host.name for host in deployment.connections.client.hosts()}
+        missing = [host for host in deployment.world.hosts if host not in known]
         return f"to register: {', '.join(missing)}" if missing else "all hosts are registered"
     await_registration(
-        deployment.client,
-        deployment.loaded,
-        deployment.fleet if deployment.hosted else None,
-        deployment.emit,
-        deployment.cancelled,
+        deployment.connections.client,
+        deployment.world.loaded,
+        deployment.connections.fleet if deployment.connections.hosted else None,
+        deployment.reporter.emit,
+        deployment.reporter.cancelled,
     )
-    return f"{deployment.client.version()} at {deployment.ambari.url}"
+    return f"{deployment.connections.client.version()} at {deployment.connections.ambari.url}"
 
 
 def repository(deployment: Deployment) -> str:
     """The version definition is registered."""
-    return LATER if _not_there(deployment) else register(deployment)
+    return LATER if _not_there(deployment) else register(deployment.connections, deployment.world, deployment.reporter)
 
 
 def layout(deployment: Deployment) -> str:
@@ -98,17 +102,17 @@ def layout(deployment: Deployment) -> str:
     """
     if _not_there(deployment):
         return LATER
-    made = wanted_layout(deployment)
-    stack = deployment.inventory.stack
-    services = services_of(deployment, made)
-    remarks = deployment.client.validate(
+    made = desired_layout(deployment.connections, deployment.world, deployment.reporter)
+    stack = deployment.world.inventory.stack
+    services = services_of(deployment.world.stack, made)
+    remarks = deployment.connections.client.validate(
         stack.name, stack.version, "host_groups", list(made.hosts), services, as_recommendation(made)
     )
     for remark in remarks:
         where = ": ".join(part for part in (remark.component, remark.config_type, remark.config_name) if part)
-        deployment.emit(
+        deployment.reporter.emit(
             CheckFinished(
-                phase=deployment.phase,
+                phase=deployment.reporter.phase,
                 check="Ambari's validation",
                 host=remark.host,
                 level="warning",
@@ -120,48 +124,69 @@ def layout(deployment: Deployment) -> str:
 
 def cluster(deployment: Deployment) -> str:
     """The cluster is there as the inventory says."""
-    return LATER if _not_there(deployment) else cluster_setup.bring_cluster(deployment)
+    return (
+        LATER
+        if _not_there(deployment)
+        else cluster_setup.bring_cluster(deployment.connections, deployment.world, deployment.reporter)
+    )
 
 
 def start(deployment: Deployment) -> str:
     """What should run runs, with its present configuration."""
-    return LATER if _not_there(deployment) else service_state.start(deployment)
+    return (
+        LATER
+        if _not_there(deployment)
+        else service_state.start(deployment.connections, deployment.world, deployment.reporter)
+    )
 
 
 def standalone(deployment: Deployment) -> str:
     """Services that Ambari does not manage."""
     from bigtop_builder.flow.hosts.apply_standalone import apply_standalone
 
-    result = apply_standalone(deployment.loaded, deployment.fleet, deployment.emit, dry_run=deployment.dry_run)
+    result = apply_standalone(
+        deployment.world.loaded,
+        deployment.connections.fleet,
+        deployment.reporter.emit,
+        dry_run=deployment.reporter.dry_run,
+    )
     _worked(deployment, result)
     return ""
 
 
 def verify(deployment: Deployment) -> str:
     """All checks and jobs. Raises AmbariError when there is no cluster."""
-    managed = deployment.inventory.ambari is not None
-    if managed and deployment.server_version and deployment.client.cluster(deployment.cluster) is None:
+    managed = deployment.world.inventory.ambari is not None
+    if (
+        managed
+        and deployment.world.server_version
+        and deployment.connections.client.cluster(deployment.world.cluster) is None
+    ):
         raise AmbariError(
-            f"there is no cluster {deployment.cluster} at {deployment.ambari.url}",
+            f"there is no cluster {deployment.world.cluster} at {deployment.connections.ambari.url}",
             hint="bigtop-builder deploy makes it.",
-            location=deployment.loaded.place("cluster"),
+            location=deployment.world.loaded.place("cluster"),
         )
-    return verification.verify(deployment)
+    return verification.verify(deployment.connections, deployment.world, deployment.reporter)
 
 
 def verify_after_deploy(deployment: Deployment) -> str:
     """All checks and jobs, unless nothing was changed since they last succeeded: then only the alerts."""
-    if deployment.dry_run:
+    if deployment.reporter.dry_run:
         return "left out: a dry run starts nothing"
-    return verification.verify(deployment) if verification.due(deployment) else verification.glance(deployment)
+    return (
+        verification.verify(deployment.connections, deployment.world, deployment.reporter)
+        if verification.needs_verify(deployment.reporter)
+        else verification.check_alerts(deployment.connections, deployment.world, deployment.reporter)
+    )
 
 
 def destroy(deployment: Deployment) -> str:
     """The cluster goes; hosts keep what is installed."""
-    if deployment.inventory.ambari is None:
+    if deployment.world.inventory.ambari is None:
         return "the inventory has no Ambari"
-    _ = deployment.server_answers
-    return destroy_cluster(deployment)
+    _ = deployment.world.server_answers
+    return destroy_cluster(deployment.connections, deployment.world, deployment.reporter)
 
 
 def wipe(deployment: Deployment) -> str:
@@ -169,23 +194,34 @@ def wipe(deployment: Deployment) -> str:
     from bigtop_builder.flow.hosts.removal import wipe_hosts
 
     note = destroy(deployment)
-    result = wipe_hosts(deployment.loaded, deployment.fleet, deployment.emit, dry_run=deployment.dry_run)
+    result = wipe_hosts(
+        deployment.world.loaded,
+        deployment.connections.fleet,
+        deployment.reporter.emit,
+        dry_run=deployment.reporter.dry_run,
+    )
     _worked(deployment, result)
     return note
 
 
 def blueprint_body(deployment: Deployment) -> dict[str, Any]:
     """The blueprint as it would be sent."""
-    return cluster_setup.named_blueprint(deployment)[1]
+    return cluster_setup.named_blueprint(deployment.connections, deployment.world, deployment.reporter)[1]
 
 
 def template_body(deployment: Deployment) -> dict[str, Any]:
     """The cluster template as it would be sent, with references in place of secrets."""
-    return cluster_setup.template(deployment, cluster_setup.named_blueprint(deployment)[0], secrets=False)
+    return cluster_setup.template(
+        deployment.connections,
+        deployment.world,
+        deployment.reporter,
+        cluster_setup.named_blueprint(deployment.connections, deployment.world, deployment.reporter)[0],
+        secrets=False,
+    )
 
 
 def version_definition_text(deployment: Deployment) -> str:
     """The version definition as it would be sent."""
     from bigtop_builder.flow.deploy.repository import definition
 
-    return definition(deployment)
+    return definition(deployment.connections, deployment.world)

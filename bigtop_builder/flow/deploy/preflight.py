@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from bigtop_builder.flow.deploy.context import Deployment
-from bigtop_builder.flow.deploy.desired_layout import wanted_layout
+from bigtop_builder.flow.deploy.connections import Connections
+from bigtop_builder.flow.deploy.deployment import Deployment
+from bigtop_builder.flow.deploy.desired_layout import desired_layout
+from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import version_of
+from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import AmbariError, ConfigurationError, ConfigurationErrors, PublishError
 from bigtop_builder.model.event import CheckFinished
 from bigtop_builder.model.inventory import SecretReference
@@ -17,48 +20,48 @@ from bigtop_builder.recipe.inventory import PATHS
 
 def check(deployment: Deployment) -> str:
     """Inventory, secrets, server, repository and hosts, in this order: what is cheap to find comes first."""
-    check_own(deployment)
-    managed = deployment.inventory.ambari is not None
+    check_own(deployment.connections, deployment.world)
+    managed = deployment.world.inventory.ambari is not None
     if managed:
-        _server(deployment)
-        _layout(deployment)
-    _standalone(deployment)
-    families = _hosts(deployment)
+        _server(deployment.connections, deployment.world, deployment.reporter)
+        _layout(deployment.connections, deployment.world, deployment.reporter)
+    _standalone(deployment.world)
+    families = _hosts(deployment.connections, deployment.world, deployment.reporter)
     if managed:
-        _repositories(deployment, families)
+        _repositories(deployment.world, deployment.reporter, families)
     return ""
 
 
-def check_own(deployment: Deployment) -> None:
+def check_own(connections: Connections, world: World) -> None:
     """What is on this machine: the secrets and files that the inventory leads to. Raises ConfigurationError(s)."""
-    problems = [*_secrets(deployment), *_files(deployment)]
+    problems = [*_secrets(connections, world), *_files(connections, world)]
     if problems:
         raise problems[0] if len(problems) == 1 else ConfigurationErrors(problems)
 
 
-def _secrets(deployment: Deployment) -> Iterator[ConfigurationError]:
+def _secrets(connections: Connections, world: World) -> Iterator[ConfigurationError]:
     """Every reference can be read; its value is known from now on, and shown nowhere."""
-    for place, reference in references(deployment):
+    for place, reference in references(world):
         name = ".".join(map(str, place))
-        if place[0] == "ssh" and not deployment.hosted:
+        if place[0] == "ssh" and not connections.hosted:
             continue
         try:
-            deployment.secrets.value(reference, name)
+            connections.secrets.value(reference, name)
         except ConfigurationError as error:
             if error.location is None:
-                error.location = deployment.loaded.place(*place)
+                error.location = world.loaded.place(*place)
                 error.message = error.message.removeprefix(f"{name}: ")
             yield error
 
 
-def _files(deployment: Deployment) -> Iterator[ConfigurationError]:
-    data = deployment.inventory.model_dump()
+def _files(connections: Connections, world: World) -> Iterator[ConfigurationError]:
+    data = world.inventory.model_dump()
     for path in PATHS:
         value: object = data
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None
         # A file of host keys is made when the first one is noted; a rehearsal has no hosts to log in to.
-        if not isinstance(value, str) or path[-1] == "known_hosts" or (path[0] == "ssh" and not deployment.hosted):
+        if not isinstance(value, str) or path[-1] == "known_hosts" or (path[0] == "ssh" and not connections.hosted):
             continue
         try:
             Path(value).open("rb").close()
@@ -66,13 +69,13 @@ def _files(deployment: Deployment) -> Iterator[ConfigurationError]:
             yield ConfigurationError(
                 f"{value} cannot be read: {error.strerror}",
                 hint="Name a file that is there; a relative path begins at the inventory's folder.",
-                location=deployment.loaded.place(*path),
+                location=world.loaded.place(*path),
             )
 
 
-def references(deployment: Deployment) -> Iterator[tuple[tuple[str | int, ...], SecretReference]]:
+def references(world: World) -> Iterator[tuple[tuple[str | int, ...], SecretReference]]:
     """Every secret of the inventory with its path."""
-    data = deployment.inventory.model_dump(exclude_none=True)
+    data = world.inventory.model_dump(exclude_none=True)
     yield from _walk(data, ())
 
 
@@ -103,79 +106,79 @@ def _walk(data: object, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str
             yield from _walk(value, (*path, index))
 
 
-def _server(deployment: Deployment) -> None:
+def _server(connections: Connections, world: World, reporter: Reporter) -> None:
     """A server that should be there answers, takes the password, and has the stack."""
-    if not deployment.server_answers:
-        deployment.notice(f"the server at {deployment.ambari.url} is not set up yet")
+    if not world.server_answers:
+        reporter.notice(f"the server at {connections.ambari.url} is not set up yet")
         return
-    found = f"{deployment.server_version} at {deployment.ambari.url}, stack {deployment.stack.id}"
-    _ok(deployment, "Ambari server", found)
+    found = f"{world.server_version} at {connections.ambari.url}, stack {world.stack.id}"
+    _ok(reporter, "Ambari server", found)
 
 
-def _layout(deployment: Deployment) -> None:
-    inventory, stack = deployment.inventory, deployment.stack
+def _layout(connections: Connections, world: World, reporter: Reporter) -> None:
+    inventory, stack = world.inventory, world.stack
     for index, name in enumerate(inventory.services):
         if name not in stack.services:
             raise ConfigurationError(
                 f"the stack {stack.id} has no service {name}",
-                location=deployment.loaded.place("services", index),
+                location=world.loaded.place("services", index),
                 hint=near(name, stack.services) or None,
             )
-    if inventory.layout == "auto" and not deployment.server_answers:
-        deployment.notice("the layout is recommended by the server once it is there")
+    if inventory.layout == "auto" and not world.server_answers:
+        reporter.notice("the layout is recommended by the server once it is there")
         return
-    layout = wanted_layout(deployment)
-    _ok(deployment, "layout", f"{len(layout.components)} components on {len(layout.hosts)} hosts")
+    layout = desired_layout(connections, world, reporter)
+    _ok(reporter, "layout", f"{len(layout.components)} components on {len(layout.hosts)} hosts")
 
 
-def _standalone(deployment: Deployment) -> None:
-    if not deployment.inventory.standalone:
+def _standalone(world: World) -> None:
+    if not world.inventory.standalone:
         return
     from bigtop_builder.hosts.standalone import validate_standalone
 
-    errors = validate_standalone(deployment.loaded)
+    errors = validate_standalone(world.loaded)
     if errors:
         raise errors[0] if len(errors) == 1 else ConfigurationErrors(errors)
 
 
-def _hosts(deployment: Deployment) -> tuple[str, ...]:
+def _hosts(connections: Connections, world: World, reporter: Reporter) -> tuple[str, ...]:
     """Checks the hosts; gives their OS families."""
-    if not deployment.hosted:
-        return tuple(sorted({host.os_family for host in deployment.client.hosts() if host.os_family}))
+    if not connections.hosted:
+        return tuple(sorted({host.os_family for host in connections.client.hosts() if host.os_family}))
     from bigtop_builder.flow.hosts.checks import check_hosts
 
-    found = check_hosts(deployment.loaded, deployment.fleet, deployment.emit)
-    deployment.facts = found.facts
+    found = check_hosts(world.loaded, connections.fleet, reporter.emit)
+    world.facts = found.facts
     found.demand()
     return tuple(sorted({facts.family for facts in found.facts.values() if facts.family}))
 
 
-def _repositories(deployment: Deployment, families: tuple[str, ...]) -> None:
+def _repositories(world: World, reporter: Reporter, families: tuple[str, ...]) -> None:
     """Every package that the agents will ask for is there. Raises AmbariError with what is missing."""
     from bigtop_builder.cluster.demand_check import choose_components
     from bigtop_builder.flow.publish.stack_check import check_offer, read_offer
 
-    if not deployment.inventory.repositories or deployment.layout is None:
+    if not world.inventory.repositories or world.layout is None:
         return
-    stack = deployment.stack
-    components = choose_components(stack, (), deployment.layout.components)
+    stack = world.stack
+    components = choose_components(stack, (), world.layout.components)
     errors = 0
     for family in families:
-        places = [entry.url.replace("{family}", family) for entry in deployment.inventory.repositories]
+        places = [entry.url.replace("{family}", family) for entry in world.inventory.repositories]
         told = ", ".join(places)
         try:
             offer = read_offer(places, stack)
         except PublishError as error:
-            error.location = deployment.loaded.place("repositories")
+            error.location = world.loaded.place("repositories")
             error.hint = f"Is the address right, and is the repository served? Otherwise: {error.hint or 'publish it'}"
             raise
-        for finding in check_offer(offer, stack, components, family=family, version=version_of(deployment)):
+        for finding in check_offer(offer, stack, components, family=family, version=version_of(world)):
             level = {"error": "error", "warning": "warning", "info": "ok"}[finding.level]
             text = f"{finding.message} (for {finding.wanted_by})" if finding.wanted_by else finding.message
-            deployment.emit(
+            reporter.emit(
                 CheckFinished.model_validate(
                     {
-                        "phase": deployment.phase,
+                        "phase": reporter.phase,
                         "check": f"repository for {family}",
                         "level": level,
                         "message": text,
@@ -184,7 +187,7 @@ def _repositories(deployment: Deployment, families: tuple[str, ...]) -> None:
                 )
             )
             errors += finding.level == "error"
-        _ok(deployment, f"repository for {family}", f"{told}, {len(offer.packages)} packages") if not errors else None
+        _ok(reporter, f"repository for {family}", f"{told}, {len(offer.packages)} packages") if not errors else None
     if errors:
         raise AmbariError(
             f"the repository lacks what the stack asks for: {errors} errors",
@@ -192,5 +195,5 @@ def _repositories(deployment: Deployment, families: tuple[str, ...]) -> None:
         )
 
 
-def _ok(deployment: Deployment, name: str, message: str) -> None:
-    deployment.emit(CheckFinished(phase=deployment.phase, check=name, level="ok", message=message))
+def _ok(reporter: Reporter, name: str, message: str) -> None:
+    reporter.emit(CheckFinished(phase=reporter.phase, check=name, level="ok", message=message))

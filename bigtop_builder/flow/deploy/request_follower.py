@@ -10,8 +10,10 @@ from bigtop_builder.adapter.ambari import progress
 from bigtop_builder.adapter.ambari.following import Follower, Look
 from bigtop_builder.adapter.ambari.progress import RequestView
 from bigtop_builder.adapter.ambari.request import TaskView
-from bigtop_builder.flow.deploy.context import Deployment
+from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.failure_causes import last_lines, probable_cause
+from bigtop_builder.flow.deploy.reporter import Reporter
+from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.errors import AmbariError, LimitError
 from bigtop_builder.model.event import AmbariTask, RequestProgress
@@ -30,43 +32,50 @@ class TaskFailedError(AmbariError):
         self.tasks = tasks
 
 
-def follow(deployment: Deployment, request: int) -> RequestView:
+def follow(connections: Connections, world: World, reporter: Reporter, request: int) -> RequestView:
     """Wait until a request is over; tell its progress and tasks.
 
     Raises TaskFailedError when tasks failed, AmbariError when hosts never come or it was aborted, LimitError after
     ``ambari.request_timeout``, InterruptedRunError (the request then goes on, and the next run follows it).
     """
-    choice = deployment.ambari
-    follower = Follower(deployment.client, deployment.cluster, request)
-    limit = deployment.clock() + seconds(choice.request_timeout)
+    choice = connections.ambari
+    follower = Follower(connections.client, world.cluster, request)
+    limit = reporter.clock() + seconds(choice.request_timeout)
     failed: list[AmbariTask] = []
     told: tuple[object, ...] = ()
     idle_since: float | None = None
     while True:
         look = follower.look()
-        failed += _tell_tasks(deployment, look.changed, SHOWN_FAILURES - len(failed))
-        told = _tell_request(deployment, look.view, told)
+        failed += _tell_tasks(connections, reporter, look.changed, SHOWN_FAILURES - len(failed))
+        told = _tell_request(reporter, look.view, told)
         if look.over:
             return _ended(look, failed)
         idle = look.outcome == "waiting" or _unassigned(look.view)
-        idle_since = (idle_since or deployment.clock()) if idle else None
-        if idle_since is not None and deployment.clock() - idle_since > seconds(choice.registration_timeout):
-            raise _never_came(deployment, look.view)
-        if deployment.clock() > limit:
+        idle_since = (idle_since or reporter.clock()) if idle else None
+        if idle_since is not None and reporter.clock() - idle_since > seconds(choice.registration_timeout):
+            raise _never_came(connections, world, look.view)
+        if reporter.clock() > limit:
             raise LimitError(
                 f"request {request} ({_title(look.view)}) is not over after {choice.request_timeout}; it goes on",
                 hint="Run the deployment again to follow it, or raise ambari.request_timeout.",
             )
-        deployment.sleep(seconds(choice.poll))
+        reporter.sleep(seconds(choice.poll))
 
 
-def carry_out(deployment: Deployment, name: str, call: Callable[[], int | None], detail: str = "") -> None:
+def carry_out(
+    connections: Connections,
+    world: World,
+    reporter: Reporter,
+    name: str,
+    call: Callable[[], int | None],
+    detail: str = "",
+) -> None:
     """A change that Ambari carries out with a request, if there is anything to do: it is followed to its end."""
     started: list[int | None] = []
-    deployment.change(name, detail, act=lambda: started.append(call()))
+    reporter.change(name, detail, act=lambda: started.append(call()))
     for request in started:
         if request is not None:
-            follow(deployment, request)
+            follow(connections, world, reporter, request)
 
 
 def _unassigned(view: RequestView) -> bool:
@@ -92,14 +101,14 @@ def _title(view: RequestView) -> str:
     return view.context.splitlines()[0] if view.context else "without a name"
 
 
-def _never_came(deployment: Deployment, view: RequestView) -> AmbariError:
-    registered = {host.name: host for host in deployment.client.hosts()}
+def _never_came(connections: Connections, world: World, view: RequestView) -> AmbariError:
+    registered = {host.name: host for host in connections.client.hosts()}
     lines = []
-    for name in deployment.hosts:
+    for name in world.hosts:
         host = registered.get(name)
         if host is None:
             lines.append(f"{name}: its agent has not registered")
-        elif host.cluster not in (None, deployment.cluster):
+        elif host.cluster not in (None, world.cluster):
             lines.append(f"{name}: it belongs to the cluster {host.cluster}")
         elif host.cluster is None:
             lines.append(
@@ -113,12 +122,12 @@ def _never_came(deployment: Deployment, view: RequestView) -> AmbariError:
     )
 
 
-def _tell_request(deployment: Deployment, view: RequestView, before: tuple[object, ...]) -> tuple[object, ...]:
+def _tell_request(reporter: Reporter, view: RequestView, before: tuple[object, ...]) -> tuple[object, ...]:
     told = (view.status, round(view.percent), view.pending_hosts, tuple(sorted(view.counts.items())))
     if told != before:
-        deployment.emit(
+        reporter.emit(
             RequestProgress(
-                phase=deployment.phase,
+                phase=reporter.phase,
                 request=view.id,
                 context=view.context,
                 status=view.status,
@@ -130,29 +139,29 @@ def _tell_request(deployment: Deployment, view: RequestView, before: tuple[objec
     return told
 
 
-def _tell_tasks(deployment: Deployment, tasks: Iterable[TaskView], room: int) -> list[AmbariTask]:
+def _tell_tasks(connections: Connections, reporter: Reporter, tasks: Iterable[TaskView], room: int) -> list[AmbariTask]:
     """Tell what changed; gives the tasks that failed first-hand. Logs of all are saved, ``room`` of them are shown."""
     failed: list[AmbariTask] = []
     for task in tasks:
         if task.status not in TOLD or task.host.startswith(PENDING_HOST):
             continue
         if task.status not in progress.BAD or task.status == "ABORTED":
-            deployment.emit(_event(deployment, task))
+            reporter.emit(_event(reporter, task))
             continue
         cause, hint = probable_cause(task.status, task.stderr, task.stdout)
-        logs = [str(path) for path in save_logs(deployment, task)]
+        logs = [str(path) for path in save_logs(connections, reporter, task)]
         lines = last_lines(task.stderr, task.stdout) if len(failed) < room else []
-        event = _event(deployment, task, cause=cause, hint=hint, last_lines=lines, logs=logs)
+        event = _event(reporter, task, cause=cause, hint=hint, last_lines=lines, logs=logs)
         failed.append(event)
-        deployment.emit(event)
+        reporter.emit(event)
     return failed
 
 
-def _event(deployment: Deployment, task: TaskView, **more: object) -> AmbariTask:
+def _event(reporter: Reporter, task: TaskView, **more: object) -> AmbariTask:
     took = task.end - task.start if task.end and task.start else 0.0
     return AmbariTask.model_validate(
         {
-            "phase": deployment.phase,
+            "phase": reporter.phase,
             "request": task.request,
             "task": task.id,
             "host": task.host,
@@ -165,14 +174,14 @@ def _event(deployment: Deployment, task: TaskView, **more: object) -> AmbariTask
     )
 
 
-def save_logs(deployment: Deployment, task: TaskView) -> list[Path]:
+def save_logs(connections: Connections, reporter: Reporter, task: TaskView) -> list[Path]:
     """Write a task's output into the run's folder, without secrets; gives the files."""
     name = re.sub(r"[^A-Za-z0-9._-]", "_", f"{task.request}-{task.id}-{task.host}-{task.role}-{task.command}")
-    deployment.logs.mkdir(parents=True, exist_ok=True)
+    reporter.logs.mkdir(parents=True, exist_ok=True)
     written = []
     for kind, text in (("stderr", task.stderr), ("stdout", task.stdout)):
         if text.strip():
-            path = deployment.logs / f"{name}.{kind}.log"
-            path.write_text(deployment.secrets.redact(text), encoding="utf-8")
+            path = reporter.logs / f"{name}.{kind}.log"
+            path.write_text(connections.secrets.redact(text), encoding="utf-8")
             written.append(path)
     return written

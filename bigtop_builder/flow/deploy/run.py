@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from bigtop_builder.flow.deploy.context import Deployment
+from bigtop_builder.flow.deploy.deployment import Deployment
 from bigtop_builder.model.errors import (
     AmbariError,
     BigtopBuilderError,
@@ -28,8 +28,8 @@ def run_phases(deployment: Deployment, work: Mapping[Phase, PhaseWork], phases: 
     for phase in phases:
         if phase not in work:
             continue
-        deployment.begin(phase)
-        deployment.emit(PhaseStarted(phase=phase))
+        deployment.reporter.begin(phase)
+        deployment.reporter.emit(PhaseStarted(phase=phase))
         started = time.monotonic()
         try:
             note = work[phase](deployment)
@@ -37,7 +37,7 @@ def run_phases(deployment: Deployment, work: Mapping[Phase, PhaseWork], phases: 
             _finished(deployment, started, failure=Failure(step=phase, message="interrupted", exit_code=130))
             return ExitCode.INTERRUPTED
         except BigtopBuilderError as error:
-            if deployment.cancelled.is_set():
+            if deployment.reporter.cancelled.is_set():
                 _finished(deployment, started, failure=Failure(step=phase, message="interrupted", exit_code=130))
                 return ExitCode.INTERRUPTED
             _finished(deployment, started, failure=failure_of(phase, error))
@@ -62,12 +62,12 @@ def failure_of(phase: Phase, error: BigtopBuilderError) -> Failure:
 
 
 def _finished(deployment: Deployment, started: float, *, note: str = "", failure: Failure | None = None) -> None:
-    state = "failed" if failure else "changed" if deployment.changes else "unchanged"
-    deployment.emit(
+    state = "failed" if failure else "changed" if deployment.reporter.changes else "unchanged"
+    deployment.reporter.emit(
         PhaseFinished(
-            phase=deployment.phase,
+            phase=deployment.reporter.phase,
             state=state,
-            changes=deployment.changes,
+            changes=deployment.reporter.changes,
             seconds=time.monotonic() - started,
             note=note,
             failure=failure,

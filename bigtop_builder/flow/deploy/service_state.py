@@ -8,53 +8,56 @@ from functools import partial
 
 from bigtop_builder.adapter.ambari.query import all_of, any_of, one_of, path
 from bigtop_builder.adapter.ambari.service import HostComponent
-from bigtop_builder.flow.deploy.context import Deployment
-from bigtop_builder.flow.deploy.desired_layout import is_client, starting
+from bigtop_builder.flow.deploy.connections import Connections
+from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_client, starting
 from bigtop_builder.flow.deploy.pending_requests import settle
+from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.request_follower import TaskFailedError, carry_out
+from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import AmbariError
 
 ATTEMPTS = 3
 """A start may fail because what it needs is not up yet: services start side by side."""
 
 
-def start(deployment: Deployment) -> str:
+def start(connections: Connections, world: World, reporter: Reporter) -> str:
     """Start and restart. Raises AmbariError with what does not come up."""
-    if deployment.client.cluster(deployment.cluster) is None:
-        if deployment.dry_run:
+    if connections.client.cluster(world.cluster) is None:
+        if reporter.dry_run:
             return "the cluster is not there yet"
-        raise AmbariError(f"there is no cluster {deployment.cluster}", hint="Run the phase cluster first.")
-    settle(deployment)
+        raise AmbariError(f"there is no cluster {world.cluster}", hint="Run the phase cluster first.")
+    settle(connections, world, reporter)
     for attempt in range(1, ATTEMPTS + 1):
-        down = stopped(deployment)
+        down = stopped(connections, world, reporter)
         if not down:
             break
         try:
-            _start(deployment, down)
+            _start(connections, world, reporter, down)
         except TaskFailedError as error:
             if attempt == ATTEMPTS:
                 raise
-            deployment.notice(f"{error.message}; trying again", warning=True)
-        if deployment.dry_run:
+            reporter.notice(f"{error.message}; trying again", warning=True)
+        if reporter.dry_run:
             break
     else:
         raise AmbariError(
-            "these do not come up: " + listed(stopped(deployment)), hint="See their logs on the hosts; then run again."
+            "these do not come up: " + listed(stopped(connections, world, reporter)),
+            hint="See their logs on the hosts; then run again.",
         )
-    _restart(deployment)
+    _restart(connections, world, reporter)
     return ""
 
 
-def stopped(deployment: Deployment) -> list[HostComponent]:
+def stopped(connections: Connections, world: World, reporter: Reporter) -> list[HostComponent]:
     """What should run and does not. Raises AmbariError when it is on hosts that Ambari does not hear from."""
-    wanted = starting(deployment)
+    wanted = starting(world.stack, desired_layout(connections, world, reporter))
     down = [
         one
-        for one in deployment.components()
+        for one in world.components()
         if one.state != "STARTED" and not one.maintenance and one.component in wanted.get(one.host, ())
     ]
     lost = [one for one in down if one.state == "UNKNOWN"]
-    if lost and not deployment.dry_run:
+    if lost and not reporter.dry_run:
         hosts = sorted({one.host for one in lost})
         raise AmbariError(
             f"Ambari does not hear from {', '.join(hosts)}, where {listed(lost)} should run",
@@ -71,11 +74,19 @@ def listed(components: Iterable[HostComponent]) -> str:
     return "; ".join(f"{component} on {', '.join(sorted(names))}" for component, names in sorted(hosts.items()))
 
 
-def _start(deployment: Deployment, down: list[HostComponent]) -> None:
-    carry_out(deployment, f"start {listed(down)}", lambda: put_state(deployment, "STARTED", down, "Start components"))
+def _start(connections: Connections, world: World, reporter: Reporter, down: list[HostComponent]) -> None:
+    carry_out(
+        connections,
+        world,
+        reporter,
+        f"start {listed(down)}",
+        lambda: put_state(connections, world, "STARTED", down, "Start components"),
+    )
 
 
-def put_state(deployment: Deployment, state: str, components: Collection[HostComponent], context: str) -> int | None:
+def put_state(
+    connections: Connections, world: World, state: str, components: Collection[HostComponent], context: str
+) -> int | None:
     """Ask for a state of components on hosts, in one request whose stages Ambari puts in order; its id, or None.
 
     Hosts are only named where not all that have the component are meant, so that the predicate stays short.
@@ -89,20 +100,22 @@ def put_state(deployment: Deployment, state: str, components: Collection[HostCom
     )
     info = {"context": context, "query": predicate}
     body = {"RequestInfo": info, "Body": {"HostRoles": {"state": state}}}
-    where = path("clusters", deployment.cluster, "host_components")
-    return deployment.client.put(where, body).request
+    where = path("clusters", world.cluster, "host_components")
+    return connections.client.put(where, body).request
 
 
-def _restart(deployment: Deployment) -> None:
+def _restart(connections: Connections, world: World, reporter: Reporter) -> None:
     """Only what runs, and clients: a component that is meant to be stopped stays so."""
     stale: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for one in deployment.components():
-        if one.stale and not one.maintenance and (one.state == "STARTED" or is_client(deployment, one.component)):
+    for one in world.components():
+        if one.stale and not one.maintenance and (one.state == "STARTED" or is_client(world.stack, one.component)):
             stale[(one.service, one.component)].append(one.host)
     for (service, component), names in sorted(stale.items()):
         hosts = sorted(names)
         carry_out(
-            deployment,
+            connections,
+            world,
+            reporter,
             f"restart {component}, whose configuration is outdated, on {', '.join(hosts)}",
-            partial(deployment.client.restart, deployment.cluster, service, component, hosts),
+            partial(connections.client.restart, world.cluster, service, component, hosts),
         )

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.sources.web import ca_bundle
-from bigtop_builder.flow.deploy.context import Deployment
-from bigtop_builder.flow.deploy.desired_layout import is_client, starting
+from bigtop_builder.flow.deploy.connections import Connections
+from bigtop_builder.flow.deploy.deployment import open_deployment
+from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_client, starting
+from bigtop_builder.flow.deploy.reporter import Reporter
+from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.event import AnyEvent, CheckFinished, HostFailed
 
 if TYPE_CHECKING:
@@ -107,13 +110,14 @@ def read_status(loaded: LoadedInventory, settings: Settings) -> ClusterStatus:
             told.append(event)
 
     ca = ca_bundle(settings.project.network)
-    with Deployment(loaded, Secrets(), keep, Path(), ca=ca, overlays=settings.overlays, phase="verify") as deployment:
+    with open_deployment(loaded, Secrets(), keep, Path(), ca=ca, overlays=settings.overlays) as deployment:
+        deployment.reporter.begin("verify")
         if loaded.inventory.ambari is not None:
-            _ambari(deployment, status)
+            _ambari(deployment.connections, deployment.world, deployment.reporter, status)
         if loaded.inventory.standalone:
             from bigtop_builder.flow.hosts.apply_standalone import verify_standalone
 
-            verify_standalone(loaded, deployment.fleet, deployment.emit)
+            verify_standalone(loaded, deployment.connections.fleet, deployment.reporter.emit)
     for event in told:
         if isinstance(event, CheckFinished):
             status.standalone.append((event.level, event.host or "", event.check, event.message))
@@ -122,33 +126,33 @@ def read_status(loaded: LoadedInventory, settings: Settings) -> ClusterStatus:
     return status
 
 
-def _ambari(deployment: Deployment, status: ClusterStatus) -> None:
-    client = deployment.client
-    status.url, status.server_version = client.url, deployment.server_version
+def _ambari(connections: Connections, world: World, reporter: Reporter, status: ClusterStatus) -> None:
+    client = connections.client
+    status.url, status.server_version = client.url, world.server_version
     registered = {host.name: host for host in client.hosts()}
-    view = client.cluster(deployment.cluster)
+    view = client.cluster(world.cluster)
     status.exists = view is not None
     components: list[HostComponent] = []
     wanted: dict[str, set[str]] = {}
     if view is not None:
-        wanted = starting(deployment)
-        components = deployment.components()
-        _services(deployment, status, components, wanted)
+        wanted = starting(world.stack, desired_layout(connections, world, reporter))
+        components = world.components()
+        _services(connections, world, status, components, wanted)
         status.version = view.version
         status.alerts = sorted(
             (alert.state, alert.host or "", alert.label or alert.name, alert.text.strip())
-            for alert in client.alerts(deployment.cluster)
+            for alert in client.alerts(world.cluster)
             if alert.state in ("CRITICAL", "WARNING")
             and not alert.maintenance
             and (alert.host is None or alert.component is None or alert.component in wanted.get(alert.host, ()))
         )
         status.requests = [
             (one.id, one.context, one.status, one.percent)
-            for one in client.requests(deployment.cluster, unfinished_only=True)
+            for one in client.requests(world.cluster, unfinished_only=True)
         ]
     counts = Counter(one.host for one in components)
     running = {(one.host, one.component) for one in components if one.state == "STARTED"}
-    for entry in deployment.loaded.hosts:
+    for entry in world.loaded.hosts:
         known = registered.get(entry.name)
         down = tuple(sorted(name for name in wanted.get(entry.name, ()) if (entry.name, name) not in running))
         if entry.group is not None:
@@ -157,9 +161,13 @@ def _ambari(deployment: Deployment, status: ClusterStatus) -> None:
 
 
 def _services(
-    deployment: Deployment, status: ClusterStatus, components: list[HostComponent], wanted: dict[str, set[str]]
+    connections: Connections,
+    world: World,
+    status: ClusterStatus,
+    components: list[HostComponent],
+    wanted: dict[str, set[str]],
 ) -> None:
-    for view in deployment.client.services(deployment.cluster):
+    for view in connections.client.services(world.cluster):
         own = [one for one in components if one.service == view.name]
         meant = [one for one in own if one.component in wanted.get(one.host, ())]
         status.services.append(
@@ -173,7 +181,7 @@ def _services(
                 stale=sum(
                     one.stale
                     and not one.maintenance
-                    and (one.state == "STARTED" or is_client(deployment, one.component))
+                    and (one.state == "STARTED" or is_client(world.stack, one.component))
                     for one in own
                 ),
                 maintenance=view.maintenance,

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 from bigtop_builder.adapter.rpm.version import compare_evr, parse_evr
 from bigtop_builder.cluster.demands import selector_names
 from bigtop_builder.cluster.upgrade import Catalog, Former, HostNow, Upgrade, plan_upgrade, read_former
-from bigtop_builder.flow.deploy.context import Deployment
+from bigtop_builder.flow.deploy.connections import Connections
+from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import registered, switch_repositories, version_of, wanted_repositories
-from bigtop_builder.flow.deploy.upgrade_step import StepMove
+from bigtop_builder.flow.deploy.upgrade_step import UpgradeStep
 from bigtop_builder.flow.deploy.verification import checkable
+from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.flow.hosts.facts import gather
 from bigtop_builder.flow.hosts.work import WorkResult, apply
 from bigtop_builder.flow.publish.stack_check import read_packages
@@ -33,26 +35,26 @@ NOT_THERE = ("INIT", "INSTALLING", "INSTALL_FAILED")
 SHOWN = 8
 
 
-def upgrade(deployment: Deployment) -> None:
+def upgrade(connections: Connections, world: World, reporter: Reporter) -> None:
     """Move what the inventory and the repository say. Raises AmbariError with what was done and what is back."""
-    if not deployment.hosted or not deployment.inventory.repositories:
+    if not connections.hosted or not world.inventory.repositories:
         return
-    components = _installed(deployment)
+    components = _installed(world)
     if not components:
         return
-    facts = _facts(deployment, components)
-    plan = _plan(deployment, components, facts)
-    _tell(deployment, plan)
+    facts = _facts(connections, world, reporter, components)
+    plan = _plan(connections, world, components, facts)
+    _tell(reporter, plan)
     if not plan.steps and not plan.tools:
         return
     _demand(components, plan)
-    back = switch_repositories(deployment)
-    _tools(deployment, plan, facts)
+    back = switch_repositories(connections, world, reporter)
+    _tools(connections, reporter, plan, facts)
     moved: list[str] = []
-    checked = frozenset(checkable(deployment)) if not deployment.dry_run else frozenset[str]()
+    checked = frozenset(checkable(connections, world, reporter)) if not reporter.dry_run else frozenset[str]()
     for step in plan.steps:
         try:
-            StepMove(deployment, step, facts, checked).carry_out()
+            UpgradeStep(connections, world, reporter, step, facts, checked).carry_out()
         except InterruptedRunError:
             raise
         except AmbariError as error:
@@ -61,26 +63,28 @@ def upgrade(deployment: Deployment) -> None:
             kept = f"; moved before and kept: {', '.join(moved)}" if moved else ""
             raise AmbariError(error.message + kept, hint=error.hint) from error
         moved += step.services
-    _confirm(deployment)
+    _confirm(connections, world, reporter)
 
 
-def _installed(deployment: Deployment) -> dict[str, list[HostComponent]]:
+def _installed(world: World) -> dict[str, list[HostComponent]]:
     """By host of the inventory: what Ambari has installed there."""
-    ours = set(deployment.hosts)
+    ours = set(world.hosts)
     found: dict[str, list[HostComponent]] = {}
-    for one in deployment.components():
+    for one in world.components():
         if one.host in ours and one.state not in NOT_THERE:
             found.setdefault(one.host, []).append(one)
     return found
 
 
-def _facts(deployment: Deployment, components: Mapping[str, list[HostComponent]]) -> dict[str, HostFacts]:
+def _facts(
+    connections: Connections, world: World, reporter: Reporter, components: Mapping[str, list[HostComponent]]
+) -> dict[str, HostFacts]:
     """One round trip a host. Raises HostError."""
     wanted = {
-        host: Wanted(files=(FORMER,), selectors=tuple(selector_names(deployment.stack, [one.component for one in own])))
+        host: Wanted(files=(FORMER,), selectors=tuple(selector_names(world.stack, [one.component for one in own])))
         for host, own in components.items()
     }
-    facts, lost = gather(deployment.fleet, wanted, phase=deployment.phase, emit=deployment.emit)
+    facts, lost = gather(connections.fleet, wanted, phase=reporter.phase, emit=reporter.emit)
     error = WorkResult(failed=lost).error()
     if error is not None:
         raise error
@@ -88,9 +92,12 @@ def _facts(deployment: Deployment, components: Mapping[str, list[HostComponent]]
 
 
 def _plan(
-    deployment: Deployment, components: Mapping[str, list[HostComponent]], facts: Mapping[str, HostFacts]
+    connections: Connections,
+    world: World,
+    components: Mapping[str, list[HostComponent]],
+    facts: Mapping[str, HostFacts],
 ) -> Upgrade:
-    families = {host.name: host.os_family for host in deployment.client.hosts()}
+    families = {host.name: host.os_family for host in connections.client.hosts()}
     hosts = {
         host: HostNow(
             families[host],
@@ -102,11 +109,11 @@ def _plan(
         for host, own in components.items()
     }
     return plan_upgrade(
-        deployment.stack,
+        world.stack,
         hosts,
-        _catalogs(deployment, {now.family for now in hosts.values()}),
-        version_of(deployment),
-        latest=deployment.inventory.stack.packages == "latest",
+        _catalogs(world, {now.family for now in hosts.values()}),
+        version_of(world),
+        latest=world.inventory.stack.packages == "latest",
     )
 
 
@@ -130,9 +137,9 @@ def _former(facts: HostFacts) -> Former | None:
         ) from error
 
 
-def _catalogs(deployment: Deployment, families: Iterable[str]) -> dict[str, Catalog]:
+def _catalogs(world: World, families: Iterable[str]) -> dict[str, Catalog]:
     found = {}
-    for family, entries in wanted_repositories(deployment, tuple(sorted(families))).items():
+    for family, entries in wanted_repositories(world, tuple(sorted(families))).items():
         places = [entry.url for entry in entries]
         try:
             found[family] = Catalog(read_packages(places), _compare)
@@ -141,16 +148,16 @@ def _catalogs(deployment: Deployment, families: Iterable[str]) -> dict[str, Cata
     return found
 
 
-def _tell(deployment: Deployment, plan: Upgrade) -> None:
+def _tell(reporter: Reporter, plan: Upgrade) -> None:
     if plan.available:
         names = [f"{name} {old} -> {new}" for name, (old, new) in plan.available.items()]
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        deployment.notice(
+        reporter.notice(
             f"the repository has newer packages: {', '.join(names[:SHOWN])}{more}; "
             "`stack.packages: latest` in the inventory moves to them"
         )
     if plan.lost:
-        deployment.notice(
+        reporter.notice(
             f"the repository no longer has {', '.join(plan.lost)}: there would be no way back to them", warning=True
         )
 
@@ -178,23 +185,23 @@ def _demand(components: Mapping[str, list[HostComponent]], plan: Upgrade) -> Non
         )
 
 
-def _tools(deployment: Deployment, plan: Upgrade, facts: Mapping[str, HostFacts]) -> None:
+def _tools(connections: Connections, reporter: Reporter, plan: Upgrade, facts: Mapping[str, HostFacts]) -> None:
     """The selector first: it must know the folders and names of the new version."""
     work = {host: set_packages(wanted, installed(facts[host])) for host, wanted in plan.tools.items()}
-    result = apply(deployment.fleet, work, phase=deployment.phase, emit=deployment.emit, dry_run=deployment.dry_run)
-    deployment.changes += result.changes
+    result = apply(connections.fleet, work, phase=reporter.phase, emit=reporter.emit, dry_run=reporter.dry_run)
+    reporter.changes += result.changes
     error = result.error()
     if error is not None:
         raise error
 
 
-def _confirm(deployment: Deployment) -> None:
-    if deployment.dry_run:
+def _confirm(connections: Connections, world: World, reporter: Reporter) -> None:
+    if reporter.dry_run:
         return
-    present = registered(deployment)
-    if present is not None and present.version != version_of(deployment):
-        deployment.notice(
-            f"Ambari still calls the version {present.version}: it learns of {version_of(deployment)} when a "
+    present = registered(connections, world)
+    if present is not None and present.version != version_of(world):
+        reporter.notice(
+            f"Ambari still calls the version {present.version}: it learns of {version_of(world)} when a "
             "component that tells its version starts",
             warning=True,
         )

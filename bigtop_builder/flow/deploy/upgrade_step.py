@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from bigtop_builder.cluster.rolling import Wave, waves
 from bigtop_builder.cluster.upgrade import Step
-from bigtop_builder.flow.deploy.context import Deployment
-from bigtop_builder.flow.deploy.desired_layout import is_client, starting
+from bigtop_builder.flow.deploy.connections import Connections
+from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_client, starting
+from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.request_follower import carry_out
 from bigtop_builder.flow.deploy.service_state import listed, put_state
 from bigtop_builder.flow.deploy.verification import check_service
+from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.flow.hosts.work import apply
 from bigtop_builder.hosts.standalone import entries_of
 from bigtop_builder.hosts.upgrade import forget_former, note_former, set_packages, set_selected
@@ -27,16 +29,23 @@ CHECKS = 3
 """How often a service is checked before it is known not to work."""
 
 
-class StepMove:
+class UpgradeStep:
     """``checked``: the cluster's services whose check can succeed."""
 
     def __init__(
-        self, deployment: Deployment, step: Step, facts: Mapping[str, HostFacts], checked: frozenset[str]
+        self,
+        connections: Connections,
+        world: World,
+        reporter: Reporter,
+        step: Step,
+        facts: Mapping[str, HostFacts],
+        checked: frozenset[str],
     ) -> None:
-        self.deployment, self.step, self.facts = deployment, step, facts
+        self.connections, self.world, self.reporter = connections, world, reporter
+        self.step, self.facts = step, facts
         self.checked = [service for service in step.services if service in checked]
         self.title = ", ".join(step.services)
-        self.wanted = starting(deployment)
+        self.wanted = starting(world.stack, desired_layout(connections, world, reporter))
         self.touched: list[str] = []
         self.was_running: set[tuple[str, str]] = set()
 
@@ -54,7 +63,7 @@ class StepMove:
         except (InterruptedRunError, LimitError):
             raise
         except BigtopBuilderError as error:
-            self.deployment.check_cancelled()
+            self.reporter.check_cancelled()
             self._go_back(error)
         self._forget(self.step.moves)
 
@@ -63,7 +72,7 @@ class StepMove:
         chosen = set(hosts)
         return [
             one
-            for one in self.deployment.client.host_components(self.deployment.cluster)
+            for one in self.connections.client.host_components(self.world.cluster)
             if one.host in chosen and one.service in self.step.services
         ]
 
@@ -74,7 +83,7 @@ class StepMove:
             placed[one.host].append(one.component)
             if one.state != "STARTED" and one.component in self.wanted.get(one.host, ()):
                 down.add(one.host)
-        return waves(self.deployment.stack, placed, down)
+        return waves(self.world.stack, placed, down)
 
     def _wave(self, wave: Wave) -> None:
         self.touched += wave.hosts
@@ -103,16 +112,21 @@ class StepMove:
         moving = {*self.step.moves[host].packages, *self.step.moves[host].former.packages}
         return [
             service.name
-            for _, entry in entries_of(self.deployment.loaded, host)
+            for _, entry in entries_of(self.world.loaded, host)
             if moving & set(entry.packages)
             for service in entry.services
         ]
 
     def _apply(self, work: Mapping[str, tuple[Operation, ...]]) -> None:
-        deployment = self.deployment
-        deployment.check_cancelled()
-        result = apply(deployment.fleet, work, phase=deployment.phase, emit=deployment.emit, dry_run=deployment.dry_run)
-        deployment.changes += result.changes
+        self.reporter.check_cancelled()
+        result = apply(
+            self.connections.fleet,
+            work,
+            phase=self.reporter.phase,
+            emit=self.reporter.emit,
+            dry_run=self.reporter.dry_run,
+        )
+        self.reporter.changes += result.changes
         error = result.error()
         if error is not None:
             raise error
@@ -129,23 +143,28 @@ class StepMove:
         down = [
             one
             for one in self._servers(hosts)
-            if (one.state != "STARTED" or self.deployment.dry_run)
+            if (one.state != "STARTED" or self.reporter.dry_run)
             and ((one.host, one.component) in self.was_running or one.component in self.wanted.get(one.host, ()))
         ]
         if down:
             self._request(f"start {listed(down)}", "STARTED", down, lambda one: one.state == "STARTED")
 
     def _servers(self, hosts: Iterable[str]) -> list[HostComponent]:
-        return [one for one in self._components(hosts) if not is_client(self.deployment, one.component)]
+        return [one for one in self._components(hosts) if not is_client(self.world.stack, one.component)]
 
     def _request(
         self, name: str, state: str, components: list[HostComponent], reached: Callable[[HostComponent], bool]
     ) -> None:
         """Ambari leaves out what it does not hear from without a word, so the states are read afterwards."""
-        deployment = self.deployment
         context = f"{name.split()[0].capitalize()} {self.title} to move to other packages"
-        carry_out(deployment, name, lambda: put_state(deployment, state, components, context))
-        if deployment.dry_run:
+        carry_out(
+            self.connections,
+            self.world,
+            self.reporter,
+            name,
+            lambda: put_state(self.connections, self.world, state, components, context),
+        )
+        if self.reporter.dry_run:
             return
         meant = {(one.host, one.component) for one in components}
         left = [
@@ -159,10 +178,10 @@ class StepMove:
             )
 
     def _check(self) -> None:
-        if self.deployment.dry_run:
+        if self.reporter.dry_run:
             return
         for service in self.checked:
-            if not check_service(self.deployment, service, attempts=CHECKS):
+            if not check_service(self.connections, self.world, self.reporter, service, attempts=CHECKS):
                 raise AmbariError(f"the service check of {service} fails")
 
     def _forget(self, hosts: Iterable[str]) -> None:
@@ -170,10 +189,9 @@ class StepMove:
 
     def _go_back(self, reason: BigtopBuilderError) -> None:
         """Always raises: the way back does not make the move a success."""
-        deployment = self.deployment
         hosts = list(dict.fromkeys(self.touched))
         told = f"{self.title} cannot move to the new packages: {reason.message}"
-        deployment.notice(f"{told}; going back to the former ones on {', '.join(hosts)}", warning=True)
+        self.reporter.notice(f"{told}; going back to the former ones on {', '.join(hosts)}", warning=True)
         try:
             self._stop(hosts)
             self._apply({host: self._backward(host) for host in hosts})
@@ -183,7 +201,7 @@ class StepMove:
         except (InterruptedRunError, LimitError):
             raise
         except BigtopBuilderError as error:
-            deployment.check_cancelled()
+            self.reporter.check_cancelled()
             raise AmbariError(
                 f"{told}; and the way back to the former ones failed: {error.message}",
                 hint=error.hint or "Mend what is said above and run the deployment again: it goes on from here.",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
-from bigtop_builder.flow.deploy.context import Deployment
-from bigtop_builder.flow.deploy.desired_layout import starting
+from bigtop_builder.flow.deploy.connections import Connections
+from bigtop_builder.flow.deploy.desired_layout import desired_layout, starting
 from bigtop_builder.flow.deploy.failure_causes import last_lines
+from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.request_follower import TaskFailedError, follow
+from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.errors import AmbariError, HostError, LimitError, PartFailedError
 from bigtop_builder.model.event import CheckFinished
@@ -19,49 +21,54 @@ ATTEMPTS = 3
 """Checks of each service after a deployment that changed something."""
 
 
-def verify(deployment: Deployment) -> str:
+def verify(connections: Connections, world: World, reporter: Reporter) -> str:
     """Everything is tried, then PartFailedError tells how much of it did not work."""
     failed = 0
-    if deployment.mark is not None:
-        deployment.mark.unlink(missing_ok=True)
-    if deployment.inventory.ambari is not None:
-        attempts = ATTEMPTS if deployment.all_changes else 1
-        failed += sum(not check_service(deployment, service, attempts=attempts) for service in checkable(deployment))
-        failed += check_alerts(deployment)
-    if deployment.hosted:
-        failed += check_standalone(deployment)
-        failed += sum(not run_job(deployment, name, job) for name, job in deployment.inventory.jobs.items())
+    if reporter.mark is not None:
+        reporter.mark.unlink(missing_ok=True)
+    if world.inventory.ambari is not None:
+        attempts = ATTEMPTS if reporter.earlier_changes else 1
+        failed += sum(
+            not check_service(connections, world, reporter, service, attempts=attempts)
+            for service in checkable(connections, world, reporter)
+        )
+        failed += critical_alerts(connections, world, reporter)
+    if connections.hosted:
+        failed += check_standalone(connections, world, reporter)
+        failed += sum(
+            not run_job(connections, world, reporter, name, job) for name, job in world.inventory.jobs.items()
+        )
     if failed:
         raise PartFailedError(f"{failed} of the checks failed", hint="Each is told above with what it said.")
-    if deployment.mark is not None:
-        deployment.mark.parent.mkdir(parents=True, exist_ok=True)
-        deployment.mark.touch()
-        _links(deployment)
+    if reporter.mark is not None:
+        reporter.mark.parent.mkdir(parents=True, exist_ok=True)
+        reporter.mark.touch()
+        _links(connections, world, reporter)
     return ""
 
 
-def _links(deployment: Deployment) -> None:
+def _links(connections: Connections, world: World, reporter: Reporter) -> None:
     """Where the cluster can be seen: the pages of Ambari's web interface, and of stand-alone services."""
-    if deployment.inventory.ambari is not None:
-        for view in deployment.client.services(deployment.cluster):
-            deployment.notice(f"{view.name}: {deployment.client.url}/#/main/services/{view.name}/summary")
-    for entry in deployment.inventory.standalone.values():
+    if world.inventory.ambari is not None:
+        for view in connections.client.services(world.cluster):
+            reporter.notice(f"{view.name}: {connections.client.url}/#/main/services/{view.name}/summary")
+    for entry in world.inventory.standalone.values():
         for service in entry.services:
             address = service.health.http if service.health else None
             if address is not None:
-                for host in deployment.loaded.members(entry.hosts):
-                    deployment.notice(f"{service.name}: {address.replace('{host}', host)}")
+                for host in world.loaded.members(entry.hosts):
+                    reporter.notice(f"{service.name}: {address.replace('{host}', host)}")
 
 
-def due(deployment: Deployment) -> bool:
+def needs_verify(reporter: Reporter) -> bool:
     """Whether something was changed since the last verification that succeeded, or none has."""
-    return deployment.mark is None or not deployment.mark.exists()
+    return reporter.mark is None or not reporter.mark.exists()
 
 
-def glance(deployment: Deployment) -> str:
+def check_alerts(connections: Connections, world: World, reporter: Reporter) -> str:
     """The alerts only, and whether all runs that should. Raises PartFailedError."""
-    if deployment.inventory.ambari is not None:
-        critical = check_alerts(deployment)
+    if world.inventory.ambari is not None:
+        critical = critical_alerts(connections, world, reporter)
         if critical:
             raise PartFailedError(
                 f"there are {critical} critical alerts", hint="bigtop-builder verify tries everything."
@@ -70,7 +77,7 @@ def glance(deployment: Deployment) -> str:
 
 
 def told(
-    deployment: Deployment,
+    reporter: Reporter,
     check: str,
     ok: bool,
     message: str,
@@ -81,10 +88,10 @@ def told(
 ) -> bool:
     """Tell how a check ended; gives ``ok``."""
     level = "ok" if ok else "warning" if warning else "error"
-    deployment.emit(
+    reporter.emit(
         CheckFinished.model_validate(
             {
-                "phase": deployment.phase,
+                "phase": reporter.phase,
                 "check": check,
                 "host": host,
                 "level": level,
@@ -96,86 +103,92 @@ def told(
     return ok
 
 
-def checkable(deployment: Deployment) -> list[str]:
+def checkable(connections: Connections, world: World, reporter: Reporter) -> list[str]:
     """The cluster's services that have a check and something that runs: others' checks cannot succeed."""
-    wanted = {component for components in starting(deployment).values() for component in components}
-    there = {one.component for one in deployment.components()}
+    wanted = {
+        component
+        for components in starting(world.stack, desired_layout(connections, world, reporter)).values()
+        for component in components
+    }
+    there = {one.component for one in world.components()}
     found = []
-    for view in deployment.client.services(deployment.cluster):
-        service = deployment.stack.services.get(view.name)
+    for view in connections.client.services(world.cluster):
+        service = world.stack.services.get(view.name)
         if service is None or view.maintenance:
             continue
         servers = {name for name, component in service.components.items() if not component.is_client}
         present = servers & there
         if present and not (present & wanted):
-            deployment.notice(f"the check of {view.name} is left out: its servers are installed, not started")
+            reporter.notice(f"the check of {view.name} is left out: its servers are installed, not started")
             continue
         found.append(view.name)
     return found
 
 
-def check_service(deployment: Deployment, service: str, *, attempts: int = 1) -> bool:
+def check_service(
+    connections: Connections, world: World, reporter: Reporter, service: str, *, attempts: int = 1
+) -> bool:
     """Ambari's own check of a service. ``attempts``: of a service that has just started, for its servers find each
     other a while after their processes run."""
     try:
-        command = deployment.stack.check_command(service)
-        follow(deployment, deployment.client.service_check(deployment.cluster, service, command))
+        command = world.stack.check_command(service)
+        follow(connections, world, reporter, connections.client.service_check(world.cluster, service, command))
     except TaskFailedError as error:
         if attempts > 1:
-            deployment.notice(f"the service check of {service} fails; trying again in {JOINING_SECONDS:.0f} s")
-            deployment.sleep(JOINING_SECONDS)
-            return check_service(deployment, service, attempts=attempts - 1)
+            reporter.notice(f"the service check of {service} fails; trying again in {JOINING_SECONDS:.0f} s")
+            reporter.sleep(JOINING_SECONDS)
+            return check_service(connections, world, reporter, service, attempts=attempts - 1)
         first = error.tasks[0] if error.tasks else None
         cause = (first.cause or (first.last_lines or [""])[-1]) if first else error.message
-        return told(deployment, f"service check of {service}", False, cause, hint=first.hint if first else None)
+        return told(reporter, f"service check of {service}", False, cause, hint=first.hint if first else None)
     except LimitError:
         raise
     except AmbariError as error:
-        return told(deployment, f"service check of {service}", False, error.message, hint=error.hint)
-    return told(deployment, f"service check of {service}", True, "")
+        return told(reporter, f"service check of {service}", False, error.message, hint=error.hint)
+    return told(reporter, f"service check of {service}", True, "")
 
 
-def check_alerts(deployment: Deployment) -> int:
+def critical_alerts(connections: Connections, world: World, reporter: Reporter) -> int:
     """How many critical alerts there are; warnings, and what is not meant to run, are told."""
-    wanted = starting(deployment)
+    wanted = starting(world.stack, desired_layout(connections, world, reporter))
     critical = 0
-    for alert in deployment.client.alerts(deployment.cluster):
+    for alert in connections.client.alerts(world.cluster):
         if alert.maintenance or alert.state not in ("CRITICAL", "WARNING"):
             continue
         meant = alert.host is None or alert.component is None or alert.component in wanted.get(alert.host, ())
         warning = alert.state == "WARNING" or not meant
         name = f"alert {alert.label or alert.name}"
-        told(deployment, name, False, alert.text.strip().replace("\n", " ")[:300], host=alert.host, warning=warning)
+        told(reporter, name, False, alert.text.strip().replace("\n", " ")[:300], host=alert.host, warning=warning)
         critical += not warning
     return critical
 
 
-def check_standalone(deployment: Deployment) -> int:
+def check_standalone(connections: Connections, world: World, reporter: Reporter) -> int:
     """How many hosts have stand-alone services that are not as they should be."""
-    if not deployment.inventory.standalone:
+    if not world.inventory.standalone:
         return 0
     from bigtop_builder.flow.hosts.apply_standalone import verify_standalone
 
-    return len(verify_standalone(deployment.loaded, deployment.fleet, deployment.emit).failed)
+    return len(verify_standalone(world.loaded, connections.fleet, reporter.emit).failed)
 
 
-def run_job(deployment: Deployment, name: str, job: Job) -> bool:
+def run_job(connections: Connections, world: World, reporter: Reporter, name: str, job: Job) -> bool:
     """A real job on a host."""
-    host = deployment.loaded.members([job.on])[0]
+    host = world.loaded.members([job.on])[0]
     try:
-        output = deployment.fleet.remote(host).run(
+        output = connections.fleet.remote(host).run(
             job.command, timeout=seconds(job.timeout), user=None if job.user == "root" else job.user
         )
     except (HostError, LimitError) as error:
-        return told(deployment, f"job {name}", False, error.message, host=host, hint=error.hint)
+        return told(reporter, f"job {name}", False, error.message, host=host, hint=error.hint)
     if output.code != 0:
         end = " | ".join(last_lines(output.stderr, output.stdout)[-3:])
-        return told(deployment, f"job {name}", False, f"ended with {output.code}: {end}", host=host)
+        return told(reporter, f"job {name}", False, f"ended with {output.code}: {end}", host=host)
     if job.expect is None:
-        return told(deployment, f"job {name}", True, "", host=host)
+        return told(reporter, f"job {name}", True, "", host=host)
     text = output.stdout + "\n" + output.stderr
     found = re.search(job.expect, text, re.MULTILINE)
     if found is None:
-        return told(deployment, f"job {name}", False, f"its output has nothing like {job.expect!r}", host=host)
+        return told(reporter, f"job {name}", False, f"its output has nothing like {job.expect!r}", host=host)
     line = next((line for line in text.splitlines() if found.group(0).splitlines()[0] in line), found.group(0))
-    return told(deployment, f"job {name}", True, line.strip()[:200], host=host)
+    return told(reporter, f"job {name}", True, line.strip()[:200], host=host)

@@ -1,0 +1,90 @@
+"""Connections of a deployment: SSH to the hosts, REST to the Ambari server, each opened when it is first used."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from bigtop_builder.model.base import seconds
+from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.model.inventory import Ambari as AmbariChoice
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.client import Ambari
+    from bigtop_builder.adapter.secret import Secrets
+    from bigtop_builder.adapter.ssh import Fleet
+    from bigtop_builder.recipe.inventory import LoadedInventory
+
+
+@dataclass
+class Connections:
+    """What a deployment is connected to. As a context manager it closes what was opened."""
+
+    loaded: LoadedInventory
+    secrets: Secrets
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    hosted: bool = True
+    """False in a rehearsal, which has no hosts to connect to."""
+    ca: Path | None = None
+    """Certificate authorities to trust if the inventory names none."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in ("fleet", "client"):
+            connection = self.__dict__.pop(name, None)
+            if connection is not None:
+                connection.close()
+
+    @property
+    def ambari(self) -> AmbariChoice:
+        """How to reach the Ambari server. Raises ConfigurationError if the inventory has none."""
+        choice = self.loaded.inventory.ambari
+        if choice is None:
+            raise ConfigurationError(
+                "the inventory names no Ambari server", hint="Give ambari.url and ambari.password."
+            )
+        return choice
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """The connections to the hosts. Raises ConfigurationError for a wrong SSH setting."""
+        from bigtop_builder.adapter.ssh import Fleet
+
+        try:
+            return Fleet(self.loaded.inventory.ssh, self.loaded.hosts, self.secrets, self.cancelled)
+        except ConfigurationError as error:
+            # Its message begins with the path of the setting: ``ssh.key: …``.
+            path, colon, message = error.message.partition(": ")
+            if colon and path.split(".")[0] == "ssh" and error.location is None:
+                error.location, error.message = self.loaded.place(*path.split(".")), message
+            raise
+
+    @cached_property
+    def client(self) -> Ambari:
+        """The client of the Ambari server. Raises ConfigurationError if the inventory has none."""
+        from bigtop_builder.adapter.ambari.client import Ambari
+
+        choice = self.ambari
+        return Ambari(
+            choice.url,
+            choice.user,
+            self.secrets.value(choice.password, "ambari.password"),
+            ca=Path(choice.ca) if choice.ca else self.ca,
+            timeout=seconds(choice.timeout),
+            cancelled=self.cancelled,
+        )
+
+    @property
+    def round_trips(self) -> int:
+        """The number of commands sent to hosts so far."""
+        return self.fleet.round_trips if "fleet" in self.__dict__ else 0
+
+    @property
+    def rest_calls(self) -> int:
+        """The number of requests made to the Ambari server so far."""
+        return self.client.calls if "client" in self.__dict__ else 0

@@ -1,0 +1,58 @@
+"""A deployment: its connections, its world and its reporter, opened and closed together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bigtop_builder.flow.deploy.connections import Connections
+from bigtop_builder.flow.deploy.reporter import Emit, Reporter
+from bigtop_builder.flow.deploy.world import World
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.secret import Secrets
+    from bigtop_builder.recipe.inventory import LoadedInventory
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a phase is given; it passes on only the parts that a function uses."""
+
+    connections: Connections
+    world: World
+    reporter: Reporter
+
+
+@contextmanager
+def open_deployment(
+    loaded: LoadedInventory,
+    secrets: Secrets,
+    bus: Emit,
+    logs: Path,
+    cancelled: threading.Event | None = None,
+    *,
+    dry_run: bool = False,
+    hosted: bool = True,
+    ca: Path | None = None,
+    overlays: tuple[Path, ...] = (),
+    mark: Path | None = None,
+    clock: Callable[[], float] | None = None,
+    pause: Callable[[float], object] | None = None,
+) -> Iterator[Deployment]:
+    """Open one call of ``deploy``, ``status``, ``verify`` or ``destroy``; its connections are closed at the end.
+
+    See the fields of Connections, World and Reporter for the arguments.
+    """
+    cancelled = cancelled or threading.Event()
+    with Connections(loaded, secrets, cancelled, hosted, ca) as connections:
+        world = World(loaded, connections, overlays)
+        reporter = Reporter(
+            bus, secrets, logs, cancelled, dry_run, pause=pause, mark=mark, passed=world.forget_components
+        )
+        if clock is not None:
+            reporter.clock = clock
+        yield Deployment(connections, world, reporter)

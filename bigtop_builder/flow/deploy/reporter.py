@@ -1,0 +1,113 @@
+"""The reporter of a deployment: changes and notices as events without secrets, dry runs, cancellation and time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bigtop_builder.model.errors import AmbariError, InterruptedRunError
+from bigtop_builder.model.event import EVENTS, AnyEvent, Change, Notice, Phase
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.secret import Secrets
+
+Emit = Callable[[AnyEvent], None]
+OWN_WORDS = frozenset({"event", "phase", "phases", "step", "level", "state", "kind", "status", "tasks"})
+"""Event fields with our own or Ambari's words, never with text of a host or a person."""
+
+
+@dataclass
+class Reporter:
+    """Reports what a deployment does, or with a dry run would do, and counts the changes."""
+
+    bus: Emit
+    secrets: Secrets
+    """Removed from every event."""
+    logs: Path
+    """The folder for the logs of failed tasks."""
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    dry_run: bool = False
+    clock: Callable[[], float] = time.monotonic
+    """Seconds; with ``pause`` the time in which the deployment lives."""
+    pause: Callable[[float], object] | None = None
+    """Waits for so many seconds; without it until then or until ``cancelled``."""
+    mark: Path | None = None
+    """A file that exists while everything was verified and nothing has changed since."""
+    passed: Callable[[], None] = lambda: None
+    """Called when the world may have changed: before a change, during a wait, at the start of a phase."""
+    phase: Phase = "check"
+    changes: int = 0
+    """Changes of the current phase."""
+    earlier_changes: int = 0
+    """Changes of the phases before it."""
+
+    def begin(self, phase: Phase) -> None:
+        """Begin a phase, which counts its own changes and relies on nothing that the one before has read."""
+        self.earlier_changes += self.changes
+        self.phase, self.changes = phase, 0
+        self.passed()
+
+    def emit(self, event: AnyEvent) -> None:
+        """Emit an event without the secrets read so far."""
+        if self.mark is not None and isinstance(event, Change) and event.state != "planned":
+            self.mark.unlink(missing_ok=True)
+        data = event.model_dump()
+        clean = self._redacted(data)
+        self.bus(event if clean == data else EVENTS.validate_python(clean))
+
+    def _redacted(self, value: Any) -> Any:
+        """``value`` without secrets; each text by itself, so that no quoting of them matters."""
+        if isinstance(value, str):
+            return self.secrets.redact(value)
+        if isinstance(value, list):
+            return [self._redacted(item) for item in value]
+        if isinstance(value, dict):
+            # Words that we choose ourselves stay, even if a password is one of them.
+            return {key: item if key in OWN_WORDS else self._redacted(item) for key, item in value.items()}
+        return value
+
+    def notice(self, text: str, *, warning: bool = False) -> None:
+        """Emit a notice."""
+        self.emit(Notice(text=text, level="warning" if warning else "info"))
+
+    def change(self, name: str, detail: str = "", *, act: Callable[[], object] | None = None) -> None:
+        """Report a change in Ambari and, unless this is a dry run, make it with ``act``. Raises what ``act`` raises."""
+        self.changes += 1
+        if self.dry_run:
+            self.emit(Change(phase=self.phase, name=name, state="planned", detail=detail))
+            return
+        self.check_cancelled()
+        self.passed()
+        try:
+            if act is not None:
+                act()
+        except AmbariError:
+            self.emit(Change(phase=self.phase, name=name, state="failed", detail=detail))
+            raise
+        self.emit(Change(phase=self.phase, name=name, state="done", detail=detail))
+
+    def check_cancelled(self) -> None:
+        """Raise InterruptedRunError if the user wants to stop."""
+        if self.cancelled.is_set():
+            raise InterruptedRunError("the deployment was interrupted; run it again to continue")
+
+    def sleep(self, duration: float) -> None:
+        """Wait for ``duration`` seconds. Raises InterruptedRunError."""
+        self.passed()
+        (self.pause or self.cancelled.wait)(duration)
+        self.check_cancelled()
+
+
+def show_difference(old: Mapping[str, str], new: Mapping[str, str], title: str, hidden: frozenset[str]) -> str:
+    """Show properties that differ as lines of a diff, without the values of ``hidden`` ones."""
+    lines = []
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name):
+            secret = name in hidden
+            lines += [f"-{title}/{name}: {'***' if secret else old[name]}"] if name in old else []
+            lines += [f"+{title}/{name}: {'***' if secret else new[name]}"] if name in new else []
+    return "\n".join(lines)

@@ -1,0 +1,101 @@
+"""The world of a deployment: what its inventory says, and what was read from the server and the hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bigtop_builder.flow.deploy import stack
+from bigtop_builder.flow.deploy.connections import Connections
+from bigtop_builder.model.inventory import Inventory
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.service import HostComponent
+    from bigtop_builder.cluster.layout import Layout
+    from bigtop_builder.hosts.facts import HostFacts
+    from bigtop_builder.model.ambari_stack import StackDefinition
+    from bigtop_builder.recipe.inventory import LoadedInventory
+
+
+class World:
+    """What is known. The inventory does not change; everything else is read on first use and can be forgotten."""
+
+    def __init__(self, loaded: LoadedInventory, connections: Connections, overlays: tuple[Path, ...] = ()) -> None:
+        self.loaded = loaded
+        self.layout: Layout | None = None
+        """The layout, once it is given by the groups or recommended."""
+        self.facts: Mapping[str, HostFacts] | None = None
+        """Facts of the hosts, from the check for the phase after it."""
+        self._connections = connections
+        self._overlays = overlays
+        self._components: list[HostComponent] | None = None
+
+    @property
+    def inventory(self) -> Inventory:
+        """The inventory."""
+        return self.loaded.inventory
+
+    @property
+    def cluster(self) -> str:
+        """The name of the cluster."""
+        return self.inventory.cluster
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts of the inventory's groups."""
+        return tuple(entry.name for entry in self.loaded.hosts if entry.group is not None)
+
+    @cached_property
+    def server_version(self) -> str:
+        """The version of the Ambari server. Raises AmbariError, located at the inventory's key that leads to it."""
+        from bigtop_builder.adapter.ambari.errors import AuthenticationError, UnreachableError
+
+        try:
+            return self._connections.client.version()
+        except UnreachableError as error:
+            error.location = self.loaded.place("ambari", "url")
+            raise
+        except AuthenticationError as error:
+            error.location = self.loaded.place("ambari", "password")
+            raise
+
+    @cached_property
+    def server_answers(self) -> bool:
+        """Whether the server accepts us. Raises AmbariError if one that we do not set up ourselves does not."""
+        from bigtop_builder.adapter.ambari.errors import AuthenticationError, UnreachableError
+
+        try:
+            _ = self.server_version
+        except (UnreachableError, AuthenticationError):
+            if self._connections.ambari.setup is None:
+                raise
+            return False
+        return True
+
+    @cached_property
+    def stack(self) -> StackDefinition:
+        """The server's stack; the shipped one if there is no server yet, or none is wanted.
+
+        Raises ConfigurationError if the server lacks the stack, AmbariError.
+        """
+        if self.inventory.ambari is None or not self.server_answers:
+            return stack.known_stack(self.loaded, self._overlays)
+        return stack.live_stack(self.loaded, self._connections.client, self.server_version, self._overlays)
+
+    def components(self) -> list[HostComponent]:
+        """The components on the cluster's hosts, read again once anything has changed or time has passed."""
+        if self._components is None:
+            self._components = list(self._connections.client.host_components(self.cluster))
+        return self._components
+
+    def forget_components(self) -> None:
+        """Forget the components: they may have changed."""
+        self._components = None
+
+    def forget_server(self) -> None:
+        """Forget what is known of the server, after it was set up."""
+        self.layout = None
+        for name in ("server_version", "server_answers", "stack"):
+            self.__dict__.pop(name, None)
