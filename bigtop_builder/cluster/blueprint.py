@@ -148,10 +148,7 @@ def cluster_template(
 
 
 def _members(group: LayoutGroup, reveal: Reveal) -> Json:
-    hosts = [
-        {"fqdn": host, "rack_info": group.racks[host]} if host in group.racks else {"fqdn": host}
-        for host in group.hosts
-    ]
+    hosts = [{"fqdn": host, **group.settings.get(host, {})} for host in group.hosts]
     secrets = _revealed(group.configurations, reveal, f"groups.{group.name}.configurations")
     body: Json = {"name": group.name, "hosts": hosts}
     return {**body, "configurations": secrets} if secrets else body
@@ -174,7 +171,7 @@ def added_hosts(layout: Layout, blueprint: str, hosts: Sequence[str]) -> list[di
             "blueprint": blueprint,
             "host_group": groups[host].name,
             "host_name": host,
-            **({"rack_info": groups[host].racks[host]} if host in groups[host].racks else {}),
+            **groups[host].settings.get(host, {}),
         }
         for host in hosts
     ]

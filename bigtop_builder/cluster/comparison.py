@@ -8,6 +8,7 @@ from typing import Any
 
 from bigtop_builder.cluster.demands import wanted_services
 from bigtop_builder.cluster.layout import INSTALL_AND_START, Layout, expand_tokens, plain_properties
+from bigtop_builder.cluster.layout_fields import Settings
 from bigtop_builder.model.ambari_stack import StackDefinition
 
 SECRET_REFERENCE = "SECRET:"
@@ -109,12 +110,16 @@ def _group_lines(name: str, old: _Group | None, new: _Group | None) -> list[str]
 
 @dataclass(frozen=True)
 class ActualCluster:
-    """A cluster as Ambari has it. ``hosts`` gives every host's components; ``configurations`` the present properties
-    of the types that were read."""
+    """A cluster as Ambari has it.
+
+    ``hosts`` has the components of every host, ``configurations`` the properties of the types that were read, and
+    ``settings`` what is set for single hosts, in the cluster or about to join.
+    """
 
     hosts: Mapping[str, frozenset[str]]
     services: frozenset[str]
     configurations: Properties = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,8 @@ class ClusterDifference:
     components_to_add: tuple[tuple[str, str], ...]
     components_beyond: tuple[tuple[str, str], ...]
     configurations: Changes
+    settings: Changes = field(default_factory=dict)
+    """Settings of single hosts, also of hosts to add: host → property → its value now and the wanted one."""
 
     @property
     def same(self) -> bool:
@@ -146,6 +153,8 @@ class ClusterDifference:
         lines += [f"- {component} on {host}" for host, component in self.components_beyond]
         for kind, changes in self.configurations.items():
             lines += [f"~ {kind} {name}: {_shown(old)} → {_shown(new)}" for name, (old, new) in changes.items()]
+        for host, changes in self.settings.items():
+            lines += [f"~ {host} {name}: {_shown(old)} → {_shown(new)}" for name, (old, new) in changes.items()]
         return tuple(lines)
 
 
@@ -168,7 +177,19 @@ def compare_cluster(
         components_to_add=_pairs(known, wanted, actual.hosts),
         components_beyond=_pairs(known, actual.hosts, wanted),
         configurations=configuration_changes(layout, actual.configurations, environment),
+        settings=_setting_changes(layout.settings, actual.settings),
     )
+
+
+def _setting_changes(wanted: Settings, actual: Settings) -> dict[str, dict[str, tuple[str | None, str]]]:
+    """Settings that differ. What the inventory does not give is left as it is."""
+    changes: dict[str, dict[str, tuple[str | None, str]]] = {}
+    for host, settings in wanted.items():
+        present = actual.get(host, {})
+        differing = {name: (present.get(name), value) for name, value in settings.items() if present.get(name) != value}
+        if differing:
+            changes[host] = differing
+    return changes
 
 
 def _pairs(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bigtop_builder.cluster.layout_fields import Settings, host_settings
 from bigtop_builder.model.inventory import Configurations, PropertyValue, Secret
 from bigtop_builder.recipe.inventory import LoadedInventory
 
@@ -24,13 +25,13 @@ class Placed:
 
 @dataclass(frozen=True)
 class LayoutGroup:
-    """Hosts that carry the same components. ``racks`` names the rack of hosts that have one."""
+    """Hosts that carry the same components. ``settings`` holds what is set for single hosts of it."""
 
     name: str
     hosts: tuple[str, ...]
     components: tuple[Placed, ...]
     configurations: Configurations = field(default_factory=dict)
-    racks: Mapping[str, str] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -54,6 +55,11 @@ class Layout:
     def hosts(self) -> dict[str, LayoutGroup]:
         """Every host with its group."""
         return {host: group for group in self.groups for host in group.hosts}
+
+    @property
+    def settings(self) -> dict[str, Mapping[str, str]]:
+        """What is set for single hosts: host → property → value."""
+        return {host: own for group in self.groups for host, own in group.settings.items()}
 
     def groups_with(self, component: str) -> list[LayoutGroup]:
         """The groups that carry a component."""
@@ -80,7 +86,7 @@ class Layout:
 
 def layout_of(loaded: LoadedInventory) -> Layout:
     """The layout that an inventory's groups tell; groups without components are none of Ambari's."""
-    racks = {entry.name: entry.rack for entry in loaded.hosts if entry.rack}
+    settings = host_settings(loaded.hosts)
     groups = []
     for name, group in loaded.inventory.groups.items():
         hosts = loaded.groups[name]
@@ -88,14 +94,12 @@ def layout_of(loaded: LoadedInventory) -> Layout:
             Placed(one) if isinstance(one, str) else Placed(one.name, one.provision) for one in group.components
         )
         if components:
-            own = {host: racks[host] for host in hosts if host in racks}
+            own = {host: settings[host] for host in hosts if host in settings}
             groups.append(LayoutGroup(name, hosts, components, group.configurations, own))
     return Layout(tuple(groups), loaded.inventory.configurations)
 
 
-def layout_recommended(
-    recommendation: Mapping[str, Any], configurations: Configurations, racks: Mapping[str, str]
-) -> Layout:
+def layout_recommended(recommendation: Mapping[str, Any], configurations: Configurations, settings: Settings) -> Layout:
     """The layout that Ambari's stack advisor recommends: ``recommendations`` of its answer to ``host_groups``."""
     blueprint, binding = recommendation["blueprint"], recommendation["blueprint_cluster_binding"]
     hosts = {
@@ -107,7 +111,7 @@ def layout_recommended(
         components = tuple(Placed(name) for name in sorted(one["name"] for one in group.get("components", ())))
         members = hosts.get(group["name"], ())
         if components and members:
-            own = {host: racks[host] for host in members if host in racks}
+            own = {host: settings[host] for host in members if host in settings}
             groups.append(LayoutGroup(group["name"], members, components, {}, own))
     return Layout(tuple(groups), configurations)
 

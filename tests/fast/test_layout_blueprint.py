@@ -172,10 +172,10 @@ def test_the_advisors_layout() -> None:
             ]
         },
     }
-    ours = layout_recommended(recommendation, {"zoo.cfg": {"tickTime": 2000}}, {"n1.x.org": "/r1"})
+    ours = layout_recommended(recommendation, {"zoo.cfg": {"tickTime": 2000}}, {"n1.x.org": {"rack_info": "/r1"}})
     assert ours.hosts_with("NAMENODE") == ["n1.x.org", "n2.x.org"]
     assert [group.name for group in ours.groups] == ["host-group-1"]
-    assert ours.groups[0].racks == {"n1.x.org": "/r1"}
+    assert ours.groups[0].settings == {"n1.x.org": {"rack_info": "/r1"}}
 
 
 def test_tokens_stand_for_hosts(tmp_path: Path) -> None:

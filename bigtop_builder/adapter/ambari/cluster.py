@@ -116,6 +116,10 @@ class ClusterCalls(RequestCalls):
         """Puts registered hosts into a cluster, without any component. Raises ConflictError."""
         self.post(path("clusters", cluster, "hosts"), [{"Hosts": {"host_name": host}} for host in hosts])
 
+    def set_host(self, cluster: str, host: str, settings: Mapping[str, str]) -> None:
+        """Set properties of a host of the cluster, such as ``rack_info``."""
+        self.put(path("clusters", cluster, "hosts", host), {"Hosts": dict(settings)})
+
     def delete_host(self, cluster: str, host: str) -> None:
         """Removes a host, whose components are stopped, from Ambari altogether until its agent registers again; a
         host that is gone is no mistake. Raises InUseError."""

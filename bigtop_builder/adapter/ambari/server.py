@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bigtop_builder.adapter.ambari.connection import Connection, Json, listed
 from bigtop_builder.adapter.ambari.errors import AuthenticationError, ServerError, UnavailableError, UnreachableError
 from bigtop_builder.adapter.ambari.query import fields, path
+from bigtop_builder.cluster.layout_fields import HOST_FIELDS
 from bigtop_builder.model.errors import AmbariError, InterruptedRunError
 
 READY_POLL = 1.0
@@ -17,15 +19,18 @@ _SERVER = "services/AMBARI/components/AMBARI_SERVER"
 _AGENT = "services/AMBARI/components/AMBARI_AGENT"
 _HOST_FIELDS = fields(
     "Hosts",
-    "host_name host_state host_status os_family os_type cluster_name ip cpu_count total_mem rack_info "
-    "last_heartbeat_time",
+    "host_name host_state host_status os_family os_type cluster_name ip cpu_count total_mem last_heartbeat_time "
+    + " ".join(field.property for field in HOST_FIELDS),
 )
 
 
 @dataclass(frozen=True)
 class RegisteredHost:
-    """A host whose agent has registered. ``state`` is HEALTHY, HEARTBEAT_LOST …; ``cluster`` None: free;
-    ``heartbeat`` is seconds since the epoch by the server's clock, None when the server does not tell."""
+    """A host whose agent has registered.
+
+    ``state`` is HEALTHY, HEARTBEAT_LOST …; ``cluster`` is None for a free host; ``settings`` has the properties of the
+    table of layout fields; ``heartbeat`` is in seconds since the epoch by the server's clock, None if it is unknown.
+    """
 
     name: str
     state: str
@@ -36,7 +41,7 @@ class RegisteredHost:
     ip: str
     cpu: int
     memory_kb: int
-    rack: str
+    settings: Mapping[str, str]
     heartbeat: float | None
 
 
@@ -126,6 +131,6 @@ def _host(item: Json) -> RegisteredHost:
         ip=item.get("ip") or "",
         cpu=int(item.get("cpu_count") or 0),
         memory_kb=int(item.get("total_mem") or 0),
-        rack=item.get("rack_info") or "",
+        settings={field.property: str(value) for field in HOST_FIELDS if (value := item.get(field.property))},
         heartbeat=beat / 1000 if beat > 0 else None,
     )

@@ -43,6 +43,7 @@ def desired_layout(connections: Connections, world: World, reporter: Reporter) -
 
 def _recommended(connections: Connections, world: World) -> Layout:
     from bigtop_builder.cluster.layout import layout_recommended
+    from bigtop_builder.cluster.layout_fields import host_settings
 
     inventory = world.inventory
     if not inventory.services:
@@ -52,8 +53,7 @@ def _recommended(connections: Connections, world: World) -> Layout:
     advice = connections.client.recommend(
         inventory.stack.name, inventory.stack.version, "host_groups", world.hosts, inventory.services
     )
-    racks = {entry.name: entry.rack for entry in world.loaded.hosts if entry.rack}
-    return layout_recommended(advice, inventory.configurations, racks)
+    return layout_recommended(advice, inventory.configurations, host_settings(world.loaded.hosts))
 
 
 def starting(stack: StackDefinition, layout: Layout) -> dict[str, set[str]]:

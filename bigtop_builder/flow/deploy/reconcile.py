@@ -51,7 +51,7 @@ def demand_free(connections: Connections, reporter: Reporter, hosts: Iterable[st
 def adapt(connections: Connections, world: World, reporter: Reporter, view: ClusterView) -> None:
     _same_security(world, view)
     layout = desired_layout(connections, world, reporter)
-    actual = _actual(connections, world, reporter, view)
+    actual = _actual(connections, world, layout, view)
     difference = compare_cluster(layout, world.stack, actual, environment(connections, world))
     beyond = [line for line in difference.lines() if line.startswith("-")]
     if beyond:
@@ -68,24 +68,34 @@ def adapt(connections: Connections, world: World, reporter: Reporter, view: Clus
             f"hosts {', '.join(hosts)} into the cluster",
             act=lambda: connections.client.map_hosts(world.cluster, hosts),
         )
+    for host, changes in difference.settings.items():
+        new = {name: value for name, (_, value) in changes.items()}
+        old = {name: value for name, (value, _) in changes.items() if value is not None}
+        reporter.change(
+            f"settings of {host}: {', '.join(f'{name} {value}' for name, value in new.items())}",
+            show_difference(old, new, host, frozenset()),
+            act=partial(connections.client.set_host, world.cluster, host, new),
+        )
     fresh = _services(connections, world, reporter, difference, view)
     _configure(connections, world, reporter, difference, actual, fresh)
     _components(connections, world, reporter, layout, difference, actual)
     bring_config_groups(connections, world, reporter, layout)
 
 
-def _actual(connections: Connections, world: World, reporter: Reporter, view: ClusterView) -> ActualCluster:
+def _actual(connections: Connections, world: World, layout: Layout, view: ClusterView) -> ActualCluster:
     hosts: dict[str, set[str]] = {host: set() for host in view.hosts}
     for one in world.components():
         hosts.setdefault(one.host, set()).add(one.component)
-    kinds = {*plain_properties(desired_layout(connections, world, reporter).configurations), "cluster-env"} & {
-        *view.desired_configs
-    }
+    kinds = {*plain_properties(layout.configurations), "cluster-env"} & {*view.desired_configs}
     present = {
         kind: connections.client.configuration(world.cluster, kind, view.desired_configs[kind]) for kind in kinds
     }
+    registered = connections.client.hosts() if layout.settings else ()
     return ActualCluster(
-        {host: frozenset(components) for host, components in hosts.items()}, frozenset(view.services), present
+        {host: frozenset(components) for host, components in hosts.items()},
+        frozenset(view.services),
+        present,
+        {host.name: host.settings for host in registered},
     )
 
 
