@@ -16,7 +16,7 @@ from bigtop_builder.model.errors import ConfigurationError, SourceError
 
 PACKAGE = "bigtop-builder"
 TIME_LIMIT = 900
-TREE = ("bigtop_builder", "templates", "pyproject.toml", "README.md")
+TREE = ("bigtop_builder", "templates", "pyproject.toml", "README.md", "LICENSE")
 """What the program's own wheel is made of, in a checkout."""
 
 
