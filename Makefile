@@ -1,26 +1,26 @@
-.PHONY: venv engine setup lint test test-full demo bench
+.PHONY: setup venv engine lint test test-full demo bench
 
-setup:   ## everything a checkout needs
+setup:   ## set up the checkout: Python environment and container engine
 	@scripts/setup
 
-venv:    ## the Python environment alone
+venv:    ## set up the Python environment only
 	@scripts/setup venv
 
-engine:  ## a container engine that answers
+engine:  ## install or start a container engine if none is running
 	@scripts/engine
 
-lint: venv
+lint: venv  ## style, types, import layers
 	@.venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
 
-test:    ## style, types, layers, fast and real tests
+test:    ## lint, fast tests and real tests
 	@scripts/test
 
-test-full:  ## the builds that take long
+test-full:  ## the long builds
 	@scripts/test-full
 
-demo: setup  ## from real source to services started from a signed repository
+demo: setup  ## build, publish and deploy on container hosts
 	@.venv/bin/python scripts/demo.py
 
-bench: setup ## the figures of benchmarks/
+bench: setup ## run the benchmarks
 	@for name in startup planning scheduler publish zookeeper_build host_preparation following deploy_unchanged; do \
 		echo "== $$name"; .venv/bin/python -m benchmarks.$$name || exit 1; done

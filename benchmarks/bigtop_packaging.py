@@ -1,22 +1,21 @@
-"""ZooKeeper by Bigtop's packaging with warm caches: ours, rpmbuild bare, and Bigtop's own Gradle, in one run.
+"""Build ZooKeeper with Bigtop's packaging and warm caches: ours, bare rpmbuild, and Bigtop's own Gradle, in one run.
 
     BIGTOP_TREE=PATH python -m benchmarks.bigtop_packaging [--rounds 1] [--store DIR] [--without-gradle]
 
-``PATH`` is a checkout or an unpacked release of Apache Bigtop 3.2 that the user has; nothing of it comes with this
-program. Ours is ``build zookeeper@el8 --packaging bigtop:PATH --force`` as a user types it, on a store that has the
-source, the images and the Maven cache: with the program's start, the seed tarball packed anew, the check with its
-installation on a clean host, results synced into the store.
+``PATH`` is your checkout or unpacked release of Apache Bigtop 3.2; none of it is part of this repository. Ours is
+``build zookeeper@el8 --packaging bigtop:PATH --force`` as a user types it, on a store that has the source, the images
+and the Maven cache: with start-up, repacking the seed tarball, the check with its installation on a clean host, and
+syncing results into the store.
 
-The bare side is one container of the same toolchain image: ``rpmbuild -bb`` of the same topdir (the seed is there
-already) with a plain warm ``~/.m2``, as root. Nothing is normalised, checked or kept.
+The bare side is one container of the same toolchain image: ``rpmbuild -bb`` of the same topdir (with the seed already
+in it) with a plain warm ``~/.m2``, as root. Nothing is normalised, checked or kept.
 
 Bigtop's side is its task ``zookeeper-rpm`` of the unmodified ``packages.gradle`` under Debian's gradle, in an image
-made once of the toolchain image and Debian's package gradle. The tree's own build file asks for plugins that only its
-wrapper's Gradle resolves, so one of three lines takes its place in a copy of the tree; the tarball lies in ``dl/``.
-It makes the source package too, which nobody asks for, and builds from that.
+made once from the toolchain image and Debian's gradle package. The tree's own build file requests plugins that only its
+wrapper's Gradle resolves, so a build file of three lines replaces it in a copy of the tree; the tarball is in ``dl/``.
+The task also makes the source package, and builds from that.
 
-Everything is in seconds of the clock, so a machine that does something else at the time blurs the ratios: the load is
-printed for each round.
+All times are wall-clock seconds, so other work on the machine blurs the ratios: the load is printed for each round.
 """
 
 from __future__ import annotations
@@ -59,11 +58,11 @@ apply plugin: 'de.undercouch.download'
 apply from: 'packages.gradle'
 """
 RPMBUILD = '#!/bin/bash\nexec /usr/bin/rpmbuild --nodeps "$@"\n'
-"""Build requirements are the image's business: its rpm database is empty."""
+"""The image provides the build requirements, but its rpm database is empty."""
 
 
 def ours(tree: Path, store: Path, folder: Path) -> dict[str, float]:
-    """One forced build; its steps and ``all``."""
+    """Run one forced build; return the seconds of its steps and ``all``."""
     events = folder / "events.jsonl"
     events.unlink(missing_ok=True)
     command = [sys.executable, "-m", "bigtop_builder", "build", f"{NAME}@{PLATFORM}", "--force", "--quiet"]
@@ -80,7 +79,7 @@ def ours(tree: Path, store: Path, folder: Path) -> dict[str, float]:
 
 
 class Bench:
-    """What the two other sides start from."""
+    """The inputs of the two other sides."""
 
     def __init__(self, shared: Shared, evaluated: Evaluated, folder: Path) -> None:
         self.shared, self.evaluated, self.folder = shared, evaluated, folder
@@ -98,7 +97,7 @@ class Bench:
         make_seed(self.packaging, source, self.seed, folder, evaluated.stack.epoch)
 
     def container(self, image: str, work: Path, command: list[str], cwd: str) -> float:
-        """One ``docker run`` of a command; its seconds."""
+        """Run a command in a container; return its seconds."""
         environment = {
             **ENVIRONMENT,
             "HOME": "/root",
@@ -127,7 +126,7 @@ class Bench:
         return seconds
 
     def bare(self) -> float:
-        """``rpmbuild -bb`` of the topdir."""
+        """Run ``rpmbuild -bb`` on the topdir; return its seconds."""
         work = self.folder / "bare"
         top = work / topdir(self.packaging).removeprefix("/work/")
         for file in self.packaging.files:
@@ -141,7 +140,7 @@ class Bench:
         return seconds
 
     def gradle(self, tree: Path) -> float:
-        """Bigtop's own task."""
+        """Run Bigtop's own task; return its seconds."""
         work = self.folder / "gradle"
         work.mkdir()
         for name in ("packages.gradle", "bigtop.bom", "LICENSE"):
@@ -157,7 +156,7 @@ class Bench:
         return seconds
 
     def make_gradle_image(self) -> None:
-        """The toolchain image with Debian's gradle, a JDK that it starts on, and an rpmbuild without requirements."""
+        """Make the toolchain image with Debian's gradle, a JDK that it runs on, and an rpmbuild without checks."""
         context = self.folder / "image"
         context.mkdir()
         (context / "rpmbuild").write_text(RPMBUILD, encoding="utf-8")
@@ -178,8 +177,8 @@ def main() -> None:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--store", type=Path, default=cache / "bigtop-builder-benchmark", help="kept for the next time")
-    parser.add_argument("--without-gradle", action="store_true", help="leave Bigtop's own Gradle task out")
+    parser.add_argument("--store", type=Path, default=cache / "bigtop-builder-benchmark", help="kept between runs")
+    parser.add_argument("--without-gradle", action="store_true", help="leave out Bigtop's own Gradle task")
     given = parser.parse_args()
     tree = os.environ.get("BIGTOP_TREE")
     if not tree or not (Path(tree) / "bigtop.bom").is_file():
@@ -189,7 +188,7 @@ def main() -> None:
 
 
 def compare(tree: Path, store: Path, folder: Path, count: int, with_gradle: bool) -> None:
-    """All rounds, the sides in turn."""
+    """Run all rounds, the sides in turn."""
     environment = {name: value for name, value in os.environ.items() if name != "BIGTOP_TREE"}
     os.environ.pop("BIGTOP_TREE", None)
     flags = {"store": str(store), "packaging.bigtop": str(tree)}

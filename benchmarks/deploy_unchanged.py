@@ -1,10 +1,11 @@
-"""``deploy`` when nothing is to do, on three container hosts, against the same reads made by hand one after the other.
+"""Run ``deploy`` with nothing to do on three container hosts, and compare with the same reads made by hand in series.
 
     python -m benchmarks.deploy_unchanged [--rounds 3]
 
-A test bed is raised for it and removed afterwards; onto it goes a ZooKeeper ensemble from the demonstration's published
-repository (``make demo`` makes it). The other side is a shell that reads what ours reads: the same addresses of Ambari
-with ``curl``, and the same script on each host with ``ssh``, as many times as ours goes there. Both sides take turns.
+A test bed is created for it and removed afterwards; a ZooKeeper ensemble from the demo's published repository
+(``make demo`` makes it) is deployed on it. The other side is a shell that reads what ours reads: the same addresses of
+Ambari with ``curl``, and the same script on each host with ``ssh``, with as many connections as ours makes. Both sides
+take turns.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ require: {{memory: 1, disk: 1, open_files: 1024}}
 
 
 def tool(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command as a user would give it; ends the benchmark when it fails."""
+    """Run a command as a user would; end the benchmark if it fails."""
     command = [sys.executable, "-m", "bigtop_builder", "--project", str(PROJECT), *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
     if done.returncode != 0:
@@ -65,7 +66,7 @@ def tool(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def deploy(inventory: Path, folder: Path) -> tuple[float, int, int, int]:
-    """Seconds, changes, REST calls, SSH round trips."""
+    """Deploy; return seconds, changes, REST calls and SSH round trips."""
     log = folder / "events.jsonl"
     log.unlink(missing_ok=True)
     began = time.perf_counter()
@@ -78,7 +79,7 @@ def deploy(inventory: Path, folder: Path) -> tuple[float, int, int, int]:
 
 
 def _answer(asked: Request) -> Any:
-    """The answer, be it a refusal."""
+    """Return the response, even if it is an error."""
     try:
         return urlopen(asked, timeout=60)
     except HTTPError as refused:
@@ -87,7 +88,7 @@ def _answer(asked: Request) -> Any:
 
 @contextmanager
 def listening(target: str) -> Iterator[tuple[str, list[tuple[str, str, bytes]]]]:
-    """A server that passes calls on to ``target``, and the calls that came: method, path, body."""
+    """A server that forwards calls to ``target``, and the calls it has received: method, path, body."""
     calls: list[tuple[str, str, bytes]] = []
 
     class Passing(BaseHTTPRequestHandler):
@@ -108,9 +109,9 @@ def listening(target: str) -> Iterator[tuple[str, list[tuple[str, str, bytes]]]]
         do_GET = do_POST = do_PUT = _pass  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:
-            """Silent."""
+            """Log nothing."""
 
-    # Where the hosts reach it too: they are asked whether they do.
+    # An address that the hosts reach too: the check asks them.
     address = str(urlsplit(target).hostname)
     server = ThreadingHTTPServer((address, 0), Passing)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -122,7 +123,7 @@ def listening(target: str) -> Iterator[tuple[str, list[tuple[str, str, bytes]]]]
 
 
 def by_hand(loaded: LoadedInventory, calls: Sequence[tuple[str, str, bytes]], trips: int) -> float:
-    """Seconds that the same reads take one after the other."""
+    """Make the same reads in series; return the seconds they took."""
     ssh, ambari = loaded.inventory.ssh, loaded.inventory.ambari
     assert ambari is not None
     password = Path(ambari.password.removeprefix("file:")).read_text().strip()
@@ -131,7 +132,7 @@ def by_hand(loaded: LoadedInventory, calls: Sequence[tuple[str, str, bytes]], tr
     for method, path, body in calls:
         given = ["--data-binary", "@-", "-X", "POST"] if body else []
         given += ["-H", "X-Http-Method-Override: GET"] if body and method == "GET" else []
-        # Advice is asked for with a POST that changes nothing.
+        # The stack advisor is called with a POST that changes nothing.
         assert method == "GET" or path.endswith(("/validations", "/recommendations")), (method, path)
         command = ["curl", "-sS", "-o", os.devnull, "-u", f"{ambari.user}:{password}", "-H", "X-Requested-By: b"]
         subprocess.run([*command, *given, ambari.url + path], input=body, check=True, timeout=60)
@@ -144,7 +145,7 @@ def by_hand(loaded: LoadedInventory, calls: Sequence[tuple[str, str, bytes]], tr
 
 
 def written(folder: Path, name: str, inventory: LoadedInventory, url: str | None = None) -> Path:
-    """The inventory with the test bed's addresses in it, at ``url`` when given."""
+    """Write the inventory with the test bed's addresses in it, and with ``url`` if given."""
     file = folder / f"{name}.yaml"
     data = dict(inventory.document.data)
     if url is not None:
@@ -180,8 +181,8 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     settings = load_settings(PROJECT, {}, {})
     if not (settings.repository / settings.project.stack / "el8" / "repodata").is_dir():
-        sys.exit("there is no published repository: make demo makes it")
-    # Whoever ends it leaves no test bed behind.
+        sys.exit("no published repository: run make demo first")
+    # A killed benchmark must not leave its test bed behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     name = f"bench-{secrets.token_hex(4)}"
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,10 +1,10 @@
-"""Following a simulated deployment of 1,000 hosts and 20,000 tasks: ours, and a follower that reads all each time.
+"""Follow a simulated deployment of 1,000 hosts and 20,000 tasks: ours, and a follower that always rereads everything.
 
     python -m benchmarks.following [--hosts 1000]
 
 Both follow the same deployment, at a tenth of the hosts and at all of them, from a process of their own; the server is
-another process, whose clock goes on only when the follower waits, so that both see the same moments. Every hundredth
-host has a task that fails half way. Counted are polls, calls, bytes that came, the peak of what Python allocated
+another process, whose clock advances only while the follower waits, so that both see the same moments. Every hundredth
+host has a task that fails half way. The benchmark counts polls, calls, bytes received, the peak of Python's allocations
 (tracemalloc), and how many polls after its end a failed task was shown.
 """
 
@@ -40,7 +40,7 @@ SERVERS = ("ZOOKEEPER_SERVER", "DATANODE", "NODEMANAGER", "JOURNALNODE", "ZKFC",
 """20 tasks a host: clients are installed, servers installed and started."""
 TASKS = len(CLIENTS) + 2 * len(SERVERS)
 FAILING = 100
-"""Every so many hosts one has a task that fails."""
+"""One in this many hosts has a task that fails."""
 
 
 def name_of(number: int) -> str:
@@ -48,8 +48,9 @@ def name_of(number: int) -> str:
 
 
 def serve(pipe: Connection, hosts: int) -> None:
-    """The server's process: tells its address and the deployment's request, then moves its clock as it is told, and
-    answers with the number and the end of each failed task."""
+    """The server's process: sends its address and the deployment's request, then advances its clock on demand, and
+    answers with the number and the end of each failed task.
+    """
     from bigtop_builder.ambari_simulator.agents.paper import PaperCrew
     from bigtop_builder.ambari_simulator.assembly import make_world
     from bigtop_builder.ambari_simulator.assembly import serve as server_of
@@ -105,7 +106,7 @@ def _deploy(url: str, names: list[str]) -> int:
 
 
 def call(url: str, body: object = None) -> bytes:
-    """A GET, or with a body a POST."""
+    """GET the address, or POST to it if there is a body."""
     signed = "Basic " + base64.b64encode(b"admin:admin").decode()
     headers = {"Authorization": signed, "X-Requested-By": "bench"}
     data = None if body is None else json.dumps(body).encode()
@@ -115,7 +116,7 @@ def call(url: str, body: object = None) -> bytes:
 
 @dataclass
 class Figures:
-    """What following a deployment took."""
+    """The cost of following a deployment."""
 
     polls: int = 0
     calls: int = 0
@@ -123,14 +124,14 @@ class Figures:
     peak: float = 0.0
     """MiB."""
     seconds: float = 0.0
-    """Of this process's processor."""
+    """Processor time of this process."""
     shown: int = 0
     late: int = 0
-    """Polls after its end at which a failed task was shown, the worst."""
+    """The largest number of polls between the end of a failed task and its display."""
 
 
 class Watch:
-    """The clock of a follower: lets the server's go on, and looks how late failures are shown."""
+    """The clock of a follower: advances the server's clock, and records how late failures are shown."""
 
     def __init__(self, pipe: Connection) -> None:
         self.pipe = pipe
@@ -145,14 +146,14 @@ class Watch:
         self.figures.polls += 1
 
     def failed(self, host: str, role: str) -> None:
-        """A failed task is shown now."""
+        """Record that a failed task is shown now."""
         self.figures.shown += 1
         late = 1 + int((self.now - self._failed[host, role]) // POLL)
         self.figures.late = max(self.figures.late, late)
 
 
 def ours(watch: Watch, url: str, request: int) -> None:
-    """As ``deploy`` follows."""
+    """Follow as ``deploy`` does."""
     os.environ["BENCH_PASSWORD"] = "admin"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "inventory.yaml"
@@ -175,7 +176,7 @@ def ours(watch: Watch, url: str, request: int) -> None:
 
 
 def naive(watch: Watch, url: str, request: int) -> None:
-    """Reads the request with all of its tasks each time, and looks what has changed."""
+    """Read the request with all its tasks each time, and look for changes."""
     statuses: dict[int, str] = {}
     while True:
         document = json.loads(call(f"{url}/api/v1/clusters/bench/requests/{request}?fields=Requests/*,tasks/Tasks/*"))
@@ -184,7 +185,7 @@ def naive(watch: Watch, url: str, request: int) -> None:
             if statuses.get(task["id"]) != task["status"] == "FAILED":
                 watch.failed(task["host_name"], task["role"])
             statuses[task["id"]] = task["status"]
-        # Starts on a host whose installation failed stay PENDING for ever.
+        # Starts on a host whose installation failed stay PENDING forever.
         if document["Requests"]["task_count"] and not {"QUEUED", "IN_PROGRESS"} & set(statuses.values()):
             return
         watch.wait(POLL)
@@ -249,7 +250,7 @@ def main() -> None:
         f"{growth:.1f} times the memory (naive {theirs.peak / found['naive', largest // 10].peak:.1f})"
     )
     late = max(one.late for (name, _), one in found.items() if name == "ours")
-    print(f"aims: a failed task shown within one poll: {'reached' if late <= 1 else 'missed'}")
+    print(f"target: a failed task is shown within one poll: {'reached' if late <= 1 else 'missed'}")
 
 
 if __name__ == "__main__":

@@ -1,35 +1,35 @@
-"""Rebuilding Hive after a one-line patch: what Maven can leave undone, in how long, and whether the result is the same.
+"""Rebuild Hive after a one-line patch: what Maven can skip, how long it takes, and whether the result is the same.
 
     python -m benchmarks.hive_rebuild [--module ql] [--way NAME]… [--store DIR] [--scratch DIR]
 
-First the sources as they are shipped are compiled in a clean tree: that build is thrown away but for its tree and its
-private Maven repository, and its time is the cold build's, with warm downloads and without network. Then one string of
-one class of ``--module`` changes, and Hive is compiled again, from a fresh copy of what each way may start from:
+First the sources are compiled as shipped, in a clean tree: only the tree and its private Maven repository are kept, and
+the time is that of a cold build, with warm downloads and without network. Then one string in one class of ``--module``
+changes, and Hive is compiled again, from a fresh copy of what each way may start from:
 
-- ``anew``: a clean tree, as ``bigtop-builder build`` does it. Its staged tree is what the others must equal;
+- ``anew``: a clean tree, as in ``bigtop-builder build``. The others must equal its staged tree;
 - ``parallel``: the same with ``-T 2``;
-- ``kept``: the earlier tree with all its ``target`` folders and times; Maven is asked for everything, and the plug-ins
-  find out what is stale;
+- ``kept``: the earlier tree with all its ``target`` folders and times; Maven builds everything, and its plug-ins decide
+  what is stale;
 - ``modules``: the changed module and its dependants are compiled in a clean tree, and the assembly always; the jars of
   all others come from the private repository, into which the earlier build installed them.
 
-For ``modules``, and so for all, two things are written into the poms first, without which it packs other libraries than
-a whole build: the versions that the script gives on the command line, since Maven does not lay ``-D`` over poms that it
-reads from a repository; and that hive-exec keeps its whole pom, where the shaded one hides what it depends on.
+For ``modules``, and so for all, two changes are made to the poms first, without which it packs other libraries than a
+full build: the versions that the script gives on the command line, since Maven does not apply ``-D`` to poms that it
+reads from a repository; and hive-exec keeps its full pom, since the shaded one hides its dependencies.
 
-Every staged tree is normalised as a build's is, and compared file by file. Times are of the container alone, without
-unpacking and copying, in seconds of the clock: the load is printed beside them.
+Every staged tree is normalised as in a build, and compared file by file. Times are of the container alone, without
+unpacking and copying, in wall-clock seconds, with the load beside them.
 
-Seen on two cores with other work beside (load 4 to 5): a cold build 716 s; after a line of ql, on which half of the
-modules depend, ``anew`` 523 s, ``modules`` 480 s (22 modules of 42), ``kept`` 318 s. All files were equal but the
-jar hive-exec, by HiveParser alone: ANTLR 3.5.2 writes it in an order that changes with what Maven did before.
+Result on two cores with other work beside (load 4 to 5): cold build 716 s; after a change of one line in ql, on which
+half of the modules depend, ``anew`` 523 s, ``modules`` 480 s (22 modules of 42), ``kept`` 318 s. All files were equal
+except the jar hive-exec, because of HiveParser alone: ANTLR 3.5.2 writes it in an order that depends on what Maven did
+before.
 
-So none of them is what a build does by itself. ``kept`` is quick because stale files alone are compiled: Hive's pom
-turns off the compiler plug-in's look at dependants, and a constant or a method that goes stays in them until a clean
-build.
-``modules`` may be trusted, and gains the modules before the changed one: 130 s of ql's 523, more the later the module.
-What would make it shorter, and the same in every byte: ANTLR in a Java of its own; what ``poms_for_repository`` does,
-as the component's own build; and a store that keeps a build's private repository.
+So a build does none of these by itself. ``kept`` is fast because only stale files are compiled: Hive's pom turns off
+the compiler plug-in's check of dependants, so a removed constant or method stays in them until a clean build.
+``modules`` is safe, and saves the modules before the changed one: 130 s of ql's 523, and more the later the module. To
+make it faster, and the same byte for byte, it would take ANTLR in a JVM of its own, ``poms_for_repository`` in the
+component's own build, and a store that keeps a build's private repository.
 """
 
 from __future__ import annotations
@@ -80,11 +80,11 @@ class Bench:
         self.shared, self.evaluated, self.scratch = shared, evaluated, scratch
         record = recorded(shared.project.store, image_key(shared.project.image_spec(evaluated, "compile")))
         if record is None:
-            sys.exit("the builder image is not there: run bigtop-builder build hive first")
+            sys.exit("the builder image is missing: run bigtop-builder build hive first")
         self.image = record.id
 
     def clean_tree(self, place: Path) -> None:
-        """The patched sources, and a private repository with all that the shared cache has."""
+        """Create the patched sources, and a private repository with everything in the shared cache."""
         fetched = self.shared.fetcher.fetch(
             self.evaluated.sources[0], base=self.evaluated.source_base, cancelled=threading.Event()
         )
@@ -100,15 +100,15 @@ class Bench:
         warm_home(self.shared, place / "home")
 
     def earlier_tree(self, place: Path) -> None:
-        """A copy of the earlier build's tree and repository, with the times of its files."""
+        """Copy the earlier build's tree and repository, including file times."""
         subprocess.run(["cp", "-a", str(self.scratch / "earlier"), str(place)], check=True)
         remove_tree(place / "stage")
 
     def compile(self, place: Path, goals: str) -> float:
-        """Run the component's script with other goals in the tree at ``place``; the seconds it took."""
+        """Run the component's script with other goals in the tree at ``place``; return the seconds."""
         script = self.evaluated.build.script
         if script.count(PACKAGE) != 1:
-            sys.exit("the script of Hive has changed: no line 'package' to put other goals for")
+            sys.exit("Hive's script has changed: it has no single line 'package' to replace with other goals")
         (place / "stage").mkdir()
         (place / "compile.sh").write_text("set -euo pipefail\n" + script.replace(PACKAGE, f"\n  --offline {goals}\n"))
         files = place / "files"
@@ -125,7 +125,7 @@ class Bench:
             "TZ": "UTC",
             "SOURCE_DATE_EPOCH": str(self.evaluated.stack.epoch),
             **site.environment,
-            # Java asks the list of users for the home, not the environment.
+            # Java takes the home from the user database, not from the environment.
             "MAVEN_OPTS": "-Duser.home=/work/home",
         }
         volumes = [(place, "/work"), *((host, inside) for host, places in site.mounts.items() for inside in places)]
@@ -157,7 +157,7 @@ class Bench:
         return time.monotonic() - started
 
     def staged(self, place: Path, started: float) -> dict[str, str]:
-        """Digests of the staged tree's files, normalised as a build's are."""
+        """Digests of the staged tree's files, normalised as in a build."""
         normalise(place / "stage", started, self.evaluated.stack.epoch)
         return {
             str(path.relative_to(place / "stage")): of_file(path)
@@ -167,7 +167,7 @@ class Bench:
 
 
 def poms_for_repository(tree: Path, script: str) -> None:
-    """Let poms mean in a repository what they mean in the build that installs them."""
+    """Make poms mean in a repository what they mean in the build that installs them."""
     for pom in ("pom.xml", "standalone-metastore/pom.xml"):
         path = tree / pom
         text = path.read_text(encoding="utf-8")
@@ -177,13 +177,13 @@ def poms_for_repository(tree: Path, script: str) -> None:
     path = tree / "ql" / "pom.xml"
     text = path.read_text(encoding="utf-8")
     if text.count(SHADED) != 1:
-        sys.exit("ql/pom.xml has changed: hive-exec is not shaded as it was")
+        sys.exit("ql/pom.xml has changed: hive-exec is shaded differently")
     whole = "<createDependencyReducedPom>false</createDependencyReducedPom>"
     path.write_text(text.replace(SHADED, f"{whole}\n{SHADED}"), encoding="utf-8")
 
 
 def change(tree: Path, module: str) -> None:
-    """The one-line patch."""
+    """Apply the one-line patch."""
     name, text = CHANGES[module]
     path = tree / name
     old = path.read_text(encoding="utf-8")
@@ -193,7 +193,7 @@ def change(tree: Path, module: str) -> None:
 
 
 def goals(way: str, module: str) -> str:
-    """What Maven is asked for."""
+    """Maven's goals for a way."""
     return {
         "anew": "package",
         "parallel": "-T 2 package",
@@ -203,7 +203,7 @@ def goals(way: str, module: str) -> str:
 
 
 def modules_built(log: Path) -> int:
-    """How many modules Maven went through."""
+    """The number of modules that Maven built."""
     return sum(line.startswith("[INFO] Building Hive") for line in log.read_text(errors="replace").splitlines())
 
 
@@ -228,7 +228,7 @@ def compare(bench: Bench, module: str, ways: list[str]) -> None:
                 remove_tree(target)
         change(place / "src", module)
         load = os.getloadavg()[0]
-        # Of the earlier build, whose jars are among the staged ones: what is older was not made by either.
+        # The start of the earlier build, since its jars are among the staged ones: older files come from neither build.
         began = (earlier / "compile.sh").stat().st_mtime
         seconds = bench.compile(place, goals(way, module))
         found = bench.staged(place, began)
@@ -247,10 +247,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--module", choices=sorted(CHANGES), default="ql")
     parser.add_argument(
-        "--way", choices=WAYS, action="append", help="'anew' comes first, all others are held against it"
+        "--way", choices=WAYS, action="append", help="'anew' comes first; all others are compared with it"
     )
-    parser.add_argument("--store", type=Path, default=cache / "bigtop-builder-benchmark", help="kept for the next time")
-    parser.add_argument("--scratch", type=Path, help="kept, with the earlier build, for the next time: 5 GB")
+    parser.add_argument("--store", type=Path, default=cache / "bigtop-builder-benchmark", help="kept between runs")
+    parser.add_argument("--scratch", type=Path, help="kept between runs, with the earlier build: 5 GB")
     given = parser.parse_args()
     ways = ["anew", *(way for way in given.way or WAYS if way != "anew")]
     project = open_project(load_settings(Path.cwd(), {"store": str(given.store.resolve())}))

@@ -1,12 +1,12 @@
-"""Eight simple operations on 20 container hosts, the first time and when nothing is to do: ours, pyinfra, ansible-core.
+"""Apply eight simple operations to 20 container hosts, then again with nothing to do: ours, pyinfra, ansible-core.
 
     python -m benchmarks.host_preparation [--hosts 20] [--rounds 2] [--store STORE] [--tools VENV] [--skip ansible-core]
 
-Six files with owner and mode, a group, and a user in it, on a test bed that is raised for it and removed afterwards.
-Each tool is started anew each time, over SSH with the same key, and works on all hosts at once; before its first time
-the hosts are as they were. pyinfra and ansible-core are installed from PyPI, unless VENV has them; ansible gathers no
-facts and pipelines, which is its fastest. The order of the tools is turned round in a second round, and the better
-time of both counts.
+The operations are six files with owner and mode, a group, and a user in it. They run on a test bed that is created for
+the benchmark and removed afterwards. Each tool starts as a new process each time, over SSH with the same key, and works
+on all hosts in parallel; before its first time the hosts are reset. pyinfra and ansible-core are installed from PyPI
+unless VENV has them; ansible runs without gathering facts and with pipelining, its fastest mode. A second round
+reverses the order of the tools, and the better time of both counts.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ SECONDS = 600
 
 
 def operations(facts: HostFacts) -> tuple[Operation, ...]:
-    """What our tool makes of the facts."""
+    """The operations that our tool derives from the facts."""
     files = (write_file(facts, path, text.encode(), mode=mode) for path, (text, mode) in FILES.items())
     return (*(operation for each in files for operation in each), *make_user(facts, USER, [GROUP]))
 
@@ -118,7 +118,7 @@ def ansible_files(folder: Path, loaded: LoadedInventory) -> None:
 
 
 def tools_at(folder: Path | None, scratch: Path) -> Path:
-    """The programs' folder of an environment with both tools."""
+    """The ``bin`` folder of an environment with both tools."""
     if folder is None:
         folder = scratch / "tools"
         print("installing pyinfra and ansible-core", flush=True)
@@ -187,7 +187,7 @@ def measure(folder: Path, inventory: Path, record: Path, tools: Path, skipped: l
     if "pyinfra" not in best:
         return
     reached = all(own <= AIM * theirs for own, theirs in zip(mine, best["pyinfra"], strict=True))
-    print(f"\nThe aim, half of pyinfra's time or less both times, is {'reached' if reached else 'missed'}.")
+    print(f"\nThe target, at most half of pyinfra's time in both cases, is {'reached' if reached else 'missed'}.")
 
 
 def bed_inventory(inventory: Path, record: Path) -> LoadedInventory:
@@ -208,7 +208,7 @@ def main() -> None:
     if given.work:
         ours(bed_inventory(*given.work))
         return
-    # Whoever ends it leaves no test bed behind.
+    # A killed benchmark must not leave its test bed behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     name = f"bench-{secrets.token_hex(4)}"
     with tempfile.TemporaryDirectory() as scratch:

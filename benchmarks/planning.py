@@ -1,18 +1,18 @@
-"""Planning a graph of 2,000 components, at several sizes, in seconds and memory.
+"""Plan a graph of 2,000 components, at several sizes, and measure seconds and memory.
 
     python -m benchmarks.planning [--components 2000]
 
 Two things are measured, each in a process of its own:
 
-- *planner*: ``plan.planner`` alone, over evaluated components that are there already and a store without results;
-- *project*: all of it. An overlay of as many component files is loaded, checked, evaluated and planned as by
-  ``plan --all``: first with nothing known of its templates, then by a new one, as the next command has it, and
-  once more by the same one.
+- *planner*: ``plan.planner`` alone, over components that are already evaluated, and a store without results;
+- *project*: everything. An overlay of that many component files is loaded, checked, evaluated and planned as by
+  ``plan --all``: first with an empty template cache, then in a new project, as the next command does it, and
+  once more in the same one.
 
 Each component has a source, a compile script, an install script and one package, is built on up to two others and
-needs up to three at runtime. ``memory`` is what the first plan and all that it read leave allocated by Python
-(tracemalloc, in a further plan, since counting slows it down); ``again`` is what a second plan adds to that; ``RSS``
-is the peak of the process without counting.
+needs up to three at run time. ``memory`` is what Python still has allocated after the first plan (tracemalloc, in a
+separate plan, since tracing slows it down); ``again`` is what a second plan adds; ``RSS`` is the peak of the process
+without tracing.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ packages:
 
 
 def edges(count: int) -> list[tuple[list[str], list[str]]]:
-    """For each component what it is built on and what it needs at runtime, all of it earlier ones."""
+    """For each component its build dependencies and its runtime dependencies, all of them earlier ones."""
     chance = random.Random(count)
     found = []
     for number in range(count):
@@ -83,7 +83,7 @@ def edges(count: int) -> list[tuple[list[str], list[str]]]:
 
 
 def overlay(root: Path, count: int) -> Project:
-    """A project of ``count`` component files."""
+    """Write and open a project of ``count`` component files."""
     needs = edges(count)
     listed = []
     for number, (build, runtime) in enumerate(needs):
@@ -103,14 +103,14 @@ def overlay(root: Path, count: int) -> Project:
 
 
 def again(root: Path) -> Project:
-    """The same project, of which nothing has been read yet."""
+    """The same project with nothing read yet."""
     project = open_project(load_settings(root, {}, {"HOME": str(root)}))
     project.store.open()
     return project
 
 
 class Synthetic:
-    """Evaluated components and a store without results, as the planner asks for them."""
+    """Evaluated components and a store without results, with the interface that the planner expects."""
 
     def __init__(self, pattern: Evaluated, count: int) -> None:
         self._all: dict[str, Evaluated] = {}
@@ -150,7 +150,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def memory(start: Callable[[], Callable[[], Plan]]) -> tuple[float, float]:
-    """MiB that a first plan leaves allocated while its result is there, and MiB that a second one adds."""
+    """MiB still allocated while the result of a first plan is alive, and MiB that a second plan adds."""
     tracemalloc.start()
     plan = start()
     first = plan()
@@ -166,12 +166,12 @@ def memory(start: Callable[[], Callable[[], Plan]]) -> tuple[float, float]:
 
 
 def rss() -> float:
-    """The peak of this process in MiB."""
+    """The peak memory of this process in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def planner(count: int) -> list[tuple[str, float, float, float, float]]:
-    """The planner alone."""
+    """Measure the planner alone."""
     with tempfile.TemporaryDirectory() as scratch:
         pattern = overlay(Path(scratch), 1).evaluate("c0", PLATFORM)
         assert isinstance(pattern, Evaluated)
@@ -184,7 +184,7 @@ def planner(count: int) -> list[tuple[str, float, float, float, float]]:
 
 
 def project(count: int) -> list[tuple[str, float, float, float, float]]:
-    """Files to plan."""
+    """Measure planning from files."""
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         plan = _planner_of(overlay(root, count))
@@ -205,7 +205,7 @@ def _planner_of(space: Project) -> Callable[[], Plan]:
 
 
 def _forget() -> None:
-    """What a new process would not have in memory."""
+    """Drop what a new process would not have in memory."""
     from bigtop_builder.recipe import template
 
     template._compiled.cache_clear()

@@ -1,8 +1,8 @@
-"""Publishing 1,000 packages, then one more, against ``createrepo_c`` on the same folder, in one run.
+"""Publish 1,000 packages, then one more, and compare with ``createrepo_c`` on the same folder, in one run.
 
     python -m benchmarks.publish [--packages 1000] [--size 0]
 
-Ours signs, verifies and links each package besides; ``createrepo_c`` writes metadata alone.
+Ours also signs, verifies and links each package; ``createrepo_c`` only writes metadata.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PLATFORM = Platform(
 
 
 def spec(number: int, size: int) -> Spec:
-    """A package with the file list of a component's subpackage, and ``size`` KiB that no compression shortens."""
+    """The spec of a package with a subpackage's file list and ``size`` KiB of incompressible data."""
     files = {f"/usr/bigtop/3.2.0/usr/lib/demo{number}/file{index}": b"%d" % index for index in range(30)}
     files["/usr/bigtop/3.2.0/data"] = os.urandom(size << 10)
     return Spec(name=f"demo{number}_3_2_0", requires=("bigtop-utils >= 0.7", "/bin/sh"), files=files)

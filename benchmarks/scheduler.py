@@ -1,15 +1,15 @@
-"""How long the scheduler's order takes on recorded durations, against the bound that no order can beat.
+"""Compare the scheduler's makespan on recorded durations with the lower bound for any order.
 
     python -m benchmarks.scheduler
 
 The scheduler is driven as the builder drives it, with a simulated clock, on 1 to 8 jobs. The bound is the larger of
-the longest chain and all work divided by the jobs; where a few long tasks fill the last minutes no order reaches it.
-``known`` are runs in which each task takes what was expected of it (its last duration); in ``off`` each takes up to
-30 % more or less than expected, drawn anew in each of 20 runs, and the mean is shown.
+the longest chain and the total work divided by the jobs; if a few long tasks fill the last minutes, no order reaches
+it. In ``known`` runs each task takes as long as expected (its last duration); in ``off`` runs each takes up to 30 %
+more or less, drawn anew in each of 20 runs, and the mean is shown.
 
-- *shipped stack*: durations of real builds of it on two busy processors.
-- *whole stack*: the graph of Bigtop 3.2.0. ZooKeeper, Hive, Phoenix, Groovy, jsvc, utils and select took these times;
-  the other components' times are guesses by the size of their code.
+- *shipped stack*: durations of real builds on two busy processors.
+- *whole stack*: the graph of Bigtop 3.2.0. The times of ZooKeeper, Hive, Phoenix, Groovy, jsvc, utils and select are
+  measured; those of the other components are estimated from the size of their code.
 - *layered*: random graphs of 60 tasks in 6 layers; durations spread over two orders of magnitude.
 """
 
@@ -29,7 +29,7 @@ ERROR = 0.3
 RUNS = 20
 
 Recorded = Mapping[str, tuple[float, float, tuple[str, ...]]]
-"""Component → seconds of its compile task (0: it has none), of its package task, and what it depends on."""
+"""Component → seconds of its compile task (0: it has none), of its package task, and its dependencies."""
 
 SHIPPED: Recorded = {
     "bigtop-utils": (0, 1.4, ()),
@@ -63,9 +63,9 @@ WHOLE: Recorded = {
 
 
 def tasks(recorded: Recorded) -> dict[str, Work]:
-    """The tasks of a plan: a package waits for its compile task and for the packages of what it depends on.
+    """The tasks of a plan: a package waits for its compile task and for the packages of its dependencies.
 
-    Every dependency is taken for one that is built on as well, which leaves the least freedom.
+    Every dependency counts as a build dependency as well, which leaves the scheduler the least freedom.
     """
     work: dict[str, Work] = {}
     for name, (compiling, packaging, needs) in recorded.items():
@@ -79,7 +79,7 @@ def tasks(recorded: Recorded) -> dict[str, Work]:
 
 
 def layered(chance: random.Random, layers: int = 6, width: int = 10) -> dict[str, Work]:
-    """A random graph: each task needs up to three of the layer below."""
+    """A random graph: each task depends on up to three of the layer below."""
     work: dict[str, Work] = {}
     below: list[str] = []
     for layer in range(layers):
@@ -92,7 +92,7 @@ def layered(chance: random.Random, layers: int = 6, width: int = 10) -> dict[str
 
 
 def makespan(expected: Mapping[str, Work], real: Mapping[str, Work], jobs: int) -> float:
-    """Seconds that the scheduler needs, which knows what is expected while tasks take what is real."""
+    """The seconds that the scheduler needs if it knows the expected durations and tasks take the real ones."""
     scheduler = Scheduler(expected, jobs)
     clock = 0.0
     running: list[tuple[float, str]] = []
@@ -107,13 +107,13 @@ def makespan(expected: Mapping[str, Work], real: Mapping[str, Work], jobs: int) 
 
 
 def ratio(expected: Mapping[str, Work], real: Mapping[str, Work], jobs: int) -> float:
-    """The makespan over the bound of what really happened."""
+    """The makespan divided by the lower bound for the real durations."""
     bound = max(critical_path(real), sum(one.seconds for one in real.values()) / jobs)
     return makespan(expected, real, jobs) / bound
 
 
 def off(work: Mapping[str, Work], chance: random.Random) -> dict[str, Work]:
-    """The same tasks with durations that nobody expected."""
+    """The same tasks with durations that differ from the expected ones."""
     return {
         name: replace(one, seconds=one.seconds * chance.uniform(1 - ERROR, 1 + ERROR)) for name, one in work.items()
     }

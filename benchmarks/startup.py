@@ -1,14 +1,14 @@
-"""What starting the program costs, over a Python that imports the same libraries, in one run.
+"""Measure what starting the program costs over a Python that imports the same libraries, in one run.
 
     python -m benchmarks.startup [--rounds 15]
 
-Compared are ``python -c 'import requests, yaml, jinja2'``, the same with the modules of our own that a build imports,
-``--help``, ``plan --all`` of the shipped stack with everything to do and ``build --all`` with nothing to do, one
-after the other in each round, so that other load of the machine falls on all alike. The store is made up: image
-records and results with small files stand for real ones, under the keys that a plan asks for. A first round, which
-does not count, writes bytecode (of all sides, into a folder of the benchmark's own) and compiled templates.
+Each round runs, in turn, so that other load on the machine affects all alike: ``python -c 'import requests, yaml,
+jinja2'``, the same with those of our modules that a build imports, ``--help``, ``plan --all`` of the shipped stack with
+everything to do, and ``build --all`` with nothing to do. The store is synthetic: image records and results with small
+files stand for real ones, under the keys that a plan looks up. A first round, which does not count, writes bytecode (of
+all sides, into a folder of the benchmark's own) and compiled templates.
 
-Seconds of the clock tell what a user waits; seconds of the processors hardly depend on other load.
+Wall-clock seconds are what a user waits for; processor seconds hardly depend on other load.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TARGETS = {"--help": 0.15, "plan --all, everything to do": 0.5, "build --all, no
 
 
 def fill_store(project: Path, root: Path) -> int:
-    """A store in which nothing of the shipped stack is left to build; gives the number of tasks."""
+    """Fill a store so that nothing of the shipped stack is left to build; return the number of tasks."""
     flags = {"store": str(root), "native": "label"}
     settings = load_settings(project, flags, {})
     request = Request(everything=True)
@@ -70,7 +70,7 @@ def fill_store(project: Path, root: Path) -> int:
 
 
 def seconds_of(command: Sequence[str], folder: Path) -> tuple[float, float]:
-    """One run: seconds of the clock, seconds of the processors (of the process and what it started)."""
+    """Run a command; return its wall-clock seconds and its processor seconds, children included."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment |= {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "NO_COLOR": "1"}
     started = time.perf_counter()
@@ -90,7 +90,7 @@ def seconds_of(command: Sequence[str], folder: Path) -> tuple[float, float]:
 
 
 def measure(commands: dict[str, Sequence[str]], folder: Path, rounds: int) -> dict[str, list[tuple[float, float]]]:
-    """Each command in turn, ``rounds`` times; a first round does not count."""
+    """Run each command in turn, ``rounds`` times; a first round does not count."""
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for number in range(rounds + 1):
         for name, command in commands.items():
@@ -101,7 +101,7 @@ def measure(commands: dict[str, Sequence[str]], folder: Path, rounds: int) -> di
 
 
 def table(found: dict[str, list[tuple[float, float]]]) -> None:
-    """Medians, minima, and what each command costs over the imports."""
+    """Print medians, minima, and what each command costs over the imports."""
     figures = {
         name: [reduce(values) for values in zip(*runs, strict=True) for reduce in (statistics.median, min)]
         for name, runs in found.items()

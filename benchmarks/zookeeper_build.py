@@ -1,18 +1,18 @@
-"""Building ZooKeeper with warm caches against one bare ``docker run`` of the same work, in turn, in one run.
+"""Build ZooKeeper with warm caches and compare with one bare ``docker run`` of the same work, in turn, in one run.
 
     python -m benchmarks.zookeeper_build [--rounds 2] [--store DIR]
 
 Ours is ``build zookeeper@el8 --force`` as a user types it, on a store that has the source, the images and the Maven
-cache: the program's start and plan, unpacking in Python, the compile and package containers, normalising the staged
-tree, the check (headers, payload, and an installation on a clean host in a third container), results synced into the
-store and clearing up. Sources are not fetched again, and no image is made.
+cache: start-up and plan, unpacking in Python, the compile and package containers, normalising the staged tree, the
+check (headers, payload, and an installation on a clean host in a third container), syncing results into the store, and
+cleaning up. No source is downloaded and no image is made.
 
 The bare side is one container of the same toolchain image with the site's settings and a plain warm ``~/.m2``, as
-root: ``unzip``, the same compile script, ``rpmbuild`` of the same spec over the tree that it left, with the same
-install script and files. Nothing is normalised, checked or kept; laying out its inputs and clearing up are not timed.
+root: ``unzip``, the same compile script, and ``rpmbuild`` of the same spec over the resulting tree, with the same
+install script and files. Nothing is normalised, checked or kept; preparing its inputs and cleaning up are not timed.
 
-Everything is in seconds of the clock, so a machine that does something else at the time blurs the ratio: the load is
-printed for each round. The sides take turns at being first. A store without a result is filled before, uncounted.
+All times are wall-clock seconds, so other work on the machine blurs the ratio: the load is printed for each round. The
+sides take turns at going first. A store without a result is filled first, outside the measurement.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ Parts = dict[str, float]
 
 
 def ours(store: Path, folder: Path) -> Parts:
-    """One forced build; its steps, what is between them, and ``all``."""
+    """Run one forced build; return the seconds of its steps, of the time between them, and ``all``."""
     events = folder / "events.jsonl"
     events.unlink(missing_ok=True)
     command = [sys.executable, "-m", "bigtop_builder", "build", "@".join(WHAT), "--force", "--quiet"]
@@ -80,7 +80,7 @@ def ours(store: Path, folder: Path) -> Parts:
 
 
 def lay_out(project: Project, evaluated: Evaluated, work: Path) -> None:
-    """The folders and files that the bare side works on."""
+    """Write the folders and files that the bare side works on."""
     for name in ("stage", "rpm/SPECS", "rpm/SOURCES", "files"):
         (work / name).mkdir(parents=True)
     (work / "bare.sh").write_text(BARE, encoding="utf-8")
@@ -96,7 +96,7 @@ def lay_out(project: Project, evaluated: Evaluated, work: Path) -> None:
 
 
 def bare(shared: Shared, evaluated: Evaluated, home: Path, work: Path) -> Parts:
-    """One ``docker run``; its parts, the container's own start and end, and ``all``."""
+    """Run one ``docker run``; return the seconds of its parts, of the container's start and end, and ``all``."""
     project = shared.project
     lay_out(project, evaluated, work)
     record = recorded(project.store, image_key(project.image_spec(evaluated, "compile")))
@@ -134,7 +134,7 @@ def bare(shared: Shared, evaluated: Evaluated, home: Path, work: Path) -> Parts:
 
 
 def warm_home(shared: Shared, home: Path) -> None:
-    """A plain home whose ``~/.m2`` has all that the store's cache has."""
+    """Create a plain home whose ``~/.m2`` holds everything in the store's cache."""
     shutil.copytree(shared.project.store.root / "cache" / "maven", home / ".m2" / "repository")
     for name, inside in shared.site.home_links.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ def warm_home(shared: Shared, home: Path) -> None:
 
 
 def table(rounds: list[tuple[Parts, Parts]]) -> None:
-    """Means of both sides, part by part, and the ratios."""
+    """Print the means of both sides, part by part, and the ratios."""
     mine, theirs = ({name: fmean(one[side].get(name, 0.0) for one in rounds) for name in NAMES} for side in (0, 1))
     print(f"\n{'mean seconds':14}{'ours':>9}{'bare':>9}{'more':>9}")
     for name in NAMES:
@@ -158,14 +158,14 @@ def main() -> None:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--store", type=Path, default=cache / "bigtop-builder-benchmark", help="kept for the next time")
+    parser.add_argument("--store", type=Path, default=cache / "bigtop-builder-benchmark", help="kept between runs")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         compare(given.store.resolve(), Path(scratch), given.rounds)
 
 
 def compare(store: Path, folder: Path, count: int) -> None:
-    """All rounds, ours and bare in turn."""
+    """Run all rounds, ours and bare in turn."""
     project = open_project(load_settings(folder, {"store": str(store)}))
     request = Request(selectors=("@".join(WHAT),), force=True)
     if not project.plan(replace(request, force=False)).nothing_to_do:

@@ -1,8 +1,8 @@
 """The main job on real input: compile, package, publish, deploy a cluster from the signed repository, run jobs on it.
 
-Prints what it does, how long each step took and where the packages are. What is done already is reused, the cluster
-too, as long as the published repository, the hosts' image, the inventory and this program are the same; --again makes
-it anew. At the end cluster and hosts are removed; --keep leaves them up to look at, and so does a failure.
+Prints what it does, how long each step took and where the packages are. Finished work is reused, including the cluster
+as long as the published repository, the hosts' image, the inventory and this program are unchanged; --again deploys it
+again. At the end the cluster and its hosts are removed; with --keep, or after a failure, they stay up.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def step(title: str) -> Iterator[None]:
 
 
 def tool(*arguments: str) -> None:
-    """A command as a user would give it."""
+    """Run a command as a user would."""
     shown = " ".join(arguments)
     print("    $ bigtop-builder " + (shown if len(shown) < WIDTH else shown[:WIDTH] + " …"), flush=True)
     command = [sys.executable, "-m", "bigtop_builder", "--project", str(PROJECT), *arguments]
@@ -95,7 +95,7 @@ def tool(*arguments: str) -> None:
             running.terminate()
             raise
         except KeyboardInterrupt:
-            # The terminal has told it too: it ends at the next safe point.
+            # The terminal sends the signal to the command too: it ends at the next safe point.
             running.wait()
             raise
     if code != 0:
@@ -103,7 +103,7 @@ def tool(*arguments: str) -> None:
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked this process alone to end."""
+    """A signal told this process alone to stop."""
 
 
 def stop(number: int, _: Any) -> None:
@@ -111,14 +111,14 @@ def stop(number: int, _: Any) -> None:
 
 
 def demand(holds: bool, otherwise: str) -> None:
-    """End the demonstration unless ``holds``."""
+    """End the demo unless ``holds``."""
     if not holds:
-        sys.exit(f"the demonstration failed: {otherwise}")
+        sys.exit(f"the demo failed: {otherwise}")
 
 
 def compare(project: Project) -> None:
     if not REFERENCE.is_dir():
-        print(f"    skipped: there is no {REFERENCE} (set BIGTOP_REFERENCE to the folder of Bigtop's metadata)")
+        print(f"    skipped: {REFERENCE} does not exist (set BIGTOP_REFERENCE to the folder of Bigtop's metadata)")
         return
     for name in COMPARED:
         files: list[str] = []
@@ -133,7 +133,7 @@ def compare(project: Project) -> None:
 
 
 def package_files(project: Project) -> list[str]:
-    """The packages of the demonstration, and not others that the output folder may hold."""
+    """The packages of the demo, without others in the output folder."""
     files = []
     for names, platform in ((NOARCH, PLATFORM), (NATIVE, BUILDER)):
         for name in names:
@@ -144,7 +144,7 @@ def package_files(project: Project) -> list[str]:
 
 
 def on_hosts(fleet: Fleet, script: str, *hosts: str) -> str:
-    """Run a script on hosts over SSH, show what it prints and give it; a failure ends the demonstration."""
+    """Run a script on hosts over SSH, print its output and return it; a failure ends the demo."""
     said = ""
     for host in hosts:
         output = fleet.remote(host).run(f"set -euo pipefail\n{script}", timeout=SECONDS)
@@ -157,7 +157,7 @@ def on_hosts(fleet: Fleet, script: str, *hosts: str) -> str:
 
 
 def prove(settings: Settings) -> None:
-    """What the hosts themselves say of the cluster."""
+    """Check the cluster from the hosts themselves."""
     store = open_project(settings).store
     loaded = load_inventory(ROOT / INVENTORY, testbed_document(store, NAME))
     hosts = [host.name for host in loaded.hosts]
@@ -168,15 +168,15 @@ def prove(settings: Settings) -> None:
         print("    Spark's own master has three workers:")
         demand('"aliveworkers" : 3' in on_hosts(fleet, WORKERS, hosts[0]), "not three workers")
         print("    the repository file that Ambari's agents wrote:")
-        demand("gpgcheck=1" in on_hosts(fleet, AGENT_FILE, hosts[0]), "it does not ask for signatures")
-        print("    every repository file asks for signatures, and every package has one:")
+        demand("gpgcheck=1" in on_hosts(fleet, AGENT_FILE, hosts[0]), "it does not require signatures")
+        print("    every repository file requires signatures, and every package has one:")
         on_hosts(fleet, SIGNATURES, *hosts)
         print("    native code from the same repository:")
         on_hosts(fleet, NATIVE_CODE, hosts[-1])
 
 
 def deployment(*arguments: str) -> int:
-    """Deploy; how many changes that were. What it cost is kept for the summary."""
+    """Deploy; return the number of changes. Its cost is kept for the summary."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "events.jsonl"
         tool("deploy", INVENTORY, *arguments, "--events", str(log))
@@ -191,29 +191,29 @@ def deploy(settings: Settings) -> None:
     bed = ("--testbed", NAME)
     with step("three container hosts, the repository, a simulated Ambari"):
         tool("testbed", "up", "--inventory", INVENTORY, "--name", NAME)
-    with step("the hosts are looked at and prepared"):
+    with step("check and prepare the hosts"):
         tool("hosts", "check", INVENTORY, *bed)
         tool("hosts", "prepare", INVENTORY, *bed, "--dry-run")
         tool("hosts", "prepare", INVENTORY, *bed)
     with step("the cluster: ZooKeeper and Spark, stand-alone Spark; service checks, SparkPi both ways"):
-        # Its last phase is what `verify` does by itself.
+        # Its last phase does the same as the command `verify`.
         deployment(*bed)
     with step("status"):
         tool("status", INVENTORY, *bed)
-    with step("what the hosts say"):
+    with step("check from the hosts"):
         prove(settings)
     with step("a second deploy changes nothing"):
         demand(deployment(*bed) == 0, "the second deploy made changes")
 
 
 def take_down() -> None:
-    with step("the cluster and its hosts go"):
+    with step("remove the cluster and its hosts"):
         tool("destroy", INVENTORY, "--testbed", NAME, "--yes-really", NAME)
         tool("testbed", "down", NAME)
 
 
 def trial(settings: Settings) -> dict[str, str]:
-    """Digests of what shapes the cluster."""
+    """Digests of everything that shapes the cluster."""
     project = open_project(settings)
     folder = settings.repository / settings.project.stack / PLATFORM
     return {
@@ -227,18 +227,18 @@ def trial(settings: Settings) -> dict[str, str]:
 
 
 def deploy_unless_done(settings: Settings, *, again: bool, keep: bool) -> None:
-    """The cluster, unless this very repository was deployed by this very program before."""
+    """Deploy the cluster, unless this program has deployed this very repository before."""
     mark = settings.repository / ".demo.json"
     former = json.loads(mark.read_text()) if mark.is_file() else {}
     now = trial(settings)
     up = NAME in testbeds(open_project(settings).store)
     if former.get("trial") == now and "passed" in former and not (up or again or keep):
-        print(f"\n==> this very repository was deployed and verified before ({former['passed']}): reused")
-        print("    scripts/demo.py --again does it again, --keep leaves the cluster up")
+        print(f"\n==> this repository has been deployed and verified before ({former['passed']}): reused")
+        print("    scripts/demo.py --again deploys again, --keep leaves the cluster up")
         return
     try:
         if up and (again or former.get("trial") != now):
-            with step("hosts of another trial go"):
+            with step("remove the hosts of another trial"):
                 tool("testbed", "down", NAME)
         mark.write_text(json.dumps({"trial": now}))
         deploy(settings)
@@ -247,40 +247,40 @@ def deploy_unless_done(settings: Settings, *, again: bool, keep: bool) -> None:
         if not keep:
             take_down()
     except BaseException:
-        print("\nNot done. Cluster and hosts are left as they are:", file=sys.stderr)
+        print("\nFailed. The cluster and its hosts are left as they are:", file=sys.stderr)
         print(ways_on(), file=sys.stderr)
         raise
     if keep:
-        print(f"\nCluster and hosts are up:\n{ways_on()}")
+        print(f"\nThe cluster and its hosts are up:\n{ways_on()}")
 
 
 def ways_on() -> str:
-    """What to do with a cluster that is up."""
+    """Commands for a cluster that is up."""
     command = f".venv/bin/bigtop-builder --project {PROJECT.relative_to(ROOT)}"
     return (
         f"Look at it: {command} status {INVENTORY} --testbed {NAME}\n"
         f"            {command} testbed status {NAME}\n"
-        f"Go on:      make demo\n"
+        f"Continue:   make demo\n"
         f"Remove it:  {command} testbed down {NAME}"
     )
 
 
 def run(settings: Settings, *, again: bool, keep: bool) -> None:
     started = time.monotonic()
-    with step("compile and package (el8: everything that is noarch; native code for what it is built on)"):
+    with step("compile and package (el8: everything noarch; native code for the platform it is built on)"):
         tool("build", *(f"{name}@{PLATFORM}" for name in NOARCH), *(f"{name}@{BUILDER}" for name in NATIVE))
     project = open_project(settings)
     with step("publish, signed"):
-        # Native code carries the label of what it was built on, which is what the container hosts are.
+        # Native code is labelled for the platform it is built on, which is that of the container hosts.
         options = ("--make-key", "--replace", "--allow-foreign", "--only-these")
         tool("repo", "publish", "--platform", PLATFORM, *options, *package_files(project))
     with step("compare with the metadata of Bigtop's own packages"):
         compare(project)
     deploy_unless_done(settings, again=again, keep=keep)
-    print("\nDone. What took how long:")
+    print("\nDone. Time by step:")
     for title, seconds in times:
         print(f"  {seconds:8.1f} s  {title}")
-    print(f"  {time.monotonic() - started:8.1f} s  in all")
+    print(f"  {time.monotonic() - started:8.1f} s  total")
     for name, cost in zip(("first deploy: ", "second deploy:"), costs, strict=False):
         print(f"{name} {cost}")
     print(f"\nPackages:   {settings.output}/{{{PLATFORM},{BUILDER}}}/*.rpm")
@@ -290,7 +290,7 @@ def run(settings: Settings, *, again: bool, keep: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--again", action="store_true", help="deploy also what was deployed before")
+    parser.add_argument("--again", action="store_true", help="deploy again even if nothing has changed")
     parser.add_argument("--keep", action="store_true", help="leave the cluster and its hosts up")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, stop)
