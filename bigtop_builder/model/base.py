@@ -1,4 +1,4 @@
-"""What every file model shares: unknown keys are errors, values never change after loading."""
+"""Common parts of all file models: unknown keys are errors, and values never change after loading."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 
 class StrictModel(BaseModel):
-    """A frozen model that refuses unknown keys."""
+    """A frozen model that rejects unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._+-]*$", max_length=100)]
-"""A component, platform or stack name: lower case, as Bigtop and RPM write them."""
+"""The name of a component, platform or stack: lower case, as in Bigtop and RPM."""
 
 Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+~]*$", max_length=60)]
-"""An RPM version: no dash. Quote it in YAML, or 3.10 becomes the number 3.1."""
+"""An RPM version, without dashes. Quote it in YAML, or 3.10 becomes the number 3.1."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Sha512 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
@@ -60,17 +60,17 @@ EXAMPLES = {
     CLUSTER: "analytics, of letters, digits, _ and -",
     FILE_MODE: '"0755", in quotes',
 }
-"""By pattern: what fits it, for hints."""
+"""Pattern → matching examples, for hints."""
 
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 BYTES = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 def seconds(duration: str) -> int:
-    """``40m`` → 2400."""
+    """Convert a duration to seconds: ``40m`` → 2400."""
     return int(duration[:-1]) * SECONDS[duration[-1]]
 
 
 def size_in_bytes(size: str) -> int:
-    """``4g`` → 4294967296."""
+    """Convert a size to bytes: ``4g`` → 4294967296."""
     return int(size[:-1]) * BYTES[size[-1]]

@@ -1,4 +1,4 @@
-"""Digests: of files, of folders, of plain data."""
+"""Digests of files, folders and plain data, all as hexadecimal strings."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def of_text(text: str) -> str:
 
 
 def of_data(data: Any) -> str:
-    """SHA-256 of JSON-like ``data``, independent of the order of keys."""
+    """SHA-256 of ``data`` (anything JSON can represent), independent of the order of keys."""
     return of_text(json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
 
 
 def of_file(path: Path, algorithm: str = "sha256") -> str:
-    """Digest of a file's content. Raises OSError when it cannot be read."""
+    """Digest of the content of a file. Raises OSError if it cannot be read."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, algorithm).hexdigest()
 
 
 def of_tree(root: Path, *, ignore: frozenset[str] = frozenset({".git"})) -> str:
-    """SHA-256 of a folder: names, kinds, executable bits, link targets and contents; times do not count."""
+    """SHA-256 of a folder: names, kinds, executable bits, link targets and contents, but not times."""
     entries: dict[str, list[str]] = {}
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if name not in ignore)

@@ -1,7 +1,7 @@
 """Every way this program fails on purpose: one class and one exit code for each cause.
 
-A face prints ``message``, the place in the user's file and the ``hint``; it never shows a traceback
-for an error of this tree. Whatever is not of this tree is a defect of ours and exits with 1.
+The command line prints ``message``, the place in the user's file and the ``hint``, never a traceback, for an error of
+this tree. Any other exception is a bug in bigtop-builder and exits with 1.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ class ExitCode(IntEnum):
     """The exit codes of the command line."""
 
     DONE = 0
-    """Done; or there was nothing to do."""
+    """Success, or nothing to do."""
     DEFECT = 1
-    """A defect of bigtop-builder itself."""
+    """A bug in bigtop-builder."""
     USAGE = 2
-    """The command line, the configuration, a recipe or the store is wrong."""
+    """The command line, the configuration, a recipe or the store is invalid."""
     NOTHING_SELECTED = 3
     """The selection matches nothing."""
     PART_FAILED = 4
-    """Some of the work was done, some failed."""
+    """Some of the work succeeded, some failed."""
     ENGINE = 5
-    """The container engine is absent or refused."""
+    """The container engine is unavailable or returned an error."""
     SOURCE = 6
-    """A source cannot be had, or is not what its digest says."""
+    """A source is unavailable or does not match its digest."""
     PUBLISH = 7
     """Signing, repository metadata or a publication failed."""
     HOST = 8
-    """A host cannot be reached or prepared."""
+    """A host is unreachable or cannot be prepared."""
     AMBARI = 9
-    """Ambari refused or failed."""
+    """Ambari returned an error, or one of its requests failed."""
     BUILD = 10
     """A step of a build failed."""
     TIMEOUT = 11
-    """A step ran into its time limit."""
+    """A step exceeded its time limit."""
     NOT_REPRODUCIBLE = 12
-    """`build --check-reproducible` built everything, and a second build gave other bytes."""
+    """`build --check-reproducible` built everything, and the bytes of a second build differ."""
     PENDING = 20
     """`plan --exit-code` found something to build."""
     INTERRUPTED = 130
@@ -50,7 +50,7 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class Location:
-    """A place in a file that a user wrote: the line counts from 1, ``path`` is the path in the document."""
+    """A place in a user's file: the line counts from 1, ``path`` is the path in the document."""
 
     file: Path | str
     line: int | None = None
@@ -67,7 +67,7 @@ class Location:
 
 
 class BigtopBuilderError(Exception):
-    """The root of the tree: what went wrong, where, and what to do about it."""
+    """The base class: what went wrong, where, and what to do about it."""
 
     exit_code = ExitCode.DEFECT
 
@@ -83,14 +83,14 @@ class BigtopBuilderError(Exception):
 
 
 class ConfigurationError(BigtopBuilderError):
-    """A file, a flag or an environment variable of the user's is wrong."""
+    """A file, flag or environment variable of the user is invalid."""
 
     exit_code = ExitCode.USAGE
 
 
 @contextmanager
 def placed(location: Location | None) -> Iterator[None]:
-    """A ConfigurationError that has no place yet gets this one."""
+    """Give this place to a ConfigurationError that has none yet."""
     try:
         yield
     except ConfigurationError as error:
@@ -99,11 +99,11 @@ def placed(location: Location | None) -> Iterator[None]:
 
 
 class RecipeError(ConfigurationError):
-    """A component, stack or platform file cannot be used as it stands."""
+    """A component, stack or platform file is invalid."""
 
 
-class ConfigurationErrors(ConfigurationError):  # noqa: N818 (several of them)
-    """Several mistakes found in one pass, so that the user mends them in one go."""
+class ConfigurationErrors(ConfigurationError):  # noqa: N818 (plural)
+    """Several mistakes found in one pass, so that the user can fix them all at once."""
 
     def __init__(self, errors: list[ConfigurationError]) -> None:
         super().__init__("\n".join(str(error) for error in errors))
@@ -117,19 +117,19 @@ class NothingSelectedError(BigtopBuilderError):
 
 
 class PartFailedError(BigtopBuilderError):
-    """Some of the work was done, some failed."""
+    """Some of the work succeeded, some failed."""
 
     exit_code = ExitCode.PART_FAILED
 
 
 class EngineError(BigtopBuilderError):
-    """The container engine is absent or refused."""
+    """The container engine is unavailable or returned an error."""
 
     exit_code = ExitCode.ENGINE
 
 
 class SourceError(BigtopBuilderError):
-    """A source cannot be had, or is not what its digest says."""
+    """A source is unavailable or does not match its digest."""
 
     exit_code = ExitCode.SOURCE
 
@@ -141,41 +141,41 @@ class PublishError(BigtopBuilderError):
 
 
 class HostError(BigtopBuilderError):
-    """A host cannot be reached or prepared."""
+    """A host is unreachable or cannot be prepared."""
 
     exit_code = ExitCode.HOST
 
 
 class UnreachableHostError(HostError):
-    """No connection to a host could be made, or it broke off: nothing is known of what happened there."""
+    """No connection to a host could be made, or it was lost: what happened on the host is unknown."""
 
 
 class AmbariError(BigtopBuilderError):
-    """Ambari cannot be reached, refused, or one of its requests failed."""
+    """Ambari is unreachable or returned an error, or one of its requests failed."""
 
     exit_code = ExitCode.AMBARI
 
 
 class BuildError(BigtopBuilderError):
-    """A step of a build failed inside its container, or its result is not what the component promises."""
+    """A step of a build failed in its container, or its result is not what the component file declares."""
 
     exit_code = ExitCode.BUILD
 
 
 class StoreError(BigtopBuilderError):
-    """The store cannot be read or written: full disk, read-only, another format."""
+    """The store cannot be read or written: the disk is full or read-only, or the format differs."""
 
     exit_code = ExitCode.USAGE
 
 
 class LimitError(BigtopBuilderError):
-    """A step ran into its time limit."""
+    """A step exceeded its time limit."""
 
     exit_code = ExitCode.TIMEOUT
 
 
 class HostLimitError(LimitError, HostError):
-    """A command on a host ran into its time limit; it was told to stop."""
+    """A command on a host exceeded its time limit and was stopped."""
 
 
 class InterruptedRunError(BigtopBuilderError):
