@@ -243,7 +243,7 @@ def test_a_repository_that_is_given(tmp_path: Path) -> None:
     folder = tmp_path / "repository/bigtop-3.2.0/el8"
     folders, found = stack_repositories(settings, str(folder), "http://10.0.0.2")
     assert (folders, found[0].url) == ({"stack": str(folder)}, "http://10.0.0.2/stack")
-    with pytest.raises(ConfigurationError, match="there is no repository in"):
+    with pytest.raises(ConfigurationError, match="no repository in"):
         stack_repositories(settings, str(tmp_path), "http://10.0.0.2")
 
 

@@ -20,7 +20,7 @@ from bigtop_builder.adapter.store import Store
 from bigtop_builder.ambari_simulator.agents.container import ContainerHands
 from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.flow.publish.publisher import publish
-from bigtop_builder.flow.testbed.create import Wish, up
+from bigtop_builder.flow.testbed.create import UpOptions, up
 from bigtop_builder.flow.testbed.files import Files
 from bigtop_builder.flow.testbed.testbed import down
 from bigtop_builder.recipe.catalog import Catalog
@@ -155,8 +155,8 @@ def test_a_host_that_comes_later_is_known_to_the_others(tool: Tool, name: str, c
 
 def test_ports_of_this_machine_lead_where_addresses_are_not_reached(tool: Tool, name: str) -> None:
     workspace = open_project(load_settings(tool.folder, {"store": str(tool.store)}))
-    wish = Wish(name, (f"node1.{name}.test",), ambari_packages="http://127.0.0.1/none", published=True)
-    status, _ = up(workspace, wish, lambda text: None)
+    options = UpOptions(name, (f"node1.{name}.test",), ambari_packages="http://127.0.0.1/none", published=True)
+    status, _ = up(workspace, options, lambda text: None)
     assert status.whole
     found = record(tool, name)
     assert found["hosts"][f"node1.{name}.test"]["address"] == "127.0.0.1"

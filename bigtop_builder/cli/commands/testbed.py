@@ -66,21 +66,21 @@ def up(
 ) -> None:
     """Make hosts as containers, with a repository and an Ambari server; again, make whole what is missing."""
     from bigtop_builder.flow.open_project import open_project
-    from bigtop_builder.flow.testbed.create import Wish
+    from bigtop_builder.flow.testbed.create import UpOptions
     from bigtop_builder.flow.testbed.create import up as raise_bed
 
     if hosts is not None and inventory is not None:
         raise ConfigurationError("--hosts and --inventory are both given", hint="The inventory tells its hosts.")
     if inject is not None and ambari_packages is not None:
         raise ConfigurationError("--inject is for the simulated Ambari alone")
-    wish = Wish(
+    options = UpOptions(
         name=name,
         hosts=_wanted_hosts(invocation, name, hosts, inventory),
         repository=_place(invocation, "--repository", repository),
         ambari_packages=_place(invocation, "--ambari-packages", ambari_packages),
         inject=_file(invocation, "--inject", inject),
     )
-    status, changes = raise_bed(open_project(invocation.settings()), wish, invocation.say)
+    status, changes = raise_bed(open_project(invocation.settings()), options, invocation.say)
     invocation.answer(_text(status), {**asdict(status), "changes": changes})
     if not changes:
         invocation.say(f"the test bed {name} is up already: nothing was changed")

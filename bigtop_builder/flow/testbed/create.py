@@ -1,4 +1,4 @@
-"""Raising a test bed: whatever of it is missing is made, what is there stays as it is."""
+"""Create a test bed, or repair a partial one: what is missing is created, what exists stays as it is."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bigtop_builder.flow.testbed.testbed import (
     SIDE_BY_SIDE,
     Say,
     Status,
-    held,
+    locked,
     owned,
     repository_host,
     ssh_places,
@@ -47,40 +47,42 @@ SSHD = ("/usr/sbin/sshd", "-D", "-e")
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What ``up`` was asked for; what is left out stays as it was."""
+class UpOptions:
+    """The options of ``testbed up``; whatever is not given stays as it was."""
 
     name: str
     hosts: tuple[str, ...] = ()
     repository: str | None = None
-    """An address, a folder with a repository, or a root of repositories; without it the project's."""
+    """An address, a folder with a repository, or a root of repositories; None for the project's."""
     ambari_packages: str | None = None
-    """An address or a folder; without it Ambari is simulated."""
+    """An address or a folder; None simulates Ambari."""
     inject: Path | None = None
-    """Failures that the simulated Ambari shall show."""
+    """A file of failures that the simulated Ambari injects."""
     published: bool | None = None
-    """Whether to lead SSH through ports of 127.0.0.1; None: only if the addresses are not reached from here."""
+    """Whether SSH goes through ports of 127.0.0.1; None: only if the addresses are unreachable from this machine."""
 
 
-def up(project: Project, wish: Wish, say: Say) -> tuple[Status, list[str]]:
-    """Raise a test bed, or make whole what is there of it; its status, and what was done.
+def up(project: Project, options: UpOptions, say: Say) -> tuple[Status, list[str]]:
+    """Create a test bed, or repair it; return its status and a list of what was done.
 
-    Raises ConfigurationError, EngineError, and what making the host image raises.
+    Raises ConfigurationError, EngineError, and the errors of making the host image.
     """
     from bigtop_builder.adapter.containers.engine import connect
 
-    files = Files(project.store, wish.name)
+    files = Files(project.store, options.name)
     store = project.store.open()
-    with held(store, wish.name), closing(connect()) as client:
-        return _Raising(project, wish, files, client, owned(client, store, wish.name), say).run()
+    with locked(store, options.name), closing(connect()) as client:
+        return _Creation(project, options, files, client, owned(client, store, options.name), say).run()
 
 
-class _Raising:
+class _Creation:
     """One call of ``up``."""
 
-    def __init__(self, project: Project, wish: Wish, files: Files, client: DockerClient, bed: Bed, say: Say) -> None:
+    def __init__(
+        self, project: Project, options: UpOptions, files: Files, client: DockerClient, bed: Bed, say: Say
+    ) -> None:
         self.project = project
-        self.wish = wish
+        self.options = options
         self.files = files
         self.client = client
         self.bed = bed
@@ -90,6 +92,7 @@ class _Raising:
         self._settings = project.settings
 
     def run(self) -> tuple[Status, list[str]]:
+        """Bring every part of the test bed up; return its status and what was done."""
         names = self._hosts()
         image = self._image()
         for container in self.bed.containers().values():
@@ -98,7 +101,7 @@ class _Raising:
         state = self._state(names)
         self.files.keep(state)
         self._serve(state, image)
-        state = self._raise_hosts(state, image)
+        state = self._start_hosts(state, image)
         state = self._introduce_ambari(state)
         return status_of(state, self.files, self.bed), self.changes
 
@@ -107,12 +110,12 @@ class _Raising:
         self._say(what)
 
     def _hosts(self) -> tuple[str, ...]:
-        """The wanted hosts, those that are there first."""
+        """The names of the wanted hosts, existing ones first."""
         former = tuple(self._former.hosts) if self._former else ()
-        wanted = self.wish.hosts or former
+        wanted = self.options.hosts or former
         if not wanted:
             raise ConfigurationError(
-                "which hosts the test bed shall have is not said", hint="Give --hosts 3, or --inventory FILE."
+                "the hosts of the test bed are not specified", hint="Give --hosts 3, or --inventory FILE."
             )
         if len(wanted) > MOST_HOSTS:
             raise ConfigurationError(
@@ -121,20 +124,20 @@ class _Raising:
         lost = [name for name in former if name not in wanted]
         if lost:
             raise ConfigurationError(
-                f"the test bed {self.wish.name} has hosts that are not wanted now: {', '.join(lost)}",
-                hint=f"Remove it first: bigtop-builder testbed down {self.wish.name}; or choose another --name.",
+                f"the test bed {self.options.name} has hosts that are no longer wanted: {', '.join(lost)}",
+                hint=f"Remove it first: bigtop-builder testbed down {self.options.name}; or choose another --name.",
             )
         return (*former, *(name for name in wanted if name not in former))
 
     def _image(self) -> str:
-        """The id of the image of a clean host, which is made when the engine has none."""
+        """The id of the image of a clean host, which is made if the engine lacks it."""
         spec = self.project.bare_host()
         record = recorded(self.project.store, image_key(spec))
         if record is not None and present(self.client, record.id):
             return record.id
         from bigtop_builder.flow.build.task_runner import open_shared
 
-        self._say("making the image of the hosts: this takes some minutes once")
+        self._say("making the host image: this takes some minutes, once")
         run = self.project.store.start_run()
         emit = Recorder(lambda event: None, run.folder / "events.jsonl")
         try:
@@ -148,8 +151,8 @@ class _Raising:
             run.close()
 
     def _state(self, names: tuple[str, ...]) -> TestBed:
-        """What the test bed is to be: network, addresses, repositories. The network is made."""
-        former, name = self._former, self.wish.name
+        """The intended state: network, addresses, repositories. The network is created."""
+        former, name = self._former, self.options.name
         subnet = self.bed.subnet()
         if subnet is None:
             subnet = self.bed.make_network(IPv4Network(former.subnet) if former else None, len(names))
@@ -158,30 +161,30 @@ class _Raising:
         free = (str(address) for address in subnet if int(address) - int(subnet[0]) >= FIRST_HOST)
         unused = (address for address in free if address not in taken.values())
         hosts = {host: taken.get(host) or next(unused) for host in names}
-        state = former or TestBed(name=name, subnet=str(subnet), hosts=hosts, published=bool(self.wish.published))
+        state = former or TestBed(name=name, subnet=str(subnet), hosts=hosts, published=bool(self.options.published))
         update: dict[str, object] = {"subnet": str(subnet), "hosts": hosts}
         address = f"http://{subnet[2]}"
         folders = dict(state.folders)
-        if former is None or self.wish.repository:
-            served, repositories = stack_repositories(self._settings, self.wish.repository, address)
+        if former is None or self.options.repository:
+            served, repositories = stack_repositories(self._settings, self.options.repository, address)
             folders = {path: place for path, place in folders.items() if path.startswith("ambari")} | served
             update["repositories"] = repositories
             if not repositories:
                 self._say("nothing is published in this project, so the test bed serves no repository")
-        if self.wish.ambari_packages:
-            served, packages = ambari_packages(self.wish.ambari_packages, address, self.files.folder / "ambari")
+        if self.options.ambari_packages:
+            served, packages = ambari_packages(self.options.ambari_packages, address, self.files.folder / "ambari")
             folders |= served
             update["packages"] = packages
         return state.model_copy(update={**update, "folders": folders})
 
     def _serve(self, state: TestBed, image: str) -> None:
-        """The container that serves the repositories."""
+        """Run the container that serves the repositories."""
         name = repository_host(state.name)
         mounts = {f"{SERVED}/{path}": Path(folder) for path, folder in state.folders.items()}
         found = self.bed.containers().get(name)
         if found and found.mounts != {inside: str(folder) for inside, folder in mounts.items()}:
             self.bed.remove(found)
-            self._did(f"removed {name}: other folders are served now")
+            self._did(f"removed {name}: the served folders have changed")
             found = None
         if not mounts:
             return
@@ -194,14 +197,16 @@ class _Raising:
             self.bed.start(found)
             self._did(f"started {name}")
 
-    def _raise_hosts(self, state: TestBed, image: str) -> TestBed:
-        """Every host, greeting on SSH; the state then says whether through ports of this machine."""
+    def _start_hosts(self, state: TestBed, image: str) -> TestBed:
+        """Start every host and wait for its SSH server; return the state, with the way that SSH takes."""
         made = self._make_hosts(state, image)
-        undecided = self._former is None and self.wish.published is None
+        undecided = self._former is None and self.options.published is None
         first = next(iter(state.hosts))
         if undecided and not speaks_ssh(state.hosts[first], SSH, REACH_SECONDS):
             self._check_alive(first)
-            self._say("the containers' addresses are not reached from here: SSH goes through ports of 127.0.0.1")
+            self._say(
+                "the containers' addresses are unreachable from this machine: SSH goes through ports of 127.0.0.1"
+            )
             found = self.bed.containers()
             for name in made:
                 self.bed.remove(found[name])
@@ -215,7 +220,7 @@ class _Raising:
                 self._check_alive(name)
                 raise EngineError(
                     f"the SSH server of {name} does not answer at {places[name][0]}:{places[name][1]}",
-                    hint="The container's log tells why: docker logs. Then: bigtop-builder testbed down, and up again.",
+                    hint="See the container's log (docker logs), then run bigtop-builder testbed down, and up again.",
                 )
 
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
@@ -228,7 +233,7 @@ class _Raising:
             raise EngineError(f"the container of {name} has ended: {self.bed.last_words(found)}")
 
     def _make_hosts(self, state: TestBed, image: str) -> list[str]:
-        """Make the hosts that are missing, start those that stopped; the names of those that were made."""
+        """Create missing hosts and start stopped ones; return the names of the created ones."""
         found = self.bed.containers()
         missing = [name for name in state.hosts if name not in found]
         stopped = [found[name] for name in state.hosts if name in found and not found[name].running]
@@ -243,13 +248,13 @@ class _Raising:
                 self._did(f"made {name} ({state.hosts[name]})")
             for container, _ in zip(stopped, pool.map(self.bed.start, stopped), strict=True):
                 self._did(f"started {container.name}")
-            # The engine writes /etc/hosts anew when a container starts, as it was when it was made.
+            # The engine rewrites /etc/hosts when a container starts, as it was when the container was created.
             stale = list(found.values()) if set(state.hosts) - known_before else stopped
             list(pool.map(lambda container: self._introduce(container, state), stale))
         return missing
 
     def _introduce(self, container: Container, state: TestBed) -> None:
-        """Tell a host of others that were made after it."""
+        """Add hosts that were created later to the hosts file of an existing one."""
         lines = [f"{address}\t{name}" for name, address in state.hosts.items() if name != container.name]
         script = "\n".join(f"grep -qFx '{line}' /etc/hosts || echo '{line}' >> /etc/hosts" for line in lines)
         if container.role == "host" and script:
@@ -278,7 +283,7 @@ class _Raising:
         )
 
     def _site_files(self, state: TestBed) -> dict[str, Content]:
-        """The site's certificates and proxies, where the project names them."""
+        """The site's certificates and proxies, if the project configures them."""
         from bigtop_builder.adapter.sources.web import ca_bundle, proxies
         from bigtop_builder.adapter.tools.site import JAVA_PLACES, PEM_PLACES
         from bigtop_builder.adapter.tools.truststore import certificates, java_truststore
@@ -299,12 +304,12 @@ class _Raising:
             for kind, value in known.items():
                 variable = kind if kind == "no_proxy" else f"{kind}_proxy"
                 lines += [f'{variable}="{value}"\n', f'{variable.upper()}="{value}"\n']
-            # Sessions get these from PAM, which reads them as root: a proxy's password may be among them.
+            # PAM passes these to sessions and reads them as root: they may contain a proxy's password.
             files["/etc/environment"] = Content("".join(lines).encode(), 0o600)
         return files
 
     def _introduce_ambari(self, state: TestBed) -> TestBed:
-        """Write the record, and keep the simulation running that reads it."""
+        """Write the record, and keep the simulator that reads it running."""
         places = ssh_places(state, self.bed)
         self.files.keep_password(simulated=state.packages is None)
         if state.packages is not None:
@@ -315,7 +320,7 @@ class _Raising:
             self.files.keep_record(state, places)
             return state
         address = "127.0.0.1" if state.published else str(IPv4Network(state.subnet)[1])
-        simulation = Simulation(self.files, address, self.wish.inject)
+        simulation = Simulation(self.files, address, self.options.inject)
         state = state.model_copy(update={"ambari": simulation.url(state.ambari)})
         self.files.keep_record(state, places)
         if not state.published:
@@ -325,7 +330,7 @@ class _Raising:
         return state
 
     def _give_agents(self, url: str) -> None:
-        """The agents' command on the hosts, from which the simulated Ambari is reached."""
+        """Install the agents' command on the hosts that the simulated Ambari reaches."""
         hosts = [found for found in self.bed.containers().values() if found.role == "host"]
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             list(pool.map(lambda host: self.bed.run(host, AGENT.format(url=url)), hosts))

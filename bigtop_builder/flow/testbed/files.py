@@ -1,4 +1,4 @@
-"""What a test bed keeps on this machine: keys, its state, and the fragment of an inventory that leads to it."""
+"""The files of a test bed on this machine: keys, its state, and the inventory fragment with its addresses."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Files:
     """The folder of one test bed. Only its owner may enter it."""
 
     def __init__(self, store: Store, name: str) -> None:
-        """Raises ConfigurationError when ``name`` cannot be one."""
+        """Raises ConfigurationError if ``name`` is not a valid name."""
         if not re.fullmatch(NAME, name):
             raise ConfigurationError(
                 f"{name!r} cannot be the name of a test bed",
-                hint="Up to 30 small letters, digits and dashes, with a letter first: it becomes a part of host names.",
+                hint="Use up to 30 lower-case letters, digits and dashes, starting with a letter, for host names.",
             )
         self.folder = (store.root / "testbeds" / name).resolve()
         self.record = self.folder / RECORD
@@ -41,7 +41,7 @@ class Files:
         self.password = self.folder / PASSWORD
 
     def state(self) -> TestBed | None:
-        """What was written last; None when there is nothing, or not yet. Raises ConfigurationError."""
+        """Return the last state written; None if there is none yet. Raises ConfigurationError."""
         path = self.folder / STATE
         try:
             return TestBed.model_validate_json(path.read_text(encoding="utf-8"))
@@ -49,11 +49,11 @@ class Files:
             return None
         except (OSError, ValidationError) as error:
             raise ConfigurationError(
-                f"{path} cannot be read: {error}", hint="Remove the test bed with: bigtop-builder testbed down NAME"
+                f"{path} cannot be read: {error}", hint="Remove the test bed: bigtop-builder testbed down NAME"
             ) from error
 
     def write(self, name: str, text: str) -> Path:
-        """A file that only the owner reads."""
+        """Write a file that only its owner can read."""
         path = self.folder / name
         with translated(self.folder):
             self._make_folder()
@@ -70,13 +70,13 @@ class Files:
         self.write(STATE, bed.model_dump_json(indent=1) + "\n")
 
     def public_key(self, name: str) -> str:
-        """The public key of whoever works on the hosts."""
+        """Return the public key that logs in to the hosts; the pair is created if missing."""
         with translated(self.folder):
             self._make_folder()
             return keep_key(self.key, f"testbed-{name}")
 
     def host_key(self, host: str) -> tuple[bytes, str]:
-        """Private and public key of a host's SSH server: the same when its container is made again."""
+        """Return the private and the public key of a host's SSH server, unchanged when its container is recreated."""
         path = self.folder / "hosts" / host
         with translated(self.folder):
             self._make_folder()
@@ -84,21 +84,23 @@ class Files:
             return path.read_bytes(), public
 
     def keep_password(self, *, simulated: bool) -> None:
-        """The password of Ambari's administrator. A simulated server has the one that Ambari ships with; a real one
-        is given this one by whoever sets it up."""
+        """Write the password of Ambari's administrator.
+
+        A simulated server has Ambari's initial password; a real one is given this one when it is set up.
+        """
         if not self.password.is_file():
             self.write(PASSWORD, ("admin" if simulated else secrets.token_urlsafe(18)) + "\n")
 
     def simulation(self) -> Process | None:
-        """The simulated Ambari's process, as it was started."""
+        """Return the process of the simulated Ambari, as recorded when it was started."""
         data = self._simulation()
         try:
             return Process(int(data["pid"]), str(data["started"]))
         except (ValueError, KeyError, TypeError):
             return None
 
-    def simulation_knows(self) -> str:
-        """What the simulated Ambari was told when it was started; empty when that is not known."""
+    def simulation_inputs(self) -> str:
+        """Return the digest of what the simulated Ambari was started with; empty if unknown."""
         return str(self._simulation().get("told", ""))
 
     def _simulation(self) -> dict[str, Any]:
@@ -109,11 +111,11 @@ class Files:
         return data if isinstance(data, dict) else {}
 
     def keep_simulation(self, process: Process, told: str) -> None:
-        """Write down which process the simulated Ambari is, and what it was told."""
+        """Record the process of the simulated Ambari, and the digest of what it was started with."""
         self.write(SIMULATION, json.dumps({"pid": process.pid, "started": process.started, "told": told}) + "\n")
 
     def keep_record(self, bed: TestBed, places: Mapping[str, tuple[str, int]]) -> None:
-        """Write the state, the known hosts, and the fragment of an inventory; SSH reaches each host at ``places``."""
+        """Write the state, the known hosts, and the inventory fragment; SSH reaches each host at ``places``."""
         self.keep(bed)
         lines = []
         for host, (address, port) in places.items():
@@ -145,5 +147,5 @@ class Files:
 
 
 def recorded(store: Store) -> list[str]:
-    """The names of the test beds that have files in the store."""
+    """Return the names of the test beds that have files in the store."""
     return sorted(path.name for path in (store.root / "testbeds").glob("*") if path.is_dir())

@@ -1,4 +1,4 @@
-"""What a test bed's hosts install from: folders that are served in its network, or addresses as they are."""
+"""The repositories of a test bed: folders that are served in its network, or given addresses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bigtop_builder.model.testbed import AmbariPackages, ServedRepository
 from bigtop_builder.recipe.settings import Settings
 
 STACK, AMBARI = "stack", "ambari"
-"""The paths below which the repository's container serves."""
+"""The paths below which the repository's container serves folders."""
 
 KEYS = ("RPM-GPG-KEY*", "repodata/repomd.xml.key", "*.asc")
 
@@ -21,10 +21,10 @@ KEYS = ("RPM-GPG-KEY*", "repodata/repomd.xml.key", "*.asc")
 def stack_repositories(
     settings: Settings, given: str | None, address: str
 ) -> tuple[dict[str, str], list[ServedRepository]]:
-    """The stack's repositories: folders to serve below ``address`` by their path in it, and what the inventory is told.
+    """Return the folders to serve below ``address``, by path, and the stack's repositories for the inventory.
 
     ``given`` is an address or a folder: a repository, or a root with one for each platform. Without it the project's
-    own root is taken, if something is published there. Raises ConfigurationError.
+    own root is used, if something is published there. Raises ConfigurationError.
     """
     name = settings.project.stack.upper()
     if given and "://" in given:
@@ -36,7 +36,7 @@ def stack_repositories(
     found = [place for place in places if (root / place / "repodata").is_dir()]
     if not found and given:
         raise ConfigurationError(
-            f"there is no repository in {root}",
+            f"no repository in {root}",
             hint=f"It holds neither repodata nor {places[0]}. Publish one first: bigtop-builder repo publish.",
         )
     ids = [name, *(f"{name}-{place.rpartition('/')[2]}" for place in found[1:])]
@@ -56,8 +56,11 @@ def _key(folder: Path, url: str) -> str | None:
 
 
 def ambari_packages(given: str, address: str, scratch: Path) -> tuple[dict[str, str], AmbariPackages]:
-    """The same for Ambari's own packages: an address, a repository, or a folder of RPMs, whose metadata are made in
-    ``scratch``. Raises ConfigurationError and PublishError."""
+    """Like ``stack_repositories``, for Ambari's own packages.
+
+    ``given`` is an address, a repository, or a folder of RPMs, whose metadata are created in ``scratch``. Raises
+    ConfigurationError and PublishError.
+    """
     if "://" in given:
         return {}, AmbariPackages(repository=given)
     folder, url = Path(given), f"{address}/{AMBARI}"
@@ -67,7 +70,7 @@ def ambari_packages(given: str, address: str, scratch: Path) -> tuple[dict[str, 
     rpms = sorted(folder.glob("*.rpm"))
     for name in ("ambari-server", "ambari-agent"):
         if not any(path.name.startswith(f"{name}-") for path in rpms):
-            raise ConfigurationError(f"there is no package {name} in {folder}", hint="Give the folder with both.")
+            raise ConfigurationError(f"no package {name} in {folder}", hint="Give a folder that has both.")
     _make_metadata(rpms, scratch)
     folders = {AMBARI: str(scratch.resolve()), f"{AMBARI}/packages": str(folder.resolve())}
     return folders, AmbariPackages(repository=url, gpg_check=False)
@@ -77,6 +80,6 @@ def _make_metadata(rpms: Sequence[Path], folder: Path) -> None:
     from bigtop_builder.adapter.repository.metadata import package_chunks, write_repodata
 
     shutil.rmtree(folder, ignore_errors=True)
-    # The packages are mounted over this one.
+    # The packages are mounted over this folder.
     (folder / "packages").mkdir(parents=True)
     write_repodata(folder, [package_chunks(path, path.name) for path in rpms], int(time.time()))

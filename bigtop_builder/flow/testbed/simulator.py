@@ -1,4 +1,4 @@
-"""The simulated Ambari of a test bed: a process of its own that outlives the command."""
+"""The simulated Ambari of a test bed: a separate process that outlives the command."""
 
 from __future__ import annotations
 
@@ -31,12 +31,14 @@ exec curl --noproxy '*' --silent --show-error --fail --max-time 30 --output /dev
 END
 chmod 755 /usr/sbin/ambari-agent
 """
-"""Gives a host the command with which an agent is restarted."""
+"""Installs the command that restarts an agent on a host."""
 
 
 class Simulation:
-    """The simulated server of one test bed, at ``address``; ``inject`` is a file of failures for it to show, which
-    stay until another file is given."""
+    """The simulated server of one test bed, at ``address``.
+
+    ``inject`` is a file of failures, in force until another one is given.
+    """
 
     def __init__(self, files: Files, address: str, inject: Path | None) -> None:
         self._files = files
@@ -45,7 +47,7 @@ class Simulation:
         self._failures = files.folder / FAILURES
 
     def url(self, former: str) -> str:
-        """Where it is, or will be: at its former place, or at port 8080, or at a free one. Raises AmbariError."""
+        """Its address: the former port, or 8080, or a free one. Raises AmbariError."""
         process = self._files.simulation()
         if former and process is not None and process.running:
             return former
@@ -53,21 +55,23 @@ class Simulation:
         return f"http://{self._address}:{port}"
 
     def keep_running(self, url: str) -> bool:
-        """Start it unless it runs with these hosts and failures; True when it was started. It reads the hosts, and the
-        way to them, from the test bed's record, and goes on with the clusters that it had. Raises AmbariError with its
-        last words when it does not come up."""
+        """Start the server unless it runs with these hosts and failures; return whether it was started.
+
+        It reads the hosts and their addresses from the test bed's record, and continues with its former clusters.
+        Raises AmbariError with the last lines of its log if it does not start.
+        """
         port = urlsplit(url).port or PORT
         if self._inject is not None:
             self._files.write(FAILURES, self._inject.read_text(encoding="utf-8"))
         process = self._files.simulation()
         running = process is not None and process.running and _listens(self._address, port)
-        if running and self._files.simulation_knows() == self._told():
+        if running and self._files.simulation_inputs() == self._inputs():
             return False
         if process is not None:
             process.end()
         log = self._files.folder / LOG
         process = background_process.start(self._argv(port), environment=os.environ, log=log)
-        self._files.keep_simulation(process, self._told())
+        self._files.keep_simulation(process, self._inputs())
         deadline = time.monotonic() + START_SECONDS
         while not _listens(self._address, port):
             if not process.running or time.monotonic() > deadline:
@@ -76,8 +80,8 @@ class Simulation:
             time.sleep(0.1)
         return True
 
-    def _told(self) -> str:
-        """What the process is told of hosts and failures, as a digest."""
+    def _inputs(self) -> str:
+        """The digest of the hosts and failures that the process is started with."""
         failures = self._failures.read_bytes() if self._failures.is_file() else b""
         return hashlib.sha256(self._files.record.read_bytes() + b"\0" + failures).hexdigest()
 
@@ -108,9 +112,9 @@ def _free_port(address: str, wanted: int) -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((address, port))
             return int(probe.getsockname()[1])
-    raise AmbariError(f"no port of {address} can be had for the simulated Ambari", hint="Is the network up?")
+    raise AmbariError(f"no free port at {address} for the simulated Ambari", hint="Is the network up?")
 
 
 def _tail(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return " / ".join(lines[-LAST_LINES:]) or "it said nothing"
+    return " / ".join(lines[-LAST_LINES:]) or "no output"

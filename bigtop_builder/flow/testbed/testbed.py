@@ -1,4 +1,4 @@
-"""Test beds: which there are, what state they are in, and how they go."""
+"""List test beds, report their state, and remove them."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class HostStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """One test bed. ``simulation`` is None where the real Ambari runs."""
+    """The state of one test bed. ``simulation`` is None if the real Ambari runs."""
 
     name: str
     subnet: str
     hosts: tuple[HostStatus, ...]
     repository: MachineState | None
-    """None where nothing is served, since addresses were given."""
+    """None if nothing is served because addresses were given."""
     repositories: tuple[str, ...]
     ambari: str
     simulation: Literal["running", "ended"] | None
@@ -49,40 +49,40 @@ class Status:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is missing."""
+        """Whether every part is running."""
         states = [host.state for host in self.hosts] + ([self.repository] if self.repository else [])
         return all(state == "running" for state in states) and self.simulation != "ended"
 
 
 def testbed_document(store: Store, name: str) -> Document:
-    """The fragment to lay over an inventory. Raises NothingSelectedError when the test bed is not up."""
+    """Return the fragment to merge over an inventory. Raises NothingSelectedError if the test bed is not up."""
     files = Files(store, name)
     if not files.record.is_file():
         raise NothingSelectedError(
-            f"there is no test bed {name}",
-            hint=near(name, recorded(store)) or f"Make it: bigtop-builder testbed up --name {name} --inventory FILE",
+            f"no test bed {name}",
+            hint=near(name, recorded(store)) or f"Create it: bigtop-builder testbed up --name {name} --inventory FILE",
         )
     return load(files.record)
 
 
 def repository_host(name: str) -> str:
-    """The host name under which a test bed serves repositories."""
+    """The host name at which a test bed serves repositories."""
     return f"repository.{name}.test"
 
 
 @contextmanager
-def held(store: Store, name: str) -> Iterator[None]:
-    """Work on a test bed alone. Raises ConfigurationError when another command does."""
+def locked(store: Store, name: str) -> Iterator[None]:
+    """Lock a test bed for this command. Raises ConfigurationError if another command has it."""
     with store.locked(f"testbed-{name}", wait=False) as mine:
         if not mine:
             raise ConfigurationError(
-                f"another command works on the test bed {name}", hint="Let it end, then repeat this one."
+                f"another command is working on the test bed {name}", hint="Wait for it to finish, then try again."
             )
         yield
 
 
 def owned(client: DockerClient, store: Store, name: str) -> Bed:
-    """The engine's part of a test bed. Raises ConfigurationError when the name is taken by one of another store."""
+    """Return the engine's part of a test bed. Raises ConfigurationError if one of another store has this name."""
     place = store.root.resolve()
     bed = Bed(client, name, place)
     owner = bed.owner()
@@ -95,7 +95,7 @@ def owned(client: DockerClient, store: Store, name: str) -> Bed:
 
 
 def status(store: Store, name: str) -> Status:
-    """How a test bed is. Raises NothingSelectedError when there is none, EngineError."""
+    """Return the state of a test bed. Raises NothingSelectedError if there is none, EngineError."""
     from bigtop_builder.adapter.containers.engine import connect
 
     files = Files(store, name)
@@ -103,14 +103,14 @@ def status(store: Store, name: str) -> Status:
     with closing(connect()) as client:
         known = all_names(store, client)
         if name not in known:
-            raise NothingSelectedError(f"there is no test bed {name}", hint=near(name, known) or None)
+            raise NothingSelectedError(f"no test bed {name}", hint=near(name, known) or None)
         if state is None:
             return Status(name, "", (), None, (), "", None, "")
         return status_of(state, files, Bed(client, name, store.root.resolve()))
 
 
 def status_of(state: TestBed, files: Files, bed: Bed) -> Status:
-    """How the parts of a test bed are that ``state`` tells of."""
+    """Return the state of the parts that ``state`` lists."""
     found = bed.containers()
 
     def look(name: str) -> MachineState:
@@ -136,7 +136,7 @@ def status_of(state: TestBed, files: Files, bed: Bed) -> Status:
 
 
 def ssh_places(state: TestBed, bed: Bed) -> dict[str, tuple[str, int]]:
-    """Where SSH reaches each host from here."""
+    """Where SSH reaches each host from this machine: name → address and port."""
     found = bed.containers() if state.published else {}
     return {
         name: ("127.0.0.1", found[name].ports.get(22, 22) if name in found else 22)
@@ -147,12 +147,12 @@ def ssh_places(state: TestBed, bed: Bed) -> dict[str, tuple[str, int]]:
 
 
 def all_names(store: Store, client: DockerClient) -> list[str]:
-    """The test beds of a store, half-made ones too."""
+    """Return the names of the test beds of a store, including partial ones."""
     return sorted({*recorded(store), *names(client, store.root.resolve())})
 
 
 def statuses(store: Store) -> list[Status]:
-    """How every test bed of a store is. Raises EngineError."""
+    """Return the state of every test bed of a store. Raises EngineError."""
     from bigtop_builder.adapter.containers.engine import connect
 
     with closing(connect()) as client:
@@ -161,14 +161,14 @@ def statuses(store: Store) -> list[Status]:
 
 
 def down(store: Store, name: str, say: Say) -> list[str]:
-    """Remove a test bed: process, containers, network, files, whatever of it there is; tells what that was.
+    """Remove a test bed, or what exists of it: process, containers, network, files; return what was removed.
 
-    Raises NothingSelectedError when there is nothing, EngineError, ConfigurationError.
+    Raises NothingSelectedError if nothing exists, EngineError, ConfigurationError.
     """
     from bigtop_builder.adapter.containers.engine import connect
 
     files = Files(store, name)
-    with held(store, name), closing(connect()) as client:
+    with locked(store, name), closing(connect()) as client:
         bed = owned(client, store, name)
         removed = _end_simulation(files, say)
         containers = list(bed.containers().values())
@@ -185,7 +185,7 @@ def down(store: Store, name: str, say: Say) -> list[str]:
             removed.append(str(files.folder))
         if not removed:
             known = all_names(store, client)
-            raise NothingSelectedError(f"there is no test bed {name}", hint=near(name, known) or None)
+            raise NothingSelectedError(f"no test bed {name}", hint=near(name, known) or None)
     return removed
 
 
