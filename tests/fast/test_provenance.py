@@ -192,7 +192,7 @@ def test_a_staged_tree_that_has_gone_is_said_to_be_missing(run: Publish, store: 
     (store.folder("compile", "k" * 64) / "manifest.json").unlink()
     inner = said(run(OWN))["predicate"]["buildDefinition"]["internalParameters"]
     assert inner["compile"] == {"key": "k" * 64}
-    assert "not in the store any more" in inner["notRecorded"][0]
+    assert "no longer in the store" in inner["notRecorded"][0]
 
 
 def test_a_package_made_elsewhere_has_an_sbom_alone(run: Publish) -> None:
@@ -256,9 +256,9 @@ def test_a_changed_document_is_found(run: Publish, name: str, found: str) -> Non
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        ("cdx.json", "there is no SBOM of it"),
+        ("cdx.json", "it has no SBOM"),
         ("cdx.json.asc", f"{OWN_FILE}.cdx.json: not signed"),
-        ("intoto.json", f"{OWN_FILE}.intoto.json is not there, which the SBOM names"),
+        ("intoto.json", f"{OWN_FILE}.intoto.json, which the SBOM names, is missing"),
         ("intoto.json.asc", f"{OWN_FILE}.intoto.json: not signed"),
     ],
 )
@@ -273,7 +273,7 @@ def test_documents_of_another_package_are_found(run: Publish, signer: Signer) ->
     folder = done.folder / "provenance"
     for suffix in (".cdx.json", ".cdx.json.asc"):
         (folder / f"{OWN_FILE}{suffix}").write_bytes((folder / f"{FOREIGN_FILE}{suffix}").read_bytes())
-    wrong = Problem("provenance", NEVRA, f"{OWN_FILE}.cdx.json is of another package")
+    wrong = Problem("provenance", NEVRA, f"{OWN_FILE}.cdx.json describes another package")
     assert verify(str(done.folder)).problems == (wrong,)
 
 
@@ -350,4 +350,4 @@ def test_a_file_that_is_not_the_attested_one_is_refused(run: Publish, place: Pat
     path.unlink()
     write_rpm(path.parent, OWN)
     assert run_cli(["provenance", str(path)]) == 7
-    assert "not the file that the attestation" in capsys.readouterr().err
+    assert "describes another file" in capsys.readouterr().err

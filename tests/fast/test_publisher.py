@@ -156,7 +156,7 @@ def test_repodata_depends_on_nothing_but_the_packages(run: Publish, root: Path, 
 def test_other_content_under_the_same_name_is_refused_unless_replaced(run: Publish, root: Path) -> None:
     first = run(A)
     changed = replace(A, files={"/a": b"other"})
-    with pytest.raises(PublishError, match="published already with other content"):
+    with pytest.raises(PublishError, match="already published with different content"):
         run(changed)
     assert (root / STACK / "el8").resolve() == first.snapshot
     done = run(changed, replace=True)
@@ -202,8 +202,8 @@ def test_former_snapshots_are_kept_then_removed_with_their_packages(run: Publish
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (replace(A, release="1.deb13"), "labelled .deb13"),
-        (replace(A, release="1.el7"), "labelled .el7"),
+        (replace(A, release="1.deb13"), "the dist tag .deb13"),
+        (replace(A, release="1.el7"), "the dist tag .el7"),
         (replace(A, arch="aarch64"), "built for aarch64"),
     ],
 )
@@ -279,7 +279,7 @@ def test_full_disk(signer: Signer, root: Path, tmp_path: Path) -> None:
 
 def test_a_folder_in_the_place_of_the_link(run: Publish, root: Path) -> None:
     (root / STACK / "el8").mkdir(parents=True)
-    with pytest.raises(PublishError, match="not a publication of this program"):
+    with pytest.raises(PublishError, match="not a publication of bigtop-builder"):
         run(A)
 
 

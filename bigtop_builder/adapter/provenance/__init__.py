@@ -1,1 +1,1 @@
-"""What a package holds, told in the field's own formats."""
+"""Describe what a package contains, in standard formats."""

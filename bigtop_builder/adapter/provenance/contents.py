@@ -1,7 +1,7 @@
-"""The libraries inside a package: jars with what is shaded or packed into them, Python and npm packages.
+"""List the libraries inside a package: jars with what is shaded or packed into them, Python and npm packages.
 
-Read as a stream: a jar goes to a temporary file when it is large, and only its directory and a few small entries are
-looked at. What cannot be read as an archive is still told, by its name and digests.
+The package is read as a stream: a large jar goes to a temporary file, and only its directory and a few small entries
+are read. A file that cannot be read as an archive is still listed, with its name and digests.
 """
 
 from __future__ import annotations
@@ -37,21 +37,24 @@ ARCHIVES = (".jar", ".war", ".ear")
 IN_MEMORY = 16 << 20
 CHUNK = 1 << 20
 SMALL = 1 << 20
-"""The most that is read of a text entry, in bytes."""
+"""The maximum size of a text entry that is read, in bytes."""
 NESTED_LIMIT = 1 << 30
-"""The most that an archive inside an archive may unpack to, in bytes."""
+"""The maximum unpacked size of an archive inside an archive, in bytes."""
 
 _POM = re.compile(r"META-INF/maven/[^/]+/[^/]+/pom\.properties$")
 _PYTHON = re.compile(r"\.(dist-info/METADATA|egg-info/PKG-INFO|egg-info)$")
 _NPM = re.compile(r"/node_modules/((@[^/]+/)?[^/]+)/package\.json$")
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
-"""All that ``zipfile`` raises of broken, encrypted or unknown archives."""
+"""Everything that ``zipfile`` raises for broken, encrypted or unknown archives."""
 
 
 @dataclass(frozen=True)
 class Library:
-    """A library in a package. ``inside`` are those shaded or packed into it; digests are hexadecimal, and empty of
-    what is no single file; ``locations`` are paths in the package, of ``inside`` ones paths in their archive."""
+    """A library in a package.
+
+    ``inside`` lists those shaded or packed into it. Digests are hexadecimal, and empty for anything that is not a
+    single file. ``locations`` are paths in the package, or for ``inside`` ones in their archive.
+    """
 
     identity: Identity
     locations: tuple[str, ...]
@@ -63,14 +66,15 @@ class Library:
 
     @property
     def order(self) -> tuple[str, ...]:
+        """A sort key: coordinates, digest, locations."""
         own = self.identity.coordinates
         return own.ecosystem, own.group, own.name, own.version, own.classifier, self.sha256, *self.locations
 
 
 def libraries(path: Path, header: RpmHeader, cache: MavenCache) -> tuple[Library, ...]:
-    """Those of the package at ``path``, in an order of their own; a file that is there twice is told once.
+    """Return the libraries of the package at ``path``, sorted; a file that occurs twice is listed once.
 
-    Raises PublishError when the package is damaged.
+    Raises PublishError if the package is damaged.
     """
     regular = {file.path: file for file in header.files if stat.S_ISREG(file.mode)}
     found: dict[str, Library] = {}
@@ -80,7 +84,7 @@ def libraries(path: Path, header: RpmHeader, cache: MavenCache) -> tuple[Library
             continue
         if member.path.lower().endswith(ARCHIVES):
             if not member.left and regular[member.path].size:
-                # The bytes of hard links come once, with the last of them.
+                # cpio stores the bytes of hard links once, with the last of them.
                 linked.append((member.path, regular[member.path].digest))
                 continue
             library = _archive(PurePosixPath(member.path).name, member.read, member.path, cache, nested=True)
@@ -106,13 +110,13 @@ def _add(found: dict[str, Library], library: Library, key: str) -> None:
 def _archive(
     name: str, read: Callable[[int], bytes], location: str, cache: MavenCache, *, nested: bool, limit: int | None = None
 ) -> Library:
-    """An archive whose bytes ``read`` gives; with ``nested`` the archives inside are read too."""
+    """Describe an archive whose bytes ``read`` returns; with ``nested``, also the archives inside."""
     sha256, sha1, size = hashlib.sha256(), hashlib.sha1(usedforsecurity=False), 0
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as file:
         while chunk := read(CHUNK):
             size += len(chunk)
             if limit is not None and size > limit:
-                raise zipfile.BadZipFile("it is larger than an archive may be")
+                raise zipfile.BadZipFile("it is larger than the limit for an archive")
             sha256.update(chunk)
             sha1.update(chunk)
             file.write(chunk)
@@ -186,7 +190,7 @@ def _text(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str:
 
 
 def _other(member: Member) -> Library | None:
-    """A Python or an npm package, by the file that describes it."""
+    """Describe a Python or an npm package from its metadata file."""
     python, npm = _PYTHON.search(member.path), _NPM.search(member.path)
     if not python and not npm:
         return None
@@ -202,7 +206,7 @@ def _python(text: str) -> Iterator[tuple[Coordinates, str]]:
     fields = HeaderParser().parsestr(text)
     name, version = str(fields.get("Name", "")), str(fields.get("Version", ""))
     if name and version:
-        # Names are compared in this form (PEP 503), and so purl wants them.
+        # The normal form of names (PEP 503), which purl requires.
         own = Coordinates("pypi", "", re.sub(r"[-_.]+", "-", name).lower(), version)
         licence = str(fields.get("License-Expression") or fields.get("License", ""))
         yield own, licence if "\n" not in licence else ""

@@ -1,8 +1,8 @@
 """The SBOM of a package: CycloneDX 1.6 as JSON, the same bytes for the same package.
 
-Serial number and time come from the contents, nothing from the machine or the hour. The package is named by the
-SHA-256 of its header, which its signature does not touch and which holds the digests of all else: so a package has
-one SBOM, whoever signed it and when.
+Serial number and time come from the contents, nothing from the machine or the clock. The package is identified by the
+SHA-256 of its header, which does not cover the signature and holds the digests of everything else: so a package has one
+SBOM, whoever signs it and whenever.
 """
 
 from __future__ import annotations
@@ -40,26 +40,26 @@ SPDX = {
     "BSD-2-Clause": "BSD-2-Clause",
     "ISC": "ISC",
 }
-"""Common spellings of licences and their SPDX identifiers; another stays the name that it is."""
+"""SPDX identifiers of common spellings of licences; any other spelling is kept as a name."""
 
 
 def package_purl(header: RpmHeader) -> str:
-    """``pkg:rpm/zookeeper_3_2_0@3.5.9-2.el8?arch=noarch``."""
+    """The package URL: ``pkg:rpm/zookeeper_3_2_0@3.5.9-2.el8?arch=noarch``."""
     epoch = f"&epoch={header.epoch}" if header.epoch else ""
     version = quote(f"{header.version}-{header.release}", safe="")
     return f"pkg:rpm/{quote(header.name, safe='')}@{version}?arch={quote(header.arch, safe='')}{epoch}"
 
 
 def sbom(path: Path, header: RpmHeader, cache: MavenCache, attestation: str | None = None) -> bytes:
-    """The SBOM of the package at ``path``; ``attestation`` is the address of its attestation, beside it.
+    """Return the SBOM of the package at ``path``; ``attestation`` is the address of its attestation, beside it.
 
-    Memory is bounded by the largest directory of an archive inside. Raises PublishError when the package is damaged.
+    Memory is bounded by the largest directory of an archive inside. Raises PublishError if the package is damaged.
     """
     return document(header, libraries(path, header, cache), attestation)
 
 
 def document(header: RpmHeader, found: tuple[Library, ...], attestation: str | None = None) -> bytes:
-    """The SBOM of a package with these libraries."""
+    """Return the SBOM of a package with these libraries."""
     references = [{"type": "website", "url": header.url}] if header.url else []
     if attestation:
         references.append({"type": ATTESTATION, "url": attestation})

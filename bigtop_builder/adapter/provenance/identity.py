@@ -1,7 +1,7 @@
-"""Which library a jar is, and how sure that is.
+"""Identify the library that a jar is, and how certain that is.
 
-In this order: Maven's own ``pom.properties`` in the jar that fits the file's name; the same bytes in the Maven cache;
-the only ``pom.properties`` there is; the manifest; the name of the file. The confidences are ours.
+In this order: Maven's ``pom.properties`` in the jar that matches the file's name; the same bytes in the Maven cache;
+the only ``pom.properties``; the manifest; the file name. The confidence values are our own choice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import quote
 
 Technique = Literal["manifest-analysis", "hash-comparison", "filename"]
-"""CycloneDX's names of what an identity was concluded from."""
+"""CycloneDX's names for the evidence of an identity."""
 
 _NAME = re.compile(r"(.+?)-(\d[\w.+-]*)$")
 _CLASSIFIER = re.compile(r"-([A-Za-z][\w.-]*)$")
@@ -22,7 +22,7 @@ _CLASSIFIER = re.compile(r"-([A-Za-z][\w.-]*)$")
 
 @dataclass(frozen=True)
 class Coordinates:
-    """A library by the names that its ecosystem gives it; ``group`` is Maven's, npm's scope, or empty."""
+    """A library in its ecosystem's own terms; ``group`` is Maven's group, npm's scope, or empty."""
 
     ecosystem: Literal["maven", "pypi", "npm"]
     group: str
@@ -33,7 +33,7 @@ class Coordinates:
 
     @property
     def purl(self) -> str:
-        """``pkg:maven/org.apache.zookeeper/zookeeper@3.5.9``; empty when the group of a Maven artifact is not known."""
+        """``pkg:maven/org.apache.zookeeper/zookeeper@3.5.9``; empty if the group of a Maven artifact is unknown."""
         if not self.version or (self.ecosystem == "maven" and not self.group):
             return ""
         group = f"{quote(self.group, safe='')}/" if self.group else ""
@@ -46,7 +46,7 @@ class Coordinates:
 
 @dataclass(frozen=True)
 class Identity:
-    """Coordinates, what they were concluded from (``source``), and how sure that is, from 0 to 1."""
+    """Coordinates, the evidence for them (``source``), and a confidence from 0 to 1."""
 
     coordinates: Coordinates
     technique: Technique
@@ -55,7 +55,7 @@ class Identity:
 
 
 def from_pom_properties(path: str, text: str) -> Coordinates | None:
-    """What a ``META-INF/maven/GROUP/ARTIFACT/pom.properties`` says; None when it lacks a version."""
+    """Parse a ``META-INF/maven/GROUP/ARTIFACT/pom.properties``; None if it lacks a version."""
     values = dict(_properties(text))
     *_, group, artifact, _ = ("", "", *PurePosixPath(path).parts)
     version = values.get("version", "")
@@ -72,10 +72,10 @@ def _properties(text: str) -> Iterable[tuple[str, str]]:
 
 
 def from_manifest(manifest: Mapping[str, str], file_name: str) -> Identity | None:
-    """What the main attributes of a jar's manifest say of its group and version, when they speak of this file.
+    """Return group and version from the main attributes of a jar's manifest, if they describe this file.
 
-    A manifest is often another library's, shaded in: one whose version is not the file's says nothing. The file's own
-    version goes before the manifest's, which OSGi makes longer (10.14.2.0 becomes 10.14.2000000.1828579).
+    A manifest often belongs to another, shaded library: one whose version differs from the file's is ignored. The
+    file's own version is preferred to the manifest's, which OSGi extends (10.14.2.0 becomes 10.14.2000000.1828579).
     """
     named = from_file_name(file_name).coordinates
     versions = [manifest.get(name, "").strip() for name in ("Implementation-Version", "Bundle-Version")]
@@ -91,12 +91,12 @@ def from_manifest(manifest: Mapping[str, str], file_name: str) -> Identity | Non
 
 
 def _agree(one: str, other: str) -> bool:
-    """Whether two versions begin with the same two numbers; none at all agrees with any."""
+    """Whether two versions start with the same two numbers; an empty one agrees with any."""
     return not other or re.findall(r"\d+", one)[:2] == re.findall(r"\d+", other)[:2]
 
 
 def only_pom(poms: Mapping[str, Coordinates], file_name: str) -> Identity | None:
-    """The only ``pom.properties``, of a file that was named otherwise but for the same version, or for none."""
+    """The only ``pom.properties`` of a file whose name differs, if the version is the same or missing."""
     named = from_file_name(file_name).coordinates
     if len(poms) != 1:
         return None
@@ -115,7 +115,7 @@ def from_file_name(file_name: str) -> Identity:
 
 
 def best_pom(poms: Mapping[str, Coordinates], file_name: str) -> Identity | None:
-    """That of several ``pom.properties``, by their paths, which the file is named after; the others are shaded in."""
+    """Of several ``pom.properties``, by path, return the one that the file is named after; the others are shaded in."""
     path = PurePosixPath(file_name)
     fitting = [
         (path.stem.startswith(f"{own.name}-{own.version}"), len(own.name), source, own)
@@ -132,7 +132,7 @@ def best_pom(poms: Mapping[str, Coordinates], file_name: str) -> Identity | None
 
 
 def main_attributes(text: str) -> dict[str, str]:
-    """The main section of a jar's manifest, long lines joined again."""
+    """Parse the main section of a jar's manifest; wrapped lines are joined."""
     section = re.split(r"\r?\n\r?\n", text, maxsplit=1)[0]
     lines = re.sub(r"\r?\n ", "", section).splitlines()
     return {name.strip(): value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}

@@ -1,4 +1,4 @@
-"""Artifacts of the shared Maven cache by their content: a path in there is group, artifact and version."""
+"""Look up artifacts in the shared Maven cache by content: their path there is group, artifact and version."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ SUFFIXES = (".jar", ".war")
 
 
 class MavenCache:
-    """The cache in a folder of Maven's repository layout, if there is one. Safe to call from many threads.
+    """The cache in a folder of Maven's repository layout, if it exists. Safe to call from many threads.
 
-    The same bytes are the same artifact, whichever build downloaded them: so it does not matter who used the cache.
+    The same bytes are the same artifact, whichever build downloaded them, so it does not matter who filled the cache.
     """
 
     def __init__(self, root: Path | None) -> None:
@@ -32,7 +32,7 @@ class MavenCache:
         return found
 
     def find(self, size: int, sha256: str) -> tuple[Coordinates, str] | None:
-        """The artifact of this size in bytes and digest, and its path in the cache."""
+        """Return the artifact with this size in bytes and digest, and its path in the cache."""
         with self._lock:
             for path in self._by_size.get(size, ()):
                 if path not in self._digests:

@@ -1,4 +1,4 @@
-"""repodata by createrepo-c, put together from pieces that were made once for each package."""
+"""Write repodata with createrepo-c, from pieces that are made once for each package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PACKAGES = "packages"
 """The folder of the packages in a repository."""
 
 PROVENANCE = "provenance"
-"""The folder of their SBOMs and attestations; repodata does not know it."""
+"""The folder of their SBOMs and attestations, which repodata does not list."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Chunks:
 
 
 def package_chunks(path: Path, file_name: str) -> Chunks:
-    """Read a package once for its metadata; in the repository it will be called ``file_name``."""
+    """Read a package once for its metadata; ``file_name`` is its name in the repository. Raises PublishError."""
     import createrepo_c
 
-    with _told(path):
+    with _translated(path):
         package = createrepo_c.package_from_rpm(
             str(path), checksum_type=createrepo_c.SHA256, location_href=f"{PACKAGES}/{file_name}", changelog_limit=10
         )
@@ -43,20 +43,21 @@ def package_chunks(path: Path, file_name: str) -> Chunks:
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _translated(path: Path) -> Iterator[None]:
     import createrepo_c
 
     try:
         yield
     except createrepo_c.CreaterepoCError as error:
-        raise PublishError(f"createrepo-c fails at {path}: {error}") from error
+        raise PublishError(f"createrepo-c failed at {path}: {error}") from error
 
 
 def write_repodata(folder: Path, chunks: Sequence[Chunks], epoch: int) -> Path:
-    """Make ``repodata`` in ``folder``; its ``repomd.xml``. The same packages and ``epoch`` give the same bytes.
+    """Write ``repodata`` into ``folder`` and return its ``repomd.xml``.
 
-    Compressed with gzip, which the yum of EL 7 needs. ``epoch``, in seconds, is the revision and the time of
-    every file: yum keeps what it has when a repository seems to have become older, so it must never fall.
+    The same packages and ``epoch`` give the same bytes. Files are compressed with gzip, which yum of EL 7 requires.
+    ``epoch``, in seconds, is the revision and the time of every file. It must never decrease: yum keeps its cached
+    copy if a repository seems to have become older.
     """
     import createrepo_c
 
@@ -64,7 +65,7 @@ def write_repodata(folder: Path, chunks: Sequence[Chunks], epoch: int) -> Path:
     repodata.mkdir()
     repomd = createrepo_c.Repomd()
     repomd.set_revision(str(epoch))
-    with _told(repodata):
+    with _translated(repodata):
         repomd.set_record(_write(repodata, "primary", [chunk.primary for chunk in chunks], epoch))
         repomd.set_record(_write(repodata, "filelists", [chunk.filelists for chunk in chunks], epoch))
         repomd.set_record(_write(repodata, "other", [chunk.other for chunk in chunks], epoch))
@@ -75,7 +76,7 @@ def write_repodata(folder: Path, chunks: Sequence[Chunks], epoch: int) -> Path:
 
 
 def _write(repodata: Path, kind: str, pieces: Sequence[str], epoch: int) -> createrepo_c.RepomdRecord:
-    """One metadata file, named by its digest, and what ``repomd.xml`` says of it."""
+    """Write one metadata file, named after its digest; return its record for ``repomd.xml``."""
     import createrepo_c
 
     writer = {

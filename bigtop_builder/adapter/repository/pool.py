@@ -1,4 +1,4 @@
-"""The packages of all publications under one root: each kept once, signed once, described once."""
+"""The packages of all publications under one root: each stored once, signed once, described once."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from bigtop_builder.model.errors import PublishError
 SBOM, SBOM_SIGNATURE = ".cdx.json", ".cdx.json.asc"
 STATEMENT, STATEMENT_SIGNATURE = ".intoto.json", ".intoto.json.asc"
 DOCUMENTS = (STATEMENT, STATEMENT_SIGNATURE, SBOM_SIGNATURE, SBOM)
-"""What lies beside a package, by what is put behind its file name. The SBOM is written last: with it all are there."""
+"""Suffixes of the documents beside a package. The SBOM is written last: if it exists, all exist."""
 
 
 @dataclass(frozen=True)
 class PooledPackage:
     """A package of a publication.
 
-    ``content`` is the SHA-256 of its header, which the signature does not touch and which holds the digests of all
+    ``content`` is the SHA-256 of its header, which does not cover the signature and holds the digests of everything
     else; ``sha256`` and ``size`` (bytes) are those of the signed file; ``build_time`` is in seconds since the epoch.
     """
 
@@ -43,16 +43,17 @@ class PooledPackage:
 
     @property
     def file_name(self) -> str:
-        """Its name in the repository, which no two packages may share."""
+        """Its file name in the repository, unique there."""
         return f"{self.name}-{self.version}-{self.release}.{self.arch}.rpm"
 
     @property
     def evr(self) -> EVR:
+        """Epoch, version and release, for comparisons."""
         return self.epoch, self.version, self.release
 
     @property
     def stem(self) -> str:
-        """Its name in the pool: the content and who signed it."""
+        """Its name in the pool, from its content and signing key."""
         return _stem(self.content, self.key)
 
 
@@ -61,8 +62,11 @@ def _stem(content: str, fingerprint: str) -> str:
 
 
 class Pool:
-    """``<root>/.pool`` holds the signed packages, ``<root>/.metadata`` what repodata says of each,
-    ``<root>/.provenance`` their SBOMs and attestations with signatures."""
+    """The folders of a root that publications share.
+
+    ``<root>/.pool`` holds the signed packages, ``<root>/.metadata`` their pieces of repodata, ``<root>/.provenance``
+    their SBOMs and attestations with signatures.
+    """
 
     def __init__(self, root: Path) -> None:
         self.files = root / ".pool"
@@ -70,12 +74,13 @@ class Pool:
         self.provenance = root / ".provenance"
 
     def path(self, package: PooledPackage) -> Path:
+        """The file of a package."""
         return self.files / f"{package.stem}.rpm"
 
     def take(self, source: Path, header: RpmHeader, signer: Signer, keyring: Path) -> PooledPackage:
-        """Sign a package into the pool, unless it is there with this key already: then it is not read again.
+        """Sign a package into the pool; one that is already there with this key is not read again.
 
-        Raises PublishError when it is damaged; OSError when the pool cannot be written.
+        Raises PublishError if it is damaged, OSError if the pool cannot be written.
         """
         stem = _stem(header.sha256, signer.fingerprint)
         target = self.files / f"{stem}.rpm"
@@ -88,7 +93,7 @@ class Pool:
         for folder in (self.files, self.metadata):
             folder.mkdir(parents=True, exist_ok=True)
         if not target.is_file():
-            # An attestation names the signed file, and another signature makes another file.
+            # An attestation covers the signed file, and a new signature makes a new file.
             self._forget_documents(stem)
             self._sign(source, target, header, signer, keyring)
         chunks = package_chunks(target, header.file_name)
@@ -114,7 +119,7 @@ class Pool:
             problems = verify_package(incoming, keyring)
             if problems:
                 raise PublishError(f"{source} is not published: {', '.join(problems)}", hint="Build it again.")
-            # What yum is told as a package's time must not depend on when it was published.
+            # The package time in the metadata must not depend on when the package was published.
             os.utime(incoming, (header.build_time, header.build_time))
             incoming.chmod(0o644)
             incoming.rename(target)
@@ -122,7 +127,7 @@ class Pool:
             incoming.unlink(missing_ok=True)
 
     def chunks(self, package: PooledPackage) -> Chunks:
-        """The package's metadata, made again when it was lost."""
+        """Return the package's metadata, recreated if it was lost."""
         described = self.metadata / f"{package.stem}.json"
         try:
             return Chunks(**json.loads(described.read_text(encoding="utf-8"))["chunks"])
@@ -132,7 +137,7 @@ class Pool:
             return chunks
 
     def documents(self, packages: Iterable[PooledPackage]) -> dict[PooledPackage, dict[str, Path]]:
-        """What lies beside each of the packages, by suffix; nothing of one whose documents are not complete."""
+        """Return the documents of each package, by suffix; none for a package whose documents are incomplete."""
         try:
             there = {path.name for path in self.provenance.iterdir()}
         except FileNotFoundError:
@@ -147,14 +152,14 @@ class Pool:
         }
 
     def document(self, package: PooledPackage, documents: Mapping[str, bytes]) -> None:
-        """Put a package's documents beside it, by suffix. Raises OSError when the pool cannot be written."""
+        """Store a package's documents, by suffix. Raises OSError if the pool cannot be written."""
         self.provenance.mkdir(parents=True, exist_ok=True)
         self._forget_documents(package.stem)
         for suffix in DOCUMENTS:
             if suffix in documents:
                 path = self.provenance / f"{package.stem}{suffix}"
                 write_atomically(path, documents[suffix].decode())
-                # What yum's mirrors compare must not depend on when it was published.
+                # Mirrors compare times, which must not depend on when the package was published.
                 os.utime(path, (package.build_time, package.build_time))
 
     def _forget_documents(self, stem: str) -> None:
@@ -162,7 +167,7 @@ class Pool:
             (self.provenance / f"{stem}{suffix}").unlink(missing_ok=True)
 
     def sweep(self) -> int:
-        """Remove what no snapshot links to any more; how many packages that were."""
+        """Remove packages that no snapshot links to any more; return how many."""
         removed = 0
         for path in self.files.iterdir():
             if path.stat().st_nlink == 1:

@@ -1,4 +1,4 @@
-"""A repository as its users see it: in a folder, or behind an address."""
+"""Read a repository as its users see it: in a folder, or at an address."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ CHUNK = 1 << 18
 
 
 class MissingError(PublishError):
-    """A file of the repository is not there."""
+    """A file of the repository does not exist."""
 
 
 class Reader(Protocol):
-    """Gives the repository's files by their path inside it."""
+    """Access to the files of a repository by their path in it."""
 
     def file(self, location: str) -> contextlib.AbstractContextManager[Path]:
-        """The file, on this machine while the context lasts. Raises MissingError or PublishError."""
+        """A local copy of the file, valid within the context. Raises MissingError or PublishError."""
 
     def public_key(self) -> bytes:
-        """The key beside the repository. Raises PublishError when there is none."""
+        """The public key beside the repository. Raises PublishError if there is none."""
 
 
 class FolderReader:
@@ -38,6 +38,7 @@ class FolderReader:
 
     @contextlib.contextmanager
     def file(self, location: str) -> Iterator[Path]:
+        """The file itself. Raises PublishError if the path leads out of the folder."""
         path = (self._folder / location).resolve()
         if not path.is_relative_to(self._folder):
             raise PublishError(f"{location} leads out of the repository {self._folder}")
@@ -46,20 +47,22 @@ class FolderReader:
         yield path
 
     def public_key(self) -> bytes:
+        """The first key file in the folder."""
         keys = sorted(self._folder.glob("RPM-GPG-KEY-*"))
         if not keys:
-            raise PublishError(f"there is no public key in {self._folder}", hint="Name the key to trust.")
+            raise PublishError(f"no public key in {self._folder}", hint="Give the key to trust: --key FILE.")
         return keys[0].read_bytes()
 
 
 class AddressReader:
-    """A repository behind ``http`` or ``https``; files are fetched when asked for and not kept."""
+    """A repository at an ``http`` or ``https`` address; files are downloaded on demand and not kept."""
 
     def __init__(self, address: str) -> None:
         self._address = address.rstrip("/")
 
     @contextlib.contextmanager
     def file(self, location: str) -> Iterator[Path]:
+        """A temporary copy of the file."""
         import requests
 
         from bigtop_builder.adapter.sources.errors import explain
@@ -70,7 +73,7 @@ class AddressReader:
             try:
                 with requests.get(url, stream=True, timeout=TIMEOUT) as answer, path.open("wb") as stream:
                     if answer.status_code in (404, 410):
-                        raise MissingError(f"{url} is not there")
+                        raise MissingError(f"{url} does not exist")
                     if not answer.ok:
                         raise PublishError(f"cannot fetch {url}: {answer.status_code} {answer.reason}")
                     for chunk in answer.iter_content(CHUNK):
@@ -81,24 +84,26 @@ class AddressReader:
             yield path
 
     def public_key(self) -> bytes:
-        """The key is named after the stack, the last folder but one of the address (see publisher)."""
+        """The key, which is named after the stack, the last folder but one of the address (see publisher)."""
         stack = urlsplit(self._address).path.rpartition("/")[0].rpartition("/")[2]
         if not stack:
             raise PublishError(
-                f"{self._address} is not the address of a repository", hint="That ends in STACK/PLATFORM."
+                f"{self._address} is not the address of a repository", hint="Such an address ends in STACK/PLATFORM."
             )
         try:
             with self.file(f"RPM-GPG-KEY-{stack}") as path:
                 return path.read_bytes()
         except MissingError as error:
-            raise PublishError(f"no public key for {self._address}", hint="Name the key to trust.") from error
+            raise PublishError(
+                f"no public key for {self._address}", hint="Give the key to trust: --key FILE."
+            ) from error
 
 
 def open_repository(place: str) -> Reader:
-    """The reader for a folder or an ``http(s)`` address. Raises PublishError when there is no such folder."""
+    """The reader for a folder or an ``http(s)`` address. Raises PublishError if the folder is not a repository."""
     if place.startswith(("http://", "https://")):
         return AddressReader(place)
     folder = Path(place)
     if not folder.is_dir():
-        raise PublishError(f"there is no repository at {place}", hint="Publish one first: bigtop-builder repo publish")
+        raise PublishError(f"no repository at {place}", hint="Publish one first: bigtop-builder repo publish")
     return FolderReader(folder)

@@ -1,4 +1,4 @@
-"""Publications as snapshots: written aside, switched in by one rename, the former ones kept for a while.
+"""Publications as snapshots: written aside, switched in by one rename, the previous ones kept for a while.
 
 ``<root>/<stack>/<platform>`` is a symbolic link to ``<root>/.snapshots/<stack>-<platform>/<number>-<digest>``.
 """
@@ -26,8 +26,11 @@ UNFINISHED = ".new"
 
 @dataclass(frozen=True)
 class Contents:
-    """What a snapshot holds; ``epoch`` is its time in seconds, never less than its predecessor's; ``files`` are
-    its small text files by name, such as the ``.repo`` file and the public key."""
+    """The contents of a snapshot.
+
+    ``epoch`` is its time in seconds, never less than that of its predecessor; ``files`` are its small text files by
+    name, such as the ``.repo`` file and the public key.
+    """
 
     packages: tuple[PooledPackage, ...]
     files: dict[str, str]
@@ -35,7 +38,7 @@ class Contents:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over everything but the time."""
+        """SHA-256 over everything except the time."""
         return of_data([[package.stem for package in self.packages], self.files])
 
 
@@ -48,15 +51,15 @@ class Publications:
         self.folder = self.root / ".snapshots" / f"{stack}-{platform}"
 
     def current(self) -> Path | None:
-        """The visible snapshot. Raises PublishError when something else is in its place."""
+        """The visible snapshot. Raises PublishError if something else is in its place."""
         if not self.visible.is_symlink():
             if self.visible.exists():
-                raise PublishError(f"{self.visible} is not a publication of this program", hint="Move it away.")
+                raise PublishError(f"{self.visible} is not a publication of bigtop-builder", hint="Move it elsewhere.")
             return None
         return self.folder / self.visible.readlink().name
 
     def read(self, snapshot: Path) -> Contents:
-        """What a snapshot holds. Raises PublishError when its manifest is damaged."""
+        """Read the contents of a snapshot. Raises PublishError if its manifest is damaged."""
         try:
             data = json.loads((snapshot / MANIFEST).read_text(encoding="utf-8"))
             packages = tuple(PooledPackage(**package) for package in data["packages"])
@@ -68,9 +71,9 @@ class Publications:
             ) from error
 
     def write(self, pool: Pool, contents: Contents, sign: Callable[[bytes], bytes]) -> Path:
-        """Write a snapshot aside and give it its name; ``sign`` makes the signature of ``repomd.xml``.
+        """Write a snapshot aside, then give it its name; ``sign`` returns the signature of ``repomd.xml``.
 
-        Raises OSError when the root cannot be written.
+        Raises OSError if the root cannot be written.
         """
         self.clear_unfinished()
         unfinished = self.folder / UNFINISHED
@@ -110,7 +113,7 @@ class Publications:
         sync_folder(self.visible.parent)
 
     def prune(self, keep: int) -> list[Path]:
-        """Remove all but the newest ``keep`` snapshots, never the visible one; what was removed."""
+        """Remove all but the newest ``keep`` snapshots, never the visible one; return what was removed."""
         current = self.current()
         old = [path for path in self.snapshots()[:-keep] if path != current]
         for path in old:
@@ -118,11 +121,11 @@ class Publications:
         return old
 
     def snapshots(self) -> list[Path]:
-        """All of them, the oldest first."""
+        """All snapshots, oldest first."""
         return sorted(path for path in self.folder.glob("[0-9]*-*") if path.is_dir())
 
     def clear_unfinished(self) -> None:
-        """Remove what a publication that was broken off left behind."""
+        """Remove what an interrupted publication left behind."""
         if (self.folder / UNFINISHED).exists():
             remove_tree(self.folder / UNFINISHED)
 
@@ -133,7 +136,7 @@ class Publications:
 
 @contextlib.contextmanager
 def writing(root: Path) -> Iterator[None]:
-    """Hold the root for one publication. What the operating system refuses becomes a PublishError."""
+    """Lock the root for one publication, and turn errors of the operating system into PublishError."""
     try:
         root.mkdir(parents=True, exist_ok=True)
         with (root / ".lock").open("a") as lock:
@@ -144,7 +147,7 @@ def writing(root: Path) -> Iterator[None]:
             yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        hint = "Free some space" if full else "Choose another root with --root, or mend its permissions"
+        hint = "Free some space" if full else "Choose another root with --root, or fix its permissions"
         raise PublishError(
             f"cannot write the repository at {root}: {error.strerror or error}",
             hint=f"{hint}. What was published before is untouched.",

@@ -1,1 +1,1 @@
-"""Publishing, verifying and describing package repositories."""
+"""Publish, verify and describe package repositories."""

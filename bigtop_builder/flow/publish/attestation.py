@@ -1,12 +1,12 @@
-"""The build attestation of a package: an in-toto Statement v1 with SLSA's provenance v1 as its predicate.
+"""The build attestation of a package: an in-toto Statement v1 with SLSA provenance v1 as its predicate.
 
-It says what the manifests of the store recorded when the package was built, and names what they did not record. The
-build type is described in ``docs/provenance.md``.
+It contains what the store's manifests recorded when the package was built, and names what they did not record.
+``docs/provenance.md`` describes the build type.
 
-It is a plain statement with a detached OpenPGP signature by the repository's key, not a DSSE envelope. An envelope
-would hold the same OpenPGP signature in a form that no common verifier reads: those of DSSE expect a raw or a Sigstore
-key. Whoever installs from the repository has its OpenPGP key and ``gpgv`` already, and the type of the statement, which
-an envelope is there to bind, stands inside what is signed.
+The attestation is a plain statement with a detached OpenPGP signature by the repository's key, not a DSSE envelope. An
+envelope would hold the same OpenPGP signature in a form that no common verifier reads: those of DSSE expect a raw or a
+Sigstore key. Whoever installs from the repository already has its OpenPGP key and ``gpgv``, and the type of the
+statement, which an envelope exists to bind, is part of what is signed.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ SBOM_TYPE = "application/vnd.cyclonedx+json"
 
 @dataclass(frozen=True)
 class Origin:
-    """The result in the store that a package is of: its own manifest, its staged tree's, and the file's SHA-256
-    as it was built, which is before it was signed."""
+    """The result in the store that a package belongs to.
+
+    ``package`` is its manifest, ``compiled`` that of its staged tree; ``sha256`` is that of the file as built, before
+    signing.
+    """
 
     package: Mapping[str, Any]
     compiled: Mapping[str, Any] | None
@@ -43,7 +46,7 @@ class Origin:
 
 
 class Origins:
-    """The packages in a store, to be found by what is in them; without a store there are none."""
+    """Look up the packages in a store by their content; without a store there are none."""
 
     def __init__(self, store: Store | None) -> None:
         self._store = store
@@ -56,23 +59,23 @@ class Origins:
         return found
 
     def find(self, header: RpmHeader) -> Origin | None:
-        """Where a package came from, signed or not; None when no result of the store holds it.
+        """Return the result that a package, signed or not, comes from; None if no result of the store holds it.
 
-        A package is known by its header, which holds the digests of all its files. Of several results that gave the
-        same one the newest counts.
+        A package is identified by its header, which holds the digests of all its files. If several results produced the
+        same header, the newest is returned.
         """
         same = [origin for path in self._by_name.get(header.file_name, ()) if (origin := self._read(path, header))]
         return max(same, key=lambda origin: float(origin.package["built"]), default=None)
 
     def named(self, text: str) -> list[Path]:
-        """The packages whose file name, or the name before version and release, is ``text``; the newest last."""
+        """Return the packages whose file name, or the name before version and release, is ``text``; the newest last."""
         paths = [
             path for name, paths in self._by_name.items() if text in (name, name.rsplit("-", 2)[0]) for path in paths
         ]
         return sorted(paths, key=lambda path: path.stat().st_mtime)
 
     def names(self) -> set[str]:
-        """The names of all packages."""
+        """Return the names of all packages."""
         return {name.rsplit("-", 2)[0] for name in self._by_name}
 
     def _read(self, path: Path, header: RpmHeader) -> Origin | None:
@@ -89,7 +92,7 @@ class Origins:
 
 
 def statement(origin: Origin, header: RpmHeader, file: str, sha256: str, sbom: Mapping[str, str]) -> bytes:
-    """The statement about a published ``file`` with this SHA-256; ``sbom`` is the name of its SBOM → SHA-256."""
+    """Build the statement about a published ``file`` with this SHA-256; ``sbom`` maps its SBOM's name to a SHA-256."""
     package, missing = origin.package, list(_missing(origin))
     data = {
         "_type": STATEMENT,
@@ -155,12 +158,12 @@ def _time(seconds: float) -> str:
 
 
 def _missing(origin: Origin) -> Iterator[str]:
-    """What the manifests do not tell: an older program made them, or a result has gone."""
+    """List what the manifests do not record: an older version wrote them, or a result has been removed."""
     package, compiled = origin.package, origin.compiled
     if "run" not in package:
         yield "package: run, version of bigtop-builder, image, logs"
     if package.get("compile_key") and compiled is None:
-        yield "compile: everything but the key, for its result is not in the store any more"
+        yield "compile: everything except the key, because its result is no longer in the store"
     if compiled is not None and "run" not in compiled:
         yield "compile: run, version of bigtop-builder, image, addresses of sources, notes of patches, logs"
     for name, source in compiled["sources"].items() if compiled else ():
@@ -208,7 +211,7 @@ def _patches(compiled: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 {"name": name, "digest": digest, "annotations": _without_empty({"note": patch["note"]})}
             )
         return
-    # Of an older result names and digests are among what its key is made of.
+    # For an older result, names and digests are among the ingredients of its key.
     for ingredient, digest in sorted(compiled.get("ingredients", {}).items()):
         if ingredient.startswith("patch:"):
             yield {"name": f"patch {ingredient.split(':', 2)[2]}", "digest": {"bigtopBuilderKey": digest}}

@@ -1,4 +1,4 @@
-"""Whether every package of a repository can be installed: what it asks for is there, or the system has it."""
+"""Check that every package of a repository can be installed: the repository or the system provides its requirements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bigtop_builder.adapter.rpm.version import EVR, compare_evr, parse_evr
 
 @dataclass(frozen=True)
 class Capability:
-    """``name``, ``name = 1.0-1`` or ``name >= 1.0``; ``sense`` is empty in the first case."""
+    """One capability: ``name``, ``name = 1.0-1`` or ``name >= 1.0``; ``sense`` is empty in the first case."""
 
     name: str
     sense: str = ""
@@ -20,7 +20,7 @@ class Capability:
 
     @classmethod
     def parse(cls, text: str) -> Capability:
-        """Read ``name >= version``; a boolean dependency, in parentheses, stays one name."""
+        """Parse ``name >= version``; a boolean dependency, in parentheses, stays one name."""
         parts = text.split(" ")
         if text.startswith("(") or len(parts) != 3:
             return cls(text)
@@ -34,7 +34,7 @@ class Capability:
         return f"{self.name} {self.sense} {epoch}{self.evr[1]}{release}"
 
     def satisfies(self, wanted: Capability) -> bool:
-        """Whether this, provided, is what ``wanted`` asks for: their ranges of versions overlap."""
+        """Whether this provided capability satisfies ``wanted``: their version ranges overlap."""
         if self.name != wanted.name:
             return False
         if not wanted.sense:
@@ -59,10 +59,10 @@ class Member:
 
 
 def unmet(members: Iterable[Member], system: Iterable[str]) -> list[tuple[str, str]]:
-    """Pairs of package and requirement that nothing answers, sorted.
+    """Return sorted pairs of package and requirement that nothing provides.
 
-    ``system`` is what a host of the platform brings: names, paths, or patterns such as ``libc.so.6*``; one without a
-    version answers to any. A boolean dependency holds when the system list names it as a whole.
+    ``system`` lists what a host of the platform provides: names, paths, or patterns such as ``libc.so.6*``; an entry
+    without a version satisfies any version. A boolean dependency counts as met if ``system`` lists it as a whole.
     """
     members = list(members)
     provided: dict[str, list[Capability]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Our packages against the metadata of others: the same names, paths, owners and links, or a stated reason."""
+"""Compare our packages with the metadata of others: the same names, paths, owners and links, or a stated reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SCRIPT_NAMES: dict[Phase, str] = {
     "posttrans": "posttrans",
 }
 DOCUMENTATION = "/share/doc/"
-"""Folders of documentation carry no flag in every rpm; what is below them is documentation all the same."""
+"""Not every rpm flags documentation; whatever is below these folders counts as documentation."""
 
 PLAIN = ("version", "release", "arch", "summary", "license", "group")
 LISTS = ("requires", "provides", "scripts")
@@ -34,9 +34,12 @@ FILE_FIELDS = ("mode", "owner", "flags", "link")
 
 @dataclass(frozen=True)
 class Difference:
-    """One difference. ``kind`` is ``package`` when a whole package is absent on one side, the name of a field,
-    or ``file`` and ``file mode``, ``file owner``, ``file flags``, ``file link``; ``path`` is empty but for files.
-    ``ours`` or ``theirs`` is None when that side has nothing. ``explained`` is the reason of the rule that fits."""
+    """One difference between two packages.
+
+    ``kind`` is ``package`` if one side lacks the whole package, the name of a field, or ``file`` and ``file mode``,
+    ``file owner``, ``file flags``, ``file link``; ``path`` is empty except for files. ``ours`` or ``theirs`` is None if
+    that side has no value. ``explained`` is the reason of the matching rule.
+    """
 
     package: str
     kind: str
@@ -53,8 +56,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Allowance:
-    """A difference that is meant, with the reason. ``package``, ``kind`` and ``subject`` are patterns as in a shell;
-    the subject is a file's path, or the value of either side. Empty ones fit all."""
+    """An intended difference, with its reason.
+
+    ``package``, ``kind`` and ``subject`` are shell patterns; the subject is the path of a file, or the value on either
+    side. Empty ones match everything.
+    """
 
     reason: str
     package: str = "*"
@@ -62,6 +68,7 @@ class Allowance:
     subject: str = "*"
 
     def covers(self, difference: Difference) -> bool:
+        """Whether this rule explains a difference."""
         subjects = [difference.path] if difference.path else [difference.ours or "", difference.theirs or ""]
         return (
             fnmatchcase(difference.package, self.package)
@@ -71,7 +78,7 @@ class Allowance:
 
 
 def allowances(evaluated: Iterable[Evaluated]) -> list[Allowance]:
-    """The deviations that component files explain, each for the packages of its component alone."""
+    """Return the deviations that component files explain, each only for the packages of its component."""
     found: list[Allowance] = []
     for one in evaluated:
         names = [package.name for package in one.packages] + [gone.package for gone in one.left_out]
@@ -87,7 +94,10 @@ def allowances(evaluated: Iterable[Evaluated]) -> list[Allowance]:
 
 
 def read_reference(paths: Iterable[Path]) -> list[dict[str, Any]]:
-    """The packages of reference files: JSON lists of objects with the fields of ``describe``."""
+    """Read the packages of reference files: JSON lists of objects with the fields of ``describe``.
+
+    Raises ConfigurationError if a file cannot be read.
+    """
     packages: list[dict[str, Any]] = []
     for path in paths:
         try:
@@ -101,7 +111,7 @@ def read_reference(paths: Iterable[Path]) -> list[dict[str, Any]]:
 
 
 def describe(header: RpmHeader) -> dict[str, Any]:
-    """A package in the shape of the reference files; documentation is counted, not listed."""
+    """Describe a package in the form of the reference files; documentation files are counted, not listed."""
     listed = [
         _describe_file(file)
         for file in header.files
@@ -136,14 +146,14 @@ def _describe_file(file: PackagedFile) -> dict[str, str]:
 def compare(
     headers: Iterable[RpmHeader], reference: Iterable[Mapping[str, Any]], *, allow: Sequence[Allowance] = ()
 ) -> list[Difference]:
-    """Every difference, by package; those that ``allow`` covers carry its reason. Dist tags do not count."""
+    """Return every difference, by package; those that ``allow`` covers carry its reason. Dist tags do not count."""
     return compare_described(map(describe, headers), reference, allow=allow)
 
 
 def compare_described(
     packages: Iterable[Mapping[str, Any]], reference: Iterable[Mapping[str, Any]], *, allow: Sequence[Allowance] = ()
 ) -> list[Difference]:
-    """As ``compare``, of packages that are described already."""
+    """Like ``compare``, for packages that are already described."""
     ours = {str(package["name"]): package for package in packages}
     theirs = {str(package["name"]): package for package in reference}
     differences: list[Difference] = []
@@ -196,7 +206,7 @@ def _untagged(text: str) -> str:
 
 
 def as_text(differences: Sequence[Difference]) -> str:
-    """A line for each difference that is not explained, one for each explanation, and a count."""
+    """Format each unexplained difference, each explanation and a count as a line."""
     lines = [str(difference) for difference in differences if difference.explained is None]
     unexplained = len(lines)
     for reason in dict.fromkeys(difference.explained for difference in differences if difference.explained):
@@ -208,5 +218,5 @@ def as_text(differences: Sequence[Difference]) -> str:
 
 
 def as_json(differences: Sequence[Difference]) -> str:
-    """A JSON list of the differences."""
+    """Format the differences as a JSON list."""
     return json.dumps([asdict(difference) for difference in differences], indent=1)

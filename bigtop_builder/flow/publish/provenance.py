@@ -1,4 +1,4 @@
-"""SBOMs and attestations of packages: made once for each, put beside it, read again."""
+"""SBOMs and attestations of packages: created once for each, stored beside it, read back."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from bigtop_builder.model.errors import PublishError
 def complete(
     pool: Pool, packages: Iterable[PooledPackage], signer: Signer, store: Store | None
 ) -> dict[PooledPackage, dict[str, Path]]:
-    """Make the documents that packages of the pool lack; all of them then, by package and suffix.
+    """Create the documents that packages of the pool lack; return those of all packages, by package and suffix.
 
-    A package that no result of ``store`` holds gets an SBOM alone. Raises PublishError when one is damaged.
+    A package that no result of ``store`` holds gets only an SBOM. Raises PublishError if a package is damaged.
     """
     every = pool.documents(packages)
     lacking = [package for package, documents in every.items() if not documents]
@@ -52,7 +52,7 @@ def complete(
 
 
 def maven_cache(store: Store | None) -> MavenCache:
-    """The Maven cache that all builds of a store share."""
+    """Open the Maven cache that all builds of a store share."""
     return MavenCache(store.root / "cache" / "maven" if store else None)
 
 
@@ -71,10 +71,10 @@ def _documents(
 
 
 def problems(reader: Reader, file: str, sha256: str, header: str, keyring: Path) -> list[str] | None:
-    """What is wrong with the documents beside the package ``file`` of a repository; None when it has no SBOM.
+    """Return what is wrong with the documents beside the package ``file`` of a repository; None if it has no SBOM.
 
-    ``sha256`` is the package's, ``header`` that of its header alone. Raises PublishError when the repository cannot
-    be reached.
+    ``sha256`` is that of the package, ``header`` that of its header alone. Raises PublishError if the repository is
+    unreachable.
     """
     bill_name, statement_name = f"{file}{SBOM}", f"{file}{STATEMENT}"
     try:
@@ -86,31 +86,31 @@ def problems(reader: Reader, file: str, sha256: str, header: str, keyring: Path)
     except DocumentError as error:
         return [error.message]
     except (KeyError, TypeError):
-        return [f"{bill_name} is no SBOM of ours"]
-    found = [] if properties.get(HEADER_PROPERTY) == header else [f"{bill_name} is of another package"]
+        return [f"{bill_name} is not an SBOM of bigtop-builder"]
+    found = [] if properties.get(HEADER_PROPERTY) == header else [f"{bill_name} describes another package"]
     if not references:
         return found
     try:
         said = signed(reader, statement_name, keyring)
         if said["predicateType"] != PREDICATE or said["subject"][0]["digest"] != {"sha256": sha256}:
-            found.append(f"{statement_name} is of another package")
+            found.append(f"{statement_name} describes another package")
     except MissingError:
-        found.append(f"{statement_name} is not there, which the SBOM names")
+        found.append(f"{statement_name}, which the SBOM names, is missing")
     except DocumentError as error:
         found.append(error.message)
     except (KeyError, TypeError, IndexError):
-        found.append(f"{statement_name} is no attestation of ours")
+        found.append(f"{statement_name} is not an attestation of bigtop-builder")
     return found
 
 
 class DocumentError(PublishError):
-    """A document beside a package is not signed, not by the right key, or not JSON."""
+    """A document beside a package is unsigned, signed by the wrong key, or not JSON."""
 
 
 def signed(reader: Reader, name: str, keyring: Path | None) -> dict[str, Any]:
-    """A document beside a package, its signature verified when a keyring is given.
+    """Read a document beside a package, and verify its signature if a keyring is given.
 
-    Raises MissingError when there is none, DocumentError when it is not JSON or not signed by a key of the keyring.
+    Raises MissingError if it does not exist, DocumentError if it is not JSON or not signed by a key of the keyring.
     """
     with reader.file(f"{PROVENANCE}/{name}") as path:
         content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Where one package came from: from the documents beside it in a repository, else from the store."""
+"""Where one package came from: from the documents beside it in a repository, otherwise from the store."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from bigtop_builder.recipe.document import near
 
 @dataclass(frozen=True)
 class Provenance:
-    """What is known of a package; ``sbom`` is a CycloneDX document, ``statement`` an in-toto statement.
+    """What is known about a package; ``sbom`` is a CycloneDX document, ``statement`` an in-toto statement.
 
-    ``attested`` is True when the statement lay beside the package with a signature of the repository's key, False when
-    it was put together just now from what the store recorded. ``statement`` is None when nothing is known.
+    ``attested`` is True if the statement was beside the package with a valid signature of the repository's key, False
+    if it was assembled just now from the store's records. ``statement`` is None if nothing is known.
     """
 
     path: Path
@@ -39,8 +39,10 @@ class Provenance:
 
 
 def find_package(text: str, cwd: Path, repositories: Iterable[Path], store: Store) -> Path:
-    """The package that is meant by a path, or by a file name or package name: the newest of that name in the
-    repositories, else in the store. Raises NothingSelectedError."""
+    """Find a package by path, file name or package name.
+
+    A name means the newest package in the repositories, otherwise in the store. Raises NothingSelectedError.
+    """
     if (cwd / text).is_file():
         return cwd / text
     published = [path for folder in repositories for path in (folder / PACKAGES).glob("*.rpm")]
@@ -52,7 +54,7 @@ def find_package(text: str, cwd: Path, repositories: Iterable[Path], store: Stor
     if stored:
         return stored[-1]
     raise NothingSelectedError(
-        f"{text} is no file, and no package of that name is in the project's repositories or in the store",
+        f"{text} is neither a file nor the name of a package in the project's repositories or the store",
         hint=near(text, {_name(path) for path in published} | origins.names()) or None,
     )
 
@@ -66,7 +68,10 @@ def _order(header: RpmHeader) -> Any:
 
 
 def read_provenance(path: Path, store: Store) -> Provenance:
-    """What is known of the package at ``path``. Raises PublishError when it, or a document beside it, is damaged."""
+    """Collect what is known about the package at ``path``.
+
+    Raises PublishError if the package, or a document beside it, is damaged.
+    """
     header = read_header(path)
     folder = path.absolute().parent.parent
     if path.absolute().parent.name == PACKAGES:
@@ -77,8 +82,8 @@ def read_provenance(path: Path, store: Store) -> Provenance:
                 said = signed(reader, f"{path.name}{STATEMENT}", keyring)
             if said["subject"][0]["digest"]["sha256"] != of_file(path):
                 raise PublishError(
-                    f"{path} is not the file that the attestation beside it is about",
-                    hint="See: bigtop-builder repo verify",
+                    f"the attestation beside {path} describes another file",
+                    hint="Run: bigtop-builder repo verify",
                 )
             return Provenance(path, header, said, True, bill_beside)
         except MissingError:

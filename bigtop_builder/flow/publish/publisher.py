@@ -1,4 +1,4 @@
-"""Packages become a publication: checked, signed, described, switched in."""
+"""Publish packages: check, sign and describe them, and switch the new snapshot in."""
 
 from __future__ import annotations
 
@@ -26,32 +26,35 @@ from bigtop_builder.recipe.catalog import shipped_templates
 from bigtop_builder.recipe.template import render
 
 DIST_TAG = re.compile(r"\.(?:el|fc|deb|ubuntu|oe|ky|amzn|an|lp|suse|mga)[0-9][a-z0-9]*")
-"""A dist tag inside a release; ``.el8_6`` counts as ``.el8``."""
+"""Matches the dist tag in a release; ``.el8_6`` counts as ``.el8``."""
 MIN_SNAPSHOTS = 2
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How a publication treats what is there already and what it is given."""
+    """How a publication treats existing packages and the given ones."""
 
     base_url: str | None = None
-    """The address below which hosts will see the root; without it ``file://`` of the root."""
+    """The address at which hosts see the root; without it ``file://`` and the path of the root."""
     keep_snapshots: int = 3
-    """Snapshots to keep, the visible one among them: at least 2."""
+    """How many snapshots to keep, including the visible one: at least 2."""
     keep_versions: int | None = None
-    """The newest versions of each package to keep; without it all."""
+    """How many versions of each package to keep, the newest first; None keeps all."""
     replace: bool = False
-    """Let a package take the place of another content of the same name, version, release and arch."""
+    """Replace a package of the same name, version, release and architecture but different content."""
     allow_foreign: bool = False
-    """Take packages with another platform's dist tag or architecture."""
+    """Accept packages with another platform's dist tag or architecture."""
     only_these: bool = False
-    """Leave out what was published before and is not given now."""
+    """Drop packages that were published before and are not given now."""
 
 
 @dataclass(frozen=True)
 class Publication:
-    """What a publication did. ``added`` and ``removed`` are file names; ``changed`` is False when the
-    visible snapshot held just this already, and whole."""
+    """The result of a publication.
+
+    ``added`` and ``removed`` are file names; ``changed`` is False if the visible snapshot already had exactly these
+    packages, complete.
+    """
 
     folder: Path
     snapshot: Path
@@ -62,7 +65,7 @@ class Publication:
     removed: tuple[str, ...]
     changed: bool
     not_attested: tuple[str, ...] = ()
-    """Of the given packages those that come from no result of the store: they have an SBOM and no attestation."""
+    """The given packages that come from no result of the store: they have an SBOM and no attestation."""
 
 
 def publish(
@@ -74,17 +77,17 @@ def publish(
     rules: Rules | None = None,
     store: Store | None = None,
 ) -> Publication:
-    """Add packages to the repository of a stack for a platform, signed, as a new snapshot that is switched in whole.
+    """Add packages to a stack's repository for a platform: sign them and switch in a new snapshot as a whole.
 
-    Each gets an SBOM, and an attestation when a result of ``store`` tells where it came from. What was published
-    before is not read again. Raises PublishError when there are no packages, one is damaged,
-    foreign, or stands against another of the same name and version, or the root cannot be written.
+    Each package gets an SBOM, and an attestation if a result of ``store`` records where it came from. Packages that
+    were published before are not read again. Raises PublishError if there are no packages, if one is damaged, foreign,
+    or conflicts with another of the same name and version, or if the root cannot be written.
     """
     rules = rules or Rules()
     if not packages:
-        raise PublishError("there are no packages to publish", hint="Build some first, or name their files.")
+        raise PublishError("no packages to publish", hint="Build some first, or give their files.")
     if rules.keep_snapshots < MIN_SNAPSHOTS:
-        raise PublishError(f"keep_snapshots must be {MIN_SNAPSHOTS} or more: the former snapshot is always kept")
+        raise PublishError(f"keep_snapshots must be {MIN_SNAPSHOTS} or more: the previous snapshot is always kept")
     given = [(path, read_header(path)) for path in sorted(set(packages))]
     for path, header in given:
         _check_origin(path, header, platform, rules)
@@ -129,7 +132,7 @@ def publish(
 
 
 def _sizes(documents: Mapping[PooledPackage, Mapping[str, Path]]) -> dict[str, int]:
-    """What must be in the folder, and how large."""
+    """The files that must be in the folder, with their sizes."""
     sizes = {f"{PACKAGES}/{package.file_name}": package.size for package in documents}
     for package, paths in documents.items():
         for suffix, path in paths.items():
@@ -143,15 +146,18 @@ def _check_origin(path: Path, header: RpmHeader, platform: Platform, rules: Rule
     if rules.allow_foreign:
         return
     if header.arch not in ("noarch", *platform.architectures):
-        raise PublishError(f"{path} is built for {header.arch}, and {platform.name} is not", hint=_FOREIGN_HINT)
+        raise PublishError(
+            f"{path} is built for {header.arch}, which {platform.name} does not support", hint=_FOREIGN_HINT
+        )
     tags = DIST_TAG.findall(header.release)
     if tags and platform.dist not in tags:
         raise PublishError(
-            f"{path} is labelled {tags[-1]}, but the packages of {platform.name} {platform.dist}", hint=_FOREIGN_HINT
+            f"{path} has the dist tag {tags[-1]}, but packages of {platform.name} have {platform.dist}",
+            hint=_FOREIGN_HINT,
         )
 
 
-_FOREIGN_HINT = "Build it for this platform, or allow foreign packages when you know that it runs there."
+_FOREIGN_HINT = "Build it for this platform, or pass --allow-foreign if you know that it runs there."
 
 
 def _check_conflicts(given: Sequence[tuple[Path, RpmHeader]], former: Iterable[PooledPackage], rules: Rules) -> None:
@@ -164,8 +170,8 @@ def _check_conflicts(given: Sequence[tuple[Path, RpmHeader]], former: Iterable[P
         taken = published.get(header.file_name, header.sha256) != header.sha256
         if taken and not rules.replace:
             raise PublishError(
-                f"{header.nevra} is published already with other content: {path}",
-                hint="Raise its release number, or replace it when no host has installed it yet.",
+                f"{header.nevra} is already published with different content: {path}",
+                hint="Increase its release number, or replace it if no host has installed it yet.",
             )
 
 

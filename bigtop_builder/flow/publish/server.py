@@ -1,6 +1,6 @@
-"""Repositories over HTTP/1.1: read-only, with ranges and conditional requests, for closed networks and trials.
+"""Serve repositories over HTTP/1.1: read-only, with ranges and conditional requests, for closed networks and trials.
 
-The standard library's server carries it: of the small libraries, waitress knows neither files nor ranges and the
+This uses the standard library's server: of the small libraries, waitress supports neither files nor ranges, and the
 others bring an event loop or a process model that a folder of packages does not need.
 """
 
@@ -23,7 +23,7 @@ from urllib.parse import quote, unquote, urlsplit
 from bigtop_builder.model.errors import PublishError
 
 IDLE_SECONDS = 30
-"""A client that neither sends nor takes anything for so long is cut off."""
+"""Seconds after which an idle client is disconnected."""
 MAX_CONNECTIONS = 256
 RANGE = re.compile(r"bytes=(\d*)-(\d*)$", re.ASCII)
 TYPES = {
@@ -38,7 +38,7 @@ Log = Callable[[str], None]
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one connection's requests."""
+    """Handles the requests of one connection."""
 
     server: RepositoryServer
     protocol_version = "HTTP/1.1"
@@ -47,19 +47,21 @@ class Handler(BaseHTTPRequestHandler):
     timeout = IDLE_SECONDS
 
     def handle(self) -> None:
-        """A client that goes away or falls asleep ends its connection, nothing else."""
+        """Handle requests; a client that disconnects or stalls ends its own connection and nothing else."""
         with contextlib.suppress(ConnectionError, TimeoutError):
             super().handle()
 
     def finish(self) -> None:
-        """The same for what was still to be sent."""
+        """Like ``handle``, for output that is still buffered."""
         with contextlib.suppress(ConnectionError, TimeoutError):
             super().finish()
 
     def do_GET(self) -> None:
+        """Answer with the file or folder, or a range of it."""
         self._answer(with_body=True)
 
     def do_HEAD(self) -> None:
+        """Answer like ``do_GET``, without the body."""
         self._answer(with_body=False)
 
     def _refuse(self) -> None:
@@ -69,13 +71,13 @@ class Handler(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _refuse  # noqa: N815
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Control characters of a request stay out of the terminal."""
+        """Write a line for the request, without its control characters, which could control a terminal."""
         line = (format % arguments).encode("ascii", "backslashreplace").decode()
         self.server.log(f"{self.client_address[0]} {''.join(c if c.isprintable() else '?' for c in line)}")
 
     def _answer(self, *, with_body: bool) -> None:
         if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
-            # A body that nobody reads would be taken for the next request.
+            # An unread body would be parsed as the next request.
             self.close_connection = True
         path = self.server.locate(urlsplit(self.path).path)
         if path is None:
@@ -138,7 +140,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection |= sent < end - start
 
     def _is_known(self, etag: str, modified: int) -> bool:
-        """Whether the client has this already (RFC 9110 section 13)."""
+        """Whether the client already has this version (RFC 9110 section 13)."""
         tags = self.headers.get("If-None-Match")
         if tags is not None:
             return tags.strip() == "*" or etag in [tag.strip().removeprefix("W/") for tag in tags.split(",")]
@@ -151,8 +153,10 @@ class Handler(BaseHTTPRequestHandler):
             return False
 
     def _wanted_range(self, size: int, etag: str, modified: str) -> tuple[int, int] | None:
-        """First byte and the one behind the last; None for all of it, as for several ranges at once. A start that
-        is not before the end cannot be had (RFC 9110 section 14)."""
+        """Return the first byte and the one after the last; None for the whole body, and for several ranges at once.
+
+        RFC 9110 section 14: a range that starts beyond the end is not satisfiable.
+        """
         match = RANGE.match(self.headers.get("Range", "").strip())
         condition = self.headers.get("If-Range")
         if match is None or match[0] == "bytes=-" or condition not in (None, etag, modified):
@@ -173,7 +177,7 @@ class Handler(BaseHTTPRequestHandler):
         with_body: bool = True,
         length: int | None = -1,
     ) -> None:
-        """Status and headers, and the body when it is wanted; ``length`` is the body's own unless given."""
+        """Send status, headers and, if wanted, the body; ``length`` is that of the body unless given."""
         self.send_response(code)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -185,9 +189,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class RepositoryServer(ThreadingHTTPServer):
-    """Serves what lies below ``root``: no hidden names, nothing that a link leads out of it.
+    """Serves the files below ``root``, except hidden names and links that lead out of it.
 
-    Raises PublishError when there is no such folder or the port cannot be had.
+    Raises PublishError if the folder does not exist or the port is unavailable.
     """
 
     daemon_threads = True
@@ -196,7 +200,7 @@ class RepositoryServer(ThreadingHTTPServer):
 
     def __init__(self, root: Path, host: str = "127.0.0.1", port: int = 8080, log: Log | None = None) -> None:
         if not root.is_dir():
-            raise PublishError(f"there is no repository at {root}", hint="Publish one first: repo publish.")
+            raise PublishError(f"no repository at {root}", hint="Publish one first: bigtop-builder repo publish")
         self.root = root.resolve()
         self.log: Log = log or (lambda line: None)
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -210,13 +214,13 @@ class RepositoryServer(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """``http://127.0.0.1:8080``."""
+        """The address of the root: ``http://127.0.0.1:8080``."""
         host, port = self.server_address[:2]
         name = host.decode() if isinstance(host, (bytes, bytearray)) else str(host)
         return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
     def locate(self, asked: str) -> Path | None:
-        """The file or folder that a path of a request means; None when it may not be seen or is not there."""
+        """Return the file or folder at the path of a request; None if it is hidden or does not exist."""
         names = [name for name in unquote(asked, errors="surrogateescape").split("/") if name]
         if any(name[0] == "." or "\0" in name for name in names):
             return None
@@ -227,26 +231,28 @@ class RepositoryServer(ThreadingHTTPServer):
         return path if path.is_relative_to(self.root) else None
 
     def server_bind(self) -> None:
-        """Without the look-up of the host's name, which can hang."""
+        """Bind without looking up the host's name, which can hang."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        """Handle a connection in a thread of its own, or refuse it if there are too many."""
         if self._places.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
-            self.log("too many connections: one was refused")
+            self.log("too many connections: refused one")
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Handle a connection, then free its place."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """One line, where the standard library prints a traceback."""
+        """Print one line, where the standard library prints a traceback."""
         self.log(f"{client_address[0]} the connection broke")
 
 
@@ -258,7 +264,7 @@ def serve(
     log: Log | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until interrupted (Ctrl-C); ``ready`` is told the address once it listens."""
+    """Serve until interrupted (Ctrl-C); ``ready`` is called with the address once the server listens."""
     with RepositoryServer(root, host, port, log) as server, contextlib.suppress(KeyboardInterrupt):
         if ready is not None:
             ready(server.address)

@@ -1,4 +1,4 @@
-"""A published repository held against what Ambari's stack will ask of it."""
+"""Check a published repository against what Ambari's stack will install from it."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 REPOMD = "repodata/repomd.xml"
 METADATA = ("primary", "filelists", "other")
 SELECTOR_LIMIT = 1 << 20
-"""The most bytes of a selector that are read."""
+"""How many bytes of a selector are read at most."""
 
 TABLES = {"folders", "leaves"}
-"""What selectors call their table of names, in capitals or not: ours goes from folder to names, Bigtop's from name to
-folder."""
+"""The variables that hold the selectors' tables of names, in either case: ours maps folders to names, Bigtop's names to
+folders."""
 WORD = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A repository's packages, and the names that the packaged selector knows (None when it has none)."""
+    """The packages of a repository, and the names that the packaged selector knows (None if it has none)."""
 
     packages: tuple[OfferedPackage, ...]
     selector: frozenset[str] | None
@@ -47,7 +47,7 @@ class Offer:
 def read_offer(places: Sequence[str], stack: StackDefinition) -> Offer:
     """Read the metadata of repositories, each in a folder or below an address, and the selector's package.
 
-    Raises PublishError when there is no repository, or its metadata cannot be read.
+    Raises PublishError if there is no repository, or if its metadata cannot be read.
     """
     tool = stack.tools.select
     packages: list[OfferedPackage] = []
@@ -64,14 +64,16 @@ def read_offer(places: Sequence[str], stack: StackDefinition) -> Offer:
 
 
 def read_packages(places: Sequence[str]) -> tuple[OfferedPackage, ...]:
-    """The packages of repositories, from their metadata alone. Raises as read_offer."""
+    """Read the packages of repositories from their metadata. Raises PublishError like ``read_offer``."""
     readers = [open_repository(place.removeprefix("file://")) for place in places]
     return tuple(_offered(package) for reader in readers for package in _packages(reader))
 
 
 def planned_offer(project: Project, platform: str, stack: StackDefinition) -> tuple[Offer, tuple[Refusal, ...]]:
-    """The packages that the components of the project would give on a platform, as their files say, and what would
-    be refused. Nothing is built. Raises RecipeError for a wrong component."""
+    """Return the packages that the project's components would produce on a platform, and those that would be refused.
+
+    They are taken from the component files; nothing is built. Raises RecipeError for an invalid component.
+    """
     tool = stack.tools.select
     packages: list[OfferedPackage] = []
     refusals: list[Refusal] = []
@@ -103,7 +105,7 @@ def _planned(package: Package, evr: str) -> OfferedPackage:
 def check_offer(
     offer: Offer, stack: StackDefinition, components: Sequence[str], *, family: str, version: str
 ) -> list[StackFinding]:
-    """What the offered packages lack for ``components``."""
+    """Return what the offered packages lack for ``components``."""
     return check_stack(offer.packages, stack, components, family=family, version=version, selector=offer.selector)
 
 
@@ -116,7 +118,7 @@ def _packages(reader: Reader) -> list[createrepo_c.Package]:
             records: Mapping[str, str] = {record.type: record.location_href for record in repomd.records}
             for kind in METADATA:
                 if kind not in records:
-                    raise PublishError(f"{REPOMD} names no {kind} metadata")
+                    raise PublishError(f"{REPOMD} lists no {kind} metadata")
             paths = {kind: str(stack.enter_context(reader.file(records[kind]))) for kind in METADATA}
             return list(
                 createrepo_c.PackageIterator(
@@ -162,8 +164,10 @@ def _text_of(rpm: Path, path: str) -> str | None:
 
 
 def names_known(text: str) -> frozenset[str]:
-    """The names that a selector's program knows: those of its table, which is read and never run. Of a program
-    without one, every word that may be a name: what is not among them is not known in any case."""
+    """Return the names that a selector's program knows: those of its table, which is parsed and never run.
+
+    For a program without a table, every word that may be a name: a name that is not among them is certainly unknown.
+    """
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):

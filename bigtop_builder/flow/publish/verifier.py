@@ -1,4 +1,4 @@
-"""Whether a published repository is what it says: signatures, digests, duplicates, closure, provenance."""
+"""Verify a published repository: signatures, digests, duplicates, closure, provenance."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ METADATA = ("primary", "filelists", "other")
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong: ``subject`` is the metadata file or the package (NEVRA) that it is wrong with."""
+    """One problem: ``subject`` is the metadata file or the package (NEVRA) that it concerns."""
 
     kind: ProblemKind
     subject: str
@@ -37,18 +37,18 @@ class Problem:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a verification found; ``packages`` counts those that were looked at."""
+    """The result of a verification; ``packages`` counts those that were checked."""
 
     packages: int
     problems: tuple[Problem, ...]
 
 
 def verify(place: str, *, key: bytes | None = None, system: Iterable[str] = ()) -> Verdict:
-    """Look through the repository in a folder or below an ``http(s)`` address.
+    """Check the repository in a folder or below an ``http(s)`` address.
 
-    ``key`` is the public key to trust; without it the one beside the repository, which shows that the repository is
-    whole, not whose it is. ``system`` is what hosts bring besides the repository (see closure.unmet).
-    Raises PublishError when there is no repository or its metadata cannot be read.
+    ``key`` is the public key to trust; without it the one beside the repository is used, which proves that the
+    repository is intact, not whose it is. ``system`` lists what hosts provide besides the repository (see
+    closure.unmet). Raises PublishError if there is no repository or its metadata cannot be read.
     """
     reader = open_repository(place)
     problems: list[Problem] = []
@@ -61,9 +61,9 @@ def verify(place: str, *, key: bytes | None = None, system: Iterable[str] = ()) 
         without: list[str] = []
         for package in packages:
             problems += _package_problems(reader, package, keyring, without)
-        # A repository that has none at all was published by a program that made none.
+        # A repository without any was published by a version that created none.
         if len(without) < len(packages):
-            problems += [Problem("provenance", nevra, "there is no SBOM of it") for nevra in without]
+            problems += [Problem("provenance", nevra, "it has no SBOM") for nevra in without]
     problems += [
         Problem("duplicate", nevra, f"listed {count} times")
         for nevra, count in Counter(package.nevra() for package in packages).items()
@@ -77,9 +77,9 @@ def verify(place: str, *, key: bytes | None = None, system: Iterable[str] = ()) 
 
 
 def is_whole(folder: Path, keyring: Path, sizes: Mapping[str, int]) -> bool:
-    """Whether the metadata is what was signed and every file of ``sizes``, by its name in the folder, has its bytes.
+    """Whether the signed metadata is intact and every file of ``sizes``, by its name in the folder, has its size.
 
-    They are counted, not read: for that there is ``verify``.
+    Sizes are compared and contents are not read: that is what ``verify`` does.
     """
     reader = open_repository(str(folder))
     problems: list[Problem] = []
@@ -105,7 +105,7 @@ def _repomd_signature(reader: Reader, repomd: Path, keyring: Path) -> list[Probl
 
 
 def _metadata(reader: Reader, repomd: Path, stack: contextlib.ExitStack, problems: list[Problem]) -> dict[str, Path]:
-    """The metadata files that ``repomd.xml`` names, by kind."""
+    """The metadata files that ``repomd.xml`` lists, by kind."""
     import createrepo_c
 
     try:
@@ -115,11 +115,11 @@ def _metadata(reader: Reader, repomd: Path, stack: contextlib.ExitStack, problem
     paths = {}
     for kind in METADATA:
         if kind not in records:
-            raise PublishError(f"{REPOMD} names no {kind} metadata")
+            raise PublishError(f"{REPOMD} lists no {kind} metadata")
         record = records[kind]
         paths[kind] = stack.enter_context(reader.file(record.location_href))
         if of_file(paths[kind], record.checksum_type) != record.checksum:
-            problems.append(Problem("digest", record.location_href, f"its {record.checksum_type} is wrong"))
+            problems.append(Problem("digest", record.location_href, f"its {record.checksum_type} does not match"))
     return paths
 
 
@@ -141,17 +141,19 @@ def _packages(paths: dict[str, Path]) -> list[createrepo_c.Package]:
 def _package_problems(
     reader: Reader, package: createrepo_c.Package, keyring: Path, without: list[str]
 ) -> list[Problem]:
-    """What is wrong with a package and the documents beside it; one that has no SBOM goes into ``without``."""
+    """Check a package and the documents beside it; one that has no SBOM goes into ``without``."""
     nevra = package.nevra()
     file = package.location_href.rpartition("/")[2]
     try:
         with reader.file(package.location_href) as path:
             if of_file(path, package.checksum_type) != package.pkgId:
-                return [Problem("digest", nevra, f"the {package.checksum_type} of {package.location_href} is wrong")]
+                return [
+                    Problem("digest", nevra, f"the {package.checksum_type} of {package.location_href} does not match")
+                ]
             wrong = [Problem("signature", nevra, text) for text in verify_package(path, keyring)]
             header = read_header(path).sha256
     except MissingError:
-        return [Problem("missing", nevra, f"{package.location_href} is not there")]
+        return [Problem("missing", nevra, f"{package.location_href} is missing")]
     except PublishError as error:
         return [Problem("digest", nevra, error.message)]
     beside = documents_problems(reader, file, package.pkgId, header, keyring)
