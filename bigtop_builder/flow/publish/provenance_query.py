@@ -92,5 +92,5 @@ def read_provenance(path: Path, store: Store) -> Provenance:
     bill = json.loads(sbom(path, header, maven_cache(store)))
     if origin is None:
         return Provenance(path, header, None, False, bill)
-    told = json.loads(statement(origin, header, path.name, of_file(path), {}))
-    return Provenance(path, header, told, False, bill)
+    recorded = json.loads(statement(origin, header, path.name, of_file(path), {}))
+    return Provenance(path, header, recorded, False, bill)

@@ -96,17 +96,17 @@ class Handler(BaseHTTPRequestHandler):
                 self._send_file(path, file, with_body=with_body)
 
     def _send_folder(self, folder: Path, *, with_body: bool) -> None:
-        asked = urlsplit(self.path).path
-        if not asked.endswith("/"):
+        requested = urlsplit(self.path).path
+        if not requested.endswith("/"):
             # One slash at the start: two would send the client to another host.
-            target = "/" + asked.lstrip("/") + "/"
+            target = "/" + requested.lstrip("/") + "/"
             self._send(HTTPStatus.MOVED_PERMANENTLY, {"Location": target}, with_body=with_body)
             return
         names = sorted(
             entry.name + ("/" if entry.is_dir() else "") for entry in folder.iterdir() if entry.name[0] != "."
         )
         links = "".join(f'<li><a href="./{quote(os.fsencode(name))}">{html.escape(name)}</a></li>\n' for name in names)
-        title = html.escape(unquote(asked))
+        title = html.escape(unquote(requested))
         page = f"<!DOCTYPE html>\n<title>{title}</title>\n<h1>{title}</h1>\n<ul>\n{links}</ul>\n"
         headers = {"Content-Type": "text/html; charset=utf-8"}
         self._send(HTTPStatus.OK, headers, page.encode(errors="replace"), with_body=with_body)
@@ -219,9 +219,9 @@ class RepositoryServer(ThreadingHTTPServer):
         name = host.decode() if isinstance(host, (bytes, bytearray)) else str(host)
         return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
-    def locate(self, asked: str) -> Path | None:
+    def locate(self, requested: str) -> Path | None:
         """Return the file or folder at the path of a request; None if it is hidden or does not exist."""
-        names = [name for name in unquote(asked, errors="surrogateescape").split("/") if name]
+        names = [name for name in unquote(requested, errors="surrogateescape").split("/") if name]
         if any(name[0] == "." or "\0" in name for name in names):
             return None
         try:

@@ -20,7 +20,7 @@ from bigtop_builder.model.testbed import NAME, TestBed
 
 RECORD, STATE, SIMULATION, PASSWORD = "testbed.yaml", "state.json", "simulation.json", "ambari-password"
 HEAD = """\
-# The test bed {name}: laid over an inventory by --testbed {name}. `bigtop-builder testbed up` writes it anew.
+# The test bed {name}: merged over an inventory by --testbed {name}. `bigtop-builder testbed up` rewrites it.
 """
 
 
@@ -110,9 +110,9 @@ class Files:
             return {}
         return data if isinstance(data, dict) else {}
 
-    def keep_simulation(self, process: Process, told: str) -> None:
+    def keep_simulation(self, process: Process, inputs: str) -> None:
         """Record the process of the simulated Ambari, and the digest of what it was started with."""
-        self.write(SIMULATION, json.dumps({"pid": process.pid, "started": process.started, "told": told}) + "\n")
+        self.write(SIMULATION, json.dumps({"pid": process.pid, "started": process.started, "told": inputs}) + "\n")
 
     def keep_record(self, bed: TestBed, places: Mapping[str, tuple[str, int]]) -> None:
         """Write the state, the known hosts, and the inventory fragment; SSH reaches each host at ``places``."""
