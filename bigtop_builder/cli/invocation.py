@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Literal, ParamSpe
 import typer
 
 from bigtop_builder import __version__
+from bigtop_builder.cli.text_format import styled
 from bigtop_builder.model.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 GLOBAL = "Global options"
 Colour = Literal["red", "green", "yellow", "cyan", "dim", "bold"]
-_CODES: dict[Colour, str] = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Invocation:
 
     def paint(self, text: str, colour: Colour, stream: Any = None) -> str:
         """``text`` in a colour where that is wanted."""
-        return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if text and self.colours(stream) else text
+        return styled(text, colour) if self.colours(stream) else text
 
 
 def _globals(

@@ -1,4 +1,4 @@
-"""The events of a run. Their log, one JSON object a line, is the truth; every face is a fold over it."""
+"""The events of a run. Their log, one JSON object per line, is the truth; every view is a fold over it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,23 @@ Step = Literal["image", "fetch", "unpack", "patch", "compile", "package", "check
 STEPS: tuple[Step, ...] = ("image", "fetch", "unpack", "patch", "compile", "package", "check", "reproduce")
 
 
+Phase = Literal[
+    "check", "prepare", "ambari", "repository", "layout", "cluster", "start", "standalone", "verify", "destroy"
+]
+"""The phases of a deployment in their order; ``destroy`` is never part of one."""
+RunKind = Literal["build", "deploy", "hosts", "verify", "destroy", "testbed"]
+"""What a run does; ``hosts`` checks or prepares hosts, ``testbed`` makes the image of a test bed's hosts."""
+
+
 class Event(BaseModel):
-    """``time`` is seconds since the epoch, UTC."""
+    """What all events share. ``time`` is seconds since the epoch, UTC."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     time: float = 0.0
 
 
 class PlannedTask(BaseModel):
-    """A line of the plan, as the log keeps it."""
+    """A line of the plan, as recorded in the log."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     task: str
@@ -31,20 +39,42 @@ class PlannedTask(BaseModel):
     key: str
 
 
+class ClusterTarget(BaseModel):
+    """The cluster that a run works on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    cluster: str
+    hosts: list[str]
+    dry_run: bool = False
+    rehearsal: bool = False
+    """On a simulated Ambari, without hosts."""
+
+
 class RunStarted(Event):
+    """The first event of a run. It lists the tasks of a build, or the phases of work on a cluster."""
+
     event: Literal["run_started"] = "run_started"
     run: str
+    """The name of the run; empty when there was nothing to build and nothing was recorded."""
+    kind: RunKind = "build"
     command: list[str]
     store: str
     tasks: list[PlannedTask] = []
+    phases: list[Phase] = []
+    target: ClusterTarget | None = None
+    """``null`` for runs that work on no cluster."""
 
 
 class TaskStarted(Event):
+    """A task begins."""
+
     event: Literal["task_started"] = "task_started"
     task: str
 
 
 class StepStarted(Event):
+    """A step of a task begins. ``log`` is the path of its log."""
+
     event: Literal["step_started"] = "step_started"
     task: str
     step: Step
@@ -52,7 +82,7 @@ class StepStarted(Event):
 
 
 class StepProgress(Event):
-    """``done`` and ``total`` are bytes of a transfer, or bytes of log written (then ``total`` is None)."""
+    """A step goes on. ``done`` and ``total`` are bytes transferred, or bytes of log written (``total`` is None)."""
 
     event: Literal["step_progress"] = "step_progress"
     task: str
@@ -63,6 +93,8 @@ class StepProgress(Event):
 
 
 class StepFinished(Event):
+    """A step of a task ended."""
+
     event: Literal["step_finished"] = "step_finished"
     task: str
     step: Step
@@ -81,7 +113,7 @@ class Artifact(BaseModel):
 
 
 class Failure(BaseModel):
-    """Why a task failed, told last: the digest of the failure."""
+    """Why a task or phase failed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     step: str
@@ -95,6 +127,8 @@ class Failure(BaseModel):
 
 
 class TaskFinished(Event):
+    """A task ended; reused, blocked and cancelled ones end without having started."""
+
     event: Literal["task_finished"] = "task_finished"
     task: str
     state: State
@@ -106,17 +140,17 @@ class TaskFinished(Event):
 
 
 class Reproduced(Event):
-    """A finished task was carried out again, and its result compared with the first, which stays."""
+    """A finished task ran a second time. Its result was compared with the first, which is kept."""
 
     event: Literal["reproduced"] = "reproduced"
     task: str
     identical: bool
     differences: list[str] = []
-    """The first of them: file, and what differs; or why the second build failed."""
+    """The first differences, each with its file; or why the second build failed."""
 
 
 class Notice(Event):
-    """Something worth knowing that belongs to no step."""
+    """Something the user should know that belongs to no step."""
 
     event: Literal["notice"] = "notice"
     level: Literal["info", "warning", "error"] = "info"
@@ -125,14 +159,16 @@ class Notice(Event):
 
 
 class CacheFigures(BaseModel):
-    """How much was asked of a cache, and how much of that it had; files and bytes."""
+    """How much a cache was used: requests and hits count files."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     asked: int = 0
+    """Requests."""
     hit: int = 0
+    """Requests that the cache answered."""
     hit_bytes: int = 0
     new_bytes: int = 0
-    """Downloaded."""
+    """Bytes downloaded."""
 
     def __add__(self, other: CacheFigures) -> CacheFigures:
         return CacheFigures(
@@ -144,7 +180,7 @@ class CacheFigures(BaseModel):
 
 
 class CacheUsed(Event):
-    """What a task asked of a cache: one of the download caches (``maven``, ``npm`` …), or ``sources``."""
+    """A task's use of a cache: a download cache (``maven``, ``npm`` …), or ``sources``."""
 
     event: Literal["cache_used"] = "cache_used"
     task: str
@@ -153,39 +189,22 @@ class CacheUsed(Event):
 
 
 class RunFinished(Event):
+    """The last event of a run; the log of a killed run has none."""
+
     event: Literal["run_finished"] = "run_finished"
     exit_code: int
     seconds: float
 
 
-Phase = Literal[
-    "check", "prepare", "ambari", "repository", "layout", "cluster", "start", "standalone", "verify", "destroy"
-]
-"""The phases of a deployment, in their order; ``destroy`` stands alone."""
-
-
-class DeployStarted(Event):
-    """The first event of a run that works on a cluster or its hosts."""
-
-    event: Literal["deploy_started"] = "deploy_started"
-    run: str
-    command: list[str]
-    store: str
-    cluster: str
-    hosts: list[str]
-    phases: list[Phase]
-    dry_run: bool = False
-    rehearsal: bool = False
-    """On a simulated Ambari, without hosts."""
-
-
 class PhaseStarted(Event):
+    """A phase begins."""
+
     event: Literal["phase_started"] = "phase_started"
     phase: Phase
 
 
 class PhaseFinished(Event):
-    """``changes`` counts what was changed, or with a dry run would be."""
+    """A phase ended. ``changes`` counts what was changed; in a dry run, what would be."""
 
     event: Literal["phase_finished"] = "phase_finished"
     phase: Phase
@@ -197,8 +216,7 @@ class PhaseFinished(Event):
 
 
 class Change(Event):
-    """Something that a phase changes: on a host, or (``host`` is None) in Ambari. ``detail`` is a unified diff or a
-    line of text."""
+    """A change on a host, or in Ambari when ``host`` is null. ``detail`` is a unified diff or text."""
 
     event: Literal["change"] = "change"
     phase: Phase
@@ -210,7 +228,7 @@ class Change(Event):
 
 
 class HostFailed(Event):
-    """A host that takes no further part. ``unreachable``: nothing was done there; ``failed``: something went wrong."""
+    """A host drops out of the run. ``unreachable``: nothing was done there; ``failed``: something went wrong."""
 
     event: Literal["host_failed"] = "host_failed"
     phase: Phase
@@ -222,7 +240,7 @@ class HostFailed(Event):
 
 
 class RequestProgress(Event):
-    """The state of one of Ambari's requests; told when it changes. ``tasks`` counts tasks by status."""
+    """The state of an Ambari request changed. ``tasks`` counts tasks by status."""
 
     event: Literal["request_progress"] = "request_progress"
     phase: Phase
@@ -235,7 +253,7 @@ class RequestProgress(Event):
 
 
 class AmbariTask(Event):
-    """A task of Ambari's that changed its status. What follows ``seconds`` is told of failed ones."""
+    """An Ambari task changed its status. Only failed ones have a cause, hint, last lines and logs."""
 
     event: Literal["ambari_task"] = "ambari_task"
     phase: Phase
@@ -253,7 +271,7 @@ class AmbariTask(Event):
 
 
 class CheckFinished(Event):
-    """A check of a host, a service, an alert or a job. ``level`` tells how bad it is when it is not ok."""
+    """The result of checking a host, a service, an alert or a job."""
 
     event: Literal["check_finished"] = "check_finished"
     phase: Phase
@@ -264,10 +282,11 @@ class CheckFinished(Event):
     hint: str | None = None
 
 
-BuildEvent = RunStarted | TaskStarted | StepStarted | StepProgress | StepFinished | TaskFinished | Reproduced
-DeployEvent = (
-    DeployStarted | PhaseStarted | PhaseFinished | Change | HostFailed | RequestProgress | AmbariTask | CheckFinished
-)
-AnyEvent = Annotated[BuildEvent | DeployEvent | CacheUsed | Notice | RunFinished, Field(discriminator="event")]
+TaskEvent = TaskStarted | StepStarted | StepProgress | StepFinished | TaskFinished | Reproduced
+PhaseEvent = PhaseStarted | PhaseFinished | Change | HostFailed | RequestProgress | AmbariTask | CheckFinished
+AnyEvent = Annotated[
+    RunStarted | TaskEvent | CacheUsed | PhaseEvent | Notice | RunFinished, Field(discriminator="event")
+]
 
 EVENTS: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+"""Reads one event from JSON or from plain data."""

@@ -16,7 +16,7 @@ from bigtop_builder.ambari_simulator.resource_tree import registry
 from bigtop_builder.ambari_simulator.rest.server import Simulation
 from bigtop_builder.flow.deploy.deployment import open_deployment
 from bigtop_builder.flow.deploy.deployment_run import DEPLOY, PHASES, PhaseWork, applicable
-from bigtop_builder.flow.deploy.run import run_phases
+from bigtop_builder.flow.deploy.phase_runner import run_phases
 from bigtop_builder.model.event import AmbariTask, AnyEvent, Change, Phase, PhaseFinished
 from bigtop_builder.recipe.inventory import load_inventory
 

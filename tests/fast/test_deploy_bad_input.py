@@ -272,10 +272,10 @@ CALLS: dict[str, tuple[tuple[str, ...], int, str, str]] = {
     "no inventory": (("deploy", "nope.yaml"), 2, "there is no inventory", "inventories/"),
     "a folder": (("deploy", "."), 2, "is a folder", "YAML"),
     "inventory not named": (("deploy",), 2, "Missing argument", "--help"),
-    "unknown phase": (("deploy", "inv.yaml", "--phase", "chek"), 2, "no phase 'chek'", "check"),
-    "unknown start": (("deploy", "inv.yaml", "--from", "clster"), 2, "no phase 'clster'", "cluster"),
+    "unknown phase": (("deploy", "inv.yaml", "--phase", "chek"), 2, "unknown phase 'chek'", "check"),
+    "unknown start": (("deploy", "inv.yaml", "--from", "clster"), 2, "unknown phase 'clster'", "cluster"),
     "phase and start": (("deploy", "inv.yaml", "--from", "start", "--phase", "check"), 2, "do not go together", ""),
-    "print": (("deploy", "inv.yaml", "--print", "blueprnt"), 2, "no 'blueprnt' to print", "blueprint"),
+    "print": (("deploy", "inv.yaml", "--print", "blueprnt"), 2, "unknown document 'blueprnt'", "blueprint"),
     "no test bed": (("deploy", "inv.yaml", "--testbed", "nope"), 3, "no test bed nope", "testbed up --name nope"),
     "test bed's name": (("deploy", "inv.yaml", "--testbed", "../x"), 2, "cannot be the name", "letters"),
     "JUnit is a folder": (("deploy", "inv.yaml", "--junit", "."), 2, "--junit .*Is a directory", ""),
@@ -337,7 +337,7 @@ def test_two_deployments_of_one_cluster(site: Site, project: Path) -> None:
         assert mine
         code, _, err = site.call("deploy", "inv.yaml", "--store", "store")
     assert code == 2
-    assert "another call works on the cluster c1" in err
+    assert "another run is working on cluster c1" in err
 
 
 def test_a_closed_pipe(site: Site) -> None:

@@ -203,7 +203,7 @@ def test_a_second_deployment_changes_nothing_and_says_so(cluster: Cluster) -> No
     before = cluster.state()
     log = cluster.tool.folder / "second.jsonl"
     done = cluster.tool("deploy", str(cluster.inventory), *cluster.bed, "--events", str(log))
-    assert "nothing to change: everything is as the inventory says" in done.stderr
+    assert "nothing to change: everything matches the inventory" in done.stderr
     assert set(phases(read(log)).values()) == {"unchanged"}
     assert changes(read(log)) == 0
     assert cluster.state() == before

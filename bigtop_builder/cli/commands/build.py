@@ -12,8 +12,6 @@ from bigtop_builder.cli.invocation import Invocation
 from bigtop_builder.model.errors import ExitCode
 
 if TYPE_CHECKING:
-    from bigtop_builder.cli.views.build_fold import RunView
-    from bigtop_builder.cli.views.watch import Reports
     from bigtop_builder.flow.build.project import Project, Request
     from bigtop_builder.plan.task import Plan
 
@@ -86,7 +84,7 @@ def list_(
     packaging: options.PackagingOption = None,
 ) -> None:
     """List the components of the stack, the platforms or the stacks."""
-    from bigtop_builder.cli.wording import columns
+    from bigtop_builder.cli.text_format import columns
     from bigtop_builder.flow.open_project import open_project
 
     project = open_project(options.settings_with(invocation, packaging))
@@ -209,26 +207,12 @@ def build(
         _show_plan(invocation, project.plan(request))
         return
 
-    from bigtop_builder.cli.views.watch import Reports
-
-    view = _watched(invocation, project, request, Reports(events, junit, summary).below(invocation.cwd))
-    if invocation.json:
-        from bigtop_builder.cli.views.summary import summary as summary_data
-
-        invocation.answer("", summary_data(view).model_dump(mode="json"))
-    raise typer.Exit(ExitCode.DEFECT if view.exit_code is None else view.exit_code)
-
-
-def _watched(invocation: Invocation, project: Project, request: Request, reports: Reports) -> RunView:
-    """Build; write the reports even if the build is aborted."""
-    from bigtop_builder.cli.views.watch import Watch, write_reports
+    from bigtop_builder.cli.views.watch import Reports, watched
     from bigtop_builder.flow.build.builder import build as run_build
 
-    with Watch(invocation, reports.events) as watch:
-        try:
-            run_build(project, request, watch)
-        finally:
-            watch.view.close()
-            if watch.view.begun:
-                write_reports(watch.view, invocation, reports)
-    return watch.view
+    state = watched(invocation, Reports(events, junit, summary), lambda bus: run_build(project, request, bus))
+    if invocation.json:
+        from bigtop_builder.cli.views.summary import json_data
+
+        invocation.answer("", json_data(state))
+    raise typer.Exit(ExitCode.DEFECT if state.exit_code is None else state.exit_code)

@@ -131,7 +131,7 @@ def _parts(without: list[str], packages_only: bool) -> frozenset[Part]:
 
 def verify(invocation: Invocation, bundle: BundlePlace, key: Key = None) -> None:
     """Compare every file of a bundle with its manifest, and the manifest with a key."""
-    from bigtop_builder.cli.wording import count, size
+    from bigtop_builder.cli.text_format import count, size
     from bigtop_builder.flow.bundle.verifier import GOOD, NONE, verify_bundle
 
     reader = _open(invocation, bundle)
@@ -221,7 +221,7 @@ def _signer(settings: Settings) -> Iterator[Signer | None]:
 
 
 def _created_text(made: Created) -> str:
-    from bigtop_builder.cli.wording import columns, count, size, span
+    from bigtop_builder.cli.text_format import columns, count, size, span
 
     rows = [(f"  {part}", size(number)) for part, number in sorted(made.parts.items())]
     seconds = ", ".join(f"{stage} {span(number)}" for stage, number in made.seconds.items())
@@ -231,7 +231,7 @@ def _created_text(made: Created) -> str:
 
 
 def _loaded_text(loaded: Loaded, commands: list[str]) -> str:
-    from bigtop_builder.cli.wording import columns
+    from bigtop_builder.cli.text_format import columns
 
     parts = sorted({*loaded.new, *loaded.same})
     rows = [(part, f"{loaded.new.get(part, 0)} new", f"{loaded.same.get(part, 0)} there already") for part in parts]
@@ -272,7 +272,7 @@ class Meter:
             sys.stderr.flush()
 
     def __call__(self, name: str, size: int) -> None:
-        from bigtop_builder.cli.wording import size as words
+        from bigtop_builder.cli.text_format import size as words
 
         self._done += size
         now = time.monotonic()

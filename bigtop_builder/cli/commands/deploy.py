@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -14,7 +14,6 @@ from bigtop_builder.cli.invocation import Invocation
 from bigtop_builder.model.errors import ConfigurationError, ExitCode
 
 if TYPE_CHECKING:
-    from bigtop_builder.cli.views.deploy_fold import DeployView
     from bigtop_builder.flow.deploy.deployment_run import Call
     from bigtop_builder.recipe.document import Document
     from bigtop_builder.recipe.inventory import LoadedInventory
@@ -27,15 +26,6 @@ Testbed = Annotated[
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", "-n", help="Show what would change, and change nothing.", rich_help_panel=BEFORE)
-]
-Junit = Annotated[
-    Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.", rich_help_panel=options.REPORTS)
-]
-Events = Annotated[
-    Path | None,
-    typer.Option(
-        "--events", metavar="FILE", help="Write the run's events as JSON lines.", rich_help_panel=options.REPORTS
-    ),
 ]
 
 
@@ -69,49 +59,27 @@ def _demand_hosts(loaded: LoadedInventory, bed: Document, name: str | None) -> N
         )
 
 
-def watched(
+def run_on_cluster(
     invocation: Invocation,
     inventory: Path,
     testbed: str | None,
     work: Callable[[Call], None],
     *,
-    events: Path | None = None,
+    events: Path | None,
     junit: Path | None = None,
-) -> DeployView:
-    """Carry out ``work`` on a cluster, shown as it goes, and write the reports even when it breaks off."""
-    from bigtop_builder.cli.views.deploy_watch import DeployWatch
+) -> NoReturn:
+    """Carry out ``work`` on a cluster, shown as it goes, and exit with the run's exit code."""
+    from bigtop_builder.cli.views.watch import Reports, watched
     from bigtop_builder.flow.deploy.deployment_run import Call
 
     loaded = load(invocation, inventory, testbed)
     settings = invocation.settings()
-    if junit is not None:
-        _demand_writable("--junit", invocation.cwd / junit)
-    with DeployWatch(invocation, events) as watch:
-        try:
-            work(Call(loaded, settings, watch, tuple(sys.argv[1:])))
-        finally:
-            if junit is not None and watch.view.begun:
-                from bigtop_builder.cli.views.deploy_junit import junit as as_junit
-                from bigtop_builder.cli.views.watch import write_file
-
-                write_file("--junit", invocation.cwd / junit, as_junit(watch.view))
+    state = watched(invocation, Reports(events, junit), lambda bus: work(Call(loaded, settings, bus)))
     if invocation.json:
-        invocation.answer("", watch.view.data())
-    return watch.view
+        from bigtop_builder.cli.views.summary import json_data
 
-
-def _demand_writable(option: str, file: Path) -> None:
-    """A report that cannot be written is known before the work, not after it. Raises ConfigurationError."""
-    from bigtop_builder.cli.views.watch import write_file
-
-    there = file.exists()
-    write_file(option, file, b"", append=True)
-    if not there:
-        file.unlink()
-
-
-def _exit(view: DeployView) -> None:
-    raise typer.Exit(ExitCode.DEFECT if view.exit_code is None else view.exit_code)
+        invocation.answer("", json_data(state))
+    raise typer.Exit(ExitCode.DEFECT if state.exit_code is None else state.exit_code)
 
 
 def deploy(
@@ -145,8 +113,8 @@ def deploy(
             rich_help_panel=BEFORE,
         ),
     ] = None,
-    junit: Junit = None,
-    events: Events = None,
+    junit: options.JUnit = None,
+    events: options.Events = None,
 ) -> None:
     """Bring a cluster to what its inventory says: hosts, Ambari, repository, services. Run again, it goes on."""
     from bigtop_builder.flow.deploy import deployment_run
@@ -157,15 +125,13 @@ def deploy(
     if phase and start:
         raise ConfigurationError("--phase and --from do not go together")
     phases = deployment_run.chosen(phase or [], start)
-    _exit(
-        watched(
-            invocation,
-            inventory,
-            testbed,
-            lambda call: deployment_run.deploy(call, phases, dry_run=dry_run, rehearse=rehearse),
-            events=events,
-            junit=junit,
-        )
+    run_on_cluster(
+        invocation,
+        inventory,
+        testbed,
+        lambda call: deployment_run.deploy(call, phases, dry_run=dry_run, rehearse=rehearse),
+        events=events,
+        junit=junit,
     )
 
 
@@ -173,13 +139,13 @@ def verify(
     invocation: Invocation,
     inventory: InventoryFile,
     testbed: Testbed = None,
-    junit: Junit = None,
-    events: Events = None,
+    junit: options.JUnit = None,
+    events: options.Events = None,
 ) -> None:
     """Run the service checks, read the alerts, try the stand-alone services, run the inventory's jobs."""
     from bigtop_builder.flow.deploy import deployment_run
 
-    _exit(watched(invocation, inventory, testbed, deployment_run.verify, events=events, junit=junit))
+    run_on_cluster(invocation, inventory, testbed, deployment_run.verify, events=events, junit=junit)
 
 
 def destroy(
@@ -196,7 +162,7 @@ def destroy(
         bool, typer.Option("--wipe-hosts", help="Also remove packages, data folders and agents from the hosts.")
     ] = False,
     dry_run: DryRun = False,
-    events: Events = None,
+    events: options.Events = None,
 ) -> None:
     """Remove a cluster: what runs is aborted and stopped first."""
     from bigtop_builder.flow.deploy import deployment_run
@@ -210,14 +176,12 @@ def destroy(
         raise ConfigurationError(
             "the cluster's name was not confirmed; nothing was done", hint=f"Give --yes-really {name}."
         )
-    _exit(
-        watched(
-            invocation,
-            inventory,
-            testbed,
-            lambda call: deployment_run.destroy(call, wipe=wipe, dry_run=dry_run),
-            events=events,
-        )
+    run_on_cluster(
+        invocation,
+        inventory,
+        testbed,
+        lambda call: deployment_run.destroy(call, wipe=wipe, dry_run=dry_run),
+        events=events,
     )
 
 

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import typer
-
-from bigtop_builder.cli.commands.deploy import DryRun, Events, InventoryFile, Junit, Testbed, watched
+from bigtop_builder.cli import options
+from bigtop_builder.cli.commands.deploy import DryRun, InventoryFile, Testbed, run_on_cluster
 from bigtop_builder.cli.invocation import Invocation
-from bigtop_builder.model.errors import ExitCode
 
 
 def check(
     invocation: Invocation,
     inventory: InventoryFile,
     testbed: Testbed = None,
-    junit: Junit = None,
-    events: Events = None,
+    junit: options.JUnit = None,
+    events: options.Events = None,
 ) -> None:
-    """Look at all hosts, and tell what Ambari and Hadoop will trip over. Nothing is changed."""
+    """Check all hosts for what would make Ambari or Hadoop fail. Nothing is changed."""
     from bigtop_builder.flow.deploy import deployment_run
 
-    view = watched(
+    run_on_cluster(
         invocation, inventory, testbed, lambda call: deployment_run.hosts(call, "check"), events=events, junit=junit
     )
-    raise typer.Exit(ExitCode.DEFECT if view.exit_code is None else view.exit_code)
 
 
 def prepare(
@@ -30,13 +27,13 @@ def prepare(
     inventory: InventoryFile,
     testbed: Testbed = None,
     dry_run: DryRun = False,
-    junit: Junit = None,
-    events: Events = None,
+    junit: options.JUnit = None,
+    events: options.Events = None,
 ) -> None:
-    """Set what the hosts lack: repositories, Java, time, limits, kernel settings, users. A second run does nothing."""
+    """Set up what hosts lack: repositories, Java, time, limits, kernel settings, users. Can be repeated."""
     from bigtop_builder.flow.deploy import deployment_run
 
-    view = watched(
+    run_on_cluster(
         invocation,
         inventory,
         testbed,
@@ -44,4 +41,3 @@ def prepare(
         events=events,
         junit=junit,
     )
-    raise typer.Exit(ExitCode.DEFECT if view.exit_code is None else view.exit_code)

@@ -54,7 +54,7 @@ def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Leave out the checks that use the network.")] = False,
 ) -> None:
     """Check the engine, disk, memory, network and certificates, and say what to do about each."""
-    from bigtop_builder.cli.wording import columns
+    from bigtop_builder.cli.text_format import columns
     from bigtop_builder.flow.doctor import examine
 
     colours: dict[str, Colour] = {"ok": "green", "warning": "yellow", "failure": "red"}
@@ -77,7 +77,7 @@ def config(
     origin: Annotated[bool, typer.Option("--origin", help="Show where each value came from.")] = False,
 ) -> None:
     """Show the settings as they are in force."""
-    from bigtop_builder.cli.wording import columns
+    from bigtop_builder.cli.text_format import columns
 
     settings = invocation.settings()
     values: dict[str, object] = {}
@@ -104,7 +104,7 @@ def schema(
 ) -> None:
     """Print the JSON Schema of a file or of an answer."""
     from bigtop_builder.cli.reference import SCHEMAS, schema_text
-    from bigtop_builder.cli.wording import columns
+    from bigtop_builder.cli.text_format import columns
     from bigtop_builder.recipe.document import near
 
     if name is None:

@@ -122,7 +122,7 @@ def _plain(data: dict[str, object]) -> dict[str, object]:
 
 
 def _publication_text(done: Publication) -> str:
-    from bigtop_builder.cli.wording import count
+    from bigtop_builder.cli.text_format import count
 
     change = f"{len(done.added)} added, {len(done.removed)} removed" if done.changed else "unchanged"
     head = f"{done.folder}: {count(done.packages, 'package')}, {change}"
@@ -214,7 +214,7 @@ def verify(
     ] = None,
 ) -> None:
     """Verify a repository: signatures, digests, duplicates, and that every requirement is met."""
-    from bigtop_builder.cli.wording import count
+    from bigtop_builder.cli.text_format import count
     from bigtop_builder.flow.publish.verifier import verify as verify_repository
     from bigtop_builder.recipe.catalog import Catalog
 

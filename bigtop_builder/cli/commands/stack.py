@@ -12,7 +12,7 @@ import typer
 from bigtop_builder.cli import options
 from bigtop_builder.cli.commands.deploy import Testbed, load
 from bigtop_builder.cli.invocation import Colour, Invocation
-from bigtop_builder.cli.wording import count
+from bigtop_builder.cli.text_format import count
 from bigtop_builder.model.errors import ConfigurationError, ExitCode
 
 if TYPE_CHECKING:

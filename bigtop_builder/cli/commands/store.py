@@ -34,7 +34,7 @@ def shell(
     ] = None,
 ) -> None:
     """Open the container of a build that failed, as it was."""
-    from bigtop_builder.cli.wording import columns
+    from bigtop_builder.cli.text_format import columns
     from bigtop_builder.flow.build.shell import failed_builds, open_failed
     from bigtop_builder.flow.open_project import open_project
 
@@ -51,7 +51,7 @@ def images(invocation: Invocation) -> None:
     """List the images that were made, the newest first."""
     from bigtop_builder.adapter.containers.image_record import recorded
     from bigtop_builder.adapter.store import Store
-    from bigtop_builder.cli.wording import columns
+    from bigtop_builder.cli.text_format import columns
 
     store = Store(invocation.settings().store)
     found = [recorded(store, path.stem) for path in (store.root / "images").glob("*.json")]
@@ -88,7 +88,7 @@ def gc(
 ) -> None:
     """Make room in the store. Published repositories and running builds lose nothing."""
     from bigtop_builder.adapter.store import Store
-    from bigtop_builder.cli.wording import columns, count, size
+    from bigtop_builder.cli.text_format import columns, count, size
     from bigtop_builder.flow.build.collector import collect
     from bigtop_builder.model.base import BYTES
 

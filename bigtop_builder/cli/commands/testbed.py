@@ -126,7 +126,7 @@ def down(invocation: Invocation, name: Name = DEFAULT) -> None:
 def list_(invocation: Invocation) -> None:
     """List the test beds of the store."""
     from bigtop_builder.adapter.store import Store
-    from bigtop_builder.cli.wording import columns, count
+    from bigtop_builder.cli.text_format import columns, count
     from bigtop_builder.flow.testbed.testbed import statuses
 
     found = statuses(Store(invocation.settings().store))
@@ -149,7 +149,7 @@ def status(invocation: Invocation, name: Name = DEFAULT) -> None:
 
 
 def _text(status: Status) -> str:
-    from bigtop_builder.cli.wording import columns
+    from bigtop_builder.cli.text_format import columns
 
     rows: list[tuple[str, str, str]] = [(host.name, host.ssh, host.state) for host in status.hosts]
     rows += [("repository", url, status.repository or "given") for url in status.repositories]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bigtop_builder.cli.invocation import Colour, Invocation
-from bigtop_builder.cli.wording import clean, columns, count
+from bigtop_builder.cli.text_format import clean, columns, count
 
 if TYPE_CHECKING:
     from bigtop_builder.flow.deploy.status import ClusterStatus

@@ -1,14 +1,15 @@
-"""A run as plain lines, for pipelines: one group of lines for each task, folded where GitHub or GitLab can."""
+"""A run as plain lines, for pipelines, files and terminals that cannot do more."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import Literal, TextIO
+from collections.abc import Iterator
+from typing import TextIO
 
-from bigtop_builder.cli.views.build_fold import RunView, TaskView
-from bigtop_builder.cli.views.summary import MARKS, closing, digest, failures
-from bigtop_builder.cli.wording import clean, count, size, span
+from bigtop_builder.cli.text_format import Line, clean, count, size, span, styled
+from bigtop_builder.cli.views.closing import MARKS, closing
+from bigtop_builder.cli.views.phase_lines import PhaseLines
+from bigtop_builder.flow.run.build_state import TaskState
+from bigtop_builder.flow.run.state import RunState
 from bigtop_builder.model.event import (
     AnyEvent,
     Notice,
@@ -20,46 +21,75 @@ from bigtop_builder.model.event import (
     TaskFinished,
 )
 
-Folding = Literal["github", "gitlab", "none"]
-
 HEARTBEAT = 60.0
 """Seconds between signs of life of a long step: pipelines end a job that is silent for too long."""
 
 
-def folding(environment: Mapping[str, str]) -> Folding:
-    """How the pipeline that runs this folds lines, told by its environment."""
-    if environment.get("GITHUB_ACTIONS") == "true":
-        return "github"
-    return "gitlab" if environment.get("GITLAB_CI") == "true" else "none"
+class PlainView:
+    """Writes lines as events come.
 
+    Lines of parallel tasks would mix, so what a task has to say is written as one group when it ends; until then
+    single lines say what goes on. A deployment's phases do not overlap, and their lines are written at once.
+    """
 
-class PlainFace:
-    """Writes lines as the events come. Tasks that run side by side would mix inside folds, so that a task's fold
-    is written whole when the task ends; until then single lines say what goes on."""
-
-    def __init__(self, out: TextIO, fold: Folding = "none", *, quiet: bool = False) -> None:
+    def __init__(self, out: TextIO, *, quiet: bool = False, colour: bool = False) -> None:
         self.out = out
-        self.fold = fold
         self.quiet = quiet
+        self.colour = colour
+        self._phases = PhaseLines(quiet=quiet)
         self._spoke: dict[str, float] = {}
         self._begun: dict[str, str] = {}
 
-    def __call__(self, event: AnyEvent, view: RunView) -> None:
-        """Show ``event``; ``view`` is the state with the event taken in."""
-        for line in self._lines(event, view):
-            # GitHub takes "##[" anywhere in a line for a command; a build's own words must not be one.
-            self.out.write(line.replace("##[", "# #[") + "\n")
+    def __call__(self, event: AnyEvent, state: RunState) -> None:
+        """Show ``event``; ``state`` includes it already."""
+        for text, style in self._lines(event, state):
+            self.out.write(self.escape(styled(text, style) if self.colour else text) + "\n")
         self.out.flush()
 
-    def _lines(self, event: AnyEvent, view: RunView) -> Iterator[str]:
+    def close(self) -> None:
+        """Do nothing: lines leave nothing open."""
+
+    def escape(self, line: str) -> str:
+        """Return a line in which nothing is a command to whoever reads it."""
+        return line
+
+    def group(self, task: TaskState, title: str, inside: list[str]) -> Iterator[str]:
+        """Yield the lines about a task that has ended."""
+        yield title
+        yield from inside
+
+    def annotation(self, level: str, title: str, text: str) -> str:
+        """Return a warning or an error that belongs to no group."""
+        return f"{level}: {title + ': ' if title else ''}{text}"
+
+    def closing(self, state: RunState) -> Iterator[Line]:
+        """Yield the last words."""
+        if state.exit_code or not self.quiet:
+            yield from closing(state)
+
+    def notice(self, event: Notice) -> Iterator[str]:
+        """Yield a notice of a build. Whoever catches an error that ends the run reports it."""
+        if event.level == "info" and not self.quiet:
+            yield f"{event.task}: {clean(event.text)}" if event.task else clean(event.text)
+        elif event.level == "warning":
+            yield self.annotation(event.level, event.task or "", clean(event.text))
+
+    def _lines(self, event: AnyEvent, state: RunState) -> Iterator[Line]:
+        if state.has_phases:
+            yield from self._phases.lines(event, state)
+        if state.has_tasks:
+            yield from ((text, "") for text in self._task_lines(event, state))
         if isinstance(event, RunFinished):
-            yield from self._closing(view)
-        elif isinstance(event, Notice):
-            yield from self._notice(event)
+            yield from self.closing(state)
+
+    def _task_lines(self, event: AnyEvent, state: RunState) -> Iterator[str]:
+        if isinstance(event, Notice):
+            if not state.has_phases:
+                yield from self.notice(event)
         elif self.quiet:
             return
         elif isinstance(event, RunStarted):
-            yield from _opening(event)
+            yield _opening(event)
         elif isinstance(event, StepStarted):
             self._spoke[event.task] = event.time
             line = f"{event.task}: {event.step}"
@@ -67,28 +97,21 @@ class PlainFace:
                 self._begun[event.task] = line
                 yield line
         elif isinstance(event, StepProgress):
-            yield from self._sign_of_life(event, view)
+            yield from self._sign_of_life(event, state)
         elif isinstance(event, Reproduced):
             yield f"{event.task}: a second build is {'identical' if event.identical else 'different'}"
         elif isinstance(event, TaskFinished):
-            yield from self._task(view.tasks[event.task], view)
+            yield from self._ended(state.build.tasks[event.task], state)
 
-    def _notice(self, event: Notice) -> Iterator[str]:
-        if event.level == "info" and not self.quiet:
-            yield f"{event.task}: {clean(event.text)}" if event.task else clean(event.text)
-        elif event.level == "warning" or (event.level == "error" and self.fold == "github"):
-            # An error that ends the run is told by whoever catches it; only the pipeline's page needs it here.
-            yield self._annotation(event.level, event.task or "", clean(event.text))
-
-    def _sign_of_life(self, event: StepProgress, view: RunView) -> Iterator[str]:
+    def _sign_of_life(self, event: StepProgress, state: RunState) -> Iterator[str]:
         if event.time - self._spoke.get(event.task, 0.0) < HEARTBEAT:
             return
         self._spoke[event.task] = event.time
-        elapsed = event.time - view.tasks[event.task].steps[event.step].started
+        elapsed = event.time - state.build.tasks[event.task].steps[event.step].started
         amount = size(event.done) + (f" of {size(event.total)}" if event.total else " of log")
         yield f"{event.task}: {event.step} for {span(elapsed)}, {amount}"
 
-    def _task(self, task: TaskView, view: RunView) -> Iterator[str]:
+    def _ended(self, task: TaskState, state: RunState) -> Iterator[str]:
         title = f"{MARKS[task.state]} {task.planned.task} {task.state}"
         title += f" in {span(task.seconds)}" if task.seconds else ""
         title += f" by {task.blocked_by}" if task.blocked_by else ""
@@ -98,42 +121,12 @@ class PlainFace:
             for step in task.steps.values()
         ]
         inside += [f"  {package.file}  {size(package.size)}  {package.sha256}" for package in task.artifacts]
-        inside += [f"  note: {clean(note)}" for note in view.unsaid(task)]
-        yield from self._folded(task.planned.task, title, inside, task)
-
-    def _folded(self, name: str, title: str, inside: list[str], task: TaskView) -> Iterator[str]:
-        if not inside or self.fold == "none":
-            yield title
-            yield from inside
-        elif self.fold == "github":
-            yield f"::group::{title}"
-            yield from inside
-            yield "::endgroup::"
-        else:
-            section = re.sub(r"[^A-Za-z0-9_.-]", "-", name)
-            started = int(task.started or 0)
-            ended = int((task.started or 0) + task.seconds)
-            yield f"\x1b[0Ksection_start:{started}:{section}[collapsed=true]\r\x1b[0K{title}"
-            yield from inside
-            yield f"\x1b[0Ksection_end:{ended}:{section}\r\x1b[0K"
-
-    def _closing(self, view: RunView) -> Iterator[str]:
-        if self.fold == "github":
-            for component in failures(view.components()):
-                yield self._annotation("error", component.name, "\n".join(digest(component)))
-        if view.exit_code or not self.quiet:
-            yield from closing(view)
-
-    def _annotation(self, level: str, title: str, text: str) -> str:
-        if self.fold != "github":
-            return f"{level}: {title + ': ' if title else ''}{text}"
-        escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-        name = title.replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
-        return f"::{level} title={name}::{escaped}" if name else f"::{level}::{escaped}"
+        inside += [f"  note: {clean(note)}" for note in state.new_notes(task)]
+        yield from self.group(task, title, inside)
 
 
-def _opening(event: RunStarted) -> Iterator[str]:
+def _opening(event: RunStarted) -> str:
     actions = [task.action for task in event.tasks]
     refused = f", {actions.count('refuse')} refused" if "refuse" in actions else ""
     run = f"run {event.run}: " if event.run else ""
-    yield f"{run}{count(actions.count('build'), 'task')} to build, {actions.count('reuse')} to reuse{refused}"
+    return f"{run}{count(actions.count('build'), 'task')} to build, {actions.count('reuse')} to reuse{refused}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bigtop_builder.cli.invocation import Colour, Invocation
-from bigtop_builder.cli.wording import columns, count
+from bigtop_builder.cli.text_format import columns, count
 from bigtop_builder.model.event import PlannedTask
 from bigtop_builder.plan.task import Plan
 

@@ -1,18 +1,31 @@
-"""A run on a terminal: what has ended scrolls by, what runs stays below as a live tree."""
+"""A run on a terminal: what has ended scrolls by, what runs stays below and is redrawn."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 from rich.tree import Tree
 
-from bigtop_builder.cli.views.build_fold import RunView, Shown, StepView, TaskView
-from bigtop_builder.cli.views.summary import MARKS, closing
-from bigtop_builder.cli.wording import clean, count, size, span
-from bigtop_builder.model.event import AnyEvent, Notice, Reproduced, RunFinished, RunStarted, TaskFinished
+from bigtop_builder.cli.text_format import Line, clean, count, size, span
+from bigtop_builder.cli.views.closing import MARKS, closing
+from bigtop_builder.cli.views.phase_lines import PhaseLines
+from bigtop_builder.flow.run.build_state import Shown, StepState, TaskState
+from bigtop_builder.flow.run.state import RunState
+from bigtop_builder.model.event import (
+    AmbariTask,
+    AnyEvent,
+    Notice,
+    PhaseFinished,
+    Reproduced,
+    RequestProgress,
+    RunFinished,
+    RunStarted,
+    TaskFinished,
+)
 
 COLOURS: dict[Shown, str] = {
     "done": "green",
@@ -24,62 +37,101 @@ COLOURS: dict[Shown, str] = {
     "running": "cyan",
     "waiting": "dim",
 }
+SHOWN_PARTS = 4
+"""How many running Ambari tasks the line below names."""
 
 
-class TerminalFace:
-    """Shows the run until its end; ``close`` gives the terminal back whatever happened."""
+class TerminalView:
+    """Shows a run until its end. ``close`` gives the terminal back, whatever happened."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.view = RunView()
-        self._live = Live(console=console, get_renderable=self._tree, refresh_per_second=8, transient=True)
+        self.state = RunState()
+        self._phases = PhaseLines(live=True)
+        self._running: dict[int, AmbariTask] = {}
+        self._request: RequestProgress | None = None
+        self._live = Live(console=console, get_renderable=self.render, refresh_per_second=8, transient=True)
 
-    def __call__(self, event: AnyEvent, view: RunView) -> None:
-        """Show ``event``; ``view`` is the state with the event taken in."""
-        self.view = view
+    def __call__(self, event: AnyEvent, state: RunState) -> None:
+        """Show ``event``; ``state`` includes it already."""
+        self.state = state
         if isinstance(event, RunStarted):
             self._live.start()
-        elif isinstance(event, TaskFinished):
-            self.console.print(_ended(view.tasks[event.task], view), soft_wrap=True)
+        self._follow(event)
+        if state.has_phases:
+            self._print(self._phases.lines(event, state))
+        if state.has_tasks:
+            self._show_task_event(event, state)
+        if isinstance(event, RunFinished):
+            self.close()
+            self._print(closing(state))
+
+    def close(self) -> None:
+        """Remove what is redrawn."""
+        self._live.stop()
+
+    def render(self) -> RenderableType:
+        """Return what stays below: a tree of the running tasks, a line of what Ambari does."""
+        parts: list[RenderableType] = []
+        if self.state.has_tasks:
+            parts.append(self._tree())
+        if self.state.has_phases:
+            parts.append(Text(self._footer()))
+        return Group(*parts)
+
+    def _print(self, lines: Iterator[Line]) -> None:
+        for text, style in lines:
+            self.console.print(Text(text, style), soft_wrap=True)
+
+    def _show_task_event(self, event: AnyEvent, state: RunState) -> None:
+        if isinstance(event, TaskFinished):
+            self.console.print(_ended(state.build.tasks[event.task], state), soft_wrap=True)
         elif isinstance(event, Reproduced):
             same = event.identical
             text = f"{event.task}  a second build is {'identical' if same else 'different'}"
             self.console.print(Text(text, "green" if same else "bold red"), soft_wrap=True)
-        elif isinstance(event, Notice) and event.level != "error":
-            # An error that ends the run is told by whoever catches it.
+        elif isinstance(event, Notice) and event.level != "error" and not state.has_phases:
+            # Whoever catches an error that ends the run reports it.
             style = "yellow" if event.level == "warning" else "dim"
             self.console.print(Text(clean(event.text), style), soft_wrap=True)
-        elif isinstance(event, RunFinished):
-            self.close()
-            self._say_closing(view)
 
-    def close(self) -> None:
-        """Take the live tree away."""
-        self._live.stop()
+    def _follow(self, event: AnyEvent) -> None:
+        """Note what Ambari does now."""
+        if isinstance(event, AmbariTask):
+            self._running.pop(event.task, None)
+            if event.status == "IN_PROGRESS":
+                self._running[event.task] = event
+        elif isinstance(event, RequestProgress):
+            self._request = event
+        elif isinstance(event, PhaseFinished):
+            self._running.clear()
+            self._request = None
 
-    def _say_closing(self, view: RunView) -> None:
-        failed = bool(view.exit_code)
-        *lines, last = closing(view)
-        for line in lines:
-            style = "bold red" if line and not line.startswith(" ") and " failed in " in line else ""
-            self.console.print(Text(line, style), soft_wrap=True)
-        self.console.print(Text(last, "bold red" if failed else "bold green"), soft_wrap=True)
+    def _footer(self) -> str:
+        # Events come in while this is drawn by a thread of rich.
+        running = list(self._running.values())
+        parts = [f"{task.role} {task.command} on {task.host.partition('.')[0]}" for task in running]
+        if self._request is not None:
+            parts.insert(0, f"{self._request.percent:.0f}%")
+        more = f" and {len(parts) - SHOWN_PARTS} more" if len(parts) > SHOWN_PARTS else ""
+        return "  " + ", ".join(parts[:SHOWN_PARTS]) + more if parts else ""
 
-    def _tree(self) -> RenderableType:
-        waiting = sum(task.state == "waiting" for task in self.view.tasks.values())
-        over = sum(task.state not in ("waiting", "running") for task in self.view.tasks.values())
+    def _tree(self) -> Tree:
+        tasks = list(self.state.build.tasks.values())
+        queued = sum(task.state == "waiting" for task in tasks)
+        over = sum(task.state not in ("waiting", "running") for task in tasks)
         now = time.time()
-        head = Text(f"{over} of {len(self.view.tasks)} tasks ended, {waiting} wait", "bold")
-        head.append(f"  {span(now - self.view.started)}", "dim")
+        head = Text(f"{over}/{len(tasks)} done, {queued} queued", "bold")
+        head.append(f"  {span(now - self.state.started)}", "dim")
         tree = Tree(head, guide_style="dim")
-        for task in self.view.running():
+        for task in self.state.build.running():
             branch = tree.add(Text(task.planned.task, "cyan"))
             if task.step is not None:
                 branch.add(_running(task.step, now))
-        return Group(tree)
+        return tree
 
 
-def _running(step: StepView, now: float) -> Text:
+def _running(step: StepState, now: float) -> Text:
     line = Text(f"{step.name:<8}{span(now - step.started):>8}")
     if step.total:
         line.append(f"  {size(step.done)} of {size(step.total)} ({100 * step.done // step.total}%)", "dim")
@@ -91,7 +143,7 @@ def _running(step: StepView, now: float) -> Text:
     return line
 
 
-def _ended(task: TaskView, view: RunView) -> Text:
+def _ended(task: TaskState, state: RunState) -> Text:
     line = Text(f"{MARKS[task.state]} {task.planned.task}", COLOURS[task.state])
     line.append(f"  {task.state}", COLOURS[task.state])
     if task.blocked_by:
@@ -102,6 +154,6 @@ def _ended(task: TaskView, view: RunView) -> Text:
         line.append(
             f"  {count(len(task.artifacts), 'package')}, {size(sum(item.size for item in task.artifacts))}", "dim"
         )
-    for note in view.unsaid(task):
+    for note in state.new_notes(task):
         line.append(f"\n    {clean(note)}", "dim")
     return line

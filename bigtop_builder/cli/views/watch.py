@@ -1,4 +1,4 @@
-"""Watching a run: every event is folded into the run's state and shown by the faces that fit the place."""
+"""Watching a run: every event is folded into the run's state and shown by the view that fits the place."""
 
 from __future__ import annotations
 
@@ -6,43 +6,52 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from bigtop_builder.cli.invocation import Invocation
-from bigtop_builder.cli.views.build_fold import RunView
-from bigtop_builder.cli.views.plain import PlainFace, folding
+from bigtop_builder.flow.run.recorder import Bus
+from bigtop_builder.flow.run.state import RunState
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.model.event import AnyEvent, RunStarted
 
-Face = Callable[[AnyEvent, RunView], None]
+
+class View(Protocol):
+    """Shows a run as its events come. A new view is a class like this in a module of its own."""
+
+    def __call__(self, event: AnyEvent, state: RunState) -> None:
+        """Show ``event``; ``state`` includes it already."""
+
+    def close(self) -> None:
+        """Give back what the view holds, whatever happened."""
 
 
 @dataclass(frozen=True)
 class Reports:
-    """The files that a run is told in."""
+    """The files that a command writes about its run."""
 
     events: Path | None = None
     junit: Path | None = None
     summary: Path | None = None
 
     def below(self, folder: Path) -> Reports:
-        """The same, seen from ``folder``."""
+        """Return the same with relative paths starting from ``folder``."""
         return Reports(*(path and folder / path for path in (self.events, self.junit, self.summary)))
 
 
 class Watch:
-    """A bus: takes the events of a run, one at a time, and keeps its state in ``view``.
+    """A bus that keeps the run's state in ``state`` and shows each event.
 
-    As a context manager it gives the terminal back and closes the event file, whatever happened inside.
+    As a context manager it closes the view and the event file, whatever happened inside.
     """
 
     def __init__(self, invocation: Invocation, events: Path | None = None) -> None:
-        self.view = RunView()
+        self.state = RunState()
         self._invocation = invocation
-        self._face: Face | None = None
+        self._view: View | None = None
         self._events: IO[str] | None = None
         if events is not None:
             try:
+                events.parent.mkdir(parents=True, exist_ok=True)
                 self._events = events.open("w", encoding="utf-8", buffering=1)
             except OSError as error:
                 raise ConfigurationError(f"--events {events}: {error.strerror}") from error
@@ -51,43 +60,51 @@ class Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        close = getattr(self._face, "close", None)
-        if close is not None:
-            close()
+        if self._view is not None:
+            self._view.close()
         if self._events is not None:
             self._events.close()
 
     def __call__(self, event: AnyEvent) -> None:
-        self.view.apply(event)
+        """Take in and show one event."""
+        self.state.apply(event)
         if self._events is not None:
             self._events.write(event.model_dump_json() + "\n")
         if isinstance(event, RunStarted):
-            self._face = self._choose(event)
-        if self._face is not None:
+            self._view = _choose(self._invocation, self.state)
+        if self._view is not None:
             try:
-                self._face(event, self.view)
+                self._view(event, self.state)
             except OSError:
-                # Nobody reads any more (a closed pipe): the build goes on without a face.
-                self._face = None
-
-    def _choose(self, event: RunStarted) -> Face:
-        call = self._invocation
-        live = sys.stderr.isatty() and not call.quiet and call.environment.get("TERM") != "dumb"
-        if live and any(task.action == "build" for task in event.tasks):
-            from rich.console import Console
-
-            from bigtop_builder.cli.views.terminal import TerminalFace
-
-            return TerminalFace(Console(stderr=True, no_color=not call.colours(sys.stderr), highlight=False))
-        return PlainFace(sys.stderr, folding(call.environment), quiet=call.quiet)
+                # Nobody reads any more (a closed pipe): the run goes on without a view.
+                self._view = None
 
 
-def write_reports(view: RunView, invocation: Invocation, reports: Reports) -> None:
-    """The report files of a run, and the page that GitHub shows. Raises ConfigurationError for an unwritable place."""
+def watched(invocation: Invocation, reports: Reports, work: Callable[[Bus], object]) -> RunState:
+    """Carry out ``work`` and show its run; write the reports even when it breaks off. Return how the run ended."""
+    reports = reports.below(invocation.cwd)
+    for option, path in (("--junit", reports.junit), ("--summary", reports.summary)):
+        if path is not None:
+            _require_writable(option, path)
+    with Watch(invocation, reports.events) as watch:
+        try:
+            work(watch)
+        finally:
+            watch.state.close()
+            if watch.state.begun:
+                write_reports(watch.state, invocation, reports)
+    return watch.state
+
+
+def write_reports(state: RunState, invocation: Invocation, reports: Reports) -> None:
+    """Write the report files of a run, and the page that GitHub shows.
+
+    Raises ConfigurationError for a path that cannot be written.
+    """
     if reports.junit is not None:
         from bigtop_builder.cli.views.junit import junit
 
-        write_file("--junit", reports.junit, junit(view))
+        _write("--junit", reports.junit, junit(state))
     page = invocation.environment.get("GITHUB_STEP_SUMMARY")
     if reports.summary is None and not page:
         return
@@ -95,14 +112,38 @@ def write_reports(view: RunView, invocation: Invocation, reports: Reports) -> No
 
     if reports.summary is not None:
         as_json = reports.summary.suffix == ".json"
-        text = summary(view).model_dump_json(indent=2) + "\n" if as_json else markdown(view)
-        write_file("--summary", reports.summary, text.encode())
+        text = summary(state).model_dump_json(indent=2) + "\n" if as_json else markdown(state)
+        _write("--summary", reports.summary, text.encode())
     if page:
-        write_file("GITHUB_STEP_SUMMARY", Path(page), markdown(view).encode(), append=True)
+        _write("GITHUB_STEP_SUMMARY", Path(page), markdown(state).encode(), append=True)
 
 
-def write_file(option: str, path: Path, data: bytes, *, append: bool = False) -> None:
-    """Write a report; ``option`` is what asked for it. Raises ConfigurationError for an unwritable place."""
+def _choose(invocation: Invocation, state: RunState) -> View:
+    """Return the view for this place: a live one where a terminal can show it and there is work to follow."""
+    smart = invocation.environment.get("TERM") != "dumb"
+    colour = smart and invocation.colours(sys.stderr)
+    work = state.has_phases or any(task.planned.action == "build" for task in state.build.tasks.values())
+    if sys.stderr.isatty() and smart and work and not invocation.quiet:
+        from rich.console import Console
+
+        from bigtop_builder.cli.views.terminal import TerminalView
+
+        return TerminalView(Console(stderr=True, no_color=not colour, highlight=False))
+    from bigtop_builder.cli.views.ci import view_for
+
+    return view_for(invocation.environment)(sys.stderr, quiet=invocation.quiet, colour=colour)
+
+
+def _require_writable(option: str, path: Path) -> None:
+    """Find out before the work, not after it, that a report cannot be written. Raises ConfigurationError."""
+    existing = path.exists()
+    _write(option, path, b"", append=True)
+    if not existing:
+        path.unlink()
+
+
+def _write(option: str, path: Path, data: bytes, *, append: bool = False) -> None:
+    """Write a report for ``option``. Raises ConfigurationError for a path that cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab" if append else "wb") as stream:

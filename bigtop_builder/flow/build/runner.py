@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import queue
 import shlex
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from bigtop_builder.adapter.store import COLLECTING, Run
+from bigtop_builder.adapter.store import COLLECTING
 from bigtop_builder.flow.build.export import export
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.result import Result, stored_result
-from bigtop_builder.flow.run.recorder import Recorder
-from bigtop_builder.model.errors import BigtopBuilderError, ExitCode, InterruptedRunError
+from bigtop_builder.flow.run.run import ActiveRun
+from bigtop_builder.model.errors import BigtopBuilderError, ExitCode
 from bigtop_builder.model.event import Failure, PlannedTask, Reproduced, TaskFinished, TaskStarted
 from bigtop_builder.plan.scheduler import Outcome, Scheduler, Settle, Start, Work
 from bigtop_builder.plan.task import Plan, Refusal, Task
@@ -28,14 +27,17 @@ EXPECTED_SECONDS = {"compile": 120.0, "package": 10.0}
 class Runner:
     """Runs the tasks of one plan."""
 
-    def __init__(self, project: Project, request: Request, run: Run, emit: Recorder, jobs: int) -> None:
+    def __init__(self, project: Project, request: Request, active: ActiveRun, jobs: int) -> None:
+        assert active.run is not None
         self.project = project
         self.request = request
-        self._run = run
-        self._emit = emit
+        self._run = active.run
+        self._emit = active.emit
         self._jobs = jobs
-        self._cancelled = threading.Event()
-        self._ended: queue.Queue[Result | None] = queue.Queue()
+        self._cancelled = active.cancelled
+        # A simple queue, since a signal handler puts into it: its put may interrupt another call of itself.
+        self._ended: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
+        active.wake = lambda: self._ended.put(None)
         self._results: dict[str, Result] = {}
         self._carry_out: Callable[[Task], Result]
 
@@ -45,10 +47,7 @@ class Runner:
         # The engine's library and the network's are heavy: they are loaded when there is work.
         from bigtop_builder.flow.build.task_runner import carry_out, execute, open_shared, prepare_images
 
-        with (
-            _stop_on_signal(self._cancelled, self._ended),
-            open_shared(self.project, self.request, self._run, self._emit, self._cancelled) as shared,
-        ):
+        with open_shared(self.project, self.request, self._run, self._emit, self._cancelled) as shared:
             again = self.request.check_reproducible
             if prepare_images(shared, plan, for_all=again):
                 with self.project.store.locked(COLLECTING, shared=True):
@@ -166,27 +165,6 @@ def _stopping(cancelled: threading.Event) -> Iterator[None]:
     except BaseException:
         cancelled.set()
         raise
-
-
-@contextlib.contextmanager
-def _stop_on_signal(cancelled: threading.Event, ended: queue.Queue[Result | None]) -> Iterator[None]:
-    """The first Ctrl-C (or SIGTERM, SIGHUP) stops the run in an orderly way, the second at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _: object) -> None:
-        if cancelled.is_set():
-            raise InterruptedRunError("stopped at once")
-        cancelled.set()
-        ended.put(None)
-
-    former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def keys_of(plan: Plan) -> set[str]:

@@ -1,1 +1,1 @@
-"""A run: its events, recorded."""
+"""Runs: how they are recorded, their state, and reading them back."""

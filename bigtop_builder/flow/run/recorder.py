@@ -1,4 +1,4 @@
-"""Where the events of a run go: into its log, then to whoever watches."""
+"""Where the events of a run go: first into its log, then to whoever watches."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from bigtop_builder.adapter.store import store_error
 from bigtop_builder.model.event import AnyEvent
 
 Bus = Callable[[AnyEvent], None]
+"""Takes the events of a run, one at a time."""
 
 
 class Recorder:
-    """Stamps events with the time, writes them as JSON lines and passes them on; any thread may call it.
+    """A bus that stamps events with the time, writes them as JSON lines and passes them on. Any thread may call it.
 
-    An event that the log cannot take is passed on all the same, and then StoreError is raised.
+    When the log cannot be written, the event is passed on all the same; then StoreError is raised.
     """
 
     def __init__(self, bus: Bus, log: Path | None) -> None:
@@ -33,6 +34,7 @@ class Recorder:
                 raise store_error(error, log) from error
 
     def __call__(self, event: AnyEvent) -> None:
+        """Record one event. Raises StoreError."""
         stamped = event.model_copy(update={"time": time.time()})
         with self._lock:
             try:
@@ -45,7 +47,7 @@ class Recorder:
             return
         assert self._path is not None
         try:
-            # A full disk takes a part of a line: the next one must not be read as its end.
+            # A full disk may take half a line: then the next one must not be read as its other half.
             line = b"\n" + line if self._torn else line
             self._torn = True
             while line:
@@ -55,5 +57,6 @@ class Recorder:
             raise store_error(error, self._path) from error
 
     def close(self) -> None:
+        """Close the log. Events that come later are only passed on."""
         if self._log is not None:
             self._log.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -17,7 +16,7 @@ from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.containers.testbed import Bed, Container, Content, Machine, speaks_ssh
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.flow.build.project import Project, Request
-from bigtop_builder.flow.run.recorder import Recorder
+from bigtop_builder.flow.run.run import record_run
 from bigtop_builder.flow.testbed.files import Files
 from bigtop_builder.flow.testbed.repositories import ambari_packages, stack_repositories
 from bigtop_builder.flow.testbed.simulator import AGENT, Simulation
@@ -139,16 +138,12 @@ class _Creation:
 
         self._say("making the host image: this takes some minutes, once")
         run = self.project.store.start_run()
-        emit = Recorder(lambda event: None, run.folder / "events.jsonl")
-        try:
-            with (
-                open_shared(self.project, Request(), run, emit, threading.Event()) as shared,
-                LogWriter(run.log("images", "host"), LOG_LIMIT) as log,
-            ):
-                return ensure(shared.shop, spec, log).id
-        finally:
-            emit.close()
-            run.close()
+        with (
+            record_run(self.project.store, run, lambda event: None, "testbed") as active,
+            open_shared(self.project, Request(), run, active.emit, active.cancelled) as shared,
+            LogWriter(run.log("images", "host"), LOG_LIMIT) as log,
+        ):
+            return ensure(shared.shop, spec, log).id
 
     def _state(self, names: tuple[str, ...]) -> TestBed:
         """The intended state: network, addresses, repositories. The network is created."""

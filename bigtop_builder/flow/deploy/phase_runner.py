@@ -1,12 +1,9 @@
-"""One deployment: its phases in their order, told as events, ended with one exit code."""
+"""Runs the phases of a deployment in their order, reports them as events, and returns one exit code."""
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 
 from bigtop_builder.flow.deploy.deployment import Deployment
 from bigtop_builder.model.errors import (
@@ -20,11 +17,11 @@ from bigtop_builder.model.errors import (
 from bigtop_builder.model.event import Failure, Phase, PhaseFinished, PhaseStarted
 
 PhaseWork = Callable[[Deployment], str]
-"""Carries out a phase; gives a note for its line. It counts what it changes in ``Deployment.changes``."""
+"""Carries out a phase, counts its changes in ``Reporter.changes``, and returns a note for its line."""
 
 
 def run_phases(deployment: Deployment, work: Mapping[Phase, PhaseWork], phases: Sequence[Phase]) -> ExitCode:
-    """Carry out ``phases``. The first that fails ends the run; its failure is in its event."""
+    """Carry out ``phases`` until one fails; its failure is in its event. Return the exit code."""
     for phase in phases:
         if phase not in work:
             continue
@@ -47,14 +44,14 @@ def run_phases(deployment: Deployment, work: Mapping[Phase, PhaseWork], phases: 
 
 
 def failure_of(phase: Phase, error: BigtopBuilderError) -> Failure:
-    """An error as the failure of a phase: where, what, and what to do."""
+    """Return an error as the failure of a phase: where, what, and what to do."""
     errors = error.errors if isinstance(error, ConfigurationErrors) else [error]
-    told = [f"{one.location}: {one.message}" if one.location else one.message for one in errors]
+    messages = [f"{one.location}: {one.message}" if one.location else one.message for one in errors]
     hints = [one.hint for one in errors if one.hint]
     lines = getattr(error, "last_lines", None) if isinstance(error, AmbariError | HostError) else None
     return Failure(
         step=phase,
-        message="\n".join(told),
+        message="\n".join(messages),
         hint="\n".join(dict.fromkeys(hints)) or None,
         last_lines=list(lines or []),
         exit_code=error.exit_code,
@@ -73,20 +70,3 @@ def _finished(deployment: Deployment, started: float, *, note: str = "", failure
             failure=failure,
         )
     )
-
-
-@contextmanager
-def stopping_on_signals(cancelled: threading.Event) -> Iterator[None]:
-    """Ctrl-C and the signals that pipelines send stop the run at the next safe point; a second one stops at once."""
-
-    def stop(*_: object) -> None:
-        if cancelled.is_set():
-            raise KeyboardInterrupt
-        cancelled.set()
-
-    former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)

@@ -1,12 +1,22 @@
-"""How figures and foreign text are put into words: sizes, spans of time, lines of a build's log."""
+"""Text for people: sizes, durations, columns, colours, and log lines made safe to show."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
 
+Line = tuple[str, str]
+"""A line of output: its text, and its style as words: ``bold red``, ``dim``, or nothing."""
+
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def styled(text: str, style: str) -> str:
+    """Return ``text`` with the escape sequences of a style, for a terminal that shows colours."""
+    codes = ";".join(_CODES[word] for word in style.split())
+    return f"\x1b[{codes}m{text}\x1b[0m" if text and codes else text
 
 
 def size(count: int) -> str:
@@ -34,7 +44,7 @@ def span(seconds: float) -> str:
 
 
 def clean(text: str) -> str:
-    """Text of a build without escape sequences and control characters: fit for a terminal and for XML 1.0."""
+    """Remove escape sequences and control characters, so that a terminal and XML 1.0 can take the text."""
     return _CONTROLS.sub("", _ESCAPES.sub("", text)).replace("\t", "    ")
 
 
@@ -44,7 +54,7 @@ def count(number: int, noun: str) -> str:
 
 
 def columns(rows: Iterable[Sequence[str]]) -> str:
-    """Rows as aligned columns, two spaces between them."""
+    """Align rows in columns with two spaces between them."""
     table = [list(row) for row in rows]
     widths = [max(len(row[index]) for row in table) for index in range(len(table[0]))] if table else []
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table)

@@ -1,4 +1,4 @@
-"""The faces of a run: the fold, pipeline lines, JUnit, summaries, the failure digest."""
+"""The views of a run: the fold, plain and CI lines, JUnit, summaries, the failure digest."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bigtop_builder.cli.invocation import Invocation
-from bigtop_builder.cli.views.build_fold import RunView, fold, read_events
+from bigtop_builder.cli.text_format import clean, columns, size, span
+from bigtop_builder.cli.views.ci import GitHubView, GitLabView, view_for
+from bigtop_builder.cli.views.closing import closing, component_digest, headline
 from bigtop_builder.cli.views.junit import junit
-from bigtop_builder.cli.views.plain import HEARTBEAT, Folding, PlainFace, folding
-from bigtop_builder.cli.views.summary import closing, digest, headline, markdown, summary
-from bigtop_builder.cli.views.terminal import TerminalFace
+from bigtop_builder.cli.views.plain import HEARTBEAT, PlainView
+from bigtop_builder.cli.views.summary import markdown, summary
+from bigtop_builder.cli.views.terminal import TerminalView
 from bigtop_builder.cli.views.watch import Reports, Watch, write_reports
-from bigtop_builder.cli.wording import clean, columns, size, span
+from bigtop_builder.flow.run.records import read_events
+from bigtop_builder.flow.run.state import RunState, fold
 from bigtop_builder.model.event import (
     STEPS,
     AnyEvent,
@@ -125,17 +128,21 @@ def run_of_one(state: State, exit_code: int) -> list[AnyEvent]:
     ]
 
 
-def plain(fold_kind: Folding, *, quiet: bool = False, events: list[AnyEvent] | None = None) -> str:
+def plain(view: type[PlainView] = PlainView, *, quiet: bool = False, events: list[AnyEvent] | None = None) -> str:
     out = io.StringIO()
-    face, view = PlainFace(out, fold_kind, quiet=quiet), RunView()
+    shown, state = view(out, quiet=quiet), RunState()
     for event in events or run_of_four():
-        view.apply(event)
-        face(event, view)
+        state.apply(event)
+        shown(event, state)
     return out.getvalue()
 
 
-def test_what_was_asked_of_the_caches_is_told_at_the_end() -> None:
-    assert "asked" not in plain("none")
+def last_words(state: RunState) -> list[str]:
+    return [text for text, _ in closing(state)]
+
+
+def test_the_use_of_the_caches_is_reported_at_the_end() -> None:
+    assert "requests" not in plain()
     assert summary(fold(run_of_four())).caches == {}
     task = "zookeeper@debian/compile"
     first = CacheFigures(asked=3, hit=2, hit_bytes=2048, new_bytes=512)
@@ -147,22 +154,22 @@ def test_what_was_asked_of_the_caches_is_told_at_the_end() -> None:
     ]
     events = run_of_four()
     events[7:7] = used
-    said = plain("none", events=events).splitlines()
+    said = plain(events=events).splitlines()
     assert said[-3:-1] == [
-        "cache maven: 7 asked, 6 hit (3.0 KiB), 512 B downloaded",
-        "sources: 4 asked, 4 hit (1.0 KiB), 0 B downloaded",
+        "cache maven: 7 requests, 6 hits (3.0 KiB), 512 B downloaded",
+        "sources: 4 requests, 4 hits (1.0 KiB), 0 B downloaded",
     ]
     view = fold(events)
     assert summary(view).caches["maven"] == first + second
     assert "| maven | 7 | 6 | 3.0 KiB | 512 B |" in markdown(view).splitlines()
-    assert [component.state for component in view.components()] == [
-        component.state for component in fold(run_of_four()).components()
+    assert [component.state for component in view.build.components()] == [
+        component.state for component in fold(run_of_four()).build.components()
     ]
 
 
-def test_a_component_is_told_by_its_package_and_the_compile_that_failed_under_it() -> None:
+def test_a_component_shows_its_package_and_the_compile_that_it_failed_in() -> None:
     view = fold(run_of_four())
-    states = {component.name: component.state for component in view.components()}
+    states = {component.name: component.state for component in view.build.components()}
     assert states == {
         "zookeeper@el8": "done",
         "utils@el8": "reused",
@@ -171,19 +178,19 @@ def test_a_component_is_told_by_its_package_and_the_compile_that_failed_under_it
         "hive@el8": "blocked",
         "jsvc@el8": "refused",
     }
-    zookeeper = view.components()[0]
+    zookeeper = view.build.components()[0]
     assert zookeeper.seconds == 34
     assert headline(view) == "1 done, 1 reused, 2 failed, 1 blocked, 1 refused in 1m43s"
 
 
 def test_a_compile_without_a_package_task_has_its_own_entry() -> None:
     view = fold([RunStarted(run="r", command=[], store="", tasks=[planned("hadoop@debian/compile")])])
-    assert [component.name for component in view.components()] == ["hadoop@debian"]
+    assert [component.name for component in view.build.components()] == ["hadoop@debian"]
 
 
 def test_the_digest_says_step_cause_lines_log_and_command() -> None:
-    spark = next(view for view in fold(run_of_four()).components() if view.component == "spark")
-    text = "\n".join(digest(spark))
+    spark = next(view for view in fold(run_of_four()).build.components() if view.component == "spark")
+    text = "\n".join(text for text, _ in component_digest(spark))
     for part in (
         "failed in compile: the compile script exited with 1",
         "probable cause: a TLS certificate is not trusted",
@@ -196,8 +203,8 @@ def test_the_digest_says_step_cause_lines_log_and_command() -> None:
     assert "\x1b" not in text
 
 
-def test_a_compile_that_failed_for_two_platforms_is_told_once_and_last() -> None:
-    lines = closing(fold(run_of_four()))
+def test_a_compile_that_failed_for_two_platforms_is_reported_once_and_last() -> None:
+    lines = last_words(fold(run_of_four()))
     assert sum("failed in compile" in line for line in lines) == 1
     assert lines.index("jsvc@el8 refused: it is native code") < next(
         number for number, line in enumerate(lines) if "failed in compile" in line
@@ -206,7 +213,7 @@ def test_a_compile_that_failed_for_two_platforms_is_told_once_and_last() -> None
 
 
 def test_plain_lines_have_no_folding_and_no_escape_sequences() -> None:
-    text = plain("none")
+    text = plain()
     assert "::" not in text.replace("::error::planted", "") and "\x1b" not in text
     assert "✓ zookeeper@el8/package done in 5.0s\n" in text
     assert "spark@debian/compile: compile for 1m01s, 3.0 MiB of log" in text
@@ -214,7 +221,7 @@ def test_plain_lines_have_no_folding_and_no_escape_sequences() -> None:
 
 
 def test_github_folds_are_closed_before_the_next_opens_and_errors_are_annotated() -> None:
-    lines = plain("github").splitlines()
+    lines = plain(GitHubView).splitlines()
     depth = 0
     for line in lines:
         depth += line.startswith("::group::")
@@ -227,34 +234,34 @@ def test_github_folds_are_closed_before_the_next_opens_and_errors_are_annotated(
 
 
 def test_what_a_build_printed_is_no_command_to_github() -> None:
-    lines = plain("github").splitlines()
+    lines = plain(GitHubView).splitlines()
     assert not any(line.lstrip().startswith("::error::planted") for line in lines)
     assert not any("##[" in line for line in lines)
 
 
 def test_gitlab_sections_open_and_close_with_one_name() -> None:
-    text = plain("gitlab")
+    text = plain(GitLabView)
     opened = [part.split(":")[2].split("[")[0] for part in text.split("\x1b[0K") if part.startswith("section_start")]
     closed = [part.split(":")[2].split("\r")[0] for part in text.split("\x1b[0K") if part.startswith("section_end")]
     assert opened == closed and "zookeeper-el8-package" in opened
 
 
 def test_quiet_says_only_what_went_wrong() -> None:
-    text = plain("none", quiet=True)
+    text = plain(quiet=True)
     assert "zookeeper" not in text and "failed in compile" in text
-    assert plain("none", quiet=True, events=run_of_one("done", 0)) == ""
+    assert plain(quiet=True, events=run_of_one("done", 0)) == ""
 
 
-def test_a_step_that_was_stopped_has_not_failed_and_one_in_two_parts_is_told_once() -> None:
-    text = plain("none", events=run_of_one("cancelled", 130))
+def test_a_stopped_step_has_not_failed_and_one_in_two_parts_is_shown_once() -> None:
+    text = plain(events=run_of_one("cancelled", 130))
     assert "stopped" in text and "failed" not in text
     assert text.count("zookeeper@el8/package: image") == 1
 
 
 def test_folding_is_chosen_by_the_environment() -> None:
-    assert folding({"GITHUB_ACTIONS": "true"}) == "github"
-    assert folding({"GITLAB_CI": "true"}) == "gitlab"
-    assert folding({}) == "none"
+    assert view_for({"GITHUB_ACTIONS": "true"}) is GitHubView
+    assert view_for({"GITLAB_CI": "true"}) is GitLabView
+    assert view_for({}) is PlainView
 
 
 def test_junit_has_a_case_for_each_component() -> None:
@@ -292,23 +299,23 @@ def test_the_summary_has_name_size_time_and_digest() -> None:
 
 
 @pytest.mark.parametrize("identical", [True, False])
-def test_what_a_second_build_gave_is_told_by_every_face(identical: bool) -> None:
+def test_every_view_shows_the_verdict_on_a_second_build(identical: bool) -> None:
     events = run_of_one("done", 0 if identical else 12)
     differences = [] if identical else ["lib/a.jar: other content; inside: pom.properties (content)"]
     told = Reproduced(task="zookeeper@el8/package", identical=identical, differences=differences)
     view = fold([*events[:-1], told, events[-1]])
     (component,) = summary(view).components
     assert component.identical is identical
-    lines = plain("none", events=[*events[:-1], told, events[-1]])
+    lines = plain(events=[*events[:-1], told, events[-1]])
     page = markdown(view)
     assert f"zookeeper@el8/package: a second build is {'identical' if identical else 'different'}" in lines
     if identical:
-        assert "built twice and identical to the byte: 1 component" in lines
+        assert "built twice, byte-identical: 1 component" in lines
         assert "| zookeeper@el8 | identical |" in page
         assert b"<failure" not in junit(view)
     else:
         assert component.differences == [f"package: {differences[0]}"]
-        assert "zookeeper@el8 is not reproducible: a second build gave other bytes" in lines
+        assert "zookeeper@el8 is not reproducible: the bytes of a second build differ" in lines
         assert f"    package: {differences[0]}" in lines
         assert f"| zookeeper@el8 | differs: `package: {differences[0]}` |" in page
         assert b'failures="1"' in junit(view) and b"pom.properties" in junit(view)
@@ -321,10 +328,10 @@ def test_a_component_of_which_a_part_was_built_twice_is_not_called_identical() -
         *(TaskFinished(task=task, state="reused") for task in tasks),
     ]
     half = [*events, Reproduced(task="a@p/package", identical=True)]
-    assert fold(events).components()[0].identical is None
-    assert fold(half).components()[0].identical is None
-    assert fold([*half, Reproduced(task="a@p/compile", identical=True)]).components()[0].identical is True
-    assert fold([*events, Reproduced(task="a@p/compile", identical=False)]).components()[0].identical is False
+    assert fold(events).build.components()[0].identical is None
+    assert fold(half).build.components()[0].identical is None
+    assert fold([*half, Reproduced(task="a@p/compile", identical=True)]).build.components()[0].identical is True
+    assert fold([*events, Reproduced(task="a@p/compile", identical=False)]).build.components()[0].identical is False
 
 
 def test_markdown_keeps_a_fence_in_a_log_inside_its_own() -> None:
@@ -338,10 +345,10 @@ def test_markdown_keeps_a_fence_in_a_log_inside_its_own() -> None:
 
 def test_the_terminal_shows_ends_above_and_the_digest_last() -> None:
     out = io.StringIO()
-    face, view = TerminalFace(Console(file=out, force_terminal=True, width=160, no_color=True)), RunView()
+    view, state = TerminalView(Console(file=out, force_terminal=True, width=160, no_color=True)), RunState()
     for event in run_of_four():
-        view.apply(event)
-        face(event, view)
+        state.apply(event)
+        view(event, state)
     text = out.getvalue()
     assert text.index("✓ zookeeper@el8/package") < text.index("failed in compile") < text.rindex("1m43s")
 
@@ -349,10 +356,11 @@ def test_the_terminal_shows_ends_above_and_the_digest_last() -> None:
 def test_the_live_tree_shows_step_and_bytes() -> None:
     out = io.StringIO()
     console = Console(file=out, width=120, no_color=True)
-    face, view = TerminalFace(console), fold(run_of_four()[:6])
-    face.view = view
-    console.print(face._tree())
+    view = TerminalView(console)
+    view.state = fold(run_of_four()[:6])
+    console.print(view.render())
     assert "zookeeper@debian/compile" in out.getvalue() and "10 B of 100 B (10%)" in out.getvalue()
+    assert "2/8 done, 4 queued" in out.getvalue()
 
 
 @given(st.integers(0, 19), st.integers(0, 300))
@@ -363,8 +371,8 @@ def test_a_log_cut_anywhere_is_read(tmp_path_factory: pytest.TempPathFactory, ev
     log.write_text("".join(line + "\n" for line in whole[:events]) + rest[:torn], encoding="utf-8")
     view = fold(read_events(log))
     view.close()
-    assert "running" not in view.totals() and "waiting" not in view.totals()
-    check_all_faces(view)
+    assert "running" not in view.build.totals() and "waiting" not in view.build.totals()
+    check_all_views(view)
 
 
 tasks = st.sampled_from(["a@p/compile", "a@p/package", "a@q/package", "b@p/package", "odd", "@", "x@y@z/compile/q"])
@@ -416,28 +424,28 @@ anything: st.SearchStrategy[AnyEvent] = st.one_of(
 )
 
 
-def check_all_faces(view: RunView) -> None:
+def check_all_views(view: RunState) -> None:
     """Every report of a state can be made."""
     ElementTree.fromstring(junit(view))
     assert markdown(view).startswith("## bigtop-builder")
     summary(view).model_dump_json()
-    assert closing(view)
+    assert last_words(view)
 
 
 @given(st.lists(anything, max_size=30))
-def test_no_order_of_events_breaks_a_face(events: list[AnyEvent]) -> None:
+def test_no_order_of_events_breaks_a_view(events: list[AnyEvent]) -> None:
     out = io.StringIO()
-    faces = [PlainFace(out, "none"), PlainFace(out, "github"), PlainFace(out, "gitlab")]
-    view = RunView()
-    terminal = TerminalFace(Console(file=io.StringIO(), no_color=True))
+    views = [PlainView(out, colour=True), GitHubView(out), GitLabView(out)]
+    state = RunState()
+    terminal = TerminalView(Console(file=io.StringIO(), no_color=True))
     for event in events:
-        view.apply(event)
-        for face in faces:
-            face(event, view)
-        terminal.view = view
-        terminal.console.print(terminal._tree())
-    view.close()
-    check_all_faces(view)
+        state.apply(event)
+        for view in views:
+            view(event, state)
+        terminal.state = state
+        terminal.console.print(terminal.render())
+    state.close()
+    check_all_views(state)
 
 
 def test_watch_writes_events_reports_and_the_page_of_the_pipeline(
@@ -450,7 +458,7 @@ def test_watch_writes_events_reports_and_the_page_of_the_pipeline(
     with Watch(call, reports.events) as watch:
         for event in run_of_four():
             watch(event)
-    write_reports(watch.view, call, reports)
+    write_reports(watch.state, call, reports)
     assert list(read_events(tmp_path / "events.jsonl")) == run_of_four()
     ElementTree.parse(tmp_path / "sub/junit.xml")
     assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))["run"] == "r1"
@@ -459,7 +467,7 @@ def test_watch_writes_events_reports_and_the_page_of_the_pipeline(
     assert captured.out == "" and "failed in compile" in captured.err
 
 
-def test_a_face_that_nobody_reads_any_more_does_not_end_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_view_that_nobody_reads_any_more_does_not_end_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
     class Closed(io.StringIO):
         def write(self, text: str) -> int:
             raise BrokenPipeError
@@ -468,7 +476,7 @@ def test_a_face_that_nobody_reads_any_more_does_not_end_the_build(monkeypatch: p
     with Watch(Invocation(environment={})) as watch:
         for event in run_of_four():
             watch(event)
-    assert watch.view.exit_code == 4
+    assert watch.state.exit_code == 4
 
 
 @pytest.mark.parametrize(
@@ -500,4 +508,4 @@ def test_columns_are_aligned() -> None:
 def test_every_prefix_of_a_run_has_every_component() -> None:
     events = run_of_four()
     for length in range(1, len(events) + 1):
-        assert len(fold(itertools.islice(events, length)).components()) == 6
+        assert len(fold(itertools.islice(events, length)).build.components()) == 6

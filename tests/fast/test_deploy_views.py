@@ -1,4 +1,4 @@
-"""The faces of a deployment: the fold, lines, JUnit, JSON, status; and that no secret is in any of them."""
+"""The views of a deployment: the fold, lines, JUnit, JSON, status; and that no secret is in any of them."""
 
 from __future__ import annotations
 
@@ -11,29 +11,37 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
 
 from bigtop_builder.ambari_simulator.engine.injection import TaskFault
 from bigtop_builder.cli import app
 from bigtop_builder.cli.invocation import Invocation
+from bigtop_builder.cli.views.ci import GitHubView
+from bigtop_builder.cli.views.closing import headline
 from bigtop_builder.cli.views.cluster_status import status_text
-from bigtop_builder.cli.views.deploy_fold import DeployView
-from bigtop_builder.cli.views.deploy_junit import junit
-from bigtop_builder.cli.views.deploy_lines import DeployLines
+from bigtop_builder.cli.views.junit import junit
+from bigtop_builder.cli.views.plain import PlainView
+from bigtop_builder.cli.views.summary import json_data, markdown
+from bigtop_builder.cli.views.terminal import TerminalView
 from bigtop_builder.flow.deploy.status import ClusterStatus, HostStatus, ServiceStatus
+from bigtop_builder.flow.run.state import RunState
 from bigtop_builder.model.event import (
     AmbariTask,
     AnyEvent,
     Change,
     CheckFinished,
-    DeployStarted,
+    ClusterTarget,
     Failure,
     HostFailed,
     Notice,
     Phase,
     PhaseFinished,
     PhaseStarted,
+    PlannedTask,
     RequestProgress,
     RunFinished,
+    RunStarted,
+    TaskFinished,
 )
 from tests.fast.deploying import INVENTORY, PASSWORD, Bench
 from tests.fast.test_cli import project as project
@@ -41,16 +49,14 @@ from tests.fast.test_cli import project as project
 DIFF = "--- /dev/null\n+++ /etc/x\n@@ -0,0 +1 @@\n+a"
 
 
-def started(*phases: Phase, dry_run: bool = False, rehearsal: bool = False) -> DeployStarted:
-    return DeployStarted(
+def started(*phases: Phase, dry_run: bool = False, rehearsal: bool = False) -> RunStarted:
+    return RunStarted(
         run="r1",
-        command=["deploy", "c.yaml"],
+        kind="deploy",
+        command=["bigtop-builder", "deploy", "c.yaml"],
         store="/store",
-        cluster="c1",
-        hosts=["n1.x", "n2.x"],
         phases=list(phases),
-        dry_run=dry_run,
-        rehearsal=rehearsal,
+        target=ClusterTarget(cluster="c1", hosts=["n1.x", "n2.x"], dry_run=dry_run, rehearsal=rehearsal),
     )
 
 
@@ -89,25 +95,26 @@ FAILED: list[AnyEvent] = [
 ]
 
 
-def shown(events: list[AnyEvent], **options: Any) -> tuple[str, DeployView]:
-    out, view = io.StringIO(), DeployView()
-    lines = DeployLines(out, **options)
+def shown(events: list[AnyEvent], **options: Any) -> tuple[str, RunState]:
+    out, state = io.StringIO(), RunState()
+    view = PlainView(out, **options)
     for event in events:
-        view.apply(event)
-        lines(event, view)
-    return out.getvalue(), view
+        state.apply(event)
+        view(event, state)
+    return out.getvalue(), state
 
 
 def test_the_fold_counts_what_was_done() -> None:
-    _, view = shown(FAILED)
-    assert (view.changes, view.exit_code, view.headline) == (2, 9, "failed in cluster on cluster c1")
-    assert view.failed is view.phases["cluster"]
-    assert view.phases["cluster"].tasks == {"IN_PROGRESS": 1, "FAILED": 1}
-    assert view.phases["start"].state == "waiting"
-    assert view.logs() == [("n1.x ZK START", "/l/1")]
+    _, state = shown(FAILED)
+    deploy = state.deploy
+    assert (deploy.changes, state.exit_code, headline(state)) == (2, 9, "failed in cluster on cluster c1")
+    assert deploy.failed is deploy.phases["cluster"]
+    assert deploy.phases["cluster"].tasks == {"IN_PROGRESS": 1, "FAILED": 1}
+    assert deploy.phases["start"].state == "waiting"
+    assert deploy.logs() == [("n1.x ZK START", "/l/1")]
 
 
-def test_lines_tell_all_of_it_once_and_last_what_failed() -> None:
+def test_lines_show_everything_once_and_last_what_failed() -> None:
     text, _ = shown(FAILED)
     assert text == (
         "run r1: cluster c1, 2 hosts\n"
@@ -115,19 +122,19 @@ def test_lines_tell_all_of_it_once_and_last_what_failed() -> None:
         "  ✓ clock, disk: 2 hosts\n"
         "  ! n2.x: memory: little\n"
         "      hint: more\n"
-        "· check: fine in 0.5s\n"
+        "· check: ok in 0.5s\n"
         "preparing hosts\n"
         "  ✓ n1.x: write /etc/x\n"
         "      --- /dev/null\n"
         "      +++ /etc/x\n"
         "      @@ -0,0 +1 @@\n"
         "      +a\n"
-        "  ✓ n2.x: write /etc/x (as on n1.x)\n"
+        "  ✓ n2.x: write /etc/x (same as on n1.x)\n"
         "  ✗ n3.x unreachable: no route\n"
         "      hint: is it on?\n"
         "✓ prepare: changed: 2 in 2.0s\n"
         "cluster\n"
-        "  request 1 PENDING 0%, 1 host to come: Install\n"
+        "  request 1 PENDING 0%, 1 host pending: Install\n"
         "  ▸ n1.x: ZK START IN_PROGRESS\n"
         "  ✗ n1.x: ZK START FAILED  3.0s\n"
         "      cause: the disk is full\n"
@@ -144,7 +151,7 @@ def test_lines_tell_all_of_it_once_and_last_what_failed() -> None:
     )
 
 
-def test_quiet_lines_tell_what_went_wrong_alone() -> None:
+def test_quiet_lines_show_only_what_went_wrong() -> None:
     text, _ = shown(FAILED, quiet=True)
     assert "✓" not in text and "preparing" not in text and "IN_PROGRESS" not in text
     for wrong in ("memory: little", "n3.x unreachable", "the disk is full", "careful", "failed in 6.5s (exit 9)"):
@@ -158,19 +165,76 @@ def test_colours_change_no_word() -> None:
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
 
 
+def test_the_terminal_shows_the_same_lines_and_ambaris_tasks_below() -> None:
+    out, state = io.StringIO(), RunState()
+    view = TerminalView(Console(file=out, force_terminal=True, width=160, no_color=True))
+    footers = []
+    for event in FAILED:
+        state.apply(event)
+        view(event, state)
+        below = io.StringIO()
+        Console(file=below, width=160).print(view.render())
+        footers.append(below.getvalue().strip())
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue()).replace("\r", "\n")
+    plain, _ = shown(FAILED)
+    live = [line for line in plain.splitlines() if not line.startswith("  request 1")]
+    assert [line for line in text.splitlines() if line in live and line] == [line for line in live if line]
+    assert "-1%, ZK START on n1" in footers
+    assert footers[-1] == ""
+
+
+def test_a_pipeline_gets_no_command_that_a_task_printed() -> None:
+    events = [*FAILED[:-2], Notice(text="##[error]planted"), *FAILED[-2:]]
+    out, state = io.StringIO(), RunState()
+    view = GitHubView(out)
+    for event in events:
+        state.apply(event)
+        view(event, state)
+    assert "##[" not in out.getvalue() and "planted" in out.getvalue()
+
+
+def test_the_page_has_a_table_of_phases_and_the_digest() -> None:
+    _, state = shown(FAILED)
+    page = markdown(state).splitlines()
+    assert page[0] == "## bigtop-builder: failed in cluster on cluster c1"
+    assert "| ✓ | prepare | changed | 2 | 2.0s |  |" in page
+    assert "cluster failed: request 1 failed" in page
+
+
+def test_a_run_with_tasks_and_phases_shows_both() -> None:
+    task = PlannedTask(task="a@p/package", component="a", platform="p", kind="package", action="build", key="")
+    first = started("start").model_copy(update={"tasks": [task]})
+    events: list[AnyEvent] = [
+        first,
+        TaskFinished(task="a@p/package", state="done", seconds=2),
+        PhaseStarted(phase="start"),
+        PhaseFinished(phase="start", state="changed", changes=1, seconds=3),
+        RunFinished(exit_code=0, seconds=5),
+    ]
+    text, state = shown(events)
+    for line in ("✓ a@p/package done in 2.0s", "✓ start: changed: 1 in 3.0s", "1 change made in 5.0s"):
+        assert line in text.splitlines()
+    assert headline(state) == "1 done in 5.0s; 1 change on cluster c1"
+    suites = [suite.get("name") for suite in ElementTree.fromstring(junit(state)).iter("testsuite")]
+    assert suites == ["build r1", "deploy c1"]
+    assert {"components", "phases"} <= json_data(state).keys()
+    page = markdown(state)
+    assert "| ✓ | a | p | done | 2.0s | 0 |" in page and "| ✓ | start | changed | 1 | 3.0s |  |" in page
+
+
 @pytest.mark.parametrize(
     ("first", "changes", "last"),
     [
-        (started("check"), 0, "nothing stands in the way (1.0s)"),
-        (started("verify"), 0, "all works (1.0s)"),
+        (started("check"), 0, "no problems found (1.0s)"),
+        (started("verify"), 0, "all checks passed (1.0s)"),
         (started("destroy"), 0, "nothing to remove (1.0s)"),
-        (started("check", "start"), 0, "nothing to change: everything is as the inventory says (1.0s)"),
+        (started("check", "start"), 0, "nothing to change: everything matches the inventory (1.0s)"),
         (started("start"), 1, "1 change made in 1.0s"),
         (started("start", dry_run=True), 2, "2 changes to make; nothing was changed (1.0s)"),
-        (started("start", rehearsal=True), 2, "rehearsed in 1.0s: the plan goes through; nothing real was touched"),
+        (started("start", rehearsal=True), 2, "rehearsed in 1.0s: the plan succeeds; nothing real was touched"),
     ],
 )
-def test_the_last_line_says_how_it_ended(first: DeployStarted, changes: int, last: str) -> None:
+def test_the_last_line_says_how_it_ended(first: RunStarted, changes: int, last: str) -> None:
     phase = first.phases[-1]
     end = PhaseFinished(phase=phase, state="changed" if changes else "unchanged", changes=changes)
     text, _ = shown([first, PhaseStarted(phase=phase), end, RunFinished(exit_code=0, seconds=1)])
@@ -178,8 +242,8 @@ def test_the_last_line_says_how_it_ended(first: DeployStarted, changes: int, las
 
 
 def test_junit_is_xml_with_a_case_for_whatever_failed() -> None:
-    _, view = shown(FAILED)
-    root = ElementTree.fromstring(junit(view))
+    _, state = shown(FAILED)
+    root = ElementTree.fromstring(junit(state))
     cases = {(case.get("classname"), case.get("name")): case for case in root.iter("testcase")}
     failures = {key for key, case in cases.items() if case.find("failure") is not None}
     assert failures == {("deploy", "cluster"), ("prepare", "n3.x"), ("cluster", "n1.x: ZK START")}
@@ -189,8 +253,8 @@ def test_junit_is_xml_with_a_case_for_whatever_failed() -> None:
 
 
 def test_json_has_everything_in_plain_types() -> None:
-    _, view = shown(FAILED)
-    data = json.loads(json.dumps(view.data()))
+    _, state = shown(FAILED)
+    data = json.loads(json.dumps(json_data(state)))
     assert [phase["state"] for phase in data["phases"]] == ["unchanged", "changed", "failed", "waiting"]
     assert data["phases"][1]["hosts"][0] == {
         "host": "n3.x",
@@ -242,20 +306,26 @@ def test_no_secret_is_shown_or_written(bench: Bench, monkeypatch: pytest.MonkeyP
     text = f"Fail: login with {secret} and {PASSWORD} and {json.dumps(secret)}"
     fault = TaskFault(role="ZOOKEEPER_SERVER", command="START", times=None, stderr=text, stdout=text)
     bench.work.injections.tasks.append(fault)
-    view, out = DeployView(), io.StringIO()
-    lines = DeployLines(out)
+    state, out = RunState(), io.StringIO()
+    view = PlainView(out)
 
     def watch(event: AnyEvent) -> None:
-        view.apply(event)
-        lines(event, view)
+        state.apply(event)
+        view(event, state)
 
     inventory = INVENTORY.replace("tickTime: 2000", "tickTime: 2000, custom: {secret: 'env:TEST_SECRET'}")
     assert bench.deploy(inventory, watch=watch) == 9
-    assert view.logs()
+    assert state.deploy.logs()
     written = "".join(path.read_text() for path in (bench.folder / "logs").iterdir())
     events = "".join(event.model_dump_json() for event in bench.events)
     assert "login with" in written and "login with" in out.getvalue()
-    for place in (written, events, out.getvalue(), junit(view).decode(), json.dumps(view.data(), ensure_ascii=False)):
+    for place in (
+        written,
+        events,
+        out.getvalue(),
+        junit(state).decode(),
+        json.dumps(json_data(state), ensure_ascii=False),
+    ):
         assert secret not in place
         assert json.dumps(secret)[1:-1] not in place
         assert PASSWORD not in place

@@ -1,0 +1,73 @@
+"""A run in the log of GitHub Actions or GitLab CI: plain lines, with a task's lines in a group that folds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from bigtop_builder.cli.text_format import Line, clean
+from bigtop_builder.cli.views.closing import component_digest, failures
+from bigtop_builder.cli.views.plain import PlainView
+from bigtop_builder.flow.run.build_state import TaskState
+from bigtop_builder.flow.run.state import RunState
+from bigtop_builder.model.event import Notice
+
+
+def view_for(environment: Mapping[str, str]) -> type[PlainView]:
+    """Return the view for the pipeline that the environment variables belong to, if any."""
+    if environment.get("GITHUB_ACTIONS") == "true":
+        return GitHubView
+    return GitLabView if environment.get("GITLAB_CI") == "true" else PlainView
+
+
+class GitHubView(PlainView):
+    """Folds with ``::group::``, and shows warnings and errors as annotations of the pipeline's page."""
+
+    def escape(self, line: str) -> str:
+        """Return a line without ``##[``, which GitHub takes for a command anywhere in a line."""
+        return line.replace("##[", "# #[")
+
+    def group(self, task: TaskState, title: str, inside: list[str]) -> Iterator[str]:
+        """Yield the lines about a task that has ended, folded."""
+        if not inside:
+            yield title
+            return
+        yield f"::group::{title}"
+        yield from inside
+        yield "::endgroup::"
+
+    def annotation(self, level: str, title: str, text: str) -> str:
+        """Return a warning or an error as a command that annotates the page."""
+        escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        name = title.replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
+        return f"::{level} title={name}::{escaped}" if name else f"::{level}::{escaped}"
+
+    def notice(self, event: Notice) -> Iterator[str]:
+        """Yield a notice of a build. An error is shown here as well, since the page needs it."""
+        if event.level == "error":
+            yield self.annotation("error", event.task or "", clean(event.text))
+        else:
+            yield from super().notice(event)
+
+    def closing(self, state: RunState) -> Iterator[Line]:
+        """Yield an annotation for each failed component, then the last words."""
+        for component in failures(state.build.components()):
+            text = "\n".join(line for line, _ in component_digest(component))
+            yield self.annotation("error", component.name, text), ""
+        yield from super().closing(state)
+
+
+class GitLabView(PlainView):
+    """Folds with the section markers of GitLab's job log."""
+
+    def group(self, task: TaskState, title: str, inside: list[str]) -> Iterator[str]:
+        """Yield the lines about a task that has ended, folded."""
+        if not inside:
+            yield title
+            return
+        section = re.sub(r"[^A-Za-z0-9_.-]", "-", task.planned.task)
+        started = int(task.started or 0)
+        ended = int((task.started or 0) + task.seconds)
+        yield f"\x1b[0Ksection_start:{started}:{section}[collapsed=true]\r\x1b[0K{title}"
+        yield from inside
+        yield f"\x1b[0Ksection_end:{ended}:{section}\r\x1b[0K"
