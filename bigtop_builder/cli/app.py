@@ -1,4 +1,4 @@
-"""The command line: its commands, and what a person or a program gets when one fails."""
+"""The command line: its commands, and how it reports errors to people and programs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BUILD, DEPLOY, STORE, PROJECT = "Build", "Deploy", "Runs and store", "Project"
 
 app = typer.Typer(
     name=PROGRAM,
-    help="Build, package, publish and deploy a Hadoop distribution made of Apache Bigtop components.",
+    help="Build, package, publish and deploy a Hadoop distribution of Apache Bigtop components.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
@@ -84,7 +84,7 @@ _group(
 _group(
     "bundle",
     BUILD,
-    "Bundles for sites without internet: make, verify and load them.",
+    "Create, verify and load bundles for sites without internet access.",
     create=bundle.create,
     verify=bundle.verify,
     load=bundle.load,
@@ -93,7 +93,7 @@ _group("hosts", DEPLOY, "Check and prepare the hosts of a cluster.", check=hosts
 _group(
     "testbed",
     DEPLOY,
-    "Container hosts, with a repository and an Ambari server, to rehearse on.",
+    "Create containers as hosts, with a repository and an Ambari server, to try deployments on.",
     up=testbed.up,
     down=testbed.down,
     list=testbed.list_,
@@ -102,24 +102,24 @@ _group(
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line; gives the exit code. Nothing but the exit code leaves this function."""
+    """Run one command line and return its exit code. No exception leaves this function."""
     as_json = "--json" in arguments
     try:
         code = typer.main.get_command(app).main(list(arguments), PROGRAM, standalone_mode=False)
         sys.stdout.flush()
     except BigtopBuilderError as error:
-        return _tell(error, as_json)
+        return _report(error, as_json)
     except typer.TyperException as error:
-        return _tell_usage(error, as_json)
+        return _report_usage(error, as_json)
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("interrupted\n")
         return ExitCode.INTERRUPTED
     except Exception:
-        return _tell_defect(as_json)
+        return _report_defect(as_json)
     return code if isinstance(code, int) else ExitCode.DONE
 
 
-def _tell(error: BigtopBuilderError, as_json: bool) -> int:
+def _report(error: BigtopBuilderError, as_json: bool) -> int:
     if as_json:
         _print_json(_data(error))
     else:
@@ -156,7 +156,7 @@ def _print_json(error: dict[str, object]) -> None:
     sys.stdout.flush()
 
 
-def _tell_usage(error: typer.TyperException, as_json: bool) -> int:
+def _report_usage(error: typer.TyperException, as_json: bool) -> int:
     message = error.format_message().replace("Value error, ", "")
     if message:
         context = getattr(error, "ctx", None)
@@ -168,15 +168,15 @@ def _tell_usage(error: typer.TyperException, as_json: bool) -> int:
     return ExitCode.USAGE
 
 
-def _tell_defect(as_json: bool) -> int:
+def _report_defect(as_json: bool) -> int:
     text = traceback.format_exc()
-    message = f"this is a defect of {PROGRAM}: {text.strip().splitlines()[-1]}"
+    message = f"this is a bug in {PROGRAM}: {text.strip().splitlines()[-1]}"
     try:
         with tempfile.NamedTemporaryFile("w", prefix=f"{PROGRAM}-", suffix=".traceback", delete=False) as file:
             file.write(text)
-        hint = f"Please report it with the file {file.name}"
+        hint = f"Please report it, and attach {file.name}"
     except OSError:
-        hint = "Run it again with BIGTOP_TRACEBACK=1 and please report what it prints."
+        hint = "Please run it again with BIGTOP_TRACEBACK=1 and report the output."
     if as_json:
         _print_json({"message": message, "hint": hint, "exit_code": int(ExitCode.DEFECT)})
     else:
@@ -191,6 +191,6 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 def main() -> NoReturn:
-    """The program. A terminating signal, as a pipeline sends it, ends a run as Ctrl-C does."""
+    """Run the program. SIGTERM, which pipelines send, interrupts a command like Ctrl-C."""
     signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(run(sys.argv[1:]))

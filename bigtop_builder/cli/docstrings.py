@@ -1,7 +1,7 @@
-"""What the docstrings below attributes say.
+"""Reads the docstrings below attributes, for schemas and reference pages.
 
-Python does not keep them, and pydantic's ``use_attribute_docstrings`` reads every model's source at each start
-of the program; they are wanted only where schemas and pages are made.
+Python does not keep them, and pydantic's ``use_attribute_docstrings`` would read every model's source at each start
+of the program.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _classes(module: ModuleType) -> dict[str, ast.ClassDef]:
 
 
 def attribute_docs(cls: type) -> dict[str, str]:
-    """Attribute → its docstring, those of base classes of ours included."""
+    """Return the docstring of each attribute, including those of our base classes."""
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         module = inspect.getmodule(base)
@@ -42,9 +42,10 @@ def attribute_docs(cls: type) -> dict[str, str]:
 
 
 class DescribedSchema(GenerateJsonSchema):
-    """JSON Schemas whose properties carry the docstrings of the attributes."""
+    """Generates JSON Schemas whose properties have the docstrings of the attributes as descriptions."""
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        """Return the schema of a model, with descriptions."""
         made = super().model_schema(schema)
         properties: dict[str, Any] = made.get("properties", {})
         for name, text in attribute_docs(schema["cls"]).items():

@@ -1,4 +1,4 @@
-"""One call of the command line: its global options, and how it speaks to people and to programs."""
+"""One call of the command line: its global options, and its output for people and programs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Colour = Literal["red", "green", "yellow", "cyan", "dim", "bold"]
 
 @dataclass(frozen=True)
 class Invocation:
-    """The global options. Answers go to standard output, what is said on the way to standard error."""
+    """The global options. Answers go to standard output, everything else to standard error."""
 
     json: bool = False
     quiet: bool = False
@@ -40,14 +40,14 @@ class Invocation:
 
     @property
     def cwd(self) -> Path:
-        """The folder that relative paths start from. Raises ConfigurationError when ``-C`` names none."""
+        """The folder that relative paths start from. Raises ConfigurationError when ``-C`` does not name a folder."""
         folder = Path.cwd() / self.directory if self.directory else Path.cwd()
         if not folder.is_dir():
             raise ConfigurationError(f"-C: {folder} is not a folder")
         return folder
 
     def settings(self, **flags: object) -> Settings:
-        """The settings with ``flags`` on top; in their names ``__`` stands for a dot."""
+        """Load the settings with ``flags`` on top; ``__`` in a flag's name is a dot. Raises ConfigurationError."""
         from bigtop_builder.recipe.settings import load_settings
 
         given = {name.replace("__", "."): value for name, value in flags.items()}
@@ -57,7 +57,7 @@ class Invocation:
         return load_settings(self.cwd, given, self.environment, project)
 
     def answer(self, text: str, data: object) -> None:
-        """The answer of a command: ``data`` as JSON for programs, else ``text``."""
+        """Print the answer of a command: ``data`` as JSON with ``--json``, else ``text``."""
         if self.json:
             text = json.dumps(data, indent=2, ensure_ascii=False)
         if text:
@@ -65,47 +65,52 @@ class Invocation:
         sys.stdout.flush()
 
     def say(self, text: str) -> None:
-        """A word to a person."""
+        """Print a message for people, unless ``--quiet``."""
         if not self.quiet:
             sys.stderr.write(text + "\n")
 
     def colours(self, stream: Any = None) -> bool:
-        """Whether ``stream`` (standard output) may be coloured."""
+        """Whether ``stream`` (by default standard output) may be coloured."""
         return not self.no_color and not self.environment.get("NO_COLOR") and (stream or sys.stdout).isatty()
 
     def paint(self, text: str, colour: Colour, stream: Any = None) -> str:
-        """``text`` in a colour where that is wanted."""
+        """Return ``text`` in a colour, if ``stream`` may be coloured."""
         return styled(text, colour) if self.colours(stream) else text
 
 
 def _globals(
     json: Annotated[
-        bool, typer.Option("--json", help="Print the answer, and errors, as JSON alone.", rich_help_panel=GLOBAL)
+        bool,
+        typer.Option(
+            "--json", help="Print the answer, or the error, as JSON and nothing else.", rich_help_panel=GLOBAL
+        ),
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Say only what went wrong.", rich_help_panel=GLOBAL)
+        bool, typer.Option("--quiet", "-q", help="Print only what went wrong.", rich_help_panel=GLOBAL)
     ] = False,
     no_color: Annotated[
-        bool, typer.Option("--no-color", help="No colours; NO_COLOR does the same.", rich_help_panel=GLOBAL)
+        bool, typer.Option("--no-color", help="Use no colours, like NO_COLOR=1.", rich_help_panel=GLOBAL)
     ] = False,
     directory: Annotated[
-        Path | None, typer.Option("-C", metavar="DIR", help="Work as if started in DIR.", rich_help_panel=GLOBAL)
+        Path | None, typer.Option("-C", metavar="DIR", help="Run as if started in DIR.", rich_help_panel=GLOBAL)
     ] = None,
     project: Annotated[
         Path | None,
         typer.Option(
             "--project",
             metavar="FILE",
-            help="The project file, instead of the bigtop-builder.yaml here or above.",
+            help="The project file. Default: bigtop-builder.yaml here or in a folder above.",
             rich_help_panel=GLOBAL,
         ),
     ] = None,
     store: Annotated[
         Path | None,
-        typer.Option("--store", metavar="DIR", help="The store, instead of the project's.", rich_help_panel=GLOBAL),
+        typer.Option(
+            "--store", metavar="DIR", help="The store to use instead of the project's.", rich_help_panel=GLOBAL
+        ),
     ] = None,
 ) -> None:
-    """The one definition of the global options: :func:`command` gives them to every command."""
+    """Define the global options; :func:`command` adds them to every command."""
 
 
 _CONTEXT = inspect.Parameter("_context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
@@ -113,7 +118,7 @@ _GLOBALS = tuple(inspect.signature(_globals, eval_str=True).parameters.values())
 
 
 def command(function: Callable[Concatenate[Invocation, P], None]) -> Callable[..., None]:
-    """``function`` with the global options added; they may stand before the command's name or behind it."""
+    """Return ``function`` with the global options added, which may come before or after the command's name."""
     signature = inspect.signature(function, eval_str=True)
 
     @functools.wraps(function)
@@ -124,7 +129,7 @@ def command(function: Callable[Concatenate[Invocation, P], None]) -> Callable[..
         try:
             function(invocation, **given)  # type: ignore[call-arg]
         except BrokenPipeError:
-            # The reader has seen enough. What is still buffered must not raise again when Python exits.
+            # The reader (a pager, head) has quit. What is still buffered must not raise again when Python exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in signature.parameters.values()][1:]
@@ -145,11 +150,11 @@ def _version(
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_show_version)
     ] = False,
 ) -> None:
-    """The one definition of ``--version``."""
+    """Define ``--version``."""
 
 
 def keep_globals(_context: typer.Context, **given: Any) -> None:
-    """Global options before the command's name, kept for the command."""
+    """Keep global options that come before the command's name for the command."""
     _context.obj = {name: value for name, value in given.items() if name != "version"}
 
 

@@ -1,4 +1,4 @@
-"""The options that several commands share: each is defined once, here."""
+"""The options that several commands share, each defined once."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ Components = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[COMPONENT]...",
-        help="Names, globs ('bigtop-*'), or either with @PLATFORM.",
+        help="Names or globs ('bigtop-*'), each with or without @PLATFORM.",
         show_default=False,
         autocompletion=complete_component,
     ),
 ]
-All = Annotated[bool, typer.Option("--all", help="Every component of the stack.", rich_help_panel=SELECTION)]
+All = Annotated[bool, typer.Option("--all", help="Select every component of the stack.", rich_help_panel=SELECTION)]
 Platforms = Annotated[
     list[str] | None,
     typer.Option(
         "--platform",
         "-p",
         metavar="NAME",
-        help="A platform to build for, instead of the project's; may be repeated.",
+        help="Build for this platform instead of the project's; repeatable.",
         show_default=False,
         autocompletion=complete_platform,
         rich_help_panel=SELECTION,
@@ -81,7 +81,7 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="COMPONENT.KEY=VALUE",
-        help="Choose a component's version, release, variant or one of its options; may be repeated.",
+        help="Set a component's version, release, variant or one of its options; repeatable.",
         show_default=False,
         rich_help_panel=SELECTION,
     ),
@@ -91,7 +91,7 @@ Source = Annotated[
     typer.Option(
         "--source",
         metavar="COMPONENT=PATH",
-        help="Build a component from a source tree or archive on this machine; may be repeated.",
+        help="Build a component from a local source tree or archive; repeatable.",
         show_default=False,
         rich_help_panel=SELECTION,
     ),

@@ -1,4 +1,4 @@
-"""The text of a new project file, made from the model: every setting with its meaning and its default."""
+"""The text of a new project file, generated from the model: every setting with its meaning and its default."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ WIDTH = 100
 HEAD = f"""\
 # yaml-language-server: $schema={SCHEMA_FOLDER}/project.json
 
-## The settings of this project. Lines that begin with "##" explain; those that begin with "#" are settings with
-## their defaults: take the "#" away (and that of the line above that they stand under) to change one.
-## `bigtop-builder config --origin` shows what is in force.
+## The settings of this project. Lines with "##" explain; lines with "#" are settings with their defaults. To change
+## a setting, remove its "#" and that of the section it belongs to. `bigtop-builder config --origin` shows the settings
+## in effect.
 """
 
 
 def project_file(stack: str | None = None, platforms: list[str] | None = None) -> str:
-    """A project file in which only ``stack`` and ``platforms`` are set, if given."""
+    """Return a project file in which only ``stack`` and ``platforms`` are set, if given."""
     given: dict[str, Any] = {}
     if stack is not None:
         given["stack"] = stack
@@ -64,7 +64,7 @@ def _comment(text: str | None, field: FieldInfo, indent: str) -> Iterator[str]:
 
 
 def _shape(field: FieldInfo) -> Iterator[str]:
-    """What is permitted: the values of a choice, the keys of an entry."""
+    """Yield what is allowed: the values of a choice, the keys of an entry."""
     for inner in (field.annotation, *get_args(field.annotation)):
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield f"Keys of an entry: {', '.join(inner.model_fields)}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -307,14 +308,32 @@ def loaded(*arguments: str, cwd: Path) -> set[str]:
     return set(done.stderr.split())
 
 
-HEAVY = {"docker", "requests", "createrepo_c", "cryptography", "rich.live", "fabric"}
+HEAVY = {
+    *("docker", "requests", "urllib3", "createrepo_c", "cryptography", "fabric", "paramiko", "zstandard"),
+    *("rich.live", "http.client", "email.parser", "bigtop_builder.ambari_simulator"),
+}
+"""What only commands that build, publish or talk to hosts may load."""
+HELP_LOADS = re.compile(
+    r"bigtop_builder(\.(model|model\.errors|cli|cli\.(app|commands(\.\w+)?|invocation|options|text_format)))?"
+)
+"""The modules of ours that ``--help`` may load."""
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("build", "--help"), ("config",), ("plan", "bigtop-utils"), ("runs",)]
+    "arguments", [("--help",), ("build", "--help"), ("config",), ("plan", "bigtop-utils"), ("runs",), ("logs",)]
 )
 def test_light_commands_load_nothing_heavy(project: Path, arguments: tuple[str, ...]) -> None:
     assert loaded(*arguments, cwd=project) & HEAVY == set()
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("build", "--help"), ("repo", "check-stack", "--help"), ("biuld",)])
+def test_help_and_usage_errors_load_only_the_command_line(project: Path, arguments: tuple[str, ...]) -> None:
+    """The rule is in the docstring of ``cli.commands``."""
+    modules = loaded(*arguments, cwd=project)
+    # typer itself loads pydantic for the parameters of a command.
+    own = {"pydantic"} if arguments == ("--help",) else set()
+    assert modules & (HEAVY | own | {"yaml", "jinja2"}) == set()
+    assert [name for name in modules if name.startswith("bigtop_builder") and not HELP_LOADS.fullmatch(name)] == []
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(project: Path) -> None:

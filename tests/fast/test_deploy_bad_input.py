@@ -274,7 +274,7 @@ CALLS: dict[str, tuple[tuple[str, ...], int, str, str]] = {
     "inventory not named": (("deploy",), 2, "Missing argument", "--help"),
     "unknown phase": (("deploy", "inv.yaml", "--phase", "chek"), 2, "unknown phase 'chek'", "check"),
     "unknown start": (("deploy", "inv.yaml", "--from", "clster"), 2, "unknown phase 'clster'", "cluster"),
-    "phase and start": (("deploy", "inv.yaml", "--from", "start", "--phase", "check"), 2, "do not go together", ""),
+    "phase and start": (("deploy", "inv.yaml", "--from", "start", "--phase", "check"), 2, "cannot be combined", ""),
     "print": (("deploy", "inv.yaml", "--print", "blueprnt"), 2, "unknown document 'blueprnt'", "blueprint"),
     "no test bed": (("deploy", "inv.yaml", "--testbed", "nope"), 3, "no test bed nope", "testbed up --name nope"),
     "test bed's name": (("deploy", "inv.yaml", "--testbed", "../x"), 2, "cannot be the name", "letters"),
@@ -287,7 +287,7 @@ CALLS: dict[str, tuple[tuple[str, ...], int, str, str]] = {
     "no cluster to verify": (("verify", "inv.yaml"), 9, r"inv.yaml:1:1 \(cluster\): there is no cluster c1", "deploy"),
     "check-stack, no services": (("repo", "check-stack"), 2, "no services are named", "--services"),
     "check-stack, a file": (("repo", "check-stack", "inv.yaml"), 2, "is a file", "--inventory"),
-    "check-stack, no repository": (("repo", "check-stack", "-i", "inv.yaml"), 7, "no repository at", "publish"),
+    "check-stack, no repository": (("repo", "check-stack", "-i", "inv.yaml"), 7, "there is no repository", "publish"),
     "check-stack, unknown stack": (("repo", "check-stack", "-i", "inv.yaml", "--stack", "B-9"), 2, "B-9 is not", ""),
     "rehearsal without repository": (
         ("deploy", "inv.yaml", "--rehearse"),
@@ -295,9 +295,9 @@ CALLS: dict[str, tuple[tuple[str, ...], int, str, str]] = {
         r"inv.yaml:4:1 \(repositories\)",
         "served",
     ),
-    "bed of hosts and inventory": (("testbed", "up", "--hosts", "1", "--inventory", "inv.yaml"), 2, "both given", ""),
-    "bed without hosts": (("testbed", "up"), 2, "the hosts of the test bed", "--hosts 3"),
-    "bed without a repository": (("testbed", "up", "--hosts", "1", "--repository", "nope"), 2, "is no folder", "http"),
+    "bed of hosts and inventory": (("testbed", "up", "--hosts", "1", "--inventory", "inv.yaml"), 2, "be combined", ""),
+    "bed without hosts": (("testbed", "up"), 2, "which hosts", "--hosts 3"),
+    "bed without a repository": (("testbed", "up", "--hosts", "1", "--repository", "nope"), 2, "not a folder", "http"),
     "bed's name": (("testbed", "up", "--hosts", "1", "--name", "A b"), 2, "cannot be the name", "letters"),
 }
 

@@ -289,8 +289,8 @@ def test_status_tells_why_it_is_not_green() -> None:
 
 def test_status_of_a_cluster_that_is_not_there() -> None:
     text = status_text(cluster_status(exists=False), Invocation())
-    assert text.endswith("not green: there is no cluster; bigtop-builder deploy makes it")
-    assert status_text(ClusterStatus("c1"), Invocation()) == "green: everything is as the inventory says"
+    assert text.endswith("not green: there is no cluster; bigtop-builder deploy creates it")
+    assert status_text(ClusterStatus("c1"), Invocation()) == "green: everything matches the inventory"
 
 
 @pytest.fixture

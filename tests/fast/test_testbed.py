@@ -272,11 +272,11 @@ def test_hosts_by_number() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--hosts", "2", "--inventory", "x.yaml"], "--hosts and --inventory are both given"),
+        (["--hosts", "2", "--inventory", "x.yaml"], "--hosts and --inventory cannot be combined"),
         (["--inventory", "x.yaml"], "there is no inventory"),
-        (["--hosts", "2", "--repository", "nowhere"], "is no folder"),
-        (["--hosts", "2", "--inject", "nowhere"], "there is no file"),
-        (["--hosts", "2", "--inject", "x", "--ambari-packages", "http://x"], "--inject is for the simulated Ambari"),
+        (["--hosts", "2", "--repository", "nowhere"], "is not a folder"),
+        (["--hosts", "2", "--inject", "nowhere"], "is not a file"),
+        (["--hosts", "2", "--inject", "x", "--ambari-packages", "http://x"], "--inject works only with"),
         (["--hosts", "2", "--name", "No"], "cannot be the name of a test bed"),
         (["--hosts", "0"], "Invalid value for '--hosts'"),
     ],

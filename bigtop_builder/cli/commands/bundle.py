@@ -1,4 +1,4 @@
-"""Commands about bundles for closed sites: bundle create, verify, load."""
+"""Commands for bundles, which take builds to sites without internet: bundle create, verify, load."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def create(
     native: options.Native = None,
     jobs: options.Jobs = None,
     keep_going: Annotated[
-        bool, typer.Option("--keep-going", "-k", help="Leave out what cannot be built; exit with 4 then.")
+        bool, typer.Option("--keep-going", "-k", help="Leave out what cannot be built, and exit with 4.")
     ] = False,
     output: Annotated[
         Path | None,
@@ -56,7 +56,7 @@ def create(
             "--output",
             "-o",
             metavar="PLACE",
-            help="An archive, when it ends in .tar, or a folder to make; without it bundle-STACK.tar here.",
+            help="An archive if it ends in .tar, else a new folder. Default: bundle-STACK.tar.",
             show_default=False,
         ),
     ] = None,
@@ -65,24 +65,24 @@ def create(
         typer.Option(
             "--without",
             metavar="PART",
-            help="A part to leave out: sources, caches, images, wheels, repositories or project; may be repeated.",
+            help="Leave out this part: sources, caches, images, wheels, repositories or project; repeatable.",
             show_default=False,
         ),
     ] = None,
     packages_only: Annotated[
-        bool, typer.Option("--packages-only", help="For a site that deploys and builds nothing.")
+        bool, typer.Option("--packages-only", help="Leave out everything that only builds need.")
     ] = False,
     include: Annotated[
         list[Path] | None,
         typer.Option(
             "--include",
             metavar="PATH",
-            help="A further file or folder, such as Ambari's packages; may be repeated.",
+            help="Add a file or folder, such as Ambari's packages; repeatable.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Collect what a site without internet needs to build and deploy components. What is not built yet is built."""
+    """Collect what a site without internet access needs to build and deploy. What is not built yet is built first."""
     from bigtop_builder.cli.views.watch import Watch
     from bigtop_builder.flow.bundle.creator import Wanted, create_bundle
 
@@ -112,25 +112,25 @@ def create(
         made = create_bundle(project, request, wanted, target, watch)
     invocation.answer(_created_text(made), {**asdict(made), "place": str(made.place)})
     for name in made.left_out:
-        invocation.say(f"left out, since it cannot be built: {name}")
+        invocation.say(f"left out because it cannot be built: {name}")
     if made.left_out:
         raise typer.Exit(ExitCode.PART_FAILED)
 
 
 def _parts(without: list[str], packages_only: bool) -> frozenset[Part]:
-    """What goes in. Raises ConfigurationError for a part that there is not."""
+    """Return the parts that go in. Raises ConfigurationError for an unknown part."""
     from bigtop_builder.model.bundle import BUILDING, Part
     from bigtop_builder.recipe.document import near
 
     known: frozenset[Part] = frozenset(get_args(Part))
     for name in without:
         if name not in known:
-            raise ConfigurationError(f"--without {name!r} is no part of a bundle", hint=near(name, known) or None)
+            raise ConfigurationError(f"--without {name!r} is not a part of a bundle", hint=near(name, known) or None)
     return known - set(without) - (BUILDING if packages_only else frozenset())
 
 
 def verify(invocation: Invocation, bundle: BundlePlace, key: Key = None) -> None:
-    """Compare every file of a bundle with its manifest, and the manifest with a key."""
+    """Verify every file of a bundle against its manifest, and the manifest against a key."""
     from bigtop_builder.cli.text_format import count, size
     from bigtop_builder.flow.bundle.verifier import GOOD, NONE, verify_bundle
 
@@ -157,10 +157,10 @@ def load(
     bundle: BundlePlace,
     key: Key = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Let files of the bundle take the place of others that differ.")
+        bool, typer.Option("--replace", help="Replace existing files that differ from the bundle's.")
     ] = False,
 ) -> None:
-    """Put a bundle into the store, the container engine and the project's folder, verifying each file."""
+    """Load a bundle into the store, the container engine and the project's folder, and verify each file."""
     from bigtop_builder.adapter.store import Store
     from bigtop_builder.flow.bundle.loader import Loading
     from bigtop_builder.flow.bundle.verifier import require_signature
@@ -173,7 +173,7 @@ def load(
     with Meter(invocation, "reading") as meter:
         loading = Loading(reader, replace=replace, progress=meter)
         loading.project(invocation.settings().root)
-        # The project file that has just come may name another store and another root of repositories.
+        # The project file that was just loaded may name another store and another root of repositories.
         settings = invocation.settings()
         loading.repositories(settings.repository)
         loading.store(Store(settings.store))
@@ -181,7 +181,7 @@ def load(
     data = {**asdict(loaded), "store": str(settings.store), "root": str(settings.root), "next": commands}
     invocation.answer(_loaded_text(loaded, commands), data)
     for name in loaded.kept:
-        invocation.say(f"kept: {name} differs from the bundle's; --replace takes the bundle's")
+        invocation.say(f"kept: {name} differs from the bundle; --replace overwrites it")
     if loaded.no_engine:
         invocation.say(f"images not loaded: {', '.join(loaded.waiting)}\n{loaded.no_engine}")
         raise typer.Exit(ExitCode.ENGINE)
@@ -206,7 +206,7 @@ def _key(invocation: Invocation, key: Path | None) -> bytes | None:
 
 @contextlib.contextmanager
 def _signer(settings: Settings) -> Iterator[Signer | None]:
-    """The project's signing key; None when it has none."""
+    """Open the project's signing key; None when it has none."""
     from bigtop_builder.adapter.rpm.gnupg import open_signer
     from bigtop_builder.adapter.secret import read_secret
 
@@ -234,12 +234,12 @@ def _loaded_text(loaded: Loaded, commands: list[str]) -> str:
     from bigtop_builder.cli.text_format import columns
 
     parts = sorted({*loaded.new, *loaded.same})
-    rows = [(part, f"{loaded.new.get(part, 0)} new", f"{loaded.same.get(part, 0)} there already") for part in parts]
+    rows = [(part, f"{loaded.new.get(part, 0)} new", f"{loaded.same.get(part, 0)} existing") for part in parts]
     return "\n".join([columns(rows), "", "Next:", *(f"  {command}" for command in commands)])
 
 
 def _next_commands(invocation: Invocation, reader: BundleReader) -> list[str]:
-    """What to type after a load."""
+    """Return the commands to run after a load."""
     manifest = reader.manifest
     flags = ["--store", str(invocation.store)] if invocation.store else []
     names = list(dict.fromkeys(component.name for component in manifest.components))
@@ -255,7 +255,7 @@ def _next_commands(invocation: Invocation, reader: BundleReader) -> list[str]:
 
 
 class Meter:
-    """Shows how far a bundle is written or read: one line, where there is a terminal."""
+    """Shows the progress of writing or reading a bundle, in one line on a terminal."""
 
     def __init__(self, invocation: Invocation, doing: str) -> None:
         self._doing = doing
@@ -272,11 +272,12 @@ class Meter:
             sys.stderr.flush()
 
     def __call__(self, name: str, size: int) -> None:
-        from bigtop_builder.cli.text_format import size as words
+        """Count ``size`` more bytes, of the file ``name``."""
+        from bigtop_builder.cli.text_format import size as as_text
 
         self._done += size
         now = time.monotonic()
         if self._live and now - self._shown >= SHOW_SECONDS:
             self._shown = now
-            sys.stderr.write(f"\r\x1b[K{self._doing} {words(self._done)}  {name[:60]}")
+            sys.stderr.write(f"\r\x1b[K{self._doing} {as_text(self._done)}  {name[:60]}")
             sys.stderr.flush()

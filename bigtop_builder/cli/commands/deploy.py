@@ -1,4 +1,4 @@
-"""Commands about clusters: deploy, status, verify, destroy."""
+"""Commands for clusters: deploy, status, verify, destroy."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from bigtop_builder.recipe.document import Document
     from bigtop_builder.recipe.inventory import LoadedInventory
 
-STEPS, BEFORE = "What is done", "Before anything is touched"
+STEPS, BEFORE = "What to do", "Without changing anything"
 InventoryFile = Annotated[Path, typer.Argument(metavar="INVENTORY", help="The cluster's inventory.")]
 Testbed = Annotated[
     str | None,
-    typer.Option("--testbed", metavar="NAME", help="Work on the hosts of this test bed.", show_default=False),
+    typer.Option("--testbed", metavar="NAME", help="Use the hosts of this test bed.", show_default=False),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", "-n", help="Show what would change, and change nothing.", rich_help_panel=BEFORE)
+    bool, typer.Option("--dry-run", "-n", help="Show what would change and change nothing.", rich_help_panel=BEFORE)
 ]
 
 
 def load(invocation: Invocation, inventory: Path, testbed: str | None) -> LoadedInventory:
-    """The inventory, with a test bed's addresses laid over it. Raises ConfigurationError."""
+    """Load the inventory, with the addresses of a test bed if one is given. Raises ConfigurationError."""
     from bigtop_builder.recipe.inventory import load_inventory
 
     over = None
@@ -41,19 +41,19 @@ def load(invocation: Invocation, inventory: Path, testbed: str | None) -> Loaded
         over = testbed_document(Store(invocation.settings().store), testbed)
     loaded = load_inventory(invocation.cwd / inventory, over)
     if over is not None:
-        _demand_hosts(loaded, over, testbed)
+        _require_hosts(loaded, over, testbed)
     return loaded
 
 
-def _demand_hosts(loaded: LoadedInventory, bed: Document, name: str | None) -> None:
-    """A test bed has the hosts of the inventory. Raises ConfigurationError with those that it has not."""
+def _require_hosts(loaded: LoadedInventory, bed: Document, name: str | None) -> None:
+    """Raise ConfigurationError if the test bed lacks hosts of the inventory."""
     known = bed.data.get("hosts") or {}
     missing = [entry for entry in loaded.hosts if entry.name not in known]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ConfigurationError(
-            f"the test bed {name} has no host {missing[0].name}{more}",
-            hint=f"Its hosts: {', '.join(known)}. Hosts are added with: "
+            f"test bed {name} has no host {missing[0].name}{more}",
+            hint=f"Its hosts: {', '.join(known)}. To add hosts: "
             f"bigtop-builder testbed up --name {name} --inventory {loaded.file.name}",
             location=loaded.place("groups", missing[0].group or "", "hosts"),
         )
@@ -88,18 +88,18 @@ def deploy(
     testbed: Testbed = None,
     phase: Annotated[
         list[str] | None,
-        typer.Option("--phase", metavar="PHASE", help="This phase only; may be repeated.", rich_help_panel=STEPS),
+        typer.Option("--phase", metavar="PHASE", help="Run only this phase; repeatable.", rich_help_panel=STEPS),
     ] = None,
     start: Annotated[
         str | None,
-        typer.Option("--from", metavar="PHASE", help="This phase and those after it.", rich_help_panel=STEPS),
+        typer.Option("--from", metavar="PHASE", help="Run this phase and those after it.", rich_help_panel=STEPS),
     ] = None,
     dry_run: DryRun = False,
     rehearse: Annotated[
         bool,
         typer.Option(
             "--rehearse",
-            help="Carry the whole plan out against a simulated Ambari that reads the repository: no host is touched.",
+            help="Run the whole plan against a simulated Ambari that reads the repository; no host is touched.",
             rich_help_panel=BEFORE,
         ),
     ] = False,
@@ -108,7 +108,7 @@ def deploy(
         typer.Option(
             "--print",
             metavar="WHAT",
-            help="Print blueprint, template or version-definition as it would be sent, and do nothing.",
+            help="Print the blueprint, template or version-definition as it would be sent, and do nothing else.",
             show_default=False,
             rich_help_panel=BEFORE,
         ),
@@ -116,14 +116,14 @@ def deploy(
     junit: options.JUnit = None,
     events: options.Events = None,
 ) -> None:
-    """Bring a cluster to what its inventory says: hosts, Ambari, repository, services. Run again, it goes on."""
+    """Bring a cluster to the state that its inventory describes. Can be repeated after an interruption or a failure."""
     from bigtop_builder.flow.deploy import deployment_run
 
     if show is not None:
         invocation.answer(*deployment_run.printed(load(invocation, inventory, testbed), invocation.settings(), show))
         return
     if phase and start:
-        raise ConfigurationError("--phase and --from do not go together")
+        raise ConfigurationError("--phase and --from cannot be combined")
     phases = deployment_run.chosen(phase or [], start)
     run_on_cluster(
         invocation,
@@ -142,7 +142,7 @@ def verify(
     junit: options.JUnit = None,
     events: options.Events = None,
 ) -> None:
-    """Run the service checks, read the alerts, try the stand-alone services, run the inventory's jobs."""
+    """Run the service checks, read the alerts, check the stand-alone services, run the inventory's jobs."""
     from bigtop_builder.flow.deploy import deployment_run
 
     run_on_cluster(invocation, inventory, testbed, deployment_run.verify, events=events, junit=junit)
@@ -153,28 +153,27 @@ def destroy(
     inventory: InventoryFile,
     confirmed: Annotated[
         str | None,
-        typer.Option(
-            "--yes-really", metavar="CLUSTER", help="The cluster's name, instead of typing it.", show_default=False
-        ),
+        typer.Option("--yes-really", metavar="CLUSTER", help="Confirm with the cluster's name.", show_default=False),
     ] = None,
     testbed: Testbed = None,
     wipe: Annotated[
-        bool, typer.Option("--wipe-hosts", help="Also remove packages, data folders and agents from the hosts.")
+        bool,
+        typer.Option("--wipe-hosts", help="Also remove packages, agents and data folders from the hosts."),
     ] = False,
     dry_run: DryRun = False,
     events: options.Events = None,
 ) -> None:
-    """Remove a cluster: what runs is aborted and stopped first."""
+    """Remove a cluster. Requests are aborted and services stopped first."""
     from bigtop_builder.flow.deploy import deployment_run
 
     name = load(invocation, inventory, testbed).inventory.cluster
     if not dry_run and confirmed is None and sys.stdin.isatty():
-        sys.stderr.write(f"This removes the cluster {name}. Type its name to go on: ")
+        sys.stderr.write(f"This removes cluster {name}. Type its name to continue: ")
         sys.stderr.flush()
         confirmed = sys.stdin.readline().strip()
     if not dry_run and confirmed != name:
         raise ConfigurationError(
-            "the cluster's name was not confirmed; nothing was done", hint=f"Give --yes-really {name}."
+            "the cluster's name was not confirmed; nothing was done", hint=f"Confirm with --yes-really {name}."
         )
     run_on_cluster(
         invocation,
@@ -186,7 +185,7 @@ def destroy(
 
 
 def status(invocation: Invocation, inventory: InventoryFile, testbed: Testbed = None) -> None:
-    """Show the cluster: hosts, services, versions, alerts, what runs. Exit 0 when all is well, 4 when not."""
+    """Show the cluster: hosts, services, versions, alerts, requests. Exit with 0 if all is well, else with 4."""
     from bigtop_builder.cli.views.cluster_status import status_text
     from bigtop_builder.flow.deploy.status import read_status
 

@@ -1,4 +1,4 @@
-"""Commands about a project and its machine: init, doctor, config, schema."""
+"""Commands for a project and its machine: init, doctor, config, schema."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def init(
     ] = None,
     platform: Annotated[
         list[str] | None,
-        typer.Option("--platform", "-p", metavar="NAME", help="A platform; may be repeated.", show_default=False),
+        typer.Option("--platform", "-p", metavar="NAME", help="A platform; repeatable.", show_default=False),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a project file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing project file.")] = False,
 ) -> None:
-    """Write a project file with every setting, its meaning and its default, and the schemas for editors."""
+    """Write a project file that explains every setting and its default, and schemas for editors."""
     from bigtop_builder.cli.project_file import SCHEMA_FOLDER, project_file
     from bigtop_builder.cli.reference import SCHEMAS, schema_text
     from bigtop_builder.recipe.catalog import Catalog
@@ -42,7 +42,7 @@ def init(
         with file.open("w" if force else "x", encoding="utf-8") as stream:
             stream.write(project_file(stack, platform))
     except FileExistsError:
-        raise ConfigurationError(f"{file} is there already", hint="Use --force to overwrite it.") from None
+        raise ConfigurationError(f"{file} exists already", hint="Use --force to overwrite it.") from None
     except OSError as error:
         raise ConfigurationError(f"{error.filename or file}: {error.strerror}") from error
     invocation.answer("", {"file": str(file), "schemas": str(folder / SCHEMA_FOLDER)})
@@ -51,9 +51,9 @@ def init(
 
 def doctor(
     invocation: Invocation,
-    offline: Annotated[bool, typer.Option("--offline", help="Leave out the checks that use the network.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Skip checks that need the network.")] = False,
 ) -> None:
-    """Check the engine, disk, memory, network and certificates, and say what to do about each."""
+    """Check the container engine, disk, memory, network and certificates, and say how to fix problems."""
     from bigtop_builder.cli.text_format import columns
     from bigtop_builder.flow.doctor import examine
 
@@ -74,9 +74,9 @@ def doctor(
 
 def config(
     invocation: Invocation,
-    origin: Annotated[bool, typer.Option("--origin", help="Show where each value came from.")] = False,
+    origin: Annotated[bool, typer.Option("--origin", help="Show where each value comes from.")] = False,
 ) -> None:
-    """Show the settings as they are in force."""
+    """Show the settings in effect."""
     from bigtop_builder.cli.text_format import columns
 
     settings = invocation.settings()
@@ -99,10 +99,10 @@ def config(
 def schema(
     invocation: Invocation,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Without it the names are listed.", show_default=False)
+        str | None, typer.Argument(metavar="[NAME]", help="The schema. Default: list all.", show_default=False)
     ] = None,
 ) -> None:
-    """Print the JSON Schema of a file or of an answer."""
+    """Print the JSON Schema of a file format or of a command's JSON output."""
     from bigtop_builder.cli.reference import SCHEMAS, schema_text
     from bigtop_builder.cli.text_format import columns
     from bigtop_builder.recipe.document import near
@@ -111,6 +111,6 @@ def schema(
         titles = {known: about for known, (_, about) in SCHEMAS.items()}
         invocation.answer(columns(list(titles.items())), titles)
     elif name not in SCHEMAS:
-        raise ConfigurationError(f"there is no schema {name!r}", hint=near(name, SCHEMAS))
+        raise ConfigurationError(f"unknown schema {name!r}", hint=near(name, SCHEMAS))
     else:
         invocation.answer(schema_text(name), json.loads(schema_text(name)))

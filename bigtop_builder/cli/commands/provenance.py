@@ -1,4 +1,4 @@
-"""Where a package came from: provenance."""
+"""The command that shows where a package came from: provenance."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bigtop_builder.flow.publish.provenance_query import Provenance
 
 SHOWN = 16
-"""Digits of a digest that a person is shown."""
+"""How many digits of a digest people see."""
 
 
 def provenance(
@@ -24,12 +24,12 @@ def provenance(
         str,
         typer.Argument(
             metavar="RPM",
-            help="A package file, or the name of a package or of its file in the project's repositories or the store.",
+            help="A package file, or the name of a package or its file in the project's repositories or the store.",
         ),
     ],
     sbom: Annotated[bool, typer.Option("--sbom", help="Also list the libraries inside.")] = False,
 ) -> None:
-    """Tell where a package came from: sources, patches, image, key, times; and what is inside."""
+    """Show where a package came from (sources, patches, image, key, times) and what is inside."""
     from bigtop_builder.adapter.store import Store
     from bigtop_builder.flow.publish.provenance_query import find_package, read_provenance
 
@@ -39,9 +39,9 @@ def provenance(
     found = read_provenance(find_package(package, invocation.cwd, repositories, store), store)
     if found.statement is None and not sbom:
         raise PublishError(
-            f"nothing is known of where {found.path.name} came from: there is no attestation beside it, and no result "
-            "in the store holds it",
-            hint="--sbom lists what is inside, of any package.",
+            f"the provenance of {found.path.name} is unknown: it has no attestation, and no result in the store "
+            "contains it",
+            hint="--sbom lists the contents of any package.",
         )
     lines = [*_facts(found), *(_libraries(found.sbom) if sbom else ())]
     data = {"package": str(found.path), "attested": found.attested, "statement": found.statement}
@@ -87,7 +87,7 @@ def _statement(said: dict[str, Any], attested: bool) -> Iterator[tuple[str, str]
         yield "compiled", f"{inner['compile']['startedOn']} to {inner['compile']['finishedOn']}"
     for text in inner["notRecorded"]:
         yield "not recorded", text
-    yield "attestation", "beside the package, signed" if attested else "none beside the package: told by the store"
+    yield "attestation", "beside the package, signed" if attested else "none; this comes from the store"
 
 
 def _dependency(one: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Commands about repositories: repo publish, serve, verify, compare."""
+"""Commands for package repositories: repo publish, serve, verify, compare."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Packages = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="[RPM]...",
-        help="Package files, or folders of them; without any, the project's output of each platform.",
+        help="Package files, or folders of them. Default: the project's output folder of each platform.",
         show_default=False,
     ),
 ]
 Root = Annotated[
     Path | None,
     typer.Option(
-        "--root", metavar="DIR", help="The root of repositories, instead of the project's.", show_default=False
+        "--root", metavar="DIR", help="The root of repositories to use instead of the project's.", show_default=False
     ),
 ]
 Platforms = Annotated[
@@ -41,7 +41,7 @@ Platforms = Annotated[
         "--platform",
         "-p",
         metavar="NAME",
-        help="A platform, instead of the project's; may be repeated.",
+        help="Use this platform instead of the project's; repeatable.",
         show_default=False,
         autocompletion=options.complete_platform,
     ),
@@ -58,35 +58,38 @@ def publish(
         typer.Option(
             "--base-url",
             metavar="URL",
-            help="The address below which hosts will see the root; without it file:// of the root.",
+            help="The address at which hosts reach the root. Default: file:// and its path.",
             show_default=False,
         ),
     ] = None,
     key: Annotated[
         str | None,
-        typer.Option("--key", metavar="KEY", help="The signing key, instead of the project's.", show_default=False),
+        typer.Option("--key", metavar="KEY", help="Sign with this key instead of the project's.", show_default=False),
     ] = None,
     make_key: Annotated[
-        bool, typer.Option("--make-key", help="Make a signing key when there is none in the GnuPG home.")
+        bool, typer.Option("--make-key", help="Generate a signing key if the GnuPG home has none.")
     ] = False,
-    keep_snapshots: Annotated[int, typer.Option("--keep-snapshots", min=2, help="How many publications to keep.")] = 3,
+    keep_snapshots: Annotated[int, typer.Option("--keep-snapshots", min=2, help="How many snapshots to keep.")] = 3,
     keep_versions: Annotated[
         int | None,
         typer.Option(
-            "--keep-versions", min=1, help="Versions of each package to keep; without it all.", show_default=False
+            "--keep-versions",
+            min=1,
+            help="How many versions of a package to keep. Default: all.",
+            show_default=False,
         ),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Let a package take the place of another of the same version.")
+        bool, typer.Option("--replace", help="Replace a published package of the same version.")
     ] = False,
     allow_foreign: Annotated[
-        bool, typer.Option("--allow-foreign", help="Take packages that are labelled for another platform.")
+        bool, typer.Option("--allow-foreign", help="Accept packages that are labelled for another platform.")
     ] = False,
     only_these: Annotated[
-        bool, typer.Option("--only-these", help="Leave out what was published before and is not given now.")
+        bool, typer.Option("--only-these", help="Drop published packages that are not given now.")
     ] = False,
 ) -> None:
-    """Publish packages: signed, as a new snapshot that is switched in whole."""
+    """Publish packages as a new signed snapshot, which replaces the previous one in one step."""
     from bigtop_builder.adapter.store import Store
     from bigtop_builder.flow.open_project import open_packaging
     from bigtop_builder.flow.publish.publisher import Rules
@@ -129,14 +132,14 @@ def _publication_text(done: Publication) -> str:
     lines = [head, f"  repo file  {done.repo_file}", f"  key        {done.key_file}"]
     if done.not_attested:
         lines.append(
-            f"  {count(len(done.not_attested), 'package')} without attestation, for no result in the store tells where "
-            f"it came from: {', '.join(done.not_attested)}"
+            f"  {count(len(done.not_attested), 'package')} without attestation, because no result in the store has "
+            f"the provenance: {', '.join(done.not_attested)}"
         )
     return "\n".join(lines)
 
 
 def _package_files(invocation: Invocation, given: list[Path] | None, folder: Path) -> list[Path]:
-    """The RPM files that are meant. Raises ConfigurationError and NothingSelectedError."""
+    """Return the RPM files to use. Raises ConfigurationError, NothingSelectedError."""
     files: list[Path] = []
     for path in [invocation.cwd / path for path in given] if given else [folder]:
         if path.is_dir():
@@ -144,16 +147,16 @@ def _package_files(invocation: Invocation, given: list[Path] | None, folder: Pat
         elif path.is_file():
             files.append(path)
         elif given:
-            raise ConfigurationError(f"there is no {path}")
+            raise ConfigurationError(f"{path} does not exist")
     if not files:
-        place = "in what is given" if given else f"in {folder}"
-        raise NothingSelectedError(f"there are no packages {place}", hint="Build some first, or name their files.")
+        place = "the given folders" if given else str(folder)
+        raise NothingSelectedError(f"no packages in {place}", hint="Build some first, or name their files.")
     return files
 
 
 @contextlib.contextmanager
 def _signer(settings: Settings, make: bool, invocation: Invocation) -> Iterator[Signer]:
-    """The project's signing key; one that is made when it was asked for and there is none."""
+    """Open the project's signing key; with ``make`` generate one if it has none. Raises PublishError."""
     from bigtop_builder.adapter.rpm.gnupg import make_key, open_signer
     from bigtop_builder.adapter.secret import read_secret
 
@@ -163,11 +166,11 @@ def _signer(settings: Settings, make: bool, invocation: Invocation) -> Iterator[
     if not any((homedir / "private-keys-v1.d").glob("*.key")):
         if not make:
             raise PublishError(
-                f"there is no signing key in {homedir}",
-                hint="Use --make-key to have one made, or set signing.key and signing.homedir in the project file.",
+                f"no signing key in {homedir}",
+                hint="Generate one with --make-key, or set signing.key and signing.homedir in the project file.",
             )
         fingerprint = make_key(homedir, f"{settings.project.stack} packages", "packages@localhost", passphrase)
-        invocation.say(f"made the signing key {fingerprint} in {homedir}; keep that folder safe")
+        invocation.say(f"generated the signing key {fingerprint} in {homedir}; keep that folder safe")
     with open_signer(homedir, signing.key, passphrase) as signer:
         yield signer
 
@@ -176,7 +179,7 @@ def serve(
     invocation: Invocation,
     root: Root = None,
     host: Annotated[str, typer.Option("--host", help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 chooses a free one.")] = 8080,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 picks a free one.")] = 8080,
 ) -> None:
     """Serve the repositories over HTTP, read-only, until interrupted."""
     from bigtop_builder.flow.publish.server import serve as serve_root
@@ -197,7 +200,7 @@ def verify(
         str | None,
         typer.Argument(
             metavar="[PLACE]",
-            help="A folder or address of a repository; without it the project's.",
+            help="A folder or address of a repository. Default: the project's.",
             show_default=False,
         ),
     ] = None,
@@ -208,12 +211,12 @@ def verify(
         typer.Option(
             "--key",
             metavar="FILE",
-            help="The public key to trust; without it the one beside the repository.",
+            help="The public key to trust. Default: the one beside the repository.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Verify a repository: signatures, digests, duplicates, and that every requirement is met."""
+    """Verify a repository: signatures, digests, duplicates, and that all requirements are met."""
     from bigtop_builder.cli.text_format import count
     from bigtop_builder.flow.publish.verifier import verify as verify_repository
     from bigtop_builder.recipe.catalog import Catalog
@@ -223,7 +226,7 @@ def verify(
     trusted = _read_key(invocation.cwd / key) if key else None
     chosen = platform or settings.project.platforms
     if place is not None and len(chosen) > 1:
-        raise ConfigurationError("a place is given for several platforms", hint="Name one with --platform.")
+        raise ConfigurationError("a place is given, but there are several platforms", hint="Name one with --platform.")
     verdicts = {}
     for name in chosen:
         where = place or str(settings.repository / options.stack_name(settings) / name)
@@ -254,7 +257,7 @@ def compare(
         typer.Option(
             "--reference",
             metavar="FILE",
-            help="What packages ought to be: a JSON list of their metadata; may be repeated.",
+            help="The expected packages: a JSON list of their metadata; repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -263,20 +266,20 @@ def compare(
         typer.Option(
             "--allow",
             metavar="FILE",
-            help="YAML with the differences that are meant: allow: [{reason, package, kind, subject}].",
+            help="YAML with accepted differences: allow: [{reason, package, kind, subject}].",
             show_default=False,
         ),
     ] = None,
     platform: Platforms = None,
 ) -> None:
-    """Compare packages with reference metadata; differences that no component file explains fail."""
+    """Compare packages with reference metadata. Differences that no component file explains fail."""
     from bigtop_builder.adapter.rpm.header import read_header
     from bigtop_builder.flow.publish.package_compare import allowances, as_text, read_reference
     from bigtop_builder.flow.publish.package_compare import compare as compare_packages
 
     settings = invocation.settings()
     if not reference:
-        raise ConfigurationError("no reference is given", hint="Name one with --reference FILE.")
+        raise ConfigurationError("no reference was given", hint="Name one with --reference FILE.")
     files = {
         path: None
         for name in platform or settings.project.platforms
@@ -292,7 +295,7 @@ def compare(
 
 
 def _recipes(settings: Settings, platforms: list[str]) -> Iterator[Evaluated]:
-    """Every component of the stack, as it would be built: what it says of its differences is among it."""
+    """Yield every component of the stack as it would be built, with its explained differences."""
     from bigtop_builder.flow.open_project import open_project
     from bigtop_builder.plan.task import Refusal
 
@@ -305,17 +308,17 @@ def _recipes(settings: Settings, platforms: list[str]) -> Iterator[Evaluated]:
 
 
 def _allowances(file: Path) -> list[Allowance]:
-    """The rules of an allowance file. Raises ConfigurationError with the place of a mistake."""
+    """Read the rules of an allowance file. Raises ConfigurationError with the place of a mistake."""
     from bigtop_builder.flow.publish.package_compare import Allowance
     from bigtop_builder.recipe.document import load
 
     document = load(file)
     rules = document.data.get("allow")
     if set(document.data) != {"allow"} or not isinstance(rules, list):
-        raise ConfigurationError("must have one key, allow, with a list", location=document.locate(()))
+        raise ConfigurationError("must have exactly one key, allow, with a list", location=document.locate(()))
     known = {"reason", "package", "kind", "subject"}
     for number, rule in enumerate(rules):
         if not isinstance(rule, dict) or "reason" not in rule or set(rule) - known:
-            message = f"a rule has reason and may have {', '.join(sorted(known - {'reason'}))}"
+            message = f"a rule needs a reason and may have {', '.join(sorted(known - {'reason'}))}"
             raise ConfigurationError(message, location=document.locate(("allow", number)))
     return [Allowance(**{name: str(value) for name, value in rule.items()}) for rule in rules]

@@ -1,11 +1,11 @@
-"""The command that holds a repository against Ambari's stack: repo check-stack."""
+"""The command that checks a repository against Ambari's stack: repo check-stack."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,78 +17,82 @@ from bigtop_builder.model.errors import ConfigurationError, ExitCode
 
 if TYPE_CHECKING:
     from bigtop_builder.cluster.demand_check import StackFinding
+    from bigtop_builder.flow.publish.stack_check import Offer
+    from bigtop_builder.model.ambari_stack import StackDefinition
     from bigtop_builder.plan.task import Refusal
     from bigtop_builder.recipe.catalog import Catalog
     from bigtop_builder.recipe.inventory import LoadedInventory
     from bigtop_builder.recipe.settings import Settings
 
 COLOURS: dict[str, Colour] = {"error": "red", "warning": "yellow", "info": "dim"}
+Place = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[PLACE]",
+        help="A folder or address of a repository. Default: the inventory's, or the project's.",
+        show_default=False,
+    ),
+]
+Inventory = Annotated[
+    Path | None,
+    typer.Option(
+        "--inventory", "-i", metavar="FILE", help="Check for the components of this cluster.", show_default=False
+    ),
+]
+Services = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--services", metavar="A,B", help="Check everything that these services need; repeatable.", show_default=False
+    ),
+]
+StackName = Annotated[
+    str | None,
+    typer.Option("--stack", metavar="NAME-VERSION", help="Ambari's stack. Default: BIGTOP-3.2.0.", show_default=False),
+]
+Line = Annotated[Literal["2.8", "3.0"], typer.Option("--ambari", help="The line of Ambari.")]
+Family = Annotated[
+    str | None,
+    typer.Option(
+        "--family",
+        metavar="NAME",
+        help="Ambari's name of the OS family, such as redhat8. Default: the platform's.",
+        show_default=False,
+    ),
+]
+RepositoryVersion = Annotated[
+    str | None,
+    typer.Option(
+        "--repository-version",
+        metavar="VERSION",
+        help="The version that is registered with Ambari. Default: the stack's.",
+        show_default=False,
+    ),
+]
+AllComponents = Annotated[bool, typer.Option("--all", help="Check every component of every service of the stack.")]
+Planned = Annotated[
+    bool, typer.Option("--planned", help="Check what the project's components would give; nothing is built.")
+]
 
 
 def check_stack(
     invocation: Invocation,
-    place: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[PLACE]",
-            help="A folder or address of a repository; without it the inventory's, or the project's.",
-            show_default=False,
-        ),
-    ] = None,
-    inventory: Annotated[
-        Path | None,
-        typer.Option(
-            "--inventory", "-i", metavar="FILE", help="The cluster whose components are meant.", show_default=False
-        ),
-    ] = None,
+    place: Place = None,
+    inventory: Inventory = None,
     testbed: Testbed = None,
-    services: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--services",
-            metavar="A,B",
-            help="Services of the stack, all that they need; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
-    stack: Annotated[
-        str | None,
-        typer.Option(
-            "--stack", metavar="NAME-VERSION", help="Ambari's stack; without it BIGTOP-3.2.0.", show_default=False
-        ),
-    ] = None,
-    ambari: Annotated[Literal["2.8", "3.0"], typer.Option("--ambari", help="The line of Ambari.")] = "3.0",
-    family: Annotated[
-        str | None,
-        typer.Option(
-            "--family",
-            metavar="NAME",
-            help="The OS family as Ambari calls it, as redhat8; without it that of the platform.",
-            show_default=False,
-        ),
-    ] = None,
-    repository_version: Annotated[
-        str | None,
-        typer.Option(
-            "--repository-version",
-            metavar="VERSION",
-            help="The version registered with Ambari; without it the stack's.",
-            show_default=False,
-        ),
-    ] = None,
+    services: Services = None,
+    stack: StackName = None,
+    ambari: Line = "3.0",
+    family: Family = None,
+    repository_version: RepositoryVersion = None,
     platform: options.Platforms = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every component of every service of the stack.")] = False,
+    everything: AllComponents = False,
     builder: options.Builder = None,
-    planned: Annotated[
-        bool,
-        typer.Option("--planned", help="Check what the project's components would give; nothing is built."),
-    ] = False,
+    planned: Planned = False,
 ) -> None:
-    """Check that a repository has every package, selector name and path that Ambari's stack will ask for."""
+    """Check that a repository has every package, selector name and path that Ambari's stack needs."""
     from bigtop_builder.cluster.demand_check import choose_components
     from bigtop_builder.cluster.stack_data import load_stack
-    from bigtop_builder.flow.open_project import open_project
-    from bigtop_builder.flow.publish.stack_check import check_offer, planned_offer, read_offer
+    from bigtop_builder.flow.publish.stack_check import check_offer
     from bigtop_builder.recipe.catalog import Catalog
 
     settings = invocation.settings(builder=builder)
@@ -98,7 +102,7 @@ def check_stack(
     if not names and not everything and loaded is None:
         raise ConfigurationError(
             "no services are named",
-            hint="Give --services ZOOKEEPER,SPARK, an inventory with --inventory FILE, or --all.",
+            hint="Use --services ZOOKEEPER,SPARK, an inventory with --inventory FILE, or --all.",
         )
     if planned and place:
         raise ConfigurationError("--planned checks no repository", hint=f"Leave out --planned or {place}.")
@@ -111,33 +115,53 @@ def check_stack(
         wanted += [name for service in definition.services.values() for name in service.components]
     chosen = choose_components(definition, [*names, *_services(loaded)], wanted)
     known = family or _family(catalog, _platform(settings, platform))
-    refusals: Sequence[Refusal] = ()
-    if planned:
-        offer, refusals = planned_offer(open_project(settings), _platform(settings, platform), definition)
-        places = [f"planned for {_platform(settings, platform)}"]
-    else:
-        places = [place] if place else _places(settings, loaded, platform, known)
-        offer = read_offer(places, definition)
-    packages = len(offer.packages)
+    source = None if planned else [place] if place else _places(settings, loaded, platform, known)
+    places, offer, refusals = _offer(settings, source, platform, definition)
     findings = check_offer(offer, definition, chosen, family=known, version=registered)
-    head = f"{', '.join(places)}: {count(packages, 'package')}, {definition.id} on Ambari {ambari} for {known}"
-    told = "\n".join([_text(invocation, head, findings), *(f"refused: {one.reason}" for one in refusals)])
-    invocation.answer(
-        told,
-        {
-            "places": places,
-            "stack": definition.id,
-            "ambari": ambari,
-            "family": known,
-            "repository_version": registered,
-            "components": chosen,
-            "packages": packages,
-            "findings": [asdict(finding) for finding in findings],
-            "refused": [asdict(refusal) for refusal in refusals],
-        },
+    _answer(
+        invocation,
+        findings,
+        refusals,
+        places=places,
+        stack=definition.id,
+        ambari=ambari,
+        family=known,
+        repository_version=registered,
+        components=chosen,
+        packages=len(offer.packages),
     )
     if any(finding.level == "error" for finding in findings):
         raise typer.Exit(ExitCode.AMBARI)
+
+
+def _offer(
+    settings: Settings, places: list[str] | None, platform: list[str] | None, definition: StackDefinition
+) -> tuple[list[str], Offer, Sequence[Refusal]]:
+    """Read the repositories at ``places``, or plan what the project would build; also return where it came from."""
+    from bigtop_builder.flow.open_project import open_project
+    from bigtop_builder.flow.publish.stack_check import planned_offer, read_offer
+
+    if places is not None:
+        return places, read_offer(places, definition), ()
+    name = _platform(settings, platform)
+    offer, refusals = planned_offer(open_project(settings), name, definition)
+    return [f"planned for {name}"], offer, refusals
+
+
+def _answer(
+    invocation: Invocation, findings: Sequence[StackFinding], refusals: Sequence[Refusal], **facts: Any
+) -> None:
+    """Print the findings; ``facts`` says what was checked."""
+    packages = count(facts["packages"], "package")
+    what = f"{facts['stack']} on Ambari {facts['ambari']} for {facts['family']}"
+    head = f"{', '.join(facts['places'])}: {packages}, {what}"
+    text = "\n".join([_text(invocation, head, findings), *(f"refused: {one.reason}" for one in refusals)])
+    data = {
+        **facts,
+        "findings": [asdict(finding) for finding in findings],
+        "refused": [asdict(refusal) for refusal in refusals],
+    }
+    invocation.answer(text, data)
 
 
 def _stack(given: str | None, loaded: LoadedInventory | None) -> tuple[str, str]:
@@ -145,7 +169,7 @@ def _stack(given: str | None, loaded: LoadedInventory | None) -> tuple[str, str]
         return (loaded.inventory.stack.name, loaded.inventory.stack.version) if loaded else ("BIGTOP", "3.2.0")
     name, dash, version = given.rpartition("-")
     if not dash or not name:
-        raise ConfigurationError(f"--stack {given}: not a stack's name and version", hint="For example: BIGTOP-3.2.0")
+        raise ConfigurationError(f"--stack {given}: not NAME-VERSION", hint="For example: BIGTOP-3.2.0")
     return name.upper(), version
 
 
@@ -173,7 +197,8 @@ def _family(catalog: Catalog, platform: str) -> str:
     family = catalog.platform(platform).ambari_os
     if family is None:
         raise ConfigurationError(
-            f"Ambari has no OS family for the platform {platform!r}", hint="Name one with --family, as redhat8."
+            f"Ambari has no OS family for the platform {platform!r}",
+            hint="Name one with --family, for example redhat8.",
         )
     return family
 
@@ -200,7 +225,5 @@ def _text(invocation: Invocation, head: str, findings: Sequence[StackFinding]) -
         if one.hint:
             lines.append(f"  {one.hint}")
     errors = sum(one.level == "error" for one in findings)
-    lines.append(
-        "nothing is missing" if not errors else f"{count(errors, 'problem')}: installing would fail or go wrong"
-    )
+    lines.append("nothing is missing" if not errors else f"{count(errors, 'problem')}: an installation would fail")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Commands about what the store holds: shell, images, gc."""
+"""Commands for the store: shell, images, gc."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def shell(
         str | None,
         typer.Argument(
             metavar="[COMPONENT]",
-            help="A component, or COMPONENT@PLATFORM; without it the builds that can be entered are listed.",
+            help="A component, or COMPONENT@PLATFORM. Default: list the failed builds.",
             show_default=False,
             autocompletion=options.complete_component,
         ),
     ] = None,
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[COMMAND]...", help="What to run, behind --; without it bash.", show_default=False),
+        typer.Argument(metavar="[COMMAND]...", help="The command to run, after --. Default: bash.", show_default=False),
     ] = None,
 ) -> None:
-    """Open the container of a build that failed, as it was."""
+    """Open a shell in the container of a failed build."""
     from bigtop_builder.cli.text_format import columns
     from bigtop_builder.flow.build.shell import failed_builds, open_failed
     from bigtop_builder.flow.open_project import open_project
@@ -44,11 +44,11 @@ def shell(
     builds = failed_builds(project)
     invocation.answer(columns([(build["task"], build["step"], build["folder"]) for build in builds]), builds)
     if not builds:
-        invocation.say("no failed build is kept")
+        invocation.say("no failed builds")
 
 
 def images(invocation: Invocation) -> None:
-    """List the images that were made, the newest first."""
+    """List the images that were built, the newest first."""
     from bigtop_builder.adapter.containers.image_record import recorded
     from bigtop_builder.adapter.store import Store
     from bigtop_builder.cli.text_format import columns
@@ -67,26 +67,26 @@ def images(invocation: Invocation) -> None:
     ]
     invocation.answer(columns(rows), [asdict(record) for record in records])
     if not records:
-        invocation.say("no image was made yet")
+        invocation.say("no images yet")
 
 
 def gc(
     invocation: Invocation,
     older_than: Annotated[
-        str, typer.Option("--older-than", metavar="TIME", help="What was not used for so long goes: 12h, 30d, 8w.")
+        str, typer.Option("--older-than", metavar="TIME", help="Remove what was not used for this long: 12h, 30d, 8w.")
     ] = "30d",
     max_size: Annotated[
         str | None,
         typer.Option(
             "--max-size",
             metavar="SIZE",
-            help="Then the longest unused, until the store is no larger: 500m, 50g.",
+            help="Then remove the least recently used, down to this size: 500m, 50g.",
             show_default=False,
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Show what would go and remove nothing.")] = False,
 ) -> None:
-    """Make room in the store. Published repositories and running builds lose nothing."""
+    """Remove old results from the store. Published repositories and running builds are not affected."""
     from bigtop_builder.adapter.store import Store
     from bigtop_builder.cli.text_format import columns, count, size
     from bigtop_builder.flow.build.collector import collect
@@ -107,12 +107,12 @@ def gc(
     chosen = f"unused for {older_than}" + (f" or beyond {max_size}" if max_size else "")
     invocation.say(
         f"{verb} {size(collected.freed_bytes)} in {count(len(rows), 'item')} {chosen}; "
-        f"{size(collected.kept_bytes)} stay"
+        f"{size(collected.kept_bytes)} kept"
     )
 
 
 def _amount(option: str, text: str, units: dict[str, int]) -> int:
-    """``30d`` → seconds, ``50g`` → bytes."""
+    """Return ``30d`` as seconds, ``50g`` as bytes. Raises ConfigurationError."""
     match = re.fullmatch(r"(\d+)([a-z])", text)
     if match is None or match[2] not in units:
         raise ConfigurationError(f"{option} {text!r} is not a number with one of the units {', '.join(units)}")

@@ -1,4 +1,4 @@
-"""Commands about test beds: testbed up, down, list, status."""
+"""Commands for test beds: testbed up, down, list, status."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def up(
             metavar="N",
             min=1,
             max=500,
-            help="How many hosts to make: node1.NAME.test and so on.",
+            help="How many hosts to create: node1.NAME.test and so on.",
             show_default=False,
         ),
     ] = None,
     inventory: Annotated[
         Path | None,
-        typer.Option("--inventory", metavar="FILE", help="Make the hosts of this inventory.", show_default=False),
+        typer.Option("--inventory", metavar="FILE", help="Create the hosts of this inventory.", show_default=False),
     ] = None,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="The test bed's name.")] = DEFAULT,
     repository: Annotated[
@@ -41,7 +41,7 @@ def up(
         typer.Option(
             "--repository",
             metavar="DIR|URL",
-            help="Where packages come from; without it what the project has published.",
+            help="Where packages come from. Default: the project's repositories.",
             show_default=False,
         ),
     ] = None,
@@ -50,7 +50,7 @@ def up(
         typer.Option(
             "--ambari-packages",
             metavar="DIR|URL",
-            help="Packages of the real Ambari, to be set up on the first host; without them Ambari is simulated.",
+            help="Packages of the real Ambari, for deploy to set up on the first host. Default: a simulated Ambari.",
             show_default=False,
         ),
     ] = None,
@@ -59,20 +59,20 @@ def up(
         typer.Option(
             "--inject",
             metavar="FILE",
-            help="Failures that the simulated Ambari and its agents shall show.",
+            help="Failures for the simulated Ambari and its agents to inject.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Make hosts as containers, with a repository and an Ambari server; again, make whole what is missing."""
+    """Create a test bed of containers with a repository and an Ambari server, or repair an incomplete one."""
     from bigtop_builder.flow.open_project import open_project
     from bigtop_builder.flow.testbed.create import UpOptions
     from bigtop_builder.flow.testbed.create import up as raise_bed
 
     if hosts is not None and inventory is not None:
-        raise ConfigurationError("--hosts and --inventory are both given", hint="The inventory tells its hosts.")
+        raise ConfigurationError("--hosts and --inventory cannot be combined", hint="The inventory names its hosts.")
     if inject is not None and ambari_packages is not None:
-        raise ConfigurationError("--inject is for the simulated Ambari alone")
+        raise ConfigurationError("--inject works only with the simulated Ambari")
     options = UpOptions(
         name=name,
         hosts=_wanted_hosts(invocation, name, hosts, inventory),
@@ -83,7 +83,7 @@ def up(
     status, changes = raise_bed(open_project(invocation.settings()), options, invocation.say)
     invocation.answer(_text(status), {**asdict(status), "changes": changes})
     if not changes:
-        invocation.say(f"the test bed {name} is up already: nothing was changed")
+        invocation.say(f"test bed {name} is up; nothing was changed")
 
 
 def _wanted_hosts(invocation: Invocation, name: str, count: int | None, inventory: Path | None) -> tuple[str, ...]:
@@ -96,12 +96,14 @@ def _wanted_hosts(invocation: Invocation, name: str, count: int | None, inventor
 
 
 def _place(invocation: Invocation, option: str, given: str | None) -> str | None:
-    """An address, or the folder that is meant."""
+    """Return an address as given, or the path of a folder. Raises ConfigurationError."""
     if given is None or "://" in given:
         return given
     folder = invocation.cwd / Path(given).expanduser()
     if not folder.is_dir():
-        raise ConfigurationError(f"{option}: {folder} is no folder", hint="Give a folder, or an address with http://.")
+        raise ConfigurationError(
+            f"{option}: {folder} is not a folder", hint="Name a folder, or an address with http://."
+        )
     return str(folder)
 
 
@@ -110,12 +112,12 @@ def _file(invocation: Invocation, option: str, given: Path | None) -> Path | Non
         return None
     file = invocation.cwd / given
     if not file.is_file():
-        raise ConfigurationError(f"{option}: there is no file {file}")
+        raise ConfigurationError(f"{option}: {file} is not a file")
     return file
 
 
 def down(invocation: Invocation, name: Name = DEFAULT) -> None:
-    """Remove a test bed: containers, network, simulated Ambari and files."""
+    """Remove a test bed: its containers, network, simulated Ambari and files."""
     from bigtop_builder.adapter.store import Store
     from bigtop_builder.flow.testbed.testbed import down as remove
 
@@ -130,21 +132,24 @@ def list_(invocation: Invocation) -> None:
     from bigtop_builder.flow.testbed.testbed import statuses
 
     found = statuses(Store(invocation.settings().store))
-    rows = [(one.name, count(len(one.hosts), "host"), one.subnet, "whole" if one.whole else "damaged") for one in found]
+    rows = [
+        (one.name, count(len(one.hosts), "host"), one.subnet, "complete" if one.whole else "incomplete")
+        for one in found
+    ]
     invocation.answer(columns(rows), [asdict(one) for one in found])
     if not found:
-        invocation.say("there is no test bed")
+        invocation.say("no test beds")
 
 
 def status(invocation: Invocation, name: Name = DEFAULT) -> None:
-    """Show a test bed's hosts, repositories and Ambari server. Exits with 8 when something of it does not run."""
+    """Show a test bed's hosts, repositories and Ambari server. Exit with 8 if a part of it is not running."""
     from bigtop_builder.adapter.store import Store
     from bigtop_builder.flow.testbed.testbed import status as look
 
     found = look(Store(invocation.settings().store), name)
     invocation.answer(_text(found), asdict(found))
     if not found.whole:
-        invocation.say(f"something is missing; make it whole with: bigtop-builder testbed up --name {name}")
+        invocation.say(f"incomplete; repair it with: bigtop-builder testbed up --name {name}")
         raise typer.Exit(ExitCode.HOST)
 
 
@@ -155,4 +160,4 @@ def _text(status: Status) -> str:
     rows += [("repository", url, status.repository or "given") for url in status.repositories]
     kind = f"simulated, {status.simulation}" if status.simulation else "to be set up by deploy"
     rows.append(("ambari", status.ambari, kind))
-    return columns(rows) + f"\nUse it: bigtop-builder deploy INVENTORY --testbed {status.name}\n"
+    return columns(rows) + f"\nTo use it: bigtop-builder deploy INVENTORY --testbed {status.name}\n"

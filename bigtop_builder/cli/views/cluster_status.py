@@ -1,4 +1,4 @@
-"""A cluster's state as text."""
+"""The state of a cluster as text."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ STALE = "outdated configuration"
 
 
 def status_text(status: ClusterStatus, invocation: Invocation) -> str:
-    """Hosts, services, alerts and what runs; the last line says whether all is well."""
+    """Return hosts, services, alerts and requests as text; the last line says whether all is well."""
     lines = []
     if status.url is not None:
         lines.append(f"Ambari {status.server_version} at {status.url}")
     if status.exists is False:
-        lines.append(f"the cluster {status.cluster} is not there")
+        lines.append(f"cluster {status.cluster} does not exist")
     elif status.exists:
         lines.append(f"cluster {status.cluster}, {status.version}")
     parts = [_hosts(status), _services(status), _standalone(status), _alerts(status), _requests(status)]
     lines += [line for part in parts if part for line in ("", *part)]
     shade: Colour = "green" if status.green else "red"
-    word = "green: everything is as the inventory says" if status.green else f"not green: {_wrong(status)}"
+    word = "green: everything matches the inventory" if status.green else f"not green: {_wrong(status)}"
     return "\n".join([*lines, "", invocation.paint(word, shade)]).lstrip("\n")
 
 
 def _wrong(status: ClusterStatus) -> str:
     if status.exists is False:
-        return "there is no cluster; bigtop-builder deploy makes it"
+        return "there is no cluster; bigtop-builder deploy creates it"
     counts = {
         "host": sum(not host.green for host in status.hosts),
         "service": sum(not service.green for service in status.services),

@@ -1,4 +1,4 @@
-"""A plan in words: for each component reuse, build or refuse, and why."""
+"""A plan as text and as data: for each task reuse, build or refuse, and why."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLOURS: dict[str, Colour] = {"build": "green", "reuse": "dim", "refuse": "yello
 
 
 def planned_tasks(plan: Plan) -> list[PlannedTask]:
-    """The plan's tasks, and an entry for each refusal."""
+    """Return the plan's tasks, and an entry for each refusal."""
     refused = [
         PlannedTask(
             task=f"{refusal.component}@{refusal.platform}/package",
@@ -30,7 +30,7 @@ def planned_tasks(plan: Plan) -> list[PlannedTask]:
 
 
 def plan_data(plan: Plan) -> dict[str, Any]:
-    """What ``plan --json`` prints."""
+    """Return what ``plan --json`` prints."""
     tasks = planned_tasks(plan)
     actions = ("build", "reuse", "refuse")
     return {
@@ -40,7 +40,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
 
 
 def plan_text(plan: Plan, invocation: Invocation) -> str:
-    """A line for each task, in the order in which they can run, and a count."""
+    """Return a line for each task, in an order in which they can run, and a total."""
     tasks = planned_tasks(plan)
     rows = [(task.action, task.task, "; ".join(task.reasons)) for task in tasks]
     lines = columns(rows).splitlines()

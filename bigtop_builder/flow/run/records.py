@@ -65,7 +65,7 @@ class RecordedRun:
 def read_events(log: Path) -> Iterator[AnyEvent]:
     """Read the events of a log. Raises OSError.
 
-    Lines that are no event are skipped: a killed run may leave half a line, and versions before 2027 began a
+    Lines that are not an event are skipped: a killed run may leave half a line, and older versions began a
     deployment with an event that no longer exists.
     """
     with log.open("rb") as lines:
