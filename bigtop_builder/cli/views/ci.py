@@ -23,10 +23,6 @@ def view_for(environment: Mapping[str, str]) -> type[PlainView]:
 class GitHubView(PlainView):
     """Folds with ``::group::``, and shows warnings and errors as annotations of the pipeline's page."""
 
-    def escape(self, line: str) -> str:
-        """Return a line without ``##[``, which GitHub takes for a command anywhere in a line."""
-        return line.replace("##[", "# #[")
-
     def group(self, task: TaskState, title: str, inside: list[str]) -> Iterator[str]:
         """Yield the lines about a task that has ended, folded."""
         if not inside:

@@ -43,15 +43,13 @@ class PlainView:
     def __call__(self, event: AnyEvent, state: RunState) -> None:
         """Show ``event``; ``state`` includes it already."""
         for text, style in self._lines(event, state):
-            self.out.write(self.escape(styled(text, style) if self.colour else text) + "\n")
+            line = styled(text, style) if self.colour else text
+            # Pipelines take "##[" anywhere in a line for a command; what a build printed must not be one.
+            self.out.write(line.replace("##[", "# #[") + "\n")
         self.out.flush()
 
     def close(self) -> None:
         """Do nothing: lines leave nothing open."""
-
-    def escape(self, line: str) -> str:
-        """Return a line in which nothing is a command to whoever reads it."""
-        return line
 
     def group(self, task: TaskState, title: str, inside: list[str]) -> Iterator[str]:
         """Yield the lines about a task that has ended."""

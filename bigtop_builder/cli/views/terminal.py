@@ -50,12 +50,14 @@ class TerminalView:
         self._phases = PhaseLines(live=True)
         self._running: dict[int, AmbariTask] = {}
         self._request: RequestProgress | None = None
-        self._live = Live(console=console, get_renderable=self.render, refresh_per_second=8, transient=True)
+        self._live: Live | None = None
 
     def __call__(self, event: AnyEvent, state: RunState) -> None:
         """Show ``event``; ``state`` includes it already."""
         self.state = state
         if isinstance(event, RunStarted):
+            # Live draws once when it is made: not before the state has tasks or phases.
+            self._live = Live(console=self.console, get_renderable=self.render, refresh_per_second=8, transient=True)
             self._live.start()
         self._follow(event)
         if state.has_phases:
@@ -68,7 +70,8 @@ class TerminalView:
 
     def close(self) -> None:
         """Remove what is redrawn."""
-        self._live.stop()
+        if self._live is not None:
+            self._live.stop()
 
     def render(self) -> RenderableType:
         """Return what stays below: a tree of the running tasks, a line of what Ambari does."""

@@ -71,6 +71,8 @@ class Watch:
         if self._events is not None:
             self._events.write(event.model_dump_json() + "\n")
         if isinstance(event, RunStarted):
+            if self._view is not None:
+                self._view.close()
             self._view = _choose(self._invocation, self.state)
         if self._view is not None:
             try:

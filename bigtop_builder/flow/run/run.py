@@ -60,9 +60,10 @@ def record_run(
 ) -> Iterator[ActiveRun]:
     """Carry a run from its first event to its last, and close ``run`` in the end.
 
-    The body sets ``exit_code``; an error that leaves it decides the exit code instead, and is reported through
-    ``redact`` as a notice. The first signal asks the body to stop, the second raises KeyboardInterrupt in it.
-    ``started`` is the monotonic time at which the work began, when that was earlier (a build plans first).
+    The body sets ``exit_code``. An error that leaves it decides the exit code instead, and is reported through
+    ``redact`` as a notice. The first signal asks the body of a recorded run to stop, the second raises
+    KeyboardInterrupt in it. ``started`` is the monotonic time at which the work began, when that was earlier: a
+    build plans first.
     """
     started = time.monotonic() if started is None else started
     try:
@@ -115,8 +116,8 @@ def _exit_code(error: BaseException) -> ExitCode:
 @contextmanager
 def _stop_on_signals(active: ActiveRun) -> Iterator[None]:
     """Let the first signal stop the run at the next safe point, and the second at once."""
-    if threading.current_thread() is not threading.main_thread():
-        # Python delivers signals to the main thread alone.
+    if active.run is None or threading.current_thread() is not threading.main_thread():
+        # A run without a record is over at once; and Python delivers signals to the main thread alone.
         yield
         return
 
