@@ -35,6 +35,36 @@ Key = Annotated[
         "--key", metavar="FILE", help="The public key that must have signed the manifest.", show_default=False
     ),
 ]
+KeepGoing = Annotated[bool, typer.Option("--keep-going", "-k", help="Leave out what cannot be built, and exit with 4.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="PLACE",
+        help="An archive if it ends in .tar, else a new folder. Default: bundle-STACK.tar.",
+        show_default=False,
+    ),
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without",
+        metavar="PART",
+        help="Leave out this part: sources, caches, images, wheels, repositories or project; repeatable.",
+        show_default=False,
+    ),
+]
+PackagesOnly = Annotated[bool, typer.Option("--packages-only", help="Leave out everything that only builds need.")]
+Include = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--include",
+        metavar="PATH",
+        help="Add a file or folder, such as Ambari's packages; repeatable.",
+        show_default=False,
+    ),
+]
 
 
 def create(
@@ -47,40 +77,11 @@ def create(
     builder: options.Builder = None,
     native: options.Native = None,
     jobs: options.Jobs = None,
-    keep_going: Annotated[
-        bool, typer.Option("--keep-going", "-k", help="Leave out what cannot be built, and exit with 4.")
-    ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PLACE",
-            help="An archive if it ends in .tar, else a new folder. Default: bundle-STACK.tar.",
-            show_default=False,
-        ),
-    ] = None,
-    without: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--without",
-            metavar="PART",
-            help="Leave out this part: sources, caches, images, wheels, repositories or project; repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    packages_only: Annotated[
-        bool, typer.Option("--packages-only", help="Leave out everything that only builds need.")
-    ] = False,
-    include: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--include",
-            metavar="PATH",
-            help="Add a file or folder, such as Ambari's packages; repeatable.",
-            show_default=False,
-        ),
-    ] = None,
+    keep_going: KeepGoing = False,
+    output: Output = None,
+    without: Without = None,
+    packages_only: PackagesOnly = False,
+    include: Include = None,
 ) -> None:
     """Collect what a site without internet access needs to build and deploy. What is not built yet is built first."""
     from bigtop_builder.cli.views.watch import Watch
