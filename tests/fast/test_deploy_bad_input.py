@@ -287,7 +287,7 @@ CALLS: dict[str, tuple[tuple[str, ...], int, str, str]] = {
     "no cluster to verify": (("verify", "inv.yaml"), 9, r"inv.yaml:1:1 \(cluster\): there is no cluster c1", "deploy"),
     "check-stack, no services": (("repo", "check-stack"), 2, "no services are named", "--services"),
     "check-stack, a file": (("repo", "check-stack", "inv.yaml"), 2, "is a file", "--inventory"),
-    "check-stack, no repository": (("repo", "check-stack", "-i", "inv.yaml"), 7, "there is no repository", "publish"),
+    "check-stack, no repository": (("repo", "check-stack", "-i", "inv.yaml"), 7, "no repository at", "publish"),
     "check-stack, unknown stack": (("repo", "check-stack", "-i", "inv.yaml", "--stack", "B-9"), 2, "B-9 is not", ""),
     "rehearsal without repository": (
         ("deploy", "inv.yaml", "--rehearse"),
@@ -296,7 +296,7 @@ CALLS: dict[str, tuple[tuple[str, ...], int, str, str]] = {
         "served",
     ),
     "bed of hosts and inventory": (("testbed", "up", "--hosts", "1", "--inventory", "inv.yaml"), 2, "be combined", ""),
-    "bed without hosts": (("testbed", "up"), 2, "which hosts", "--hosts 3"),
+    "bed without hosts": (("testbed", "up"), 2, "the hosts of the test bed", "--hosts 3"),
     "bed without a repository": (("testbed", "up", "--hosts", "1", "--repository", "nope"), 2, "not a folder", "http"),
     "bed's name": (("testbed", "up", "--hosts", "1", "--name", "A b"), 2, "cannot be the name", "letters"),
 }
