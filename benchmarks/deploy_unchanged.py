@@ -33,8 +33,7 @@ from urllib.request import Request, urlopen
 
 import yaml
 
-from bigtop_builder.hosts.facts import Wanted
-from bigtop_builder.hosts.gather import gather_script
+from bigtop_builder.hosts.facts import HostFacts, Wanted
 from bigtop_builder.recipe.document import load
 from bigtop_builder.recipe.inventory import LoadedInventory, load_inventory
 from bigtop_builder.recipe.settings import load_settings
@@ -127,7 +126,7 @@ def by_hand(loaded: LoadedInventory, calls: Sequence[tuple[str, str, bytes]], tr
     ssh, ambari = loaded.inventory.ssh, loaded.inventory.ambari
     assert ambari is not None
     password = Path(ambari.password.removeprefix("file:")).read_text().strip()
-    script = gather_script(Wanted()).encode()
+    script = HostFacts.script(Wanted()).encode()
     began = time.perf_counter()
     for method, path, body in calls:
         given = ["--data-binary", "@-", "-X", "POST"] if body else []

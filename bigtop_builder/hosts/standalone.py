@@ -123,7 +123,6 @@ def wanted(loaded: LoadedInventory, host: str) -> Wanted:
     return Wanted(
         files=(*(path for _, entry in entries for path in entry.files), *map(restart_mark, services)),
         services=services,
-        selectors=tuple(dict.fromkeys(name for _, entry in entries for name in entry.select)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Facts: the script run on this machine, and its output read strictly."""
+"""Facts: the script runs on this machine, and its output is parsed strictly."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+from pydantic import Field
 
-from bigtop_builder.hosts.facts import HostFacts, Wanted
-from bigtop_builder.hosts.facts_text import os_family, parse_facts
-from bigtop_builder.hosts.gather import gather_script
+from bigtop_builder.hosts.facts import HostFacts, Wanted, os_family
+from bigtop_builder.hosts.facts.fact import Fact, pairs, single
 from bigtop_builder.model.errors import HostError
 
 
-def gather(wanted: Wanted, **environment: str) -> str:
+def gather(wanted: Wanted, facts: type[HostFacts] = HostFacts, **environment: str) -> str:
     done = subprocess.run(
-        [shutil.which("bash") or "bash", "-c", gather_script(wanted)],
+        [shutil.which("bash") or "bash", "-c", facts.script(wanted)],
         env={"PATH": os.environ["PATH"], "LC_ALL": "C"} | environment,
         capture_output=True,
         text=True,
@@ -47,7 +48,7 @@ def test_this_machine(tmp_path: Path) -> None:
         urls=(f"file://{binary}", f"file://{tmp_path}/no"),
         names=("localhost", "no-such-host.invalid"),
     )
-    facts = parse_facts("me", gather(wanted), began=0.0, ended=1.0)
+    facts = HostFacts.parse("me", gather(wanted), began=0.0, ended=1.0)
     assert facts.name == "me"
     assert facts.memory and facts.cpus and facts.arch == os.uname().machine
     assert facts.clock_skew is not None and facts.clock_skew > 1e9
@@ -75,21 +76,55 @@ def test_a_machine_with_coreutils_only(tmp_path: Path) -> None:
         found = shutil.which(name)
         assert found is not None
         (tmp_path / name).symlink_to(found)
-    facts = parse_facts("me", gather(Wanted(files=("/etc/passwd",), urls=("http://x/",)), PATH=str(tmp_path)))
+    facts = HostFacts.parse("me", gather(Wanted(files=("/etc/passwd",), urls=("http://x/",)), PATH=str(tmp_path)))
     assert facts.fqdn is None and facts.packages == {} and not facts.rpm and facts.urls == {}
     assert facts.clock_skew is None
     assert facts.users["root"].home == "/root"
     assert facts.files["/etc/passwd"].text == Path("/etc/passwd").read_text()
 
 
+class MoreFacts(HostFacts):
+    """Two made-up facts, each declared in one place."""
+
+    uptime: Annotated[float | None, Fact('read -r up _ < /proc/uptime; tell uptime "$up"', single("uptime"))] = None
+    sizes: Annotated[
+        dict[str, int],
+        Fact('for one in "${files[@]}"; do tell size "$one" "$(wc -c < "$one")"; done', pairs("size"), background=True),
+    ] = Field(default_factory=dict)
+    """Of the wanted files: a fact with a parameter."""
+
+
+def test_a_fact_is_declared_in_one_place(tmp_path: Path) -> None:
+    file = tmp_path / "it's a file"
+    file.write_bytes(b"12345")
+    facts = MoreFacts.parse("me", gather(Wanted(files=(str(file),)), MoreFacts))
+    assert facts.uptime is not None and facts.uptime > 0
+    assert facts.sizes == {str(file): 5}
+    assert facts.files[str(file)].size == 5 and facts.users["root"].uid == 0
+
+
+def test_every_fragment_runs_once() -> None:
+    fragments = [fact.fragment for _, fact in HostFacts.declared()]
+    assert len(set(fragments)) < len(fragments)
+    script = HostFacts.script(Wanted())
+    assert {script.count(fragment) for fragment in fragments} == {1}
+
+
+def test_every_field_is_declared_as_a_fact() -> None:
+    """The exceptions come from the inventory and from the round trip itself."""
+    declared = [name for name, _ in HostFacts.declared()]
+    assert len(set(declared)) == len(declared)
+    assert set(HostFacts.model_fields) - set(declared) == {"name", "clock", "clock_skew", "clock_precision"}
+
+
 def told(*rows: str) -> str:
-    """What a small host says, with further rows."""
+    """The output of a small host, with further rows."""
     base = ["facts\t1\t1000.5", "machine\tn1\t4.18\tx86_64\t", "limits\t1024\tunlimited\t1\t2"]
     return "\n".join([*base, *rows, "end\t1001.5", ""])
 
 
 def test_rows() -> None:
-    facts = parse_facts(
+    facts = HostFacts.parse(
         "n1.x.org",
         told(
             "os\tID\trocky",
@@ -108,6 +143,7 @@ def test_rows() -> None:
             "script\told\t\t1\t",
             "script\tambari-agent\t1\t0\t12 13",
             "firewall\tnone",
+            "runs\tambari-agent",
         ),
         began=900.0,
         ended=904.0,
@@ -126,6 +162,7 @@ def test_rows() -> None:
     assert facts.services["old"].enabled and not facts.services["old"].running
     assert facts.services["ambari-agent"].pids == (12, 13) and not facts.services["ambari-agent"].enabled
     assert facts.firewall == "firewalld"
+    assert facts.ambari_daemons == {"ambari-agent"}
     assert (facts.clock, facts.clock_skew, facts.clock_precision) == (1001.5, 99.0, 1.5)
 
 
@@ -133,9 +170,9 @@ def test_rows() -> None:
     "output",
     ["", "bash: line 1: oops", told()[:-20], told("port\tmany\t"), told("user\troot"), told("facts\t1\t1")],
 )
-def test_what_is_not_whole_is_refused(output: str) -> None:
+def test_incomplete_or_malformed_output_is_an_error(output: str) -> None:
     with pytest.raises(HostError, match=r"n1: its facts"):
-        parse_facts("n1", output)
+        HostFacts.parse("n1", output)
 
 
 @pytest.mark.parametrize(
@@ -154,13 +191,13 @@ def test_families(os_id: str | None, version: str | None, family: str | None) ->
     assert os_family(os_id, version) == family
 
 
-def test_wishes_are_joined() -> None:
+def test_two_wanted_are_joined() -> None:
     joined = Wanted(files=("/a", "/b"), names=("x",)) | Wanted(files=("/b", "/c"), services=("s",))
     assert joined == Wanted(files=("/a", "/b", "/c"), names=("x",), services=("s",))
 
 
 def test_the_mount_of_a_path() -> None:
-    facts = parse_facts("n1", told("mount\t10\t5\t/", "mount\t20\t6\t/usr", "mount\t30\t7\t/usr/local"))
+    facts = HostFacts.parse("n1", told("mount\t10\t5\t/", "mount\t20\t6\t/usr", "mount\t30\t7\t/usr/local"))
 
     def mount(path: str) -> str:
         found = HostFacts.mount_of(facts, path)

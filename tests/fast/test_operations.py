@@ -22,9 +22,7 @@ from bigtop_builder.hosts.facts import (
     User,
     Wanted,
 )
-from bigtop_builder.hosts.facts_text import parse_facts
 from bigtop_builder.hosts.files import block_lines, managed_block, remove_file, write_file
-from bigtop_builder.hosts.gather import gather_script
 from bigtop_builder.hosts.operation import Cannot, Operation
 from bigtop_builder.hosts.packages import RepositoryFile, install_packages, remove_packages, repository
 from bigtop_builder.hosts.services import restart_mark, service_running, service_stopped
@@ -273,8 +271,8 @@ def test_owner_and_mode_of_a_file(mode: str, owner: str, wanted: list[str]) -> N
 
 
 def gathered(*paths: Path) -> HostFacts:
-    output = LocalFleet.of("a").hosts["a"].run(gather_script(Wanted(files=tuple(map(str, paths)))))
-    return parse_facts("a", output.stdout)
+    output = LocalFleet.of("a").hosts["a"].run(HostFacts.script(Wanted(files=tuple(map(str, paths)))))
+    return HostFacts.parse("a", output.stdout)
 
 
 def me() -> dict[str, str]:

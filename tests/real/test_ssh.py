@@ -18,9 +18,7 @@ import pytest
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh import Fleet, Remote
 from bigtop_builder.adapter.ssh.keypair import keep_key
-from bigtop_builder.hosts.facts import Wanted
-from bigtop_builder.hosts.facts_text import parse_facts
-from bigtop_builder.hosts.gather import gather_script
+from bigtop_builder.hosts.facts import HostFacts, Wanted
 from bigtop_builder.model.errors import (
     ConfigurationError,
     HostError,
@@ -466,8 +464,8 @@ def test_facts_of_a_real_host(lab: Lab) -> None:
     )
     with lab.fleet() as fleet:
         began = time.time()
-        output = fleet.remote("node1").run(gather_script(wanted))
-        facts = parse_facts("node1.ssh.test", output.stdout, began=began, ended=time.time())
+        output = fleet.remote("node1").run(HostFacts.script(wanted))
+        facts = HostFacts.parse("node1.ssh.test", output.stdout, began=began, ended=time.time())
         assert fleet.round_trips == 1
     assert output.code == 0 and output.stderr == ""
     assert (facts.os_id, facts.family, facts.fqdn) == ("rocky", "redhat8", "node1.ssh.test")

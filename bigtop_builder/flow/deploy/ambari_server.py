@@ -19,8 +19,6 @@ from bigtop_builder.hosts.ambari_properties import NAME
 from bigtop_builder.hosts.database import ENGINES, UNSEEN, Engine, State, Target
 from bigtop_builder.hosts.database_server import service_operations
 from bigtop_builder.hosts.facts import HostFacts, Wanted
-from bigtop_builder.hosts.facts_text import parse_facts
-from bigtop_builder.hosts.gather import gather_script
 from bigtop_builder.hosts.operation import Operation
 from bigtop_builder.hosts.server_https import Https
 from bigtop_builder.hosts.services import restart_mark
@@ -42,9 +40,6 @@ START_SECONDS = 300.0
 """How long a server that was just started may take to answer; on slow disks its first start takes minutes."""
 ANSWER_SECONDS = 30.0
 """The same for one that runs."""
-
-# What systemd knows of them does not tell: their own command starts them, by our hand and by an administrator's.
-_RUNS = """kill -0 "$(cat /var/run/{name}/{name}.pid 2>/dev/null)" 2>/dev/null && printf 'runs\\t{name}\\n'"""
 
 
 @dataclass(frozen=True)
@@ -165,12 +160,11 @@ def _look(
     wanted = Wanted(
         files=(*dict.fromkeys((*server.FILES, *agent.FILES, driver, restart_mark(service))),), services=(service,)
     )
-    script = gather_script(wanted) + "".join(f"\n{_RUNS.format(name=name)}" for name in (NAME, agent.NAME))
+    script = HostFacts.script(wanted)
 
     def look(remote: Remote) -> _Seen:
-        output = remote.run(script).stdout
-        runs = output.splitlines()
-        return _Seen(parse_facts(remote.name, output), f"runs\t{NAME}" in runs, f"runs\t{agent.NAME}" in runs)
+        facts = HostFacts.parse(remote.name, remote.run(script).stdout)
+        return _Seen(facts, NAME in facts.ambari_daemons, agent.NAME in facts.ambari_daemons)
 
     hosts = [site.host, *site.agents]
     if site.target.host in site.ours:

@@ -13,7 +13,6 @@ from functools import cmp_to_key
 from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.rpm.version import compare_evr, parse_evr
-from bigtop_builder.cluster.demands import selector_names
 from bigtop_builder.cluster.upgrade import Catalog, Former, HostNow, Upgrade, plan_upgrade, read_former
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.reporter import Reporter
@@ -42,7 +41,7 @@ def upgrade(connections: Connections, world: World, reporter: Reporter) -> None:
     components = _installed(world)
     if not components:
         return
-    facts = _facts(connections, world, reporter, components)
+    facts = _facts(connections, reporter, components)
     plan = _plan(connections, world, components, facts)
     _tell(reporter, plan)
     if not plan.steps and not plan.tools:
@@ -77,13 +76,10 @@ def _installed(world: World) -> dict[str, list[HostComponent]]:
 
 
 def _facts(
-    connections: Connections, world: World, reporter: Reporter, components: Mapping[str, list[HostComponent]]
+    connections: Connections, reporter: Reporter, components: Mapping[str, list[HostComponent]]
 ) -> dict[str, HostFacts]:
     """One round trip a host. Raises HostError."""
-    wanted = {
-        host: Wanted(files=(FORMER,), selectors=tuple(selector_names(world.stack, [one.component for one in own])))
-        for host, own in components.items()
-    }
+    wanted = dict.fromkeys(components, Wanted(files=(FORMER,)))
     facts, lost = gather(connections.fleet, wanted, phase=reporter.phase, emit=reporter.emit)
     error = WorkResult(failed=lost).error()
     if error is not None:

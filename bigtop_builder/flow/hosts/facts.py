@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from bigtop_builder.flow.hosts.work import Emit, tell_failure
 from bigtop_builder.hosts.facts import HostFacts, Wanted
-from bigtop_builder.hosts.facts_text import parse_facts
-from bigtop_builder.hosts.gather import gather_script
 from bigtop_builder.model.errors import HostError
 from bigtop_builder.model.event import Phase
 
@@ -25,8 +23,8 @@ def gather(
 
     def work(remote: Remote) -> HostFacts:
         began = time.time()
-        output = remote.run(gather_script(wanted[remote.name]))
-        return parse_facts(remote.name, output.stdout, began=began, ended=time.time())
+        output = remote.run(HostFacts.script(wanted[remote.name]))
+        return HostFacts.parse(remote.name, output.stdout, began=began, ended=time.time())
 
     results = fleet.each(work, list(wanted), done=tell_failure(phase, emit)) if wanted else {}
     facts = {host: result for host, result in results.items() if isinstance(result, HostFacts)}

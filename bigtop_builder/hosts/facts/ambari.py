@@ -1,0 +1,21 @@
+"""Ambari's own daemons."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from bigtop_builder.hosts.facts.fact import Fact, FactGroup, firsts
+
+# systemd does not know: administrators and this tool start the daemons with their own commands.
+DAEMONS = r"""
+for one in ambari-server ambari-agent; do
+    read -r value 2>/dev/null < "/var/run/$one/$one.pid" && kill -0 "$value" 2>/dev/null && tell runs "$one"
+done
+"""
+
+
+class AmbariFacts(FactGroup):
+    """Ambari's own daemons."""
+
+    ambari_daemons: Annotated[frozenset[str], Fact(DAEMONS, firsts("runs"))] = frozenset()
+    """Those of ``ambari-server`` and ``ambari-agent`` that are running."""

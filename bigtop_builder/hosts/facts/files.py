@@ -1,0 +1,90 @@
+"""Files that were asked for, and the repository files of yum."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from bigtop_builder.hosts.facts.fact import Fact, FactGroup, Rows
+from bigtop_builder.model.base import StrictModel
+
+MAX_TEXT = 64 << 10
+
+
+class FileFact(StrictModel):
+    """A file, or the target of a link."""
+
+    kind: str
+    """As stat prints it: ``regular file``, ``directory``."""
+    size: int
+    owner: str
+    group: str
+    mode: str
+    """Octal: ``644``."""
+    sha256: str | None = None
+    """Of a readable regular file."""
+    text: str | None = Field(default=None, repr=False)
+    """The content if it is UTF-8 and shorter than 64 KiB."""
+    link: str | None = None
+    """The target if the path itself is a link."""
+
+
+# One stat and one sha256sum for all files. Texts travel as base64, so that no content can look like a row.
+FILES = r"""
+for path in /etc/yum.repos.d/*.repo; do [ -e "$path" ] && files+=("$path"); done
+regular=(); present=(); declare -A sizes=()
+for path in "${files[@]}"; do
+    [ -e "$path" ] || [ -L "$path" ] || continue
+    if [ -L "$path" ]; then tell link "$path" "$(readlink "$path")"; fi
+    [ -e "$path" ] || continue
+    present+=("$path")
+    [ -f "$path" ] && [ -r "$path" ] && regular+=("$path")
+done
+if [ "${#present[@]}" -gt 0 ]; then
+    while IFS=$'\t' read -r path kind size value; do
+        tell file "$path" "$kind" "$size" "$value"
+        sizes[$path]=$size
+    done < <(stat -L -c $'%n\t%F\t%s\t%U\t%G\t%a' -- "${present[@]}" 2>/dev/null)
+fi
+if [ "${#regular[@]}" -gt 0 ]; then
+    while read -r value path; do tell sha256 "${path#\*}" "$value"; done < <(sha256sum -- "${regular[@]}" 2>/dev/null)
+    for path in "${regular[@]}"; do
+        [ "${sizes[$path]:-__MAX_TEXT__}" -lt __MAX_TEXT__ ] && tell text "$path" "$(base64 -w0 < "$path")"
+    done
+fi
+""".replace("__MAX_TEXT__", str(MAX_TEXT))
+
+
+def _files(rows: Rows) -> dict[str, FileFact]:
+    digests, texts, links = rows.pairs("sha256"), rows.pairs("text"), rows.pairs("link")
+    return {
+        path: FileFact(
+            kind="regular file" if kind == "regular empty file" else kind,
+            size=int(size),
+            owner=owner,
+            group=group,
+            mode=mode,
+            sha256=digests.get(path),
+            text=_decoded(texts, path),
+            link=links.get(path),
+        )
+        for path, kind, size, owner, group, mode in rows.of("file")
+    }
+
+
+def _decoded(texts: Mapping[str, str], path: str) -> str | None:
+    try:
+        return base64.b64decode(texts[path], validate=True).decode() if path in texts else None
+    except (UnicodeDecodeError, binascii.Error):
+        return None
+
+
+class FileFacts(FactGroup):
+    """Files that were asked for, and the repository files of yum."""
+
+    files: Annotated[dict[str, FileFact], Fact(FILES, _files)] = Field(default_factory=dict)
+    """By path; missing files and dangling links have no entry."""

@@ -1,0 +1,58 @@
+"""Settings of the kernel, and the limits of a log-in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from bigtop_builder.hosts.facts.fact import Fact, FactGroup, Parser, Rows, pairs, single
+
+SYSCTLS = "vm.swappiness vm.overcommit_memory vm.max_map_count fs.file-max net.core.somaxconn"
+
+LIMITS = 'tell limits "$(ulimit -Sn)" "$(ulimit -Hn)" "$(ulimit -Su)" "$(ulimit -Hu)"'
+
+SYSCTL = rf"""
+for key in {SYSCTLS}; do
+    if read -r value 2>/dev/null < "/proc/sys/${{key//.//}}"; then tell sysctl "$key" "$value"; fi
+done
+"""
+
+# Without the file, SELinux may be off or just invisible, as in a container: only the kernel's list of file systems
+# shows which.
+SELINUX = r"""
+if read -r value 2>/dev/null < /sys/fs/selinux/enforce; then
+    [ "$value" = 1 ] && tell selinux enforcing || tell selinux permissive
+elif [ -r /proc/filesystems ]; then
+    case $(< /proc/filesystems) in *selinuxfs*) ;; *) tell selinux disabled;; esac
+fi
+"""
+
+HUGE_PAGES = r"""
+if read -r value 2>/dev/null < /sys/kernel/mm/transparent_hugepage/enabled; then
+    value=${value#*[}; tell thp "${value%%]*}"
+fi
+"""
+
+
+def _limits(first: int) -> Parser:
+    def parse(rows: Rows) -> tuple[int | None, ...]:
+        values = rows.required("limits")[first : first + 2]
+        return tuple(None if value == "unlimited" else int(value) for value in values)
+
+    return parse
+
+
+class KernelFacts(FactGroup):
+    """Settings of the kernel, and the limits of a log-in."""
+
+    umask: Annotated[str | None, Fact('tell umask "$(umask)"', single("umask"))] = None
+    open_files: Annotated[tuple[int | None, int | None] | None, Fact(LIMITS, _limits(0))] = None
+    """Soft and hard limit of a log-in; a None inside means unlimited."""
+    processes: Annotated[tuple[int | None, int | None] | None, Fact(LIMITS, _limits(2))] = None
+    """Like ``open_files``."""
+    selinux: Annotated[str | None, Fact(SELINUX, single("selinux"))] = None
+    """``enforcing``, ``permissive`` or ``disabled``."""
+    thp: Annotated[str | None, Fact(HUGE_PAGES, single("thp"))] = None
+    """Transparent huge pages: ``always``, ``madvise`` or ``never``."""
+    sysctl: Annotated[dict[str, str], Fact(SYSCTL, pairs("sysctl"))] = Field(default_factory=dict)

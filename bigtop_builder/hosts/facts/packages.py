@@ -1,0 +1,86 @@
+"""Installed packages, and the stacks in ``/usr/bigtop``."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import Field
+
+from bigtop_builder.hosts.facts.fact import Fact, FactGroup, Rows, firsts
+from bigtop_builder.model.base import StrictModel
+
+
+class Package(StrictModel):
+    """An installed package."""
+
+    name: str
+    epoch: int
+    version: str
+    release: str
+    arch: str
+    vendor: str | None = None
+
+    @property
+    def evr(self) -> str:
+        """``[epoch:]version-release``."""
+        return f"{self.epoch}:{self.version}-{self.release}" if self.epoch else f"{self.version}-{self.release}"
+
+
+RPM = r"""
+if type -P rpm >/dev/null; then
+    tell rpm "$(type -P rpm)"
+    rpm -qa --qf 'package\t%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}\t%{VENDOR}\n' 2>/dev/null
+fi
+"""
+
+STACKS = r"""
+for path in /usr/bigtop/* /usr/bigtop/.[!.]*; do
+    [ -e "$path" ] || [ -L "$path" ] && tell bigtop "${path##*/}"
+done
+"""
+
+SELECTORS = r"""
+[ -d /usr/bigtop/current ] && find /usr/bigtop/current -maxdepth 1 -type l -printf 'current\t%f\t%l\n' 2>/dev/null
+"""
+
+
+def _packages(rows: Rows) -> dict[str, tuple[Package, ...]]:
+    packages: dict[str, list[Package]] = {}
+    for name, epoch, version, release, arch, vendor in rows.of("package"):
+        packages.setdefault(name, []).append(
+            Package(
+                name=name,
+                epoch=int(epoch),
+                version=version,
+                release=release,
+                arch=arch,
+                vendor=None if vendor == "(none)" else vendor,
+            )
+        )
+    return {name: tuple(found) for name, found in packages.items()}
+
+
+def _selectors(rows: Rows) -> dict[str, str]:
+    return {
+        name: found[1]
+        for name, target in rows.pairs("current").items()
+        if (found := re.match(r"(?:/usr/bigtop|\.\.)/([^/]+)/", target))
+    }
+
+
+class PackageFacts(FactGroup):
+    """Installed packages, and the stacks in ``/usr/bigtop``."""
+
+    rpm: Annotated[bool, Fact(RPM, lambda rows: bool(rows.of("rpm")))] = False
+    """Whether rpm is installed; without it ``packages`` is empty."""
+    packages: Annotated[dict[str, tuple[Package, ...]], Fact(RPM, _packages)] = Field(default_factory=dict)
+    """By name; several of one name are possible (``kernel``)."""
+    bigtop: Annotated[tuple[str, ...], Fact(STACKS, firsts("bigtop"))] = ()
+    """The names in ``/usr/bigtop``."""
+    selectors: Annotated[dict[str, str], Fact(SELECTORS, _selectors)] = Field(default_factory=dict)
+    """The version that the link ``/usr/bigtop/current/NAME`` points to."""
+
+    def has_package(self, name: str) -> bool:
+        """Whether a package of that name is installed."""
+        return name in self.packages
