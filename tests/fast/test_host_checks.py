@@ -1,4 +1,4 @@
-"""Checks of hosts as tables: facts and an inventory in, findings out."""
+"""Checks of hosts as tables: facts and an inventory go in, findings come out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def inventory(folder: Path, **changes: Any) -> LoadedInventory:
 
 
 def host(name: str = "n1.x.org", **changes: Any) -> HostFacts:
-    """A host that nothing is wrong with."""
+    """A host without problems."""
     facts: dict[str, Any] = {
         "name": name,
         "os_id": "rocky",
@@ -85,13 +85,13 @@ def test_good_hosts(tmp_path: Path) -> None:
     assert {(one.host, one.level, one.message) for one in findings} == {(None, "ok", "2 hosts")}
 
 
-def test_what_cannot_be_looked_at_is_not_told_as_passed(tmp_path: Path) -> None:
+def test_a_check_without_a_subject_is_not_reported_as_passed(tmp_path: Path) -> None:
     loaded = inventory(tmp_path, repositories=[], ambari=None)
     names = {one.check for one in check({"n1.x.org": host()}, loaded)}
     assert set(CHECKS) - names == {"repository", "ambari", "architecture"}
 
 
-def test_facts_that_are_not_known_are_no_findings(tmp_path: Path) -> None:
+def test_unknown_facts_are_not_findings(tmp_path: Path) -> None:
     bare = HostFacts(name="n1.x.org", clock=1.0)
     errors = {one.check for one in found(inventory(tmp_path), bare) if one.level == "error"}
     assert errors == {"name", "forward-lookup", "names", "programs", "os"}
@@ -106,35 +106,45 @@ def test_facts_that_are_not_known_are_no_findings(tmp_path: Path) -> None:
         (
             "forward-lookup",
             "error",
-            "leads to 127.0.1.1",
+            "resolves to 127.0.1.1",
             {"addresses": ("127.0.1.1",), "reverse": {"127.0.1.1": ("n",)}},
         ),
-        ("reverse-lookup", "error", "leads to wrong.x.org", {"reverse": {"10.0.0.1": ("wrong.x.org",)}}),
+        ("reverse-lookup", "error", "resolves to wrong.x.org", {"reverse": {"10.0.0.1": ("wrong.x.org",)}}),
         ("reverse-lookup", "warning", "has no name", {"reverse": {}}),
-        ("names", "error", "does not find n2.x.org", {"lookups": {"n1.x.org": ("10.0.0.1",)}}),
+        ("names", "error", "cannot resolve n2.x.org", {"lookups": {"n1.x.org": ("10.0.0.1",)}}),
         ("names", "warning", "too slow", {"lookups": {"n1.x.org": ("1",)}, "unanswered": ("n2.x.org",)}),
         ("memory", "error", "2.0 GiB of memory, 4", {"memory": 2 << 30}),
         ("umask", "error", "0077", {"umask": "0077"}),
         ("open-files", "warning", "1024 open files", {"open_files": (1024, 4096)}),
         ("jdk", "warning", "no Java", {"jdks": ()}),
         ("selinux", "warning", "enforcing", {"selinux": "enforcing"}),
-        ("firewall", "warning", "firewalld runs", {"firewall": "firewalld"}),
+        ("firewall", "warning", "firewalld is running", {"firewall": "firewalld"}),
         ("huge-pages", "warning", "huge pages", {"thp": "always"}),
         ("swappiness", "warning", "is 60", {"sysctl": {"vm.swappiness": "60"}}),
-        ("programs", "error", "no rpm", {"rpm": False}),
-        ("programs", "warning", "no Python", {"commands": frozenset({"yum"})}),
+        ("programs", "error", "rpm with yum or dnf is missing", {"rpm": False}),
+        ("programs", "warning", "Python is missing", {"commands": frozenset({"yum"})}),
         ("repository", "error", "it answers 404", url(0, 404)),
         ("repository", "error", "(6) Could not resolve", url(6, 0, "curl: (6) Could not resolve host")),
-        ("os", "error", "no OS that Ambari's stack knows", {"os_name": "AlmaLinux 9", "family": None}),
+        ("os", "error", "not supported by Ambari's stack", {"os_name": "AlmaLinux 9", "family": None}),
         ("ports", "error", "port 2181, which ZOOKEEPER_SERVER needs, is taken by nc", {"ports": {2181: "nc"}}),
         ("ports", "error", "port 8670", {"ports": {8670: "python"}}),
-        ("packages", "error", "another distribution are there: zookeeper", {"packages": package("zookeeper-server")}),
+        (
+            "packages",
+            "error",
+            "distribution are installed: zookeeper",
+            {"packages": package("zookeeper-server")},
+        ),
         ("packages", "error", "hadoop_3_2_0", {"packages": package("hadoop_3_2_0", "Cloudera, Inc.")}),
-        ("packages", "warning", "another stack are there: spark_3_3_0-core", {"packages": package("spark_3_3_0-core")}),
+        (
+            "packages",
+            "warning",
+            "stack are installed: spark_3_3_0-core",
+            {"packages": package("spark_3_3_0-core")},
+        ),
         ("leftovers", "warning", "/usr/bigtop/3.1.0", {"bigtop": ("3.1.0", "current")}),
     ],
 )
-def test_one_thing_wrong(tmp_path: Path, name: str, level: str, message: str, facts: dict[str, Any]) -> None:
+def test_one_problem(tmp_path: Path, name: str, level: str, message: str, facts: dict[str, Any]) -> None:
     findings = found(inventory(tmp_path), host(**facts))
     assert [(one.check, one.level, one.host) for one in findings] == [(name, level, "n1.x.org")]
     assert message in findings[0].message
@@ -152,11 +162,11 @@ def test_one_thing_wrong(tmp_path: Path, name: str, level: str, message: str, fa
         {"memory": int(3.8 * (1 << 30))},
     ],
 )
-def test_what_is_all_right(tmp_path: Path, facts: dict[str, Any]) -> None:
+def test_hosts_without_problems(tmp_path: Path, facts: dict[str, Any]) -> None:
     assert found(inventory(tmp_path), host(**facts)) == []
 
 
-def test_what_prepare_mends_is_a_warning(tmp_path: Path) -> None:
+def test_what_prepare_fixes_is_a_warning(tmp_path: Path) -> None:
     loaded = inventory(tmp_path, prepare={"hosts_entries": True})
     lost = host(lookups={}, addresses=(), fqdn="n1", hostname="n1.x.org")
     assert {(one.check, one.level) for one in found(loaded, lost)} == {
@@ -178,7 +188,7 @@ def test_clocks_are_compared_with_each_other(tmp_path: Path) -> None:
     assert found(loaded, host(clock_skew=7.0, clock_precision=2.5)) == []
 
 
-def test_disks_are_told_once_each(tmp_path: Path) -> None:
+def test_each_full_disk_is_reported_once(tmp_path: Path) -> None:
     full = (Mount(path="/", size=30 << 30, free=1 << 30), Mount(path="/var", size=30 << 30, free=2 << 30))
     findings = found(inventory(tmp_path), host(mounts=full))
     assert [one.message.split(",")[0] for one in findings] == ["1.0 GiB free on /", "2.0 GiB free on /var"]
@@ -201,17 +211,17 @@ def test_a_repository_whose_certificate_is_not_trusted_yet(tmp_path: Path) -> No
     assert [one.level for one in found(loaded, host(**answer))] == ["warning"]
 
 
-def test_what_is_asked_of_hosts(tmp_path: Path) -> None:
-    asked = wanted(inventory(tmp_path, repositories=[{"url": "http://repo.x.org/{family}/"}]))
-    assert asked.names == NAMES
-    assert "http://repo.x.org/redhat8/repodata/repomd.xml" in asked.urls
-    assert "http://repo.x.org/openeuler22/repodata/repomd.xml" in asked.urls
-    assert "http://n1.x.org:8080" in asked.urls
+def test_wanted_facts(tmp_path: Path) -> None:
+    needed = wanted(inventory(tmp_path, repositories=[{"url": "http://repo.x.org/{family}/"}]))
+    assert needed.names == NAMES
+    assert "http://repo.x.org/redhat8/repodata/repomd.xml" in needed.urls
+    assert "http://repo.x.org/openeuler22/repodata/repomd.xml" in needed.urls
+    assert "http://n1.x.org:8080" in needed.urls
     setup = {"host": "n1.x.org", "repository": "http://repo.x.org/ambari"}
     new = {"url": "http://n1.x.org:8080", "password": "env:AMBARI", "setup": setup}
-    asked = wanted(inventory(tmp_path, ambari=new))
-    assert "http://n1.x.org:8080" not in asked.urls
-    assert "http://repo.x.org/ambari/repodata/repomd.xml" in asked.urls
+    needed = wanted(inventory(tmp_path, ambari=new))
+    assert "http://n1.x.org:8080" not in needed.urls
+    assert "http://repo.x.org/ambari/repodata/repomd.xml" in needed.urls
 
 
 def test_checks_are_ignored_by_name(tmp_path: Path) -> None:

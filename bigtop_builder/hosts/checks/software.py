@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
+from bigtop_builder.hosts.checks.rule import Fleetwide, Problem, Problems, Rule, some
 from bigtop_builder.hosts.facts import HostFacts
 from bigtop_builder.model.inventory import Component, StackChoice
 from bigtop_builder.recipe.inventory import LoadedInventory
 
 SERVER_PORTS = (8440, 8441)
-"""Of the Ambari server, for its agents."""
+"""The ports of the Ambari server for its agents."""
 AGENT_PORT = 8670
 COMPONENT_PORTS = {
     "ZOOKEEPER_SERVER": (2181, 2888, 3888),
@@ -32,7 +33,7 @@ COMPONENT_PORTS = {
     "KAFKA_BROKER": (6667,),
     "SOLR_SERVER": (8983,),
 }
-"""The defaults of Ambari's BIGTOP stack."""
+"""The default ports of Ambari's BIGTOP stack."""
 
 _SOFTWARE = (
     "alluxio|flink|flume|hadoop|hbase|hive|hcatalog|impala|kafka|knox|kudu|livy|oozie|phoenix|pig|ranger|solr|spark|spark2|"
@@ -44,15 +45,16 @@ _SELECTORS = ("hdp-select", "cdh-select", "hdf-select", "iop-select")
 _VENDORS = re.compile(r"cloudera|hortonworks|mapr", re.IGNORECASE)
 
 
-def taken_ports(host: HostFacts, loaded: LoadedInventory) -> Iterator[tuple[int, str | None, str]]:
-    """Ports that something of the inventory needs and something else has: port, program, who needs it."""
-    for port, reason, ours in _needed_ports(host, loaded):
+def _ports(host: HostFacts, fleet: Fleetwide) -> Problems:
+    for port, reason, ours in _needed_ports(host, fleet.loaded):
         if port in host.ports and not ours:
-            yield port, host.ports[port], reason
+            by = host.ports[port] or "another program"
+            hint = "Stop that program, or use another port."
+            yield Problem("error", f"port {port}, which {reason} needs, is taken by {by}", hint)
 
 
 def _needed_ports(host: HostFacts, loaded: LoadedInventory) -> Iterator[tuple[int, str, bool]]:
-    """Port, who needs it, and whether it is probably he who has it already."""
+    """Each port with the name of what needs it, and whether that probably holds the port already."""
     inventory = loaded.inventory
     if inventory.ambari is not None:
         setup = inventory.ambari.setup
@@ -74,8 +76,22 @@ def _needed_ports(host: HostFacts, loaded: LoadedInventory) -> Iterator[tuple[in
             yield port, component, installed and host.ports.get(port) in ("java", None)
 
 
-def foreign_packages(host: HostFacts, stack: StackChoice) -> tuple[list[str], list[str]]:
-    """Installed packages of another distribution, and of another version of a stack such as ours."""
+def _packages(host: HostFacts, fleet: Fleetwide) -> Problems:
+    foreign, other = _foreign_packages(host, fleet.loaded.inventory.stack)
+    if foreign:
+        yield Problem(
+            "error",
+            f"packages of another distribution are installed: {some(foreign)}",
+            "Remove them: they bring the same commands, users and paths.",
+        )
+    if other:
+        yield Problem(
+            "warning", f"packages of another stack are installed: {some(other)}", "Remove them if they are unused."
+        )
+
+
+def _foreign_packages(host: HostFacts, stack: StackChoice) -> tuple[list[str], list[str]]:
+    """Installed packages of another distribution, and those of another version of a stack like ours."""
     suffix = (stack.repository_version or stack.version).replace(".", "_")
     foreign, other = [], []
     for name, packages in sorted(host.packages.items()):
@@ -88,8 +104,17 @@ def foreign_packages(host: HostFacts, stack: StackChoice) -> tuple[list[str], li
     return foreign, other
 
 
-def leftovers(host: HostFacts) -> list[str]:
+def _leftovers(host: HostFacts, fleet: Fleetwide) -> Problems:
     """Version folders in ``/usr/bigtop`` that no installed package accounts for."""
     installed = {found["version"] for name in host.packages if (found := _SUFFIXED.match(name))}
     folders = [name for name in host.bigtop if re.fullmatch(r"[0-9]+(\.[0-9]+)+", name)]
-    return [name for name in folders if name.replace(".", "_") not in installed]
+    left = [f"/usr/bigtop/{name}" for name in folders if name.replace(".", "_") not in installed]
+    if left:
+        yield Problem("warning", f"no package owns {some(left)}", "Remove it if nobody needs it.")
+
+
+CHECKS: Mapping[str, Rule] = {
+    "ports": _ports,
+    "packages": _packages,
+    "leftovers": _leftovers,
+}
