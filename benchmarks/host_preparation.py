@@ -29,7 +29,7 @@ from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh.fleet import Fleet
 from bigtop_builder.adapter.ssh.remote import Remote
 from bigtop_builder.flow.hosts.facts import gather
-from bigtop_builder.flow.hosts.work import apply
+from bigtop_builder.flow.hosts.operations import apply
 from bigtop_builder.hosts.facts import HostFacts, Wanted
 from bigtop_builder.hosts.files import write_file
 from bigtop_builder.hosts.operation import Operation

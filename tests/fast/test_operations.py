@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigtop_builder.flow.hosts.work import apply
+from bigtop_builder.flow.hosts.operations import apply
 from bigtop_builder.hosts.facts import (
     FileFact,
     HostFacts,

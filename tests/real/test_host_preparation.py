@@ -20,9 +20,9 @@ from bigtop_builder.adapter.rpm.gnupg import make_key, open_signer
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh.fleet import Fleet
 from bigtop_builder.flow.hosts.apply_standalone import apply_standalone, verify_standalone
+from bigtop_builder.flow.hosts.operations import WorkResult
 from bigtop_builder.flow.hosts.preparation import prepare_hosts
-from bigtop_builder.flow.hosts.removal import wipe_hosts
-from bigtop_builder.flow.hosts.work import WorkResult
+from bigtop_builder.flow.hosts.removal import uninstall
 from bigtop_builder.flow.publish.publisher import publish
 from bigtop_builder.hosts.preparation import LIMITS_FILE
 from bigtop_builder.model.errors import UnreachableHostError
@@ -166,7 +166,7 @@ import sys, threading
 from pathlib import Path
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh.fleet import Fleet
-from bigtop_builder.flow.hosts.work import apply
+from bigtop_builder.flow.hosts.operations import apply
 from bigtop_builder.hosts.files import write_file
 from bigtop_builder.hosts.facts import HostFacts
 from bigtop_builder.hosts.operation import Operation
@@ -247,10 +247,10 @@ def test_stand_alone_services_start_in_order_restart_when_changed_and_go(site: S
     site.work(loaded, apply_standalone, dry_run=False)
     assert site.changes() == ["start hello-one"]
 
-    planned, _ = site.work(loaded, wipe_hosts, dry_run=True)
+    planned, _ = site.work(loaded, uninstall, dry_run=True)
     assert site.on(1, "rpm -qa '*3_2_0' | wc -l") == "2"
-    gone, _ = site.work(loaded, wipe_hosts, dry_run=False)
+    gone, _ = site.work(loaded, uninstall, dry_run=False)
     assert gone.error() is None and dict(gone.changed) == dict(planned.changed)
     assert site.on(1, "rpm -qa '*3_2_0'; ls -d /usr/bigtop /etc/hello/two; pgrep -f http.server") == ""
-    again, _ = site.work(loaded, wipe_hosts, dry_run=False)
+    again, _ = site.work(loaded, uninstall, dry_run=False)
     assert again.changes == 0

@@ -25,7 +25,7 @@ from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh import Fleet
 from bigtop_builder.flow.deploy.ambari_server import set_up_servers
 from bigtop_builder.flow.deploy.registration import UnregisteredError, await_registration
-from bigtop_builder.flow.hosts.work import WorkResult
+from bigtop_builder.flow.hosts.operations import WorkResult
 from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.flow.publish.publisher import publish
 from bigtop_builder.hosts.database import Engine

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigtop_builder.flow.deploy.administrator import administrator_ready
-from bigtop_builder.flow.hosts.work import Plan, WorkResult, apply, tell_failure
+from bigtop_builder.flow.hosts.operations import Plan, WorkResult, apply, report_failure
 from bigtop_builder.hosts import agent, database, server
 from bigtop_builder.hosts.ambari_logs import server_cause
 from bigtop_builder.hosts.ambari_properties import NAME
@@ -169,7 +169,7 @@ def _look(
     hosts = [site.host, *site.agents]
     if site.target.host in site.ours:
         hosts.append(site.target.host)
-    found = fleet.each(look, hosts, done=tell_failure("ambari", emit))
+    found = fleet.each(look, hosts, done=report_failure("ambari", emit))
     failed = {host: result for host, result in found.items() if isinstance(result, HostError)}
     return {host: result for host, result in found.items() if isinstance(result, _Seen)}, failed
 
@@ -187,7 +187,7 @@ def _set_up(
         state = _database_state(fleet, site)
         plan = _plans(site, seen, state, engines)
     except HostError as error:
-        tell_failure("ambari", emit)(site.host, error)
+        report_failure("ambari", emit)(site.host, error)
         return WorkResult(failed={site.host: error})
     result = WorkResult()
     for host, operations in plan:

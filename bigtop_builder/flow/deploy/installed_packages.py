@@ -10,7 +10,7 @@ from bigtop_builder.flow.deploy.desired_layout import desired_layout
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import os_families, version_of
 from bigtop_builder.flow.deploy.world import World
-from bigtop_builder.flow.hosts.work import tell_failure
+from bigtop_builder.flow.hosts.operations import report_failure
 from bigtop_builder.model.errors import AmbariError, HostError
 
 SECONDS = 120
@@ -37,7 +37,7 @@ def check_installed(connections: Connections, world: World, reporter: Reporter) 
         return [wish.expected for wish in wishes[remote.name] if not wish.matches(names)]
 
     lacking = []
-    told = tell_failure(reporter.phase, reporter.emit)
+    told = report_failure(reporter.phase, reporter.emit)
     for host, missing in connections.fleet.each(work, list(wishes), done=told).items():
         if not isinstance(missing, HostError) and missing:
             lacking.append(f"{host} lacks {', '.join(missing)}")

@@ -10,7 +10,7 @@ from bigtop_builder.flow.deploy.desired_layout import as_recommendation, desired
 from bigtop_builder.flow.deploy.destroy import destroy_cluster
 from bigtop_builder.flow.deploy.preflight import check, check_own
 from bigtop_builder.flow.deploy.repository import register
-from bigtop_builder.flow.hosts.work import WorkResult
+from bigtop_builder.flow.hosts.operations import WorkResult
 from bigtop_builder.model.errors import AmbariError
 from bigtop_builder.model.event import CheckFinished
 
@@ -37,7 +37,7 @@ def check_hosts(deployment: Deployment) -> str:
 
     check_own(deployment.connections, deployment.world)
     found = checks.check_hosts(deployment.world.loaded, deployment.connections.fleet, deployment.reporter.emit)
-    found.demand()
+    found.raise_for_errors()
     return found.note
 
 
@@ -191,10 +191,10 @@ def destroy(deployment: Deployment) -> str:
 
 def wipe(deployment: Deployment) -> str:
     """The cluster goes, and hosts are freed of it."""
-    from bigtop_builder.flow.hosts.removal import wipe_hosts
+    from bigtop_builder.flow.hosts.removal import uninstall
 
     note = destroy(deployment)
-    result = wipe_hosts(
+    result = uninstall(
         deployment.world.loaded,
         deployment.connections.fleet,
         deployment.reporter.emit,

@@ -149,7 +149,7 @@ def _hosts(connections: Connections, world: World, reporter: Reporter) -> tuple[
 
     found = check_hosts(world.loaded, connections.fleet, reporter.emit)
     world.facts = found.facts
-    found.demand()
+    found.raise_for_errors()
     return tuple(sorted({facts.family for facts in found.facts.values() if facts.family}))
 
 

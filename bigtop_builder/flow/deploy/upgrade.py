@@ -21,7 +21,7 @@ from bigtop_builder.flow.deploy.upgrade_step import UpgradeStep
 from bigtop_builder.flow.deploy.verification import checkable
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.flow.hosts.facts import gather
-from bigtop_builder.flow.hosts.work import WorkResult, apply
+from bigtop_builder.flow.hosts.operations import WorkResult, apply
 from bigtop_builder.flow.publish.stack_check import read_packages
 from bigtop_builder.hosts.facts import HostFacts, Wanted
 from bigtop_builder.hosts.upgrade import FORMER, set_packages

@@ -15,7 +15,7 @@ from bigtop_builder.flow.deploy.request_follower import carry_out
 from bigtop_builder.flow.deploy.service_state import listed, put_state
 from bigtop_builder.flow.deploy.verification import check_service
 from bigtop_builder.flow.deploy.world import World
-from bigtop_builder.flow.hosts.work import apply
+from bigtop_builder.flow.hosts.operations import apply
 from bigtop_builder.hosts.standalone import entries_of
 from bigtop_builder.hosts.upgrade import forget_former, note_former, set_packages, set_selected
 from bigtop_builder.model.errors import AmbariError, BigtopBuilderError, InterruptedRunError, LimitError

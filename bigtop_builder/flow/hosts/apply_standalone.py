@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigtop_builder.flow.hosts.facts import gather
-from bigtop_builder.flow.hosts.work import Emit, WorkResult, apply, tell_failure
+from bigtop_builder.flow.hosts.operations import Emit, WorkResult, apply, report_failure
 from bigtop_builder.hosts import standalone
 from bigtop_builder.hosts.operation import Operation
 from bigtop_builder.hosts.script import parse, render
@@ -158,7 +158,7 @@ def _check_health(
             )
         return "; ".join(bad)
 
-    results = fleet.each(work, list(probes), done=tell_failure(phase, emit)) if probes else {}
+    results = fleet.each(work, list(probes), done=report_failure(phase, emit)) if probes else {}
     return {
         host: result if isinstance(result, HostError) else HostError(f"{host}: {result}")
         for host, result in results.items()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from bigtop_builder.flow.hosts.work import Emit, tell_failure
+from bigtop_builder.flow.hosts.operations import Emit, report_failure
 from bigtop_builder.hosts.facts import HostFacts, Wanted
 from bigtop_builder.model.errors import HostError
 from bigtop_builder.model.event import Phase
@@ -26,6 +26,6 @@ def gather(
         output = remote.run(HostFacts.script(wanted[remote.name]))
         return HostFacts.parse(remote.name, output.stdout, began=began, ended=time.time())
 
-    results = fleet.each(work, list(wanted), done=tell_failure(phase, emit)) if wanted else {}
+    results = fleet.each(work, list(wanted), done=report_failure(phase, emit)) if wanted else {}
     facts = {host: result for host, result in results.items() if isinstance(result, HostFacts)}
     return facts, {host: result for host, result in results.items() if isinstance(result, HostError)}

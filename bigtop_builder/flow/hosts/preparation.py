@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigtop_builder.flow.hosts.facts import gather
-from bigtop_builder.flow.hosts.work import Emit, WorkResult, apply, tell_failure
+from bigtop_builder.flow.hosts.operations import Emit, WorkResult, apply, report_failure
 from bigtop_builder.hosts.facts import HostFacts
 from bigtop_builder.hosts.preparation import Prepared, prepare, wanted
 from bigtop_builder.model.errors import ConfigurationError, HostError
@@ -47,7 +47,7 @@ def prepare_hosts(
             prepared[host] = prepare(known, loaded, addresses=addresses, certificates=certificates)
         except HostError as error:
             lost[host] = error
-            tell_failure("prepare", emit)(host, error)
+            report_failure("prepare", emit)(host, error)
     _tell_what_cannot_be(prepared, emit)
     plan = {host: what.operations for host, what in prepared.items()}
     done = apply(fleet, plan, phase="prepare", emit=emit, dry_run=dry_run)

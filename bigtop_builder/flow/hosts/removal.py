@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bigtop_builder.flow.hosts.facts import gather
-from bigtop_builder.flow.hosts.work import Emit, WorkResult, apply
+from bigtop_builder.flow.hosts.operations import Emit, WorkResult, apply
 from bigtop_builder.hosts.removal import removal, wanted
 from bigtop_builder.recipe.inventory import LoadedInventory
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.ssh.fleet import Fleet
 
 
-def wipe_hosts(loaded: LoadedInventory, fleet: Fleet, emit: Emit, *, dry_run: bool) -> WorkResult:
+def uninstall(loaded: LoadedInventory, fleet: Fleet, emit: Emit, *, dry_run: bool) -> WorkResult:
     """Take the stack off all hosts. With ``dry_run`` it is only told what would go."""
     demands = {host.name: wanted(loaded, host.name) for host in loaded.hosts}
     facts, lost = gather(fleet, demands, phase="destroy", emit=emit)

@@ -85,13 +85,13 @@ def apply(fleet: Fleet, plan: Plan, *, phase: Phase, emit: Emit, dry_run: bool) 
     def work(remote: Remote) -> int:
         return _on_host(remote, wanted[remote.name], phase, emit)
 
-    results = fleet.each(work, list(wanted), done=tell_failure(phase, emit))
+    results = fleet.each(work, list(wanted), done=report_failure(phase, emit))
     failed = {host: result for host, result in results.items() if isinstance(result, HostError)}
     changed = {host: result for host, result in results.items() if isinstance(result, int)}
     return WorkResult(changed, failed)
 
 
-def tell_failure(phase: Phase, emit: Emit) -> Callable[[str, object], None]:
+def report_failure(phase: Phase, emit: Emit) -> Callable[[str, object], None]:
     """For ``Fleet.each``: emits a HostFailed when what it got from a host is an error."""
 
     def tell(host: str, result: object) -> None:

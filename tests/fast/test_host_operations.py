@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bigtop_builder.flow.hosts.work import apply
+from bigtop_builder.flow.hosts.operations import apply
 from bigtop_builder.hosts.operation import Operation
 from bigtop_builder.hosts.script import parse, render
 from bigtop_builder.model.errors import ExitCode, UnreachableHostError
