@@ -1,4 +1,4 @@
-"""The Ambari agent on a host: from what is there to what is wanted."""
+"""The Ambari agent on a host: the operations that install, configure and start it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ NAME = "ambari-agent"
 CONFIGURATION = "/etc/ambari-agent/conf/ambari-agent.ini"
 LOG = "/var/log/ambari-agent/ambari-agent.log"
 SHIPPED_SERVER = "localhost"
-"""The server that the package's configuration names."""
+"""The server in the configuration that the package ships."""
 
 FILES = (REPOSITORY_FILE, CERTIFICATES, CONFIGURATION, restart_mark(NAME))
-"""Files that the facts of an agent's host must hold."""
+"""Files that the facts of an agent's host must include."""
 
 
 def server_of(text: str) -> str | None:
-    """The server that an ``ambari-agent.ini`` names; None when it names none or cannot be read."""
+    """Return the server in the text of an ``ambari-agent.ini``; None if it is missing or the file is malformed."""
     parser = configparser.RawConfigParser(strict=False)
     try:
         parser.read_string(text)
@@ -39,10 +39,10 @@ def server_of(text: str) -> str | None:
 def agent_operations(
     facts: HostFacts, setup: NewServer, version: str | None, *, running: bool
 ) -> tuple[Operation, ...]:
-    """Everything from the repository file to an agent that runs and names the server; nothing when it is all there.
+    """Plan everything from the repository file to a running agent of this server; nothing if all of it is in place.
 
-    ``version`` is the server's: agents of another are refused. None is the newest of the repository, as the server
-    will be.
+    ``version``: the server's, because a server refuses agents of another version. None: the newest one in the
+    repository, which is what the server gets, too.
     """
     versions = {NAME: version} if version else {}
     file = facts.files.get(CONFIGURATION)
@@ -59,7 +59,7 @@ def agent_operations(
     return (*operations, *daemon_running(facts, NAME, running=running, changed=bool(operations)))
 
 
-# The key is set in its own section and nowhere else; a section or key that is missing is added.
+# Sets the key in its own section only; adds a missing section or key.
 _INI = r"""file={file}
 new=$(mktemp "$file.XXXXXX")
 trap 'rm -f "$new"' EXIT
@@ -77,7 +77,7 @@ mv -f "$new" "$file"
 
 
 def set_ini(path: str, section: str, key: str, value: str) -> str:
-    """Bash that sets one key of one section of an ini file."""
+    """Return bash that sets one key of one section of an ini file."""
     return _INI.format(file=quote(path), section=quote(section), key=quote(key), value=quote(value))
 
 
@@ -91,8 +91,10 @@ def _server(former: str | None, server: str) -> Operation:
 
 
 def reset(server: str) -> Operation:
-    """An operation that throws the agent's keys away, which another server signed. The configuration must name
-    ``server`` by then: the agent of 3.0 empties the file when its own reset has to change it."""
+    """Return an operation that discards the agent's keys, which another server signed.
+
+    The configuration must already name ``server``: the reset of Ambari 3.0 empties the file if it has to change it.
+    """
     return Operation(
         "reset ambari-agent",
         "its keys were signed by another server",

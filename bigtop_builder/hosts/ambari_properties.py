@@ -1,4 +1,4 @@
-"""``ambari.properties``: read, and changed in place."""
+"""``ambari.properties``: parsed, and changed in place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROPERTIES = "/etc/ambari-server/conf/ambari.properties"
 
 
 def parse_properties(text: str) -> dict[str, str]:
-    """``ambari.properties`` by key, as Java reads it but for line continuations, which Ambari does not write."""
+    """Parse ``ambari.properties`` as Java does, except for line continuations, which Ambari never writes."""
     found: dict[str, str] = {}
     for line in text.splitlines():
         line = line.strip()
@@ -40,11 +40,14 @@ mv -f "$new" "$file"
 
 
 def set_properties(now: Mapping[str, str], wanted: Mapping[str, str]) -> list[Operation]:
-    """An operation that sets what differs in ``ambari.properties`` and leaves the rest of it alone. No secrets."""
+    """Return an operation that sets the differing keys of ``ambari.properties`` and keeps the rest; none if all match.
+
+    Not for secrets: the operation shows the values.
+    """
     differing = {key: value for key, value in wanted.items() if now.get(key) != value}
     if not differing:
         return []
     pairs = " ".join(quote(f"{key}={value}") for key, value in differing.items())
-    told = "\n".join(f"{key}: {now.get(key, 'not set')} -> {value}" for key, value in differing.items())
+    detail = "\n".join(f"{key}: {now.get(key, 'not set')} -> {value}" for key, value in differing.items())
     script = _SET.format(file=PROPERTIES, pairs=pairs)
-    return [Operation(f"set {', '.join(differing)} of Ambari", told, script, restarts=(NAME,))]
+    return [Operation(f"set {', '.join(differing)} of Ambari", detail, script, restarts=(NAME,))]

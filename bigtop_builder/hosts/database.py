@@ -1,7 +1,7 @@
-"""Ambari's database as Ambari's own host sees it: looked into, and its tables made.
+"""Ambari's database, seen from Ambari's host: inspect it, and create its tables.
 
-That is done as Ambari's own user, so that what was tried is what Ambari will do. A password reaches a host on standard
-input only, and the client programs in a file that is gone when they end.
+Scripts log in as Ambari's own user, so that they test what Ambari will do. A password reaches a host on standard input
+only, and the client program in a file that is removed when it exits.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
     from bigtop_builder.hosts.facts import HostFacts
 
 Type = Literal["postgres", "mysql"]
-"""As ``ambari-server setup --database`` calls it; MariaDB is ``mysql`` there."""
+"""The values of ``ambari-server setup --database``; MariaDB counts as ``mysql``."""
 
 RESOURCES = "/var/lib/ambari-server/resources"
 DEFAULT_DRIVER = "/usr/share/java/mysql-connector-java.jar"
-"""Where Ambari looks for a driver of MySQL by itself (DBMSConfig of Ambari 2.7 to 3.0)."""
+"""Where Ambari itself looks for the MySQL driver (DBMSConfig of Ambari 2.7 to 3.0)."""
 
 SHIPPED_PASSWORD = "bigdata"
-"""The password of the embedded database as ``ambari-server setup`` makes it."""
+"""The password that ``ambari-server setup`` gives the embedded database."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """How a family of operating systems names what a database needs."""
+    """The names of a database's packages, service and folders on a family of operating systems."""
 
     server: tuple[str, ...]
     """Packages of the server."""
     client: tuple[str, ...]
-    """Packages of the command line client, needed on Ambari's host."""
+    """Packages of the command-line client, needed on Ambari's host."""
     service: str
     initialise: str = ""
-    """Bash that makes the data directory when there is none."""
+    """Bash that creates the data directory if it is missing."""
     settings: str = ""
-    """Folder for files of settings (MySQL and MariaDB)."""
+    """The folder for configuration files (MySQL and MariaDB)."""
 
 
 POSTGRESQL_DATA = (
@@ -57,12 +57,12 @@ ENGINES: Mapping[DatabaseKind, Engine] = {
     "mysql": Engine(("mysql-server",), ("mysql",), "mysqld", settings="/etc/my.cnf.d"),
     "mariadb": Engine(("mariadb-server",), ("mariadb",), "mariadb", settings="/etc/my.cnf.d"),
 }
-"""For hosts of the Red Hat family."""
+"""For hosts of the Red Hat family; by kind."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """The database that Ambari shall use."""
+    """The database that Ambari is to use."""
 
     kind: DatabaseKind
     host: str
@@ -73,11 +73,12 @@ class Target:
 
     @property
     def type(self) -> Type:
+        """The database's type in Ambari's terms."""
         return "mysql" if self.kind in ("mysql", "mariadb") else "postgres"
 
     @property
     def tables(self) -> str:
-        """The file with the statements that make Ambari's tables."""
+        """The path of the file with the statements that create Ambari's tables."""
         return f"{RESOURCES}/Ambari-DDL-{'MySQL' if self.type == 'mysql' else 'Postgres'}-CREATE.sql"
 
     def __str__(self) -> str:
@@ -85,7 +86,7 @@ class Target:
 
 
 def target(database: Database, server: str) -> Target:
-    """What the inventory says, for an Ambari server on the host ``server``."""
+    """Return the inventory's database for an Ambari server on the host ``server``."""
     port = 3306 if database.kind in ("mysql", "mariadb") else 5432
     embedded = database.kind == "embedded"
     return Target(
@@ -99,8 +100,8 @@ def target(database: Database, server: str) -> Target:
 
 @dataclass(frozen=True)
 class State:
-    """What a look into the database showed. ``tables``: whether those of Ambari are there: none, all, or, after
-    a load that broke off, some."""
+    """The state of the database. ``tables``: whether Ambari's tables exist: none, all, or (after an interrupted load)
+    some."""
 
     login: bool
     tables: Literal["none", "some", "all"] = "none"
@@ -110,11 +111,11 @@ class State:
 
 UNSEEN = State(False)
 NO_CLIENT = "no client program"
-"""The message when the host has no program yet to look into the database with."""
+"""The message if the client program is not installed yet."""
 
 
 def credentials(target: Target, password: str) -> bytes:
-    """The file that the client program reads the password from: a line of .pgpass, or an option file."""
+    """Return the file from which the client program reads the password: a line of .pgpass, or an option file."""
     if target.type == "postgres":
         escaped = password.replace("\\", "\\\\").replace(":", "\\:")
         return f"*:*:*:{target.user}:{escaped}\n".encode()
@@ -123,9 +124,9 @@ def credentials(target: Target, password: str) -> bytes:
 
 
 def _client(target: Target) -> str:
-    """Bash: ``query`` runs statements from its standard input as Ambari's user and prints bare rows. The credentials
-    come on the script's own standard input."""
-    # umask and trap: nobody else reads the file, and it goes whatever happens.
+    """Return bash that defines ``query``, which runs statements from its standard input as Ambari's user and prints
+    bare rows. The script reads the credentials from its own standard input."""
+    # umask and trap: nobody else can read the file, and it is removed whatever happens.
     common = 'umask 077\ncredentials=$(mktemp)\ntrap \'rm -f "$credentials"\' EXIT\ncat > "$credentials"\n'
     where = f"{quote(target.host)} {quote(str(target.port))} {quote(target.user)} {quote(target.name)}"
     if target.type == "postgres":
@@ -141,7 +142,7 @@ def _client(target: Target) -> str:
     )
 
 
-# The last table that the file makes tells a complete load from one that broke off.
+# Whether the last table of the file exists distinguishes a complete load from an interrupted one.
 _LOOK = r"""last=$(grep -oiE '^[[:space:]]*create table (if not exists )?[^ (]+' TABLES 2>/dev/null | tail -n 1 |
     sed -E 's/.* //; s/[`";]//g; s/.*\.//' || :)
 count() {
@@ -159,14 +160,16 @@ look() {
 
 
 def _look(target: Target) -> str:
-    """Bash: ``look`` sets ``tables`` and ``complete``, the count of the last table that Ambari's file makes."""
+    """Return bash that defines ``look``, which sets ``tables`` and ``complete`` (1 if the last table exists)."""
     text = _client(target) + _LOOK
     return text.replace("TABLES", quote(target.tables)).replace("NAME", target.name).replace("TYPE", target.type)
 
 
 def probe_script(target: Target) -> str:
-    """Bash for Ambari's host that looks into the database and changes nothing; ``credentials`` go to its standard
-    input. Its output is for ``parse_probe``."""
+    """Return bash for Ambari's host that inspects the database and changes nothing.
+
+    Its standard input must be ``credentials``; ``parse_probe`` reads its output.
+    """
     client = "mysql" if target.type == "mysql" else "psql"
     return (
         f"command -v {client} >/dev/null || {{ echo 'login no {NO_CLIENT}'; exit 0; }}\n"
@@ -177,7 +180,7 @@ def probe_script(target: Target) -> str:
 
 
 def parse_probe(output: str) -> State:
-    """What ``probe_script`` found."""
+    """Parse the output of ``probe_script``."""
     for line in output.splitlines():
         words = line.split()
         if words[:2] == ["login", "yes"]:
@@ -196,16 +199,16 @@ def schema_operations(
     *,
     engines: Mapping[DatabaseKind, Engine] = ENGINES,
 ) -> tuple[Operation, ...]:
-    """What Ambari's host does so that the tables are there; none when they are.
+    """Plan the operations on Ambari's host that create its tables; none if all tables exist.
 
-    Raises HostError when a load broke off: what is there cannot be told from data.
+    Raises HostError after an interrupted load, because its remains cannot be distinguished from data.
     """
     if target.kind == "embedded" or state.tables == "all":
         return ()
     if state.tables == "some":
         raise half_loaded(target)
     operations = list(install_packages(facts, engines[target.kind].client))
-    # PostgreSQL's file commits in its midst: without those lines one transaction makes all of it or nothing.
+    # PostgreSQL's file has its own COMMITs: without them, one transaction creates all tables or none.
     load = (
         f"sed -E '/^[[:space:]]*(BEGIN|COMMIT)[[:space:]]*;/Id' {quote(target.tables)} | query --single-transaction"
         if target.type == "postgres"
@@ -231,9 +234,9 @@ fi
 
 
 def half_loaded(target: Target) -> HostError:
-    """The error for a database with some of Ambari's tables."""
+    """Return the error for a database that has only some of Ambari's tables."""
     return HostError(
         f"the database {target.name} on {target.host} has some tables, but not all of Ambari's: a load of"
-        f" {target.tables} broke off, or it belongs to something else",
+        f" {target.tables} was interrupted, or the database belongs to something else",
         hint=f"if nothing in it is needed, drop the database {target.name} and run the command again",
     )

@@ -1,4 +1,4 @@
-"""Ambari's database where it runs: server, database and user, as operations."""
+"""Ambari's database on its own host: operations that create the server, the database and the user."""
 
 from __future__ import annotations
 
@@ -24,15 +24,17 @@ def service_operations(
     *,
     engines: Mapping[DatabaseKind, Engine] = ENGINES,
 ) -> tuple[Operation, ...]:
-    """What the host of the database needs: none when Ambari's user can log in. The facts must hold the service and its
-    ``restart_mark``."""
+    """Plan what the host of the database needs; nothing if Ambari's user can log in.
+
+    The facts must include the service and its ``restart_mark``.
+    """
     if state.login or target.kind == "embedded":
         return ()
     engine = engines[target.kind]
     operations = list(install_packages(facts, engine.server))
     if engine.initialise:
         operations.append(
-            Operation(f"initialise {engine.service}", "its data directory, when it has none", engine.initialise)
+            Operation(f"initialise {engine.service}", "its data directory, if it is missing", engine.initialise)
         )
     operations += service_running(facts, engine.service)
     postgresql = target.type == "postgres"
@@ -54,7 +56,7 @@ def _literal(text: str, type: Type) -> str:
 
 
 def _postgresql_user(target: Target, password: str, engine: Engine) -> Operation:
-    # A statement that fails is written to the server's log with the password in it unless the level says otherwise.
+    # Without this level, the server would log a failing statement with the password in it.
     statements = f"""SET log_min_error_statement = panic;
 SET standard_conforming_strings = on;
 DO $do$ BEGIN
@@ -85,7 +87,7 @@ else
     postgres -c 'SELECT pg_reload_conf()' >/dev/null
 fi"""
     return Operation(
-        f"make database {target.name}",
+        f"create the database {target.name}",
         f"PostgreSQL: user {target.user}, database {target.name}, its schema {target.name}, access for the user from"
         " other hosts",
         script,
@@ -96,11 +98,11 @@ fi"""
 def _mysql_user(target: Target, password: str, engine: Engine) -> Operation:
     secret = _literal(password, "mysql")
     statements = f"CREATE DATABASE IF NOT EXISTS `{target.name}` DEFAULT CHARACTER SET utf8;\n"
-    # An anonymous user of localhost would go before '%'.
+    # An anonymous user of localhost would take precedence over '%'.
     for host in ("%", "localhost"):
         account = f"'{target.user}'@'{host}'"
         if target.kind == "mariadb":
-            # Every MariaDB knows this form, also 5.5 of EL 7; MySQL dropped it with 8.
+            # Every MariaDB accepts this form, including 5.5 of EL 7; MySQL 8 dropped it.
             statements += f"GRANT ALL PRIVILEGES ON `{target.name}`.* TO {account} IDENTIFIED BY {secret};\n"
             continue
         statements += (
@@ -114,7 +116,7 @@ case $(mysql -u root -N -B -e 'select @@bind_address' 2>/dev/null || true) in 12
     {_restart(engine.service)};;
 esac"""
     return Operation(
-        f"make database {target.name}",
+        f"create the database {target.name}",
         f"{target.kind}: database {target.name}, user {target.user} with all rights on it",
         script,
         statements.encode(),

@@ -1,4 +1,4 @@
-"""Operations on files, folders and links. Content is compared with what the facts tell and written atomically."""
+"""Operations on files, folders and links. Content is compared with the facts and written atomically."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 MAX_DIFF_LINES = 200
 
-# Beside its place and renamed: nobody sees half a file. What is mounted into a container (/etc/hosts) cannot be
-# renamed over and is written in place. A process is a millisecond or two on each host: none is started for nothing.
+# Written next to its path and renamed, so that nobody sees half a file. A file that is mounted into a container
+# (/etc/hosts) cannot be replaced and is written in place. Every process costs each host a millisecond or two.
 WRITE = """path={path} folder={folder}
 [ -d "$folder" ] || mkdir -p "$folder"
 new=$(mktemp "$folder/.bigtop-builder.XXXXXX")
@@ -48,9 +48,9 @@ def write_file(
     secret: bool = False,
     restarts: tuple[str, ...] = (),
 ) -> tuple[Operation, ...]:
-    """The file with this content, owner, group and mode. The facts must hold ``path``.
+    """Plan the file with this content, owner, group and mode. The facts must include ``path``.
 
-    ``secret``: the diff does not show the content. ``restarts``: services to restart when it changes.
+    ``secret``: keep the content out of the diff. ``restarts``: services to restart if the file changes.
     """
     now = facts.files.get(path)
     sha256 = hashlib.sha256(content).hexdigest()
@@ -67,63 +67,63 @@ def write_file(
     detail = _secret_detail(now) if secret else difference(now, path, content)
     if now is None and (owner, group, normal_mode(mode)) != ("root", "root", "0644"):
         detail += f"\nowner {owner}:{group}, mode {normal_mode(mode)}"
-    # An empty file has an empty standard input, which cat reads just as well.
+    # For empty content there is no standard input: cat then reads /dev/null.
     return (Operation(f"write {path}", detail, script, content, restarts),)
 
 
 def normal_mode(mode: str) -> str:
-    """``644`` and ``0644`` → ``0644``."""
+    """Return a mode with four digits: ``644`` and ``0644`` → ``0644``."""
     return f"{int(mode, 8):04o}"
 
 
 def _attributes(
     now: FileFact, path: str, owner: str, group: str, mode: str, restarts: tuple[str, ...]
 ) -> tuple[Operation, ...]:
-    told: list[str] = []
+    changes: list[str] = []
     script: list[str] = []
     if (now.owner, now.group) != (owner, group):
-        told.append(f"owner {now.owner}:{now.group} -> {owner}:{group}")
+        changes.append(f"owner {now.owner}:{now.group} -> {owner}:{group}")
         script.append(f"chown {quote(owner)}:{quote(group)} {quote(path)}")
     if normal_mode(now.mode) != normal_mode(mode):
-        told.append(f"mode {normal_mode(now.mode)} -> {normal_mode(mode)}")
+        changes.append(f"mode {normal_mode(now.mode)} -> {normal_mode(mode)}")
         script.append(f"chmod {normal_mode(mode)} {quote(path)}")
     if not script:
         return ()
-    return (Operation(f"owner and mode of {path}", ", ".join(told), "\n".join(script), restarts=restarts),)
+    return (Operation(f"owner and mode of {path}", ", ".join(changes), "\n".join(script), restarts=restarts),)
 
 
 def _secret_detail(now: FileFact | None) -> str:
-    return "the content differs (not shown: it holds secrets)" if now else "new (not shown: it holds secrets)"
+    return "the content differs (not shown: it contains secrets)" if now else "new (not shown: it contains secrets)"
 
 
 def difference(now: FileFact | None, path: str, content: bytes) -> str:
-    """A unified diff between the file on the host and ``content``; a line of text where that cannot be shown."""
+    """Return a unified diff between the file on the host and ``content``, or one line if there is nothing to show."""
     try:
         new = content.decode()
     except UnicodeDecodeError:
-        return f"{len(content)} bytes that are no text"
+        return f"{len(content)} bytes of binary data"
     if now is not None and now.text is None:
-        return f"the content differs (it is too large to show); then {len(content)} bytes"
+        return f"the content differs (too large to show); new size: {len(content)} bytes"
     old = now.text if now is not None and now.text is not None else ""
     lines = list(
         difflib.unified_diff(old.splitlines(), new.splitlines(), path if now else "/dev/null", path, lineterm="", n=3)
     )
     if not lines:
-        return "the content differs in the ends of lines only"
+        return "only the line endings differ"
     if len(lines) > MAX_DIFF_LINES:
         lines = [*lines[:MAX_DIFF_LINES], f"({len(lines) - MAX_DIFF_LINES} more lines)"]
     return "\n".join(lines)
 
 
 def remove_file(facts: HostFacts, path: str) -> tuple[Operation, ...]:
-    """No file there. The facts must hold ``path``."""
+    """Plan the removal of a file, if it exists. The facts must include ``path``."""
     if path not in facts.files:
         return ()
-    return (Operation(f"remove {path}", "the file is there", f"rm -f {quote(path)}"),)
+    return (Operation(f"remove {path}", "the file exists", f"rm -f {quote(path)}"),)
 
 
 def managed_block(text: str, name: str, lines: list[str]) -> str:
-    """``text`` with the block ``name`` of ours holding ``lines``; it goes to the end when it is new."""
+    """Return ``text`` with ``lines`` in our block ``name``; a new block goes to the end. No lines: no block."""
     begin, end = f"# bigtop-builder {name}: begin", f"# bigtop-builder {name}: end"
     old = text.splitlines()
     block = [begin, *lines, end] if lines else []
@@ -137,7 +137,7 @@ def managed_block(text: str, name: str, lines: list[str]) -> str:
 
 
 def block_lines(text: str, name: str) -> list[str]:
-    """The lines of the block ``name`` of ours."""
+    """Return the lines of our block ``name``; an empty list if there is no such block."""
     begin, end = f"# bigtop-builder {name}: begin", f"# bigtop-builder {name}: end"
     lines = text.splitlines()
     if begin not in lines or end not in lines[lines.index(begin) :]:

@@ -1,7 +1,7 @@
-"""Operations: what is to be done on a host, told before it is done.
+"""Operations: planned changes to a host, shown before they run.
 
-Facts go in, operations come out; where a host is as wanted, none do. So the same code answers 'would it change?' and
-then does it (as in pyinfra's model). Files, packages, services and accounts have a module each.
+Facts go in, operations come out; none for a host that is already as wanted. So the same code answers "would it change?"
+and then makes the change (pyinfra's model). Files, packages, services and accounts have a module each.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 KEPT = "/var/lib/bigtop-builder"
-"""On a host: what deployments keep there."""
+"""The folder on a host where deployments keep their own files."""
 
 RESTARTS = f"{KEPT}/restart"
-"""On a host: a file here, named like a service, says that what the service stands on has changed since it was started.
-It is made before the change and removed after the restart, so that a run that was killed in between is made good."""
+"""A file in this folder, named like a service, marks that the service needs a restart. It is created before the change
+and removed after the restart, so that the next run makes up for one that was killed in between."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Operation:
     name: str
     """``write /etc/security/limits.d/90-bigtop-builder.conf``."""
     detail: str
-    """What changes: a unified diff for files, else a line of text. Never a secret."""
+    """The change: a unified diff for files, else a line of text. Never a secret."""
     script: str
-    """Bash that does it, run with ``set -euo pipefail``; it may run twice, and holds no secret: those go to stdin."""
+    """Bash that makes the change, run with ``set -euo pipefail``. It may run twice. Secrets belong into ``stdin``."""
     stdin: bytes = b""
     restarts: tuple[str, ...] = ()
     """Services that must be restarted afterwards."""
@@ -33,7 +33,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Cannot:
-    """Something that is wanted and cannot be had on this host, which is no failure: ``what`` and why."""
+    """A wanted setting that is impossible on this host, which is not a failure: ``what`` and why."""
 
     what: str
     why: str

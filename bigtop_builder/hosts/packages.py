@@ -1,4 +1,4 @@
-"""Operations on packages and their repositories; ``yum`` is called, which newer systems have as a name of dnf."""
+"""Operations on packages and their repositories. They call ``yum``, which on newer systems is another name of dnf."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 REPOSITORIES = "/etc/yum.repos.d"
 METADATA_SECONDS = 300
 
-# A version that is older than the installed one is no update: yum calls that a downgrade.
+# yum does not install an older version than the installed one: that takes its command downgrade.
 INSTALL = """yum -y install {words}
 for name in {names}; do
     rpm -q "$name" >/dev/null && continue
-    echo "no package is called $name: another one gives it ($(rpm -q --whatprovides "$name")); name that one" >&2
+    echo "no package is called $name; use the one that provides it: $(rpm -q --whatprovides "$name")" >&2
     exit 1
 done
 """
@@ -37,10 +37,10 @@ def install_packages(
     versions: Mapping[str, str] | None = None,
     restarts: tuple[str, ...] = (),
 ) -> tuple[Operation, ...]:
-    """The packages that are missing, in one transaction.
+    """Plan the installation of missing packages, in one transaction.
 
-    ``versions``: by name the version (``2.8.0.0``, or with its release ``2.8.0.0-1``) that it must have; the others
-    may have any.
+    ``versions``: the required version by name (``2.8.0.0``, or with the release ``2.8.0.0-1``); other packages may have
+    any version.
     """
     wanted = list(dict.fromkeys(names))
     versions = versions or {}
@@ -55,14 +55,14 @@ def install_packages(
             word = f"{name}-{versions[name]}"
             found = ", ".join(package.evr for package in facts.packages[name])
             script = INSTALL_VERSION.format(word=quote(word))
-            operations.append(Operation(f"install {word}", f"{name} {found} is there", script, restarts=restarts))
+            operations.append(Operation(f"install {word}", f"{name} {found} is installed", script, restarts=restarts))
     return tuple(operations)
 
 
 def remove_packages(facts: HostFacts, names: Iterable[str]) -> tuple[Operation, ...]:
-    """The packages that are there, removed in one transaction; one that others still need is an error.
+    """Plan the removal of installed packages in one transaction; it fails for a package that others still need.
 
-    By rpm, because yum would take along what needs them and what only they needed.
+    With rpm, because yum would also remove the packages that depend on them and those that only they needed.
     """
     present = [name for name in dict.fromkeys(names) if name in facts.packages]
     if not present:
@@ -85,22 +85,24 @@ def _some(words: list[str]) -> str:
 
 @dataclass(frozen=True)
 class RepositoryFile:
-    """A repository as a ``.repo`` file of ours tells it to yum."""
+    """A repository, as one of our ``.repo`` files describes it to yum."""
 
     id: str
     url: str
     gpg_key: str | None
-    """Address of the public key."""
+    """The address of the public key."""
     gpg_check: bool = True
     repo_gpg_check: bool = True
     certificates: str | None = None
-    """Path on the host of the authorities that signed the server's certificate."""
+    """The path on the host of the authorities that signed the server's certificate."""
 
     @property
     def path(self) -> str:
+        """The path of the file on the host."""
         return repository_path(self.id)
 
     def content(self) -> bytes:
+        """Return the text of the file."""
         lines = [
             f"[{self.id}]",
             f"name={self.id}",
@@ -118,11 +120,11 @@ class RepositoryFile:
 
 
 def repository_path(name: str) -> str:
-    """Where the repository file of that id stands."""
+    """Return the path of our repository file with that id."""
     return f"{REPOSITORIES}/bigtop-builder-{name}.repo"
 
 
-# rpm knows keys it has, so that importing one twice adds nothing.
+# Importing a key twice adds nothing.
 TRUST = """key=$(mktemp)
 trap 'rm -f "$key"' EXIT
 curl --fail --silent --show-error --location --max-time 60 --retry 2 {ca} --output "$key" {address}
@@ -132,9 +134,9 @@ rpm -q gpg-pubkey
 
 
 def repository(facts: HostFacts, wanted: RepositoryFile) -> tuple[Operation, ...]:
-    """The repository's key trusted, then its file written. The facts must hold ``wanted.path``.
+    """Plan to trust the repository's key, then to write its file. The facts must include ``wanted.path``.
 
-    In this order, so that a repository file that is there says that its key is, too.
+    In this order, so that an existing file implies that its key is trusted, too.
     """
     written = write_file(facts, wanted.path, wanted.content())
     if not written or wanted.gpg_key is None or not (wanted.gpg_check or wanted.repo_gpg_check):
@@ -149,5 +151,5 @@ def repository(facts: HostFacts, wanted: RepositoryFile) -> tuple[Operation, ...
 
 
 def no_repository(facts: HostFacts, name: str) -> tuple[Operation, ...]:
-    """No repository file of that id of ours."""
+    """Plan the removal of our repository file with that id."""
     return remove_file(facts, repository_path(name))

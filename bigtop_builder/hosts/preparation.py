@@ -1,4 +1,4 @@
-"""What an inventory wants of its hosts before Ambari comes: facts in, operations out."""
+"""What an inventory requires of its hosts before Ambari is installed: facts go in, operations come out."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ SYSCTL_FILE = "/etc/sysctl.d/90-bigtop-builder.conf"
 CERTIFICATES = "/etc/pki/tls/certs/bigtop-builder-ca.pem"
 OPEN_FILES = PROCESSES = 65536
 TIME_SERVICES = ("chronyd", "ntpd", "systemd-timesyncd")
-"""One that runs already is as good."""
+"""chronyd is not installed where one of these is running."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is to be done on a host, and what cannot be had there."""
+    """The planned operations of a host, and the settings that are impossible there."""
 
     operations: tuple[Operation, ...]
     cannot: tuple[Cannot, ...] = ()
 
 
 def wanted(loaded: LoadedInventory) -> Wanted:
-    """The facts that ``prepare`` needs of any host."""
+    """Return the facts that ``prepare`` needs of any host."""
     prepare = loaded.inventory.prepare
     services = [*TIME_SERVICES, "firewalld"] if prepare.chrony or prepare.firewall == "disable" else []
     return Wanted(
@@ -69,9 +69,10 @@ def prepare(
     addresses: Mapping[str, str] | None = None,
     certificates: bytes | None = None,
 ) -> Prepared:
-    """What ``facts`` lack of what the inventory wants.
+    """Plan what the host lacks according to the inventory.
 
-    ``addresses``: IP addresses by FQDN, for hosts entries. ``certificates``: PEM authorities for the repositories.
+    ``addresses``: IP addresses by FQDN, for /etc/hosts. ``certificates``: PEM authorities for the repositories.
+    Raises HostError like ``repository_file``.
     """
     parts = list(_parts(facts, loaded, addresses or {}, certificates))
     return Prepared(
@@ -112,15 +113,15 @@ def _parts(
 
 
 def repository_file(facts: HostFacts, entry: Repository, certificates: str | None = None) -> RepositoryFile:
-    """An inventory's repository as this host's yum should know it; its OS family fills ``{family}``.
+    """Return the repository file of this host for a repository of the inventory; its OS family fills ``{family}``.
 
-    Where no key is named, the one that our repositories carry: ``repodata/repomd.xml.key``. Raises HostError for a
-    host of a family that Ambari does not know, when that is asked for.
+    The default key is the one that our repositories contain: ``repodata/repomd.xml.key``. Raises HostError if an
+    address contains ``{family}`` and Ambari does not know the host's OS.
     """
     if facts.family is None and "{family}" in f"{entry.url} {entry.gpg_key}":
         raise HostError(
-            f"{facts.name}: {facts.os_name or 'its system'} is of no OS family that Ambari knows",
-            hint=f"the repository {entry.id} has {{family}} in its address; name one without it, or leave the host out",
+            f"{facts.name}: {facts.os_name or 'its system'} belongs to no OS family that Ambari knows",
+            hint=f"the address of repository {entry.id} contains {{family}}; use one without it, or remove the host",
         )
     url = entry.url.replace("{family}", facts.family or "").rstrip("/")
     key = entry.gpg_key.replace("{family}", facts.family or "") if entry.gpg_key else f"{url}/repodata/repomd.xml.key"
@@ -136,7 +137,7 @@ def repository_file(facts: HostFacts, entry: Repository, certificates: str | Non
 
 
 def limits(open_files: int) -> bytes:
-    """The file for pam_limits; root is not meant by ``*`` and stands by itself."""
+    """Return the file for pam_limits. ``*`` does not include root, which therefore has its own lines."""
     files = max(open_files, OPEN_FILES)
     lines = [f"{who:<8}-    {what:<8}{value}" for who in ("*", "root") for what, value in _each_limit(files)]
     return "".join(f"{line}\n" for line in ["# Written by bigtop-builder.", *lines]).encode()
@@ -163,12 +164,12 @@ def _has_jdk(facts: HostFacts, package: str, java_home: str | None) -> bool:
 
 
 def jdk_major(package: str) -> int | None:
-    """``java-1.8.0-openjdk-devel`` → 8, ``java-17-openjdk`` → 17; None for a name that does not tell."""
+    """Return the Java version in a package name: ``java-1.8.0-openjdk`` → 8, ``java-17-openjdk`` → 17; else None."""
     found = re.search(r"(?:java|jdk|jre)-?(1\.)?(\d+)", package)
     return int(found[2]) if found else None
 
 
 def java_major(version: str) -> int | None:
-    """``1.8.0_402`` → 8, ``11.0.22`` → 11."""
+    """Return the major Java version: ``1.8.0_402`` → 8, ``11.0.22`` → 11."""
     found = re.match(r"(?:1\.)?(\d+)", version)
     return int(found[1]) if found else None

@@ -1,6 +1,6 @@
-"""What is taken off a host when its cluster is destroyed: stand-alone services, agent, packages and their folders.
+"""What is removed from a host when its cluster is destroyed: stand-alone services, agent, packages, their folders.
 
-Only what deployments of ours put there goes; data folders, accounts and the host's own settings stay.
+Removes only what our deployments installed; data folders, accounts and the host's own settings stay.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ AGENT_FOLDERS = (
 )
 SERVER_FOLDERS = ("/etc/ambari-server", "/var/lib/ambari-server")
 AGENTS_REPOSITORIES = re.compile(re.escape(f"{REPOSITORIES}/ambari-bigtop-") + r"[^/]+\.repo")
-"""The files that Ambari's agents write, one for each repository version."""
+"""The files that Ambari's agents write, one per repository version."""
 
 
 def wanted(loaded: LoadedInventory, host: str) -> Wanted:
-    """The facts that ``removal`` needs of a host."""
+    """Return the facts that ``removal`` needs of a host."""
     daemons = _daemons(loaded, host)
     files = (
         STACK_ROOT,
@@ -51,7 +51,7 @@ def wanted(loaded: LoadedInventory, host: str) -> Wanted:
 
 
 def removal(facts: HostFacts, loaded: LoadedInventory) -> tuple[Operation, ...]:
-    """The host without the stack: services stopped, packages erased, folders and repository files removed."""
+    """Plan to stop services, erase packages, and remove folders and repository files."""
     return tuple(_removal(facts, loaded))
 
 
@@ -69,7 +69,7 @@ def _removal(facts: HostFacts, loaded: LoadedInventory) -> Iterator[Operation]:
     ]
     for folder in folders:
         if folder in facts.files:
-            yield Operation(f"remove {folder}", "the folder and all in it", f"rm -rf {quote(folder)}")
+            yield Operation(f"remove {folder}", "the folder and everything in it", f"rm -rf {quote(folder)}")
     ours = {AMBARI_REPOSITORY, *(repository_path(entry.id) for entry in loaded.inventory.repositories)}
     for path in sorted(facts.files):
         if (path in ours and (path != AMBARI_REPOSITORY or daemons)) or AGENTS_REPOSITORIES.fullmatch(path):
@@ -77,7 +77,7 @@ def _removal(facts: HostFacts, loaded: LoadedInventory) -> Iterator[Operation]:
 
 
 def _daemons(loaded: LoadedInventory, host: str) -> tuple[str, ...]:
-    """Ambari's own services, where it was us who set them up."""
+    """Ambari's own services, if we set them up."""
     setup = loaded.inventory.ambari.setup if loaded.inventory.ambari else None
     if setup is None:
         return ()

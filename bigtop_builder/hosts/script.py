@@ -1,4 +1,4 @@
-"""All operations of a host as one bash script, and what it prints as outcomes: one round trip does the work."""
+"""All operations of a host as one bash script, and its output as outcomes: one round trip does the work."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from bigtop_builder.hosts.operation import RESTARTS, Operation
 
 LAST_LINES = 40
 
-# Content travels as base64 in shell variables: it is complete before anything is done, so that a connection that
-# breaks off half way truncates no file, and a secret is in no argument and in no file on the way. Output goes through
-# a file: a daemon that an init script starts would else hold the connection open.
+# Content travels as base64 into shell variables before the first operation runs: a connection that breaks half way
+# truncates no file, and a secret is never in an argument or a temporary file. Output goes through a file, because a
+# daemon that an init script starts would otherwise keep the connection open.
 HEAD = r"""umask 022
 cd /
 output=$(mktemp) || exit 1
@@ -50,7 +50,7 @@ run() {
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an operation ended. ``lines``: the last of its output when it failed."""
+    """How an operation ended. ``lines``: the last lines of its output if it failed."""
 
     index: int
     code: int
@@ -59,10 +59,9 @@ class Outcome:
 
 
 def render(operations: Sequence[Operation], mark: str, *, keep_going: bool = False) -> tuple[str, bytes]:
-    """The script and its standard input; ``mark`` is a word that no operation prints.
+    """Return the script and its standard input; ``mark`` is a word that no operation prints.
 
-    The script ends with 0 also when an operation failed; the first that fails is the last that runs, unless
-    ``keep_going``.
+    The script exits with 0 even if an operation failed. Without ``keep_going`` it stops at the first failure.
     """
     parts = [HEAD.replace("KEEP_GOING", str(keep_going).lower()), f"mark={quote(mark)}\n"]
     stdin = b""
@@ -78,7 +77,7 @@ def render(operations: Sequence[Operation], mark: str, *, keep_going: bool = Fal
 
 
 def parse(output: str, mark: str) -> tuple[Outcome, ...]:
-    """The outcomes in ``output``, in their order."""
+    """Parse the outcomes from the output of the script, in order."""
     outcomes: list[Outcome] = []
     lines: list[str] = []
     for line in output.splitlines():

@@ -1,8 +1,8 @@
-"""The Ambari server on its host: from what is there to what is wanted.
+"""The Ambari server on its host: the operations that install, configure and start it.
 
-``ambari-server setup`` takes the database's password as an argument only (Ambari 2.7 to 3.0), where a process list
-shows it. It does not try it with a database that is not its own: so setup gets a word in its place, and the password
-goes into the file that setup names in ``server.jdbc.user.passwd``, which the server reads when it starts.
+``ambari-server setup`` takes the database's password only as an argument (Ambari 2.7 to 3.0), which the process list
+shows. But it does not use the password of a database that is not embedded: so setup gets a placeholder, and the
+password is written to the file named by ``server.jdbc.user.passwd``, which the server reads when it starts.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ REPOSITORY_FILE = "/etc/yum.repos.d/ambari.repo"
 PASSWORD_FILE = "/etc/ambari-server/conf/password.dat"
 LOG = "/var/log/ambari-server/ambari-server.log"
 LATER = "written-to-password.dat"
-"""What setup is told instead of a password."""
+"""The placeholder that setup gets instead of a password."""
 
 FILES = (
     REPOSITORY_FILE,
@@ -49,19 +49,20 @@ FILES = (
     *HTTPS_FILES,
     restart_mark(NAME),
 )
-"""Files that the facts of the server's host must hold, beside the JDBC driver."""
+"""Files that the facts of the server's host must include, besides the JDBC driver."""
 
 
 class AmbariRepository(RepositoryFile):
-    """The repository with Ambari's own packages. Ambari's bootstrap looks for a file of this name."""
+    """The repository of Ambari's own packages. Ambari's bootstrap expects a file of this name."""
 
     @property
     def path(self) -> str:
+        """The path of the file on the host."""
         return REPOSITORY_FILE
 
 
 def ambari_repository(facts: HostFacts, setup: NewServer) -> AmbariRepository:
-    """The repository file that servers and agents get."""
+    """Return the repository file for servers and agents."""
     return AmbariRepository(
         "ambari",
         setup.repository,
@@ -73,13 +74,13 @@ def ambari_repository(facts: HostFacts, setup: NewServer) -> AmbariRepository:
 
 
 def properties(facts: HostFacts) -> dict[str, str]:
-    """The server's properties; empty when it is not installed."""
+    """Return the server's properties; empty if it is not installed."""
     file = facts.files.get(PROPERTIES)
     return parse_properties(file.text or "") if file else {}
 
 
 def installed_version(facts: HostFacts, name: str = NAME) -> str | None:
-    """The version of an installed package: ``3.0.0.0``; agents are compared without the release."""
+    """Return the version of an installed package, without the release: ``3.0.0.0``; None if it is not installed."""
     packages = facts.packages.get(name)
     return packages[0].version if packages else None
 
@@ -96,10 +97,10 @@ def server_operations(
     https: Https | None,
     engines: Mapping[DatabaseKind, Engine] = ENGINES,
 ) -> tuple[Operation, ...]:
-    """Everything from the repository file to a server that runs; nothing when it is all there.
+    """Plan everything from the repository file to a running server; nothing if all of it is in place.
 
-    ``password``: the database's; None for an embedded one as Ambari makes it. ``state``: what a look into the
-    database showed. Raises HostError when another version of Ambari is installed, or the driver is missing.
+    ``password``: the database's; None keeps the embedded database as Ambari creates it. ``state``: of the database.
+    Raises HostError if another version of Ambari is installed, or if the JDBC driver is missing.
     """
     _same_version(facts, setup)
     now = properties(facts)
@@ -119,9 +120,9 @@ def _same_version(facts: HostFacts, setup: NewServer) -> None:
     packages = facts.packages.get(NAME)
     if packages and setup.version and packages[0].version != setup.version:
         raise HostError(
-            f"{facts.name}: ambari-server {packages[0].version} is installed, and the inventory wants {setup.version}",
+            f"{facts.name}: ambari-server {packages[0].version} is installed, the inventory requires {setup.version}",
             hint="Ambari is upgraded by its own procedure (ambari-server upgrade, with a backup of its database):"
-            " do that, or write the installed version into ambari.setup.version",
+            " follow it, or set ambari.setup.version to the installed version",
         )
 
 
@@ -131,7 +132,7 @@ def _package(facts: HostFacts, setup: NewServer) -> tuple[Operation, ...]:
 
 
 def _driver(facts: HostFacts, setup: NewServer, target: Target, now: Mapping[str, str]) -> list[Operation]:
-    """The JDBC driver installed and registered. Ambari brings the one of PostgreSQL itself."""
+    """Install and register the JDBC driver. Ambari itself contains the one for PostgreSQL."""
     database = setup.database
     if target.type == "postgres" and not database.driver and not database.driver_package:
         return []
@@ -141,8 +142,8 @@ def _driver(facts: HostFacts, setup: NewServer, target: Target, now: Mapping[str
         operations += install_packages(facts, [database.driver_package], restarts=(NAME,))
     elif path not in facts.files:
         raise HostError(
-            f"{facts.name}: there is no JDBC driver {path} for {target.kind}",
-            hint="name the package that brings it as ambari.setup.database.driver_package, or put it there",
+            f"{facts.name}: the JDBC driver {path} for {target.kind} is missing",
+            hint="set ambari.setup.database.driver_package to the package that contains it, or copy it there",
         )
     if target.type == "mysql":
         operations += set_properties(now, {"server.jdbc.driver.path": path})
@@ -160,7 +161,7 @@ def _ambari(*words: str) -> str:
 
 
 def wanted_properties(setup: NewServer, target: Target, java_home: str | None) -> dict[str, str]:
-    """What ``ambari-server setup`` shall have written."""
+    """Return the properties that ``ambari-server setup`` has to write."""
     wanted = {
         "server.jdbc.database": target.type,
         "server.persistence.type": "local" if target.kind == "embedded" else "remote",
@@ -204,18 +205,18 @@ def _setup(setup: NewServer, target: Target, now: Mapping[str, str], java_home: 
     if setup.stack_java_home:
         words.append(f"--stack-java-home={setup.stack_java_home}")
     call = " ".join((NAME, *(word if "$" in word else quote(word) for word in words)))
-    # A JDK that is installed in the same run is found on the host.
+    # A JDK that is installed in the same run is only known on the host.
     found = "" if java_home else _FIND_JAVA
-    told = [f"{key}: {now.get(key, 'not set')} -> {value}" for key, value in differing.items()]
-    # With its own database, setup asks nothing of a server that runs; the port would be in its way.
-    return [Operation("set up the Ambari server", "\n".join(told) or call, f"{found}{call}", restarts=(NAME,))]
+    changes = [f"{key}: {now.get(key, 'not set')} -> {value}" for key, value in differing.items()]
+    # setup tolerates a running server: it is only restarted afterwards.
+    return [Operation("set up the Ambari server", "\n".join(changes) or call, f"{found}{call}", restarts=(NAME,))]
 
 
 def _password(
     facts: HostFacts, target: Target, password: str | None, now: Mapping[str, str], *, anew: bool
 ) -> list[Operation]:
-    """The database's password where the server reads it. An alias means that it is in Ambari's own encrypted store,
-    which is left alone."""
+    """Write the database's password to the file that the server reads. An alias means that the password is in Ambari's
+    own encrypted store, which stays untouched."""
     place = now.get("server.jdbc.user.passwd", "")
     if password is None or (place.startswith("${alias=") and not anew):
         return []
@@ -227,7 +228,7 @@ def _password(
     operations: list[Operation] = []
     if target.kind == "embedded":
         operations.append(_embedded_password(target, password))
-    # Setup has written the file since the facts were gathered, or will.
+    # Not write_file: setup replaces the file after the facts were gathered.
     user = quote(now.get("ambari-server.user") or "root")
     script = f"umask 077\ncat > {PASSWORD_FILE}\nchmod 0600 {PASSWORD_FILE}\nchown {user} {PASSWORD_FILE}"
     operations.append(
@@ -264,13 +265,16 @@ rm -f {mark}"""
 
 
 def daemon_running(facts: HostFacts, name: str, *, running: bool, changed: bool) -> tuple[Operation, ...]:
-    """``ambari-server`` or ``ambari-agent`` started, or restarted when what it stands on has changed. Its own command
-    does it: started so by hand, it would be unknown to systemd. The facts must hold its restart mark."""
+    """Plan to start ``ambari-server`` or ``ambari-agent``, or to restart it if its files have changed.
+
+    With the daemon's own command, because systemd does not know a daemon that an administrator started by hand. The
+    facts must include its restart mark.
+    """
     script = _RUN.format(
         name=name, pid=f"/var/run/{name}/{name}.pid", log=f"/var/log/{name}/{name}", mark=restart_mark(name)
     )
     if not running:
-        return (Operation(f"start {name}", "it does not run", script),)
+        return (Operation(f"start {name}", "not running", script),)
     if changed or restart_mark(name) in facts.files:
-        return (Operation(f"restart {name}", "what it stands on has changed", script),)
+        return (Operation(f"restart {name}", "its packages or files have changed", script),)
     return ()

@@ -1,4 +1,4 @@
-"""HTTPS for an Ambari server: certificate, key and keystore where it looks for them."""
+"""HTTPS for an Ambari server: certificate, key and keystore in the places where it expects them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ CERTIFICATE = f"{KEYS}/https.crt"
 KEY = f"{KEYS}/https.key"
 KEYSTORE = f"{KEYS}/https.keystore.p12"
 MADE_FROM = f"{KEYS}/https.keystore.made-from"
-"""Tells what the keystore was made from: a run may end after the certificate was written and before it is made."""
+"""The digest of what the keystore was made from: a run may end between writing the certificate and the keystore."""
 FILES = (CERTIFICATE, KEY, KEYSTORE, MADE_FROM)
-"""Files that the facts must hold."""
+"""Files that the facts must include."""
 
 
 @dataclass(frozen=True)
 class Https:
-    """A certificate and its key, PEM; ``password`` of an encrypted key."""
+    """A certificate and its key (PEM); ``password``: of an encrypted key."""
 
     certificate: bytes
     key: bytes
@@ -35,8 +35,8 @@ class Https:
     port: int
 
 
-# Ambari's own setup-https refuses to work without prompts and takes the key's password as an argument; it makes just
-# these files. The keystore's password never leaves the host.
+# Ambari's own setup-https needs prompts and takes the key's password as an argument; it creates just these files.
+# The keystore's password never leaves the host.
 _KEYSTORE = f"""umask 077
 cd {KEYS}
 key_password=$(mktemp)
@@ -51,7 +51,7 @@ chown {{user}} https.keystore.p12 https.pass.txt"""
 
 
 def https_operations(facts: HostFacts, https: Https, now: Mapping[str, str]) -> list[Operation]:
-    """The files and properties of HTTPS, for the user that the server runs as."""
+    """Plan the files and properties of HTTPS; the files belong to the user that runs the server."""
     user = now.get("ambari-server.user") or "root"
     operations = [
         *write_file(facts, CERTIFICATE, https.certificate, owner=user, mode="0600", restarts=(NAME,)),
@@ -63,7 +63,7 @@ def https_operations(facts: HostFacts, https: Https, now: Mapping[str, str]) -> 
         stdin = f"{https.password}\n".encode() if https.password else b""
         script = _KEYSTORE.format(user=quote(user))
         operations.append(
-            Operation("make the HTTPS keystore", f"{KEYSTORE} from {CERTIFICATE}", script, stdin, restarts=(NAME,))
+            Operation("create the HTTPS keystore", f"{KEYSTORE} from {CERTIFICATE}", script, stdin, restarts=(NAME,))
         )
     return operations + set_properties(
         now,

@@ -1,4 +1,4 @@
-"""Operations on services: systemd's where it runs, else init scripts (containers)."""
+"""Operations on services: with systemd if it is running, else with init scripts (containers)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bigtop_builder.hosts.operation import RESTARTS, Operation
 if TYPE_CHECKING:
     from bigtop_builder.hosts.facts import HostFacts
 
-# Found out on the host, because a package that is installed just before may bring the one or the other.
+# Decided on the host, because a package that was installed just before may contain either.
 ACT = """service={name}
 if [ -d /run/systemd/system ]; then
     systemctl daemon-reload
@@ -21,7 +21,7 @@ if [ -d /run/systemd/system ]; then
 elif [ -x "/etc/init.d/$service" ]; then
     "/etc/init.d/$service" {action}
 else
-    echo "there is neither systemd nor an init script /etc/init.d/$service" >&2
+    echo "systemd is not running, and there is no init script /etc/init.d/$service" >&2
     exit 5
 fi
 rm -f {mark}
@@ -33,23 +33,23 @@ if [ -d /run/systemd/system ]; then
 elif command -v chkconfig >/dev/null; then
     chkconfig "$service" {state}
 else
-    echo "there is neither systemd nor chkconfig" >&2
+    echo "systemd is not running, and chkconfig is missing" >&2
     exit 5
 fi
 """
 
 
 def restart_mark(name: str) -> str:
-    """The file that says that the service is to be restarted; the facts should hold it."""
+    """Return the path of the file that marks a pending restart of the service; the facts should include it."""
     return f"{RESTARTS}/{name}"
 
 
 def service_running(
     facts: HostFacts, name: str, *, enabled: bool | None = True, changed: bool = False
 ) -> tuple[Operation, ...]:
-    """The service enabled and running; restarted when it is to be because of a change, now or in an earlier run.
+    """Plan to enable and start the service; to restart it after a change, in this run or in an earlier one.
 
-    ``enabled`` None leaves that as it is. The facts must hold the service and its ``restart_mark``.
+    ``enabled`` None keeps that setting. The facts must include the service and its ``restart_mark``.
     """
     return (*service_enabled(facts, name, enabled), *_started(facts, name, changed))
 
@@ -58,28 +58,28 @@ def _started(facts: HostFacts, name: str, changed: bool) -> tuple[Operation, ...
     now = facts.services.get(name)
     running = now is not None and now.running
     if not running:
-        return (_act(name, "start", "it does not run"),)
+        return (_act(name, "start", "not running"),)
     if changed or restart_mark(name) in facts.files:
-        return (_act(name, "restart", "what it stands on has changed"),)
+        return (_act(name, "restart", "its packages or files have changed"),)
     return ()
 
 
 def service_enabled(facts: HostFacts, name: str, enabled: bool | None) -> tuple[Operation, ...]:
-    """Whether the service starts with the host."""
+    """Plan whether the service starts at boot; None keeps that setting."""
     now = facts.services.get(name)
     if enabled is None or (now.enabled if now else False) == enabled:
         return ()
     state, action = ("on", "enable") if enabled else ("off", "disable")
     script = ENABLE.format(name=quote(name), systemd=action, state=state)
-    return (Operation(f"{action} {name}", f"with the host's start: {state}", script),)
+    return (Operation(f"{action} {name}", f"start at boot: {state}", script),)
 
 
 def service_stopped(facts: HostFacts, name: str, *, enabled: bool | None = False) -> tuple[Operation, ...]:
-    """The service not running, and not started with the host."""
+    """Plan to stop the service, and not to start it at boot; nothing if the service does not exist."""
     now = facts.services.get(name)
     if now is None:
         return ()
-    stop = (_act(name, "stop", "it runs"),) if now.running else ()
+    stop = (_act(name, "stop", "running"),) if now.running else ()
     return (*stop, *service_enabled(facts, name, enabled))
 
 

@@ -1,4 +1,4 @@
-"""Packages, files and services that Ambari does not manage: facts in, operations out, in the entries' order."""
+"""Packages, files and services that Ambari does not manage: facts go in, operations come out, in the entries' order."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ SELECTOR = "/usr/lib/bigtop-select/distro-select"
 
 
 def entries_of(loaded: LoadedInventory, host: str) -> list[tuple[str, Standalone]]:
-    """The entries that a host has a part in, in the order in which they start."""
+    """Return the entries that include a host, in the order in which they start."""
     entries = loaded.inventory.standalone
     return [(name, entries[name]) for name in order(loaded) if host in loaded.members(entries[name].hosts)]
 
 
 def order(loaded: LoadedInventory) -> tuple[str, ...]:
-    """The entries' names, each after those that it starts after, else as the file has them.
+    """Return the names of the entries, each after those in its ``after``, otherwise in the order of the file.
 
-    Expects that ``validate_standalone`` found nothing.
+    Requires that ``validate_standalone`` found no errors.
     """
     entries = loaded.inventory.standalone
     found: dict[str, None] = {}
@@ -50,7 +50,7 @@ def order(loaded: LoadedInventory) -> tuple[str, ...]:
 
 
 def validate_standalone(loaded: LoadedInventory) -> list[ConfigurationError]:
-    """What is wrong with the entries: ``after`` that leads nowhere or in a circle, templates that fail."""
+    """Return the errors in the entries: ``after`` that names no entry or forms a circle, rivals, failing templates."""
     entries = loaded.inventory.standalone
     errors: list[ConfigurationError] = []
     for name, entry in entries.items():
@@ -99,7 +99,7 @@ def _circles(loaded: LoadedInventory) -> list[ConfigurationError]:
 
 
 def _rivals(loaded: LoadedInventory) -> list[ConfigurationError]:
-    """Entries that want different things of the same host."""
+    """Entries with conflicting wishes for the same host."""
     entries = loaded.inventory.standalone
     errors: list[ConfigurationError] = []
     for (first, one), (second, other) in itertools.combinations(entries.items(), 2):
@@ -107,7 +107,7 @@ def _rivals(loaded: LoadedInventory) -> list[ConfigurationError]:
             continue
         for path in other.files.keys() & one.files.keys():
             place = loaded.place("standalone", second, "files", path)
-            errors.append(ConfigurationError(f"{first} writes {path} on the same host", location=place))
+            errors.append(ConfigurationError(f"{first} also writes {path} on the same host", location=place))
         for name in other.select.keys() & one.select.keys():
             if other.select[name] != one.select[name]:
                 place = loaded.place("standalone", second, "select", name)
@@ -117,7 +117,7 @@ def _rivals(loaded: LoadedInventory) -> list[ConfigurationError]:
 
 
 def wanted(loaded: LoadedInventory, host: str) -> Wanted:
-    """The facts that the functions below need of a host."""
+    """Return the facts that the functions below need of a host."""
     entries = entries_of(loaded, host)
     services = tuple(dict.fromkeys(service.name for _, entry in entries for service in entry.services))
     return Wanted(
@@ -127,7 +127,7 @@ def wanted(loaded: LoadedInventory, host: str) -> Wanted:
 
 
 def _contents(loaded: LoadedInventory, name: str, host: str) -> dict[str, bytes]:
-    """The files of an entry on a host. Raises RecipeError at the template's place."""
+    """Render the files of an entry on a host. Raises RecipeError with the template's place."""
     entries = loaded.inventory.standalone
     context: dict[str, Any] = {
         "host": host,
@@ -142,7 +142,7 @@ def _contents(loaded: LoadedInventory, name: str, host: str) -> dict[str, bytes]
 
 
 def install(facts: HostFacts, loaded: LoadedInventory, host: str) -> tuple[Operation, ...]:
-    """Packages in one transaction, then the files and the selected versions of all entries of the host."""
+    """Plan the packages in one transaction, then the files and the selected versions of all entries of the host."""
     entries = entries_of(loaded, host)
     packages = [package for _, entry in entries for package in entry.packages]
     touched = [entry for _, entry in entries if not all(package in facts.packages for package in entry.packages)]
@@ -168,7 +168,7 @@ def _service_names(entries: list[Standalone]) -> tuple[str, ...]:
 
 
 def select(facts: HostFacts, component: str, version: str, *, restarts: tuple[str, ...] = ()) -> tuple[Operation, ...]:
-    """``distro-select set COMPONENT VERSION``; ``all`` stands for all components that have a link."""
+    """Plan ``distro-select set COMPONENT VERSION``; ``all`` means all components that have a link."""
     links = facts.selectors.values() if component == "all" else [facts.selectors.get(component, "")]
     now = ", ".join(sorted(set(links)))
     if now == version:
@@ -180,7 +180,7 @@ def select(facts: HostFacts, component: str, version: str, *, restarts: tuple[st
 def start(
     facts: HostFacts, loaded: LoadedInventory, name: str, installed: tuple[Operation, ...]
 ) -> tuple[Operation, ...]:
-    """The entry's services enabled and running, restarted if one of the host's ``installed`` operations asks so."""
+    """Plan to enable and start the entry's services; restart those that an operation in ``installed`` names."""
     changed = {service for operation in installed for service in operation.restarts}
     operations: list[Operation] = []
     for service in loaded.inventory.standalone[name].services:
@@ -190,7 +190,7 @@ def start(
 
 @dataclass(frozen=True)
 class Probe:
-    """A health check of a service on a host. ``script`` ends with 0 once it is healthy."""
+    """A health check of a service on a host. ``script`` exits with 0 as soon as the service is healthy."""
 
     entry: str
     service: str
@@ -213,21 +213,21 @@ done
 
 
 def probes(loaded: LoadedInventory, name: str, host: str, *, within: int | None = None) -> tuple[Probe, ...]:
-    """The health checks of an entry on a host; ``within`` are seconds, without it each check's own."""
+    """Return the health checks of an entry on a host; ``within``: seconds to wait instead of each check's own limit."""
     found: list[Probe] = []
     for service in loaded.inventory.standalone[name].services:
         if service.health is not None:
             limit = within if within is not None else seconds(service.health.within)
             what, script = _probe(service.health, host)
-            message = quote(f"{service.name}: {what} is not well after {limit} s")
+            message = quote(f"{service.name}: {what} is not healthy after {limit} s")
             found.append(Probe(name, service.name, what, UNTIL.format(probe=script, within=limit, message=message)))
     return tuple(found)
 
 
 def _probe(health: Health, host: str) -> tuple[str, str]:
-    """In words, and as a command."""
+    """Describe a health check, and return it as a command."""
     if health.port is not None:
-        # A service may listen on the host's own address or on the loopback one only.
+        # A service may listen only on the host's own address, or only on the loopback address.
         tries = " || ".join(
             f"timeout 5 bash -c {quote(f'exec 3<>/dev/tcp/{address}/{health.port}')} 2>/dev/null"
             for address in (host, "127.0.0.1")
@@ -241,7 +241,7 @@ def _probe(health: Health, host: str) -> tuple[str, str]:
 
 
 def removal(facts: HostFacts, loaded: LoadedInventory, host: str) -> tuple[Operation, ...]:
-    """The entries' services stopped, in reverse order, and their files removed; packages are not touched."""
+    """Plan to stop the entries' services in reverse order and to remove their files; packages stay."""
     operations: list[Operation] = []
     entries = list(reversed(entries_of(loaded, host)))
     for _, entry in entries:
@@ -254,7 +254,7 @@ def removal(facts: HostFacts, loaded: LoadedInventory, host: str) -> tuple[Opera
 
 
 def dependants(loaded: LoadedInventory) -> Mapping[str, set[str]]:
-    """By entry all that start after it, directly or not."""
+    """Return, by entry, all entries that start after it, directly or indirectly."""
     entries = loaded.inventory.standalone
     found: dict[str, set[str]] = {name: set() for name in entries}
     for name in reversed(order(loaded)):

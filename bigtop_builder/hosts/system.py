@@ -1,7 +1,7 @@
-"""Operations on a host's own settings: accounts, kernel, SELinux, firewall, names of hosts, time.
+"""Operations on a host's own settings: accounts, kernel, SELinux, firewall, /etc/hosts.
 
-Where a setting cannot be had (in a container the kernel's belong to the machine around it), a ``Cannot`` says so
-instead of an operation that would fail each time.
+For a setting that is impossible (a container shares the kernel of its machine) they return a ``Cannot`` instead of an
+operation that would fail every time.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ IN_CONTAINER = "the kernel belongs to the machine around this container"
 
 
 def make_user(facts: HostFacts, name: str, groups: Iterable[str] = ()) -> tuple[Operation, ...]:
-    """The user, and its further groups; groups that are missing are made."""
+    """Plan a user and its supplementary groups; missing groups are created."""
     wanted = list(dict.fromkeys(groups))
     operations = [
-        Operation(f"make the group {group}", "it is missing", f"groupadd --force {quote(group)}")
+        Operation(f"create the group {group}", "missing", f"groupadd --force {quote(group)}")
         for group in wanted
         if group not in facts.groups
     ]
     if name not in facts.users:
         more = f" --groups {quote(','.join(wanted))}" if wanted else ""
-        # A group of that name may be there without its user.
+        # A group of that name may exist without the user.
         script = (
             f"if id {quote(name)} >/dev/null 2>&1; then exit 0; fi\n"
             f"if getent group {quote(name)} >/dev/null; then more='--gid {name}'; else more=--user-group; fi\n"
             f"useradd --create-home --shell /bin/bash $more{more} {quote(name)}"
         )
-        detail = f"with groups {', '.join(wanted)}" if wanted else "it is missing"
-        return (*operations, Operation(f"make the user {name}", detail, script))
+        detail = f"with groups {', '.join(wanted)}" if wanted else "missing"
+        return (*operations, Operation(f"create the user {name}", detail, script))
     lacking = [group for group in wanted if name not in facts.groups.get(group, ())]
     if lacking:
         script = f"usermod --append --groups {quote(','.join(lacking))} {quote(name)}"
@@ -53,7 +53,7 @@ def make_user(facts: HostFacts, name: str, groups: Iterable[str] = ()) -> tuple[
 
 
 def sysctl(facts: HostFacts, values: Mapping[str, str], path: str) -> Parts:
-    """Kernel settings, now and (in the file ``path`` below /etc/sysctl.d) at each start."""
+    """Plan kernel settings for now and, in the file ``path`` below /etc/sysctl.d, for every boot."""
     if facts.container:
         lacking = [name for name, value in values.items() if facts.sysctl.get(name) != value]
         return tuple(Cannot(name, IN_CONTAINER) for name in lacking)
@@ -72,12 +72,12 @@ def sysctl(facts: HostFacts, values: Mapping[str, str], path: str) -> Parts:
 
 
 def transparent_huge_pages(facts: HostFacts, wanted: str) -> Parts:
-    """``never`` or ``madvise``, now and at each start; ``never`` is good enough where ``madvise`` is wanted."""
+    """Plan ``never`` or ``madvise`` for now and for every boot; ``never`` also satisfies ``madvise``."""
     right = facts.thp in (None, wanted) or (wanted == "madvise" and facts.thp == "never")
     if facts.container or facts.thp is None:
-        return () if right else (Cannot(f"transparent huge pages: {wanted} (they are {facts.thp})", IN_CONTAINER),)
+        return () if right else (Cannot(f"transparent huge pages: {wanted} (now {facts.thp})", IN_CONTAINER),)
     operations: list[Operation] = []
-    # What the kernel does by itself needs no file of ours; what our file does must stay.
+    # A kernel whose default is right needs no file of ours; a file that we wrote earlier must stay.
     if not right or THP_BOOT in facts.files:
         lines = [f"w {THP}/{name} - - - - {wanted}" for name in ("enabled", "defrag")]
         content = "".join(f"{line}\n" for line in ["# Written by bigtop-builder.", *lines])
@@ -89,9 +89,9 @@ def transparent_huge_pages(facts: HostFacts, wanted: str) -> Parts:
 
 
 def selinux(facts: HostFacts, wanted: str) -> Parts:
-    """``permissive``, ``enforcing`` or ``disabled``, now and at each start.
+    """Plan ``permissive``, ``enforcing`` or ``disabled`` for now and for every boot.
 
-    A host without SELinux has nothing to set, and one where it is disabled is as good as permissive.
+    A host without SELinux needs nothing, and ``disabled`` also satisfies ``permissive``.
     """
     now = facts.selinux or "disabled"
     parts: list[Operation | Cannot] = []
@@ -106,23 +106,23 @@ def selinux(facts: HostFacts, wanted: str) -> Parts:
         content = re.sub(r"^SELINUX=.*$", f"SELINUX={wanted}", file.text, flags=re.MULTILINE)
         parts += write_file(facts, SELINUX_FILE, content.encode(), owner=file.owner, group=file.group, mode=file.mode)
     if now == "disabled" and wanted == "enforcing":
-        parts.append(Cannot("SELinux: enforcing", "it is disabled in the running kernel; start the host anew"))
+        parts.append(Cannot("SELinux: enforcing", "it is disabled in the running kernel; reboot the host"))
     elif (now == "enforcing") != (wanted == "enforcing") and now != "disabled":
         flag = "1" if wanted == "enforcing" else "0"
-        parts.append(Operation("SELinux's mode", f"{now} -> {wanted}", f"setenforce {flag}"))
+        parts.append(Operation("SELinux mode", f"{now} -> {wanted}", f"setenforce {flag}"))
     return tuple(parts)
 
 
 def no_firewall(facts: HostFacts) -> tuple[Operation, ...]:
-    """firewalld stopped, now and for good."""
+    """Plan to stop firewalld for now and for every boot."""
     return service_stopped(facts, "firewalld")
 
 
 def hosts_entries(facts: HostFacts, addresses: Mapping[str, str], names: Iterable[str]) -> tuple[Operation, ...]:
-    """``/etc/hosts`` names all hosts, in a block of ours.
+    """Plan lines for all hosts in our block of ``/etc/hosts``.
 
-    ``addresses``: by FQDN what is known now; of the others the line that is there is kept. Outside the block a
-    line that gives one of the names a loopback address, as installers do, loses the name: it would win.
+    ``addresses``: by FQDN, as far as known; hosts without one keep their existing line. Installers often give the
+    host's name a loopback address: such lines outside our block lose the name, because the first line wins.
     """
     file = facts.files.get(HOSTS_FILE)
     text = (file.text if file else None) or ""

@@ -58,7 +58,7 @@ def test_the_first_failure_stops_its_host_and_no_other(tmp_path: Path) -> None:
     assert [event.state for event in events if isinstance(event, Change) and event.host == "bad"] == ["done", "failed"]
     error = result.error()
     assert error is not None and error.exit_code == ExitCode.HOST
-    assert "1 not reached (gone)" in error.message and "1 failed (bad)" in error.message
+    assert "1 unreachable (gone)" in error.message and "1 failed (bad)" in error.message
 
 
 def test_content_that_does_not_arrive_whole_changes_nothing(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ THERE, DOWN = ServiceFact(running=True, enabled=True), ServiceFact(running=False
     [
         ({}, ["install a b-2.0: a, b-2.0"]),
         ({"packages": package("a") | package("b", "2.0")}, []),
-        ({"packages": package("a") | package("b", "1.9", "3")}, ["install b-2.0: b 1.9-3 is there"]),
+        ({"packages": package("a") | package("b", "1.9", "3")}, ["install b-2.0: b 1.9-3 is installed"]),
         ({"packages": package("b", "2.0", "7")}, ["install a: a"]),
     ],
 )
@@ -76,7 +76,7 @@ def test_packages(facts: dict[str, Any], wanted: list[str]) -> None:
 def test_a_version_may_name_its_release() -> None:
     facts = host(packages=package("a", "1.0", "2"))
     assert install_packages(facts, ["a"], versions={"a": "1.0-2"}) == ()
-    assert shown(install_packages(facts, ["a"], versions={"a": "1.0-3"})) == ["install a-1.0-3: a 1.0-2 is there"]
+    assert shown(install_packages(facts, ["a"], versions={"a": "1.0-3"})) == ["install a-1.0-3: a 1.0-2 is installed"]
 
 
 def test_only_packages_that_are_there_are_removed() -> None:
@@ -88,11 +88,11 @@ def test_only_packages_that_are_there_are_removed() -> None:
 @pytest.mark.parametrize(
     ("service", "mark", "changed", "wanted"),
     [
-        (None, False, False, ["enable s: with the host's start: on", "start s: it does not run"]),
+        (None, False, False, ["enable s: start at boot: on", "start s: not running"]),
         (THERE, False, False, []),
-        (DOWN, False, True, ["enable s: with the host's start: on", "start s: it does not run"]),
-        (THERE, False, True, ["restart s: what it stands on has changed"]),
-        (THERE, True, False, ["restart s: what it stands on has changed"]),
+        (DOWN, False, True, ["enable s: start at boot: on", "start s: not running"]),
+        (THERE, False, True, ["restart s: its packages or files have changed"]),
+        (THERE, True, False, ["restart s: its packages or files have changed"]),
     ],
 )
 def test_services_that_shall_run(service: ServiceFact | None, mark: bool, changed: bool, wanted: list[str]) -> None:
@@ -102,7 +102,7 @@ def test_services_that_shall_run(service: ServiceFact | None, mark: bool, change
 
 def test_services_that_shall_not_run() -> None:
     assert shown(service_stopped(host(services={"s": THERE}), "s")) == [
-        "stop s: it runs", "disable s: with the host's start: off"
+        "stop s: running", "disable s: start at boot: off"
     ]  # fmt: skip
     assert service_stopped(host(services={"s": DOWN}), "s") == () == service_stopped(host(), "s")
 
@@ -115,9 +115,9 @@ USER = User(uid=1, gid=1, home="/", shell="/bin/sh")
     [
         (
             {},
-            ["make the group x: it is missing", "make the group y: it is missing", "make the user u: with groups x, y"],
+            ["create the group x: missing", "create the group y: missing", "create the user u: with groups x, y"],
         ),
-        ({"groups": {"x": (), "y": ()}}, ["make the user u: with groups x, y"]),
+        ({"groups": {"x": (), "y": ()}}, ["create the user u: with groups x, y"]),
         ({"groups": {"x": ("u",), "y": ()}, "users": {"u": USER}}, ["groups of u: + y"]),
         ({"groups": {"x": ("u",), "y": ("u",)}, "users": {"u": USER}}, []),
     ],
@@ -170,14 +170,14 @@ def selinux_file(mode: str) -> dict[str, FileFact]:
 @pytest.mark.parametrize(
     ("now", "configured", "goal", "wanted"),
     [
-        ("enforcing", "enforcing", "permissive", [f"write {SELINUX_FILE}", "SELinux's mode"]),
+        ("enforcing", "enforcing", "permissive", [f"write {SELINUX_FILE}", "SELinux mode"]),
         ("permissive", "enforcing", "permissive", [f"write {SELINUX_FILE}"]),
-        ("enforcing", "permissive", "permissive", ["SELinux's mode"]),
+        ("enforcing", "permissive", "permissive", ["SELinux mode"]),
         ("permissive", "permissive", "permissive", []),
         ("disabled", "disabled", "permissive", []),
-        ("enforcing", "enforcing", "disabled", [f"write {SELINUX_FILE}", "SELinux's mode"]),
+        ("enforcing", "enforcing", "disabled", [f"write {SELINUX_FILE}", "SELinux mode"]),
         ("permissive", "disabled", "disabled", []),
-        ("permissive", "permissive", "enforcing", [f"write {SELINUX_FILE}", "SELinux's mode"]),
+        ("permissive", "permissive", "enforcing", [f"write {SELINUX_FILE}", "SELinux mode"]),
         ("disabled", "disabled", "enforcing", [f"write {SELINUX_FILE}", "cannot"]),
         ("disabled", None, "permissive", []),
         ("disabled", None, "enforcing", ["cannot"]),

@@ -91,7 +91,7 @@ def test_a_host_that_is_ready_is_left_alone(tmp_path: Path) -> None:
             ["stop firewalld", "disable firewalld"],
         ),
         ({"selinux": "enforcing"}, "selinux: keep", []),
-        ({}, "users: {alice: []}", ["make the user alice"]),
+        ({}, "users: {alice: []}", ["create the user alice"]),
         ({"files": {SYSCTL_FILE: file(SYSCTL)}}, "limits: false", []),
     ],
 )

@@ -150,7 +150,7 @@ def test_another_version_is_not_replaced() -> None:
 
 def test_a_driver_is_needed_for_mysql_and_registered_once() -> None:
     setup = new_server(database=database("mysql"))
-    with pytest.raises(HostError, match=r"no JDBC driver /usr/share/java/mysql-connector-java\.jar"):
+    with pytest.raises(HostError, match=r"the JDBC driver /usr/share/java/mysql-connector-java\.jar for mysql"):
         plan(facts(), setup, password=SECRET)
     driver = "/usr/share/java/mysql-connector-java.jar"
     done = as_set_up(
@@ -175,7 +175,7 @@ def test_the_database_is_made_where_it_runs_unless_the_user_can_log_in() -> None
     assert place == Target("postgresql", "db.example.com", 5432, "ambari", "ambari")
     made = service_operations(facts(), place, SECRET, State(False))
     assert names(made)[0] == "install postgresql-server"
-    assert names(made)[-1] == "make database ambari"
+    assert names(made)[-1] == "create the database ambari"
     assert SECRET in made[-1].stdin.decode()
     assert service_operations(facts(), place, SECRET, State(True)) == ()
 
@@ -186,7 +186,7 @@ def test_https_writes_certificate_key_keystore_and_properties() -> None:
     assert names(operations) == [
         f"write {CERTIFICATE}",
         f"write {KEY}",
-        "make the HTTPS keystore",
+        "create the HTTPS keystore",
         "set api.ssl, client.api.ssl.port, client.api.ssl.cert_name, client.api.ssl.key_name of Ambari",
         "restart ambari-server",
     ]
@@ -206,7 +206,7 @@ def test_https_writes_certificate_key_keystore_and_properties() -> None:
     assert plan(done.model_copy(update={"files": {**done.files, **files}}), setup, https=https) == ()
     files[MADE_FROM] = file("of an earlier certificate")
     told = names(plan(done.model_copy(update={"files": {**done.files, **files}}), setup, https=https))
-    assert told == ["make the HTTPS keystore", "restart ambari-server"]
+    assert told == ["create the HTTPS keystore", "restart ambari-server"]
 
 
 def test_a_restart_that_a_killed_run_owes_is_made_good() -> None:
@@ -307,14 +307,14 @@ def test_a_look_into_the_database(output: str, expected: State) -> None:
 @pytest.mark.parametrize(
     ("log", "message"),
     [
-        ('FATAL: password authentication failed for user "ambari"', "refuses the password"),
-        ("Access denied for user 'ambari'@'h' (using password: YES)", "refuses the password"),
-        ('ERROR: relation "metainfo" does not exist', "tables are not in the database"),
-        ("java.net.BindException: Address already in use", "a port of the server is taken"),
-        ("Unrecognized VM option 'UseConcMarkSweepGC'", "the JDK does not fit"),
+        ('FATAL: password authentication failed for user "ambari"', "rejects the password"),
+        ("Access denied for user 'ambari'@'h' (using password: YES)", "rejects the password"),
+        ('ERROR: relation "metainfo" does not exist', "tables are missing from the database"),
+        ("java.net.BindException: Address already in use", "a port of the server is in use"),
+        ("Unrecognized VM option 'UseConcMarkSweepGC'", "the JDK is not suitable"),
         ("java.lang.ClassNotFoundException: com.mysql.jdbc.Driver", "driver is missing"),
-        ("No match for argument: ambari-server-9", "no such package"),
-        ("Package ambari-server.rpm is not signed", "signature cannot be checked"),
+        ("No match for argument: ambari-server-9", "the package is not in the repository"),
+        ("Package ambari-server.rpm is not signed", "signature cannot be verified"),
     ],
 )
 def test_the_servers_log_is_read(log: str, message: str) -> None:
@@ -334,7 +334,7 @@ REFUSED = (
     [
         (
             REFUSED.format(what="non compatible agent version", rest="agentVersion=2.7.5.0, serverVersion=3.0.0.0"),
-            "the server refuses the agent's version 2.7.5.0: its own is 3.0.0.0",
+            "the server rejects the agent's version 2.7.5.0; the server is 3.0.0.0",
             True,
         ),
         (
@@ -344,11 +344,11 @@ REFUSED = (
         ),
         (
             "Two-way SSL authentication failed. Ensure that server and agent certificates were signed by the same CA",
-            "TLS with the server fails: the agent's keys are another server's, or an earlier one's",
+            "TLS with the server fails: the agent's keys belong to another or a former server",
             False,
         ),
         ("Failed to connect to https://a:8440/ca due to [Errno -2] Name or service not known", "resolve", False),
-        ("Server at https://a:8440 is not reachable, sleeping for 10 seconds...", "does not reach", False),
+        ("Server at https://a:8440 is not reachable, sleeping for 10 seconds...", "cannot reach", False),
     ],
 )
 def test_the_agents_log_is_read_from_its_end(log: str, message: str, lasting: bool) -> None:

@@ -105,7 +105,7 @@ def test_what_changes_restarts_the_services_that_stand_on_it(
         ("{a: {hosts: [all], files: {/x: {content: '{{ hots }}'}}}}", "undefined name: hots", "standalone.a.files./x"),
         (
             "{a: {hosts: [all], files: {/x: {content: a}}}, b: {hosts: [all], files: {/x: {content: b}}}}",
-            "a writes /x on the same host",
+            "a also writes /x on the same host",
             "standalone.b.files./x",
         ),
         (
@@ -137,7 +137,7 @@ def test_health_is_seen_by_port_address_and_command(tmp_path: Path) -> None:
         loaded = inventory(tmp_path, f"standalone: {{e: {{hosts: [all], services: [{services}]}}}}\n")
         well, command, address = run(probes(loaded, "e", "localhost", within=1))
     assert well == (0, "")
-    assert command[0] == 1 and command[1].endswith("is not well after 1 s: no")
+    assert command[0] == 1 and command[1].endswith("is not healthy after 1 s: no")
     assert address[0] == 1 and "curl: (7)" in address[1]
 
 

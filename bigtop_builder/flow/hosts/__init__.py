@@ -1,1 +1,1 @@
-"""Work on hosts over SSH."""
+"""Hosts over SSH: facts gathered, checks run, operations carried out."""

@@ -1,4 +1,4 @@
-"""Stand-alone services on hosts: planned, installed, started in their order, checked."""
+"""Plan stand-alone services on hosts, install them, start them in order, and check that they are healthy."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ if TYPE_CHECKING:
 
 CHECK = "stand-alone"
 VERIFY_SECONDS = 10
-"""How long ``verify`` lets a service take to answer: it should run by now."""
+"""How long ``verify`` waits for a service to answer: by then it should be running already."""
 
 
 @dataclass(frozen=True)
 class StandalonePlan:
-    """What is to be done: on all hosts first ``install``, then each entry's ``start`` in their order."""
+    """Planned operations: first ``install`` on all hosts, then the ``start`` of each entry in order."""
 
     install: Mapping[str, tuple[Operation, ...]]
     start: Mapping[str, Mapping[str, tuple[Operation, ...]]]
-    """By entry, by host; entries without anything to start are here too."""
+    """By entry, then by host; entries that have nothing to start are included."""
     lost: Mapping[str, HostError]
-    """Hosts whose facts could not be had."""
+    """Hosts whose facts could not be gathered."""
 
     @property
     def changes(self) -> int:
+        """The number of planned operations."""
         starts = [operations for hosts in self.start.values() for operations in hosts.values()]
         return sum(len(operations) for operations in (*self.install.values(), *starts))
 
@@ -44,7 +45,7 @@ class StandalonePlan:
 def plan_standalone(
     loaded: LoadedInventory, fleet: Fleet, emit: Emit, *, phase: Phase = "standalone"
 ) -> StandalonePlan:
-    """Read the facts of all hosts that stand-alone entries name, and see what they lack."""
+    """Gather the facts of all hosts in stand-alone entries, and plan what they lack."""
     hosts = _hosts(loaded)
     facts, lost = gather(fleet, {host: standalone.wanted(loaded, host) for host in hosts}, phase=phase, emit=emit)
     install = {host: standalone.install(known, loaded, host) for host, known in facts.items()}
@@ -62,7 +63,10 @@ def _hosts(loaded: LoadedInventory) -> tuple[str, ...]:
 
 
 def apply_standalone(loaded: LoadedInventory, fleet: Fleet, emit: Emit, *, dry_run: bool) -> WorkResult:
-    """Plan and do it. An entry starts once the entries that it starts after are healthy on all their hosts."""
+    """Plan the operations and carry them out.
+
+    An entry starts only after the entries in its ``after`` are healthy on all their hosts.
+    """
     plan = plan_standalone(loaded, fleet, emit)
     result = WorkResult(failed=plan.lost)
     result = result.joined(apply(fleet, plan.install, phase="standalone", emit=emit, dry_run=dry_run))
@@ -90,16 +94,16 @@ def apply_standalone(loaded: LoadedInventory, fleet: Fleet, emit: Emit, *, dry_r
 
 
 def verify_standalone(loaded: LoadedInventory, fleet: Fleet, emit: Emit) -> WorkResult:
-    """Whether all is as the inventory says, and healthy; changes nothing. Emits a CheckFinished for each check."""
+    """Check that everything matches the inventory and is healthy. Changes nothing; emits a CheckFinished per check."""
     plan = plan_standalone(loaded, fleet, emit, phase="verify")
     failed: dict[str, HostError] = dict(plan.lost)
     for host, installs in plan.install.items():
         starts = [operation for hosts in plan.start.values() for operation in hosts.get(host, ())]
         for operation in (*installs, *starts):
             emit(_differs(host, operation))
-            failed[host] = HostError(f"{host} is not as the inventory says: {operation.name}")
+            failed[host] = HostError(f"{host} does not match the inventory: {operation.name}")
         if host not in failed:
-            emit(CheckFinished(phase="verify", check=CHECK, host=host, level="ok", message="as the inventory says"))
+            emit(CheckFinished(phase="verify", check=CHECK, host=host, level="ok", message="matches the inventory"))
     well = [host for host in plan.install if host not in plan.lost]
     names = {host: [name for name, _ in standalone.entries_of(loaded, host)] for host in well}
     unwell = _check_health(loaded, fleet, emit, names, phase="verify", within=VERIFY_SECONDS)
@@ -113,7 +117,7 @@ def _differs(host: str, operation: Operation) -> CheckFinished:
         check=CHECK,
         host=host,
         level="error",
-        message=f"not as the inventory says; to be done: {operation.name}{detail}",
+        message=f"does not match the inventory; needed: {operation.name}{detail}",
         hint="run deploy --phase standalone",
     )
 
@@ -127,7 +131,7 @@ def _check_health(
     phase: Phase = "standalone",
     within: int | None = None,
 ) -> dict[str, HostError]:
-    """Check the entries of each host, in one round trip a host. Gives the hosts that are not healthy."""
+    """Check the entries of each host, one round trip per host. Returns the hosts that are not healthy."""
     probes = {
         host: [probe for name in names for probe in standalone.probes(loaded, name, host, within=within)]
         for host, names in entries.items()
@@ -144,7 +148,7 @@ def _check_health(
         for probe, outcome in zip(found, outcomes, strict=True):
             message = f"{probe.service}: {probe.what}"
             if outcome.code:
-                message = outcome.lines[-1] if outcome.lines else f"{message} ended with {outcome.code}"
+                message = outcome.lines[-1] if outcome.lines else f"{message}: exit code {outcome.code}"
                 bad.append(message)
             emit(
                 CheckFinished(
@@ -153,7 +157,7 @@ def _check_health(
                     host=remote.name,
                     level="error" if outcome.code else "ok",
                     message=message,
-                    hint=f"look into the log of {probe.service} on the host" if outcome.code else None,
+                    hint=f"see the log of {probe.service} on the host" if outcome.code else None,
                 )
             )
         return "; ".join(bad)

@@ -1,4 +1,4 @@
-"""``hosts check``, and the first look of a deployment: facts of all hosts, and what is wrong with them."""
+"""``hosts check``, and the first phase of a deployment: gather the facts of all hosts and check them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HostsChecked:
-    """What was found. ``failed``: hosts that could not be looked at."""
+    """Facts and findings of all hosts. ``failed``: hosts whose facts could not be gathered."""
 
     facts: Mapping[str, HostFacts]
     findings: tuple[Finding, ...]
@@ -28,21 +28,21 @@ class HostsChecked:
 
     @property
     def note(self) -> str:
-        """In one line."""
+        """A summary in one line."""
         counts = {level: sum(found.level == level for found in self.findings) for level in ("error", "warning")}
-        told = [f"{count} {level}{'s' if count != 1 else ''}" for level, count in counts.items() if count]
-        return ", ".join([f"{len(self.facts)} hosts looked at", *told])
+        totals = [f"{count} {level}{'s' if count != 1 else ''}" for level, count in counts.items() if count]
+        return ", ".join([f"{len(self.facts)} hosts checked", *totals])
 
-    def demand(self) -> None:
-        """Raises HostError when a host is not as it must be, or could not be looked at."""
+    def raise_for_errors(self) -> None:
+        """Raise HostError if a host has an error, or if its facts could not be gathered."""
         wrong = {found.host for found in self.findings if found.level == "error" and found.host is not None}
         if self.failed or wrong:
-            lost = f"{len(self.failed)} could not be looked at" if self.failed else ""
-            bad = f"{len(wrong)} are not as they must be" if wrong else ""
+            lost = f"{len(self.failed)} could not be checked" if self.failed else ""
+            bad = f"{len(wrong)} do not meet the requirements" if wrong else ""
             total = len(self.facts) + len(self.failed)
             raise HostError(
                 f"of {total} hosts {' and '.join(filter(None, (lost, bad)))}",
-                hint="Mend what is told above. A check that does not matter here goes into require.ignore.",
+                hint="Fix the problems listed above. Put a check that does not matter here into require.ignore.",
             )
 
 
@@ -53,15 +53,14 @@ def check_hosts(
     *,
     architectures: frozenset[str] | None = None,
 ) -> HostsChecked:
-    """Look at all hosts, one round trip each; tells HostFailed and CheckFinished of the phase ``check``. The facts
-    are those that ``prepare_hosts`` needs too.
+    """Check all hosts, one round trip each. Emits HostFailed and CheckFinished events of the phase ``check``.
 
-    ``architectures``: of the packages in the repository, when they are known. Raises ConfigurationError for
-    ``require.ignore``.
+    The facts include those that ``prepare_hosts`` needs. ``architectures``: of the packages in the repository, if
+    known. Raises ConfigurationError if ``require.ignore`` names an unknown check.
     """
-    check({}, loaded)
-    demand = wanted(loaded) | preparation.wanted(loaded)
-    facts, failed = gather(fleet, {host.name: demand for host in loaded.hosts}, phase="check", emit=emit)
+    check({}, loaded)  # Fails for a bad require.ignore before any host is contacted.
+    needed = wanted(loaded) | preparation.wanted(loaded)
+    facts, failed = gather(fleet, {host.name: needed for host in loaded.hosts}, phase="check", emit=emit)
     findings = tuple(check(facts, loaded, architectures=architectures))
     for found in findings:
         emit(

@@ -1,4 +1,4 @@
-"""Facts of hosts: gathered in parallel, one round trip a host."""
+"""Gather the facts of hosts in parallel, one round trip per host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def gather(
     fleet: Fleet, wanted: Mapping[str, Wanted], *, phase: Phase, emit: Emit
 ) -> tuple[dict[str, HostFacts], dict[str, HostError]]:
-    """The facts of hosts, and the errors of those that do not tell them; one round trip each."""
+    """Return the facts of the hosts in ``wanted``, and the errors of those that failed; one round trip each."""
 
     def work(remote: Remote) -> HostFacts:
         began = time.time()

@@ -1,4 +1,4 @@
-"""Operations done on hosts: in parallel, one round trip a host; a host that fails does not stop the others."""
+"""Carry out operations on hosts: in parallel, one round trip per host. A host that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 Emit = Callable[[AnyEvent], None]
 Plan = Mapping[str, tuple[Operation, ...]]
-"""What is to be done, by host."""
+"""Planned operations by host."""
 
 
 class OperationError(HostError):
-    """An operation on a host failed; ``last_lines`` are its output's."""
+    """An operation on a host failed; ``last_lines`` are the last lines of its output."""
 
     def __init__(self, message: str, *, hint: str | None = None, last_lines: tuple[str, ...] = ()) -> None:
         super().__init__(message, hint=hint)
@@ -31,17 +31,18 @@ class OperationError(HostError):
 
 @dataclass(frozen=True)
 class WorkResult:
-    """What became of a plan. ``changed`` counts operations by host: done, or with a dry run planned."""
+    """The result of a plan. ``changed``: the number of operations by host that were done, or planned in a dry run."""
 
     changed: Mapping[str, int] = field(default_factory=dict)
     failed: Mapping[str, HostError] = field(default_factory=dict)
 
     @property
     def changes(self) -> int:
+        """The number of operations on all hosts."""
         return sum(self.changed.values())
 
     def error(self) -> HostError | None:
-        """All failed hosts in one error of exit code 8; None when none failed."""
+        """Return one error (exit code 8) for all failed hosts; None if none failed."""
         if not self.failed:
             return None
         if len(self.failed) == 1:
@@ -49,14 +50,12 @@ class WorkResult:
             return error if host in error.message else HostError(f"{host}: {error.message}", hint=error.hint)
         lost = sorted(name for name, error in self.failed.items() if isinstance(error, UnreachableHostError))
         broken = sorted(set(self.failed) - set(lost))
-        parts = [f"{len(lost)} not reached ({_some(lost)})"] if lost else []
+        parts = [f"{len(lost)} unreachable ({_some(lost)})"] if lost else []
         parts += [f"{len(broken)} failed ({_some(broken)})"] if broken else []
-        return HostError(
-            f"of the hosts, {' and '.join(parts)}", hint="mend what is said of each and run the command again"
-        )
+        return HostError(f"hosts: {' and '.join(parts)}", hint="fix the problem of each and run the command again")
 
     def joined(self, other: WorkResult) -> WorkResult:
-        """This work and a later one together."""
+        """Add a later result to this one."""
         changed = {
             host: self.changed.get(host, 0) + other.changed.get(host, 0) for host in {**self.changed, **other.changed}
         }
@@ -68,10 +67,10 @@ def _some(names: list[str]) -> str:
 
 
 def apply(fleet: Fleet, plan: Plan, *, phase: Phase, emit: Emit, dry_run: bool) -> WorkResult:
-    """Do the operations of ``plan``, or with ``dry_run`` only tell them.
+    """Carry out the operations of ``plan``; with ``dry_run`` only report them.
 
-    Emits a Change for every operation and a HostFailed for every host that was lost or where one failed; there the
-    operations after it are not tried. Hosts without operations are not spoken to.
+    Emits a Change for every operation, and a HostFailed for every host that is unreachable or where an operation
+    failed; later operations of that host do not run. Hosts without operations are not contacted.
     """
     wanted = {host: operations for host, operations in plan.items() if operations}
     if dry_run:
@@ -92,9 +91,9 @@ def apply(fleet: Fleet, plan: Plan, *, phase: Phase, emit: Emit, dry_run: bool) 
 
 
 def report_failure(phase: Phase, emit: Emit) -> Callable[[str, object], None]:
-    """For ``Fleet.each``: emits a HostFailed when what it got from a host is an error."""
+    """A callback for ``Fleet.each`` that emits a HostFailed if the result of a host is an error."""
 
-    def tell(host: str, result: object) -> None:
+    def report(host: str, result: object) -> None:
         if isinstance(result, HostError):
             emit(
                 HostFailed(
@@ -107,11 +106,11 @@ def report_failure(phase: Phase, emit: Emit) -> Callable[[str, object], None]:
                 )
             )
 
-    return tell
+    return report
 
 
 def _on_host(remote: Remote, operations: tuple[Operation, ...], phase: Phase, emit: Emit) -> int:
-    """Does them all; gives their number. Raises HostError."""
+    """Run all operations on a host and return their number. Raises HostError."""
     mark = f"bigtop-builder-{secrets.token_hex(8)}"
     script, stdin = render(operations, mark)
     output = remote.run(script, stdin=stdin)
@@ -123,7 +122,7 @@ def _on_host(remote: Remote, operations: tuple[Operation, ...], phase: Phase, em
         last = outcomes[-1]
         raise OperationError(
             f"{operations[last.index].name}: exit code {last.code}",
-            hint="mend the cause on the host and run the command again: what is done is not repeated",
+            hint="fix the cause on the host and run the command again: finished operations are not repeated",
             last_lines=last.lines,
         )
     if len(outcomes) < len(operations):
@@ -133,8 +132,8 @@ def _on_host(remote: Remote, operations: tuple[Operation, ...], phase: Phase, em
 
 def _ended_early(operations: tuple[Operation, ...], outcomes: tuple[Outcome, ...], output: Output) -> OperationError:
     return OperationError(
-        f"the work ended with code {output.code} during: {operations[len(outcomes)].name}",
-        hint="run the command again: what is done is not repeated",
+        f"the script ended with exit code {output.code} during: {operations[len(outcomes)].name}",
+        hint="run the command again: finished operations are not repeated",
         last_lines=tuple((output.stdout + output.stderr).splitlines()[-LAST_LINES:]),
     )
 

@@ -1,4 +1,4 @@
-"""``hosts prepare``, and the deployment's phase of that name: facts of all hosts, what they lack, done."""
+"""``hosts prepare``, and the phase of that name of a deployment: gather facts, then do what is missing."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def prepare_hosts(
     dry_run: bool,
     facts: Mapping[str, HostFacts] | None = None,
 ) -> WorkResult:
-    """Bring all hosts to what the inventory's ``prepare`` and ``repositories`` say.
+    """Set up all hosts as the inventory's ``prepare`` and ``repositories`` say.
 
-    One round trip to a host that lacks nothing, two to others; one less with the ``facts`` that ``check_hosts`` has
-    just gathered. What cannot be had on a host is told in a Notice.
+    Takes one round trip to a host that lacks nothing and two to others; one less with the ``facts`` that
+    ``check_hosts`` has just gathered. Emits a Notice for what cannot be set on a host.
     """
     certificates = _certificates(loaded)
-    demand = wanted(loaded)
-    unseen = {host.name: demand for host in loaded.hosts if facts is None or host.name not in facts}
+    needed = wanted(loaded)
+    unseen = {host.name: needed for host in loaded.hosts if facts is None or host.name not in facts}
     found, lost = gather(fleet, unseen, phase="prepare", emit=emit)
     facts = {**(facts or {}), **found}
     addresses = _addresses(loaded, facts)
@@ -48,7 +48,7 @@ def prepare_hosts(
         except HostError as error:
             lost[host] = error
             report_failure("prepare", emit)(host, error)
-    _tell_what_cannot_be(prepared, emit)
+    _report_impossible(prepared, emit)
     plan = {host: what.operations for host, what in prepared.items()}
     done = apply(fleet, plan, phase="prepare", emit=emit, dry_run=dry_run)
     return WorkResult(failed=lost).joined(done)
@@ -67,7 +67,7 @@ def _certificates(loaded: LoadedInventory) -> bytes | None:
 
 
 def _addresses(loaded: LoadedInventory, facts: Mapping[str, HostFacts]) -> dict[str, str]:
-    """IP addresses by FQDN: what the hosts themselves find, else the inventory's. Hosts without one are left out."""
+    """IP addresses by FQDN: those that the hosts find themselves, else the inventory's; unknown ones are omitted."""
     found: dict[str, str] = {}
     for host in loaded.hosts:
         known = facts.get(host.name)
@@ -79,7 +79,7 @@ def _addresses(loaded: LoadedInventory, facts: Mapping[str, HostFacts]) -> dict[
     return found
 
 
-def _tell_what_cannot_be(prepared: Mapping[str, Prepared], emit: Emit) -> None:
+def _report_impossible(prepared: Mapping[str, Prepared], emit: Emit) -> None:
     hosts: dict[str, list[str]] = {}
     for host, what in prepared.items():
         for cannot in what.cannot:

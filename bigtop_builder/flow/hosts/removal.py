@@ -1,4 +1,4 @@
-"""Hosts freed of what deployments put there: the last part of ``destroy``."""
+"""Uninstall what deployments put on hosts: the last part of ``destroy``."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def uninstall(loaded: LoadedInventory, fleet: Fleet, emit: Emit, *, dry_run: bool) -> WorkResult:
-    """Take the stack off all hosts. With ``dry_run`` it is only told what would go."""
-    demands = {host.name: wanted(loaded, host.name) for host in loaded.hosts}
-    facts, lost = gather(fleet, demands, phase="destroy", emit=emit)
+    """Remove the stack from all hosts; with ``dry_run`` only report what would be removed."""
+    needed = {host.name: wanted(loaded, host.name) for host in loaded.hosts}
+    facts, lost = gather(fleet, needed, phase="destroy", emit=emit)
     plan = {host: removal(known, loaded) for host, known in facts.items()}
     done = apply(fleet, plan, phase="destroy", emit=emit, dry_run=dry_run)
     return WorkResult(failed=lost).joined(done)
