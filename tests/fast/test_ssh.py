@@ -12,8 +12,8 @@ import pytest
 
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh import Fleet
+from bigtop_builder.adapter.ssh.access import keep_key
 from bigtop_builder.adapter.ssh.command import BOOTSTRAP, MARK, command_line
-from bigtop_builder.adapter.ssh.keypair import keep_key
 from bigtop_builder.adapter.ssh.known_hosts import KnownHosts, fingerprint, host_id
 from bigtop_builder.adapter.ssh.remote import Remote
 from bigtop_builder.model.errors import ConfigurationError, HostError, InterruptedRunError, UnreachableHostError

@@ -220,7 +220,7 @@ def test_a_database_on_another_host_is_made_and_loaded_once(site: Site, database
     loaded = site.inventory(database=chosen)
     done = site.set_up(loaded)
     assert not done.failed, site.events
-    assert site.names(other)[-1] == "make database ambari"
+    assert site.names(other)[-1] == "create the database ambari"
     loads = "load Ambari's tables into ambari if it has none"
     assert loads in site.names(server)
     site.register(loaded)
@@ -233,7 +233,7 @@ def test_a_database_on_another_host_is_made_and_loaded_once(site: Site, database
 
     changed = {**chosen, "password": f"file:{site.secret('another')}"}
     assert not site.set_up(site.inventory(database=changed)).failed, site.events
-    assert site.names(other) == ["make database ambari"]
+    assert site.names(other) == ["create the database ambari"]
     assert site.names(server) == [loads, "write /etc/ambari-server/conf/password.dat", "restart ambari-server"]
 
     foreign = {**chosen, "create": False, "password": f"file:{site.secret('a wrong one')}"}

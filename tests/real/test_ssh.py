@@ -17,7 +17,7 @@ import pytest
 
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh import Fleet, Remote
-from bigtop_builder.adapter.ssh.keypair import keep_key
+from bigtop_builder.adapter.ssh.access import keep_key
 from bigtop_builder.hosts.facts import HostFacts, Wanted
 from bigtop_builder.model.errors import (
     ConfigurationError,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import IO, Literal, NoReturn
 
+from bigtop_builder.model import digest
 from bigtop_builder.model.errors import SourceError
 
 BUFFER = 1 << 20
@@ -199,3 +201,30 @@ def _move(tree: Path, into: Path) -> None:
 
 def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
+
+
+def local_digest(path: Path) -> str:
+    """Return the SHA-256 of a folder (see ``digest.of_tree``) or of a file, as ``sha256:…``. Raises SourceError."""
+    try:
+        if path.is_dir():
+            return f"sha256:{digest.of_tree(path)}"
+        return f"sha256:{digest.of_file(path)}"
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}", hint="see --source") from error
+
+
+def copy_tree(folder: Path, into: Path) -> None:
+    """Copy a folder with modes, times and symbolic links, without ``.git``; ``into`` may exist.
+
+    Raises SourceError for what cannot be read.
+    """
+    try:
+        shutil.copytree(
+            folder,
+            into,
+            symlinks=True,
+            ignore=lambda place, names: {".git"} & set(names),
+            dirs_exist_ok=True,
+        )
+    except (shutil.Error, OSError) as error:
+        raise SourceError(f"{folder} cannot be copied: {error}", hint="see --source") from error

@@ -13,7 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from bigtop_builder.adapter.background_process import Process
-from bigtop_builder.adapter.ssh.keypair import keep_key
+from bigtop_builder.adapter.ssh.access import keep_key
 from bigtop_builder.adapter.store import Store, translated, write_atomically
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.model.testbed import NAME, TestBed
