@@ -1,4 +1,4 @@
-"""Secret values, taken out of a stream of bytes before anyone sees it."""
+"""Remove secret values from a stream of bytes before anyone sees it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MASK = b"***"
 
 
 def disguises(secret: str, *, user: str | None = None) -> list[str]:
-    """The forms in which ``secret`` turns up: as it is, in a URL, XML or JSON, and with ``user`` in a Basic header."""
+    """Return the forms of ``secret``: plain, in a URL, XML and JSON, and with ``user`` in a Basic header."""
     forms = [secret, quote(secret, safe=""), escape(secret)]
     forms += [json.dumps(secret, ensure_ascii=ascii)[1:-1] for ascii in (True, False)]
     if user is not None:
@@ -22,9 +22,9 @@ def disguises(secret: str, *, user: str | None = None) -> list[str]:
 
 
 class Redactor:
-    """Replaces every secret in a stream, also one that is cut by a chunk border.
+    """Replaces every secret in a stream, including one that spans two chunks.
 
-    The end of a chunk that may begin a secret is held back until more comes or ``flush`` is called.
+    The end of a chunk that may be the start of a secret is held back until the next chunk or ``flush``.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -35,7 +35,7 @@ class Redactor:
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """What may be shown now."""
+        """Return what is safe to show so far."""
         if self._pattern is None:
             return data
         data = self._held + data
@@ -47,12 +47,12 @@ class Redactor:
         return self._pattern.sub(MASK, data[:cut])
 
     def flush(self) -> bytes:
-        """The rest, at the end of the stream."""
+        """Return the rest at the end of the stream."""
         rest, self._held = self._held, b""
         return self._pattern.sub(MASK, rest) if self._pattern is not None else rest
 
     def _safe_until(self, data: bytes) -> int:
-        """Where the longest ending begins that is itself the beginning of a secret."""
+        """Return where the longest suffix starts that is the start of a secret."""
         for length in range(min(self._longest - 1, len(data)), 0, -1):
             if data[-length:] in self._beginnings:
                 return len(data) - length

@@ -17,22 +17,22 @@ COMMAND_SECONDS = 60
 
 
 def read_secret(reference: str, place: str) -> str:
-    """The value that ``reference`` leads to; ``place`` is where it stands in the user's file.
+    """Return the secret of a reference; ``place`` is its place in the user's file, for messages.
 
-    Raises ConfigurationError, which names the reference and never a value.
+    Raises ConfigurationError, which mentions the reference and never the value.
     """
     kind, _, name = reference.partition(":")
     if kind == "env":
         value = os.environ.get(name)
         if value is None:
             raise ConfigurationError(
-                f"{place}: the environment variable {name} is not set", hint=f"export {name} before the call"
+                f"{place}: the environment variable {name} is not set", hint=f"export {name} before running the command"
             )
         return value
     if kind == "command":
         return _first_line(name, place)
     if reference == "prompt":
-        return _asked(place)
+        return _prompt(place)
     try:
         return Path(name).expanduser().read_text().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -53,21 +53,21 @@ def _first_line(command: str, place: str) -> str:
         raise ConfigurationError(f"{place}: the command {command!r} cannot be run: {error}") from error
     lines = done.stdout.splitlines()
     if done.returncode != 0 or not lines:
-        told = f"ended with {done.returncode}" if done.returncode else "printed nothing"
-        raise ConfigurationError(f"{place}: the command {command!r} {told}", hint="Its first line is the secret.")
+        problem = f"ended with exit code {done.returncode}" if done.returncode else "printed nothing"
+        raise ConfigurationError(f"{place}: the command {command!r} {problem}", hint="Its first line is the secret.")
     return lines[0]
 
 
-def _asked(place: str) -> str:
+def _prompt(place: str) -> str:
     if not sys.stdin.isatty():
         raise ConfigurationError(
-            f"{place}: there is no terminal to ask on", hint="Use env:NAME, file:PATH or command:COMMAND instead."
+            f"{place}: there is no terminal to prompt on", hint="Use env:NAME, file:PATH or command:COMMAND instead."
         )
     return getpass.getpass(f"{place}: ", stream=sys.stderr)
 
 
 class Secrets:
-    """Reads each reference once, and knows every value that must not be shown. Any thread may use it."""
+    """Reads each reference once and remembers all values, in order to redact them. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -75,9 +75,9 @@ class Secrets:
         self._shown: list[str] = []
 
     def value(self, reference: str, place: str) -> str:
-        """What ``reference`` leads to; ``place`` is where it stands, for messages and prompts.
+        """Return the secret of a reference; ``place`` is its place in the file, for messages and prompts.
 
-        ``prompt`` is asked once for each place. Raises ConfigurationError.
+        Prompts once for each place. Raises ConfigurationError, also for an empty value.
         """
         key = f"prompt {place}" if reference == "prompt" else reference
         with self._lock:
@@ -85,7 +85,7 @@ class Secrets:
                 value = read_secret(reference, place)
                 if not value:
                     raise ConfigurationError(
-                        f"{place}: {reference} is empty", hint="Put the value there, or name another place."
+                        f"{place}: {reference} is empty", hint="Put the value there, or use another reference."
                     )
                 self._keep(key, value)
             return self._values[key]
@@ -95,7 +95,7 @@ class Secrets:
         self._shown = sorted({form for one in self._values.values() for form in disguises(one)}, key=len, reverse=True)
 
     def redact(self, text: str) -> str:
-        """``text`` without the values read so far."""
+        """Return ``text`` with all values read so far masked."""
         for form in self._shown:
             text = text.replace(form, MASK.decode())
         return text

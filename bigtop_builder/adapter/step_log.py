@@ -11,19 +11,21 @@ from bigtop_builder.adapter.store import store_error
 
 
 class Redactor(Protocol):
-    """Takes secrets out of a stream of bytes; may hold bytes back until it knows that they are none."""
+    """Removes secrets from a stream of bytes; may hold bytes back until they are known to be harmless."""
 
-    def feed(self, data: bytes) -> bytes: ...
+    def feed(self, data: bytes) -> bytes:
+        """Return what is safe to show so far."""
 
-    def flush(self) -> bytes: ...
+    def flush(self) -> bytes:
+        """Return the rest at the end of the stream."""
 
 
 class LogWriter:
-    """Writes a log of at most ``limit`` bytes: its first half, and the last of what comes after that.
+    """Writes a log of at most ``limit`` bytes: its beginning (half of the limit) and its end.
 
-    The first half goes to ``path``. What follows goes to two files beside it in turn, so that a killed process
-    leaves the end of its log behind too; ``close`` puts them together. ``progress`` is told the bytes written so
-    far. Raises StoreError when the file cannot be written.
+    The beginning goes to ``path``. The rest goes to two files next to it in turn, so that a killed process also leaves
+    the end of its log; ``close`` joins them. ``progress`` is called with the number of bytes received so far.
+    Raises StoreError if the file cannot be written.
     """
 
     def __init__(
@@ -59,17 +61,17 @@ class LogWriter:
         self.close()
 
     def write(self, data: bytes) -> None:
-        """Appends the output of a command."""
+        """Append the output of a command."""
         if self._redactor is not None:
             data = self._redactor.feed(data)
         self._store(data)
 
     def note(self, text: str) -> None:
-        """Appends a line of our own."""
+        """Append a line of our own."""
         self.write(f"==> {text}\n".encode())
 
     def close(self) -> None:
-        """Writes what the redactor held back, says what was left out, and joins the parts."""
+        """Write what the redactor held back, state how much was left out, and join the parts."""
         if self._head.closed:
             return
         try:

@@ -1,7 +1,7 @@
 """The store: results by key, sources by digest, runs with their logs.
 
-A result is written below ``work/``, synced, and renamed into place, so that it is there whole or not at all.
-Locks are ``flock`` locks: the kernel releases them when their holder dies, however it dies.
+A result is written below ``work/``, synced, and renamed into place, so that it exists completely or not at all.
+Locks are ``flock`` locks: the kernel releases them when their holder dies, whatever the cause.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from bigtop_builder.plan.task import Kind
 FORMAT = "1"
 MANIFEST = "manifest.json"
 KEYS = "keys"
-"""The file of a run that names the results it counts on."""
+"""The file of a run with the keys of the results that it relies on."""
 
 COLLECTING = "collecting"
-"""The lock that garbage collection takes alone, and whoever decides what to reuse takes shared."""
+"""The lock for garbage collection (exclusive) and for deciding what to reuse (shared)."""
 
 FOLDERS = ("sources", "compile", "package", "images", "last", "runs", "work", "cache", "locks")
 
 
 def store_error(error: OSError, path: Path) -> StoreError:
-    """What to tell the user when the store cannot be written."""
+    """Return the error to show when the store cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(
             f"no space left at {path}",
-            hint="Free space, or make some with: bigtop-builder gc. Nothing that was finished is lost.",
+            hint="Free some space, for example with: bigtop-builder gc. Finished results are not lost.",
         )
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return StoreError(
             f"the store {path} cannot be written: {error.strerror}",
-            hint="Choose another with --store or 'store:' in the project file.",
+            hint="Choose another one with --store or 'store:' in the project file.",
         )
     what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror or str(error)
     return StoreError(f"the store {path} fails: {what}")
@@ -51,7 +51,7 @@ def store_error(error: OSError, path: Path) -> StoreError:
 
 @contextlib.contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turns an OSError of a write below ``path`` into a StoreError."""
+    """Turn an OSError of a write below ``path`` into a StoreError."""
     try:
         yield
     except OSError as error:
@@ -59,7 +59,7 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a small file so that a reader sees the old or the new text, also after a crash."""
+    """Write a small file so that readers see either the old or the new text, even after a crash."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with temporary.open("w", encoding="utf-8") as stream:
@@ -68,7 +68,7 @@ def write_atomically(path: Path, text: str) -> None:
             os.fsync(stream.fileno())
         temporary.rename(path)
     except OSError:
-        # A full disk: what was half written must not take the last of it.
+        # On a full disk, the incomplete file must not take up the last space.
         temporary.unlink(missing_ok=True)
         raise
 
@@ -83,7 +83,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder, also one whose folders lost their write permission, and one that others remove too."""
+    """Remove a folder, even if its folders are not writable, or if others remove it at the same time."""
     if folder.is_symlink() or not folder.is_dir():
         folder.unlink(missing_ok=True)
         return
@@ -102,7 +102,7 @@ def _unless_gone(_: object, __: str, raised: Any) -> None:
 
 @dataclass
 class Run:
-    """A run that this process holds: its folder for events and logs, its scratch, its lock."""
+    """A run of this process: its folder for events and logs, its scratch folder, its lock."""
 
     id: str
     folder: Path
@@ -110,19 +110,19 @@ class Run:
     _lock: IO[str]
 
     def log(self, task: str, step: str) -> Path:
-        """Where the log of a step goes; its folder is made."""
+        """Return the path for the log of a step, and create its folder."""
         path = self.folder / "logs" / task / f"{step}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def protect(self, keys: Iterable[str]) -> None:
-        """Name the results that this run counts on, so that garbage collection leaves them alone."""
+        """Record the results that this run relies on, so that garbage collection keeps them."""
         with translated(self.folder):
             write_atomically(self.folder / KEYS, "\n".join(sorted(keys)) + "\n")
 
     def close(self) -> None:
-        """Give up the scratch and the lock."""
-        # A container that outlived its engine may still write there; the next run clears what stays.
+        """Remove the scratch folder and release the lock."""
+        # A container that outlived its engine may still write there; the next run removes the rest.
         with contextlib.suppress(OSError):
             remove_tree(self.work)
         self._lock.close()
@@ -135,10 +135,10 @@ class Store:
         self.root = root
 
     def open(self) -> Store:
-        """Make it when it is not there. Raises StoreError when it cannot be used."""
+        """Create the store if it is missing. Raises StoreError if it is unusable."""
         with translated(self.root):
             mark = self.root / "format"
-            # Also in a store that is there: caches of CI services bring back some of its folders, and the mark.
+            # Even in an existing store: CI caches may restore only some folders, and the format file.
             for name in FOLDERS:
                 (self.root / name).mkdir(parents=True, exist_ok=True)
             if not mark.exists():
@@ -147,21 +147,22 @@ class Store:
         if found != FORMAT:
             raise StoreError(
                 f"the store {self.root} has format {found}; this program reads {FORMAT}",
-                hint="Choose another with --store, or remove it.",
+                hint="Choose another one with --store, or remove it.",
             )
         return self
 
     # results
 
     def folder(self, kind: Kind, key: str) -> Path:
-        """Where the result of a key is, or would be."""
+        """Return the folder of a result, whether it exists or not."""
         return self.root / kind / key
 
     def has(self, kind: Kind, key: str) -> bool:
+        """Whether the result exists."""
         return (self.root / kind / key / MANIFEST).is_file()
 
     def manifest(self, kind: Kind, key: str) -> dict[str, Any]:
-        """The manifest of a result. Raises StoreError when it is not there or not readable."""
+        """Return the manifest of a result. Raises StoreError if it is missing or unreadable."""
         path = self.folder(kind, key) / MANIFEST
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -172,15 +173,15 @@ class Store:
         return data
 
     def stage(self, key: str) -> Path:
-        """The staged tree of a compile key."""
+        """Return the folder of a compile result's staged tree."""
         return self.folder("compile", key) / "stage"
 
     def packages(self, key: str) -> list[Path]:
-        """The RPMs of a package key, by name."""
+        """Return the RPMs of a package result, sorted by name."""
         return sorted((self.folder("package", key) / "rpms").glob("*.rpm"))
 
     def commit(self, kind: Kind, key: str, folder: Path, manifest: Mapping[str, Any]) -> Path:
-        """Move a finished ``folder`` into place under its key; one that is there already stays."""
+        """Move a finished ``folder`` into place as the result of its key; keep an existing result."""
         place = self.folder(kind, key)
         with translated(self.root):
             if kind == "package":
@@ -188,7 +189,7 @@ class Store:
                     with path.open("rb") as stream:
                         os.fsync(stream.fileno())
             else:
-                # A staged tree has thousands of files: one sync of everything is faster than one of each.
+                # A staged tree has thousands of files: one sync of everything is faster than one per file.
                 os.sync()
             write_atomically(folder / MANIFEST, json.dumps(dict(manifest), indent=1, sort_keys=True) + "\n")
             sync_folder(folder)
@@ -206,7 +207,7 @@ class Store:
         return place
 
     def touch(self, kind: Kind, key: str) -> None:
-        """Note that a result was used now: garbage collection goes by it."""
+        """Record that a result was used now, for garbage collection."""
         with contextlib.suppress(OSError):
             os.utime(self.folder(kind, key) / MANIFEST)
 
@@ -216,7 +217,7 @@ class Store:
         return self.root / "last" / (task_id.replace("/", "+") + ".json")
 
     def last(self, task_id: str) -> dict[str, Any] | None:
-        """``{"key", "ingredients", "seconds"}`` of the newest result of a task, if there was one."""
+        """Return ``{"key", "ingredients", "seconds"}`` of a task's newest result; None if it has none."""
         try:
             data: dict[str, Any] = json.loads(self._last_path(task_id).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -224,11 +225,12 @@ class Store:
         return data
 
     def last_ingredients(self, task_id: str) -> Mapping[str, str] | None:
+        """Return the key ingredients of a task's newest result; None if it has none."""
         last = self.last(task_id)
         return last["ingredients"] if last else None
 
     def record_last(self, task_id: str, key: str, ingredients: Mapping[str, str], seconds: float) -> None:
-        """Remember what a task was last built from, for the reasons of the next plan."""
+        """Record what a task was last built from, for the reasons in the next plan."""
         text = json.dumps({"key": key, "ingredients": dict(ingredients), "seconds": round(seconds, 3)}, sort_keys=True)
         with translated(self.root):
             write_atomically(self._last_path(task_id), text)
@@ -237,7 +239,7 @@ class Store:
 
     @contextlib.contextmanager
     def locked(self, name: str, *, wait: bool = True, shared: bool = False) -> Iterator[bool]:
-        """Hold the lock ``name``, alone or ``shared``. Without ``wait`` gives False when others hold it."""
+        """Hold the lock ``name``, exclusive or ``shared``. Without ``wait``, yield False if others hold it."""
         path = self.root / "locks" / name
         with translated(self.root):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -251,7 +253,7 @@ class Store:
             yield True
 
     def start_run(self) -> Run:
-        """Begin a run. Raises StoreError when the store cannot be written."""
+        """Start a run. Raises StoreError if the store cannot be written."""
         run_id = time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + "-" + secrets.token_hex(2)
         folder, work = self.root / "runs" / run_id, self.root / "work" / run_id
         with translated(self.root):
@@ -262,7 +264,7 @@ class Store:
         return Run(run_id, folder, work, lock)
 
     def is_live(self, run_id: str) -> bool:
-        """Whether the process of a run is still there."""
+        """Whether the process of a run is still alive."""
         path = self.root / "runs" / run_id / "lock"
         try:
             with path.open("rb") as stream:
@@ -274,13 +276,13 @@ class Store:
         return False
 
     def live_runs(self) -> list[str]:
-        """The runs that go on now, by id."""
+        """Return the ids of the runs in progress."""
         return [
             path.parent.name for path in sorted((self.root / "runs").glob("*/lock")) if self.is_live(path.parent.name)
         ]
 
     def protected_keys(self) -> set[str]:
-        """The results that live runs count on."""
+        """Return the keys of the results that live runs rely on."""
         keys: set[str] = set()
         for run_id in self.live_runs():
             with contextlib.suppress(FileNotFoundError):
@@ -288,13 +290,13 @@ class Store:
         return keys
 
     def dead_work(self) -> list[str]:
-        """Whose scratch is still there although nobody uses it: runs that died."""
+        """Return the ids of dead runs that left a scratch folder."""
         return [path.name for path in sorted((self.root / "work").iterdir()) if not self.is_live(path.name)]
 
     def remove_dead_work(self) -> list[str]:
-        """Clear the scratch of runs that died. Gives their ids; what cannot go yet stays for a later run.
+        """Remove the scratch folders of dead runs and return their ids; a later run retries the rest.
 
-        A process that outlived its engine may still write there, or something still be mounted.
+        A process that outlived its engine may still write there, or something may still be mounted.
         """
         removed: list[str] = []
         for name in self.dead_work():

@@ -1,4 +1,4 @@
-"""Whether this machine can do the work: one finding for each thing that builds commonly fail on."""
+"""Check whether this machine can build: one finding for each common cause of failures."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ REACH_SECONDS = 5.0
 REACH = "5s"
 CLOCK_WARNING = 300.0
 BUILT_AFTER = 1_735_689_600
-"""2025-01-01: a clock before this program was written is wrong."""
+"""2025-01-01: a clock that is older than this program is wrong."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: how it went, what was seen, what to do about it."""
+    """The result of one check, with details and advice."""
 
     name: str
     state: Literal["ok", "warning", "failure"]
@@ -47,7 +47,7 @@ class Finding:
 
 
 def examine(settings: Settings, *, offline: bool = False) -> list[Finding]:
-    """Every check in a fixed order. A check that cannot be made is a finding, never an exception."""
+    """Run every check in a fixed order. A check that fails to run is a finding, never an exception."""
     checks: list[Callable[[Settings], Iterator[Finding]]] = [
         _engine,
         _store,
@@ -92,10 +92,10 @@ def _engine(_: Settings) -> Iterator[Finding]:
     detail = f"version {facts.version}, API {facts.api}, {facts.storage_driver}, {facts.architecture}"
     yield Finding("engine", "ok", detail)
     if not facts.local:
-        advice = "Folders of this machine are mounted into containers: point DOCKER_HOST to an engine on this machine."
+        advice = "Containers mount folders of this machine: set DOCKER_HOST to an engine on this machine."
         yield Finding("engine place", "failure", "the engine is on another machine", advice)
     if facts.free_disk is not None:
-        advice = f"Free some room below {facts.data_root}, for example with: docker image prune"
+        advice = f"Free some space below {facts.data_root}, for example with: docker image prune"
         yield _enough("engine disk", facts.free_disk, DISK_WARNING, DISK_FAILURE, f"free at {facts.data_root}", advice)
     advice = "Large components need 4 GiB each; use -j 1, or give the engine more memory."
     yield _enough("engine memory", facts.memory, MEMORY_WARNING, MEMORY_FAILURE, "of memory", advice)
@@ -116,9 +116,9 @@ def _writable(name: str, path: Path, advice: str) -> Finding:
 
 def _store(settings: Settings) -> Iterator[Finding]:
     store = settings.store.absolute()
-    yield _writable("store", store, "Choose another place with --store or 'store:' in the project file.")
+    yield _writable("store", store, "Choose another folder with --store or 'store:' in the project file.")
     free = shutil.disk_usage(_existing(store)).free
-    advice = "Make room with: bigtop-builder gc; or put the store on a larger disk with --store."
+    advice = "Free some space with: bigtop-builder gc; or put the store on a larger disk with --store."
     yield _enough("store disk", free, DISK_WARNING, DISK_FAILURE, f"free at {_existing(store)}", advice)
 
 
@@ -133,7 +133,7 @@ def _machine(_: Settings) -> Iterator[Finding]:
     for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
         if line.startswith("MemAvailable:"):
             available = int(line.split()[1]) * 1024
-            advice = "Large components need 4 GiB each; use -j 1, or end other programs."
+            advice = "Large components need 4 GiB each; use -j 1, or close other programs."
             yield _enough("memory", available, MEMORY_WARNING, MEMORY_FAILURE, "available", advice)
 
 
@@ -146,7 +146,7 @@ def _tools(settings: Settings) -> Iterator[Finding]:
         wanted["debootstrap"] = ("the embedded builder image", "Install debootstrap, or use --builder platform.")
         if os.geteuid() != 0:
             advice = "Run as root, or use --builder platform."
-            yield Finding("root", "warning", "the embedded builder image is made by root", advice)
+            yield Finding("root", "warning", "only root can create the embedded builder image", advice)
     for tool, (purpose, advice) in wanted.items():
         place = shutil.which(tool, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
         yield Finding(tool, "ok", place) if place else Finding(tool, "warning", f"missing: {purpose}", advice)
@@ -156,7 +156,7 @@ def _clock(_: Settings) -> Iterator[Finding]:
     now = time.time()
     shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
     if now < BUILT_AFTER:
-        yield Finding("clock", "failure", shown, "Set the clock: certificates and signatures fail with a wrong one.")
+        yield Finding("clock", "failure", shown, "Set the clock: certificates and signatures fail if it is wrong.")
     else:
         yield Finding("clock", "ok", shown)
 
@@ -168,7 +168,7 @@ def _bundle(settings: Settings) -> Iterator[Finding]:
 
 
 def check_bundle(bundle: Path) -> Finding:
-    """Whether a PEM file holds certificates that are valid now. Raises OSError when it cannot be read."""
+    """Check that a PEM file contains certificates that are valid now. Raises OSError if it is unreadable."""
     advice = "Set network.ca_bundle to a PEM file with the certificate authorities of your site."
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
@@ -177,7 +177,7 @@ def check_bundle(bundle: Path) -> Finding:
         return Finding("certificates", "failure", f"{bundle} is not a PEM bundle: {error}", advice)
     authorities = context.get_ca_certs()
     if not authorities:
-        return Finding("certificates", "failure", f"{bundle} holds no certificate authority", advice)
+        return Finding("certificates", "failure", f"{bundle} contains no certificate authority", advice)
     now = time.time()
     expired = [one for one in authorities if ssl.cert_time_to_seconds(str(one["notAfter"])) < now]
     detail = f"{len(authorities)} authorities in {bundle}"
@@ -205,7 +205,7 @@ def _proxy(settings: Settings) -> Iterator[Finding]:
 
 
 def _network(settings: Settings) -> Iterator[Finding]:
-    """The mirrors, asked at once. No build needs them all, so that not to reach one is a warning."""
+    """Check all mirrors at once. No build needs all of them, so an unreachable one is only a warning."""
     from bigtop_builder.adapter.tools.addresses import Addresses
 
     mirrors = settings.project.mirrors
@@ -218,7 +218,7 @@ def _network(settings: Settings) -> Iterator[Finding]:
     }
     for name in [name for name, download in DOWNLOADS.items() if download.probed and name not in places]:
         address = addresses.address(name)
-        # Nobody has chosen the addresses of the default preset, and few builds ask them.
+        # Nobody chose the addresses of the default preset, and few builds use them.
         if address is not None and (mirrors.preset != "default" or mirrors.cache or addresses.configured(name)):
             places[name] = address.__str__
     with ThreadPoolExecutor(len(places)) as pool:
@@ -226,10 +226,10 @@ def _network(settings: Settings) -> Iterator[Finding]:
 
 
 def reach(name: str, find: Callable[[], str], settings: Settings) -> Finding:
-    """Whether a server answers at the address that ``find`` gives, with a clock like ours.
+    """Check that a server answers at the address that ``find`` returns, and that its clock agrees with ours.
 
-    Of a public mirror any answer will do, since not all of them list their folders; the site's cache must know the
-    repository and take the credentials.
+    Any response of a public mirror will do, because not all of them list their folders; the site's cache must have the
+    repository and accept the credentials.
     """
     from bigtop_builder.adapter.secret import read_secret
     from bigtop_builder.adapter.sources.errors import TransferError
@@ -237,7 +237,7 @@ def reach(name: str, find: Callable[[], str], settings: Settings) -> Finding:
     from bigtop_builder.adapter.tools.addresses import Addresses
 
     title = f"{name} mirror"
-    advice = f"Set mirrors.{name} in the project file; builds that need it fail without"
+    advice = f"Set mirrors.{name} in the project file; builds that need it fail otherwise"
     limits = {"connect_timeout": REACH, "stall_timeout": REACH}
     try:
         address = find()
@@ -248,27 +248,27 @@ def reach(name: str, find: Callable[[], str], settings: Settings) -> Finding:
             auth = read_secret(credentials.user, place), read_secret(credentials.password, place)
         web = Web(settings.project.network.model_copy(update=limits))
         with web.get(address.rstrip("/") + "/", cancelled=threading.Event(), auth=auth) as answer:
-            refused = _refusal(settings, address, answer.status, told=auth is not None)
-            date, said = answer.headers.get("Date"), answer.status_text
+            refused = _refusal(settings, address, answer.status, authenticated=auth is not None)
+            date, status_text = answer.headers.get("Date"), answer.status_text
     except TransferError as error:
         return Finding(title, "warning", f"{host}: {error.reason}", "; ".join(filter(None, (advice, error.hint))))
     except BigtopBuilderError as error:
         return Finding(title, "warning", error.message, error.hint or advice)
     if refused:
-        return Finding(title, "warning", f"{host} {refused[0]}: {said}", refused[1])
+        return Finding(title, "warning", f"{host} {refused[0]}: {status_text}", refused[1])
     if date and (drift := _drift(date)) > CLOCK_WARNING:
         return Finding(title, "warning", f"{host} answers, but its clock differs by {drift:.0f} s", "Set the clock.")
     return Finding(title, "ok", f"{host} answers")
 
 
-def _refusal(settings: Settings, address: str, status: int, *, told: bool) -> tuple[str, str] | None:
-    """What is wrong with an answer, and what to do."""
+def _refusal(settings: Settings, address: str, status: int, *, authenticated: bool) -> tuple[str, str] | None:
+    """Return the problem with a response and the advice; None if there is none."""
     cache = settings.project.mirrors.cache
-    if status in (401, 407) or (status == 403 and told):
-        advice = "Look at the credentials under mirrors in the project file, and at what their owner may read there."
-        return "refuses the credentials" if told else "asks for credentials", advice
+    if status in (401, 407) or (status == 403 and authenticated):
+        advice = "Check the credentials under mirrors in the project file, and what their owner may read there."
+        return "rejects the credentials" if authenticated else "requires credentials", advice
     if status == 404 and cache is not None and address.startswith(cache.url):
-        advice = "Name the cache's own repository under mirrors.cache in the project file, or null when it has none."
+        advice = "Set the cache's own repository under mirrors.cache in the project file, or null if it has none."
         return f"has nothing at {urlsplit(address).path}", advice
     return None
 

@@ -138,8 +138,8 @@ def test_a_mirror_that_is_not_there_is_a_warning_with_advice(tmp_path: Path) -> 
     ("password", "credentials", "seen"),
     [
         ("right", True, ("ok", "answers")),
-        ("wrong", True, ("warning", "refuses the credentials")),
-        ("right", False, ("warning", "asks for credentials")),
+        ("wrong", True, ("warning", "rejects the credentials")),
+        ("right", False, ("warning", "requires credentials")),
     ],
 )
 def test_a_cache_that_refuses_is_told(

@@ -304,7 +304,7 @@ def test_hosts_that_do_not_register_say_why(site: Site) -> None:
         site.register(loaded)
     reasons = {host: cause.message.partition(";")[0] for host, cause in caught.value.reasons.items()}
     assert reasons == {
-        first: "the server refuses the agent's version 2.8.0.0: its own is 3.0.0.0",
+        first: "the server rejects the agent's version 2.8.0.0; the server is 3.0.0.0",
         second: "the server does not support the host's operating system, debian9",
         third: "ambari-agent does not run",
     }

@@ -1,7 +1,7 @@
-"""Unpacking an archive so that nothing is ever written outside of its folder.
+"""Unpack an archive so that nothing is ever written outside of its folder.
 
-The checks are our own and on the names alone, not on the file system: no member may pass through a link that the
-archive made, and a link may only lead down, or up within the tree. So the order of members cannot matter.
+The checks are our own and look at names only, not at the file system: no member's path may contain a link from the
+archive, and a link may only point down, or up within the tree. So the order of members does not matter.
 (The ``data`` filter of Python's tarfile resolves paths on disk, and was circumvented: CVE-2025-4517.)
 """
 
@@ -30,7 +30,7 @@ MEMBERS = 2_000_000
 LARGEST = 20 << 30
 SMALLEST_LIMIT = 1 << 30
 RATIO = 200
-"""An archive may unpack to so many times its size, but to 1 GiB anyway and never to more than 20 GiB."""
+"""How many times its size an archive may unpack to; 1 GiB is always allowed, more than 20 GiB never."""
 ZSTD = b"\x28\xb5\x2f\xfd"
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 DOS_SYSTEM = 0
@@ -39,12 +39,12 @@ TarMode = Literal["r|*", "r|"]
 
 
 def unpack(archive: Path, into: Path, *, strip: int, name: str) -> None:
-    """Unpacks a tar (plain, gz, bz2, xz, zst) or zip archive into the folder ``into``, made if need be.
+    """Unpack a tar (plain, gz, bz2, xz, zst) or zip archive into the folder ``into``, which may be missing.
 
-    ``strip`` leading folders are dropped; ``name`` is what the archive is called in messages. Executable bits
-    and times are kept, owners and setuid bits are not. Into a folder that holds something, the tree is merged.
-    Raises SourceError, naming the member, for a path, link or kind of file that is not safe, for a file that is
-    there already, and for a damaged archive; nothing of it is left in ``into`` then.
+    ``strip``: number of leading folders to drop. ``name``: of the archive, for messages. Executable bits and times are
+    kept, owners and setuid bits are not. The tree is merged into a folder that is not empty. Raises SourceError with
+    the member's name for an unsafe path, link or kind of file and for an existing file, and for a damaged archive;
+    ``into`` is unchanged then.
     """
     limit = min(LARGEST, max(SMALLEST_LIMIT, RATIO * archive.stat().st_size))
     into.parent.mkdir(parents=True, exist_ok=True)
@@ -68,14 +68,14 @@ def unpack(archive: Path, into: Path, *, strip: int, name: str) -> None:
 def _readable(name: str) -> Iterator[None]:
     try:
         yield
-    # TypeError is what tarfile raises for a gzip header that is cut short.
+    # tarfile raises TypeError for a truncated gzip header.
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, TypeError, zlib.error, lzma.LZMAError) as error:
         raise SourceError(
             f"{name} cannot be unpacked: {error}",
-            hint="it is damaged or no archive; a source that is to stay a file needs 'unpack: \"no\"'",
+            hint="it is damaged or not an archive; a source that is just a file needs 'unpack: \"no\"'",
         ) from error
     except UnicodeError as error:
-        raise SourceError(f"{name} has a member whose name cannot be used: {error}") from error
+        raise SourceError(f"{name} has a member with an unusable name: {error}") from error
     except RuntimeError as error:
         raise SourceError(f"{name} cannot be unpacked: {error}", hint="repack it without encryption") from error
 
@@ -136,7 +136,7 @@ def _unpack_zip(archive: Path, tree: Tree) -> None:
 
 
 def _zip_time(member: zipfile.ZipInfo) -> int:
-    """Seconds since the epoch, taken as UTC; some tools leave the date empty."""
+    """Return a member's time in seconds since the epoch, taken as UTC; some tools leave the date empty."""
     try:
         return calendar.timegm((*member.date_time, 0, 0, 0))
     except ValueError:

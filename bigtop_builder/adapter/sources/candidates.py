@@ -1,4 +1,4 @@
-"""The addresses that an alternative can be had from, in the order to try them."""
+"""The addresses of an alternative, in the order to try them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from bigtop_builder.model.source import (
 
 @dataclass(frozen=True)
 class Candidate:
-    """One address, and the user and password that it wants."""
+    """One address, and the user and password that it needs."""
 
     address: str
     auth: Auth | None = None
 
 
 def describe(alternative: Alternative) -> str:
-    """The alternative in few words, without credentials."""
+    """Describe the alternative in a few words, without credentials."""
     match alternative:
         case HttpsSource():
             return public(alternative.https)
@@ -51,8 +51,11 @@ def describe(alternative: Alternative) -> str:
 
 
 def uri(alternative: Alternative) -> str:
-    """A name of what the alternative gives, the same whichever mirror gave it: a package URL where there is a scheme
-    for it, else its address on Apache's archive or its own; of a local file its name alone."""
+    """Return a name of the source that does not depend on the mirror.
+
+    That is a package URL if there is a scheme for it, else the address (for Apache, in Apache's archive); for a local
+    file only its name.
+    """
     match alternative:
         case HttpsSource():
             return public(alternative.https)
@@ -76,7 +79,7 @@ def uri(alternative: Alternative) -> str:
 
 
 def file_name(alternative: Alternative) -> str:
-    """What the file is called outside the store."""
+    """Return the file's name outside the store."""
     match alternative:
         case HttpsSource():
             return PurePosixPath(urlsplit(alternative.https).path).name
@@ -93,7 +96,7 @@ def file_name(alternative: Alternative) -> str:
 
 
 def of_https(source: HttpsSource, addresses: Addresses) -> list[Candidate]:
-    """The address itself; one of Apache's own is also looked for on the mirrors first."""
+    """Return the address itself; for one of Apache's own, the mirrors first."""
     for base in (apache.ARCHIVE, *apache.PUBLIC["default"]):
         if source.https.startswith(base + "/"):
             path = source.https.removeprefix(base + "/")
@@ -103,12 +106,12 @@ def of_https(source: HttpsSource, addresses: Addresses) -> list[Candidate]:
 
 
 def of_apache(source: ApacheSource, addresses: Addresses) -> list[Candidate]:
-    """The chosen mirrors, then the archive."""
+    """Return the file on the chosen mirrors, then in Apache's archive."""
     return [at(f"{base}/{source.apache.lstrip('/')}", addresses) for base in apache.releases(addresses)]
 
 
 def of_maven(source: MavenSource, addresses: Addresses) -> list[Candidate]:
-    """The Maven mirrors that stand for Central, in the standard repository layout."""
+    """Return the file on the Maven mirrors of Central, in the standard repository layout."""
     path = maven_path(source.maven)
     return [
         Candidate(f"{mirror.url.rstrip('/')}/{path}", _auth(mirror.credentials, f"mirrors.maven ({mirror.id})"))
@@ -117,14 +120,14 @@ def of_maven(source: MavenSource, addresses: Addresses) -> list[Candidate]:
 
 
 def of_debian(source: DebianSource, addresses: Addresses) -> list[Candidate]:
-    """The file in the pool, which is sorted by the first letter, or by ``lib`` and one more."""
+    """Return the file in Debian's pool, whose folders are the first letter, or ``lib`` and one more letter."""
     name = source.debian
     letter = name[:4] if name.startswith("lib") else name[0]
     return [at(f"{debian.mirror(addresses)}/pool/{source.section}/{letter}/{name}/{quote(source.file)}", addresses)]
 
 
 def maven_path(coordinates: str) -> str:
-    """``group:artifact:version[:type[:classifier]]`` as a path below a Maven repository."""
+    """Return the path of ``group:artifact:version[:type[:classifier]]`` in a Maven repository."""
     group, artifact, version, *rest = coordinates.split(":")
     kind = rest[0] if rest else "jar"
     classifier = f"-{rest[1]}" if len(rest) > 1 else ""
@@ -138,5 +141,5 @@ def _auth(credentials: Credentials | None, place: str) -> Auth | None:
 
 
 def at(address: str, addresses: Addresses) -> Candidate:
-    """``address`` with the credentials of the site's cache if it lies there."""
+    """Return ``address``, with the credentials of the site's cache if it is on that server."""
     return Candidate(address, _auth(addresses.credentials(address), "mirrors.cache.credentials"))

@@ -1,4 +1,4 @@
-"""One file from one address into a partial file: resumed after a break, with a bounded number of tries."""
+"""Download one file from one address into a partial file, resuming it, with a bounded number of tries."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bigtop_builder.adapter.sources.web import Answer, Auth, Web
 from bigtop_builder.model.errors import InterruptedRunError
 
 Progress = Callable[[int, int | None, str], None]
-"""Bytes done, bytes in total if known, a note: where from."""
+"""Bytes done, total bytes if known, and a note (the server)."""
 
 PAUSE = 0.5
 LONGEST_PAUSE = 10.0
 WORTHWHILE = 1 << 20
-"""A try that brought so many bytes does not count against the number of retries."""
+"""A try that received this many bytes does not count against the number of retries."""
 LARGEST = 20 << 30
 REPORT_EVERY = 0.1
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -35,9 +35,9 @@ def download(
     cancelled: threading.Event,
     auth: Auth | None = None,
 ) -> bool:
-    """Fills ``part`` from ``address``; true when its bytes may come from more than one answer.
+    """Fill ``part`` from ``address``; return whether its bytes may come from more than one response.
 
-    Raises TransferError (the bytes so far stay for the next try) and InterruptedRunError.
+    Raises TransferError (the bytes so far are kept for the next try) and InterruptedRunError.
     """
     failures = 0
     while True:
@@ -65,12 +65,12 @@ def _transfer(
             if _content_range(answer) == (None, part.size):
                 return True
             part.clear()
-            raise TransferError("the server has another file than before", again=True)
+            raise TransferError("the file on the server has changed", again=True)
         if answer.status == 206:
             start, total = _content_range(answer)
             if start != part.size:
                 part.clear()
-                raise TransferError("the server resumed at another place than asked for", again=True)
+                raise TransferError("the server resumed at the wrong position", again=True)
         elif answer.status == 200:
             part.clear()
             length = answer.headers.get("content-length", "")
@@ -97,13 +97,13 @@ def _receive(answer: Answer, part: Part, total: int | None, host: str, progress:
 
 
 def _validator(answer: Answer) -> str | None:
-    """A strong ETag, else the date: what If-Range takes (RFC 9110, section 13.1.5)."""
+    """Return a strong ETag, else the date: the values that If-Range accepts (RFC 9110, section 13.1.5)."""
     etag = answer.headers.get("etag", "")
     return etag if etag.startswith('"') else answer.headers.get("last-modified")
 
 
 def _content_range(answer: Answer) -> tuple[int | None, int | None]:
-    """Start and total of ``Content-Range`` (RFC 9110, section 14.4)."""
+    """Return start and total of ``Content-Range`` (RFC 9110, section 14.4)."""
     match = re.match(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)$", answer.headers.get("content-range", ""))
     if match is None:
         return None, None

@@ -1,8 +1,8 @@
-"""The shelf of downloaded files: each is stored once, under its SHA-256, and seen only when whole and verified.
+"""Downloaded files: each is stored once, under its SHA-256, and becomes visible only when complete and verified.
 
-``sha256/<digest>`` is a file; ``sha512/<digest>`` and ``git/<commit>`` hold the SHA-256 of the file that they
-name, ``origin/<digest>`` the address that a file was downloaded from; ``partial/`` holds what is on its way. A partial
-file is locked by whoever fills it, with ``flock``, so that a killed process leaves its bytes and no lock.
+``sha256/<digest>`` is a file; ``sha512/<digest>`` and ``git/<commit>`` contain the SHA-256 of the file that they
+name, ``origin/<digest>`` the address of its download; ``partial/`` contains unfinished downloads. Whoever fills a
+partial file locks it with ``flock``, so that a killed process leaves its bytes but no lock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LOCK_POLL = 0.1
 
 
 class WrongDigestError(Exception):
-    """The bytes are not those that were asked for; ``beginning`` is their first kilobyte."""
+    """The bytes do not match the digest; ``beginning`` is their first kilobyte."""
 
     def __init__(self, expected: str, got: str, size: int, beginning: bytes) -> None:
         super().__init__(f"wrong digest: expected {expected}, got {got} ({size} bytes)")
@@ -32,20 +32,20 @@ class WrongDigestError(Exception):
 
 
 def stored(store: Path, digest: str) -> Path | None:
-    """The stored file of ``sha256:…``, ``sha512:…`` or ``git:<commit>``, or None; costs one or two stats."""
+    """Return the stored file of ``sha256:…``, ``sha512:…`` or ``git:<commit>``, or None; costs one or two stats."""
     algorithm, _, value = digest.partition(":")
-    shelf = store / "sources"
+    sources = store / "sources"
     if algorithm != "sha256":
         try:
-            value = (shelf / algorithm / value).read_text()
+            value = (sources / algorithm / value).read_text()
         except OSError:
             return None
-    path = shelf / "sha256" / value
+    path = sources / "sha256" / value
     return path if value and path.is_file() else None
 
 
 def origin(store: Path, sha256: str) -> str:
-    """The address, without credentials, that a stored file was downloaded from; empty when that is not known."""
+    """Return the address of a stored file's download, without credentials; empty if it is unknown."""
     try:
         return (store / "sources" / "origin" / sha256).read_text()
     except OSError:
@@ -53,17 +53,17 @@ def origin(store: Path, sha256: str) -> str:
 
 
 class Part:
-    """A partial file that this thread alone may write to. ``size`` is in bytes."""
+    """A partial file that only this thread may write to. ``size`` is in bytes."""
 
-    def __init__(self, shelf: Path, path: Path, descriptor: int) -> None:
-        self._shelf = shelf
+    def __init__(self, sources: Path, path: Path, descriptor: int) -> None:
+        self._sources = sources
         self._path = path
         self._note = path.with_suffix(".json")
         self._descriptor = descriptor
         self.size = os.lseek(descriptor, 0, os.SEEK_END)
 
     def write(self, data: bytes) -> None:
-        """Appends at once, without a buffer: what was received survives a kill."""
+        """Append without a buffer, so that received bytes survive a kill."""
         view = memoryview(data)
         while view:
             written = os.write(self._descriptor, view)
@@ -71,18 +71,18 @@ class Part:
             self.size += written
 
     def clear(self) -> None:
-        """Forgets all bytes."""
+        """Discard all bytes."""
         os.ftruncate(self._descriptor, 0)
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         self._note.unlink(missing_ok=True)
         self.size = 0
 
     def remember(self, address: str, validator: str | None) -> None:
-        """Notes which version of which address the bytes are from."""
+        """Record from which version of which address the bytes come."""
         self._note.write_text(json.dumps({"address": address, "validator": validator}))
 
     def validator(self, address: str) -> str | None:
-        """The ETag or date that ``address`` had when the bytes came from there."""
+        """Return the ETag or date that ``address`` had at the download; None if the bytes came from elsewhere."""
         try:
             note = json.loads(self._note.read_text())
         except (OSError, ValueError):
@@ -93,10 +93,10 @@ class Part:
     def accept(
         self, expected: dict[str, str], names: dict[str, str] | None = None, origin: str = ""
     ) -> tuple[Path, str]:
-        """Verifies the bytes and puts them on the shelf; gives the path and the SHA-256.
+        """Verify the bytes and store them as a file; return its path and SHA-256.
 
-        ``expected`` maps ``sha256`` and ``sha512`` to digests; ``names`` are further index entries
-        (``git`` → commit); ``origin`` is the address that they came from. Raises WrongDigestError; the bytes stay then.
+        ``expected``: digests by ``sha256`` and ``sha512``. ``names``: further index entries (``git`` → commit).
+        ``origin``: the address of the download. Raises WrongDigestError, and keeps the bytes then.
         """
         found = self._digests({"sha256", *expected})
         for algorithm, value in expected.items():
@@ -108,10 +108,10 @@ class Part:
         os.fchmod(self._descriptor, 0o444)
         for algorithm, value in {**expected, **(names or {})}.items():
             if algorithm != "sha256":
-                _write_index(self._shelf / algorithm, value, sha256)
+                _write_index(self._sources / algorithm, value, sha256)
         if origin:
-            _write_index(self._shelf / "origin", sha256, origin)
-        final = self._shelf / "sha256" / sha256
+            _write_index(self._sources / "origin", sha256, origin)
+        final = self._sources / "sha256" / sha256
         final.parent.mkdir(parents=True, exist_ok=True)
         self._path.rename(final)
         _sync_folder(final.parent)
@@ -130,21 +130,21 @@ class Part:
 
 @contextmanager
 def claim(store: Path, digest: str, cancelled: threading.Event, waiting: Callable[[], None]) -> Iterator[Part | None]:
-    """The partial file of ``digest``, locked; None when somebody else has finished it meanwhile.
+    """Lock the partial file of ``digest`` and yield it; yield None if somebody else has finished it meanwhile.
 
-    ``waiting`` is called once when another thread or process is at it. Raises InterruptedRunError, and StoreError
-    when the store cannot be written.
+    ``waiting`` is called once if another thread or process holds the lock. Raises InterruptedRunError, and StoreError
+    if the store cannot be written.
     """
-    shelf = store / "sources"
-    path = shelf / "partial" / (digest.replace(":", "-") + ".part")
-    with store_errors(shelf):
+    sources = store / "sources"
+    path = sources / "partial" / (digest.replace(":", "-") + ".part")
+    with store_errors(sources):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _lock(store, digest, path, cancelled, waiting)
         if descriptor is None:
             yield None
             return
         try:
-            part = Part(shelf, path, descriptor)
+            part = Part(sources, path, descriptor)
             yield part
         finally:
             if os.fstat(descriptor).st_size == 0 and _is_at(descriptor, path):
@@ -154,7 +154,7 @@ def claim(store: Path, digest: str, cancelled: threading.Event, waiting: Callabl
 
 
 def _lock(store: Path, digest: str, path: Path, cancelled: threading.Event, waiting: Callable[[], None]) -> int | None:
-    told = False
+    waited = False
     while stored(store, digest) is None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -165,11 +165,11 @@ def _lock(store: Path, digest: str, path: Path, cancelled: threading.Event, wait
             os.close(descriptor)
         except BlockingIOError:
             os.close(descriptor)
-            if not told:
+            if not waited:
                 waiting()
-                told = True
+                waited = True
             if cancelled.wait(LOCK_POLL):
-                raise InterruptedRunError("stopped while another download of the same file ran") from None
+                raise InterruptedRunError("stopped while waiting for another download of the same file") from None
     return None
 
 
@@ -197,14 +197,14 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def store_errors(place: Path) -> Iterator[None]:
-    """Turns a full disk, a read-only or a forbidden store into StoreError."""
+    """Turn the error of a full, read-only or forbidden store into a StoreError."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            hint = "free some with 'bigtop-builder gc', or set store in bigtop-builder.yaml to another place"
+            hint = "free some with 'bigtop-builder gc', or set store in bigtop-builder.yaml to another folder"
             raise StoreError(f"no space left below {place}", hint=hint) from error
         raise StoreError(
             f"cannot write below {place}: {error.strerror or error}",
-            hint="set store in bigtop-builder.yaml to a folder that you may write to",
+            hint="set store in bigtop-builder.yaml to a writable folder",
         ) from error

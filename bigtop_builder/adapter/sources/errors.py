@@ -1,15 +1,15 @@
-"""Why a transfer failed, in words for the user."""
+"""Explain to the user why a transfer failed."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit, urlunsplit
 
-CA_HINT = "if a proxy of yours opens TLS, set network.ca_bundle in bigtop-builder.yaml to the PEM file of its authority"
+CA_HINT = "if your proxy intercepts TLS, set network.ca_bundle in bigtop-builder.yaml to the PEM file of its authority"
 PROXY_HINT = "see network.proxy in bigtop-builder.yaml, or the variables http_proxy, https_proxy and no_proxy"
 
 
 class TransferError(Exception):
-    """``reason`` goes into the list that the user sees; ``again`` says whether another try may help."""
+    """A transfer failed. ``reason``: for the list that the user sees. ``again``: whether another try may help."""
 
     def __init__(self, reason: str, *, again: bool = False, hint: str | None = None) -> None:
         super().__init__(reason)
@@ -19,14 +19,14 @@ class TransferError(Exception):
 
 
 def public(address: str) -> str:
-    """The address without user, password and query: what may be shown and logged."""
+    """Return the address without user, password and query, safe to show and log."""
     parts = urlsplit(address)
     netloc = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, netloc, parts.path, "…" if parts.query else "", ""))
 
 
 def explain(error: Exception) -> TransferError:
-    """What requests, urllib3 or a socket raised, as TransferError without any credentials."""
+    """Turn an error of requests, urllib3 or a socket into a TransferError without any credentials."""
     if isinstance(error, TransferError):
         return error
     import requests
@@ -51,12 +51,12 @@ def explain(error: Exception) -> TransferError:
             missing = f": {cause.expected} bytes are missing" if isinstance(cause.expected, int) else ""
             return TransferError(f"the server ended the transfer too early{missing}", again=True)
     if isinstance(error, requests.exceptions.ConnectionError | urllib3.HTTPError | OSError):
-        return TransferError(f"the connection broke: {_root(chain)}", again=True)
+        return TransferError(f"the connection was lost: {_root(chain)}", again=True)
     return TransferError(f"{type(error).__name__} while talking to the server", again=False)
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """The error and all that it was made of: causes, contexts, arguments, urllib3's ``reason``."""
+    """Return the error and everything behind it: causes, contexts, arguments, urllib3's ``reason``."""
     found: list[BaseException] = []
     todo: list[object] = [error]
     while todo:
@@ -68,6 +68,6 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _root(chain: list[BaseException]) -> str:
-    """The innermost text; requests' outer ones repeat whole addresses, with what is secret in them."""
+    """Return the innermost text; those of requests repeat whole addresses, including secrets."""
     innermost = next((cause for cause in reversed(chain) if isinstance(cause, OSError) and cause.strerror), None)
     return str(innermost.strerror) if innermost is not None else type(chain[-1]).__name__

@@ -1,4 +1,4 @@
-"""A component's source on this machine: from the store, else from the first alternative that gives it."""
+"""Fetch a component's source: from the store, else from the first alternative that works."""
 
 from __future__ import annotations
 
@@ -32,19 +32,17 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.sources.download import Progress
     from bigtop_builder.adapter.sources.web import Web
 
-NO_HINT = (
-    "name another mirror under mirrors in bigtop-builder.yaml, or give the source a further alternative in an overlay"
-)
+NO_HINT = "set another mirror under mirrors in bigtop-builder.yaml, or add an alternative to the source in an overlay"
 DIGEST_HINT = (
-    "compare the digest in the component file with that on the project's own release page; "
-    "when it is right, the server gives another file: name another mirror under mirrors in bigtop-builder.yaml"
+    "compare the digest in the component file with the one on the project's own release page; "
+    "if it is right, the server has the wrong file: set another mirror under mirrors in bigtop-builder.yaml"
 )
 HTML = re.compile(rb"\s*<[^>]*>?[^<]*(<!doctype html|<html)|\s*(<!doctype html|<html)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A source file: where it is, what it is called, ``sha256:…`` of it, what gave it, why earlier ones did not."""
+    """A fetched source file: path, name, ``sha256:…``, the alternative in words, and why earlier ones failed."""
 
     path: Path
     name: str
@@ -52,15 +50,15 @@ class Fetched:
     alternative: str
     notes: list[str] = field(default_factory=list)
     stored: bool = False
-    """Whether it was in the store already."""
+    """Whether it was already in the store."""
     used: Alternative | None = None
-    """The alternative that it is known by."""
+    """The alternative that it matches."""
     address: str = ""
-    """Where it was downloaded from, now or once; empty when that is not known."""
+    """The address of its download, now or earlier; empty if it is unknown."""
 
 
 class _FailedError(Exception):
-    """An alternative that did not give its file."""
+    """An alternative failed."""
 
     def __init__(self, reason: str, hint: str | None = None) -> None:
         super().__init__(reason)
@@ -69,9 +67,9 @@ class _FailedError(Exception):
 
 
 class Fetcher:
-    """Gives source files; safe to call from many threads and processes on one store.
+    """Fetches source files; safe for many threads and processes on one store.
 
-    ``addresses`` are the project's unless given. Nothing is asked of the network when ``offline``.
+    ``addresses``: default, the project's. ``offline``: never use the network.
     """
 
     def __init__(
@@ -92,9 +90,9 @@ class Fetcher:
         progress: Progress = lambda done, total, note: None,
         cancelled: threading.Event | None = None,
     ) -> Fetched:
-        """The file of ``source``; paths of ``file`` alternatives are relative to ``base``.
+        """Return the file of ``source``; paths of ``file`` alternatives are relative to ``base``.
 
-        Raises SourceError that lists every alternative with its reason, StoreError, and InterruptedRunError soon
+        Raises SourceError, which lists every alternative with its reason, StoreError, and InterruptedRunError soon
         after ``cancelled`` is set.
         """
         from bigtop_builder.adapter.sources.candidates import describe
@@ -121,7 +119,7 @@ class Fetcher:
             if path is not None:
                 return self._fetched(path, alternative, label, notes)
         raise SourceError(
-            f"source {source.name!r} cannot be had:\n" + "\n".join(f"  - {note}" for note in notes),
+            f"source {source.name!r} is unavailable:\n" + "\n".join(f"  - {note}" for note in notes),
             hint="\n".join(hints) or NO_HINT,
         )
 
@@ -145,14 +143,14 @@ class Fetcher:
         if isinstance(alternative, FileSource):
             return self._from_file(alternative, base, progress, cancelled)
         if self._offline:
-            raise _FailedError("not asked: offline, and not in the store", "run once without --offline")
+            raise _FailedError("skipped: offline, and not in the store", "run once without --offline")
         note = "waiting for another download of the same file"
         with claim(self._store, alternative.digest, cancelled, lambda: progress(0, None, note)) as part:
             if part is not None:
                 return self._from_network(alternative, part, progress, cancelled, misses)
         path = stored(self._store, alternative.digest)
         if path is None:
-            raise _FailedError("it vanished from the store")
+            raise _FailedError("it disappeared from the store")
         return path
 
     def _from_network(
@@ -163,7 +161,7 @@ class Fetcher:
         cancelled: threading.Event,
         misses: list[str],
     ) -> Path:
-        """Appends to ``misses`` why an address did not give the file, also when a later one does."""
+        """Append to ``misses`` why an address failed, even if a later one works."""
         from bigtop_builder.adapter.sources.errors import TransferError, public
 
         if isinstance(alternative, GitSource):
@@ -228,7 +226,7 @@ class Fetcher:
                 return part.accept(_digests(alternative), origin=public(candidate.address))[0]
             except WrongDigestError as error:
                 part.clear()
-                # Bytes of two answers may be of two files: one clean try tells.
+                # Bytes of two responses may belong to two files: a clean try shows.
                 if not resumed:
                     raise TransferError(_wrong(error), hint=DIGEST_HINT) from error
 
@@ -305,5 +303,5 @@ def _digests(source: Alternative) -> dict[str, str]:
 
 def _wrong(error: WrongDigestError) -> str:
     if HTML.match(error.beginning.removeprefix(b"\xef\xbb\xbf")):
-        return f"the server answered with an HTML page, not the file ({error})"
+        return f"the server sent an HTML page instead of the file ({error})"
     return str(error)

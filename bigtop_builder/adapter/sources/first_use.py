@@ -1,4 +1,4 @@
-"""A source of which nobody knows the digest: fetched once, and what came is written down."""
+"""Fetch a source with an unknown digest once, and record what came."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bigtop_builder.model.project import ProjectFile
 
 @dataclass(frozen=True)
 class FirstUse:
-    """Where the source was had from, and what it was."""
+    """The address that a source was fetched from, and the digest or commit of what came."""
 
     address: str
     sha512: str | None = None
@@ -24,9 +24,9 @@ class FirstUse:
 
 
 def fetch_first(store: Path, project: ProjectFile, addresses: list[str], cancelled: threading.Event) -> FirstUse:
-    """Fetch from the first address that answers, into the store, and give what came.
+    """Fetch a source from the first address that works, into the store, and return its digest.
 
-    Raises SourceError that lists every address with its reason, StoreError, InterruptedRunError.
+    Raises SourceError, which lists every address with its reason, StoreError and InterruptedRunError.
     """
     from bigtop_builder.adapter.sources.download import download
     from bigtop_builder.adapter.sources.errors import TransferError, public
@@ -56,11 +56,11 @@ def fetch_first(store: Path, project: ProjectFile, addresses: list[str], cancell
         index.parent.mkdir(parents=True, exist_ok=True)
         index.write_text(path.name, encoding="utf-8")
         return FirstUse(public(address), sha512=sha512)
-    raise SourceError("the source cannot be had:\n" + "\n".join(f"  - {miss}" for miss in misses))
+    raise SourceError("the source is unavailable:\n" + "\n".join(f"  - {miss}" for miss in misses))
 
 
 def commit_of(project: ProjectFile, repository: str, reference: str, cancelled: threading.Event) -> FirstUse:
-    """The commit that a tag or branch points to now. Raises SourceError."""
+    """Return the commit that a tag or branch points to now. Raises SourceError."""
     from bigtop_builder.adapter.sources.errors import TransferError, public
     from bigtop_builder.adapter.sources.git import resolve
 
@@ -71,5 +71,5 @@ def commit_of(project: ProjectFile, repository: str, reference: str, cancelled: 
 
 
 def places(project: ProjectFile, apache: str | None, others: tuple[str, ...]) -> list[str]:
-    """Addresses to try: of what lies at Apache's the site's mirrors and the archive, else those of the bill."""
+    """Return the addresses to try: for a path at Apache the site's mirrors and the archive, else ``others``."""
     return [f"{base}/{apache}" for base in releases(Addresses(project.mirrors))] if apache else list(others)

@@ -1,4 +1,4 @@
-"""A commit of a git repository as a tar archive that is the same each time."""
+"""A commit of a git repository as a reproducible tar archive."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ LAST_WORDS = 300
 
 
 def archive(source: GitSource, network: Network, scratch: Path, into: IO[bytes], cancelled: threading.Event) -> None:
-    """Writes a tar of the commit's tree, submodules included, below one folder named as the repository.
+    """Write a tar of the commit's tree, including submodules, below one folder with the repository's name.
 
-    ``scratch`` is a folder for the clone. Raises TransferError when the tag does not point to the commit or git
-    fails, and InterruptedRunError.
+    ``scratch``: a folder for the clone. Raises TransferError if the tag does not point to the commit or git fails, and
+    InterruptedRunError.
     """
     with tempfile.TemporaryDirectory(dir=scratch, prefix="git-") as folder:
         tree = Path(folder) / "tree"
@@ -53,12 +53,12 @@ def archive(source: GitSource, network: Network, scratch: Path, into: IO[bytes],
 
 
 def resolve(repository: str, reference: str, network: Network, cancelled: threading.Event) -> str:
-    """The commit that a tag or branch of a repository points to. Raises TransferError."""
-    said = _git(["ls-remote", "--", repository, reference, f"{reference}^{{}}"], network, cancelled)
-    lines = [line.split("\t") for line in said.splitlines() if "\t" in line]
+    """Return the commit that a tag or branch of a repository points to. Raises TransferError."""
+    output = _git(["ls-remote", "--", repository, reference, f"{reference}^{{}}"], network, cancelled)
+    lines = [line.split("\t") for line in output.splitlines() if "\t" in line]
     if not lines:
-        raise TransferError(f"there is no {reference}")
-    # An annotated tag is told twice: itself, and with ^{} the commit that it points to.
+        raise TransferError(f"there is no tag or branch {reference}")
+    # git lists an annotated tag twice: itself, and with ^{} the commit that it points to.
     return next((commit for commit, name in lines if name.endswith("^{}")), lines[0][0])
 
 
@@ -84,7 +84,7 @@ def _add(tar: tarfile.TarFile, path: Path, name: str, date: int, cancelled: thre
 
 
 def _git(arguments: list[str], network: Network, cancelled: threading.Event) -> str:
-    """Runs git without any question to a terminal; its output is stripped of the user's credentials."""
+    """Run git without prompts and return its output. Errors do not contain credentials."""
     known = proxies(network)
     environment = {
         **os.environ,

@@ -1,4 +1,4 @@
-"""Where the simple index of a Python package registry keeps a file (PEP 503, PEP 691)."""
+"""Find a file in the simple index of a Python package registry (PEP 503, PEP 691)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SDIST = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz")
 
 
 def locate(web: Web, index: str, source: PypiSource, cancelled: threading.Event, *, auth: Auth | None = None) -> str:
-    """The address of the named file, or of the sdist. Raises TransferError."""
+    """Return the address of the source's file, or of the sdist. Raises TransferError."""
     name, _, version = source.pypi.partition("==")
     page = f"{index.rstrip('/')}/{_normal(name)}/"
     with web.get(page, cancelled=cancelled, headers={"Accept": ACCEPT}, auth=auth) as answer:
@@ -71,5 +71,5 @@ def _is_sdist(file: str, name: str, version: str) -> bool:
 
 
 def _normal(name: str) -> str:
-    """PEP 503."""
+    """Return the normalized name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()

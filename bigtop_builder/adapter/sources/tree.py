@@ -1,4 +1,4 @@
-"""A folder tree that grows from the members of an archive and lets none of them out."""
+"""Source trees: built safely from the members of an archive, merged, or copied from the user's own folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Tree:
-    """Writes members below ``root``, an empty folder. Every method raises SourceError, naming the member."""
+    """Writes members below ``root``, an empty folder. Every method raises SourceError with the member's name."""
 
     def __init__(self, root: Path, *, archive: str, strip: int, size_limit: int, member_limit: int) -> None:
         self._root = root
@@ -31,20 +31,20 @@ class Tree:
         self._folder_times: dict[str, float] = {}
 
     def refuse(self, member: str, why: str) -> NoReturn:
-        """Ends the unpacking because of ``member``."""
+        """Abort because of ``member``."""
         raise SourceError(
             f"{self._archive}: member {member!r} {why}", hint="nothing was unpacked: do not use this archive"
         )
 
     def folder(self, member: str, mtime: float) -> None:
-        """A folder; one that is there already is kept."""
+        """Add a folder; an existing one is kept."""
         path = self._place(member)
         if path is not None:
             self._make_folders(member, path)
             self._folder_times[path] = mtime
 
     def file(self, member: str, content: IO[bytes], *, executable: bool, mtime: float) -> None:
-        """A file; a later one of the same name takes its place, as with tar."""
+        """Add a file; a later one of the same name replaces it, as tar does."""
         path = self._place(member)
         if not path:
             return
@@ -63,11 +63,11 @@ class Tree:
             os.close(descriptor)
 
     def symlink(self, member: str, target: str) -> None:
-        """A symbolic link, if its target is certain to be inside: ``..`` only in front, and not too many."""
+        """Add a symbolic link whose target is certainly inside: ``..`` only at the start, and not too many."""
         path = self._place(member)
         if not path:
             return
-        # Doubled slashes mean nothing to the kernel, but an absolute path to whoever joins the rest of a link.
+        # The kernel ignores doubled slashes, but code that joins the rest of a link would see an absolute path.
         parts = [part for part in target.split("/") if part]
         up = 0
         while up < len(parts) and parts[up] in ("..", "."):
@@ -81,24 +81,24 @@ class Tree:
             or ".." in parts[up:]
             or above > path.count("/")
         ):
-            self.refuse(member, f"is a link that leads out of the tree ({target!r})")
+            self.refuse(member, f"is a link that points out of the tree ({target!r})")
         self._make_room(member, path, "link")
         (self._root / path).symlink_to("/".join(parts))
 
     def hardlink(self, member: str, target: str) -> None:
-        """A hard link to a file that came before."""
+        """Add a hard link to an earlier file."""
         path = self._place(member)
         if not path:
             return
         existing = "/".join(_parts(target)[self._strip :])
         if target.startswith("/") or self._kinds.get(existing) != "file":
-            self.refuse(member, f"is a hard link to {target!r}, which is no file of the tree")
+            self.refuse(member, f"is a hard link to {target!r}, which is not a file in the tree")
         if existing != path:
             self._make_room(member, path, "file")
             (self._root / path).hardlink_to(self._root / existing)
 
     def finish(self) -> None:
-        """Sets the folders' times. Raises SourceError when nothing was unpacked."""
+        """Set the folders' times. Raises SourceError if nothing was unpacked."""
         if len(self._kinds) == 1:
             raise SourceError(
                 f"{self._archive}: nothing is left after dropping {self._strip} leading folders",
@@ -112,10 +112,10 @@ class Tree:
                 os.close(descriptor)
 
     def _place(self, member: str) -> str | None:
-        """The path below the root, '' for the root itself, None for a member above the stripped folders."""
+        """Return the path below the root, '' for the root itself, None for a member above the stripped folders."""
         self._members_left -= 1
         if self._members_left < 0:
-            self.refuse(member, "is one too many")
+            self.refuse(member, "exceeds the allowed number of members")
         if member.startswith("/"):
             self.refuse(member, "has an absolute path")
         if "\0" in member:
@@ -124,7 +124,7 @@ class Tree:
         if any(len(os.fsencode(part)) > LONGEST_NAME for part in parts) or len(member) > LONGEST_PATH:
             self.refuse(member[:100] + "…", "has a name that is too long")
         if ".." in parts:
-            self.refuse(member, "has a path that climbs out of the archive")
+            self.refuse(member, "has a path that leaves the archive")
         if len(parts) < self._strip:
             return None
         return "/".join(parts[self._strip :])
@@ -135,7 +135,7 @@ class Tree:
         if known == "file" and kind == "file":
             (self._root / path).unlink()
         elif known is not None:
-            self.refuse(member, f"takes the place of a {known} of the same archive")
+            self.refuse(member, f"would replace a {known} of the same archive")
         self._kinds[path] = kind
 
     def _make_folders(self, member: str, path: str) -> None:
@@ -155,7 +155,7 @@ class Tree:
         try:
             os.utime(descriptor, (mtime, mtime))
         except (OverflowError, ValueError, OSError):
-            self.refuse(member, f"has a time that no file can have ({mtime})")
+            self.refuse(member, f"has an impossible time ({mtime})")
 
 
 def _parts(path: str) -> list[str]:
@@ -163,7 +163,7 @@ def _parts(path: str) -> list[str]:
 
 
 def merge(tree: Path, into: Path, archive: str) -> None:
-    """Moves what is in ``tree`` into ``into``; folders are merged. Raises SourceError when a file is there already.
+    """Move the content of ``tree`` into ``into``, merging folders. Raises SourceError if a file exists already.
 
     Nothing is moved then.
     """
@@ -172,7 +172,7 @@ def merge(tree: Path, into: Path, archive: str) -> None:
         return
     if clash := _clash(tree, into):
         raise SourceError(
-            f"{archive}: {clash.relative_to(into).as_posix()} is there already, from another source",
+            f"{archive}: {clash.relative_to(into).as_posix()} already exists, from another source",
             hint="give the sources different folders with 'into'",
         )
     _move(tree, into)

@@ -1,7 +1,7 @@
 """HTTP for downloads: every wait is bounded and ends at once when the run is stopped.
 
-A request runs in a thread of its own that hands bytes over through a queue, so that neither a slow name server,
-nor a header that never ends, nor a silent connection can hold up the caller.
+A request runs in its own thread and passes bytes on through a queue, so that neither a slow name server, nor an endless
+header, nor a silent connection can block the caller.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ READ_SIZE = 1 << 18
 QUEUE_LENGTH = 32
 POLL = 0.1
 SLOWEST = 1024
-"""Bytes a second, over a stall_timeout, below which a transfer counts as stalled."""
+"""Bytes per second, over a stall_timeout, below which a transfer counts as stalled."""
 HOST_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
 Auth = tuple[str, str]
 
 
 def ca_bundle(network: Network) -> Path:
-    """The PEM file to trust: the configured one, the environment's, the host's, else certifi's.
+    """Return the PEM file to trust: the configured one, the environment's, the host's, else certifi's.
 
-    Raises ConfigurationError when the configured one is not there.
+    Raises ConfigurationError if the configured one is missing.
     """
     if network.ca_bundle:
         path = Path(network.ca_bundle).expanduser()
         if not path.is_file():
-            raise ConfigurationError(f"network.ca_bundle: there is no file {path}", hint="name a PEM file")
+            raise ConfigurationError(f"network.ca_bundle: there is no file {path}", hint="set it to a PEM file")
         return path
     named = [os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")]
     for place in [*filter(None, named), *HOST_BUNDLES]:
@@ -58,7 +58,7 @@ def ca_bundle(network: Network) -> Path:
 
 
 def proxies(network: Network) -> dict[str, str]:
-    """``http``, ``https`` and ``no_proxy`` (a comma list) of the project, else of the environment."""
+    """Return ``http``, ``https`` and ``no_proxy`` (comma-separated) of the project, else of the environment."""
     proxy = network.proxy
     if proxy.http is None and proxy.https is None:
         from urllib.request import getproxies
@@ -85,7 +85,7 @@ def _with_credentials(address: str, user: str, password: str) -> str:
 
 @dataclass
 class Answer:
-    """The head of an HTTP answer, and its body as it comes. ``address`` is where redirects ended."""
+    """The head of an HTTP response, and its body as it arrives. ``address``: the final one, after redirects."""
 
     status: int
     headers: Mapping[str, str]
@@ -94,7 +94,7 @@ class Answer:
 
     @property
     def status_text(self) -> str:
-        """``404 Not Found``."""
+        """Status and reason: ``404 Not Found``."""
         with suppress(ValueError):
             return f"{self.status} {HTTPStatus(self.status).phrase}"
         return str(self.status)
@@ -102,7 +102,7 @@ class Answer:
 
 @dataclass
 class _Request:
-    """What the caller and the thread share."""
+    """The state that the caller and the thread share."""
 
     address: str
     headers: dict[str, str]
@@ -112,21 +112,23 @@ class _Request:
     response: requests.Response | None = None
 
     def put(self, item: Answer | bytes | Exception | None) -> None:
+        """Pass an item to the caller, unless it has gone."""
         while not self.abandoned.is_set():
             with suppress(queue.Full):
                 self.answers.put(item, timeout=POLL)
                 return
 
     def abandon(self) -> None:
+        """End the request without waiting for the thread."""
         self.abandoned.set()
         if self.response is not None:
-            # Wakes the thread from its read; the connection may be gone already.
+            # Wakes the thread from its read; the connection may be closed already.
             with suppress(Exception):
                 self.response.raw.shutdown()
 
 
 class Web:
-    """Requests as the project's network settings want them: trust, proxy, time-outs."""
+    """Sends requests according to the project's network settings: trust, proxy, time-outs."""
 
     def __init__(self, network: Network) -> None:
         self.stall = seconds(network.stall_timeout)
@@ -143,7 +145,7 @@ class Web:
         headers: Mapping[str, str] | None = None,
         auth: Auth | None = None,
     ) -> Iterator[Answer]:
-        """The answer to a GET, after redirects. Raises TransferError and InterruptedRunError."""
+        """Send a GET, follow redirects and yield the response. Raises TransferError and InterruptedRunError."""
         request = _Request(address, {"Accept-Encoding": "identity", **(headers or {})}, auth)
         worker = threading.Thread(target=self._serve, args=(request,), name="download", daemon=True)
         worker.start()
@@ -151,7 +153,7 @@ class Web:
             limit = (self._connect + self.stall) * 2
             head = _take(request, limit, cancelled, f"no answer within {limit} s")
             if not isinstance(head, Answer):
-                raise TransferError("the server gave no answer", again=True)
+                raise TransferError("the server did not answer", again=True)
             head.body = self._body(request, cancelled)
             yield head
         finally:
@@ -190,12 +192,12 @@ class Web:
             request.put(error)
 
     def _follow(self, session: requests.Session, request: _Request) -> requests.Response:
-        """Follows redirects by hand: the proxy is chosen anew for each hop, credentials stay with their host."""
+        """Follow redirects ourselves: each hop has its own proxy, and credentials are sent only to their host."""
         from requests.auth import HTTPBasicAuth
         from requests.utils import select_proxy, should_bypass_proxies
 
         address = request.address
-        # As bytes: requests would take text for Latin-1.
+        # As bytes, because requests encodes text as Latin-1.
         auth = HTTPBasicAuth(*(part.encode() for part in request.auth)) if request.auth else None
         seen: list[str] = []
         while address not in seen and len(seen) <= MAX_REDIRECTS:
@@ -221,12 +223,12 @@ class Web:
                 auth = None
             address = target
         if address in seen:
-            raise TransferError(f"redirects in a circle over {len(seen)} addresses")
+            raise TransferError(f"circular redirects over {len(seen)} addresses")
         raise TransferError(f"more than {MAX_REDIRECTS} redirects")
 
 
 def _take(request: _Request, limit: float, cancelled: threading.Event, late: str) -> Answer | bytes | None:
-    """The next item from the thread. ``late`` is the reason when it takes more than ``limit`` seconds."""
+    """Return the next item from the thread. ``late``: the reason if it takes longer than ``limit`` seconds."""
     deadline = time.monotonic() + limit
     while not cancelled.is_set():
         try:

@@ -1,4 +1,4 @@
-"""What is shown to a host to be let in: key files, an agent's keys, a password."""
+"""The credentials for log-ins: key files, the keys of an agent, a password."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 
 
 class LockedKeyError(Exception):
-    """A private key that a passphrase locks."""
+    """A private key is encrypted with a passphrase."""
 
 
 class Access:
-    """The credentials of an inventory. Key files are read once, not once for each host."""
+    """The credentials of an inventory. Key files are read once, not once per host."""
 
     def __init__(self, ssh: Ssh, secrets: Secrets) -> None:
+        """Raises ConfigurationError if a key is unusable, or if there are no credentials at all."""
         self._agent = ssh.agent and bool(os.environ.get("SSH_AUTH_SOCK"))
         self._password = secrets.value(ssh.password, "ssh.password") if ssh.password else None
         self.offered: list[str] = []
-        """What is shown, in words."""
+        """The credentials in words, for messages."""
         self._keys: list[PKey] = []
         if ssh.key is not None:
             passphrase = secrets.value(ssh.key_passphrase, "ssh.key_passphrase") if ssh.key_passphrase else None
@@ -42,7 +43,7 @@ class Access:
             self.offered.append("the password")
         if not self.offered:
             raise ConfigurationError(
-                "ssh: there is no key, no running agent and no password to log in with",
+                "ssh: no key, no running agent and no password to log in with",
                 hint="Set ssh.key to a private key, or ssh.password to a reference such as env:SSH_PASSWORD.",
             )
 
@@ -53,16 +54,14 @@ class Access:
             raise ConfigurationError(f"ssh.key: {path} cannot be read: {error.strerror}") from error
         except LockedKeyError as error:
             if passphrase is None and self._agent:
-                return  # The agent may hold it, unlocked.
+                return  # The agent may have it, decrypted.
             raise ConfigurationError(
                 f"ssh.key: {path} needs a passphrase",
                 hint="Set ssh.key_passphrase to a reference such as env:NAME or prompt, or use an agent.",
             ) from error
         except ValueError as error:
-            doubt = ", or its passphrase is another" if passphrase is not None else ""
-            raise ConfigurationError(
-                f"ssh.key: {path} is not a private key that can be used{doubt}: {error}"
-            ) from error
+            doubt = ", or the passphrase is wrong" if passphrase is not None else ""
+            raise ConfigurationError(f"ssh.key: {path} is not a usable private key{doubt}: {error}") from error
         self._keys.append(key)
         self.offered.append(f"the key {path}")
 
@@ -75,7 +74,7 @@ class Access:
             self.offered.append(f"the key {path}")
 
     def log_in(self, transport: Transport, user: str) -> None:
-        """Try one credential after the other. Raises paramiko's AuthenticationException when none is taken."""
+        """Try one credential after the other. Raises paramiko's AuthenticationException if the host accepts none."""
         import paramiko
 
         for key in self._keys_to_try():
@@ -87,9 +86,9 @@ class Access:
                 continue
             if not missing:
                 return
-            break  # The host wants a password as well.
+            break  # The host also requires a password.
         if self._password is None:
-            raise paramiko.AuthenticationException("none was taken")
+            raise paramiko.AuthenticationException("none was accepted")
         transport.auth_password(user, self._password)
 
     def _keys_to_try(self) -> Iterator[PKey]:
@@ -111,7 +110,7 @@ def _load(path: Path, passphrase: str | None) -> PKey:
         return paramiko.PKey.from_path(path, passphrase.encode() if passphrase else None)
     except (paramiko.PasswordRequiredException, TypeError) as error:
         if passphrase is not None:
-            return _load(path, None)  # The key is not locked at all.
+            return _load(path, None)  # The key is not encrypted at all.
         raise LockedKeyError(str(error)) from error
     except paramiko.SSHException as error:
         raise ValueError(str(error)) from error

@@ -1,4 +1,4 @@
-"""One script over one SSH channel: how it gets there, and what comes back."""
+"""One script over one SSH channel: send it with its input, and receive its output."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 MARK = "bigtop-builder:"
 PROMPT = "bigtop-builder-sudo:"
-# What it prints first tells that it runs, whatever a log-in shell said before, and its process group. Then come, on its
-# standard input, a line with the script's length, the script, and the script's own input: ``read`` and ``head -c`` take
-# no byte more than they are asked for. It stands in the process list, so it holds nothing of the script.
+# Its first line of output shows that it is running, whatever a log-in shell printed before, and its process group. Its
+# standard input is a line with the script's length, the script, and the script's own input: ``read`` and ``head -c``
+# read not one byte too many. It is visible in the process list, so it contains nothing of the script.
 BOOTSTRAP = (
     "read -r _ _ _ _ _bb _ </proc/$$/stat; "
     f"echo {MARK}$_bb; "
@@ -36,15 +36,15 @@ MAX_STDOUT = 64 << 20
 MAX_STDERR = 1 << 20
 CHUNK = 64 << 10
 LINGER = 1.0
-"""Seconds without output after the script's end before what it left running is no longer listened to."""
+"""Seconds without output after which processes that an ended script left running are no longer listened to."""
 STOPPING = 0.7
-"""Seconds for the attempt to end a script that is given up."""
+"""Seconds for the attempt to end an abandoned script."""
 
 _MARK = re.compile(rb"(?:^|\n)" + MARK.encode() + rb"([0-9]+)\n")
 
 
 def command_line(ssh: Ssh, user: str | None) -> str:
-    """What the host's log-in shell is asked to run."""
+    """Return the command line for the host's log-in shell."""
     command = ["bash", "-c", BOOTSTRAP]
     if user is not None and user != ("root" if ssh.sudo else ssh.user):
         command = ["runuser", "-s", "/bin/bash", "-l", user, "-c", BOOTSTRAP]
@@ -54,7 +54,7 @@ def command_line(ssh: Ssh, user: str | None) -> str:
 
 
 class Exchange:
-    """Sends what is to be sent and gathers what comes, in one loop, so that neither side waits for the other."""
+    """Sends input and receives output in one loop, so that neither side waits for the other."""
 
     def __init__(self, channel: Channel, script: str, stdin: bytes, password: str | None) -> None:
         body = script.encode()
@@ -67,10 +67,10 @@ class Exchange:
         self._stderr = bytearray()
         self._last = time.monotonic()
         self.group: int | None = None
-        """The process group of the script on the host, once it runs."""
+        """The process group of the script on the host, once it is running."""
 
     def finish(self, timeout: float, cancelled: threading.Event) -> Output:
-        """Go on to the end. Raises HostLimitError, InterruptedRunError and HostError."""
+        """Run until the script ends. ``timeout``: seconds. Raises HostLimitError, InterruptedRunError and HostError."""
         deadline = time.monotonic() + timeout
         poll = select.poll()
         poll.register(self._channel.fileno(), select.POLLIN)
@@ -78,7 +78,7 @@ class Exchange:
             moved = self._receive()
             moved |= self._send()
             if cancelled.is_set():
-                raise InterruptedRunError("stopped while a command ran")
+                raise InterruptedRunError("stopped while a command was running")
             if time.monotonic() > deadline:
                 raise HostLimitError(
                     f"a command did not end within {timeout:g} s{self._tail()}",
@@ -87,7 +87,7 @@ class Exchange:
             if moved:
                 self._last = time.monotonic()
             else:
-                # Room to send wakes nobody, so it is looked for.
+                # paramiko does not wake us when there is room to send, so poll for it.
                 poll.poll(10 if self._may_send() else 100)
         return self._output()
 
@@ -100,7 +100,7 @@ class Exchange:
         return bool(channel.status_event.is_set()) and time.monotonic() - self._last > LINGER
 
     def _may_send(self) -> bool:
-        """With a sudo that may ask, nothing is sent before it is known who reads it."""
+        """Whether sending is safe: while sudo may still prompt, it would read the script as its password."""
         return bool(self._pending) and (self._password is None or self.group is not None)
 
     def _send(self) -> bool:
@@ -115,7 +115,7 @@ class Exchange:
                 self._channel.shutdown_write()
                 self._closed_input = True
         except OSError:
-            # The script ended without reading all of its input; its exit code tells.
+            # The script ended without reading all of its input; its exit code says whether that is an error.
             self._closed_input = True
         return False
 
@@ -148,7 +148,7 @@ class Exchange:
     def _answer_sudo(self) -> None:
         asked = self._stderr.count(PROMPT.encode())
         if asked > 1:
-            raise HostError("sudo does not take the password", hint="Check ssh.sudo_password.")
+            raise HostError("sudo rejects the password", hint="Check ssh.sudo_password.")
         if asked > self._asked:
             self._asked = asked
             self._channel.sendall(f"{self._password}\n".encode())
@@ -166,8 +166,8 @@ class Exchange:
         code = self._channel.exit_status
         if code == -1 and not transport.is_active():
             raise UnreachableHostError(
-                f"the connection broke off while a command ran{self._tail()}",
-                hint="Check the host, and run again: what is done already is not done twice.",
+                f"the connection was lost while a command was running{self._tail()}",
+                hint="Check the host, and run again: finished operations are not repeated.",
             )
         if self.group is None:
             raise self._no_start(code)
@@ -175,18 +175,18 @@ class Exchange:
 
     def _no_start(self, code: int) -> HostError:
         said = " ".join((self._text(self._stderr) or self._text(self._stdout)).replace(PROMPT, "").split())
-        hint = "bash and coreutils must be there, and the user must have a shell."
+        hint = "The host needs bash and coreutils, and the user needs a log-in shell."
         if said.startswith("sudo:") or "sudoers" in said:
             hint = (
-                "Give ssh.sudo_password, or allow the user in the host's sudoers (NOPASSWD; no requiretty)."
+                "Set ssh.sudo_password, or allow the user in the host's sudoers (NOPASSWD; no requiretty)."
                 if self._password is None
                 else "Check ssh.sudo_password, and the user's rights in the host's sudoers."
             )
-        return HostError(f"no command could be run: {said[-500:] or f'exit code {code}'}", hint=hint)
+        return HostError(f"no command can be run: {said[-500:] or f'exit code {code}'}", hint=hint)
 
 
 def stop(transport: Transport, command: str, group: int, password: str | None) -> None:
-    """End a script's process group, if that can be had at once. A package manager in a transaction finishes it."""
+    """Try briefly to end a script's process group. A package manager finishes its transaction first."""
     import paramiko
 
     with contextlib.suppress(paramiko.SSHException, OSError, HostError, EOFError):

@@ -1,4 +1,4 @@
-"""One SSH connection: opened with a time limit, its host key checked, its troubles told apart."""
+"""One SSH connection: open it within a time limit, check the host key, and explain failures."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.ssh.known_hosts import KnownHosts
 
 KEEPALIVE = 15
-"""Seconds between signs of life, so that firewalls on the way do not forget the connection."""
+"""Seconds between keep-alive messages, so that firewalls in between do not drop the connection."""
 SILENCE = 60
-"""Seconds after which a peer that acknowledges nothing is taken for dead."""
+"""Seconds after which a peer that acknowledges nothing counts as dead."""
 _KEY_EXCHANGES = ("curve25519-sha256@libssh.org", "ecdh-sha2-nistp256")
-"""The cheapest that are sound: many connections begin at once."""
+"""The cheapest secure ones, because many connections start at once."""
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
-"""Ciphers that authenticate by themselves: one pass over the data instead of two."""
+"""Ciphers with built-in authentication: one pass over the data instead of two."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a connection goes."""
+    """The destination of a connection."""
 
     address: str
     port: int
@@ -47,7 +47,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Terms:
-    """What all connections of a fleet share."""
+    """The settings that all connections of a fleet share."""
 
     access: Access
     known_hosts: KnownHosts
@@ -56,10 +56,10 @@ class Terms:
     cancelled: threading.Event
 
 
-class Opened:
-    """A connection that may still be on its way: ``abandon`` ends it at any moment, from any thread."""
+class Link:
+    """A connection, possibly still being opened: ``abandon`` ends it at any moment, from any thread."""
 
-    def __init__(self, target: Target, terms: Terms, jump: Opened | None = None) -> None:
+    def __init__(self, target: Target, terms: Terms, jump: Link | None = None) -> None:
         self.target = target
         self._terms = terms
         self._jump = jump
@@ -103,30 +103,33 @@ class Opened:
             if self._terms.cancelled.is_set():
                 raise InterruptedRunError(f"{self.target}: stopped while connecting") from error
             if isinstance(error, Exception):
-                raise self._trouble(error) from error
+                raise self._explained(error) from error
             raise
         self._connection = connection
 
     @property
     def connection(self) -> Connection:
+        """Fabric's connection; only after ``open``."""
         assert self._connection is not None
         return self._connection
 
     @property
     def transport(self) -> Transport:
+        """Paramiko's transport; only after ``open``."""
         assert self._transport is not None
         return self._transport
 
     @property
     def alive(self) -> bool:
+        """Whether the connection is open and usable."""
         return self._connection is not None and self.transport.is_active()
 
     def abandon(self) -> None:
-        """Cut the line, without waiting for anything."""
+        """Cut the connection without waiting for anything."""
         transport = self._transport
         if transport is not None:
             if isinstance(transport.sock, socket.socket):
-                # Without it paramiko's reader notices only at its next look.
+                # Otherwise paramiko's reader notices only at its next poll.
                 with contextlib.suppress(OSError):
                     transport.sock.shutdown(socket.SHUT_RDWR)
             transport.close()
@@ -149,15 +152,15 @@ class Opened:
         name = host_id(self.target.address, self.target.port)
         self._terms.known_hosts.check(name, key.get_name(), key.asbytes())
 
-    def _trouble(self, error: Exception) -> Exception:
-        """What ``error`` means to the user."""
+    def _explained(self, error: Exception) -> Exception:
+        """Return an error that explains the cause to the user."""
         import paramiko
 
         if isinstance(error, UnreachableHostError):
             return UnreachableHostError(f"{self.target}: {error.message}", hint=error.hint)
         if isinstance(error, paramiko.AuthenticationException):
             return UnreachableHostError(
-                f"{self.target}: the host refused to let us in with {' and '.join(self._terms.access.offered)}",
+                f"{self.target}: the host rejected {' and '.join(self._terms.access.offered)}",
                 hint="Check ssh.user, ssh.key and ssh.password, and the user's ~/.ssh/authorized_keys on the host.",
             )
         if isinstance(error, paramiko.ChannelException) and self._jump is not None:
@@ -167,7 +170,7 @@ class Opened:
             )
         if isinstance(error, paramiko.SSHException | EOFError | OSError):
             return UnreachableHostError(
-                f"{self.target}: the connection broke off before it was complete: {str(error) or 'end of stream'}",
+                f"{self.target}: the connection was lost during the log-in: {str(error) or 'end of stream'}",
                 hint="Check that an SSH server listens on that port and is not overloaded (MaxStartups), and "
                 "ssh.connect_timeout.",
             )
@@ -183,28 +186,30 @@ def _first(wanted: tuple[str, ...] | list[str], known: tuple[str, ...]) -> tuple
 
 
 class _LogIn:
-    """What paramiko calls an authentication strategy."""
+    """An authentication strategy of paramiko's."""
 
     def __init__(self, access: Access, user: str) -> None:
         self._access = access
         self._user = user
 
     def authenticate(self, transport: Transport) -> None:
+        """Log in; called by paramiko."""
         self._access.log_in(transport, self._user)
 
 
 class _CheckHostKey:
-    """What paramiko asks about every host key, because it is given no file of its own."""
+    """Paramiko calls this for every host key, because it has no known_hosts file of its own."""
 
     def __init__(self, check: Callable[[PKey], None]) -> None:
         self._check = check
 
     def missing_host_key(self, _client: object, _name: str, key: PKey) -> None:
+        """Accept the key, or raise UnreachableHostError; called by paramiko."""
         self._check(key)
 
 
 def _connect(target: Target, terms: Terms) -> socket.socket:
-    """A TCP connection. Raises UnreachableHostError with the reason."""
+    """Open a TCP connection. Raises UnreachableHostError with the reason."""
     try:
         found = socket.getaddrinfo(target.address, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -236,7 +241,7 @@ def _refusal(target: Target, reason: OSError, timeout: float) -> UnreachableHost
     if isinstance(reason, TimeoutError):
         return UnreachableHostError(
             f"{target}: no answer within {timeout:g} s",
-            hint="Check the address, that the host is up, and firewalls on the way; or raise ssh.connect_timeout.",
+            hint="Check the address, that the host is up, and firewalls in between; or raise ssh.connect_timeout.",
         )
     return UnreachableHostError(
         f"{target}: {reason.strerror or reason}", hint="Check the address and the network to it."
@@ -262,15 +267,17 @@ def _connect_within(sock: socket.socket, address: Any, terms: Terms) -> None:
 
 
 def _watch(sock: socket.socket) -> None:
-    """Let the kernel notice a peer that has vanished: signs of life that nobody acknowledges end the connection."""
+    """Let the kernel detect a dead peer: keep-alive messages that nobody acknowledges end the connection."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE * 1000)
 
 
 def _fabric_config() -> Config:
-    """Fabric without files: what the inventory says is all that counts. A connection writes into its own, and for a
-    moment leaves it empty: threads must not share one."""
+    """Return a configuration of Fabric that reads no files: only the inventory counts.
+
+    Threads must not share one, because a connection writes into it and leaves it empty for a moment.
+    """
     from fabric import Config
     from paramiko import SSHConfig
 
@@ -279,5 +286,5 @@ def _fabric_config() -> Config:
 
 @lru_cache(maxsize=1)
 def _silence_paramiko() -> None:
-    """Its messages are told as errors of ours; without a handler Python would print them to stderr."""
+    """Keep paramiko's log off stderr, where Python prints it by default: our own errors report the causes."""
     logging.getLogger("paramiko").addHandler(logging.NullHandler())

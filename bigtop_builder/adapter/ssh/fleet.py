@@ -1,4 +1,4 @@
-"""All hosts of an inventory over SSH: one connection a host, kept over phases, and work on many of them at once."""
+"""All hosts of an inventory over SSH: one lasting connection per host, and work on many of them at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bigtop_builder.adapter.ssh.access import Access
 from bigtop_builder.adapter.ssh.command import Exchange, command_line, stop
-from bigtop_builder.adapter.ssh.connection import Opened, Target, Terms
+from bigtop_builder.adapter.ssh.connection import Link, Target, Terms
 from bigtop_builder.adapter.ssh.known_hosts import KnownHosts
 from bigtop_builder.adapter.ssh.remote import Output, Remote
 from bigtop_builder.model.base import seconds
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 GRACE = 0.9
-"""Seconds that workers have to end after a cancellation."""
+"""Seconds for workers to end after a cancellation."""
 JUMP_PAUSE = 30.0
-"""Seconds before a jump host that could not be reached is tried again: all hosts behind it would wait in turn."""
+"""Seconds before an unreachable jump host is tried again: all hosts behind it would time out one after the other."""
 
 
 class Fleet:
-    """Connections are opened when first needed. Any thread may use it; close it when no work is going on."""
+    """The hosts of an inventory. Connections open on first use. Thread-safe; close it only when no work is running."""
 
     def __init__(self, ssh: Ssh, hosts: Sequence[HostEntry], secrets: Secrets, cancelled: threading.Event) -> None:
-        """Raises ConfigurationError for a key or a file that cannot be used."""
+        """Raises ConfigurationError for an unusable key or file."""
         known = Path(ssh.known_hosts) if ssh.known_hosts else Path("~/.ssh/known_hosts")
         self._ssh = ssh
         self._terms = Terms(
@@ -51,11 +51,11 @@ class Fleet:
         )
         self._lock = threading.Lock()
         self._jump_lock = threading.Lock()
-        self._jump: Opened | None = None
+        self._jump: Link | None = None
         self._jump_failed: tuple[float, UnreachableHostError | None] = (0.0, None)
         self._hosts = {host.name: _Host(self, host.name, Target(host.address, host.port, ssh.user)) for host in hosts}
         self.round_trips = 0
-        """Scripts sent so far."""
+        """The number of scripts sent so far."""
 
     def __enter__(self) -> Fleet:
         return self
@@ -74,7 +74,7 @@ class Fleet:
             self._jump = None
 
     def remote(self, host: str) -> Remote:
-        """The host with this FQDN, which must be one of the inventory's."""
+        """Return the host with this FQDN. Raises KeyError if it is not in the inventory."""
         return self._hosts[host]
 
     def each(
@@ -84,10 +84,10 @@ class Fleet:
         *,
         done: Callable[[str, T | HostError], None] | None = None,
     ) -> dict[str, T | HostError]:
-        """Do ``work`` on every host, at most ``ssh.parallel`` at once; gives results in the order of ``hosts``.
+        """Do ``work`` on every host, at most ``ssh.parallel`` at once; return the results in the order of ``hosts``.
 
-        A host's HostError is its result, and the others go on. ``done`` is told of each as it ends, in the calling
-        thread. Any other error ends the whole, as a cancellation does (InterruptedRunError).
+        A HostError becomes the result of its host, and the others go on. ``done`` is called in the calling thread as
+        each host ends. Any other error ends the whole call, as does a cancellation (InterruptedRunError).
         """
         names = list(self._hosts) if hosts is None else list(dict.fromkeys(hosts))
         waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -106,7 +106,7 @@ class Fleet:
                 except BaseException as error:
                     ended.put((name, error))
 
-        # Threads that a look-up of a name holds up must not hold up the program's end.
+        # Daemons, because a thread that hangs in a name look-up must not delay the program's exit.
         workers = [threading.Thread(target=worker, daemon=True) for _ in range(min(self._ssh.parallel, len(names)))]
         for thread in workers:
             thread.start()
@@ -127,11 +127,11 @@ class Fleet:
                 return ended.get(timeout=0.1)
             except queue.Empty:
                 continue
-        raise InterruptedRunError("stopped while hosts were worked on")
+        raise InterruptedRunError("stopped during work on hosts")
 
     @contextmanager
     def _stopping(self, waiting: queue.SimpleQueue[str], workers: list[threading.Thread]) -> Iterator[None]:
-        """On the way out by an error nothing goes on behind the caller's back."""
+        """After an error, stop all work before the caller sees it."""
         try:
             yield
         except BaseException as error:
@@ -149,11 +149,12 @@ class Fleet:
             raise
 
     def count(self) -> None:
+        """Count a round trip."""
         with self._lock:
             self.round_trips += 1
 
-    def jump(self) -> Opened | None:
-        """The connection to the jump host, which all others go through."""
+    def jump(self) -> Link | None:
+        """Return the connection to the jump host, which all others go through; None without a jump host."""
         jump = self._ssh.jump
         if jump is None:
             return None
@@ -162,27 +163,30 @@ class Fleet:
                 return self._jump
             failed_at, error = self._jump_failed
             if error is None or time.monotonic() - failed_at > JUMP_PAUSE:
-                opened = Opened(Target(jump.host, jump.port, jump.user or self._ssh.user), self._terms)
+                link = Link(Target(jump.host, jump.port, jump.user or self._ssh.user), self._terms)
                 try:
-                    opened.open()
+                    link.open()
                 except UnreachableHostError as failure:
                     error = UnreachableHostError(f"the jump host {failure.message}", hint=failure.hint)
                     self._jump_failed = (time.monotonic(), error)
                 else:
-                    self._jump = opened
-                    return opened
+                    self._jump = link
+                    return link
             raise UnreachableHostError(error.message, hint=error.hint)
 
     @property
     def terms(self) -> Terms:
+        """The settings that all connections share."""
         return self._terms
 
     @property
     def ssh(self) -> Ssh:
+        """The inventory's SSH settings."""
         return self._ssh
 
     @property
     def sudo_password(self) -> str | None:
+        """The password for sudo, if the inventory has one."""
         return self._sudo_password
 
 
@@ -194,7 +198,7 @@ class _Host:
         self._fleet = fleet
         self._target = target
         self._lock = threading.Lock()
-        self._opened: Opened | None = None
+        self._link: Link | None = None
 
     def run(self, script: str, *, stdin: bytes = b"", timeout: float | None = None, user: str | None = None) -> Output:
         fleet = self._fleet
@@ -213,13 +217,13 @@ class _Host:
             channel.close()
 
     def _start(self, command: str) -> Channel:
-        """A channel with the command. A connection that broke since it was last used is opened again, once."""
+        """Open a channel and start the command. A connection that was lost since its last use is reopened once."""
         import paramiko
 
         for attempt in (1, 2):
-            opened = self._open()
+            link = self._open()
             try:
-                channel = opened.transport.open_session(timeout=self._fleet.terms.timeout)
+                channel = link.transport.open_session(timeout=self._fleet.terms.timeout)
                 channel.settimeout(self._fleet.terms.timeout)
                 channel.exec_command(command)
                 return channel
@@ -229,20 +233,20 @@ class _Host:
                     raise InterruptedRunError(f"{self._target}: stopped") from error
                 if attempt == 2:
                     raise UnreachableHostError(
-                        f"{self._target}: no command could be started: {str(error) or 'the connection broke off'}",
+                        f"{self._target}: no command can be started: {str(error) or 'the connection was lost'}",
                         hint="Check the host's sshd (MaxSessions, ForceCommand) and its log.",
                     ) from error
         raise AssertionError
 
-    def _open(self) -> Opened:
+    def _open(self) -> Link:
         with self._lock:
-            if self._opened is None or not self._opened.alive:
+            if self._link is None or not self._link.alive:
                 jump = self._fleet.jump()
-                self._opened = Opened(self._target, self._fleet.terms, jump)
-                self._opened.open()
-            return self._opened
+                self._link = Link(self._target, self._fleet.terms, jump)
+                self._link.open()
+            return self._link
 
     def close(self) -> None:
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            opened.abandon()
+        link, self._link = self._link, None
+        if link is not None:
+            link.abandon()

@@ -1,4 +1,4 @@
-"""Host keys as OpenSSH's ``known_hosts`` files keep them (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT")."""
+"""Host keys in OpenSSH's ``known_hosts`` format (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT")."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from bigtop_builder.model.errors import ConfigurationError, UnreachableHostError
 
 
 def host_id(address: str, port: int) -> str:
-    """The name under which a host's key is kept: ``address``, or ``[address]:port``."""
+    """Return the name of a host in the file: ``address``, or ``[address]:port``."""
     return address.lower() if port == 22 else f"[{address.lower()}]:{port}"
 
 
 def fingerprint(key: bytes) -> str:
-    """As ``ssh-keygen -l`` shows it: ``SHA256:…``."""
+    """Return the fingerprint of a key as ``ssh-keygen -l`` shows it: ``SHA256:…``."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
 
 
 @dataclass(frozen=True)
 class KnownKey:
-    """One line of the file. ``kind`` is the key's type as the file names it (``ssh-ed25519``)."""
+    """One line of the file. ``kind``: the type of the key, as in the file (``ssh-ed25519``)."""
 
     line: int
     names: str
@@ -38,7 +38,7 @@ class KnownKey:
     revoked: bool
 
     def is_of(self, name: str) -> bool:
-        """Whether this line speaks of the host; a negated pattern that matches rules it out."""
+        """Whether this line is about the host; a matching negated pattern excludes it."""
         found = False
         for pattern in self.names.split(","):
             if pattern.startswith("|1|"):
@@ -80,7 +80,7 @@ def _parse(text: str) -> list[KnownKey]:
 
 
 class KnownHosts:
-    """One file. Any thread may use it; other programs may append to the file meanwhile."""
+    """One file. Thread-safe; other programs may append to the file at the same time."""
 
     def __init__(self, path: Path, policy: Literal["strict", "accept-new"]) -> None:
         self.path = path
@@ -97,14 +97,14 @@ class KnownHosts:
             raise ConfigurationError(f"ssh.known_hosts: {self.path} cannot be read: {error.strerror}") from error
 
     def kinds(self, name: str) -> list[str]:
-        """The types of the keys that are known of a host: these it should be asked for."""
+        """Return the types of a host's known keys: request these from the host."""
         return [known.kind for known in self._of(name) if not known.revoked]
 
     def _of(self, name: str) -> list[KnownKey]:
         return [known for known in self._keys if known.is_of(name)]
 
     def check(self, name: str, kind: str, key: bytes) -> None:
-        """Let a host's key pass, or raise UnreachableHostError. With ``accept-new`` a first key is noted."""
+        """Accept a host's key, or raise UnreachableHostError. ``accept-new`` records the first key of a host."""
         with self._lock:
             if self._is_known(name, kind, key):
                 return
@@ -118,7 +118,7 @@ class KnownHosts:
             self._note(name, kind, key)
 
     def _is_known(self, name: str, kind: str, key: bytes) -> bool:
-        """False: nothing is known of the host. Raises UnreachableHostError for a key that must not pass."""
+        """Return whether the key is known; False for an unknown host. Raises UnreachableHostError for a wrong key."""
         known = self._of(name)
         for one in known:
             if one.revoked and one.key == key:
@@ -133,14 +133,14 @@ class KnownHosts:
             return False
         place = next((one for one in current if one.kind == kind), current[0])
         raise UnreachableHostError(
-            f"its host key has changed: it shows {kind} {fingerprint(key)}, but {self.path}:{place.line} says "
+            f"its host key has changed: it is {kind} {fingerprint(key)}, but {self.path}:{place.line} has "
             f"{place.kind} {fingerprint(place.key)}",
-            hint="Somebody may be in between. If the host was really set up anew, remove the old key: "
+            hint="Somebody may be intercepting the connection. If the host was reinstalled, remove the old key: "
             f"ssh-keygen -f {self.path} -R '{name}'",
         )
 
     def _note(self, name: str, kind: str, key: bytes) -> None:
-        """Append a line by one write, so that a reader, or another writer, never sees half of it."""
+        """Append a line in one write, so that other readers and writers never see half of it."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,4 +1,4 @@
-"""What the rest of the program sees of a host that SSH reaches."""
+"""The interface of a host that is reachable over SSH."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Output:
-    """What a script left: its exit code (-1: a signal ended it) and its texts. Of a long stderr the end is kept."""
+    """The result of a script: exit code (-1: ended by a signal) and output. Only the end of a long stderr is kept."""
 
     code: int
     stdout: str
@@ -23,12 +23,12 @@ class Remote(Protocol):
         """Its FQDN."""
 
     def run(self, script: str, *, stdin: bytes = b"", timeout: float | None = None, user: str | None = None) -> Output:
-        """Run a bash script, with sudo when the inventory says so, as ``user`` or as root (or whoever logs in).
+        """Run a bash script as ``user``, else as root (with sudo, if the inventory says so) or as the log-in user.
 
-        Script and ``stdin`` travel over the channel and are in no process list. ``LC_ALL`` is ``C`` and the system's
-        folders are in ``PATH``. ``timeout`` is in seconds; without it ``ssh.command_timeout``. A non-zero exit is no
-        error. Raises UnreachableHostError (nothing is known of what happened), HostLimitError, HostError (sudo
-        refused, no bash, more output than fits) and InterruptedRunError.
+        Script and ``stdin`` travel over the channel and never show in a process list. ``LC_ALL`` is ``C``, and ``PATH``
+        includes the system's folders. ``timeout``: in seconds; default ``ssh.command_timeout``. A non-zero exit code is
+        not an error. Raises UnreachableHostError (what happened on the host is unknown), HostLimitError, HostError
+        (sudo failed, no bash, too much output) and InterruptedRunError.
         """
 
     def close(self) -> None:
