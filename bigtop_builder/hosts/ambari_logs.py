@@ -123,7 +123,7 @@ _AGENT = (
     _Sign(
         r"hostname \((?P<own>\S*)\) does not match expected",
         "the host calls itself {own}",
-        "make `hostname -f` print the name of the inventory",
+        "make `hostname -f` print the host's name in the inventory",
         lasting=True,
     ),
     _Sign(

@@ -25,7 +25,7 @@ class Operation:
     detail: str
     """The change: a unified diff for files, else a line of text. Never a secret."""
     script: str
-    """Bash that makes the change, run with ``set -euo pipefail``. It may run twice. Secrets belong into ``stdin``."""
+    """Bash that makes the change, run with ``set -euo pipefail``. It may run twice. Secrets belong in ``stdin``."""
     stdin: bytes = b""
     restarts: tuple[str, ...] = ()
     """Services that must be restarted afterwards."""

@@ -56,9 +56,9 @@ def test_this_machine(tmp_path: Path) -> None:
     assert facts.users["root"].uid == 0 and "root" in facts.groups["root"]
     assert facts.open_files is not None
     assert "localhost" in facts.lookups and "no-such-host.invalid" not in facts.lookups
-    told = facts.files[str(odd)]
-    assert (told.kind, told.text, told.mode) == ("regular file", text, "640")
-    assert told.sha256 == hashlib.sha256(text.encode()).hexdigest()
+    found = facts.files[str(odd)]
+    assert (found.kind, found.text, found.mode) == ("regular file", text, "640")
+    assert found.sha256 == hashlib.sha256(text.encode()).hexdigest()
     assert facts.files[str(big)].text is None
     assert facts.files[str(big)].sha256 == hashlib.sha256(bytes(70_000)).hexdigest()
     assert facts.files[str(binary)].text is None
@@ -86,10 +86,10 @@ def test_a_machine_with_coreutils_only(tmp_path: Path) -> None:
 class MoreFacts(HostFacts):
     """Two made-up facts, each declared in one place."""
 
-    uptime: Annotated[float | None, Fact('read -r up _ < /proc/uptime; tell uptime "$up"', single("uptime"))] = None
+    uptime: Annotated[float | None, Fact('read -r up _ < /proc/uptime; emit uptime "$up"', single("uptime"))] = None
     sizes: Annotated[
         dict[str, int],
-        Fact('for one in "${files[@]}"; do tell size "$one" "$(wc -c < "$one")"; done', pairs("size"), background=True),
+        Fact('for one in "${files[@]}"; do emit size "$one" "$(wc -c < "$one")"; done', pairs("size"), background=True),
     ] = Field(default_factory=dict)
     """Of the wanted files: a fact with a parameter."""
 
@@ -117,7 +117,7 @@ def test_every_field_is_declared_as_a_fact() -> None:
     assert set(HostFacts.model_fields) - set(declared) == {"name", "clock", "clock_skew", "clock_precision"}
 
 
-def told(*rows: str) -> str:
+def host_output(*rows: str) -> str:
     """The output of a small host, with further rows."""
     base = ["facts\t1\t1000.5", "machine\tn1\t4.18\tx86_64\t", "limits\t1024\tunlimited\t1\t2"]
     return "\n".join([*base, *rows, "end\t1001.5", ""])
@@ -126,7 +126,7 @@ def told(*rows: str) -> str:
 def test_rows() -> None:
     facts = HostFacts.parse(
         "n1.x.org",
-        told(
+        host_output(
             "os\tID\trocky",
             "os\tVERSION_ID\t8.10",
             "package\tzookeeper_3_2_0\t1\t3.5.9\t1.el8\tnoarch\t(none)",
@@ -168,7 +168,14 @@ def test_rows() -> None:
 
 @pytest.mark.parametrize(
     "output",
-    ["", "bash: line 1: oops", told()[:-20], told("port\tmany\t"), told("user\troot"), told("facts\t1\t1")],
+    [
+        "",
+        "bash: line 1: oops",
+        host_output()[:-20],
+        host_output("port\tmany\t"),
+        host_output("user\troot"),
+        host_output("facts\t1\t1"),
+    ],
 )
 def test_incomplete_or_malformed_output_is_an_error(output: str) -> None:
     with pytest.raises(HostError, match=r"n1: its facts"):
@@ -197,7 +204,7 @@ def test_two_wanted_are_joined() -> None:
 
 
 def test_the_mount_of_a_path() -> None:
-    facts = HostFacts.parse("n1", told("mount\t10\t5\t/", "mount\t20\t6\t/usr", "mount\t30\t7\t/usr/local"))
+    facts = HostFacts.parse("n1", host_output("mount\t10\t5\t/", "mount\t20\t6\t/usr", "mount\t30\t7\t/usr/local"))
 
     def mount(path: str) -> str:
         found = HostFacts.mount_of(facts, path)

@@ -112,7 +112,7 @@ class _Request:
     response: requests.Response | None = None
 
     def put(self, item: Answer | bytes | Exception | None) -> None:
-        """Pass an item to the caller, unless it has gone."""
+        """Pass an item to the caller, unless the caller has given up."""
         while not self.abandoned.is_set():
             with suppress(queue.Full):
                 self.answers.put(item, timeout=POLL)

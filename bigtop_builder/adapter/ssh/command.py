@@ -61,7 +61,7 @@ class Exchange:
         self._channel = channel
         self._password = password
         self._pending = memoryview(f"{MARK}{len(body)}\n".encode() + body + stdin)
-        self._asked = 0
+        self._prompts = 0
         self._closed_input = False
         self._stdout = bytearray()
         self._stderr = bytearray()
@@ -146,11 +146,11 @@ class Exchange:
                 self._stderr.clear()
 
     def _answer_sudo(self) -> None:
-        asked = self._stderr.count(PROMPT.encode())
-        if asked > 1:
+        prompts = self._stderr.count(PROMPT.encode())
+        if prompts > 1:
             raise HostError("sudo rejects the password", hint="Check ssh.sudo_password.")
-        if asked > self._asked:
-            self._asked = asked
+        if prompts > self._prompts:
+            self._prompts = prompts
             self._channel.sendall(f"{self._password}\n".encode())
 
     def _tail(self) -> str:

@@ -1,4 +1,4 @@
-"""Host names: what a host calls itself, and whether names and addresses lead to each other."""
+"""Host names: what a host calls itself, and whether names and addresses resolve to each other."""
 
 from __future__ import annotations
 

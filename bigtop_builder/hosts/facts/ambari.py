@@ -9,7 +9,7 @@ from bigtop_builder.hosts.facts.fact import Fact, FactGroup, firsts
 # systemd does not know: administrators and this tool start the daemons with their own commands.
 DAEMONS = r"""
 for one in ambari-server ambari-agent; do
-    read -r value 2>/dev/null < "/var/run/$one/$one.pid" && kill -0 "$value" 2>/dev/null && tell runs "$one"
+    read -r value 2>/dev/null < "/var/run/$one/$one.pid" && kill -0 "$value" 2>/dev/null && emit runs "$one"
 done
 """
 

@@ -73,17 +73,17 @@ Parser = Callable[[Rows], object]
 class Fact:
     """Declares how a field of ``HostFacts`` is gathered; put it into the field's ``Annotated`` type.
 
-        uptime: Annotated[float | None, Fact('read -r up _ < /proc/uptime; tell uptime "$up"', single("uptime"))] = None
+        uptime: Annotated[float | None, Fact('read -r up _ < /proc/uptime; emit uptime "$up"', single("uptime"))] = None
 
     Fields may share a fragment, which then runs once. A fragment must not depend on another one.
     """
 
     fragment: str
-    """Bash that prints lines with ``tell KEY VALUE…`` (joined by tabs). It uses bash 4.2 (EL 7), coreutils and what
+    """Bash that prints lines with ``emit KEY VALUE…`` (joined by tabs). It uses bash 4.2 (EL 7), coreutils and what
     the host happens to have; starts few processes, because each costs a millisecond; and changes nothing."""
     parse: Parser
     background: bool = False
-    """Whether the fragment may be slow (name look-ups, HTTP): it then starts first and runs beside the others."""
+    """Whether the fragment may be slow (name look-ups, HTTP): it then starts first and runs alongside the others."""
 
 
 class FactGroup(StrictModel):

@@ -1,4 +1,4 @@
-"""Files that were asked for, and the repository files of yum."""
+"""Wanted files, and the repository files of yum."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ for path in /etc/yum.repos.d/*.repo; do [ -e "$path" ] && files+=("$path"); done
 regular=(); present=(); declare -A sizes=()
 for path in "${files[@]}"; do
     [ -e "$path" ] || [ -L "$path" ] || continue
-    if [ -L "$path" ]; then tell link "$path" "$(readlink "$path")"; fi
+    if [ -L "$path" ]; then emit link "$path" "$(readlink "$path")"; fi
     [ -e "$path" ] || continue
     present+=("$path")
     [ -f "$path" ] && [ -r "$path" ] && regular+=("$path")
 done
 if [ "${#present[@]}" -gt 0 ]; then
     while IFS=$'\t' read -r path kind size value; do
-        tell file "$path" "$kind" "$size" "$value"
+        emit file "$path" "$kind" "$size" "$value"
         sizes[$path]=$size
     done < <(stat -L -c $'%n\t%F\t%s\t%U\t%G\t%a' -- "${present[@]}" 2>/dev/null)
 fi
 if [ "${#regular[@]}" -gt 0 ]; then
-    while read -r value path; do tell sha256 "${path#\*}" "$value"; done < <(sha256sum -- "${regular[@]}" 2>/dev/null)
+    while read -r value path; do emit sha256 "${path#\*}" "$value"; done < <(sha256sum -- "${regular[@]}" 2>/dev/null)
     for path in "${regular[@]}"; do
-        [ "${sizes[$path]:-__MAX_TEXT__}" -lt __MAX_TEXT__ ] && tell text "$path" "$(base64 -w0 < "$path")"
+        [ "${sizes[$path]:-__MAX_TEXT__}" -lt __MAX_TEXT__ ] && emit text "$path" "$(base64 -w0 < "$path")"
     done
 fi
 """.replace("__MAX_TEXT__", str(MAX_TEXT))
@@ -84,7 +84,7 @@ def _decoded(texts: Mapping[str, str], path: str) -> str | None:
 
 
 class FileFacts(FactGroup):
-    """Files that were asked for, and the repository files of yum."""
+    """Wanted files, and the repository files of yum."""
 
     files: Annotated[dict[str, FileFact], Fact(FILES, _files)] = Field(default_factory=dict)
     """By path; missing files and dangling links have no entry."""

@@ -18,12 +18,12 @@ from bigtop_builder.hosts.facts.services import ServiceFacts
 from bigtop_builder.hosts.facts.users import UserFacts
 from bigtop_builder.model.errors import HostError
 
-# Look-ups and HTTP requests may be slow. They start first and run beside the rest; each of their lines is written
+# Look-ups and HTTP requests may be slow. They start first and run alongside the rest; each of their lines is written
 # in one piece, and read at the end.
 BEGIN = r"""set +e +u; cd /
-tell() { local IFS=$'\t'; printf '%s\n' "$*"; }
+emit() { local IFS=$'\t'; printf '%s\n' "$*"; }
 now() { if [ -n "$EPOCHREALTIME" ]; then clock=${EPOCHREALTIME/,/.}; else clock=$(date +%s.%N); fi; }
-now; tell facts 1 "$clock"
+now; emit facts 1 "$clock"
 readers=()
 """
 
@@ -37,7 +37,7 @@ END = r"""
 for reader in "${readers[@]}"; do
     while IFS= read -r value; do printf '%s\n' "$value"; done <&"$reader"
 done
-now; tell end "$clock"
+now; emit end "$clock"
 """
 
 

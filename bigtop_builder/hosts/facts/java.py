@@ -34,7 +34,7 @@ for home in /usr/lib/jvm/* /usr/java/* /opt/java* /opt/jdk* /usr/local/java* /us
         version=${seen[$real]}
     fi
     compiler=0; [ -x "$home/bin/javac" ] && compiler=1
-    case $version in [0-9]*) tell jdk "$home" "$version" "$compiler";; esac
+    case $version in [0-9]*) emit jdk "$home" "$version" "$compiler";; esac
 done
 """
 

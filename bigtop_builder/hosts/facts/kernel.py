@@ -10,11 +10,11 @@ from bigtop_builder.hosts.facts.fact import Fact, FactGroup, Parser, Rows, pairs
 
 SYSCTLS = "vm.swappiness vm.overcommit_memory vm.max_map_count fs.file-max net.core.somaxconn"
 
-LIMITS = 'tell limits "$(ulimit -Sn)" "$(ulimit -Hn)" "$(ulimit -Su)" "$(ulimit -Hu)"'
+LIMITS = 'emit limits "$(ulimit -Sn)" "$(ulimit -Hn)" "$(ulimit -Su)" "$(ulimit -Hu)"'
 
 SYSCTL = rf"""
 for key in {SYSCTLS}; do
-    if read -r value 2>/dev/null < "/proc/sys/${{key//.//}}"; then tell sysctl "$key" "$value"; fi
+    if read -r value 2>/dev/null < "/proc/sys/${{key//.//}}"; then emit sysctl "$key" "$value"; fi
 done
 """
 
@@ -22,15 +22,15 @@ done
 # shows which.
 SELINUX = r"""
 if read -r value 2>/dev/null < /sys/fs/selinux/enforce; then
-    [ "$value" = 1 ] && tell selinux enforcing || tell selinux permissive
+    [ "$value" = 1 ] && emit selinux enforcing || emit selinux permissive
 elif [ -r /proc/filesystems ]; then
-    case $(< /proc/filesystems) in *selinuxfs*) ;; *) tell selinux disabled;; esac
+    case $(< /proc/filesystems) in *selinuxfs*) ;; *) emit selinux disabled;; esac
 fi
 """
 
 HUGE_PAGES = r"""
 if read -r value 2>/dev/null < /sys/kernel/mm/transparent_hugepage/enabled; then
-    value=${value#*[}; tell thp "${value%%]*}"
+    value=${value#*[}; emit thp "${value%%]*}"
 fi
 """
 
@@ -46,7 +46,7 @@ def _limits(first: int) -> Parser:
 class KernelFacts(FactGroup):
     """Settings of the kernel, and the limits of a log-in."""
 
-    umask: Annotated[str | None, Fact('tell umask "$(umask)"', single("umask"))] = None
+    umask: Annotated[str | None, Fact('emit umask "$(umask)"', single("umask"))] = None
     open_files: Annotated[tuple[int | None, int | None] | None, Fact(LIMITS, _limits(0))] = None
     """Soft and hard limit of a log-in; a None inside means unlimited."""
     processes: Annotated[tuple[int | None, int | None] | None, Fact(LIMITS, _limits(2))] = None

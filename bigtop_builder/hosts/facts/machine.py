@@ -35,26 +35,26 @@ class Mount(StrictModel):
 
 OS_RELEASE = r"""
 while IFS='=' read -r key value; do
-    case $key in ID|VERSION_ID|PRETTY_NAME) value=${value#[\"\']}; tell os "$key" "${value%[\"\']}";; esac
+    case $key in ID|VERSION_ID|PRETTY_NAME) value=${value#[\"\']}; emit os "$key" "${value%[\"\']}";; esac
 done 2>/dev/null < /etc/os-release
 """
 
 # HOSTTYPE is what bash was built for; it says powerpc64le where uname and rpm say ppc64le.
 MACHINE = r"""
 read -r kernel 2>/dev/null < /proc/sys/kernel/osrelease || kernel=$(uname -r)
-tell machine "$HOSTNAME" "$kernel" "${HOSTTYPE/powerpc/ppc}" "$(nproc 2>/dev/null)"
+emit machine "$HOSTNAME" "$kernel" "${HOSTTYPE/powerpc/ppc}" "$(nproc 2>/dev/null)"
 """
 
 MEMORY = r"""
 while read -r key value _; do
-    case $key in MemTotal:|MemAvailable:|SwapTotal:) tell memory "${key%:}" "$value";; esac
+    case $key in MemTotal:|MemAvailable:|SwapTotal:) emit memory "${key%:}" "$value";; esac
 done 2>/dev/null < /proc/meminfo
 """
 
 # df hangs on a dead network file system: hence -l, and the time limit.
 MOUNTS = r"""
 while read -r _ size _ free _ mount; do
-    case $size in *[!0-9]*) ;; *) tell mount "$size" "$free" "$mount";; esac
+    case $size in *[!0-9]*) ;; *) emit mount "$size" "$free" "$mount";; esac
 done < <(timeout 5 df -Pkl 2>/dev/null)
 """
 
@@ -62,7 +62,7 @@ CONTAINER = r"""
 container=0
 if [ -e /.dockerenv ] || [ -e /run/.containerenv ]; then container=1; fi
 while IFS= read -r -d '' value; do case $value in container=*) container=1;; esac; done 2>/dev/null < /proc/1/environ
-tell container "$container"
+emit container "$container"
 """
 
 
@@ -110,14 +110,14 @@ class MachineFacts(FactGroup):
     swap: Annotated[int | None, Fact(MEMORY, _bytes("SwapTotal"))] = None
     mounts: Annotated[tuple[Mount, ...], Fact(MOUNTS, _mounts)] = ()
     systemd: Annotated[
-        bool, Fact("[ -d /run/systemd/system ] && tell systemd 1 || tell systemd 0", flag("systemd"))
+        bool, Fact("[ -d /run/systemd/system ] && emit systemd 1 || emit systemd 0", flag("systemd"))
     ] = False
     """Whether systemd is running, and not only installed."""
     container: Annotated[bool, Fact(CONTAINER, flag("container"))] = False
     commands: Annotated[
         frozenset[str],
         Fact(
-            f'for key in {COMMANDS}; do type -P "$key" >/dev/null && tell command "$key"; done',
+            f'for key in {COMMANDS}; do type -P "$key" >/dev/null && emit command "$key"; done',
             firsts("command"),
         ),
     ] = frozenset()

@@ -34,25 +34,25 @@ look_up() {
     while read -r ip kind found; do
         [ -z "$found" ] || name=$found
         [ "$kind" = STREAM ] || continue
-        seen[$name]=1; tell address "$name" "$ip"
+        seen[$name]=1; emit address "$name" "$ip"
     done < <(timeout __SECONDS__ getent ahostsv4 "$@" 2>/dev/null)
     for one in "$@"; do
         [ -z "${seen[$one]}" ] || continue
-        if [ "$SECONDS" -gt __SECONDS__ ]; then tell unanswered "$one"; continue; fi
+        if [ "$SECONDS" -gt __SECONDS__ ]; then emit unanswered "$one"; continue; fi
         seen[$one]=1
         while read -r ip kind found; do
-            [ "$kind" = STREAM ] && tell address "$one" "$ip"
+            [ "$kind" = STREAM ] && emit address "$one" "$ip"
         done < <(timeout 5 getent ahosts "$one" 2>/dev/null)
     done
 }
 fqdn=$(timeout 10 hostname -f 2>/dev/null)
-tell fqdn "$fqdn"
+emit fqdn "$fqdn"
 look_up "${names[@]}"
 [ -n "$fqdn" ] || exit
 while read -r ip kind _; do
     [ "$kind" = STREAM ] || continue
-    tell own "$ip"
-    read -r _ found < <(timeout 5 getent hosts "$ip" 2>/dev/null) && tell reverse "$ip" $found
+    emit own "$ip"
+    read -r _ found < <(timeout 5 getent hosts "$ip" 2>/dev/null) && emit reverse "$ip" $found
     found=
 done < <(timeout 5 getent ahosts "$fqdn" 2>/dev/null)
 """.replace("__SECONDS__", str(LOOK_UP_SECONDS))
@@ -66,7 +66,7 @@ probe() {
         -w '\t%{http_code}' 2>&1)
     code=$?
     said=${said//$'\n'/ }
-    tell url "$1" "$code" "${said##*$'\t'}" "${said%$'\t'*}"
+    emit url "$1" "$code" "${said##*$'\t'}" "${said%$'\t'*}"
 }
 type -P curl >/dev/null || exit
 for one in "${urls[@]}"; do probe "$one" & done
@@ -78,13 +78,13 @@ PORTS = r"""
 if ! listening=$(ss -ltnp 2>/dev/null); then
     listening=
     while read -r _ here _ state _; do
-        [ "$state" = 0A ] && tell port "$((16#${here##*:}))" ""
+        [ "$state" = 0A ] && emit port "$((16#${here##*:}))" ""
     done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null)
 fi
 while read -r state _ _ here _ owner; do
     [ "$state" = LISTEN ] || continue
     owner=${owner#*\"}; [ "$owner" = "${owner%%\"*}" ] && owner= || owner=${owner%%\"*}
-    tell port "${here##*:}" "$owner"
+    emit port "${here##*:}" "$owner"
 done <<< "$listening"
 """
 

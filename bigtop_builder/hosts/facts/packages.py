@@ -29,14 +29,14 @@ class Package(StrictModel):
 
 RPM = r"""
 if type -P rpm >/dev/null; then
-    tell rpm "$(type -P rpm)"
+    emit rpm "$(type -P rpm)"
     rpm -qa --qf 'package\t%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}\t%{VENDOR}\n' 2>/dev/null
 fi
 """
 
 STACKS = r"""
 for path in /usr/bigtop/* /usr/bigtop/.[!.]*; do
-    [ -e "$path" ] || [ -L "$path" ] && tell bigtop "${path##*/}"
+    [ -e "$path" ] || [ -L "$path" ] && emit bigtop "${path##*/}"
 done
 """
 

@@ -24,7 +24,7 @@ class ServiceFact(StrictModel):
 
 
 # One call of systemctl shows all units, with an empty line after each; an alias has several Names. In a container
-# without systemd, init scripts are asked for their state; under systemd they are units themselves.
+# without systemd, init scripts report their state; under systemd they are units themselves.
 SERVICES = r"""
 systemd=; [ -d /run/systemd/system ] && systemd=1
 if [ -n "$systemd" ]; then
@@ -33,7 +33,7 @@ if [ -n "$systemd" ]; then
         case $key in
             Names) id=${value//.service/};; LoadState) load=$value;; ActiveState) active=$value;;
             UnitFileState) state=$value;; MainPID) pid=$value;;
-            '') tell unit "$id" "$load" "$active" "$state" "$pid"; id= load= active= state= pid=;;
+            '') emit unit "$id" "$load" "$active" "$state" "$pid"; id= load= active= state= pid=;;
         esac
     done < <(for one in __FIREWALLS__ "${services[@]}"; do printf '%s\0' "$one.service"; done |
         timeout 20 xargs -0 systemctl show -p Names,LoadState,ActiveState,UnitFileState,MainPID 2>/dev/null; echo)
@@ -54,13 +54,13 @@ for one in "${services[@]}"; do
             read -r value 2>/dev/null < "$path" && [ -d "/proc/$value" ] && pids="$pids $value"
         done
     fi
-    tell script "$one" "$running" "$(enabled "$one")" "${pids# }"
+    emit script "$one" "$running" "$(enabled "$one")" "${pids# }"
 done
 firewall=none
 for path in /proc/[0-9]*/comm; do
     if read -r value 2>/dev/null < "$path" && [ "$value" = firewalld ]; then firewall=firewalld; fi
 done
-tell firewall "$firewall"
+emit firewall "$firewall"
 """.replace("__FIREWALLS__", " ".join(FIREWALLS))
 
 

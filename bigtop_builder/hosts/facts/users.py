@@ -22,13 +22,13 @@ class User(StrictModel):
 # getent also lists accounts of a directory service, which may be slow or absent.
 USERS = r"""
 (timeout 10 getent passwd || cat /etc/passwd) 2>/dev/null | while IFS=: read -r name _ id group _ home shell; do
-    tell user "$name" "$id" "$group" "$home" "$shell"
+    emit user "$name" "$id" "$group" "$home" "$shell"
 done
 """
 
 GROUPS = r"""
 (timeout 10 getent group || cat /etc/group) 2>/dev/null | while IFS=: read -r name _ id members; do
-    tell group "$name" "$id" "$members"
+    emit group "$name" "$id" "$members"
 done
 """
 
