@@ -227,7 +227,7 @@ def test_a_key_with_a_passphrase(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ConfigurationError, match="needs a passphrase"):
         lab.fleet(key=locked)
     monkeypatch.setenv("WRONG", "close sesame")
-    with pytest.raises(ConfigurationError, match="passphrase is another"):
+    with pytest.raises(ConfigurationError, match="passphrase is wrong"):
         lab.fleet(key=locked, key_passphrase="env:WRONG")
 
 
