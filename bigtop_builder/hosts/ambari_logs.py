@@ -110,7 +110,7 @@ _SERVER = (
 _AGENT = (
     _Sign(
         r"non compatible agent version.*agentVersion=(?P<agent>[^,\s]*).*serverVersion=(?P<server>[^,\s\"']*)",
-        "the server rejects the agent's version {agent}; the server is {server}",
+        "the server has version {server} and rejects the agent's version {agent}",
         "install ambari-agent {server} there; all four numbers of the versions must match",
         lasting=True,
     ),

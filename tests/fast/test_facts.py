@@ -103,6 +103,15 @@ def test_a_fact_is_declared_in_one_place(tmp_path: Path) -> None:
     assert facts.files[str(file)].size == 5 and facts.users["root"].uid == 0
 
 
+def test_a_pid_file_may_lack_the_line_end(tmp_path: Path) -> None:
+    for name, pid in (("ambari-server", f"{os.getpid()}"), ("ambari-agent", "")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.pid").write_text(pid)
+    script = HostFacts.script(Wanted()).replace("/var/run/$one/$one.pid", f"{tmp_path}/$one/$one.pid")
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert HostFacts.parse("me", done.stdout).ambari_daemons == {"ambari-server"}
+
+
 def test_every_fragment_runs_once() -> None:
     fragments = [fact.fragment for _, fact in HostFacts.declared()]
     assert len(set(fragments)) < len(fragments)

@@ -334,7 +334,7 @@ REFUSED = (
     [
         (
             REFUSED.format(what="non compatible agent version", rest="agentVersion=2.7.5.0, serverVersion=3.0.0.0"),
-            "the server rejects the agent's version 2.7.5.0; the server is 3.0.0.0",
+            "the server has version 3.0.0.0 and rejects the agent's version 2.7.5.0",
             True,
         ),
         (

@@ -6,10 +6,13 @@ from typing import Annotated
 
 from bigtop_builder.hosts.facts.fact import Fact, FactGroup, firsts
 
-# systemd does not know: administrators and this tool start the daemons with their own commands.
+# systemd does not know: administrators and this tool start the daemons with their own commands. The files may lack the
+# line end without which read sets the value but fails.
 DAEMONS = r"""
 for one in ambari-server ambari-agent; do
-    read -r value 2>/dev/null < "/var/run/$one/$one.pid" && kill -0 "$value" 2>/dev/null && emit runs "$one"
+    value=
+    read -r value 2>/dev/null < "/var/run/$one/$one.pid"
+    [ -n "$value" ] && kill -0 "$value" 2>/dev/null && emit runs "$one"
 done
 """
 
