@@ -143,7 +143,7 @@ INVENTORY_MISTAKES: dict[str, tuple[Callable[[str], str], int, str, str]] = {
     "secret's variable": (password("env:NOPE"), 2, r":3:\d+ \(ambari.password\): .*variable NOPE is not set", "export"),
     "secret's file": (password("file:/nope"), 2, r"\(ambari.password\): /nope cannot be read", "readable"),
     "secret's command": (password("command:nope-x"), 2, r"the command 'nope-x' cannot be run", ""),
-    "secret's command fails": (password("'command:false'"), 2, r"the command 'false' ended with 1", "first line"),
+    "secret's command fails": (password("'command:false'"), 2, r"'false' ended with exit code 1", "first line"),
     "secret asked for": (password("prompt"), 2, r"\(ambari.password\): there is no terminal", "env:NAME"),
     "secret that is empty": (password("env:TEST_EMPTY"), 2, r"env:TEST_EMPTY is empty", "value"),
     "secret of a property": (
@@ -243,8 +243,8 @@ INVENTORY_MISTAKES: dict[str, tuple[Callable[[str], str], int, str, str]] = {
     "job's host": (add("jobs: {a: {on: frist, command: x}}"), 2, r":14:12 \(jobs.a.on\)", "first"),
     "job's pattern": (add("jobs: {a: {on: first, command: x, expect: '('}}"), 2, r"\(jobs.a.expect\)", ""),
     "SSH key is not there": (lambda text: text, 2, r":2:19 \(ssh.key\): .*/id cannot be read", "folder"),
-    "SSH key is none": (swap("key: id", "key: inv.yaml"), 2, r":2:19 \(ssh.key\): .*not a private key", ""),
-    "no way to log in": (swap(", key: id", ""), 2, r":2:1 \(ssh\): there is no key", "ssh.key"),
+    "SSH key is none": (swap("key: id", "key: inv.yaml"), 2, r":2:19 \(ssh.key\): .*not a usable private key", ""),
+    "no way to log in": (swap(", key: id", ""), 2, r":2:1 \(ssh\): no key", "ssh.key"),
     "unknown check": (
         lambda text: text.replace("key: id", "password: 'env:TEST_PASSWORD'") + "require: {ignore: [memry]}\n",
         2,
