@@ -65,7 +65,7 @@ from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.adapter.tools.cache import merge, seed
 from bigtop_builder.adapter.tools.cache_use import content, used
 from bigtop_builder.adapter.tools.site import site_files
-from bigtop_builder.cli.reference import json_schema
+from bigtop_builder.cli.schemas import json_schema
 from bigtop_builder.model.bundle import BundledCache
 from bigtop_builder.recipe.catalog import Catalog, shipped_templates
 from bigtop_builder.recipe.settings import load_settings

@@ -12,7 +12,8 @@ from typer.main import get_command
 
 from bigtop_builder.cli.app import app
 from bigtop_builder.cli.project_file import SCHEMA_FOLDER, project_file
-from bigtop_builder.cli.reference import SCHEMAS, files, json_schema
+from bigtop_builder.cli.reference import files
+from bigtop_builder.cli.schemas import SCHEMAS, json_schema
 from bigtop_builder.model.errors import ExitCode
 from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.recipe.document import parse

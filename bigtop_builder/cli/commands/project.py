@@ -24,7 +24,7 @@ def init(
 ) -> None:
     """Write a project file that explains every setting and its default, and schemas for editors."""
     from bigtop_builder.cli.project_file import SCHEMA_FOLDER, project_file
-    from bigtop_builder.cli.reference import SCHEMAS, schema_text
+    from bigtop_builder.cli.schemas import SCHEMAS, schema_text
     from bigtop_builder.recipe.catalog import Catalog
     from bigtop_builder.recipe.settings import PROJECT_FILE
 
@@ -103,7 +103,7 @@ def schema(
     ] = None,
 ) -> None:
     """Print the JSON Schema of a file format or of a command's JSON output."""
-    from bigtop_builder.cli.reference import SCHEMAS, schema_text
+    from bigtop_builder.cli.schemas import SCHEMAS, schema_text
     from bigtop_builder.cli.text_format import columns
     from bigtop_builder.recipe.document import near
 
