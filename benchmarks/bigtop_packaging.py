@@ -39,10 +39,10 @@ from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.store import remove_tree
 from bigtop_builder.flow.bigtop.maven_seed import make_seed
-from bigtop_builder.flow.bigtop.rpmbuild import ENVIRONMENT, platform_macros, rpmbuild, topdir
-from bigtop_builder.flow.build.project import Request
-from bigtop_builder.flow.build.task_runner import open_shared
-from bigtop_builder.flow.build.workbench import Shared
+from bigtop_builder.flow.bigtop.payload import describe
+from bigtop_builder.flow.bigtop.rpmbuild import ENVIRONMENT, rpmbuild
+from bigtop_builder.flow.build.project import Project, Request
+from bigtop_builder.flow.build.worker import Worker, open_worker
 from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.flow.run.recorder import Recorder
 from bigtop_builder.recipe.bigtop.tree import packaging_of
@@ -81,20 +81,20 @@ def ours(tree: Path, store: Path, folder: Path) -> dict[str, float]:
 class Bench:
     """The inputs of the two other sides."""
 
-    def __init__(self, shared: Shared, evaluated: Evaluated, folder: Path) -> None:
-        self.shared, self.evaluated, self.folder = shared, evaluated, folder
+    def __init__(self, worker: Worker, project: Project, evaluated: Evaluated, folder: Path) -> None:
+        self.worker, self.evaluated, self.folder = worker, evaluated, folder
         self.packaging = packaging_of(evaluated)
-        project = shared.project
         record = recorded(project.store, image_key(project.image_spec(evaluated, "compile")))
         assert record is not None
         self.image = record.id
         self.home = folder / "home"
-        warm_home(shared, self.home)
+        warm_home(worker, self.home)
         macros = project.catalog.rpm_template("bigtop.macros").read_text(encoding="utf-8")
-        (self.home / ".rpmmacros").write_text(platform_macros(evaluated.target.platform) + macros, encoding="utf-8")
-        self.seed = folder / self.packaging.seed.name
-        source = shared.fetcher.fetch(evaluated.sources[0], base=evaluated.source_base, cancelled=threading.Event())
-        make_seed(self.packaging, source, self.seed, folder, evaluated.stack.epoch)
+        self.payload = describe(self.packaging, evaluated.target.platform, macros)
+        (self.home / ".rpmmacros").write_text(self.payload.macros, encoding="utf-8")
+        self.seed = folder / self.payload.seed
+        source = worker.fetcher.fetch(evaluated.sources[0], base=evaluated.source_base, cancelled=threading.Event())
+        make_seed(self.payload, source, self.seed, folder, evaluated.stack.epoch)
 
     def container(self, image: str, work: Path, command: list[str], cwd: str) -> float:
         """Run a command in a container; return its seconds."""
@@ -104,10 +104,10 @@ class Bench:
             "LANG": "C.UTF-8",
             "TZ": "UTC",
             "SOURCE_DATE_EPOCH": str(self.evaluated.stack.epoch),
-            **self.shared.site.environment,
+            **self.worker.site.environment,
         }
         volumes = [(work, "/work"), (self.home, "/root")]
-        volumes += [(host, inside) for host, places in self.shared.site.mounts.items() for inside in places]
+        volumes += [(host, inside) for host, places in self.worker.site.mounts.items() for inside in places]
         docker = ["docker", "run", "--rm", "--workdir", cwd]
         docker += [part for name in environment for part in ("--env", name)]
         docker += [part for host, inside in volumes for part in ("--volume", f"{host}:{inside}")]
@@ -128,14 +128,14 @@ class Bench:
     def bare(self) -> float:
         """Run ``rpmbuild -bb`` on the topdir; return its seconds."""
         work = self.folder / "bare"
-        top = work / topdir(self.packaging).removeprefix("/work/")
+        top = work / self.payload.topdir.removeprefix("/work/")
         for file in self.packaging.files:
             path = top / file.name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.content)
             path.chmod(0o755 if file.executable else 0o644)
         shutil.copy(self.seed, top / "SOURCES")
-        seconds = self.container(self.image, work, rpmbuild(self.packaging, "-bb"), "/work")
+        seconds = self.container(self.image, work, rpmbuild(self.payload, "-bb"), "/work")
         remove_tree(work)
         return seconds
 
@@ -161,7 +161,7 @@ class Bench:
         context.mkdir()
         (context / "rpmbuild").write_text(RPMBUILD, encoding="utf-8")
         (context / "rpmbuild").chmod(0o755)
-        bundle = self.shared.shop.site.ca_bundle
+        bundle = self.worker.shop.site.ca_bundle
         (context / "ca.pem").write_bytes(bundle.read_bytes() if bundle else b"")
         (context / "Dockerfile").write_text(
             f"FROM {self.image}\nUSER root\nCOPY ca.pem /run/ca.pem\n"
@@ -200,8 +200,8 @@ def compare(tree: Path, store: Path, folder: Path, count: int, with_gradle: bool
     run = project.store.open().start_run()
     rounds: list[dict[str, float]] = []
     try:
-        with open_shared(project, request, run, Recorder(lambda _: None, None), threading.Event()) as shared:
-            bench = Bench(shared, evaluated, folder)
+        with open_worker(project, request, run, Recorder(lambda _: None, None), threading.Event()) as worker:
+            bench = Bench(worker, project, evaluated, folder)
             if with_gradle:
                 bench.make_gradle_image()
                 print(f"filling Gradle's caches: {bench.gradle(tree):.1f} s", flush=True)

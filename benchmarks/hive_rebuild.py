@@ -51,9 +51,8 @@ from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.sources import unpack
 from bigtop_builder.adapter.store import remove_tree
 from bigtop_builder.adapter.tools.normalise import normalise
-from bigtop_builder.flow.build.project import Request
-from bigtop_builder.flow.build.task_runner import open_shared
-from bigtop_builder.flow.build.workbench import Shared
+from bigtop_builder.flow.build.project import Project, Request
+from bigtop_builder.flow.build.worker import Worker, open_worker
 from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.flow.run.recorder import Recorder
 from bigtop_builder.model.digest import of_file
@@ -76,16 +75,16 @@ HOURS = 3 * 3600
 class Bench:
     """The earlier build, and the container that all builds run in."""
 
-    def __init__(self, shared: Shared, evaluated: Evaluated, scratch: Path) -> None:
-        self.shared, self.evaluated, self.scratch = shared, evaluated, scratch
-        record = recorded(shared.project.store, image_key(shared.project.image_spec(evaluated, "compile")))
+    def __init__(self, worker: Worker, project: Project, evaluated: Evaluated, scratch: Path) -> None:
+        self.worker, self.evaluated, self.scratch = worker, evaluated, scratch
+        record = recorded(worker.store, image_key(project.image_spec(evaluated, "compile")))
         if record is None:
             sys.exit("the builder image is missing: run bigtop-builder build hive first")
         self.image = record.id
 
     def clean_tree(self, place: Path) -> None:
         """Create the patched sources, and a private repository with everything in the shared cache."""
-        fetched = self.shared.fetcher.fetch(
+        fetched = self.worker.fetcher.fetch(
             self.evaluated.sources[0], base=self.evaluated.source_base, cancelled=threading.Event()
         )
         (place / "src").mkdir(parents=True)
@@ -97,7 +96,7 @@ class Bench:
                 check=True,
             )
         poms_for_repository(place / "src", self.evaluated.build.script)
-        warm_home(self.shared, place / "home")
+        warm_home(self.worker, place / "home")
 
     def earlier_tree(self, place: Path) -> None:
         """Copy the earlier build's tree and repository, including file times."""
@@ -116,7 +115,7 @@ class Bench:
             path = files / file.name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.content)
-        site = self.shared.site
+        site = self.worker.site
         environment = {
             "HOME": "/work/home",
             "STAGE": "/work/stage",
@@ -261,11 +260,11 @@ def main() -> None:
     try:
         with (
             tempfile.TemporaryDirectory(prefix="bench-") as scratch,
-            open_shared(project, Request(), run, Recorder(lambda _: None, None), threading.Event()) as shared,
+            open_worker(project, Request(), run, Recorder(lambda _: None, None), threading.Event()) as worker,
         ):
             place = given.scratch.resolve() if given.scratch else Path(scratch)
             place.mkdir(parents=True, exist_ok=True)
-            compare(Bench(shared, evaluated, place), given.module, ways)
+            compare(Bench(worker, project, evaluated, place), given.module, ways)
     finally:
         run.close()
 

@@ -35,8 +35,7 @@ from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.store import remove_tree
 from bigtop_builder.flow.build.project import Project, Request
-from bigtop_builder.flow.build.task_runner import open_shared
-from bigtop_builder.flow.build.workbench import Shared
+from bigtop_builder.flow.build.worker import Worker, open_worker
 from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.flow.run.recorder import Recorder
 from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile
@@ -95,24 +94,23 @@ def lay_out(project: Project, evaluated: Evaluated, work: Path) -> None:
         path.chmod(0o755 if file.executable else 0o644)
 
 
-def bare(shared: Shared, evaluated: Evaluated, home: Path, work: Path) -> Parts:
+def bare(worker: Worker, project: Project, evaluated: Evaluated, home: Path, work: Path) -> Parts:
     """Run one ``docker run``; return the seconds of its parts, of the container's start and end, and ``all``."""
-    project = shared.project
     lay_out(project, evaluated, work)
     record = recorded(project.store, image_key(project.image_spec(evaluated, "compile")))
     assert record is not None
-    source = shared.fetcher.fetch(evaluated.sources[0], base=evaluated.source_base, cancelled=threading.Event()).path
+    source = worker.fetcher.fetch(evaluated.sources[0], base=evaluated.source_base, cancelled=threading.Event()).path
     environment = {
         "STAGE": "/work/stage",
         "FILES": "/files",
         "SOURCE_DATE_EPOCH": str(evaluated.stack.epoch),
         "LANG": "C.UTF-8",
         "TZ": "UTC",
-        **shared.site.environment,
+        **worker.site.environment,
         **evaluated.build.environment,
     }
     volumes = [(work, "/work"), (home, "/root"), (work / "files", "/files"), (source, "/source.zip")]
-    volumes += [(host, inside) for host, places in shared.site.mounts.items() for inside in places]
+    volumes += [(host, inside) for host, places in worker.site.mounts.items() for inside in places]
     command = ["docker", "run", "--rm", *(part for name in environment for part in ("--env", name))]
     command += [part for host, inside in volumes for part in ("--volume", f"{host}:{inside}")]
     with (work / "log").open("wb") as log:
@@ -133,10 +131,10 @@ def bare(shared: Shared, evaluated: Evaluated, home: Path, work: Path) -> Parts:
     return {**parts, "between": total - sum(parts.values()), "all": total}
 
 
-def warm_home(shared: Shared, home: Path) -> None:
+def warm_home(worker: Worker, home: Path) -> None:
     """Create a plain home whose ``~/.m2`` holds everything in the store's cache."""
-    shutil.copytree(shared.project.store.root / "cache" / "maven", home / ".m2" / "repository")
-    for name, inside in shared.site.home_links.items():
+    shutil.copytree(worker.store.root / "cache" / "maven", home / ".m2" / "repository")
+    for name, inside in worker.site.home_links.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).symlink_to(inside)
 
@@ -175,15 +173,15 @@ def compare(store: Path, folder: Path, count: int) -> None:
     run = project.store.open().start_run()
     rounds: list[tuple[Parts, Parts]] = []
     try:
-        with open_shared(project, request, run, Recorder(lambda _: None, None), threading.Event()) as shared:
-            warm_home(shared, folder / "home")
+        with open_worker(project, request, run, Recorder(lambda _: None, None), threading.Event()) as worker:
+            warm_home(worker, folder / "home")
             for number in range(count):
                 load = os.getloadavg()[0]
                 if number % 2:
                     mine = ours(store, folder)
-                    theirs = bare(shared, evaluated, folder / "home", folder / "work")
+                    theirs = bare(worker, project, evaluated, folder / "home", folder / "work")
                 else:
-                    theirs = bare(shared, evaluated, folder / "home", folder / "work")
+                    theirs = bare(worker, project, evaluated, folder / "home", folder / "work")
                     mine = ours(store, folder)
                 one = (mine, theirs)
                 remove_tree(folder / "work")

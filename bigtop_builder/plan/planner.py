@@ -9,7 +9,7 @@ from typing import Protocol
 from bigtop_builder.model import digest
 from bigtop_builder.plan.graph import topological_order
 from bigtop_builder.plan.key import reasons
-from bigtop_builder.plan.task import Action, Kind, Plan, Refusal, Task, compile_id, package_id
+from bigtop_builder.plan.task import FORCED, Action, Kind, Plan, Refusal, Task, compile_id, package_id
 from bigtop_builder.recipe.evaluate import Evaluated
 
 Pair = tuple[str, str]
@@ -164,7 +164,7 @@ def _decide(
     kind: Kind, task_id: str, key: str, ingredients: Mapping[str, str], results: Results, force: bool
 ) -> tuple[Action, tuple[str, ...]]:
     if force:
-        return "build", ("asked for",)
+        return "build", (FORCED,)
     if ingredients.get("image") == NO_IMAGE:
         return "build", ("builder image not made yet",)
     if results.has(kind, key):

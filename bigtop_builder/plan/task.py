@@ -12,6 +12,9 @@ from bigtop_builder.recipe.evaluate import Evaluated
 Kind = Literal["compile", "package"]
 Action = Literal["reuse", "build", "refuse"]
 
+FORCED = "asked for"
+"""The reason of a task that is built again although it has a result."""
+
 
 @dataclass(frozen=True)
 class Refusal:

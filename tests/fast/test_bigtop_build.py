@@ -18,7 +18,7 @@ from bigtop_builder.adapter.sources.first_use import commit_of, fetch_first, pla
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.bigtop.compile_task import LOCAL_METADATA, hand_on
 from bigtop_builder.flow.bigtop.maven_seed import artifacts_in, make_seed
-from bigtop_builder.flow.bigtop.rpmbuild import platform_macros
+from bigtop_builder.flow.bigtop.payload import BigtopPayload, describe, platform_macros
 from bigtop_builder.flow.bigtop.skeleton import write_skeleton
 from bigtop_builder.flow.bigtop.spec_query import ReadSpec
 from bigtop_builder.flow.open_project import open_project
@@ -38,6 +38,10 @@ EPOCH = 1_600_000_000
 
 def packaging(name: str) -> BigtopPackaging:
     return read_tree(TREE, {}).packaging(name)
+
+
+def payload(name: str) -> BigtopPayload:
+    return describe(packaging(name), Catalog().platform("el8"), "")
 
 
 def names(seed: Path) -> list[str]:
@@ -60,7 +64,7 @@ def zipped(path: Path, *members: str) -> Path:
 
 
 def test_without_a_source_the_seed_is_the_licence(tmp_path: Path) -> None:
-    make_seed(packaging("harbor-utils"), None, tmp_path / "seed", tmp_path / "scratch", EPOCH)
+    make_seed(payload("harbor-utils"), None, tmp_path / "seed", tmp_path / "scratch", EPOCH)
     assert names(tmp_path / "seed") == ["harbor-utils-3.5.1-SNAPSHOT/LICENSE"]
 
 
@@ -68,7 +72,7 @@ def test_what_is_called_as_bigtops_download_stays_as_it_is(tmp_path: Path) -> No
     source = tmp_path / "source"
     source.write_bytes(b"whatever it is")
     make_seed(
-        packaging("ferry"),
+        payload("ferry"),
         fetched(source, "apache-ferry-1.10.2.tar.gz"),
         tmp_path / "seed",
         tmp_path / "scratch",
@@ -79,14 +83,14 @@ def test_what_is_called_as_bigtops_download_stays_as_it_is(tmp_path: Path) -> No
 
 def test_a_zip_of_bigtops_is_packed_below_its_own_folder(tmp_path: Path) -> None:
     source = zipped(tmp_path / "0.7.zip", "lantern-abc/pom.xml", "lantern-abc/a/b")
-    make_seed(packaging("lantern"), fetched(source), tmp_path / "seed", tmp_path / "scratch", EPOCH)
+    make_seed(payload("lantern"), fetched(source), tmp_path / "seed", tmp_path / "scratch", EPOCH)
     assert names(tmp_path / "seed") == ["lantern-0.7/a/b", "lantern-0.7/pom.xml"]
     assert gzip.decompress((tmp_path / "seed").read_bytes())
 
 
 def test_the_same_source_from_elsewhere_is_packed_below_the_folder_that_the_spec_expects(tmp_path: Path) -> None:
     source = zipped(tmp_path / "parent-1.10.2-source-release.zip", "parent-1.10.2/pom.xml")
-    told = make_seed(packaging("ferry"), fetched(source), tmp_path / "seed", tmp_path / "scratch", EPOCH)
+    told = make_seed(payload("ferry"), fetched(source), tmp_path / "seed", tmp_path / "scratch", EPOCH)
     assert names(tmp_path / "seed") == ["apache-ferry-1.10.2/pom.xml"]
     assert "below apache-ferry-1.10.2" in told
 
@@ -95,14 +99,14 @@ def test_a_tree_of_the_users_own_is_packed_too(tmp_path: Path) -> None:
     tree = tmp_path / "mine"
     (tree / "src").mkdir(parents=True)
     (tree / "src" / "a").write_text("a")
-    make_seed(packaging("ferry"), tree, tmp_path / "seed", tmp_path / "scratch", EPOCH)
+    make_seed(payload("ferry"), tree, tmp_path / "seed", tmp_path / "scratch", EPOCH)
     assert names(tmp_path / "seed") == ["apache-ferry-1.10.2/src/a"]
 
 
 def test_the_same_tree_gives_the_same_bytes(tmp_path: Path) -> None:
     source = zipped(tmp_path / "x.zip", "top/b", "top/a")
     for name in ("one", "two"):
-        make_seed(packaging("ferry"), fetched(source), tmp_path / name, tmp_path / "scratch", EPOCH)
+        make_seed(payload("ferry"), fetched(source), tmp_path / name, tmp_path / "scratch", EPOCH)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     with tarfile.open(tmp_path / "one") as tar:
         assert max(member.mtime for member in tar) <= EPOCH
@@ -111,7 +115,7 @@ def test_the_same_tree_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_a_source_that_climbs_out_is_refused(tmp_path: Path) -> None:
     source = zipped(tmp_path / "x.zip", "../../evil")
     with pytest.raises(SourceError, match="leaves the archive"):
-        make_seed(packaging("ferry"), fetched(source), tmp_path / "seed", tmp_path / "scratch", EPOCH)
+        make_seed(payload("ferry"), fetched(source), tmp_path / "seed", tmp_path / "scratch", EPOCH)
 
 
 def test_maven_modules_are_told_from_a_tarball(tmp_path: Path) -> None:
@@ -121,7 +125,7 @@ def test_maven_modules_are_told_from_a_tarball(tmp_path: Path) -> None:
         (tree / path).write_text(f'<project xmlns="x"><artifactId>{artifact}</artifactId></project>')
     (tree / "b").mkdir()
     (tree / "b" / "pom.xml").write_text("<project>")
-    make_seed(packaging("ferry"), tree, tmp_path / "seed", tmp_path / "scratch", EPOCH)
+    make_seed(payload("ferry"), tree, tmp_path / "seed", tmp_path / "scratch", EPOCH)
     assert artifacts_in(tmp_path / "seed") == {"parent", "a"}
 
 
@@ -335,7 +339,7 @@ def test_unpacking_what_was_packed_gives_the_tree_back(tmp_path: Path) -> None:
     (tree / "bin" / "run").write_text("#!/bin/sh\n")
     (tree / "bin" / "run").chmod(0o755)
     (tree / "link").symlink_to("bin/run")
-    make_seed(packaging("ferry"), tree, tmp_path / "seed", tmp_path / "scratch", EPOCH)
+    make_seed(payload("ferry"), tree, tmp_path / "seed", tmp_path / "scratch", EPOCH)
     unpack(tmp_path / "seed", tmp_path / "back", strip=1, name="seed")
     assert (tmp_path / "back" / "bin" / "run").stat().st_mode & 0o111
     assert (tmp_path / "back" / "link").readlink() == Path("bin/run")

@@ -413,7 +413,11 @@ def create(
     parts = frozenset({"project", "repositories"}) if parts is None else parts
     request = Request(selectors=("a",), platforms=("el8",))
     return create_bundle(
-        open_project(project.settings()), request, Wanted(parts, **wanted), project.root / name, lambda event: None
+        open_project(project.settings()),
+        request,
+        Wanted(parts, **wanted),
+        project.root / name,
+        lambda request: pytest.fail("built"),
     )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bigtop_builder.flow.bigtop.packaging import BigtopTreePackaging
     from bigtop_builder.flow.bigtop.spec_query import ReadSpec
     from bigtop_builder.flow.build.project import Project
-    from bigtop_builder.flow.build.workbench import Shared
+    from bigtop_builder.flow.build.worker import Worker
     from bigtop_builder.model.source import Source
 
 
@@ -69,16 +69,16 @@ def import_(
         raise ConfigurationError(
             f"{component} already has a component file", hint="Leave out --write to compare the two."
         )
-    with _engine(project) as shared:
+    with _engine(project) as worker:
         if known:
-            found = compare_with_bigtop(shared, own, packaging, component, chosen)
+            found = compare_with_bigtop(worker, own, project, packaging, component, chosen)
             invocation.say(f"compared {found.basis}")
             invocation.answer(as_text(found.differences), [asdict(difference) for difference in found.differences])
             if any(difference.explained is None for difference in found.differences):
                 raise typer.Exit(ExitCode.PUBLISH)
             return
         builder = project.platform(project.builder_platform or chosen)
-        read = read_bigtop_spec(shared, packaging, Target(labelled, builder, project.arch))
+        read = read_bigtop_spec(worker, project, packaging, Target(labelled, builder, project.arch))
     invocation.answer(_packages_text(read), [dict(header) for header in read.headers])
     if write is not None:
         from bigtop_builder.flow.bigtop.skeleton import write_skeleton
@@ -98,16 +98,16 @@ def _packages_text(read: ReadSpec) -> str:
 
 
 @contextmanager
-def _engine(project: Project) -> Iterator[Shared]:
+def _engine(project: Project) -> Iterator[Worker]:
     """Open what containers need, for work that is not recorded as a run."""
     from bigtop_builder.flow.build.project import Request
-    from bigtop_builder.flow.build.task_runner import open_shared
+    from bigtop_builder.flow.build.worker import open_worker
     from bigtop_builder.flow.run.recorder import Recorder
 
     run = project.store.open().start_run()
     try:
-        with open_shared(project, Request(), run, Recorder(lambda _: None, None), threading.Event()) as shared:
-            yield shared
+        with open_worker(project, Request(), run, Recorder(lambda _: None, None), threading.Event()) as worker:
+            yield worker
     finally:
         run.close()
 

@@ -209,8 +209,10 @@ def build(
 
     from bigtop_builder.cli.views.watch import Reports, watched
     from bigtop_builder.flow.build.builder import build as run_build
+    from bigtop_builder.flow.packagings import PACKAGINGS
 
-    state = watched(invocation, Reports(events, junit, summary), lambda bus: run_build(project, request, bus))
+    reports = Reports(events, junit, summary)
+    state = watched(invocation, reports, lambda bus: run_build(project, request, bus, PACKAGINGS))
     if invocation.json:
         from bigtop_builder.cli.views.summary import json_data
 

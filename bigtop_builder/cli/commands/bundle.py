@@ -85,7 +85,9 @@ def create(
 ) -> None:
     """Collect what a site without internet access needs to build and deploy. What is not built yet is built first."""
     from bigtop_builder.cli.views.watch import Watch
+    from bigtop_builder.flow.build.builder import build
     from bigtop_builder.flow.bundle.creator import Wanted, create_bundle
+    from bigtop_builder.flow.packagings import PACKAGINGS
 
     selection = Selection(
         components=components or [],
@@ -110,7 +112,7 @@ def create(
     ):
         included = [invocation.cwd / path for path in include or ()]
         wanted = Wanted(parts, included, signer, invocation.say, meter)
-        made = create_bundle(project, request, wanted, target, watch)
+        made = create_bundle(project, request, wanted, target, lambda one: build(project, one, watch, PACKAGINGS))
     invocation.answer(_created_text(made), {**asdict(made), "place": str(made.place)})
     for name in made.left_out:
         invocation.say(f"left out because it cannot be built: {name}")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bigtop_builder.adapter.rpm.header import read_header
-from bigtop_builder.flow.bigtop.rpmbuild import platform_macros
+from bigtop_builder.flow.bigtop.payload import platform_macros
 from bigtop_builder.flow.bigtop.spec_query import ReadSpec, read_spec
 from bigtop_builder.flow.build.project import Project, Request
-from bigtop_builder.flow.build.workbench import Shared
+from bigtop_builder.flow.build.worker import Worker
 from bigtop_builder.flow.publish.package_compare import Allowance, Difference, compare_described, describe
 from bigtop_builder.model.project import Choice
 from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
@@ -30,21 +30,20 @@ class Comparison:
 
 
 def compare_with_bigtop(
-    shared: Shared, own: Project, packaging: BigtopPackaging, name: str, platform: str
+    worker: Worker, own: Project, theirs: Project, packaging: BigtopPackaging, name: str, platform: str
 ) -> Comparison:
     """Compare our packages of a component with those of the tree, with the reasons that the component file states.
 
-    ``shared`` belongs to the project that packages with the tree, ``own`` packages with component files. Raises
-    ConfigurationError, and RecipeError for a spec that rpm cannot read.
+    ``own`` packages with component files, ``theirs`` with the tree. Raises ConfigurationError, and RecipeError for a
+    spec that rpm cannot read.
     """
-    theirs = shared.project
     evaluated = evaluate_for(own, theirs, packaging, name, platform)
     rules = allowances(evaluated)
     built = _built(own, name, platform), _built(theirs, name, platform)
     if built[0] and built[1] and own.stack.version == theirs.stack.version:
         return Comparison("packages", compare_described(*built, allow=rules))
-    mine = read_spec(shared, own.package_image(evaluated.target.builder.name), render_spec(evaluated), "", (), ())
-    other = read_bigtop_spec(shared, packaging, evaluated.target)
+    mine = read_spec(worker, own.package_image(evaluated.target.builder.name), render_spec(evaluated), "", (), ())
+    other = read_bigtop_spec(worker, theirs, packaging, evaluated.target)
     ours, reference = _side_by_side(mine, other)
     return Comparison("specs", compare_described(ours, reference, allow=rules))
 
@@ -59,13 +58,12 @@ def evaluate_for(own: Project, theirs: Project, packaging: BigtopPackaging, name
     return evaluate(own.catalog, theirs.stack, name, target, choice, own.versions)
 
 
-def read_bigtop_spec(shared: Shared, packaging: BigtopPackaging, target: Target) -> ReadSpec:
+def read_bigtop_spec(worker: Worker, project: Project, packaging: BigtopPackaging, target: Target) -> ReadSpec:
     """Have rpm read the spec of the tree. Raises RecipeError when it cannot."""
-    project = shared.project
     macros = project.catalog.package_template("rpm", "bigtop.macros").read_text(encoding="utf-8")
     names = [file.name.removeprefix("SOURCES/") for file in packaging.files if file.name.startswith("SOURCES/")]
     return read_spec(
-        shared,
+        worker,
         project.package_image(target.builder.name),
         packaging.spec_text,
         platform_macros(target.platform) + macros,

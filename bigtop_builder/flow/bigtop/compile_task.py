@@ -1,4 +1,4 @@
-"""The compile task over Bigtop's packaging: fetch, seed, rpmbuild up to %install. Its result is the tree laid out."""
+"""How Bigtop's specs compile: make the seed, run rpmbuild up to ``%install``. The installed tree is the result."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import time
 from pathlib import Path
 
 from bigtop_builder.adapter.containers.container import Session
+from bigtop_builder.adapter.sources import Fetched
 from bigtop_builder.adapter.tools.normalise import normalise
 from bigtop_builder.flow.bigtop.maven_seed import artifacts_in, make_seed
-from bigtop_builder.flow.bigtop.rpmbuild import ENVIRONMENT, lay_topdir, rpmbuild, topdir
-from bigtop_builder.flow.build.compile_task import fetch_sources, in_toolchain, keep_compiled, run_build
+from bigtop_builder.flow.bigtop.payload import payload_of, spec_of
+from bigtop_builder.flow.bigtop.rpmbuild import ENVIRONMENT, rpmbuild, write_topdir
+from bigtop_builder.flow.build.steps import Compiled
+from bigtop_builder.flow.build.toolchain import in_toolchain, run_build
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.build_tools.maven import TRACKING
 from bigtop_builder.model.errors import BuildError
 from bigtop_builder.recipe.bigtop.spec import documents
-from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
 
 INSTALLED = "maven"
 """In a compile result: what ``mvn install`` put into the local repository, for the components built after it."""
@@ -24,48 +26,46 @@ INSTALLED = "maven"
 DOCUMENTS = "documents"
 """In a compile result: what the spec's file lists take from the build folder."""
 
-MACROS = "bigtop.macros"
 REPOSITORY = ".m2/repository"
 LOCAL_METADATA = "maven-metadata-local.xml"
 
 
-def compile_bigtop(bench: Workbench, packaging: BigtopPackaging) -> None:
-    """Run the compile steps and put the tree into the store. Raises StepFailedError."""
-    evaluated = bench.evaluated
-    started, clock = time.time(), time.monotonic()
-    fetched = fetch_sources(bench)
+def compile_bigtop(bench: Workbench, fetched: list[Fetched]) -> Compiled:
+    """Compile into ``result``: the installed tree, documents, and Maven artifacts. Raises StepFailedError."""
+    started = time.time()
+    order, payload = bench.order, payload_of(bench.order)
     with bench.step("unpack") as log:
-        top = lay_topdir(bench, packaging, bench.shared.project.catalog.package_template("rpm", MACROS))
-        source = evaluated.local_source or (fetched[0][1] if fetched else None)
-        seed = top / "SOURCES" / packaging.seed.name
-        log.note(make_seed(packaging, source, seed, bench.folder, evaluated.stack.epoch))
+        top = write_topdir(bench, payload)
+        local = Path(order.local_source) if order.local_source else None
+        seed = top / "SOURCES" / payload.seed
+        log.note(make_seed(payload, local or (fetched[0] if fetched else None), seed, bench.folder, order.epoch))
         bench.hand_over(seed)
         built = artifacts_in(seed)
 
     def work(session: Session) -> None:
         with bench.step("compile") as log:
-            run_build(bench, session, log, rpmbuild(packaging, "-bi"), cwd="/work", what="rpmbuild")
+            run_build(bench, session, log, rpmbuild(payload, "-bi"), cwd="/work", what="rpmbuild")
 
     def prepare(home: Path) -> None:
-        for key in bench.task.dependency_keys.values():
+        for key in order.dependency_keys.values():
             for path in hand_on(bench.store.folder("compile", key) / INSTALLED, home / REPOSITORY):
                 bench.hand_over(path, recursive=False)
 
-    downloads = in_toolchain(bench, work, topdir(packaging), [], ENVIRONMENT, built=built, prepare=prepare)
+    downloads = in_toolchain(bench, work, payload.topdir, [], ENVIRONMENT, built=built, prepare=prepare)
     result = bench.make("result")
-    _built_root(top, evaluated.name).rename(result / "stage")
-    _keep_documents(top, documents(packaging.spec_text), result / DOCUMENTS)
+    _built_root(top, order.component).rename(result / "stage")
+    _keep_documents(top, documents(spec_of(order)), result / DOCUMENTS)
     hand_on(bench.folder / "home" / REPOSITORY, result / INSTALLED, installed=True)
-    report = normalise(result / "stage", started, evaluated.stack.epoch, modes=False)
-    normalise(result / INSTALLED, started, evaluated.stack.epoch)
-    keep_compiled(bench, fetched, report, downloads, started, time.monotonic() - clock)
+    report = normalise(result / "stage", started, order.epoch, modes=False)
+    normalise(result / INSTALLED, started, order.epoch)
+    return Compiled(report, downloads)
 
 
 def _built_root(top: Path, name: str) -> Path:
-    """Where ``%install`` laid the tree: rpm 4.20 has a folder in the build's own, older ones one in ``BUILDROOT``."""
+    """Return where ``%install`` put the tree: a folder inside the build's own in rpm 4.20, in ``BUILDROOT`` before."""
     found = [path for path in (*top.glob("BUILD/*/BUILDROOT"), *top.glob("BUILDROOT/*")) if any(path.iterdir())]
     if len(found) != 1:
-        raise BuildError(f"%install of {name} laid out nothing")
+        raise BuildError(f"%install of {name} installed nothing")
     return found[0]
 
 
@@ -85,8 +85,11 @@ def _keep_documents(top: Path, patterns: tuple[str, ...], into: Path) -> None:
 
 
 def hand_on(repository: Path, into: Path, *, installed: bool = False) -> list[Path]:
-    """Copy a local repository of Maven's; gives what was made. ``installed``: of it only what a build put there
-    itself, which its tracking files tell apart from downloads."""
+    """Copy a local Maven repository; return the files and folders that were made.
+
+    With ``installed`` only what a build installed itself is copied; Maven's tracking files distinguish it from
+    downloads.
+    """
     made: list[Path] = []
     _make_folder(into, made)
     for folder, _, files in os.walk(repository):
@@ -97,7 +100,7 @@ def hand_on(repository: Path, into: Path, *, installed: bool = False) -> list[Pa
         target = into / here.relative_to(repository)
         for name in sorted(wanted):
             _make_folder(target, made)
-            # What is there may be a link to the shared cache, which must not change.
+            # An existing file may be a hard link into the shared cache, which must not change.
             (target / name).unlink(missing_ok=True)
             shutil.copyfile(here / name, target / name)
             made.append(target / name)

@@ -1,4 +1,4 @@
-"""The tarball that a build of Bigtop's begins with, made of a source in the way that its seed says."""
+"""The seed: the tarball that a build of Bigtop starts from, made from a source in Bigtop's way."""
 
 from __future__ import annotations
 
@@ -11,28 +11,26 @@ from xml.etree import ElementTree
 
 from bigtop_builder.adapter.sources import Fetched, copy_tree, unpack
 from bigtop_builder.adapter.store import remove_tree
+from bigtop_builder.flow.bigtop.payload import BigtopPayload
 from bigtop_builder.model.errors import RecipeError
-from bigtop_builder.recipe.bigtop.spec import setup_folder
-from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
 
-ENDINGS = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".zip", ".tar")
 LEVEL = 1
-"""Of gzip: it is read once."""
+"""The gzip level: low, since the seed is read once."""
 
 
-def make_seed(packaging: BigtopPackaging, source: Fetched | Path | None, into: Path, scratch: Path, epoch: int) -> str:
-    """Write the seed to the file ``into``; gives what was done, for the log.
+def make_seed(payload: BigtopPayload, source: Fetched | Path | None, into: Path, scratch: Path, epoch: int) -> str:
+    """Write the seed to the file ``into``; return a line for the log that says how it was made.
 
-    ``source`` is what was fetched, a tree or archive of the user's own, or None when there is nothing to fetch. What
-    is called as Bigtop's download is, is that. Anything else is packed anew below the folder that the spec expects.
+    ``source`` is what was fetched, a tree or archive of the user's own, or None when there is nothing to fetch. A file
+    with the name of Bigtop's download is taken as it is. Anything else is packed again below the folder that the spec
+    expects. Raises SourceError for an archive that cannot be unpacked.
     """
-    seed, download = packaging.seed, packaging.component.download
     tree = scratch / "seed"
     remove_tree(tree)
     if source is None:
         tree.mkdir(parents=True)
-        (tree / "LICENSE").write_bytes(packaging.licence or b"")
-    elif isinstance(source, Fetched) and seed.made == "copied" and source.name == download:
+        (tree / "LICENSE").write_bytes(payload.licence_bytes)
+    elif isinstance(source, Fetched) and payload.seed_copied and source.name == payload.download:
         shutil.copyfile(source.path, into)
         return f"{source.name} → {into.name}"
     elif isinstance(source, Path) and source.is_dir():
@@ -41,14 +39,16 @@ def make_seed(packaging: BigtopPackaging, source: Fetched | Path | None, into: P
         path = source if isinstance(source, Path) else source.path
         unpack(path, tree, strip=0, name=source.name)
         tree = _inside(tree)
-    top = seed.top or setup_folder(packaging.spec_text, packaging.binary_defines("")) or _stem(seed.name)
-    _pack(tree, top, into, epoch)
+    _pack(tree, payload.seed_folder, into, epoch)
     remove_tree(scratch / "seed")
-    return f"{source.name if source else 'LICENSE'} → {into.name}, below {top}"
+    return f"{source.name if source else 'LICENSE'} → {into.name}, below {payload.seed_folder}"
 
 
 def artifacts_in(seed: Path) -> frozenset[str]:
-    """The artifact ids of all Maven modules in a tarball; poms that do not parse are left out."""
+    """Return the artifact ids of all Maven modules in a tarball, without poms that do not parse.
+
+    Raises RecipeError when the file is no tarball.
+    """
     found: set[str] = set()
     try:
         with tarfile.open(seed, "r|*") as tar:
@@ -70,18 +70,13 @@ def artifacts_in(seed: Path) -> frozenset[str]:
 
 
 def _inside(tree: Path) -> Path:
-    """Without a single top folder, as Bigtop strips it."""
+    """Skip a single top folder, as Bigtop does."""
     entries = list(tree.iterdir())
     return entries[0] if len(entries) == 1 and entries[0].is_dir() and not entries[0].is_symlink() else tree
 
 
-def _stem(name: str) -> str:
-    ending = next((one for one in ENDINGS if name.endswith(one)), "")
-    return name.removesuffix(ending)
-
-
 def _pack(tree: Path, top: str, into: Path, epoch: int) -> None:
-    """The same bytes for the same tree: sorted, of nobody, nothing younger than ``epoch``."""
+    """Write the same bytes for the same tree: sorted, without owners, nothing younger than ``epoch``."""
 
     def plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
         info.uid = info.gid = 0

@@ -1,91 +1,79 @@
-"""The package task over Bigtop's packaging: RPMs of the tree that was laid out, and what is expected of them."""
+"""How Bigtop's specs package: RPMs of the compiled tree, checked for suffix, version, release and architecture."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from bigtop_builder.adapter.containers.container import Mount
 from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
 from bigtop_builder.adapter.rpm.payload import find_in_payload
-from bigtop_builder.flow.bigtop.compile_task import DOCUMENTS, MACROS
+from bigtop_builder.flow.bigtop.compile_task import DOCUMENTS
+from bigtop_builder.flow.bigtop.payload import BigtopPayload, payload_of
 from bigtop_builder.flow.bigtop.rpmbuild import DOCUMENTS as DOCUMENTS_INSIDE
-from bigtop_builder.flow.bigtop.rpmbuild import ENVIRONMENT, INSTEAD, STAGE, lay_topdir, rpmbuild, topdir
-from bigtop_builder.flow.build.package_check import install_on_clean_host
+from bigtop_builder.flow.bigtop.rpmbuild import ENVIRONMENT, INSTEAD, STAGE, rpmbuild, write_topdir
+from bigtop_builder.flow.build.clean_host import install_on_clean_host
+from bigtop_builder.flow.build.package_check import report_problems, too_young
+from bigtop_builder.flow.build.work_order import WorkOrder
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.errors import BuildError
-from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
-
-SHOWN = 5
 
 
-def package_bigtop(bench: Workbench, packaging: BigtopPackaging) -> list[Path]:
-    """Run the package and check steps; gives the RPMs. Raises StepFailedError."""
-    evaluated = bench.evaluated
-    assert bench.task.compile_key is not None
+def package_bigtop(bench: Workbench) -> list[Path]:
+    """Run the package and check steps; return the RPMs. Raises StepFailedError."""
+    order, payload = bench.order, payload_of(bench.order)
+    assert order.compile_key is not None
     with bench.step("package") as log:
-        top = lay_topdir(bench, packaging, bench.shared.project.catalog.package_template("rpm", MACROS))
-        # Nothing is unpacked, but rpm wants every source to be there.
-        seed = top / "SOURCES" / packaging.seed.name
-        seed.touch()
-        compiled = bench.store.folder("compile", bench.task.compile_key)
+        top = write_topdir(bench, payload)
+        # Nothing is unpacked, but rpm wants every source to exist.
+        (top / "SOURCES" / payload.seed).touch()
+        compiled = bench.store.folder("compile", order.compile_key)
         mounts = [Mount(compiled / "stage", STAGE), Mount(compiled / DOCUMENTS, DOCUMENTS_INSIDE)]
-        environment = {**ENVIRONMENT, "SOURCE_DATE_EPOCH": str(evaluated.stack.epoch)}
-        box = bench.sandbox(bench.image_id("package"), mounts, environment)
-        with bench.session(box, topdir(packaging)) as session:
+        box = bench.sandbox("package", mounts, {**ENVIRONMENT, "SOURCE_DATE_EPOCH": str(order.epoch)})
+        with bench.session(box, payload.topdir) as session:
             code = session.call(
-                rpmbuild(packaging, "-bb", *INSTEAD),
+                rpmbuild(payload, "-bb", *INSTEAD),
                 cwd="/work",
                 log=log,
-                timeout=bench.time_limit(evaluated.build),
-                cancelled=bench.shared.cancelled,
+                timeout=order.build_limits.seconds,
+                cancelled=bench.worker.cancelled,
             )
         if code != 0:
             raise BuildError(f"rpmbuild exited with {code}")
         rpms = sorted((top / "RPMS").rglob("*.rpm"))
         if not rpms:
-            raise BuildError(f"the spec of {evaluated.name} gave no package")
-    _check(bench, packaging, rpms)
+            raise BuildError(f"the spec of {order.component} made no package")
+    _check(bench, payload, rpms)
     return rpms
 
 
-def _check(bench: Workbench, packaging: BigtopPackaging, rpms: list[Path]) -> None:
+def _check(bench: Workbench, payload: BigtopPayload, rpms: list[Path]) -> None:
     with bench.step("check") as log:
         headers = [read_header(rpm) for rpm in rpms]
-        problems = [problem for header in headers for problem in _problems(bench, packaging, header)]
-        for problem in problems:
-            log.note(problem)
-        if problems:
-            more = f"; and {len(problems) - SHOWN} more" if problems[SHOWN:] else ""
-            raise BuildError("; ".join(problems[:SHOWN]) + more)
+        report_problems(log, [problem for header in headers for problem in _problems(bench.order, payload, header)])
         log.note(f"{len(headers)} packages, {sum(len(header.files) for header in headers)} files")
-        _tell_of_bigtop(bench, packaging, rpms, headers)
+        _note_peculiarities(bench, payload, rpms, headers)
         install_on_clean_host(bench, rpms, headers, log)
 
 
-def _problems(bench: Workbench, packaging: BigtopPackaging, header: RpmHeader) -> list[str]:
-    """Against what was asked for: the suffix, version, release, architecture; and times."""
-    evaluated = bench.evaluated
-    problems: list[str] = []
-    if packaging.suffix not in header.name:
-        problems.append(f"{header.name}: its name does not carry the suffix {packaging.suffix}")
-    release = f"{evaluated.release}{evaluated.target.platform.dist}"
-    if (header.version, header.release) != (evaluated.version, release):
-        problems.append(f"{header.name}: is {header.nevra}, not {evaluated.version}-{release}")
-    if header.arch not in ("noarch", evaluated.target.arch):
-        problems.append(f"{header.name}: is for {header.arch}")
-    young = [file.path for file in header.files if file.mtime > evaluated.stack.epoch]
-    if young:
-        problems.append(f"{header.name}: {young[0]} is younger than SOURCE_DATE_EPOCH")
-    return problems
+def _problems(order: WorkOrder, payload: BigtopPayload, header: RpmHeader) -> Iterator[str]:
+    """Compare a package with the expected suffix, version, release and architecture; check its times."""
+    if payload.suffix not in header.name:
+        yield f"{header.name}: its name does not contain the suffix {payload.suffix}"
+    if (header.version, header.release) != (order.version, order.release):
+        yield f"{header.name}: is {header.nevra}, not {order.version}-{order.release}"
+    if header.arch not in ("noarch", order.machine):
+        yield f"{header.name}: is for {header.arch}"
+    yield from too_young(header, order.epoch)
 
 
-def _tell_of_bigtop(bench: Workbench, packaging: BigtopPackaging, rpms: list[Path], headers: list[RpmHeader]) -> None:
-    """What is Bigtop's way, and worth knowing: it fails nothing."""
-    target = bench.evaluated.target
+def _note_peculiarities(bench: Workbench, payload: BigtopPayload, rpms: list[Path], headers: list[RpmHeader]) -> None:
+    """Note what is Bigtop's way and worth knowing; none of it is an error."""
+    order = bench.order
     programs = sorted(header.name for header in headers if any("GLIBC_" in need for need in header.requires))
-    if programs and target.builder.name != target.platform.name:
-        bench.note(f"{', '.join(programs)}: built on {target.builder.name}, which {target.platform.name} may not run")
-    path = topdir(packaging).encode()
+    if programs and order.builder != order.platform:
+        bench.note(f"{', '.join(programs)}: built on {order.builder}, may not run on {order.platform}")
+    path = payload.topdir.encode()
     leaks = [f"{rpm.name}: {where}" for rpm in rpms for where, _ in find_in_payload(rpm, (path,))]
     if leaks:
         more = f" and {len(leaks) - 1} more" if leaks[1:] else ""

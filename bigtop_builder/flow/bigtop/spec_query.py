@@ -14,7 +14,7 @@ from bigtop_builder.adapter.containers.image import ensure
 from bigtop_builder.adapter.containers.image_recipe import ImageSpec, image_key
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.store import write_atomically
-from bigtop_builder.flow.build.workbench import Shared
+from bigtop_builder.flow.build.worker import Worker
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import RecipeError
 from bigtop_builder.recipe.spec_files import Listed, file_lists
@@ -52,18 +52,18 @@ class ReadSpec:
 
 
 def read_spec(
-    shared: Shared, image: ImageSpec, spec: str, macros: str, defines: tuple[str, ...], sources: tuple[str, ...]
+    worker: Worker, image: ImageSpec, spec: str, macros: str, defines: tuple[str, ...], sources: tuple[str, ...]
 ) -> ReadSpec:
     """Have rpm read a spec. ``sources`` are the names of the files that it needs; their content does not matter.
 
     Raises RecipeError with the message of rpm when it cannot.
     """
-    store = shared.project.store
+    store = worker.store
     key = digest.of_data([FORMAT, image_key(image), spec, macros, list(defines)])
     kept = store.root / "cache" / FOLDER / f"{key}.json"
     with contextlib.suppress(OSError, ValueError):
         return _read(json.loads(kept.read_text(encoding="utf-8")))
-    data = _ask(shared, image, key, spec, macros, defines, sources)
+    data = _ask(worker, image, key, spec, macros, defines, sources)
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(kept, json.dumps(data))
     return _read(data)
@@ -76,7 +76,7 @@ def _read(data: dict[str, Any]) -> ReadSpec:
 
 
 def _ask(
-    shared: Shared,
+    worker: Worker,
     image: ImageSpec,
     key: str,
     spec: str,
@@ -84,7 +84,7 @@ def _ask(
     defines: tuple[str, ...],
     sources: tuple[str, ...],
 ) -> dict[str, str]:
-    folder = shared.run.work / f"spec-{key[:12]}"
+    folder = worker.run.work / f"spec-{key[:12]}"
     for name in ("SPECS", "SOURCES", "home"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "SPECS" / "one.spec").write_text(spec, encoding="utf-8", errors="surrogateescape")
@@ -92,35 +92,35 @@ def _ask(
     for source in sources:
         (folder / "SOURCES" / source).parent.mkdir(parents=True, exist_ok=True)
         (folder / "SOURCES" / source).touch()
-    with LogWriter(shared.run.log("import", "image"), LOG_LIMIT) as log:
-        record = ensure(shared.shop, image, log)
+    with LogWriter(worker.run.log("import", "image"), LOG_LIMIT) as log:
+        record = ensure(worker.shop, image, log)
     given = [part for define in (*defines, "_topdir /work") for part in ("--define", define)]
     return {
-        "query": _run(shared, record.id, folder, "query", ["rpmspec", "-q", *given, "--qf", QUERY + "\x1d\n"]),
-        "expanded": _run(shared, record.id, folder, "expanded", ["rpmspec", "-P", *given]),
+        "query": _run(worker, record.id, folder, "query", ["rpmspec", "-q", *given, "--qf", QUERY + "\x1d\n"]),
+        "expanded": _run(worker, record.id, folder, "expanded", ["rpmspec", "-P", *given]),
     }
 
 
-def _run(shared: Shared, image: str, folder: Path, name: str, command: list[str]) -> str:
+def _run(worker: Worker, image: str, folder: Path, name: str, command: list[str]) -> str:
     from bigtop_builder.adapter.containers.container import Mount, Session
 
     box = Sandbox(
         image=image,
-        run=shared.run.id,
+        run=worker.run.id,
         task="import",
-        store=shared.project.store.root,
-        user=shared.user,
+        store=worker.store.root,
+        user=worker.user,
         mounts=[Mount(folder, "/work")],
         environment={"LANG": "C.UTF-8", "TZ": "UTC"},
         lifetime=SECONDS,
         memory=1 << 30,
     )
-    path = shared.run.log("import", name)
-    with LogWriter(path, LOG_LIMIT) as log, Session(shared.client, box) as session:
+    path = worker.run.log("import", name)
+    with LogWriter(path, LOG_LIMIT) as log, Session(worker.client, box) as session:
         # Warnings of rpm must not be mixed into its answer.
         script = ["bash", "-c", '"$@" 2>/tmp/said || { cat /tmp/said; exit 1; }', "rpmspec", *command]
         code = session.call(
-            [*script, "/work/SPECS/one.spec"], log=log, timeout=SECONDS, cancelled=shared.cancelled, cwd="/work"
+            [*script, "/work/SPECS/one.spec"], log=log, timeout=SECONDS, cancelled=worker.cancelled, cwd="/work"
         )
     said = path.read_text(encoding="utf-8", errors="replace")
     if code != 0:

@@ -7,34 +7,32 @@ from typing import Any
 from bigtop_builder import __version__
 from bigtop_builder.adapter.sources import Fetched
 from bigtop_builder.adapter.sources.candidates import uri
+from bigtop_builder.flow.build.work_order import ImageRole
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.digest import of_file
-from bigtop_builder.model.source import GitSource, Source
+from bigtop_builder.model.source import GitSource
 
 
-def compile_facts(bench: Workbench, fetched: list[tuple[Source, Fetched]]) -> dict[str, Any]:
-    """For the manifest of a staged tree: its builder, image, sources as they were fetched, patches with their notes."""
-    evaluated = bench.evaluated
+def compile_facts(bench: Workbench, fetched: list[Fetched]) -> dict[str, Any]:
+    """For the manifest of a staged tree: its builder, image, patches, and sources as they were fetched."""
+    order = bench.order
     return {
-        **_facts(bench, "compile" if evaluated.compile_step == "container" else None),
-        "platform": evaluated.target.builder.name,
-        "sources": {source.name: _source(one) for source, one in fetched},
-        "patches": list(bench.shared.project.packaging.patches(evaluated)),
+        **_facts(bench, "compile" if "compile" in order.images else None),
+        **order.facts,
+        "platform": order.builder,
+        "sources": {source.name: _source(one) for source, one in zip(order.sources, fetched, strict=True)},
     }
 
 
 def package_facts(bench: Workbench) -> dict[str, Any]:
-    """For the manifest of packages: their builder, image and stack."""
-    evaluated = bench.evaluated
-    stack = {"name": evaluated.stack.name, "version": evaluated.stack.version, "epoch": evaluated.stack.epoch}
-    origin = bench.shared.project.packaging.origin
-    return {**_facts(bench, "package"), "stack": stack, "architecture": evaluated.arch, "packaging": origin}
+    """For the manifest of packages: their builder, image, stack and choices."""
+    return {**_facts(bench, "package"), **bench.order.facts, "architecture": bench.order.arch}
 
 
-def _facts(bench: Workbench, image: str | None) -> dict[str, Any]:
+def _facts(bench: Workbench, image: ImageRole | None) -> dict[str, Any]:
     record = bench.image_record(image) if image else None
     return {
-        "run": bench.shared.run.id,
+        "run": bench.worker.run.id,
         "builder": __version__,
         "image": {"tag": record.tag, "id": record.id, "fingerprint": record.fingerprint, "base": record.base}
         if record

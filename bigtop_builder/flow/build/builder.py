@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
+from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.store import COLLECTING
+from bigtop_builder.flow.build.executor import Executor
 from bigtop_builder.flow.build.export import export
+from bigtop_builder.flow.build.local_executor import LocalExecutor
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.result import RunResult, exit_code, stored_result
 from bigtop_builder.flow.build.runner import Runner, keys_of, refused
@@ -16,11 +18,18 @@ from bigtop_builder.model.errors import ConfigurationError, ExitCode
 from bigtop_builder.model.event import Notice, TaskFinished
 from bigtop_builder.plan.task import Plan
 
-MEMORY_PER_JOB = 3 << 30
+if TYPE_CHECKING:
+    from bigtop_builder.flow.build.steps import Packagings
 
 
-def build(project: Project, request: Request, bus: Bus, *, jobs: int = 0) -> RunResult:
-    """Build what ``request`` selects.
+def build(
+    project: Project,
+    request: Request,
+    bus: Bus,
+    packagings: Packagings,
+    executor: Executor | None = None,
+) -> RunResult:
+    """Build what ``request`` selects, on this machine unless given another ``executor``.
 
     Failed tasks are in the result and decide its exit code; an error that prevents the whole run is raised.
     """
@@ -36,18 +45,10 @@ def build(project: Project, request: Request, bus: Bus, *, jobs: int = 0) -> Run
         run.protect(keys_of(plan))
     tasks = [*(task.planned for task in plan.tasks), *map(refused, plan.refusals)]
     with record_run(store, run, bus, "build", tasks=tasks, started=started) as active:
-        runner = Runner(project, request, active, jobs or default_jobs(project))
+        runner = Runner(project, request, active, packagings, executor or LocalExecutor(packagings))
         plan, results, reproduced = runner.run(plan)
         active.exit_code = exit_code(plan, results, reproduced)
     return RunResult(plan, results, active.exit_code, run.id, active.seconds, reproduced)
-
-
-def default_jobs(project: Project) -> int:
-    """Return how many tasks run in parallel: the project's limit, else what processors and memory permit."""
-    if project.file.limits.jobs:
-        return project.file.limits.jobs
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(os.cpu_count() or 1, memory // MEMORY_PER_JOB))
 
 
 def _nothing_to_do(project: Project, plan: Plan, bus: Bus, started: float) -> RunResult:
@@ -65,7 +66,7 @@ def _nothing_to_do(project: Project, plan: Plan, bus: Bus, started: float) -> Ru
         for result in results.values():
             active.emit(
                 TaskFinished(
-                    task=result.task.id,
+                    task=result.task,
                     state="reused",
                     artifacts=list(result.artifacts),
                     notes=list(result.notes),

@@ -16,7 +16,7 @@ def export(project: Project, result: Result) -> None:
     """Put a task's packages below the output folder, by platform; hard links where the file system permits."""
     if not result.artifacts:
         return
-    folder = project.settings.output / result.task.evaluated.target.platform.name
+    folder = project.settings.output / result.platform
     # Two runs may put out the same package: one name for what is not in place yet, one of them at a time.
     with translated(folder), project.store.locked("export"):
         try:

@@ -1,150 +1,83 @@
-"""The check step: the packages are what the component promises, and a clean host installs them."""
+"""The check step of component files: the packages are what the component promises, and a clean host installs them."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from bigtop_builder.adapter.containers.container import Mount, User
 from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
 from bigtop_builder.adapter.rpm.payload import find_in_payload
 from bigtop_builder.adapter.step_log import LogWriter
+from bigtop_builder.flow.build.clean_host import install_on_clean_host
+from bigtop_builder.flow.build.work_order import ExpectedPackage, WorkOrder
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.errors import BuildError
 
 BUILD_PATHS = (b"/work/src", b"/work/stage", b"/work/rpm", b"/work/home")
 """Paths of the build containers: in a package they would be leaks of the build."""
 
-ROOT = User(0, 0, listed=True)
-
-
-CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "SETFCAP")
-"""What rpm and the scripts of packages need to lay files out for other users."""
-
-NO_UNSHARE = ("--define", "__transaction_unshare %{nil}")
-"""rpm 4.20 puts scripts into a namespace of their own, which a container may not make."""
-
-NEEDED = re.compile(r"^\s*(?P<need>\S.*\S) is needed by (?P<package>\S+)\s*$", re.MULTILINE)
-"""How rpm names a requirement that nothing provides."""
+SHOWN = 5
+"""How many problems the error names; the log has all of them."""
 
 
 def check(bench: Workbench, rpms: list[Path]) -> None:
     """Check the finished packages and install them on a clean host. Raises StepFailedError."""
     with bench.step("check") as log:
         headers = [read_header(rpm) for rpm in rpms]
-        problems = _header_problems(bench, headers)
-        problems += _script_problems(bench, headers)
-        for rpm in rpms:
-            for path, text in find_in_payload(rpm, BUILD_PATHS):
-                problems.append(f"{rpm.name}: {path} holds the build path {text.decode()}")
-        for problem in problems:
-            log.note(problem)
-        if problems:
-            raise BuildError("; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if problems[5:] else ""))
-        log.note(f"{len(headers)} packages, {sum(len(header.files) for header in headers)} files: as promised")
+        report_problems(log, [*_expectations(bench.order, headers), *_leaks(rpms)])
+        log.note(f"{len(headers)} packages, {sum(len(header.files) for header in headers)} files: as expected")
         install_on_clean_host(bench, rpms, headers, log)
 
 
-def _header_problems(bench: Workbench, headers: list[RpmHeader]) -> list[str]:
-    """Names, versions, architectures, requirements and times against the component."""
-    evaluated = bench.evaluated
-    release = f"{evaluated.release}{evaluated.target.platform.dist}"
+def report_problems(log: LogWriter, problems: list[str]) -> None:
+    """Write all problems to the log. Raises BuildError with the first of them when there are any."""
+    for problem in problems:
+        log.note(problem)
+    if problems:
+        more = f"; and {len(problems) - SHOWN} more" if problems[SHOWN:] else ""
+        raise BuildError("; ".join(problems[:SHOWN]) + more)
+
+
+def too_young(header: RpmHeader, epoch: int) -> Iterator[str]:
+    """Report the first file that is younger than ``SOURCE_DATE_EPOCH``: its time differs from build to build."""
+    young = next((file.path for file in header.files if file.mtime > epoch), None)
+    if young is not None:
+        yield f"{header.name}: {young} is younger than SOURCE_DATE_EPOCH"
+
+
+def _expectations(order: WorkOrder, headers: list[RpmHeader]) -> Iterator[str]:
     by_name = {header.name: header for header in headers}
-    problems: list[str] = []
-    for package in evaluated.packages:
+    for package in order.packages:
         header = by_name.get(package.name)
         if header is None:
-            problems.append(f"{package.name}: there is no such package")
+            yield f"{package.name}: this package is missing"
             continue
-        found = (header.version, header.release, header.arch)
-        if found != (evaluated.version, release, evaluated.arch):
-            problems.append(f"{package.name}: is {header.nevra}")
-        have = {_squeezed(need) for need in header.requires}
-        for need in package.requires:
-            for part in filter(None, map(str.strip, need.split(","))):
-                one = part.replace("%{version}", evaluated.version).replace("%{release}", release)
-                if _squeezed(one) not in have:
-                    problems.append(f"{package.name}: does not require {one}")
-        young = [file.path for file in header.files if file.mtime > evaluated.stack.epoch]
-        if young:
-            problems.append(f"{package.name}: {young[0]} is younger than SOURCE_DATE_EPOCH")
+        if (header.version, header.release, header.arch) != (order.version, order.release, order.arch):
+            yield f"{package.name}: is {header.nevra}"
+        yield from _requirements(order, package, header)
+        yield from too_young(header, order.epoch)
         for service in package.services:
-            if not any(file.path == f"/etc/rc.d/init.d/{service.name}" for file in header.files):
-                problems.append(f"{package.name}: has no script of the service {service.name}")
-    return problems
+            if not any(file.path == f"/etc/rc.d/init.d/{service}" for file in header.files):
+                yield f"{package.name}: has no script of the service {service}"
+        for phase in package.scripts:
+            if phase not in header.scripts:
+                yield f"{package.name}: has no %{phase} script"
+
+
+def _requirements(order: WorkOrder, package: ExpectedPackage, header: RpmHeader) -> Iterator[str]:
+    present = {_squeezed(need) for need in header.requires}
+    for need in package.requires:
+        for part in filter(None, map(str.strip, need.split(","))):
+            one = part.replace("%{version}", order.version).replace("%{release}", order.release)
+            if _squeezed(one) not in present:
+                yield f"{package.name}: does not require {one}"
 
 
 def _squeezed(need: str) -> str:
     return " ".join(need.split())
 
 
-def _script_problems(bench: Workbench, headers: list[RpmHeader]) -> list[str]:
-    """Every script that the component asks for is there."""
-    by_name = {header.name: header for header in headers}
-    problems: list[str] = []
-    for package in bench.evaluated.packages:
-        header = by_name.get(package.name)
-        if header is None:
-            continue
-        wanted = set(package.scripts)
-        if package.users:
-            wanted.add("pre")
-        if package.alternatives or package.services:
-            wanted |= {"post", "preun"}
-        problems += [
-            f"{package.name}: has no %{phase} script" for phase in sorted(wanted) if phase not in header.scripts
-        ]
-    return problems
-
-
-def install_on_clean_host(bench: Workbench, rpms: list[Path], headers: list[RpmHeader], log: LogWriter) -> None:
-    """Install with rpm, without network, together with the packages of the dependencies that there are.
-
-    Raises BuildError.
-    """
-    others: list[Path] = []
-    for name, key in bench.task.dependency_keys.items():
-        found = bench.store.packages(key)
-        if not found:
-            bench.note(f"checked without the packages of {name}, which are not built")
-        others += found
-    folders = sorted({rpm.parent for rpm in (*rpms, *others)})
-    mounts = [Mount(folder, f"/rpms/{number}") for number, folder in enumerate(folders)]
-    inside = [f"/rpms/{folders.index(rpm.parent)}/{rpm.name}" for rpm in (*others, *rpms)]
-    box = bench.sandbox(bench.image_id("host"), mounts, {}, user=ROOT, capabilities=CAPABILITIES)
-    with bench.session(box, "/") as session:
-
-        def rpm(*arguments: str) -> int:
-            return session.call(
-                ["rpm", *NO_UNSHARE, *arguments],
-                cwd="/",
-                log=log,
-                timeout=bench.time_limit(),
-                cancelled=bench.shared.cancelled,
-            )
-
-        no_requirements: list[str] = []
-        before = log.written
-        code = rpm("--install", "--nosignature", *inside)
-        missing = _missing(log, before)
-        if missing:
-            bench.note(f"not checked on a clean host, since it is not part of this build: {', '.join(missing)}")
-            no_requirements = ["--nodeps"]
-            before = log.written
-            code = rpm("--install", "--nosignature", *no_requirements, *inside)
-        if code != 0 or "scriptlet failed" in _behind(log, before):
-            raise BuildError("a clean host does not install the packages", hint="The log shows what rpm says.")
-        names = sorted(header.name for header in headers)
-        if rpm("--verify", "--nomtime", *no_requirements, *names) != 0:
-            raise BuildError("what a clean host installed is not what the packages hold")
-
-
-def _missing(log: LogWriter, offset: int) -> list[str]:
-    """The requirements that rpm found nobody for, from what it printed behind ``offset``."""
-    return list(dict.fromkeys(found["need"] for found in NEEDED.finditer(_behind(log, offset))))
-
-
-def _behind(log: LogWriter, offset: int) -> str:
-    with log.path.open("rb") as stream:
-        stream.seek(offset)
-        return stream.read(1 << 20).decode("utf-8", errors="replace")
+def _leaks(rpms: list[Path]) -> Iterator[str]:
+    for rpm in rpms:
+        for path, text in find_in_payload(rpm, BUILD_PATHS):
+            yield f"{rpm.name}: {path} contains the build path {text.decode()}"

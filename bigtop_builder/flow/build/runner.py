@@ -1,91 +1,93 @@
-"""The scheduler's instructions carried out: tasks run side by side, each result goes to the output folder."""
+"""Runs a plan: the scheduler decides what starts, an executor carries it out, results go to the output folder."""
 
 from __future__ import annotations
 
 import contextlib
 import queue
 import shlex
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.store import COLLECTING
+from bigtop_builder.flow.build.executor import Execution, Executor
 from bigtop_builder.flow.build.export import export
 from bigtop_builder.flow.build.project import Project, Request
-from bigtop_builder.flow.build.result import Result, stored_result
+from bigtop_builder.flow.build.result import Result, ended_without_running, stored_result
 from bigtop_builder.flow.run.run import ActiveRun
-from bigtop_builder.model.errors import BigtopBuilderError, ExitCode
+from bigtop_builder.model.errors import BigtopBuilderError, ExitCode, InterruptedRunError
 from bigtop_builder.model.event import Failure, PlannedTask, Reproduced, TaskFinished, TaskStarted
 from bigtop_builder.plan.scheduler import Outcome, Scheduler, Settle, Start, Work
 from bigtop_builder.plan.task import Plan, Refusal, Task
 
+if TYPE_CHECKING:
+    from bigtop_builder.flow.build.steps import Packagings
+
 EXPECTED_SECONDS = {"compile": 120.0, "package": 10.0}
-"""What a task is expected to take that never ran here."""
+"""How long a task is expected to take that has never run here."""
 
 
 class Runner:
     """Runs the tasks of one plan."""
 
-    def __init__(self, project: Project, request: Request, active: ActiveRun, jobs: int) -> None:
+    def __init__(
+        self, project: Project, request: Request, active: ActiveRun, packagings: Packagings, executor: Executor
+    ) -> None:
         assert active.run is not None
         self.project = project
         self.request = request
         self._run = active.run
         self._emit = active.emit
-        self._jobs = jobs
+        self._packagings = packagings
+        self._executor = executor
         self._cancelled = active.cancelled
         # A simple queue, since a signal handler puts into it: its put may interrupt another call of itself.
         self._ended: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
+        """Results in the order in which they arrive; None asks for the run to be cancelled."""
         active.wake = lambda: self._ended.put(None)
         self._results: dict[str, Result] = {}
-        self._carry_out: Callable[[Task], Result]
 
     def run(self, plan: Plan) -> tuple[Plan, dict[str, Result], dict[str, Reproduced]]:
-        """Run the plan: the plan that was really run once the images were there, the results, and with
-        ``check_reproducible`` what second builds gave."""
-        # The engine's library and the network's are heavy: they are loaded when there is work.
-        from bigtop_builder.flow.build.task_runner import carry_out, execute, open_shared, prepare_images
+        """Run a plan. Return the plan that was really run once its images existed, the results by task, and with
+        ``check_reproducible`` the verdicts on second builds.
 
-        with open_shared(self.project, self.request, self._run, self._emit, self._cancelled) as shared:
-            again = self.request.check_reproducible
-            if prepare_images(shared, plan, for_all=again):
-                with self.project.store.locked(COLLECTING, shared=True):
-                    plan = self.project.plan(self.request)
-                    self._run.protect(keys_of(plan))
-            self._carry_out = lambda task: execute(shared, task, self._rerun(task))
-            scheduler = Scheduler(self._work(plan), self._jobs, self.request.keep_going)
-            tasks = {task.id: task for task in plan.tasks}
-            with (
-                ThreadPoolExecutor(self._jobs, thread_name_prefix="task") as pool,
-                _stopping(self._cancelled),
-            ):
-                self._follow(scheduler.begin(), tasks, pool)
-                while not scheduler.over:
-                    ended = self._ended.get()
-                    if ended is None:
-                        self._follow(scheduler.cancel(), tasks, pool)
-                        continue
-                    self._results[ended.task.id] = ended
-                    export(self.project, ended)
-                    self._follow(scheduler.finished(ended.task.id, _outcome(ended)), tasks, pool)
+        Raises EngineError, ConfigurationError, StoreError, StepFailedError for an image, InterruptedRunError.
+        """
+        with self._executor.open(self.project, self.request, self._run, self._emit, self._cancelled) as execution:
+            plan = self._with_images(plan, execution)
+            self._build(plan, execution)
             for refusal in plan.refusals:
-                planned = refused(refusal)
                 failure = Failure(step="plan", message=refusal.reason, exit_code=ExitCode.USAGE)
-                self._emit(TaskFinished(task=planned.task, state="failed", failure=failure))
+                self._emit(TaskFinished(task=refused(refusal).task, state="failed", failure=failure))
             reproduced: dict[str, Reproduced] = {}
-            if again and not self._cancelled.is_set():
-                from bigtop_builder.flow.build.reproducibility import reproduce_all
-
-                reproduced = reproduce_all(shared, self._finished(plan), carry_out, self._jobs)
+            if self.request.check_reproducible and not self._cancelled.is_set():
+                reproduced = self._build_again(self._finished(plan), execution)
         return plan, self._results, reproduced
 
-    def _finished(self, plan: Plan) -> list[Task]:
-        """The package tasks that have a result, and the compile tasks that these stand on."""
-        results = self._results
-        done = [task for task in plan.tasks if task.id in results and results[task.id].state in ("done", "reused")]
-        wanted = {task.compile_key for task in plan.tasks if task.kind == "package"}
-        return [task for task in done if task.kind == "package" or task.key in wanted]
+    def _with_images(self, plan: Plan, execution: Execution) -> Plan:
+        """Have the images made. An image with another fingerprint than before changes keys: then plan again."""
+        from bigtop_builder.flow.build.images import needed_images
+
+        images = needed_images(self.project, plan, for_all=self.request.check_reproducible)
+        if execution.prepare_images(images):
+            with self.project.store.locked(COLLECTING, shared=True):
+                plan = self.project.plan(self.request)
+                self._run.protect(keys_of(plan))
+        return plan
+
+    def _build(self, plan: Plan, execution: Execution) -> None:
+        scheduler = Scheduler(self._work(plan), execution.slots, self.request.keep_going)
+        tasks = {task.id: task for task in plan.tasks}
+        self._follow(scheduler.begin(), tasks, execution)
+        while not scheduler.over:
+            ended = self._ended.get()
+            if ended is None:
+                execution.cancel()
+                self._follow(scheduler.cancel(), tasks, execution)
+                continue
+            self._results[ended.task] = ended
+            export(self.project, ended)
+            self._follow(scheduler.finished(ended.task, _outcome(ended)), tasks, execution)
 
     def _work(self, plan: Plan) -> dict[str, Work]:
         work: dict[str, Work] = {}
@@ -95,60 +97,101 @@ class Runner:
             work[task.id] = Work(task.depends, task.after, expected, reused=task.action == "reuse")
         return work
 
-    def _follow(self, instructions: list[Start | Settle], tasks: Mapping[str, Task], pool: ThreadPoolExecutor) -> None:
+    def _follow(self, instructions: list[Start | Settle], tasks: Mapping[str, Task], execution: Execution) -> None:
         for instruction in instructions:
             task = tasks[instruction.task]
             if isinstance(instruction, Start):
-                self._emit(TaskStarted(task=task.id))
-                pool.submit(self._execute, task)
-                continue
-            result = (
-                stored_result(self.project.store, task)
-                if instruction.state == "reused"
-                else Result(task, instruction.state)
-            )
-            self._results[task.id] = result
-            export(self.project, result)
-            self._emit(
-                TaskFinished(
-                    task=task.id,
-                    state=instruction.state,
-                    artifacts=list(result.artifacts),
-                    blocked_by=instruction.blocked_by,
-                    notes=list(result.notes),
-                )
-            )
+                self._start(task, execution)
+            else:
+                self._settle(task, instruction)
 
-    def _execute(self, task: Task) -> None:
-        """In a thread of the pool; whatever happens, one result is put into the queue."""
-        started = time.monotonic()
+    def _start(self, task: Task, execution: Execution) -> None:
+        from bigtop_builder.flow.build.steps import work_order
+
+        self._emit(TaskStarted(task=task.id))
         try:
-            result = self._carry_out(task)
-        except BaseException as error:
-            failure = Failure(
-                step="run",
-                message=f"{type(error).__name__}: {error}",
-                hint="This is a defect of bigtop-builder.",
-                exit_code=ExitCode.DEFECT,
+            order = work_order(self.project, task, self._packagings)
+        except BigtopBuilderError as error:
+            place = f"{error.location}: " if error.location else ""
+            failure = Failure(step="run", message=place + error.message, hint=error.hint, exit_code=error.exit_code)
+            self._deliver(task, replace(ended_without_running(task, "failed"), failure=failure))
+        else:
+            execution.submit(order, lambda result: self._deliver(task, result))
+
+    def _settle(self, task: Task, instruction: Settle) -> None:
+        """Record a task that ends without having run."""
+        state = instruction.state
+        result = stored_result(self.project.store, task) if state == "reused" else ended_without_running(task, state)
+        self._results[task.id] = result
+        export(self.project, result)
+        self._emit(
+            TaskFinished(
+                task=task.id,
+                state=state,
+                artifacts=list(result.artifacts),
+                blocked_by=instruction.blocked_by,
+                notes=list(result.notes),
             )
-            result = Result(task, "failed", failure=failure)
-        with contextlib.suppress(BigtopBuilderError):
-            self._emit(
-                TaskFinished(
-                    task=task.id,
-                    state=result.state,
-                    seconds=round(time.monotonic() - started, 3),
-                    artifacts=list(result.artifacts),
-                    failure=result.failure,
-                    notes=list(result.notes),
+        )
+
+    def _deliver(self, task: Task, result: Result) -> None:
+        """Record the end of a task that has run; called from the executor's threads."""
+        if result.failure is not None and result.failure.exit_code != ExitCode.DEFECT:
+            failure = result.failure.model_copy(update={"rerun": self._rerun(task)})
+            result = replace(result, failure=failure)
+        try:
+            # A full disk is reported by whatever writes next.
+            with contextlib.suppress(BigtopBuilderError):
+                self._emit(
+                    TaskFinished(
+                        task=result.task,
+                        state=result.state,
+                        seconds=result.seconds,
+                        artifacts=list(result.artifacts),
+                        failure=result.failure,
+                        notes=list(result.notes),
+                    )
                 )
-            )
-        self._ended.put(result)
+        finally:
+            self._ended.put(result)
 
     def _rerun(self, task: Task) -> str:
-        """The command that builds this one again."""
+        """Return the command that builds this task again."""
         target = task.evaluated.target.platform.name
         return shlex.join(["bigtop-builder", "build", f"{task.evaluated.name}@{target}", *self.request.rerun_flags])
+
+    def _finished(self, plan: Plan) -> list[Task]:
+        """Return the package tasks that have a result, and the compile tasks that these were made from."""
+        results = self._results
+        done = [task for task in plan.tasks if task.id in results and results[task.id].state in ("done", "reused")]
+        wanted = {task.compile_key for task in plan.tasks if task.kind == "package"}
+        return [task for task in done if task.kind == "package" or task.key in wanted]
+
+    def _build_again(self, tasks: list[Task], execution: Execution) -> dict[str, Reproduced]:
+        """Build finished tasks a second time; return the verdicts by task. Raises InterruptedRunError."""
+        from bigtop_builder.flow.build.steps import work_order
+
+        for task in tasks:
+            order = work_order(self.project, task, self._packagings)
+            execution.submit(replace(order, repeated=True), self._compared)
+        verdicts: dict[str, Reproduced] = {}
+        while len(verdicts) < len(tasks):
+            ended = self._ended.get()
+            if ended is None or ended.state == "cancelled":
+                execution.cancel()
+                raise InterruptedRunError("stopped during the second builds")
+            if ended.reproduced is None:
+                raise BigtopBuilderError(ended.failure.message if ended.failure else f"{ended.task} has no verdict")
+            verdicts[ended.task] = ended.reproduced
+        return {task.id: verdicts[task.id] for task in tasks}
+
+    def _compared(self, result: Result) -> None:
+        """Record the end of a second build; called from the executor's threads."""
+        try:
+            if result.reproduced is not None:
+                self._emit(result.reproduced)
+        finally:
+            self._ended.put(result)
 
 
 def _outcome(result: Result) -> Outcome:
@@ -157,24 +200,14 @@ def _outcome(result: Result) -> Outcome:
     return result.state if result.state in ("done", "reused", "cancelled") else "failed"
 
 
-@contextlib.contextmanager
-def _stopping(cancelled: threading.Event) -> Iterator[None]:
-    """What ends the run as a whole ends its running tasks too, which the pool waits for."""
-    try:
-        yield
-    except BaseException:
-        cancelled.set()
-        raise
-
-
 def keys_of(plan: Plan) -> set[str]:
-    """The keys of all results that a plan makes or stands on."""
+    """Return the keys of all results that a plan makes or builds on."""
     keys = {task.key for task in plan.tasks} | {task.compile_key for task in plan.tasks if task.compile_key}
     return keys | {key for task in plan.tasks for key in task.dependency_keys.values() if key}
 
 
 def refused(refusal: Refusal) -> PlannedTask:
-    """A refusal as the event log keeps it."""
+    """Return a refusal in the form that the event log records."""
     return PlannedTask(
         task=f"{refusal.component}@{refusal.platform}/package",
         component=refusal.component,

@@ -21,7 +21,7 @@ from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.bundle import contents as contents
 from bigtop_builder.flow.bundle.contents import Contents
 from bigtop_builder.flow.bundle.secrets import Secrets, references_of
-from bigtop_builder.flow.run.recorder import Bus, Recorder
+from bigtop_builder.flow.run.recorder import Recorder
 from bigtop_builder.model import bundle as model
 from bigtop_builder.model.build_tools.registry import CACHES
 from bigtop_builder.model.bundle import BUILDING, Manifest, Part
@@ -30,9 +30,12 @@ from bigtop_builder.plan.task import Plan
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.rpm.gnupg import Signer
-    from bigtop_builder.flow.build.workbench import Shared
+    from bigtop_builder.flow.build.result import RunResult
+    from bigtop_builder.flow.build.worker import Worker
 
 MARGIN = 16 << 20
+
+Build = Callable[[Request], "RunResult"]
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,8 @@ class Created:
         self.seconds[name] = round(time.monotonic() - started, 1)
 
 
-def create_bundle(project: Project, request: Request, wanted: Wanted, target: Path, bus: Bus) -> Created:
-    """Create the bundle ``target`` of what ``request`` selects.
+def create_bundle(project: Project, request: Request, wanted: Wanted, target: Path, build: Build) -> Created:
+    """Create the bundle ``target`` of what ``request`` selects; ``build`` builds what is missing.
 
     Raises ConfigurationError for what must not or cannot be bundled, PartFailedError when a component fails to build,
     SourceError, EngineError, StoreError; then nothing is left behind.
@@ -81,9 +84,9 @@ def create_bundle(project: Project, request: Request, wanted: Wanted, target: Pa
     try:
         with store.locked(COLLECTING, shared=True), BundleWriter(target, wanted.progress) as writer:
             if wanted.parts & BUILDING:
-                with _shared(project, request, run) as shared:
-                    plan = _built(shared, request, made, bus)
-                    found = _collect(project, plan, wanted, made, run, texts, shared)
+                with _worker(project, request, run) as worker:
+                    plan = _built(project, worker, request, made, build)
+                    found = _collect(project, plan, wanted, made, run, texts, worker)
                     _Bundling(project, plan, wanted, made, writer, secrets).write(found)
             else:
                 plan = project.plan(request)
@@ -109,19 +112,19 @@ def _texts(project: Project, wanted: Wanted) -> tuple[Secrets, dict[str, Path]]:
 
 
 @contextmanager
-def _shared(project: Project, request: Request, run: Run) -> Iterator[Shared]:
-    from bigtop_builder.flow.build.task_runner import open_shared
+def _worker(project: Project, request: Request, run: Run) -> Iterator[Worker]:
+    from bigtop_builder.flow.build.worker import open_worker
 
     silent = Recorder(lambda event: None, None)
-    with open_shared(project, request, run, silent, threading.Event()) as shared:
-        yield shared
+    with open_worker(project, request, run, silent, threading.Event()) as worker:
+        yield worker
 
 
-def _built(shared: Shared, request: Request, made: Created, bus: Bus) -> Plan:
+def _built(project: Project, worker: Worker, request: Request, made: Created, build: Build) -> Plan:
     from bigtop_builder.flow.bundle.required_builds import built
 
     with made.stage("build"):
-        plan, made.left_out = built(shared, request, bus)
+        plan, made.left_out = built(project, worker, request, build)
     return plan
 
 
@@ -132,7 +135,7 @@ def _collect(
     made: Created,
     run: Run,
     texts: dict[str, Path],
-    shared: Shared | None,
+    worker: Worker | None,
 ) -> Contents:
     """Find and fetch everything, and check that there is space for it."""
     parts, found = wanted.parts, Contents(texts)
@@ -140,17 +143,17 @@ def _collect(
     with made.stage("fetch"):
         if "repositories" in parts:
             found.repositories = contents.repository_files(project, platforms)
-        if shared is not None and "sources" in parts:
-            found.sources = contents.source_files(project, plan, shared.fetcher)
+        if worker is not None and "sources" in parts:
+            found.sources = contents.source_files(project, plan, worker.fetcher)
         if "caches" in parts:
             found.caches, notes = contents.cache_files(project, plan)
             found.super_pom = contents.super_pom(project) if found.caches else None
             for note in notes:
                 wanted.say(note)
-        if shared is not None and "images" in parts:
+        if worker is not None and "images" in parts:
             from bigtop_builder.flow.bundle.required_builds import images_of
 
-            found.images = images_of(shared, plan)
+            found.images = images_of(project, worker, plan)
     if "wheels" in parts:
         with made.stage("wheels"):
             found.wheels = make_wheels(run.work / "wheels", project.stack.epoch)

@@ -134,16 +134,16 @@ class _Creation:
         record = recorded(self.project.store, image_key(spec))
         if record is not None and present(self.client, record.id):
             return record.id
-        from bigtop_builder.flow.build.task_runner import open_shared
+        from bigtop_builder.flow.build.worker import open_worker
 
         self._say("making the host image: this takes some minutes, once")
         run = self.project.store.start_run()
         with (
             record_run(self.project.store, run, lambda event: None, "testbed") as active,
-            open_shared(self.project, Request(), run, active.emit, active.cancelled) as shared,
+            open_worker(self.project, Request(), run, active.emit, active.cancelled) as worker,
             LogWriter(run.log("images", "host"), LOG_LIMIT) as log,
         ):
-            return ensure(shared.shop, spec, log).id
+            return ensure(worker.shop, spec, log).id
 
     def _state(self, names: tuple[str, ...]) -> TestBed:
         """The intended state: network, addresses, repositories. The network is created."""

@@ -1,0 +1,89 @@
+"""A trial installation: rpm installs the finished packages in a container without network, and verifies them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from bigtop_builder.adapter.containers.container import Mount, Session, User
+from bigtop_builder.adapter.rpm.header import RpmHeader
+from bigtop_builder.adapter.step_log import LogWriter
+from bigtop_builder.flow.build.workbench import Workbench
+from bigtop_builder.model.errors import BuildError
+
+ROOT = User(0, 0, listed=True)
+
+CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "SETFCAP")
+"""What rpm and package scripts need to install files for other users."""
+
+NO_UNSHARE = ("--define", "__transaction_unshare %{nil}")
+"""rpm 4.20 puts scripts into a namespace of their own, which a container may not create."""
+
+NEEDED = re.compile(r"^\s*(?P<need>\S.*\S) is needed by (?P<package>\S+)\s*$", re.MULTILINE)
+"""How rpm reports a requirement that nothing provides."""
+
+
+def install_on_clean_host(bench: Workbench, rpms: list[Path], headers: list[RpmHeader], log: LogWriter) -> None:
+    """Install the packages with those of the dependencies that are built, and verify them. Raises BuildError.
+
+    A requirement that nothing in this build provides is noted, and then requirements are not checked.
+    """
+    others = _dependency_packages(bench)
+    folders = sorted({rpm.parent for rpm in (*rpms, *others)})
+    mounts = [Mount(folder, f"/rpms/{number}") for number, folder in enumerate(folders)]
+    inside = [f"/rpms/{folders.index(rpm.parent)}/{rpm.name}" for rpm in (*others, *rpms)]
+    box = bench.sandbox("host", mounts, {}, user=ROOT, capabilities=CAPABILITIES)
+    with bench.session(box, "/") as session:
+        rpm = _rpm(bench, session, log)
+        before = log.written
+        code = rpm("--install", "--nosignature", *inside)
+        missing = _missing(log, before)
+        requirements: list[str] = []
+        if missing:
+            bench.note(f"not checked on a clean host, because nothing in this build provides: {', '.join(missing)}")
+            requirements = ["--nodeps"]
+            before = log.written
+            code = rpm("--install", "--nosignature", *requirements, *inside)
+        # rpm succeeds although the scriptlet of a package failed.
+        if code != 0 or "scriptlet failed" in _printed_after(log, before):
+            raise BuildError("a clean host does not install the packages", hint="The log has rpm's messages.")
+        names = sorted(header.name for header in headers)
+        if rpm("--verify", "--nomtime", *requirements, *names) != 0:
+            raise BuildError("the files installed on a clean host differ from those in the packages")
+
+
+def _dependency_packages(bench: Workbench) -> list[Path]:
+    packages: list[Path] = []
+    for name, key in bench.order.dependency_keys.items():
+        found = bench.store.packages(key)
+        if not found:
+            bench.note(f"checked without the packages of {name}, which are not built")
+        packages += found
+    return packages
+
+
+def _rpm(bench: Workbench, session: Session, log: LogWriter) -> Callable[..., int]:
+    """Return a function that runs rpm with its arguments and returns the exit code."""
+
+    def rpm(*arguments: str) -> int:
+        return session.call(
+            ["rpm", *NO_UNSHARE, *arguments],
+            cwd="/",
+            log=log,
+            timeout=bench.order.limits.seconds,
+            cancelled=bench.worker.cancelled,
+        )
+
+    return rpm
+
+
+def _missing(log: LogWriter, offset: int) -> list[str]:
+    """Return the unmet requirements that rpm printed after ``offset``, each once."""
+    return list(dict.fromkeys(found["need"] for found in NEEDED.finditer(_printed_after(log, offset))))
+
+
+def _printed_after(log: LogWriter, offset: int) -> str:
+    with log.path.open("rb") as stream:
+        stream.seek(offset)
+        return stream.read(1 << 20).decode("utf-8", errors="replace")

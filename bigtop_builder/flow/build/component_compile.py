@@ -1,0 +1,148 @@
+"""How component files compile: unpack, patch and run the compile script. What it leaves in ``$STAGE`` is the result."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+from bigtop_builder.adapter.containers.container import Mount, Session
+from bigtop_builder.adapter.sources import Fetched, copy_tree, unpack
+from bigtop_builder.adapter.step_log import LogWriter
+from bigtop_builder.adapter.store import remove_tree
+from bigtop_builder.adapter.tools.cache import built_artifacts
+from bigtop_builder.adapter.tools.normalise import normalise
+from bigtop_builder.flow.build.steps import Compiled
+from bigtop_builder.flow.build.toolchain import Downloads, in_toolchain, run_build
+from bigtop_builder.flow.build.workbench import Workbench
+from bigtop_builder.model.errors import BuildError, RecipeError, StoreError
+
+SRC = "/work/src"
+
+_FAILED_HUNK = re.compile(r"Hunk #(\d+) FAILED at (\d+)")
+_PATCHED_FILE = re.compile(r"(?:patching|checking) file '?([^'\n]+)'?")
+
+
+def compile_script(bench: Workbench, fetched: list[Fetched]) -> Compiled:
+    """Compile the sources into ``result/stage``. Raises StepFailedError."""
+    started = time.time()
+    tree = _unpack(bench, fetched)
+    stage = bench.make("stage")
+    downloads = Downloads()
+    if "compile" in bench.order.images:
+        downloads = _patch_and_compile(bench, tree)
+    else:
+        remove_tree(stage)
+        tree.rename(stage)
+    report = normalise(stage, started, bench.order.epoch)
+    stage.rename(bench.make("result") / "stage")
+    return Compiled(report, downloads)
+
+
+def _unpack(bench: Workbench, fetched: list[Fetched]) -> Path:
+    order = bench.order
+    with bench.step("unpack") as log:
+        tree = bench.make("src")
+        if order.local_source is not None:
+            local = Path(order.local_source)
+            if local.is_dir():
+                copy_tree(local, tree)
+            else:
+                unpack(local, tree, strip=1, name=local.name)
+            log.note(f"{local} → {tree.name}")
+        for source, one in zip(order.sources, fetched, strict=True):
+            into = (tree / source.into).resolve()
+            if not into.is_relative_to(tree.resolve()):
+                raise RecipeError(f"source {source.name}: 'into: {source.into}' leads out of the source tree")
+            if source.unpack == "no":
+                into.mkdir(parents=True, exist_ok=True)
+                (into / one.name).write_bytes(one.path.read_bytes())
+            else:
+                unpack(one.path, into, strip=source.strip, name=one.name)
+            log.note(f"{one.name} → {source.into}")
+        bench.hand_over(tree)
+        return tree
+
+
+def _patch_and_compile(bench: Workbench, tree: Path) -> Downloads:
+    """Run both steps in one container, so the patch step has the network whenever the compile step has it."""
+    files = bench.write_files(bench.order.files)
+    mounts = [Mount(files, "/files"), *_dependencies(bench)]
+    environment = {"STAGE": "/work/stage", "FILES": "/files"}
+
+    def work(session: Session) -> None:
+        if bench.order.patches:
+            _patch(bench, session)
+        with bench.step("compile") as log:
+            _compile(bench, session, log)
+
+    built = built_artifacts(bench.order.caches, tree)
+    return in_toolchain(bench, work, SRC, mounts, environment, built=built)
+
+
+def _dependencies(bench: Workbench) -> list[Mount]:
+    mounts: list[Mount] = []
+    for name, key in bench.order.dependency_keys.items():
+        stage = bench.store.stage(key)
+        if not stage.is_dir():
+            raise StoreError(
+                f"{bench.order.component} builds on {name}, whose staged tree is not in the store",
+                hint=f"Build it first: bigtop-builder build {name}",
+            )
+        mounts.append(Mount(stage, f"/deps/{name}"))
+    return mounts
+
+
+def _patch(bench: Workbench, session: Session) -> None:
+    order, folder = bench.order, bench.make("patches")
+    with bench.step("patch") as log:
+        for number, patch in enumerate(order.patches):
+            (folder / f"{number:04}").write_bytes(patch.content)
+            log.note(f"applying {patch.name}")
+            before = log.written
+            code = session.call(
+                ["patch", "--batch", "--forward", "-p1", "-F0", "-i", f"/work/patches/{number:04}"],
+                cwd=SRC,
+                log=log,
+                timeout=order.limits.seconds,
+                cancelled=bench.worker.cancelled,
+            )
+            if code != 0:
+                raise BuildError(
+                    f"the patch {patch.name} does not apply: {_rejected_hunks(log.path, before)}",
+                    hint=f"Refresh {patch.place} against {order.component} {order.version}; "
+                    "patches are applied without fuzz.",
+                )
+
+
+def _rejected_hunks(log: Path, offset: int) -> str:
+    """Say which hunk of which file failed, from what ``patch`` printed after ``offset``."""
+    with log.open("rb") as stream:
+        stream.seek(offset)
+        text = stream.read(1 << 20).decode("utf-8", errors="replace")
+    file = "a file"
+    failed: list[str] = []
+    for line in text.splitlines():
+        if found := _PATCHED_FILE.search(line):
+            file = found[1]
+        if found := _FAILED_HUNK.search(line):
+            failed.append(f"hunk {found[1]} fails at line {found[2]} of {file}")
+    if failed:
+        return "; ".join(failed)
+    if "No file to patch" in text:
+        return "it changes a file that does not exist"
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("==>")]
+    return lines[-1] if lines else "patch gave no reason"
+
+
+def _compile(bench: Workbench, session: Session, log: LogWriter) -> None:
+    script = bench.order.script
+    if not script.strip():
+        script = 'cp -a . "$STAGE/"'
+    (bench.folder / "compile.sh").write_text("set -euo pipefail\n" + script, encoding="utf-8")
+    run_build(bench, session, log, ["bash", "/work/compile.sh"], cwd=SRC, what="the compile script")
+    if not any((bench.folder / "stage").iterdir()):
+        raise BuildError(
+            f"the compile script of {bench.order.component} left nothing in $STAGE",
+            hint="Copy the result of the build to $STAGE at the end of build.script.",
+        )

@@ -1,0 +1,66 @@
+"""One step of a task: timed, logged to a file of its own, announced by events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from bigtop_builder.adapter.redact import Redactor
+from bigtop_builder.adapter.step_log import LogWriter
+from bigtop_builder.adapter.store import translated
+from bigtop_builder.flow.build.worker import Worker
+from bigtop_builder.model.errors import BigtopBuilderError, InterruptedRunError, StoreError
+from bigtop_builder.model.event import Step, StepFinished, StepProgress, StepStarted
+
+PROGRESS_SECONDS = 0.25
+"""The shortest time between two progress events of a step."""
+
+
+class StepFailedError(BigtopBuilderError):
+    """A step failed: carries the step, its log and the error that caused it."""
+
+    def __init__(self, step: Step, log: Path, cause: BigtopBuilderError) -> None:
+        super().__init__(cause.message, hint=cause.hint, location=cause.location)
+        self.exit_code = cause.exit_code
+        self.step = step
+        self.log = log
+        self.cause = cause
+
+
+@contextmanager
+def run_step(worker: Worker, task: str, name: Step, path: Path, limit: int) -> Iterator[LogWriter]:
+    """Run a step of a task with a log at ``path`` of at most ``limit`` bytes.
+
+    Raises StepFailedError for every error of ours inside the block, except InterruptedRunError, which passes through.
+    """
+    if worker.cancelled.is_set():
+        raise InterruptedRunError(f"{task} was interrupted")
+    emit = worker.emit
+    started = last = time.monotonic()
+    emit(StepStarted(task=task, step=name, log=str(path)))
+
+    def progress(written: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= PROGRESS_SECONDS:
+            last = now
+            emit(StepProgress(task=task, step=name, done=written))
+
+    ok = False
+    try:
+        redactor = Redactor(worker.site.secrets)
+        with LogWriter(path, limit, redactor=redactor, progress=progress) as log:
+            try:
+                with translated(worker.store.root):
+                    yield log
+            except InterruptedRunError:
+                raise
+            except BigtopBuilderError as error:
+                with suppress(StoreError):
+                    log.note(f"failed: {error.message}")
+                raise StepFailedError(name, path, error) from error
+        ok = True
+    finally:
+        emit(StepFinished(task=task, step=name, ok=ok, seconds=round(time.monotonic() - started, 3)))

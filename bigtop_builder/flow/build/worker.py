@@ -1,0 +1,120 @@
+"""A worker: everything on one machine that tasks are carried out with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bigtop_builder.adapter.containers.container import User, build_user
+from bigtop_builder.adapter.containers.engine import connect
+from bigtop_builder.adapter.containers.image import SiteAccess, Workshop, ensure
+from bigtop_builder.adapter.sources import Fetcher
+from bigtop_builder.adapter.sources.web import ca_bundle, proxies
+from bigtop_builder.adapter.step_log import LogWriter
+from bigtop_builder.adapter.store import Run, Store
+from bigtop_builder.adapter.tools.addresses import Addresses
+from bigtop_builder.adapter.tools.site import SiteSettings, private_folder, site_files
+from bigtop_builder.adapter.tools.super_pom import super_pom
+from bigtop_builder.flow.build.dead_runs import clear_dead_runs
+from bigtop_builder.flow.build.project import Project, Request
+from bigtop_builder.flow.run.recorder import Bus
+from bigtop_builder.model.build_tools import debian
+from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.model.event import Notice
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+LOG_LIMIT = 8 << 20
+
+
+@dataclass
+class Worker:
+    """What all tasks of a run share on this machine: store, engine, network settings, sources, and where events go."""
+
+    store: Store
+    run: Run
+    client: DockerClient
+    site: SiteSettings
+    fetcher: Fetcher
+    emit: Bus
+    cancelled: threading.Event
+    """Set when the run is to stop: whatever takes long looks at it."""
+    shop: Workshop
+    offline: bool = False
+    user: User = field(default_factory=build_user)
+    """Who runs in the containers."""
+
+
+@contextmanager
+def open_worker(
+    project: Project, request: Request, run: Run, emit: Bus, cancelled: threading.Event
+) -> Iterator[Worker]:
+    """Connect to everything that a run needs, after clearing away what dead runs left.
+
+    Raises EngineError when no engine answers, ConfigurationError for a secret or CA bundle that cannot be read.
+    """
+    client = connect()
+    try:
+        store = project.store
+        for notice in clear_dead_runs(store, client):
+            emit(Notice(text=notice))
+        with private_folder() as folder:
+            shop, fetcher, addresses = _suppliers(project, request, run, emit, client, cancelled)
+            site = site_files(project.file, folder, addresses, offline=request.offline)
+            yield Worker(store, run, client, site, fetcher, emit, cancelled, shop, request.offline)
+    finally:
+        client.close()
+
+
+def _suppliers(
+    project: Project,
+    request: Request,
+    run: Run,
+    emit: Bus,
+    client: DockerClient,
+    cancelled: threading.Event,
+) -> tuple[Workshop, Fetcher, Addresses]:
+    """Images are made with fetched files, and on a host without Maven the first image says where to fetch from."""
+    file = project.file
+    embedded = project.builder_platform
+
+    def pom() -> str:
+        if embedded is None:
+            raise ConfigurationError(
+                "the address of Maven Central is unknown on a machine without Maven",
+                hint="Install Maven, or name a mirror under mirrors.maven in the project file.",
+            )
+        emit(Notice(text="no Maven on this machine: reading the address of Maven Central from Debian's package"))
+        with LogWriter(run.log("images", "super-pom"), LOG_LIMIT) as log:
+            return super_pom(shop, ensure(shop, project.package_image(embedded), log), log)
+
+    addresses = Addresses(file.mirrors, super_pom=pom)
+    fetcher = Fetcher(project.store.root, file, offline=request.offline, addresses=addresses)
+    shop = Workshop(
+        client=client,
+        store=project.store,
+        site=SiteAccess(
+            debian_mirror=_debian(addresses, request) if embedded else "",
+            proxies=proxies(file.network),
+            ca_bundle=ca_bundle(file.network),
+            ca_configured=file.network.ca_bundle is not None,
+        ),
+        run=run.id,
+        fetch=lambda source: fetcher.fetch(source, base=run.folder, cancelled=cancelled).path,
+        cancelled=cancelled,
+    )
+    return shop, fetcher, addresses
+
+
+def _debian(addresses: Addresses, request: Request) -> str:
+    """A closed site makes no images, so it need not know a mirror."""
+    try:
+        return debian.mirror(addresses)
+    except ConfigurationError:
+        if request.offline:
+            return ""
+        raise
