@@ -52,7 +52,7 @@ def old_engine(tmp_path: Path) -> Iterator[str]:
 
 def test_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
-    with pytest.raises(EngineError, match="no container engine answers at unix://") as caught:
+    with pytest.raises(EngineError, match="no container engine responds at unix://") as caught:
         connect()
     assert caught.value.exit_code == ExitCode.ENGINE
     assert caught.value.hint is not None
@@ -61,7 +61,7 @@ def test_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
-    with pytest.raises(EngineError, match=r"no container engine answers at tcp://127\.0\.0\.1:9"):
+    with pytest.raises(EngineError, match=r"no container engine responds at tcp://127\.0\.0\.1:9"):
         connect()
 
 
@@ -73,7 +73,7 @@ def test_a_wrong_address(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_engine_that_is_too_old(old_engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", old_engine)
-    with pytest.raises(EngineError, match=r"speaks API 1\.37; 1\.40 or newer"):
+    with pytest.raises(EngineError, match=r"has API 1\.37; 1\.40 or newer"):
         connect()
 
 

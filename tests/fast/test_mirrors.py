@@ -294,11 +294,11 @@ def test_credentials_of_the_cache_are_references(tmp_path: Path) -> None:
     ("line", "cause"),
     [
         ("Blocked mirror for repositories: [dead (http://dead.example/m2, default, releases)]", "without TLS"),
-        ("bower ENOTFOUND Request to https://bower.herokuapp.com/packages/ember failed", "switched off"),
+        ("bower ENOTFOUND Request to https://bower.herokuapp.com/packages/ember failed", "shut down"),
         ("Could not transfer artifact g:a:pom:1 from/to mirror (https://n/m): status code: 401", "credentials"),
         ("npm error code E401", "credentials"),
         ("WARNING: 401 Error, Credentials not correct for http://n/simple/six/", "credentials"),
-        ("Could not transfer artifact g:a:pom:1 from/to mirror (https://n/m): Connect timed out", "cannot be reached"),
+        ("Could not transfer artifact g:a:pom:1 from/to mirror (https://n/m): Connect timed out", "unreachable"),
     ],
 )
 def test_what_mirrors_cure_is_named_as_the_cause(tmp_path: Path, line: str, cause: str) -> None:

@@ -76,7 +76,7 @@ def test_every_order_of_the_stack_survives_pickle_and_json(choices: Any, tmp_pat
     assert {order.component for order in found} >= set(components)
     assert {order.platform for order in found} == set(PLATFORMS)
     packages = [order for order in found if order.kind == "package"]
-    assert all(order.spec and order.packages and order.rpm_files for order in packages)
+    assert all(order.spec and order.packages and order.package_files for order in packages)
     assert all(set(order.images) == {"package", "host"} for order in packages)
     if not choices:
         assert {"noarch", project.arch} == {order.arch for order in packages}

@@ -123,7 +123,7 @@ def _with_timeout(small: SmallProject) -> Path:
 def test_no_build_path_gets_into_a_package(small: SmallProject) -> None:
     small.component("leaky", 'echo "built in $PWD" > "$STAGE/hello.txt"\n')
     failed = small.tool("build", "leaky", code=10)
-    assert "hello.txt holds the build path /work/src" in failed.stderr
+    assert "hello.txt contains the build path /work/src" in failed.stderr
 
 
 def test_secrets_get_neither_into_logs_nor_into_packages(small: SmallProject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,10 +130,10 @@ def test_a_build_outlives_the_stop_of_its_engine(
         _, error = running.communicate(timeout=STOP_SECONDS)
         assert running.returncode == code, error
         assert "Traceback" not in error
-        assert "stopped answering" in error or "stopped from outside" in error
+        assert "stopped responding" in error or "stopped by something else" in error
         assert finished(store) == before
         refused = project.tool("build", "long", code=5)
-        assert "no container engine answers" in refused.stderr
+        assert "no container engine responds" in refused.stderr
         engine.start()
 
     project.tool("build", "--all")

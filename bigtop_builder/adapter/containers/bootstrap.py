@@ -1,4 +1,4 @@
-"""A base image made of Debian's packages alone, for sites that reach no image registry."""
+"""A base image made only of Debian's packages, for sites without access to an image registry."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 TIME_LIMIT = 1800
 NOT_IMPORTED = ("./dev/*", "./proc/*", "./sys/*", "./var/cache/apt/*", "./var/lib/apt/lists/*", "./var/log/*")
-INSTEAD = "or set 'builder: platform' in the project file, to build in the platform's own public image"
+INSTEAD = "or set 'builder: platform' in the project file to build in the platform's own public image"
 
 
 def base_tag(suite: str, mirror: str) -> str:
-    """The tag of the base image of a suite; another mirror is another image, since apt inside goes there."""
+    """Return the tag of the base image of a suite. It depends on the mirror, which apt inside the image uses."""
     return f"bigtop-builder/base:{suite}-{os.uname().machine}-{digest.of_text(mirror)[:8]}"
 
 
@@ -47,26 +47,27 @@ def bootstrap(
     log: LogWriter,
     cancelled: threading.Event,
 ) -> str:
-    """Makes the base image of a Debian suite with debootstrap and gives its tag.
+    """Make the base image of a Debian suite with debootstrap; return its tag.
 
-    ``scratch`` is a folder on a disk with some 500 MB of room that allows devices and programs. Raises
-    EngineError when this machine cannot do it, BuildError when debootstrap fails, LimitError, InterruptedRunError.
+    ``scratch`` is a folder with some 500 MB of free space on a file system that allows devices and programs. Raises
+    EngineError when this machine cannot do it, ConfigurationError for a mirror with a password, BuildError when
+    debootstrap fails, LimitError, InterruptedRunError.
     """
     tag = base_tag(suite, mirror)
     if urlsplit(mirror).password:
         raise ConfigurationError(
-            "the Debian mirror's address holds a password, which would stay in the image",
-            hint="Give the mirror without it, and let a proxy or the network's address do the admission.",
+            "the Debian mirror's address contains a password, which would stay in the image",
+            hint="Give the address without it, and have a proxy or the network's address grant access.",
         )
     if os.geteuid() != 0:
         raise EngineError(
-            "making the embedded builder image needs root once: debootstrap makes it",
-            hint=f"Build something as root once, {INSTEAD}.",
+            "the embedded builder image must be made as root once, because debootstrap needs it",
+            hint=f"Run one build as root, {INSTEAD}.",
         )
     program = shutil.which("debootstrap", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if program is None:
         raise EngineError(
-            "debootstrap is not installed: the embedded builder image is made with it",
+            "debootstrap is not installed, which makes the embedded builder image",
             hint=f"Install the package debootstrap, {INSTEAD}.",
         )
     with tempfile.TemporaryDirectory(dir=scratch, prefix="bootstrap-") as folder:
@@ -84,7 +85,7 @@ def bootstrap(
 
 
 ISOLATED = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child")
-"""debootstrap mounts /proc below its tree: in namespaces of its own nothing of it outlives this program."""
+"""debootstrap mounts /proc inside its tree; in namespaces of its own no mount or process outlives this program."""
 
 
 def _run(command: list[str], settings: Mapping[str, str], log: LogWriter, cancelled: threading.Event) -> None:
@@ -113,7 +114,7 @@ def _run(command: list[str], settings: Mapping[str, str], log: LogWriter, cancel
     if process.returncode != 0:
         raise BuildError(
             f"{_name(command)} failed with exit code {process.returncode}: see {log.path}",
-            hint="It fetches Debian's packages: look at mirrors.debian and network.proxy in the project file.",
+            hint="It downloads Debian's packages: check mirrors.debian and network.proxy in the project file.",
         )
 
 

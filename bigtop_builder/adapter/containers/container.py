@@ -1,7 +1,7 @@
-"""One container for one step: entered, called, and gone when the block ends, whatever happened inside.
+"""One container for one task: enter it, call commands in it, and it is removed when the block ends, however it ends.
 
-Nothing above this module knows about Docker. The container has no capability, no way to gain a privilege, no
-engine socket and no root user; it ends by itself when its time is over, even if this program was killed.
+Nothing above this module knows about Docker. The container has no capabilities, cannot gain privileges, has no engine
+socket and no root user; it ends by itself when its time is up, even if this program was killed.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 LABEL = "org.bigtop-builder"
 HOME = "/work/home"
 OPEN_FILES = 4096
-"""Bounded, since some tools close every possible file one by one; low enough for every engine to grant."""
+"""The limit of open files: some tools close every possible descriptor one by one, so it must not be huge."""
 
 GRACE_SECONDS = 120
-"""How much longer than its steps a container may live before it ends by itself."""
+"""How much longer than its steps a container lives before it ends by itself."""
 
 KILLED = 137
-"""What a command gives that SIGKILL ended."""
+"""The exit code of a command that SIGKILL ended."""
 
 OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
-"""Where a container sees how often its memory limit killed a process: cgroup 2, cgroup 1."""
+"""Where a container can read how often its memory limit killed a process: cgroup 2, cgroup 1."""
 
 
 @dataclass(frozen=True)
 class User:
-    """Who runs inside. ``listed`` tells whether the image's own passwd knows that user."""
+    """Who runs inside. ``listed`` is whether the image's own passwd has that user."""
 
     uid: int
     gid: int
@@ -49,7 +49,7 @@ class User:
 
 
 def build_user() -> User:
-    """The images' own user ``builder`` (1000) when this program is root, else the caller."""
+    """Return the images' own user ``builder`` (1000) when this program runs as root, else the caller."""
     if os.geteuid() == 0:
         return User(1000, 1000, listed=True)
     return User(os.geteuid(), os.getegid(), listed=False)
@@ -57,7 +57,7 @@ def build_user() -> User:
 
 @dataclass(frozen=True)
 class Mount:
-    """A folder or file of this machine, and where it is seen inside."""
+    """A folder or file of this machine, and its path inside the container."""
 
     host: Path
     inside: str
@@ -66,7 +66,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """All that a container is given. ``image`` is an image id; ``memory`` is in bytes, ``lifetime`` in seconds."""
+    """Everything that defines a container. ``image`` is an image id, ``memory`` in bytes, ``lifetime`` in seconds."""
 
     image: str
     run: str
@@ -81,16 +81,16 @@ class Sandbox:
     pids: int = 4096
     lifetime: int = 7200
     capabilities: Sequence[str] = ()
-    """None for builds; a host that installs packages needs a few."""
+    """Builds have none; a host that installs packages needs a few."""
 
     @property
     def labels(self) -> dict[str, str]:
-        """How a container is found again after a crash."""
+        """The labels by which a container is found again after a crash."""
         return {f"{LABEL}.run": self.run, f"{LABEL}.task": self.task, f"{LABEL}.store": str(self.store)}
 
 
 class Session:
-    """A running container: ``call`` runs commands in it, one after the other."""
+    """A running container: a context manager whose ``call`` runs commands in it, one after the other."""
 
     def __init__(self, client: DockerClient, box: Sandbox) -> None:
         self.box = box
@@ -117,7 +117,7 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         if self._id is not None:
-            # An engine that is gone cannot be asked; remove_orphans of a later run finds the container.
+            # Without an engine nothing can be removed now; remove_orphans of a later run finds the container.
             with contextlib.suppress(EngineError):
                 _remove(self._client, self._id)
             self._id = None
@@ -134,11 +134,11 @@ class Session:
         cwd: str = "/work",
         environment: Mapping[str, str] | None = None,
     ) -> int:
-        """Runs a command (a string is a bash script, stopped at its first error) and gives its exit code.
+        """Run a command (a string is a bash script that stops at its first error); return its exit code.
 
-        Output and error output go to ``log`` as they come. ``timeout`` is in seconds. Raises LimitError when the
-        time is over, InterruptedRunError when ``cancelled`` is set (the container is killed in both cases), and
-        EngineError when the engine or the container vanished.
+        Output and error output go to ``log`` as they arrive. ``timeout`` is in seconds. Raises LimitError when the
+        time is up, InterruptedRunError when ``cancelled`` is set (both kill the container), and EngineError when the
+        engine or the container has disappeared.
         """
         if self._id is None:
             raise EngineError(f"the container of {self.box.task} is not running")
@@ -148,12 +148,12 @@ class Session:
             with _Watch(self._kill, timeout, cancelled) as watch:
                 self._copy_output(created["Id"], log)
         self._raise_if_stopped(watch, timeout, log)
-        with engine_errors(f"asking how a command for {self.box.task} ended"):
+        with engine_errors(f"reading the exit code of a command for {self.box.task}"):
             code = self._client.api.exec_inspect(created["Id"])["ExitCode"]
-        # An end of the container reaches its commands first, as a SIGKILL; its own state follows.
+        # When a container ends, its commands see a SIGKILL first and its own state changes later.
         if code is None or (code == KILLED and not self._out_of_memory_now(log) and self._stops()):
             raise EngineError(
-                f"the container of {self.box.task} was stopped from outside",
+                f"the container of {self.box.task} was stopped by something else",
                 hint="The engine was restarted, or someone removed the container. Repeat the command.",
             )
         if code not in (0, KILLED):
@@ -191,7 +191,7 @@ class Session:
         return str(created["Id"])
 
     def _copy_output(self, command: str, log: LogWriter) -> None:
-        """The SDK's own stream of a command never gives its connection back; the raw one can be closed."""
+        """Copy output from the raw socket: the SDK's own stream never returns its connection to the pool."""
         from docker.utils import socket as frames
 
         split: Any = frames.frames_iter
@@ -213,17 +213,17 @@ class Session:
             log.note("interrupted")
             raise InterruptedRunError(f"{self.box.task} was interrupted")
         if watch.reason == "timeout":
-            log.note(f"stopped: the time limit of {timeout:.0f} s is over")
+            log.note(f"stopped at the time limit of {timeout:.0f} s")
             raise LimitError(
-                f"{self.box.task} ran into its time limit of {timeout:.0f} s",
-                hint="Give it more with limits.timeout in the project file, or build.timeout in the component.",
+                f"{self.box.task} exceeded its time limit of {timeout:.0f} s",
+                hint="Raise limits.timeout in the project file, or build.timeout in the component.",
             )
 
     def _stops(self) -> bool:
-        """Whether the container has ended, or does so in a moment."""
+        """Return whether the container has ended or ends within two seconds."""
         for _ in range(20):
             try:
-                with engine_errors("asking for a container"):
+                with engine_errors("looking for a container"):
                     found = self._client.containers.get(str(self._id))
             except EngineError:
                 return True
@@ -233,7 +233,7 @@ class Session:
         return False
 
     def _out_of_memory_now(self, log: LogWriter) -> bool:
-        """The engine tells of a killed main process alone; the counter of the control group knows them all."""
+        """Read the control group's counter: the engine reports only when the main process was killed."""
         try:
             lines = self._memory_events()
         except EngineError:
@@ -248,14 +248,14 @@ class Session:
         return True
 
     def _memory_events(self) -> list[str]:
-        with engine_errors("asking a container for its memory events"):
+        with engine_errors("reading the memory events of a container"):
             script = f"cat {' '.join(OOM_COUNTERS)} 2>/dev/null || true"
             created = self._client.api.exec_create(self._id, ["sh", "-c", script])
             return self._client.api.exec_start(created["Id"]).decode(errors="replace").splitlines()
 
 
 class _Watch:
-    """Stops a running command at its time limit or on request; ``reason`` tells which it was."""
+    """Kills a running command at its time limit or when cancelled; ``reason`` is which of the two it was."""
 
     def __init__(self, kill: Callable[[], None], timeout: float, cancelled: threading.Event) -> None:
         self.reason: str | None = None
@@ -285,11 +285,15 @@ class _Watch:
 
 
 def network_mode(box: Sandbox) -> str:
+    """Return the engine's network mode for a container."""
     return "bridge" if box.network else "none"
 
 
 def account_files(folder: Path, user: User) -> list[Mount]:
-    """Java takes ``user.name`` and ``user.home`` from passwd, so a caller's own id needs an entry there."""
+    """Write passwd and group files for ``user``; return their mounts.
+
+    Java takes ``user.name`` and ``user.home`` from passwd, so an id that the image does not know needs an entry there.
+    """
     passwd, group = folder / "passwd", folder / "group"
     passwd.write_text(
         "root:x:0:0:root:/root:/bin/bash\n"
@@ -319,9 +323,9 @@ def _remove(client: DockerClient, container: str) -> None:
 
 
 def remove_orphans(client: DockerClient, store: Path, is_live: Callable[[str], bool]) -> list[str]:
-    """Removes the containers that dead runs on ``store`` left behind; gives the tasks that they served.
+    """Remove the containers that dead runs on ``store`` left behind; return the tasks that they belonged to.
 
-    ``is_live`` tells whether a run still goes on: its containers are never touched. Raises EngineError.
+    ``is_live`` returns whether a run is still active: its containers are never touched. Raises EngineError.
     """
     with engine_errors("listing containers"):
         found: list[dict[str, Any]] = client.api.containers(all=True, filters={"label": [f"{LABEL}.store={store}"]})

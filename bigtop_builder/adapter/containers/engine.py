@@ -1,7 +1,7 @@
 """The container engine: a connection to it, and the facts that ``doctor`` shows.
 
-The engine speaks Docker's API; which one answers is the environment's business (``DOCKER_HOST``,
-``DOCKER_TLS_VERIFY``, ``DOCKER_CERT_PATH``), as the Docker SDK reads it.
+The engine has Docker's API. The environment selects it (``DOCKER_HOST``, ``DOCKER_TLS_VERIFY``, ``DOCKER_CERT_PATH``),
+as the Docker SDK reads it.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 ANSWER_SECONDS = 60
-"""How long one answer of the engine may take; streams of running commands are not bound by it."""
+"""How long one response of the engine may take; output of running commands is not limited by it."""
 
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 
 MINIMUM_API = (1, 40)
-"""Docker 19.03: the first that sets up a container the way a session asks for."""
+"""Docker 19.03: the first that supports everything a session requests."""
 
 POOL = 64
-"""Connections kept: every running command holds one."""
+"""How many connections are kept: every running command occupies one."""
 
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """What an engine is and has. Sizes are in bytes; ``free_disk`` is None where it cannot be seen from here."""
+    """Version and resources of an engine. Sizes are in bytes; ``free_disk`` is None for a remote engine."""
 
     version: str
     api: str
@@ -45,11 +45,11 @@ class EngineFacts:
     cpus: int
     architecture: str
     local: bool
-    """Whether it shares this machine's files, so that folders can be mounted into containers."""
+    """Whether it runs on this machine, so that folders can be mounted into containers."""
 
 
 def connect() -> DockerClient:
-    """A client of the engine that answers. Raises EngineError with what to do when none does."""
+    """Return a client of the engine. Raises EngineError with a hint when none responds or it is too old."""
     import docker
 
     try:
@@ -62,15 +62,15 @@ def connect() -> DockerClient:
         client.close()
         wanted = ".".join(str(part) for part in MINIMUM_API)
         raise EngineError(
-            f"the container engine speaks API {api}; {wanted} or newer is needed",
+            f"the container engine has API {api}; {wanted} or newer is required",
             hint="Install Docker 19.03 or newer.",
         )
     return client
 
 
 def facts(client: DockerClient) -> EngineFacts:
-    """What ``doctor`` shows of the engine. Raises EngineError when it does not answer."""
-    with engine_errors("asking the container engine for its facts"):
+    """Return what ``doctor`` shows of the engine. Raises EngineError when it does not respond."""
+    with engine_errors("reading the facts of the container engine"):
         info = client.info()
     local = client.api.base_url.startswith("http+docker://")
     root = str(info.get("DockerRootDir", ""))
@@ -90,24 +90,24 @@ def facts(client: DockerClient) -> EngineFacts:
 
 @contextmanager
 def engine_errors(doing: str) -> Iterator[None]:
-    """Turns what the SDK raises into EngineError: ``doing`` says what was tried, as a phrase."""
+    """Convert errors of the SDK to EngineError; ``doing`` is what was tried: ``removing a container``."""
     import docker
     import requests
 
     try:
         yield
     except docker.errors.APIError as error:
-        hint = "Free room below the engine's data root." if "no space left" in str(error).lower() else None
+        hint = "Free space on the disk of the engine's data root." if "no space left" in str(error).lower() else None
         raise EngineError(f"{doing}: the engine refused: {error.explanation or error}", hint=hint) from error
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         raise EngineError(
-            f"{doing}: the container engine stopped answering ({error})",
-            hint="Start it again and repeat the command: what is finished is kept.",
+            f"{doing}: the container engine stopped responding ({error})",
+            hint="Restart it and repeat the command: finished results are kept.",
         ) from error
 
 
 def _knock() -> None:
-    """Raises OSError when nobody listens at the socket: the SDK then leaves its own half-open one behind."""
+    """Raise OSError when nothing listens on the socket; the SDK would leak a half-open socket in that case."""
     where = os.environ.get("DOCKER_HOST") or DEFAULT_SOCKET
     if where.startswith("unix://"):
         with socket.socket(socket.AF_UNIX) as probe:
@@ -128,17 +128,17 @@ def _unreachable(error: BaseException) -> EngineError:
     if "Permission denied" in causes or "PermissionError" in causes:
         return EngineError(
             f"no permission to use the container engine at {where}",
-            hint="Run as root, or have yourself added to the group docker and log in again.",
+            hint="Run as root, or join the group docker and log in again.",
         )
     if "No such file" in causes or "refused" in causes:
         return EngineError(
-            f"no container engine answers at {where}",
+            f"no container engine responds at {where}",
             hint="As root on Debian or Ubuntu `make engine` installs and starts one; elsewhere install Docker, "
             "start it, or point DOCKER_HOST to one.",
         )
     return EngineError(
-        f"no container engine answers at {where}: {error}",
-        hint="Look at DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH.",
+        f"no container engine responds at {where}: {error}",
+        hint="Check DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH.",
     )
 
 

@@ -1,7 +1,7 @@
-"""Images that are made once and found again.
+"""Makes images once and finds them again.
 
-A record says what an image turned out to be. Its fingerprint is over recipe, added files and every installed
-package with its version, so that an equal remake has an equal fingerprint; build keys go by it.
+A record describes the image that was made. Its fingerprint covers the recipe, the added files and every installed
+package with its version, so making the same image again gives the same fingerprint; build keys contain it.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 SILENCE_SECONDS = 900
-"""The longest that making an image may say nothing."""
+"""How long making an image may print nothing."""
 
 UNKNOWN_PACKAGE = re.compile(rb"(?:Unable to locate package|No match for argument:|No package) ([^\s\x1b]+)")
-"""How apt, dnf and yum name a package that they do not have."""
+"""How apt, dnf and yum report an unknown package."""
 
 LIST_PACKAGES = {
     "debian": "dpkg-query --show --showformat '${Package}:${Architecture}=${Version}\\n'",
@@ -54,21 +54,21 @@ LIST_PACKAGES = {
 
 @dataclass(frozen=True)
 class SiteAccess:
-    """How the making of images reaches the outside; nothing of it stays in a layer but the mirror's address.
+    """How images reach the network while they are made. Of all this only the mirror's address stays in a layer.
 
-    ``proxies`` has ``http``, ``https`` and ``no_proxy``.
+    ``proxies`` has the keys ``http``, ``https`` and ``no_proxy``.
     """
 
     debian_mirror: str
     proxies: Mapping[str, str] = field(default_factory=dict)
     ca_bundle: Path | None = None
     ca_configured: bool = False
-    """Whether the bundle is the site's own choice: images that have certificates use it then alone."""
+    """Whether the site chose the bundle: only then do images that have certificates of their own use it."""
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """What all images of a run are made with. ``fetch`` gives a verified file for a source, ``run`` is the run's id."""
+    """What all images of a run are made with. ``fetch`` returns a source's verified file; ``run`` is the run's id."""
 
     client: DockerClient
     store: Store
@@ -79,9 +79,9 @@ class Workshop:
 
 
 def ensure(shop: Workshop, spec: ImageSpec, log: LogWriter) -> ImageRecord:
-    """The image of a spec, made when the engine has none; tasks side by side make it once.
+    """Return the image of a spec; make it when the engine does not have it. Concurrent callers make it once.
 
-    A remake after the engine lost its images may give another fingerprint, when the distribution has moved on.
+    When the engine lost its images and the distribution has moved on, the new image may have another fingerprint.
     Raises EngineError, BuildError, SourceError, ConfigurationError, InterruptedRunError.
     """
     key = image_key(spec)
@@ -115,7 +115,7 @@ def ensure(shop: Workshop, spec: ImageSpec, log: LogWriter) -> ImageRecord:
 
 
 def present(client: DockerClient, reference: str) -> str | None:
-    """The id of an image that the engine has; None when it has none."""
+    """Return the id of an image, or None when the engine does not have it. Raises EngineError."""
     import docker
 
     try:
@@ -128,7 +128,7 @@ def present(client: DockerClient, reference: str) -> str | None:
 
 
 def _base(shop: Workshop, spec: ImageSpec, log: LogWriter) -> tuple[str, str]:
-    """What a Dockerfile starts from, and by what it is known."""
+    """Return the image that a Dockerfile starts from, and the name that the record keeps of it."""
     image = spec.platform.image
     if image.debootstrap is not None:
         tag = base_tag(image.debootstrap, shop.site.debian_mirror)
@@ -147,7 +147,7 @@ def _base(shop: Workshop, spec: ImageSpec, log: LogWriter) -> tuple[str, str]:
     if image.reference is None:
         raise RecipeError(
             f"{spec.platform.title} has no public image to build in",
-            hint=f"Name yours as image.reference (and image.digest) in platforms/{spec.platform.name}.yaml of an "
+            hint=f"Name your own as image.reference (and image.digest) in platforms/{spec.platform.name}.yaml of an "
             "overlay, or build in the embedded image (builder: embedded).",
         )
     pinned = _pinned(shop, spec.platform.name, image.reference, image.digest, log)
@@ -155,7 +155,7 @@ def _base(shop: Workshop, spec: ImageSpec, log: LogWriter) -> tuple[str, str]:
 
 
 def _pinned(shop: Workshop, platform: str, reference: str, wanted: str | None, log: LogWriter) -> str:
-    """``repository@digest``. A reference without a digest keeps the one that it had when first pulled."""
+    """Return ``repository@digest``. A reference without a digest keeps the digest of its first pull."""
     pin = shop.store.root / "images" / f"base-{platform}-{digest.of_text(reference)[:8]}"
     if wanted is None and pin.is_file():
         wanted = pin.read_text(encoding="utf-8").strip()
@@ -184,7 +184,7 @@ def _build(shop: Workshop, spec: ImageSpec, base: str, tag: str, key: str, log: 
         files["ca.pem"] = ca.read_bytes()
     if spec.maven is not None:
         files[maven_archive(spec.maven)] = shop.fetch(maven_source(spec.maven)).read_bytes()
-    # Docker keeps these variables, known to it as proxies, out of layers and history.
+    # Docker keeps these variables out of layers and history, because it knows them as proxies.
     arguments = {"BASE": base}
     for name, value in shop.site.proxies.items():
         variable = name if name == "no_proxy" else f"{name}_proxy"
@@ -213,14 +213,14 @@ def _build(shop: Workshop, spec: ImageSpec, base: str, tag: str, key: str, log: 
 
 
 def _certificates(site: SiteAccess, spec: ImageSpec) -> Path | None:
-    """A bare Debian has none of its own, so that a mirror behind https needs the host's."""
+    """Return the CA bundle to build with. A bare Debian has none, so a mirror with https needs the host's."""
     if spec.platform.family == "debian":
         return site.ca_bundle if site.debian_mirror.startswith("https:") else None
     return site.ca_bundle if site.ca_configured else None
 
 
 def _context(files: Mapping[str, bytes]) -> io.BytesIO:
-    """A build context; equal files give an equal context, so that the engine's cache holds."""
+    """Return a build context; the same files give the same bytes, so that the engine's cache hits."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for name, content in sorted(files.items()):
@@ -239,18 +239,18 @@ def _follow(answer: dict[str, Any], tag: str, log: LogWriter) -> None:
         unknown = UNKNOWN_PACKAGE.search(log.path.read_bytes())
         if unknown:
             raise BuildError(
-                f"the image {tag} could not be made: there is no package {unknown[1].decode(errors='replace')}",
-                hint=f"Look at build.packages of the component. The whole output is in {log.path}.",
+                f"making the image {tag} failed: there is no package {unknown[1].decode(errors='replace')}",
+                hint=f"Check build.packages of the component. The full output is in {log.path}.",
             )
         raise BuildError(
-            f"the image {tag} could not be made: {answer['error']}",
-            hint=f"The whole output is in {log.path}. It fetches packages: look at mirrors, network.proxy and "
-            "network.ca_bundle in the project file when it could not reach them.",
+            f"making the image {tag} failed: {answer['error']}",
+            hint=f"The full output is in {log.path}. If a download failed, check mirrors, network.proxy and "
+            "network.ca_bundle in the project file.",
         )
 
 
 def _installed(shop: Workshop, spec: ImageSpec, image: str, log: LogWriter) -> str:
-    """The sorted list of installed packages."""
+    """Return the sorted list of installed packages, one a line."""
     script = LIST_PACKAGES["debian" if spec.platform.family == "debian" else "rhel"]
     box = Sandbox(
         image=image, run=shop.run, task=spec.name, store=shop.store.root, user=User(0, 0, listed=True), lifetime=60
@@ -261,5 +261,5 @@ def _installed(shop: Workshop, spec: ImageSpec, image: str, log: LogWriter) -> s
             code = session.call(script, log=listing, timeout=60, cancelled=shop.cancelled, cwd="/")
         text = path.read_text(encoding="utf-8", errors="replace")
     if code != 0:
-        raise BuildError(f"the packages of {spec.name} cannot be listed: see {log.path}", hint=text[-500:])
+        raise BuildError(f"listing the packages of {spec.name} failed: see {log.path}", hint=text[-500:])
     return "\n".join(sorted(text.splitlines()))

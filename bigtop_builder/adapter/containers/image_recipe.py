@@ -1,4 +1,4 @@
-"""What an image is made of, before any engine is asked: rendered Dockerfiles and their keys."""
+"""What an image is made of: rendered Dockerfiles and their keys. Nothing here needs an engine."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ ImageKind = Literal["package", "toolchain", "host"]
 FORMAT = 1
 PACKAGE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9+._:-]*$")
 HOST_JDK = 8
-"""What Bigtop 3.2.0 runs on."""
+"""The JDK that Bigtop 3.2.0 runs on."""
 
 STAGE_LABEL = "org.bigtop-builder.stage"
-"""Marks the stage that had a site's certificates, so that it can be removed."""
+"""Marks the build stage that had a site's certificates, so that it can be removed."""
 
 MAVEN_SHA512 = {
     "3.6.3": "c35a1803a6e70a126e80b2b3ae33eed961f83ed74d18fcd16909b2d44d7dada3"
@@ -31,18 +31,18 @@ MAVEN_SHA512 = {
     "3.8.8": "332088670d14fa9ff346e6858ca0acca304666596fec86eea89253bd496d3c90"
     "deae2be5091be199f48e09d46cec817c6419d5161fb4ee37871503f472765d00",
 }
-"""Of ``apache-maven-<version>-bin.tar.gz``, as Apache publishes it."""
+"""Maven version → digest of ``apache-maven-<version>-bin.tar.gz``, as Apache publishes it."""
 
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """One image: ``recipe`` is its Dockerfile, ``parent`` the image that it stands on."""
+    """One image: ``recipe`` is its Dockerfile, ``parent`` the image that it starts from."""
 
     kind: ImageKind
     platform: Platform
     recipe: str
     recipe_with_ca: str
-    """The same for a site whose certificates are needed while it is made; no layer keeps them."""
+    """The same for a site whose certificates are needed to make it; no layer contains them."""
     parent: ImageSpec | None = None
     maven: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
@@ -63,8 +63,11 @@ def image_spec(
     maven: str | None = None,
     packages: tuple[str, ...] = (),
 ) -> ImageSpec:
-    """The image of a platform. ``find`` gives the file of a template below ``images/``; ``jdk``, ``maven`` and
-    ``packages`` are what a component's build asks for. Raises RecipeError."""
+    """Describe an image of a platform.
+
+    ``find`` returns the file of a template below ``images/``; ``jdk``, ``maven`` and ``packages`` are what a
+    component's build requires. Raises RecipeError.
+    """
     for name in packages:
         if not PACKAGE_NAME.match(name):
             raise RecipeError(f"{name!r} is not the name of a package of {platform.title}")
@@ -100,12 +103,12 @@ def image_spec(
 
 
 def image_key(spec: ImageSpec) -> str:
-    """What the image is asked to be; the fingerprint of its record tells what came of it."""
+    """Return the key of the requested image. What was really made has a fingerprint, which its record keeps."""
     return digest.of_data([FORMAT, spec.name, os.uname().machine, *ingredients(spec)])
 
 
 def ingredients(spec: ImageSpec) -> list[object]:
-    """Recipes, added files and origin, from the image itself down to its base."""
+    """Return recipes, added files and origin, from the image itself down to its base."""
     image = spec.platform.image
     own: list[object] = [spec.recipe, dict(spec.files), MAVEN_SHA512[spec.maven] if spec.maven else None]
     below = ingredients(spec.parent) if spec.parent else [image.debootstrap, image.reference, image.digest]
@@ -113,12 +116,12 @@ def ingredients(spec: ImageSpec) -> list[object]:
 
 
 def maven_archive(version: str) -> str:
-    """The file name of a Maven distribution."""
+    """Return the file name of a Maven distribution."""
     return f"apache-maven-{version}-bin.tar.gz"
 
 
 def maven_source(version: str) -> Source:
-    """Where a Maven distribution comes from: Maven Central, else Apache."""
+    """Return the source of a Maven distribution: Maven Central, else Apache."""
     sha512 = MAVEN_SHA512[version]
     path = f"maven/maven-3/{version}/binaries/{maven_archive(version)}"
     return Source(

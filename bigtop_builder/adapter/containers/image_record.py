@@ -1,4 +1,4 @@
-"""Records of images that were made: read by every plan, so this module loads nothing that makes images."""
+"""Records of images. Every plan reads them, so this module loads nothing that is needed to make images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bigtop_builder.adapter.store import Store
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """What was made for a key. ``made_at`` is in seconds since the epoch."""
+    """The image that was made for a key. ``made_at`` is in seconds since the epoch."""
 
     key: str
     name: str
@@ -21,17 +21,17 @@ class ImageRecord:
     packages: str
     """The digest of the list of installed packages."""
     base: str
-    """The registry digest of the public image below, or the tag of the one that was bootstrapped."""
+    """The registry digest of the public image below it, or the tag of the bootstrapped one."""
     made_at: float
 
 
 def record_path(store: Store, key: str) -> Path:
-    """Where the record of a key is, or would be."""
+    """Return where the record of a key is, or would be."""
     return store.root / "images" / f"{key}.json"
 
 
 def recorded(store: Store, key: str) -> ImageRecord | None:
-    """The record of a key, without asking an engine; None when no image was made for it."""
+    """Return the record of a key, or None when no image was made for it. Needs no engine."""
     try:
         data = json.loads(record_path(store, key).read_text(encoding="utf-8"))
         return ImageRecord(**data)

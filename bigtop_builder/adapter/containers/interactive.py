@@ -22,22 +22,22 @@ from bigtop_builder.model.errors import EngineError
 
 
 def open_shell(box: Sandbox, *, cwd: str, command: Sequence[str] = ("bash",)) -> int:
-    """Runs a command on this terminal in a container like a session's; gives its exit code. Raises EngineError.
+    """Run a command on this terminal in a container like a session's; return its exit code. Raises EngineError.
 
-    It needs the ``docker`` command, which alone hands a terminal over faithfully.
+    It needs the ``docker`` command, because the SDK cannot attach a terminal properly.
     """
     docker = shutil.which("docker")
     if docker is None:
         raise EngineError(
-            "the command docker is not on PATH: a shell in a container needs it",
-            hint=f"Install Docker's command line, or run it elsewhere on the image {box.image}.",
+            "the command docker is not on PATH; a shell in a container needs it",
+            hint=f"Install Docker's command line, or run the image {box.image} elsewhere.",
         )
     mounts = list(box.mounts)
     if not box.user.listed:
         folder = box.store / "shell"
         folder.mkdir(exist_ok=True)
         mounts += account_files(folder, box.user)
-    # Values go through the environment: a command line is seen by every user of the machine.
+    # Values go through the environment, because every user of the machine can see a command line.
     argv = [*shell_command(box, mounts, cwd), *command]
     former = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -47,7 +47,7 @@ def open_shell(box: Sandbox, *, cwd: str, command: Sequence[str] = ("bash",)) ->
 
 
 def shell_command(box: Sandbox, mounts: Iterable[Mount], cwd: str) -> list[str]:
-    """The ``docker run`` that gives a terminal the same container that a session has."""
+    """Return the ``docker run`` command of a container like a session's, on a terminal."""
     argv = ["docker", "run", "--rm", "--interactive", "--init", "--cap-drop", "ALL"]
     argv += ["--tty"] if sys.stdin.isatty() else []
     argv += [item for name in box.capabilities for item in ("--cap-add", name)]
@@ -56,7 +56,7 @@ def shell_command(box: Sandbox, mounts: Iterable[Mount], cwd: str) -> list[str]:
     argv += ["--pids-limit", str(box.pids), "--ulimit", f"nofile={OPEN_FILES}", "--workdir", cwd]
     if box.cpus:
         argv += ["--cpus", str(box.cpus)]
-    # Without the label of a run: whoever sits at the terminal ends it, not the next run.
+    # Without the label of a run, so that the next run does not remove it: its user ends it.
     argv += ["--label", f"{LABEL}.task={box.task}"]
     argv += ["--env", f"HOME={HOME}"]
     for name in box.environment:

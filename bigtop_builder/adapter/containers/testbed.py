@@ -1,4 +1,4 @@
-"""Containers that stand for machines: a network of their own, addresses that stay, found again by their labels."""
+"""Containers that act as hosts: their own network, fixed addresses, found again by their labels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BED, STORE, HOST, ROLE = (f"{LABEL}.{name}" for name in ("testbed", "testbed-sto
 Role = Literal["host", "repository"]
 BANNER_SECONDS = 3.0
 POOL = tuple(ipaddress.IPv4Network(pool) for pool in ("10.241.0.0/16", "172.29.0.0/16", "192.168.224.0/19"))
-"""Private addresses that neither engines nor most sites choose by themselves."""
+"""Private addresses that neither engines nor most sites use by default."""
 
 Subnet = ipaddress.IPv4Network
 
@@ -39,7 +39,7 @@ class Content:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a container is to be. ``others`` are the names and addresses that its /etc/hosts tells of."""
+    """The container to make. ``others`` are the names and addresses in its /etc/hosts."""
 
     name: str
     address: str
@@ -51,26 +51,26 @@ class Machine:
     """Path inside → folder of this machine, read-only."""
     others: Mapping[str, str] = field(default_factory=dict)
     ports: Sequence[int] = ()
-    """Ports that 127.0.0.1 leads to, each under a number that the engine chooses."""
+    """Ports to publish on 127.0.0.1, each under a number that the engine chooses."""
 
 
 @dataclass(frozen=True)
 class Container:
-    """One that is there. ``ports``: its own port → the one of 127.0.0.1 that leads to it."""
+    """An existing container. ``ports`` is its own port → the published one on 127.0.0.1."""
 
     id: str
     name: str
     role: str
     running: bool
     begun: bool
-    """False for one that was made and never started: whoever made it was stopped half way."""
+    """False for one that was made and never started, because its maker was interrupted."""
     image: str
     ports: Mapping[int, int]
     mounts: Mapping[str, str]
 
 
 class Bed:
-    """What the engine has of one test bed."""
+    """The containers and the network of one test bed."""
 
     def __init__(self, client: DockerClient, name: str, store: Path) -> None:
         self.name = name
@@ -79,7 +79,7 @@ class Bed:
         self._labels = {BED: name, STORE: str(store)}
 
     def owner(self) -> str | None:
-        """The store that a test bed of this name on the engine belongs to."""
+        """Return the store that a test bed of this name belongs to, or None when the engine has no such test bed."""
         with engine_errors("looking for test beds"):
             found: list[dict[str, Any]] = [
                 *self._client.api.networks(filters={"label": f"{BED}={self.name}"}),
@@ -88,28 +88,28 @@ class Bed:
         return next((one["Labels"].get(STORE, "") for one in found), None)
 
     def subnet(self) -> Subnet | None:
-        """The subnet of the bed's network, when there is one."""
+        """Return the subnet of the bed's network, or None without a network."""
         with engine_errors("looking for the network of a test bed"):
             found: list[dict[str, Any]] = self._client.api.networks(filters={"label": self._filters()})
         return next((subnet for one in found for subnet in _subnets(one)), None)
 
     def make_network(self, wanted: Subnet | None, hosts: int) -> Subnet:
-        """Make the network in ``wanted``, or in the first subnet with room for ``hosts`` that clashes with no other.
+        """Make the network in ``wanted``, or in the first free subnet with room for ``hosts``; return its subnet.
 
-        Raises EngineError when there is none.
+        Raises EngineError when no subnet is free.
         """
         for subnet in [wanted] if wanted else self._free(hosts):
             try:
                 self._create_network(subnet)
             except EngineError as error:
-                # The engine knows of addresses that cannot be seen from here.
+                # The engine knows networks that are invisible from here.
                 if wanted or "overlap" not in error.message:
                     raise
                 continue
             return subnet
         raise EngineError(
-            f"no private subnet is left for the test bed {self.name}",
-            hint="Remove networks that nobody uses: docker network prune, bigtop-builder testbed down NAME.",
+            f"no private subnet is free for the test bed {self.name}",
+            hint="Remove unused networks: docker network prune, bigtop-builder testbed down NAME.",
         )
 
     def _create_network(self, subnet: Subnet) -> None:
@@ -132,7 +132,7 @@ class Bed:
         return free_subnets(taken, hosts)
 
     def containers(self) -> dict[str, Container]:
-        """The containers of this bed, by the names of the hosts that they stand for."""
+        """Return the containers of this bed by host name."""
         with engine_errors("listing the containers of a test bed"):
             found: list[dict[str, Any]] = self._client.api.containers(all=True, filters={"label": self._filters()})
         return {one["Labels"].get(HOST, one["Id"]): _container(one) for one in found}
@@ -141,7 +141,7 @@ class Bed:
         return [f"{name}={value}" for name, value in self._labels.items()]
 
     def make(self, machine: Machine) -> None:
-        """Make a container and start it. Raises EngineError."""
+        """Make and start a container. Raises EngineError."""
         api = self._client.api
         with engine_errors(f"making the container of {machine.name}"):
             host = api.create_host_config(
@@ -152,7 +152,7 @@ class Bed:
                 port_bindings=dict.fromkeys(machine.ports, ("127.0.0.1", None)),
             )
             endpoint = api.create_endpoint_config(ipv4_address=machine.address, aliases=[machine.name])
-            # The SDK's annotation speaks of one endpoint, where it takes them by their networks' names.
+            # The SDK's annotation is wrong: the argument is a mapping of network name to endpoint.
             networking: Any = api.create_networking_config
             created = api.create_container(
                 machine.image,
@@ -171,7 +171,7 @@ class Bed:
             api.start(created["Id"])
 
     def start(self, container: Container) -> None:
-        """Start a container that has stopped."""
+        """Start a stopped container. Raises EngineError."""
         with engine_errors(f"starting the container of {container.name}"):
             self._client.api.start(container.id)
 
@@ -187,13 +187,13 @@ class Bed:
             )
 
     def last_words(self, container: Container) -> str:
-        """The end of what the container's program said."""
+        """Return the last lines that the container's program printed."""
         with engine_errors(f"reading the log of {container.name}"):
             said: bytes = self._client.api.logs(container.id, tail=5)
         return said.decode(errors="replace").strip()
 
     def remove(self, container: Container) -> None:
-        """Remove a container and its volumes; one that is gone already is no error."""
+        """Remove a container and its volumes, if it still exists."""
         import docker
 
         with contextlib.suppress(docker.errors.NotFound), engine_errors(f"removing the container of {container.name}"):
@@ -203,7 +203,7 @@ class Bed:
                 return
 
     def remove_networks(self) -> int:
-        """Remove the bed's network, and any that a crash left; gives how many there were."""
+        """Remove the bed's network, and any that a crash left; return how many were removed."""
         import docker
 
         with engine_errors("removing the network of a test bed"):
@@ -215,7 +215,7 @@ class Bed:
 
 
 def free_subnets(taken: Sequence[Subnet], hosts: int) -> Iterator[Subnet]:
-    """The subnets of the pool with room for ``hosts`` that overlap none of ``taken``; /24 at least."""
+    """Yield the subnets of the pool, at least /24, with room for ``hosts`` that overlap none of ``taken``."""
     room = 16 + hosts
     prefix = min(24, 32 - (room - 1).bit_length())
     for pool in POOL:
@@ -227,7 +227,7 @@ def free_subnets(taken: Sequence[Subnet], hosts: int) -> Iterator[Subnet]:
 
 
 def routes(file: Path = Path("/proc/net/route")) -> list[Subnet]:
-    """The subnets that this machine has routes to, but for the default route."""
+    """Return the subnets that this machine has routes to, without the default route."""
     try:
         lines = file.read_text(encoding="ascii").splitlines()[1:]
     except OSError:
@@ -235,7 +235,7 @@ def routes(file: Path = Path("/proc/net/route")) -> list[Subnet]:
     found = []
     for line in lines:
         fields = line.split()
-        # Little-endian hexadecimal, as the kernel keeps them.
+        # The kernel prints them in little-endian hexadecimal.
         address, mask = (int.from_bytes(bytes.fromhex(fields[index]), "little") for index in (1, 7))
         if mask:
             found.append(Subnet((address, mask.bit_count())))
@@ -243,7 +243,7 @@ def routes(file: Path = Path("/proc/net/route")) -> list[Subnet]:
 
 
 def speaks_ssh(address: str, port: int, within: float) -> bool:
-    """Whether an SSH server greets at ``address`` before ``within`` seconds are over."""
+    """Return whether an SSH server sends its banner at ``address`` within ``within`` seconds."""
     deadline = time.monotonic() + within
     while True:
         with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=BANNER_SECONDS) as line:
@@ -255,7 +255,7 @@ def speaks_ssh(address: str, port: int, within: float) -> bool:
 
 
 def names(client: DockerClient, store: Path) -> set[str]:
-    """The test beds of a store of which the engine has something."""
+    """Return the names of a store's test beds that the engine has containers or networks of."""
     filters = {"label": [f"{STORE}={store}"]}
     with engine_errors("looking for test beds"):
         found: list[dict[str, Any]] = [
@@ -287,7 +287,7 @@ def _subnets(network: Mapping[str, Any]) -> list[Subnet]:
 
 
 def _archive(files: Mapping[str, Content]) -> bytes:
-    """Files for a container; folders that are named with a closing slash get their mode too."""
+    """Pack files for a container; a name that ends in a slash is a folder with that mode."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for path, content in sorted(files.items()):

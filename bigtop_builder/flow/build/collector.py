@@ -1,6 +1,6 @@
-"""Garbage collection: by age and size, never what a live run counts on.
+"""Garbage collection: by age and size, never what a live run relies on.
 
-Published repositories hold packages of their own, so nothing here can take one away from them.
+Published repositories have their own copies of packages, so nothing here can break them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from bigtop_builder.flow.build.dead_runs import clear_after_crash
 RESULTS = ("compile", "package")
 INPUTS = ("source", "partial", "cache", "failed")
 KEPT_RUNS = 20
-"""The newest runs whose logs stay whatever their age."""
+"""How many of the newest runs keep their logs whatever their age."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """Something that may go: ``used`` in seconds since the epoch, ``size`` in bytes."""
+    """Something that may be removed: ``used`` in seconds since the epoch, ``size`` in bytes."""
 
     kind: str
     name: str
@@ -35,25 +35,26 @@ class Item:
 
 @dataclass(frozen=True)
 class Collected:
-    """What went (or would go), and how many bytes stay."""
+    """What was removed (or would be), and how many bytes stay."""
 
     removed: tuple[Item, ...]
     kept_bytes: int
     protected: int = 0
-    """How many things a live run keeps here."""
+    """How many items stay because a live run relies on them."""
 
     @property
     def freed_bytes(self) -> int:
+        """The size of everything that was removed."""
         return sum(item.size for item in self.removed)
 
 
 def collect(
     store: Store, *, max_age: int | None = None, max_size: int | None = None, dry_run: bool = False
 ) -> Collected:
-    """Remove what was not used for ``max_age`` seconds, then the longest unused until ``max_size`` bytes stay.
+    """Remove what was not used for ``max_age`` seconds, then the longest unused until ``max_size`` bytes are left.
 
-    Results that a live run counts on always stay; so do all downloads and caches while a run goes on, since it may
-    read any of them. A new run waits until this is over. Raises StoreError.
+    Results that a live run relies on always stay; so do all downloads and caches while a run is active, since it may
+    read any of them. A new run waits until collection is finished. Raises StoreError.
     """
     store.open()
     with store.locked(COLLECTING), translated(store.root):
@@ -72,7 +73,7 @@ def collect(
 
 
 def _choose(items: list[Item], max_age: int | None, max_size: int | None, total: int) -> Iterator[Item]:
-    """What of ``items`` must go, the longest unused first; ``total`` is the size of these and of all that stays."""
+    """Choose what to remove, the longest unused first; ``total`` is the size of ``items`` and of everything else."""
     now = time.time()
     for item in sorted(items, key=lambda item: item.used):
         too_old = max_age is not None and now - item.used > max_age
@@ -110,7 +111,7 @@ def _used(*paths: Path) -> float:
 
 
 def _newest(folder: Path) -> float:
-    """When anything below was last added; hard links into running builds do not change it."""
+    """Return when a file was last added below; hard links into running builds do not change that."""
     newest = _used(folder)
     for root, _, _ in os.walk(folder):
         newest = max(newest, _used(Path(root)))
@@ -118,20 +119,20 @@ def _newest(folder: Path) -> float:
 
 
 def _size(path: Path) -> int:
-    """Bytes on disk; what is linked from elsewhere too is counted here as well."""
+    """Return the bytes on disk, including files that are hard links to files elsewhere."""
     if not path.is_dir():
         return path.stat().st_size
     total = 0
     for root, _, files in os.walk(path):
         for name in files:
-            # Running builds add and remove files meanwhile.
+            # Running builds add and remove files at the same time.
             with contextlib.suppress(FileNotFoundError):
                 total += os.lstat(os.path.join(root, name)).st_size  # noqa: PTH118
     return total
 
 
 def _remove(store: Store, item: Item) -> None:
-    # Renamed first, so that a crash leaves nothing half there: what is below work/ belongs to nobody then.
+    # Rename first, so that a crash leaves nothing half removed: the next run clears what it finds in work/.
     grave = store.root / "work" / f"gone-{secrets.token_hex(8)}"
     item.path.rename(grave)
     remove_tree(grave)

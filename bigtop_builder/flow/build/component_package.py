@@ -36,7 +36,7 @@ def _rpmbuild(bench: Workbench) -> list[Path]:
         if code != 0:
             raise BuildError(f"rpmbuild exited with {code}")
         rpms = sorted((bench.folder / "rpm" / "RPMS").rglob("*.rpm"))
-        _check_names(set(order.rpm_files), {rpm.name for rpm in rpms})
+        _check_names(set(order.package_files), {rpm.name for rpm in rpms})
         return rpms
 
 

@@ -1,4 +1,4 @@
-"""What runs that died left behind: containers first, then the scratch that those could still write to."""
+"""Leftovers of runs that died: containers first, then the scratch that they could still write to."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 def clear_dead_runs(store: Store, client: DockerClient) -> list[str]:
-    """Remove it; gives a line about each thing. Raises EngineError, StoreError."""
-    told = [
-        f"removed a container that a run which died left behind: {task}"
+    """Remove the leftovers; return a line about each of them. Raises EngineError, StoreError."""
+    removed = [
+        f"removed a container left by a run that died: {task}"
         for task in remove_orphans(client, store.root, store.is_live)
     ]
-    return told + [f"cleared the scratch of the run {run}, which died" for run in store.remove_dead_work()]
+    return removed + [f"cleared the scratch of the run {run}, which died" for run in store.remove_dead_work()]
 
 
 def clear_after_crash(store: Store) -> list[str]:
-    """The same for what needs no engine otherwise: nothing is asked of it unless there is something to clear.
+    """Do the same for a command that needs no engine otherwise: connect to it only when there are leftovers.
 
-    Without an engine all stays for the next run that has one. Raises StoreError.
+    Without an engine everything stays for the next run that has one. Raises StoreError.
     """
     if store.dead_work():
         with contextlib.suppress(EngineError), contextlib.closing(connect()) as client:

@@ -1,4 +1,4 @@
-"""Probable causes: a small table of what build logs say when something known went wrong."""
+"""Probable causes: a small table of what build logs contain when a known problem occurs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DISK_FULL = "the disk is full"
 
 @dataclass(frozen=True)
 class Pattern:
-    """``regex`` over the end of a log, its cause in words and what to do."""
+    """``regex`` is searched in the end of a log; ``cause`` and ``hint`` are for the user."""
 
     regex: re.Pattern[str]
     cause: str
@@ -35,7 +35,7 @@ PATTERNS = (
     _pattern(
         r"No space left on device|ENOSPC|Disk quota exceeded",
         DISK_FULL,
-        "Free space, or make some with: bigtop-builder gc",
+        "Free some space, for example with: bigtop-builder gc",
     ),
     _pattern(
         r"java\.lang\.OutOfMemoryError|Cannot allocate memory|out of memory: a process was killed|\bOOMKilled\b"
@@ -45,42 +45,42 @@ PATTERNS = (
     ),
     _pattern(
         r"Hunk #(\d+) FAILED at",
-        "a patch does not fit this source",
-        "Refresh the patch against this version, or leave it out.",
+        "a patch does not apply to this source",
+        "Refresh the patch against this version, or remove it.",
     ),
     _pattern(
         r"checksum (mismatch|validation failed)|digest .* does not match|sha(256|512|1)sum.*(FAILED|mismatch)"
         r"|Checksum validation failed",
-        "a download is not what its checksum says",
-        "A mirror or proxy may have given a damaged file; try another mirror preset.",
+        "a download does not match its checksum",
+        "A mirror or proxy may have served a damaged file; try another mirror preset.",
     ),
     _pattern(
         r"maven-default-http-blocker|Blocked mirror for repositories",
-        "Maven refuses a repository without TLS that a pom names",
-        "Take a mirror preset other than 'none': its mirror of '*' stands before the refusal.",
+        "Maven blocks a repository without TLS that a POM names",
+        "Use a mirror preset other than 'none': its mirror of '*' takes precedence over the block.",
     ),
     _pattern(
         r"bower\.herokuapp\.com",
-        "bower asks a registry that has been switched off",
-        "Take a mirror preset other than 'none', or set mirrors.bower.",
+        "bower uses a registry that has been shut down",
+        "Use a mirror preset other than 'none', or set mirrors.bower.",
     ),
     _pattern(
         r"status(?: code)?: (?:401|407)|\b401 (?:Unauthorized|Error)|ReasonPhrase: ?Unauthorized|code E401"
         r"|Proxy Authentication Required",
-        "a mirror, the site's cache or a proxy refuses the credentials",
+        "a mirror, the site's cache or a proxy rejects the credentials",
         "Check the credentials under mirrors and network.proxy in the project file. See: bigtop-builder doctor",
     ),
     _pattern(
         r"UnknownHostException|Could not resolve host|Temporary failure in name resolution|getaddrinfo (EAI_AGAIN|"
         r"ENOTFOUND)|Connection refused|Connection timed out|Connect to .* failed|ConnectTimeoutException"
         r"|Could not transfer artifact|Network is unreachable|ECONNRESET|ETIMEDOUT|Read timed out",
-        "a repository or host cannot be reached",
+        "a repository or host is unreachable",
         "Check mirrors and network.proxy in the project file. See: bigtop-builder doctor",
     ),
     _pattern(
         r"Could not find artifact|Could not resolve dependencies|status(?: code)?: 404|404 Not Found",
         "an artifact is not in any of the repositories",
-        "Check mirrors.maven: does your mirror hold everything?",
+        "Check mirrors.maven: does your mirror have everything?",
     ),
     _pattern(
         r"(?:bash|sh|line \d+): (?:line \d+: )?([\w./+-]+): (?:command )?not found"
@@ -92,30 +92,30 @@ PATTERNS = (
     _pattern(
         r"Unsupported class file major version|invalid target release|UnsupportedClassVersionError"
         r"|source (?:option|release) \S+ is no longer supported|Fatal error compiling",
-        "the JDK does not fit this source",
+        "the JDK does not match this source",
         "Check build.jdk of the component.",
     ),
     _pattern(
         r"COMPILATION ERROR|error: compilation failed|fatal error: .*\.h: No such file",
         "the source does not compile",
-        "The first error in the log is the one to look at.",
+        "Look at the first error in the log.",
     ),
     _pattern(
         r"File not found: /|File must begin with \"/\"|Installed \(but unpackaged\) file\(s\) found",
-        "the file list does not fit what install laid out",
+        "the file list does not match what the install script installed",
         "Compare 'files' of the component's packages with its install script.",
     ),
     _pattern(
         r"Bad exit status from \S+ \(%install\)",
         "the install script of the component failed",
-        "What it said stands before the first line with 'Bad exit status'; bigtop-builder shell enters the build.",
+        "Its output is just before the first 'Bad exit status' in the log; enter the build with: bigtop-builder shell",
     ),
-    _pattern(r"Permission denied", "a file is not permitted to be read or written", "Look at the last lines."),
+    _pattern(r"Permission denied", "no permission to read or write a file", "The last lines of the log name the file."),
 )
 
 
 def tail(log: Path, lines: int = SHOWN_LINES) -> list[str]:
-    """The last lines of a log, without colours and never longer than a screen is wide for long."""
+    """Return the last ``lines`` of a log, without empty ones and colours, each cut to LINE_LIMIT characters."""
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", _end(log))
     kept = [line.rstrip()[:LINE_LIMIT] for line in text.splitlines() if line.strip()]
     return kept[-lines:]
@@ -132,7 +132,7 @@ def _end(log: Path) -> str:
 
 
 def diagnose(log: Path, message: str = "") -> tuple[str, str] | None:
-    """The probable cause and what to do: the first pattern of the table that the log's end or message shows."""
+    """Return the probable cause and a hint: of the first pattern found in ``message`` or in the end of the log."""
     text = f"{message}\n{_end(log)}"
     for pattern in PATTERNS:
         found = pattern.regex.search(text)

@@ -1,4 +1,4 @@
-"""The output folder: where the packages of a run are put for whoever built them."""
+"""The output folder: where users find the packages of a run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from bigtop_builder.model.errors import ConfigurationError
 
 
 def export(project: Project, result: Result) -> None:
-    """Put a task's packages below the output folder, by platform; hard links where the file system permits."""
+    """Put a task's packages into the output folder of their platform, as hard links where the file system permits.
+
+    Raises ConfigurationError when the folder cannot be made, StoreError when it cannot be written.
+    """
     if not result.artifacts:
         return
     folder = project.settings.output / result.platform
-    # Two runs may put out the same package: one name for what is not in place yet, one of them at a time.
+    # Two runs may export the same package, and both would use the same temporary name: one of them at a time.
     with translated(folder), project.store.locked("export"):
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from bigtop_builder.recipe.document import near
 
 
 def failed_builds(project: Project) -> list[dict[str, str]]:
-    """The builds that ``shell`` can open: task, component, platform and step of each, the newest first."""
+    """Return the builds that ``shell`` can enter, newest first: task, component, platform, step and folder of each."""
     root = project.store.root / FAILED
     found = sorted(root.glob("*/shell.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     descriptions = []
@@ -27,17 +27,17 @@ def failed_builds(project: Project) -> list[dict[str, str]]:
 
 
 def open_failed(project: Project, component: str, command: tuple[str, ...] = ("bash",)) -> int:
-    """Open the container of a component's newest failed build and give the shell's exit code.
+    """Open the container of a component's newest failed build; return the exit code of the shell.
 
-    ``component`` may carry ``@PLATFORM``. Raises NothingSelectedError when no such build failed, EngineError.
+    ``component`` may end in ``@PLATFORM``. Raises NothingSelectedError when there is no such build, EngineError.
     """
     builds = failed_builds(project)
     name, _, platform = component.partition("@")
     chosen = [one for one in builds if one["component"] == name and platform in ("", one["platform"])]
     if not chosen:
         raise NothingSelectedError(
-            f"no failed build of {component} is kept",
-            hint=near(name, {one["component"] for one in builds}) or "Builds that succeed leave nothing to enter.",
+            f"there is no failed build of {component} to enter",
+            hint=near(name, {one["component"] for one in builds}) or "Only failed builds are kept.",
         )
     folder = Path(chosen[0]["folder"])
     data = json.loads((folder / "shell.json").read_text(encoding="utf-8"))

@@ -117,17 +117,14 @@ class WorkOrder:
     files: tuple[RenderedFile, ...] = ()
     spec: str = ""
     packages: tuple[ExpectedPackage, ...] = ()
+    package_files: tuple[str, ...] = ()
+    """The file names of the expected packages."""
     notes: tuple[str, ...] = ()
     """What the user should know of the result and is known before it exists."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """JSON: what the result's manifest says that is known beforehand."""
     payload: Mapping[str, Any] = field(default_factory=dict)
     """JSON: whatever else the steps of this packaging need."""
-
-    @property
-    def rpm_files(self) -> tuple[str, ...]:
-        """The file names of the expected packages."""
-        return tuple(f"{package.name}-{self.version}-{self.release}.{self.arch}.rpm" for package in self.packages)
 
 
 def to_json(order: WorkOrder) -> bytes:
