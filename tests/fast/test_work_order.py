@@ -111,7 +111,7 @@ def test_sources_and_patches_are_in_the_order(project: ProjectFolder) -> None:
         "a", "build: {script: make, network: false, timeout: 3h}\ninstall: echo\n", versions=source % ("0" * 64)
     )
     folder = project.overlay / "components" / "a"
-    content = b"A reason.\n\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-\xff\n+b\n"
+    content = b"A r\xe9ason.\n\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-\xff\n+b\n"
     (folder / "patches" / "1").mkdir(parents=True)
     (folder / "patches" / "1" / "0001-x.patch").write_bytes(content)
     space = Project(project.settings())
@@ -120,7 +120,7 @@ def test_sources_and_patches_are_in_the_order(project: ProjectFolder) -> None:
     check(order)
     assert order.source_base == str(folder)
     assert [(patch.name, patch.note, patch.content) for patch in order.patches] == [
-        ("0001-x.patch", "A reason.", content)
+        ("0001-x.patch", "A r\ufffdason.", content)
     ]
     assert (order.network, order.build_limits.seconds, order.limits.seconds) == (False, 10800, 1800)
     assert order.forced

@@ -19,7 +19,7 @@ CACHES = "caches.json"
 paths below the shared cache: ``{"maven": ["org/…/a-1.jar", …]}``."""
 
 
-def compile_component(bench: Workbench, steps: Steps) -> None:
+def run_compile_task(bench: Workbench, steps: Steps) -> None:
     """Run the compile steps and put the result into the store. Raises StepFailedError, StoreError."""
     started, clock = time.time(), time.monotonic()
     fetched = fetch_sources(bench)

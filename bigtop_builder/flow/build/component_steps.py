@@ -51,7 +51,9 @@ def _patch(patch: AppliedPatch) -> Patch:
         content = patch.path.read_bytes()
     except OSError as error:
         raise RecipeError(f"cannot be read: {error.strerror}", location=Location(patch.path)) from None
-    return Patch(patch.name, patch.note, content, str(patch.path))
+    # Notes are read from files of any encoding, and JSON takes only Unicode.
+    note = patch.note.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return Patch(patch.name, note, content, str(patch.path))
 
 
 def _expected(package: Package) -> ExpectedPackage:

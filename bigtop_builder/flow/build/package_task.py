@@ -13,7 +13,7 @@ from bigtop_builder.model import digest
 from bigtop_builder.model.event import Artifact
 
 
-def package_component(bench: Workbench, steps: Steps) -> list[Artifact]:
+def run_package_task(bench: Workbench, steps: Steps) -> list[Artifact]:
     """Run the package and check steps and put the RPMs into the store. Raises StepFailedError, StoreError."""
     order = bench.order
     started, clock = time.time(), time.monotonic()

@@ -58,8 +58,8 @@ class SecondBench(Workbench):
         return super().log_path(name).with_name(f"{STEP}-{name}.log")
 
 
-def reproduce(worker: Worker, order: WorkOrder, run_steps: Callable[[Workbench], object]) -> Reproduced:
-    """Carry an order out again with ``run_steps`` and compare with its result.
+def reproduce(worker: Worker, order: WorkOrder, run_task: Callable[[Workbench], object]) -> Reproduced:
+    """Carry an order out again with ``run_task`` and compare with its result.
 
     Any other error than InterruptedRunError, which is raised, is part of the verdict.
     """
@@ -68,7 +68,7 @@ def reproduce(worker: Worker, order: WorkOrder, run_steps: Callable[[Workbench],
     worker.emit(StepStarted(task=order.task, step=STEP, log=str(bench.log_path(order.kind))))
     same = False
     try:
-        run_steps(bench)
+        run_task(bench)
         differences = list(islice(_differences(bench), SHOWN + 1))
         same = not differences
         if len(differences) > SHOWN:

@@ -11,9 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bigtop_builder.adapter.store import remove_tree, translated, write_atomically
-from bigtop_builder.flow.build.compile_task import compile_component
+from bigtop_builder.flow.build.compile_task import run_compile_task
 from bigtop_builder.flow.build.diagnosis import DISK_FULL, diagnose, tail
-from bigtop_builder.flow.build.package_task import package_component
+from bigtop_builder.flow.build.package_task import run_package_task
 from bigtop_builder.flow.build.reproducibility import reproduce
 from bigtop_builder.flow.build.result import Result, stored_packages
 from bigtop_builder.flow.build.step import StepFailedError
@@ -47,7 +47,7 @@ def carry_out(worker: Worker, order: WorkOrder, steps: Steps) -> Result:
             if store.has(order.kind, order.key) and not order.forced:
                 store.touch(order.kind, order.key)
                 return _result(order, "reused", *stored_packages(store, order.kind, order.key))
-            artifacts = run_steps(bench, steps)
+            artifacts = run_task(bench, steps)
             store.record_last(order.task, order.key, order.ingredients, time.monotonic() - started)
         return _result(order, "done", artifacts, bench.notes)
     except InterruptedRunError:
@@ -64,18 +64,18 @@ def carry_out(worker: Worker, order: WorkOrder, steps: Steps) -> Result:
         threading.Thread(target=_clear, args=(bench.folder,), name="clear").start()
 
 
-def run_steps(bench: Workbench, steps: Steps) -> list[Artifact]:
+def run_task(bench: Workbench, steps: Steps) -> list[Artifact]:
     """Run the steps of a task; return its packages. Raises StepFailedError."""
     if bench.order.kind == "package":
-        return package_component(bench, steps)
-    compile_component(bench, steps)
+        return run_package_task(bench, steps)
+    run_compile_task(bench, steps)
     return []
 
 
 def _repeat(worker: Worker, order: WorkOrder, steps: Steps) -> Result:
     """Carry out an order a second time, and compare with its result."""
     try:
-        verdict = reproduce(worker, order, lambda bench: run_steps(bench, steps))
+        verdict = reproduce(worker, order, lambda bench: run_task(bench, steps))
     except InterruptedRunError:
         return _result(order, "cancelled")
     return Result(order.task, order.kind, order.platform, "done", reproduced=verdict)
