@@ -15,6 +15,7 @@ from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.result import Result
 from bigtop_builder.flow.build.steps import work_order
 from bigtop_builder.flow.build.work_order import WorkOrder, from_json, to_json
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.flow.packagings import PACKAGINGS
 from bigtop_builder.model.event import Artifact, Failure, Reproduced
 from bigtop_builder.model.project import Choice
@@ -58,7 +59,7 @@ def check(order: WorkOrder) -> None:
 @pytest.mark.parametrize("choices", [{}, "variants"], ids=["defaults", "other variants"])
 def test_every_order_of_the_stack_survives_pickle_and_json(choices: Any, tmp_path: Path) -> None:
     settings = load_settings(tmp_path, {"native": "label", "store": str(tmp_path / "store")}, {})
-    project = Project(settings)
+    project = open_project(settings)
     components = sorted({case.partition("@")[0] for case in cases()})
     if choices:
         loaded = {name: project.catalog.component(name).component for name in components}
@@ -68,7 +69,7 @@ def test_every_order_of_the_stack_survives_pickle_and_json(choices: Any, tmp_pat
             if len(component.variants) > 1
         }
         components = sorted(other)
-        project = Project(settings, {name: Choice(variant=variant) for name, variant in other.items()})
+        project = open_project(settings, {name: Choice(variant=variant) for name, variant in other.items()})
     project.store.open()
     found = orders(project, *components)
     for order in found:
@@ -98,7 +99,7 @@ def test_a_path_in_an_order_is_one_of_a_local_source(project: ProjectFolder, tmp
     project.component("a", "build: {script: make}\ninstall: echo\n")
     local = {"a": Choice(source=str(tmp_path / "mine"))}
     for choices in ({}, local):
-        space = Project(project.settings(), choices)
+        space = open_project(project.settings(), choices)
         space.store.open()
         for order in orders(space, "a"):
             paths = {leaf for leaf in leaves(order) if isinstance(leaf, str) and str(project.root) in leaf}
@@ -114,7 +115,7 @@ def test_sources_and_patches_are_in_the_order(project: ProjectFolder) -> None:
     content = b"A r\xe9ason.\n\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-\xff\n+b\n"
     (folder / "patches" / "1").mkdir(parents=True)
     (folder / "patches" / "1" / "0001-x.patch").write_bytes(content)
-    space = Project(project.settings())
+    space = open_project(project.settings())
     space.store.open()
     order = next(one for one in orders(space, "a", platforms=("el8",)) if one.kind == "compile")
     check(order)
@@ -129,7 +130,7 @@ def test_sources_and_patches_are_in_the_order(project: ProjectFolder) -> None:
 def test_limits_of_the_project_replace_those_of_the_component(project: ProjectFolder) -> None:
     project.component("a", "build: {script: make, memory: 8g, cpus: 2}\ninstall: echo\n")
     settings = project.settings(**{"limits.timeout": "10m", "limits.memory": "1g"})
-    space = Project(settings)
+    space = open_project(settings)
     space.store.open()
     for order in orders(space, "a", platforms=("el8",)):
         for limits in (order.limits, order.build_limits):
