@@ -57,4 +57,6 @@ def read_patches(paths: Iterable[Path]) -> tuple[AppliedPatch, ...]:
 
 def _note(head: str) -> str:
     lines = [_SUBJECT.sub("", line) for line in head.splitlines() if not _MAIL_HEADER.match(line)]
-    return " ".join(" ".join(lines).split())
+    note = " ".join(" ".join(lines).split())
+    # Patches have any encoding, but the note goes into JSON, which takes only Unicode.
+    return note.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

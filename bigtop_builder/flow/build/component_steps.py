@@ -13,7 +13,6 @@ from bigtop_builder.flow.build.steps import Compiled
 from bigtop_builder.flow.build.work_order import ExpectedPackage, Patch, WorkOrder
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.component import Package
-from bigtop_builder.model.errors import Location, RecipeError
 from bigtop_builder.recipe.evaluate import Evaluated
 from bigtop_builder.recipe.patches import AppliedPatch
 
@@ -47,13 +46,7 @@ class ComponentSteps:
 
 
 def _patch(patch: AppliedPatch) -> Patch:
-    try:
-        content = patch.path.read_bytes()
-    except OSError as error:
-        raise RecipeError(f"cannot be read: {error.strerror}", location=Location(patch.path)) from None
-    # Notes are read from files of any encoding, and JSON takes only Unicode.
-    note = patch.note.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return Patch(patch.name, note, content, str(patch.path))
+    return Patch(patch.name, patch.note, patch.path.read_bytes(), str(patch.path))
 
 
 def _expected(package: Package) -> ExpectedPackage:

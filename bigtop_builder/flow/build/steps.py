@@ -17,6 +17,7 @@ from bigtop_builder.flow.build.work_order import Limits, WorkOrder
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.base import seconds, size_in_bytes
 from bigtop_builder.model.component import Build
+from bigtop_builder.model.errors import Location, RecipeError
 from bigtop_builder.model.source import FileSource
 from bigtop_builder.plan.task import FORCED, Task
 from bigtop_builder.recipe.evaluate import Evaluated
@@ -54,10 +55,20 @@ Packagings = Mapping[str, Callable[[], Steps]]
 
 
 def work_order(project: Project, task: Task, packagings: Packagings) -> WorkOrder:
-    """Write the order for a task of a plan. Raises RecipeError or StoreError for a file that cannot be read."""
+    """Write the order for a task of a plan. Raises RecipeError, also for a file that can no longer be read."""
+    try:
+        order = _common_parts(project, task)
+        return packagings[order.packaging]().complete(order, project, task.evaluated)
+    except OSError as error:
+        place = Location(error.filename) if error.filename else None
+        raise RecipeError(f"cannot be read: {error.strerror or error}", location=place) from None
+
+
+def _common_parts(project: Project, task: Task) -> WorkOrder:
+    """Return an order with the fields that every packaging has."""
     evaluated = task.evaluated
     target, build = evaluated.target, evaluated.build
-    order = WorkOrder(
+    return WorkOrder(
         task=task.id,
         kind=task.kind,
         key=task.key,
@@ -80,7 +91,6 @@ def work_order(project: Project, task: Task, packagings: Packagings) -> WorkOrde
         compile_key=task.compile_key,
         **(_compile_parts(project, evaluated) if task.kind == "compile" else _package_parts(project, evaluated)),
     )
-    return packagings[evaluated.packaging]().complete(order, project, evaluated)
 
 
 def _limits(project: Project, build: Build, command_seconds: int | None = None) -> Limits:
