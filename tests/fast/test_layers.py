@@ -20,9 +20,6 @@ BIGTOPS_OWN = ("flow.bigtop.", "recipe.bigtop.", "flow.open_project", "cli.comma
 KNOWN_BRANCHES = {
     # The value of ``--packaging`` is written ``bigtop:PATH``.
     "cli.options",
-    # Until the steps of a packaging are registered by its name.
-    "flow.build.package_task",
-    "flow.build.task_runner",
 }
 
 
