@@ -89,7 +89,7 @@ class Bench:
         self.image = record.id
         self.home = folder / "home"
         warm_home(worker, self.home)
-        macros = project.catalog.rpm_template("bigtop.macros").read_text(encoding="utf-8")
+        macros = project.catalog.package_template("rpm", "bigtop.macros").read_text(encoding="utf-8")
         self.payload = describe(self.packaging, evaluated.target.platform, macros)
         (self.home / ".rpmmacros").write_text(self.payload.macros, encoding="utf-8")
         self.seed = folder / self.payload.seed
