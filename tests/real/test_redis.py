@@ -10,7 +10,7 @@ import pytest
 from bigtop_builder.adapter.containers import engine
 from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import recorded
-from bigtop_builder.flow.build.package_check import NO_UNSHARE
+from bigtop_builder.flow.build.clean_host import NO_UNSHARE
 from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.recipe.settings import load_settings
 from tests.real.conftest import Tool
