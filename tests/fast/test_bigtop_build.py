@@ -27,7 +27,7 @@ from bigtop_builder.model.errors import ConfigurationError, RecipeError, SourceE
 from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.model.source import Source
 from bigtop_builder.recipe.bigtop.spec import building, documents, setup_folder, words
-from bigtop_builder.recipe.bigtop.tree import BigtopPackaging, read_tree
+from bigtop_builder.recipe.bigtop.tree import BigtopRecipe, read_tree
 from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.spec_files import Listed, described, file_lists, paired
 from tests.fast.conftest import ProjectFolder
@@ -36,7 +36,7 @@ TREE = Path(__file__).parent / "data" / "bigtop-tree"
 EPOCH = 1_600_000_000
 
 
-def packaging(name: str) -> BigtopPackaging:
+def packaging(name: str) -> BigtopRecipe:
     return read_tree(TREE, {}).packaging(name)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.model.errors import ConfigurationError
-from bigtop_builder.recipe.bigtop.tree import BigtopPackaging, Layout, read_tree
+from bigtop_builder.recipe.bigtop.tree import BigtopRecipe, Layout, read_tree
 
 TREE = Path(__file__).parent / "data" / "bigtop-tree"
 PLAIN = Layout(suffix=False, parent=None)
@@ -20,11 +20,11 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(TREE, tmp_path / "tree"))
 
 
-def packaging(name: str, layout: Layout | None = None, root: Path = TREE) -> BigtopPackaging:
+def packaging(name: str, layout: Layout | None = None, root: Path = TREE) -> BigtopRecipe:
     return read_tree(root, {}).packaging(name, layout)
 
 
-def content(found: BigtopPackaging, name: str) -> str:
+def content(found: BigtopRecipe, name: str) -> str:
     file = found.file(name)
     assert file is not None, f"{name} is not among {[file.name for file in found.files]}"
     return file.content.decode()

@@ -13,7 +13,7 @@ from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.worker import Worker
 from bigtop_builder.flow.publish.package_compare import Allowance, Difference, compare_described, describe
 from bigtop_builder.model.project import Choice
-from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
+from bigtop_builder.recipe.bigtop.tree import BigtopRecipe
 from bigtop_builder.recipe.evaluate import Evaluated, Target, evaluate
 from bigtop_builder.recipe.spec import render_spec
 from bigtop_builder.recipe.spec_files import Listed, described, paired
@@ -30,7 +30,7 @@ class Comparison:
 
 
 def compare_with_bigtop(
-    worker: Worker, own: Project, theirs: Project, packaging: BigtopPackaging, name: str, platform: str
+    worker: Worker, own: Project, theirs: Project, packaging: BigtopRecipe, name: str, platform: str
 ) -> Comparison:
     """Compare our packages of a component with those of the tree, with the reasons that the component file states.
 
@@ -48,7 +48,7 @@ def compare_with_bigtop(
     return Comparison("specs", compare_described(ours, reference, allow=rules))
 
 
-def evaluate_for(own: Project, theirs: Project, packaging: BigtopPackaging, name: str, platform: str) -> Evaluated:
+def evaluate_for(own: Project, theirs: Project, packaging: BigtopRecipe, name: str, platform: str) -> Evaluated:
     """Evaluate our component for the stack of the tree: with its suffix, its prefix and, if we have it, its version."""
     component = own.catalog.component(name).component
     version = packaging.component.base_version
@@ -58,7 +58,7 @@ def evaluate_for(own: Project, theirs: Project, packaging: BigtopPackaging, name
     return evaluate(own.catalog, theirs.stack, name, target, choice, own.versions)
 
 
-def read_bigtop_spec(worker: Worker, project: Project, packaging: BigtopPackaging, target: Target) -> ReadSpec:
+def read_bigtop_spec(worker: Worker, project: Project, packaging: BigtopRecipe, target: Target) -> ReadSpec:
     """Have rpm read the spec of the tree. Raises RecipeError when it cannot."""
     macros = project.catalog.package_template("rpm", "bigtop.macros").read_text(encoding="utf-8")
     names = [file.name.removeprefix("SOURCES/") for file in packaging.files if file.name.startswith("SOURCES/")]

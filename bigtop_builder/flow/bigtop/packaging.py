@@ -20,7 +20,7 @@ from bigtop_builder.recipe.bigtop import ingredients
 from bigtop_builder.recipe.bigtop.bom import Bom, BomComponent
 from bigtop_builder.recipe.bigtop.evaluate import bigtop_stack, evaluate_bigtop, members
 from bigtop_builder.recipe.bigtop.pins import SourceLock, pinned, read_lock
-from bigtop_builder.recipe.bigtop.tree import NAME, BigtopPackaging, Layout, packaging_of
+from bigtop_builder.recipe.bigtop.tree import NAME, BigtopRecipe, Layout, packaging_of
 from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.document import near
 from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile, Target
@@ -144,7 +144,7 @@ class BigtopTreePackaging:
             if file is not None:
                 yield {"name": name, "sha256": of_bytes(file.content), "note": ""}
 
-    def component(self, name: str) -> BigtopPackaging:
+    def component(self, name: str) -> BigtopRecipe:
         """Return the tree's packaging of a component. Raises ConfigurationError when it makes no RPMs of that name."""
         if name not in self.components():
             self.bom.component(name)

@@ -11,7 +11,7 @@ from bigtop_builder.flow.build.work_order import WorkOrder
 from bigtop_builder.model.platform import Platform
 from bigtop_builder.recipe.bigtop.source import Seed
 from bigtop_builder.recipe.bigtop.spec import setup_folder
-from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
+from bigtop_builder.recipe.bigtop.tree import BigtopRecipe
 
 ENDINGS = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".zip", ".tar")
 
@@ -50,7 +50,7 @@ class BigtopPayload:
         return base64.b64decode(self.licence or "")
 
 
-def describe(packaging: BigtopPackaging, platform: Platform, macros: str) -> BigtopPayload:
+def describe(packaging: BigtopRecipe, platform: Platform, macros: str) -> BigtopPayload:
     """Describe a component of a tree; ``macros`` are ours, which apply on all platforms."""
     top, seed = topdir(packaging.component.name), packaging.seed
     return BigtopPayload(
@@ -112,7 +112,7 @@ def platform_macros(platform: Platform) -> str:
     return "".join(f"%{name} {value}\n" for name, value in macros.items())
 
 
-def _seed_folder(packaging: BigtopPackaging, seed: Seed) -> str:
+def _seed_folder(packaging: BigtopRecipe, seed: Seed) -> str:
     folder = seed.top or setup_folder(packaging.spec_text, packaging.binary_defines(""))
     ending = next((one for one in ENDINGS if seed.name.endswith(one)), "")
     return folder or seed.name.removesuffix(ending)

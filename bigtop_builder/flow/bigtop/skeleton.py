@@ -14,7 +14,7 @@ import yaml
 from bigtop_builder.flow.bigtop.spec_query import SCRIPTS, ReadSpec
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.model.source import Alternative, FileSource, Source
-from bigtop_builder.recipe.bigtop.tree import BigtopPackaging
+from bigtop_builder.recipe.bigtop.tree import BigtopRecipe
 from bigtop_builder.recipe.spec_files import Listed
 
 PHASES = dict(zip(SCRIPTS.values(), ("pre", "post", "preun", "postun", "pretrans", "posttrans"), strict=True))
@@ -51,7 +51,7 @@ _Dumper.add_representer(str, _text)
 _Dumper.add_representer(_Entry, _one_line)
 
 
-def write_skeleton(folder: Path, packaging: BigtopPackaging, spec: ReadSpec, source: Source | None) -> Path:
+def write_skeleton(folder: Path, packaging: BigtopRecipe, spec: ReadSpec, source: Source | None) -> Path:
     """Write ``components/NAME/component.yaml`` into an overlay. Raises ConfigurationError when it exists already."""
     file = folder / "components" / packaging.component.name / "component.yaml"
     if file.exists():
@@ -67,7 +67,7 @@ def write_skeleton(folder: Path, packaging: BigtopPackaging, spec: ReadSpec, sou
     return file
 
 
-def _component(packaging: BigtopPackaging, spec: ReadSpec, source: Source | None) -> dict[str, Any]:
+def _component(packaging: BigtopRecipe, spec: ReadSpec, source: Source | None) -> dict[str, Any]:
     one, first = packaging.component, spec.headers[0]
     release: dict[str, Any] = {"release": int(one.release) if one.release.isdecimal() else 1}
     if source is not None:
@@ -86,7 +86,7 @@ def _component(packaging: BigtopPackaging, spec: ReadSpec, source: Source | None
     }
 
 
-def _alternative(packaging: BigtopPackaging, alternative: Alternative) -> dict[str, Any]:
+def _alternative(packaging: BigtopRecipe, alternative: Alternative) -> dict[str, Any]:
     """Make the path of a file absolute: it was relative to the tree, and would be to the component file."""
     data = alternative.model_dump(exclude_none=True)
     if isinstance(alternative, FileSource):
@@ -94,7 +94,7 @@ def _alternative(packaging: BigtopPackaging, alternative: Alternative) -> dict[s
     return data
 
 
-def _package(packaging: BigtopPackaging, header: Mapping[str, str], spec: ReadSpec) -> dict[str, Any]:
+def _package(packaging: BigtopRecipe, header: Mapping[str, str], spec: ReadSpec) -> dict[str, Any]:
     itself = f"{header['version']}-{header['release']}"
     needs = sorted(
         {need for need in header["requires"].split("\x1e") if need and not need.startswith(("rpmlib(", "/bin/sh"))}
@@ -114,13 +114,13 @@ def _package(packaging: BigtopPackaging, header: Mapping[str, str], spec: ReadSp
     return {key: value for key, value in found.items() if value}
 
 
-def _script(packaging: BigtopPackaging, text: str) -> str:
+def _script(packaging: BigtopRecipe, text: str) -> str:
     """Remove tabs and trailing blanks, because YAML writes no block of a text that has them."""
     lines = [line.rstrip().expandtabs(4) for line in text.strip().splitlines()]
     return _template(packaging, "\n".join(lines)) + "\n"
 
 
-def _file(packaging: BigtopPackaging, listed: Listed) -> str | _Entry:
+def _file(packaging: BigtopRecipe, listed: Listed) -> str | _Entry:
     path = _template(packaging, listed.path)
     entry = _Entry(path=path)
     if listed.owner != "root:root":
@@ -129,7 +129,7 @@ def _file(packaging: BigtopPackaging, listed: Listed) -> str | _Entry:
     return entry if len(entry) > 1 else path
 
 
-def _template(packaging: BigtopPackaging, text: str) -> str:
+def _template(packaging: BigtopRecipe, text: str) -> str:
     """Replace suffix and prefix of the stack by templates, and escape braces that look like one."""
     text = text.replace("{{", "{{ '{{' }}").replace("{%", "{{ '{%' }}").replace("{#", "{{ '{#' }}")
     if packaging.parent_dir:

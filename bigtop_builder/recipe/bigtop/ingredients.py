@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from bigtop_builder.model import digest
 from bigtop_builder.recipe.bigtop.spec import building, words
-from bigtop_builder.recipe.bigtop.tree import NAME, BigtopPackaging, packaging_of
+from bigtop_builder.recipe.bigtop.tree import NAME, BigtopRecipe, packaging_of
 from bigtop_builder.recipe.evaluate import Evaluated
 
 FORMAT = "bigtop 1"
@@ -81,7 +81,7 @@ def package_ingredients(
     return ingredients
 
 
-def _definitions(packaging: BigtopPackaging) -> dict[str, str]:
+def _definitions(packaging: BigtopRecipe) -> dict[str, str]:
     """``definition:NAME`` → value, without the paths of this machine and without the release number."""
     named = words(packaging.spec_text)
     own = packaging.component.name.replace("-", "_")
@@ -95,7 +95,7 @@ def _definitions(packaging: BigtopPackaging) -> dict[str, str]:
     return found
 
 
-def _files(packaging: BigtopPackaging) -> dict[str, str]:
+def _files(packaging: BigtopRecipe) -> dict[str, str]:
     patches = {f"SOURCES/{name}" for name in packaging.patches}
     files = {file.name: file for file in packaging.files if file.name not in (packaging.spec, BOM)}
     text = b"\n".join(file.content for file in files.values()).decode("utf-8", "replace")

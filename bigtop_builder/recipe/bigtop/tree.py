@@ -49,7 +49,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class BigtopPackaging:
+class BigtopRecipe:
     """A component of a Bigtop tree, ready for ``rpmbuild``. Everything that it needs of the tree has been read."""
 
     bom: Bom
@@ -159,7 +159,7 @@ class BigtopTree:
     bom: Bom
     patches_by_number: bool
 
-    def packaging(self, name: str, layout: Layout | None = None) -> BigtopPackaging:
+    def packaging(self, name: str, layout: Layout | None = None) -> BigtopRecipe:
         """Return what Bigtop passes to ``rpmbuild`` for a component.
 
         Raises ConfigurationError for an unknown component, and when a file that it needs is missing.
@@ -176,7 +176,7 @@ class BigtopTree:
         original = laid[spec].content
         laid[spec] = RenderedFile("", with_patches(original, patches), False)
         made = seed(component)
-        packaging = BigtopPackaging(
+        packaging = BigtopRecipe(
             bom=self.bom,
             component=component,
             layout=layout or Layout(),
@@ -252,9 +252,9 @@ def read_tree(root: Path, environment: Mapping[str, str]) -> BigtopTree:
     return BigtopTree(root, read_bom(root / BOM, environment), _BY_NUMBER in script)
 
 
-def packaging_of(evaluated: Evaluated) -> BigtopPackaging:
+def packaging_of(evaluated: Evaluated) -> BigtopRecipe:
     """Return what a Bigtop tree adds to a component that it evaluated."""
-    assert isinstance(evaluated.payload, BigtopPackaging)
+    assert isinstance(evaluated.payload, BigtopRecipe)
     return evaluated.payload
 
 
