@@ -172,7 +172,7 @@ def ours(watch: Watch, url: str, request: int) -> None:
             ) as deployment,
             contextlib.suppress(TaskFailedError),
         ):
-            follow(deployment.connections, deployment.world, deployment.reporter, request)
+            follow(deployment.connections.client, deployment.world, deployment.reporter, request)
 
 
 def naive(watch: Watch, url: str, request: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors, Location
-from bigtop_builder.model.inventory import Configurations, Inventory
+from bigtop_builder.model.inventory import Ambari, Configurations, Inventory
 from bigtop_builder.recipe.document import Document, DocumentPath, load, near
 from bigtop_builder.recipe.validation import validate
 
@@ -53,6 +53,20 @@ class LoadedInventory:
     hosts: tuple[HostEntry, ...]
     groups: Mapping[str, tuple[str, ...]]
     """Group → FQDNs."""
+
+    @property
+    def ambari(self) -> Ambari:
+        """The inventory's Ambari server. Raises ConfigurationError if it has none."""
+        if self.inventory.ambari is None:
+            raise ConfigurationError(
+                "the inventory names no Ambari server", hint="Give ambari.url and ambari.password."
+            )
+        return self.inventory.ambari
+
+    @property
+    def cluster_hosts(self) -> tuple[str, ...]:
+        """The hosts of the groups; an Ambari server's host that carries nothing else is not among them."""
+        return tuple(entry.name for entry in self.hosts if entry.group is not None)
 
     def place(self, *path: str | int) -> Location:
         """Return the location of ``path``, or of the closest enclosing value."""

@@ -127,7 +127,7 @@ def _site(loaded: LoadedInventory, choice: Choice, setup: NewServer, secrets: Se
         secrets.value(reference, "ambari.setup.database.password") if reference else None,
         _https(loaded, setup, secrets),
         setup.java_home or loaded.inventory.prepare.java_home,
-        tuple(entry.name for entry in loaded.hosts if entry.group is not None),
+        loaded.cluster_hosts,
         frozenset(entry.name for entry in loaded.hosts),
     )
 

@@ -23,6 +23,7 @@ from bigtop_builder.model import digest
 from bigtop_builder.model.errors import AmbariError
 
 if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.client import Ambari
     from bigtop_builder.adapter.ambari.cluster import ClusterView
     from bigtop_builder.adapter.ambari.service import HostComponent
 
@@ -38,10 +39,10 @@ def bring_cluster(connections: Connections, world: World, reporter: Reporter) ->
     view = connections.client.cluster(world.cluster)
     if view is not None:
         view = _whole(
-            connections,
+            connections.client,
             world,
             reporter,
-            connections.client.cluster(world.cluster) if settle(connections, world, reporter) else view,
+            connections.client.cluster(world.cluster) if settle(connections.client, world, reporter) else view,
         )
     if view is None:
         _create(connections, world, reporter)
@@ -52,12 +53,12 @@ def bring_cluster(connections: Connections, world: World, reporter: Reporter) ->
     return ""
 
 
-def named_blueprint(connections: Connections, world: World, reporter: Reporter) -> tuple[str, dict[str, Any]]:
+def named_blueprint(client: Ambari, world: World, reporter: Reporter) -> tuple[str, dict[str, Any]]:
     """The blueprint's name and body. The name holds the body's digest: another layout is another blueprint."""
     body = blueprint_body(
-        desired_layout(connections, world, reporter),
+        desired_layout(client, world, reporter),
         world.stack,
-        environment(connections, world),
+        environment(client, world),
         world.inventory.security.kerberos,
     )
     return f"{world.cluster}-{digest.of_data(body)[:12]}", body
@@ -73,10 +74,10 @@ def template(
     def value(reference: str, place: str) -> str:
         return connections.secrets.value(reference, place) if secrets else f"({reference})"
 
-    version = registered(connections, world)
+    version = registered(connections.client, world)
     password = inventory.default_password
     return cluster_template(
-        desired_layout(connections, world, reporter),
+        desired_layout(connections.client, world, reporter),
         name,
         lambda secret, place: value(secret.secret, place),
         repository_version=version.id if version else None,
@@ -89,9 +90,9 @@ def template(
 
 def _create(connections: Connections, world: World, reporter: Reporter) -> None:
     client = connections.client
-    layout = desired_layout(connections, world, reporter)
-    demand_free(connections, reporter, layout.hosts)
-    name, body = named_blueprint(connections, world, reporter)
+    layout = desired_layout(connections.client, world, reporter)
+    demand_free(connections.client, reporter, layout.hosts)
+    name, body = named_blueprint(connections.client, world, reporter)
     for old in client.blueprints():
         if old == name and compare_blueprints(body, client.blueprint(old) or {}):
             raise AmbariError(f"the blueprint {name} is there with another content", hint="Delete it in Ambari.")
@@ -108,7 +109,7 @@ def _create(connections: Connections, world: World, reporter: Reporter) -> None:
         act=lambda: started.append(_post(connections, world, reporter, name)),
     )
     for request in started:
-        follow(connections, world, reporter, request)
+        follow(connections.client, world, reporter, request)
         check_installed(connections, world, reporter)
 
 
@@ -128,7 +129,7 @@ def _post(connections: Connections, world: World, reporter: Reporter, blueprint:
         raise
 
 
-def _whole(connections: Connections, world: World, reporter: Reporter, view: ClusterView | None) -> ClusterView | None:
+def _whole(client: Ambari, world: World, reporter: Reporter, view: ClusterView | None) -> ClusterView | None:
     """The cluster; None once one is removed of which a creation has left no more than the name.
 
     Ambari makes the cluster before its configurations and hosts, so that a server which ends in between leaves one
@@ -137,14 +138,12 @@ def _whole(connections: Connections, world: World, reporter: Reporter, view: Clu
     if view is None or view.hosts or "cluster-env" in view.desired_configs:
         return view
     name = world.cluster
-    if not own_blueprints(connections, world):
+    if not own_blueprints(client, world):
         raise AmbariError(
             f"there is an empty cluster {name}, which no deployment has made",
             hint="Remove it in Ambari, or take another name.",
         )
-    reporter.change(
-        f"cluster {name} removed: its creation was broken off", act=lambda: connections.client.delete_cluster(name)
-    )
+    reporter.change(f"cluster {name} removed: its creation was broken off", act=lambda: client.delete_cluster(name))
     return None
 
 
@@ -158,11 +157,11 @@ def _install(connections: Connections, world: World, reporter: Reporter) -> None
     if not missing:
         return
     carry_out(
-        connections,
+        connections.client,
         world,
         reporter,
         f"install {listed(missing)}",
-        lambda: put_state(connections, world, "INSTALLED", missing, "Install components"),
+        lambda: put_state(connections.client, world, "INSTALLED", missing, "Install components"),
     )
     if reporter.dry_run:
         return
@@ -179,6 +178,6 @@ def _uninstalled(world: World) -> list[HostComponent]:
     return [one for one in world.components() if one.state in UNINSTALLED and not one.maintenance]
 
 
-def own_blueprints(connections: Connections, world: World) -> list[str]:
+def own_blueprints(client: Ambari, world: World) -> list[str]:
     """Blueprints that deployments of this cluster have made."""
-    return [name for name in connections.client.blueprints() if is_blueprint_of(name, world.cluster)]
+    return [name for name in client.blueprints() if is_blueprint_of(name, world.cluster)]

@@ -20,6 +20,7 @@ from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.inventory import Secret
 
 if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.client import Ambari
     from bigtop_builder.adapter.ambari.configuration import ConfigGroup
 
 NOTE = "changed by bigtop-builder deploy"
@@ -66,7 +67,7 @@ def bring_config_groups(connections: Connections, world: World, reporter: Report
             f"configuration group {present[key].name} of {key[1]} removed",
             act=partial(client.delete_config_group, cluster, present[key].id),
         )
-    former = {key: _properties(connections, world, present[key]) for key in present if key in wanted}
+    former = {key: _properties(connections.client, world, present[key]) for key in present if key in wanted}
     # A host that changes its group must leave the one before it may join the other.
     for key, old in former.items():
         group, hosts = present[key], frozenset(wanted[key].group.hosts)
@@ -103,8 +104,8 @@ def _own_name(name: str, cluster: str) -> str | None:
     return group if maker == cluster or is_blueprint_of(maker, cluster) else None
 
 
-def _properties(connections: Connections, world: World, group: ConfigGroup) -> dict[str, dict[str, str]]:
-    return {kind: connections.client.configuration(world.cluster, kind, tag) for kind, tag in group.tags.items()}
+def _properties(client: Ambari, world: World, group: ConfigGroup) -> dict[str, dict[str, str]]:
+    return {kind: client.configuration(world.cluster, kind, tag) for kind, tag in group.tags.items()}
 
 
 def _bring(

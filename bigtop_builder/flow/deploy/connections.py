@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Self
 
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.errors import ConfigurationError
-from bigtop_builder.model.inventory import Ambari as AmbariChoice
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
@@ -40,16 +39,6 @@ class Connections:
             if connection is not None:
                 connection.close()
 
-    @property
-    def ambari(self) -> AmbariChoice:
-        """How to reach the Ambari server. Raises ConfigurationError if the inventory has none."""
-        choice = self.loaded.inventory.ambari
-        if choice is None:
-            raise ConfigurationError(
-                "the inventory names no Ambari server", hint="Give ambari.url and ambari.password."
-            )
-        return choice
-
     @cached_property
     def fleet(self) -> Fleet:
         """The connections to the hosts. Raises ConfigurationError for a wrong SSH setting."""
@@ -69,7 +58,7 @@ class Connections:
         """The client of the Ambari server. Raises ConfigurationError if the inventory has none."""
         from bigtop_builder.adapter.ambari.client import Ambari
 
-        choice = self.ambari
+        choice = self.loaded.ambari
         return Ambari(
             choice.url,
             choice.user,

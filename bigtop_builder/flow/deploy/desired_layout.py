@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.client import Ambari
     from bigtop_builder.cluster.layout import Layout
     from bigtop_builder.model.ambari_stack import StackDefinition
 
 
-def desired_layout(connections: Connections, world: World, reporter: Reporter) -> Layout:
+def desired_layout(client: Ambari, world: World, reporter: Reporter) -> Layout:
     """The layout with what Ambari adds to it, checked; asked of the stack advisor with ``layout: auto``. Made once.
 
     Raises ConfigurationErrors with the places of what is wrong, AmbariError when the advisor fails.
@@ -26,7 +26,7 @@ def desired_layout(connections: Connections, world: World, reporter: Reporter) -
 
         inventory = world.inventory
         checked = check_layout(
-            layout_of(world.loaded) if inventory.layout == "groups" else _recommended(connections, world),
+            layout_of(world.loaded) if inventory.layout == "groups" else _recommended(client, world),
             world.stack,
             world.loaded.place,
             services=tuple(inventory.services),
@@ -41,7 +41,7 @@ def desired_layout(connections: Connections, world: World, reporter: Reporter) -
     return world.layout
 
 
-def _recommended(connections: Connections, world: World) -> Layout:
+def _recommended(client: Ambari, world: World) -> Layout:
     from bigtop_builder.cluster.layout import layout_recommended
     from bigtop_builder.cluster.layout_fields import host_settings
 
@@ -50,7 +50,7 @@ def _recommended(connections: Connections, world: World) -> Layout:
         raise ConfigurationError(
             "layout: auto needs services to place", location=world.loaded.place("layout"), hint="Give services."
         )
-    advice = connections.client.recommend(
+    advice = client.recommend(
         inventory.stack.name, inventory.stack.version, "host_groups", world.hosts, inventory.services
     )
     return layout_recommended(advice, inventory.configurations, host_settings(world.loaded.hosts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import partial
+from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.ambari.errors import InUseError
 from bigtop_builder.adapter.ssh import Remote
@@ -15,6 +16,9 @@ from bigtop_builder.flow.deploy.repository import registered
 from bigtop_builder.flow.deploy.request_follower import carry_out
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import AmbariError, HostError
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.client import Ambari
 
 REMOVABLE = frozenset({"INIT", "INSTALLING", "INSTALLED", "INSTALL_FAILED", "UNINSTALLED", "UNKNOWN", "DISABLED"})
 """States of components with which a cluster can be removed."""
@@ -31,14 +35,14 @@ def destroy_cluster(connections: Connections, world: World, reporter: Reporter) 
     client, name = connections.client, world.cluster
     view = client.cluster(name)
     if view is not None:
-        _abort(connections, world, reporter)
-        _stop(connections, world, reporter)
+        _abort(connections.client, world, reporter)
+        _stop(connections.client, world, reporter)
         told = f"{len(view.hosts)} hosts, services {', '.join(view.services)}"
         reporter.change(f"cluster {name} removed", told, act=lambda: client.delete_cluster(name))
         _free_hosts(connections, world, reporter, view.hosts)
-    for blueprint in own_blueprints(connections, world):
+    for blueprint in own_blueprints(connections.client, world):
         reporter.change(f"blueprint {blueprint} removed", act=partial(client.delete_blueprint, blueprint))
-    _forget_version(connections, world, reporter)
+    _forget_version(connections.client, world, reporter)
     return "" if view is not None else f"there is no cluster {name}"
 
 
@@ -59,14 +63,14 @@ def _free_hosts(connections: Connections, world: World, reporter: Reporter, host
             reporter.notice(f"{host}: its agent could not be restarted: {result.message}", warning=True)
 
 
-def _abort(connections: Connections, world: World, reporter: Reporter) -> None:
+def _abort(client: Ambari, world: World, reporter: Reporter) -> None:
     for _ in range(30):
-        unfinished = connections.client.requests(world.cluster, unfinished_only=True)
+        unfinished = client.requests(world.cluster, unfinished_only=True)
         physical = [view for view in unfinished if not view.logical]
         if not physical:
-            clear(connections, world, reporter, [view for view in unfinished if view.logical], "the cluster is removed")
+            clear(client, world, reporter, [view for view in unfinished if view.logical], "the cluster is removed")
             return
-        clear(connections, world, reporter, physical, "the cluster is removed")
+        clear(client, world, reporter, physical, "the cluster is removed")
         if reporter.dry_run:
             return
         reporter.sleep(1)
@@ -76,28 +80,28 @@ def _abort(connections: Connections, world: World, reporter: Reporter) -> None:
     )
 
 
-def _stop(connections: Connections, world: World, reporter: Reporter) -> None:
+def _stop(client: Ambari, world: World, reporter: Reporter) -> None:
     """Told by components: a service of which a part runs may say of itself that it is only installed."""
     running = sorted({one.service for one in world.components() if one.state not in REMOVABLE})
     if not running:
         return
     carry_out(
-        connections,
+        client,
         world,
         reporter,
         f"stop {', '.join(running)}",
-        lambda: connections.client.set_services(world.cluster, "INSTALLED", running, "Stop services"),
+        lambda: client.set_services(world.cluster, "INSTALLED", running, "Stop services"),
     )
 
 
-def _forget_version(connections: Connections, world: World, reporter: Reporter) -> None:
-    version = registered(connections, world)
+def _forget_version(client: Ambari, world: World, reporter: Reporter) -> None:
+    version = registered(client, world)
     if version is None:
         return
     choice = world.inventory.stack
 
     def forget() -> None:
-        connections.client.delete_repository_version(choice.name, choice.version, version.id)
+        client.delete_repository_version(choice.name, choice.version, version.id)
 
     try:
         reporter.change(f"version definition {choice.name}-{version.version} removed", act=forget)

@@ -20,8 +20,8 @@ def check_installed(connections: Connections, world: World, reporter: Reporter) 
     """One round trip a host. Raises AmbariError with the packages that are missing, by host."""
     if not connections.hosted:
         return
-    (family, *_) = os_families(connections, world)
-    layout = desired_layout(connections, world, reporter)
+    (family, *_) = os_families(connections.client, world)
+    layout = desired_layout(connections.client, world, reporter)
     wishes = {
         host: [
             wish

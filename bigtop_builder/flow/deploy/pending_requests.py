@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.ambari import progress
 from bigtop_builder.adapter.ambari.progress import RequestView
-from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.request_follower import follow
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.errors import AmbariError, LimitError
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.client import Ambari
 
 STILL_SECONDS = 15.0
 """How long provisioning must have stood still, with nothing running, to be known as left behind by a failed one."""
@@ -22,18 +25,18 @@ def is_provisioning(view: RequestView) -> bool:
     return view.logical or progress.physical_host(view) is not None
 
 
-def settle(connections: Connections, world: World, reporter: Reporter) -> bool:
+def settle(client: Ambari, world: World, reporter: Reporter) -> bool:
     """Wait until nothing of the cluster runs; whether there was anything. With a dry run it is only told what runs.
 
     Another's request is followed to its end and never aborted; what a failed blueprint left behind is aborted, for it
     would wait for ever, and block the cluster.
     """
-    limit = reporter.clock() + seconds(connections.ambari.request_timeout)
+    limit = reporter.clock() + seconds(world.loaded.ambari.request_timeout)
     seen: tuple[object, ...] = ()
     told: set[tuple[int, str]] = set()
     since = reporter.clock()
     waited = False
-    while views := connections.client.requests(world.cluster, unfinished_only=True):
+    while views := client.requests(world.cluster, unfinished_only=True):
         if reporter.dry_run:
             for view in views:
                 reporter.notice(f"request {view.id} runs: {view.context}", warning=True)
@@ -41,7 +44,7 @@ def settle(connections: Connections, world: World, reporter: Reporter) -> bool:
         waited = True
         for view in views:
             if not is_provisioning(view):
-                _wait_for(connections, world, reporter, view)
+                _wait_for(client, world, reporter, view)
         ours = [view for view in views if is_provisioning(view)]
         state = tuple((view.id, view.status, view.completed, view.queued, view.running) for view in ours)
         if state != seen:
@@ -55,34 +58,34 @@ def settle(connections: Connections, world: World, reporter: Reporter) -> bool:
             left = [view for view in ours if not progress.is_empty(view)]
             if not left:
                 return True
-            clear(connections, world, reporter, left, "left behind by an earlier deployment")
+            clear(client, world, reporter, left, "left behind by an earlier deployment")
             since = reporter.clock()
         if reporter.clock() > limit:
-            raise LimitError(f"the cluster's requests are not over after {connections.ambari.request_timeout}")
-        reporter.sleep(seconds(connections.ambari.poll))
+            raise LimitError(f"the cluster's requests are not over after {world.loaded.ambari.request_timeout}")
+        reporter.sleep(seconds(world.loaded.ambari.poll))
     return waited
 
 
-def _wait_for(connections: Connections, world: World, reporter: Reporter, view: RequestView) -> None:
+def _wait_for(client: Ambari, world: World, reporter: Reporter, view: RequestView) -> None:
     reporter.notice(f"waiting for request {view.id}, which this deployment did not start: {view.context}")
     try:
-        follow(connections, world, reporter, view.id)
+        follow(client, world, reporter, view.id)
     except LimitError:
         raise
     except AmbariError as error:
         reporter.notice(f"request {view.id} ended badly: {error.message}", warning=True)
 
 
-def clear(connections: Connections, world: World, reporter: Reporter, views: list[RequestView], why: str) -> None:
+def clear(client: Ambari, world: World, reporter: Reporter, views: list[RequestView], why: str) -> None:
     """Abort requests, and no longer wait for hosts that never came."""
     for view in views:
         if view.logical:
             reporter.change(
                 f"request {view.id}: hosts that never came are no longer waited for",
-                act=partial(connections.client.remove_pending_hosts, world.cluster, view.id),
+                act=partial(client.remove_pending_hosts, world.cluster, view.id),
             )
         else:
             reporter.change(
                 f"request {view.id} aborted: {view.context}",
-                act=partial(connections.client.abort, world.cluster, view.id, why),
+                act=partial(client.abort, world.cluster, view.id, why),
             )

@@ -86,12 +86,14 @@ def ambari(deployment: Deployment) -> str:
         deployment.reporter.emit,
         deployment.reporter.cancelled,
     )
-    return f"{deployment.connections.client.version()} at {deployment.connections.ambari.url}"
+    return f"{deployment.connections.client.version()} at {deployment.world.loaded.ambari.url}"
 
 
 def repository(deployment: Deployment) -> str:
     """The version definition is registered."""
-    return LATER if _not_there(deployment) else register(deployment.connections, deployment.world, deployment.reporter)
+    if _not_there(deployment):
+        return LATER
+    return register(deployment.connections.client, deployment.world, deployment.reporter)
 
 
 def layout(deployment: Deployment) -> str:
@@ -102,7 +104,7 @@ def layout(deployment: Deployment) -> str:
     """
     if _not_there(deployment):
         return LATER
-    made = desired_layout(deployment.connections, deployment.world, deployment.reporter)
+    made = desired_layout(deployment.connections.client, deployment.world, deployment.reporter)
     stack = deployment.world.inventory.stack
     services = services_of(deployment.world.stack, made)
     remarks = deployment.connections.client.validate(
@@ -124,20 +126,16 @@ def layout(deployment: Deployment) -> str:
 
 def cluster(deployment: Deployment) -> str:
     """The cluster is there as the inventory says."""
-    return (
-        LATER
-        if _not_there(deployment)
-        else cluster_setup.bring_cluster(deployment.connections, deployment.world, deployment.reporter)
-    )
+    if _not_there(deployment):
+        return LATER
+    return cluster_setup.bring_cluster(deployment.connections, deployment.world, deployment.reporter)
 
 
 def start(deployment: Deployment) -> str:
     """What should run runs, with its present configuration."""
-    return (
-        LATER
-        if _not_there(deployment)
-        else service_state.start(deployment.connections, deployment.world, deployment.reporter)
-    )
+    if _not_there(deployment):
+        return LATER
+    return service_state.start(deployment.connections.client, deployment.world, deployment.reporter)
 
 
 def standalone(deployment: Deployment) -> str:
@@ -163,7 +161,7 @@ def verify(deployment: Deployment) -> str:
         and deployment.connections.client.cluster(deployment.world.cluster) is None
     ):
         raise AmbariError(
-            f"there is no cluster {deployment.world.cluster} at {deployment.connections.ambari.url}",
+            f"there is no cluster {deployment.world.cluster} at {deployment.world.loaded.ambari.url}",
             hint="bigtop-builder deploy makes it.",
             location=deployment.world.loaded.place("cluster"),
         )
@@ -206,7 +204,7 @@ def wipe(deployment: Deployment) -> str:
 
 def blueprint_body(deployment: Deployment) -> dict[str, Any]:
     """The blueprint as it would be sent."""
-    return cluster_setup.named_blueprint(deployment.connections, deployment.world, deployment.reporter)[1]
+    return cluster_setup.named_blueprint(deployment.connections.client, deployment.world, deployment.reporter)[1]
 
 
 def template_body(deployment: Deployment) -> dict[str, Any]:
@@ -215,7 +213,7 @@ def template_body(deployment: Deployment) -> dict[str, Any]:
         deployment.connections,
         deployment.world,
         deployment.reporter,
-        cluster_setup.named_blueprint(deployment.connections, deployment.world, deployment.reporter)[0],
+        cluster_setup.named_blueprint(deployment.connections.client, deployment.world, deployment.reporter)[0],
         secrets=False,
     )
 
@@ -224,4 +222,4 @@ def version_definition_text(deployment: Deployment) -> str:
     """The version definition as it would be sent."""
     from bigtop_builder.flow.deploy.repository import definition
 
-    return definition(deployment.connections, deployment.world)
+    return definition(deployment.connections.client, deployment.world)

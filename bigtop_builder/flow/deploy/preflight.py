@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.deployment import Deployment
@@ -17,14 +18,17 @@ from bigtop_builder.model.inventory import SecretReference
 from bigtop_builder.recipe.document import near
 from bigtop_builder.recipe.inventory import PATHS
 
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.client import Ambari
+
 
 def check(deployment: Deployment) -> str:
     """Inventory, secrets, server, repository and hosts, in this order: what is cheap to find comes first."""
     check_own(deployment.connections, deployment.world)
     managed = deployment.world.inventory.ambari is not None
     if managed:
-        _server(deployment.connections, deployment.world, deployment.reporter)
-        _layout(deployment.connections, deployment.world, deployment.reporter)
+        _server(deployment.world, deployment.reporter)
+        _layout(deployment.connections.client, deployment.world, deployment.reporter)
     _standalone(deployment.world)
     families = _hosts(deployment.connections, deployment.world, deployment.reporter)
     if managed:
@@ -106,16 +110,16 @@ def _walk(data: object, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str
             yield from _walk(value, (*path, index))
 
 
-def _server(connections: Connections, world: World, reporter: Reporter) -> None:
+def _server(world: World, reporter: Reporter) -> None:
     """A server that should be there answers, takes the password, and has the stack."""
     if not world.server_answers:
-        reporter.notice(f"the server at {connections.ambari.url} is not set up yet")
+        reporter.notice(f"the server at {world.loaded.ambari.url} is not set up yet")
         return
-    found = f"{world.server_version} at {connections.ambari.url}, stack {world.stack.id}"
+    found = f"{world.server_version} at {world.loaded.ambari.url}, stack {world.stack.id}"
     _ok(reporter, "Ambari server", found)
 
 
-def _layout(connections: Connections, world: World, reporter: Reporter) -> None:
+def _layout(client: Ambari, world: World, reporter: Reporter) -> None:
     inventory, stack = world.inventory, world.stack
     for index, name in enumerate(inventory.services):
         if name not in stack.services:
@@ -127,7 +131,7 @@ def _layout(connections: Connections, world: World, reporter: Reporter) -> None:
     if inventory.layout == "auto" and not world.server_answers:
         reporter.notice("the layout is recommended by the server once it is there")
         return
-    layout = desired_layout(connections, world, reporter)
+    layout = desired_layout(client, world, reporter)
     _ok(reporter, "layout", f"{len(layout.components)} components on {len(layout.hosts)} hosts")
 
 

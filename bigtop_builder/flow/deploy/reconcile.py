@@ -24,17 +24,19 @@ from bigtop_builder.model.errors import AmbariError
 from bigtop_builder.model.inventory import Secret
 
 if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.client import Ambari
     from bigtop_builder.adapter.ambari.cluster import ClusterView
+    from bigtop_builder.adapter.secret import Secrets
 
 
-def environment(connections: Connections, world: World) -> dict[str, str]:
+def environment(client: Ambari, world: World) -> dict[str, str]:
     """What ``cluster-env`` gets besides the stack's defaults."""
-    return cluster_environment(world.inventory.repositories, os_families(connections, world))
+    return cluster_environment(world.inventory.repositories, os_families(client, world))
 
 
-def demand_free(connections: Connections, reporter: Reporter, hosts: Iterable[str]) -> None:
+def demand_free(client: Ambari, reporter: Reporter, hosts: Iterable[str]) -> None:
     """Raises AmbariError for hosts of another cluster: Ambari would take the order and wait for ever."""
-    known = {host.name: host for host in connections.client.hosts()}
+    known = {host.name: host for host in client.hosts()}
     missing = [host for host in hosts if host not in known]
     if missing and not reporter.dry_run:
         raise AmbariError(
@@ -50,9 +52,9 @@ def demand_free(connections: Connections, reporter: Reporter, hosts: Iterable[st
 
 def adapt(connections: Connections, world: World, reporter: Reporter, view: ClusterView) -> None:
     _same_security(world, view)
-    layout = desired_layout(connections, world, reporter)
-    actual = _actual(connections, world, layout, view)
-    difference = compare_cluster(layout, world.stack, actual, environment(connections, world))
+    layout = desired_layout(connections.client, world, reporter)
+    actual = _actual(connections.client, world, layout, view)
+    difference = compare_cluster(layout, world.stack, actual, environment(connections.client, world))
     beyond = [line for line in difference.lines() if line.startswith("-")]
     if beyond:
         raise AmbariError(
@@ -63,7 +65,7 @@ def adapt(connections: Connections, world: World, reporter: Reporter, view: Clus
         _lend_credential(connections, world, reporter)
     hosts = difference.hosts_to_add
     if hosts:
-        demand_free(connections, reporter, hosts)
+        demand_free(connections.client, reporter, hosts)
         reporter.change(
             f"hosts {', '.join(hosts)} into the cluster",
             act=lambda: connections.client.map_hosts(world.cluster, hosts),
@@ -77,20 +79,18 @@ def adapt(connections: Connections, world: World, reporter: Reporter, view: Clus
             act=partial(connections.client.set_host, world.cluster, host, new),
         )
     fresh = _services(connections, world, reporter, difference, view)
-    _configure(connections, world, reporter, difference, actual, fresh)
-    _components(connections, world, reporter, layout, difference, actual)
+    _configure(connections.client, world, reporter, difference, actual, fresh)
+    _components(connections.client, world, reporter, layout, difference, actual)
     bring_config_groups(connections, world, reporter, layout)
 
 
-def _actual(connections: Connections, world: World, layout: Layout, view: ClusterView) -> ActualCluster:
+def _actual(client: Ambari, world: World, layout: Layout, view: ClusterView) -> ActualCluster:
     hosts: dict[str, set[str]] = {host: set() for host in view.hosts}
     for one in world.components():
         hosts.setdefault(one.host, set()).add(one.component)
     kinds = {*plain_properties(layout.configurations), "cluster-env"} & {*view.desired_configs}
-    present = {
-        kind: connections.client.configuration(world.cluster, kind, view.desired_configs[kind]) for kind in kinds
-    }
-    registered = connections.client.hosts() if layout.settings else ()
+    present = {kind: client.configuration(world.cluster, kind, view.desired_configs[kind]) for kind in kinds}
+    registered = client.hosts() if layout.settings else ()
     return ActualCluster(
         {host: frozenset(components) for host, components in hosts.items()},
         frozenset(view.services),
@@ -124,13 +124,13 @@ def _services(
 
     A service that has none of its types is one whose making was broken off between the two.
     """
-    version = registered(connections, world) if difference.services_to_add else None
+    version = registered(connections.client, world) if difference.services_to_add else None
     for service in difference.services_to_add:
         reporter.change(
             f"service {service}",
             act=partial(connections.client.add_service, world.cluster, service, version.id if version else None),
         )
-    services = services_of(world.stack, desired_layout(connections, world, reporter))
+    services = services_of(world.stack, desired_layout(connections.client, world, reporter))
     fresh: set[str] = set()
     for service in services:
         known = world.stack.services[service].configurations
@@ -161,7 +161,7 @@ def _defaults(
 ) -> dict[str, dict[str, str]]:
     """A service's types that the cluster has not: the stack's defaults, with what the inventory gives over them. Types
     without any property are among them, for agents ask for all."""
-    stack, layout = world.inventory.stack, desired_layout(connections, world, reporter)
+    stack, layout = world.inventory.stack, desired_layout(connections.client, world, reporter)
     given = plain_properties(layout.configurations)
     hidden = secret_properties(layout.configurations)
     known = connections.client.stack_defaults(stack.name, stack.version, service)
@@ -171,17 +171,19 @@ def _defaults(
             continue
         defaults = known.get(kind, {})
         own = {name: expand_tokens(value, layout) for name, value in given.get(kind, {}).items()}
-        secrets = {name: _reveal(connections, kind, name, value) for name, value in hidden.get(kind, {}).items()}
+        secrets = {
+            name: _reveal(connections.secrets, kind, name, value) for name, value in hidden.get(kind, {}).items()
+        }
         found[kind] = {**defaults, **own, **secrets}
     return found
 
 
-def _reveal(connections: Connections, kind: str, name: str, value: Secret) -> str:
-    return connections.secrets.value(value.secret, f"configurations.{kind}.{name}")
+def _reveal(secrets: Secrets, kind: str, name: str, value: Secret) -> str:
+    return secrets.value(value.secret, f"configurations.{kind}.{name}")
 
 
 def _components(
-    connections: Connections,
+    client: Ambari,
     world: World,
     reporter: Reporter,
     layout: Layout,
@@ -199,7 +201,7 @@ def _components(
     for component in new:
         service = world.stack.service_of(component) or ""
         reporter.change(
-            f"component {component} of {service}", act=partial(_add_component, connections, world, service, component)
+            f"component {component} of {service}", act=partial(_add_component, client, world, service, component)
         )
     together: dict[frozenset[str], list[str]] = defaultdict(list)
     for host, names in lacking.items():
@@ -208,19 +210,19 @@ def _components(
         components = sorted(shared)
         reporter.change(
             f"{', '.join(components)} on {', '.join(hosts)}",
-            act=partial(connections.client.add_host_components, world.cluster, components, hosts),
+            act=partial(client.add_host_components, world.cluster, components, hosts),
         )
 
 
-def _add_component(connections: Connections, world: World, service: str, component: str) -> None:
+def _add_component(client: Ambari, world: World, service: str, component: str) -> None:
     try:
-        connections.client.add_component(world.cluster, service, component)
+        client.add_component(world.cluster, service, component)
     except ConflictError:
         return
 
 
 def _configure(
-    connections: Connections,
+    client: Ambari,
     world: World,
     reporter: Reporter,
     difference: ClusterDifference,
@@ -242,7 +244,5 @@ def _configure(
     reporter.change(
         f"configurations {', '.join(sorted(new))}",
         "\n".join(lines),
-        act=lambda: connections.client.put_configurations(
-            world.cluster, new, "changed by bigtop-builder deploy", services=known
-        ),
+        act=lambda: client.put_configurations(world.cluster, new, "changed by bigtop-builder deploy", services=known),
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bigtop_builder.hosts.agent import CONFIGURATION, LOG, NAME, server_of
 from bigtop_builder.hosts.ambari_logs import Cause, agent_cause
 from bigtop_builder.model.base import seconds
-from bigtop_builder.model.errors import AmbariError, ConfigurationError, HostError, InterruptedRunError
+from bigtop_builder.model.errors import AmbariError, HostError, InterruptedRunError
 from bigtop_builder.model.event import AnyEvent, CheckFinished, Notice
 
 if TYPE_CHECKING:
@@ -108,10 +108,7 @@ def await_registration(
     ``fleet`` None: there are no hosts to look at. Ends early when all that are missing have a reason that waiting does
     not mend. Raises UnregisteredError, AmbariError and InterruptedRunError.
     """
-    choice = loaded.inventory.ambari
-    if choice is None:
-        raise ConfigurationError("the inventory names no Ambari server", hint="Give ambari.url and ambari.password.")
-    wanted = [entry.name for entry in loaded.hosts if entry.group is not None]
+    choice, wanted = loaded.ambari, loaded.cluster_hosts
     server = choice.setup.host.lower() if choice.setup else None
     begin = time.monotonic()
     limit, poll = seconds(choice.registration_timeout), seconds(choice.poll)

@@ -7,12 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bigtop_builder.cluster.version_definition import check_version
-from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import AmbariError
 
 if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.client import Ambari
     from bigtop_builder.adapter.ambari.repository import RepositoryEntry, RepositoryVersion
 
 
@@ -22,10 +22,10 @@ def version_of(world: World) -> str:
     return choice.repository_version or choice.version
 
 
-def os_families(connections: Connections, world: World) -> tuple[str, ...]:
+def os_families(client: Ambari, world: World) -> tuple[str, ...]:
     """The OS families of the inventory's hosts as their agents told Ambari. Raises AmbariError for none."""
     ours = set(world.hosts)
-    families = {host.os_family for host in connections.client.hosts() if host.name in ours and host.os_family}
+    families = {host.os_family for host in client.hosts() if host.name in ours and host.os_family}
     if not families:
         raise AmbariError(
             "none of the inventory's hosts has registered with Ambari", hint="Run the phase ambari first."
@@ -46,12 +46,12 @@ def wanted_repositories(world: World, families: tuple[str, ...]) -> dict[str, tu
     }
 
 
-def registered(connections: Connections, world: World) -> RepositoryVersion | None:
+def registered(client: Ambari, world: World) -> RepositoryVersion | None:
     """The registered version that the cluster's services have; without them that of the inventory's version string.
 
     Raises AmbariError when the cluster is of another stack.
     """
-    client, choice = connections.client, world.inventory.stack
+    choice = world.inventory.stack
     found = client.repository_versions(choice.name, choice.version)
     cluster = client.cluster(world.cluster)
     if cluster is not None:
@@ -70,11 +70,11 @@ def registered(connections: Connections, world: World) -> RepositoryVersion | No
     return next((version for version in found if version.version == wanted), None)
 
 
-def definition(connections: Connections, world: World) -> str:
+def definition(client: Ambari, world: World) -> str:
     """The version definition's XML."""
     from bigtop_builder.cluster.version_definition import version_definition
 
-    wanted = wanted_repositories(world, os_families(connections, world))
+    wanted = wanted_repositories(world, os_families(client, world))
     return version_definition(
         world.stack,
         version_of(world),
@@ -82,49 +82,49 @@ def definition(connections: Connections, world: World) -> str:
     )
 
 
-def register(connections: Connections, world: World, reporter: Reporter) -> str:
+def register(client: Ambari, world: World, reporter: Reporter) -> str:
     """The phase ``repository``."""
     if not world.inventory.repositories:
         return "the inventory names no repository: Ambari's own are used"
     choice = world.inventory.stack
-    families = os_families(connections, world)
+    families = os_families(client, world)
     wanted = wanted_repositories(world, families)
-    present = registered(connections, world)
+    present = registered(client, world)
     title = f"{choice.name}-{version_of(world)}"
     if present is None:
-        xml = definition(connections, world)
+        xml = definition(client, world)
         detail = "\n".join(f"+{family}: {one.url}" for family, entries in wanted.items() for one in entries)
-        reporter.change(f"version definition {title}", detail, act=lambda: connections.client.register_version(xml))
+        reporter.change(f"version definition {title}", detail, act=lambda: client.register_version(xml))
         return title
     if present.version != version_of(world):
         check_version(world.stack, version_of(world))
         return f"the cluster has {present.version} and moves to {title}"
-    _update(connections, world, reporter, present, wanted)
+    _update(client, world, reporter, present, wanted)
     return title
 
 
-def switch_repositories(connections: Connections, world: World, reporter: Reporter) -> Callable[[], None] | None:
+def switch_repositories(client: Ambari, world: World, reporter: Reporter) -> Callable[[], None] | None:
     """When the cluster is to move to another version: the repositories of the one that it has are replaced, for a
     service cannot be given another one without upgrade packs; the agents' reports then rename it. Gives the way back.
 
     A registered version that has the name already and that no service uses would keep Ambari from that: it goes.
     """
-    present = registered(connections, world)
+    present = registered(client, world)
     if present is None or present.version == version_of(world):
         return None
-    client, choice = connections.client, world.inventory.stack
+    choice = world.inventory.stack
     for other in client.repository_versions(choice.name, choice.version):
         if other.version == version_of(world):
             reporter.change(
                 f"version definition {choice.name}-{other.version} removed, which no service uses",
                 act=partial(client.delete_repository_version, choice.name, choice.version, other.id),
             )
-    _update(connections, world, reporter, present, wanted_repositories(world, os_families(connections, world)))
-    return lambda: _update(connections, world, reporter, registered(connections, world) or present, present.os)
+    _update(client, world, reporter, present, wanted_repositories(world, os_families(client, world)))
+    return lambda: _update(client, world, reporter, registered(client, world) or present, present.os)
 
 
 def _update(
-    connections: Connections,
+    client: Ambari,
     world: World,
     reporter: Reporter,
     version: RepositoryVersion,
@@ -142,9 +142,7 @@ def _update(
     reporter.change(
         f"repositories of {choice.name}-{version.version}",
         detail,
-        act=lambda: connections.client.update_repositories(
-            choice.name, choice.version, version.id, {**version.os, **differing}
-        ),
+        act=lambda: client.update_repositories(choice.name, choice.version, version.id, {**version.os, **differing}),
     )
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.ambari import progress
 from bigtop_builder.adapter.ambari.following import Follower, Look
 from bigtop_builder.adapter.ambari.progress import RequestView
 from bigtop_builder.adapter.ambari.request import TaskView
-from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.failure_causes import last_lines, probable_cause
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.errors import AmbariError, LimitError
 from bigtop_builder.model.event import AmbariTask, RequestProgress
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.client import Ambari
 
 TOLD = ("COMPLETED", "IN_PROGRESS", "SKIPPED_FAILED", *progress.BAD)
 SHOWN_FAILURES = 20
@@ -32,28 +35,28 @@ class TaskFailedError(AmbariError):
         self.tasks = tasks
 
 
-def follow(connections: Connections, world: World, reporter: Reporter, request: int) -> RequestView:
+def follow(client: Ambari, world: World, reporter: Reporter, request: int) -> RequestView:
     """Wait until a request is over; tell its progress and tasks.
 
     Raises TaskFailedError when tasks failed, AmbariError when hosts never come or it was aborted, LimitError after
     ``ambari.request_timeout``, InterruptedRunError (the request then goes on, and the next run follows it).
     """
-    choice = connections.ambari
-    follower = Follower(connections.client, world.cluster, request)
+    choice = world.loaded.ambari
+    follower = Follower(client, world.cluster, request)
     limit = reporter.clock() + seconds(choice.request_timeout)
     failed: list[AmbariTask] = []
     told: tuple[object, ...] = ()
     idle_since: float | None = None
     while True:
         look = follower.look()
-        failed += _tell_tasks(connections, reporter, look.changed, SHOWN_FAILURES - len(failed))
+        failed += _tell_tasks(reporter, look.changed, SHOWN_FAILURES - len(failed))
         told = _tell_request(reporter, look.view, told)
         if look.over:
             return _ended(look, failed)
         idle = look.outcome == "waiting" or _unassigned(look.view)
         idle_since = (idle_since or reporter.clock()) if idle else None
         if idle_since is not None and reporter.clock() - idle_since > seconds(choice.registration_timeout):
-            raise _never_came(connections, world, look.view)
+            raise _never_came(client, world, look.view)
         if reporter.clock() > limit:
             raise LimitError(
                 f"request {request} ({_title(look.view)}) is not over after {choice.request_timeout}; it goes on",
@@ -63,7 +66,7 @@ def follow(connections: Connections, world: World, reporter: Reporter, request: 
 
 
 def carry_out(
-    connections: Connections,
+    client: Ambari,
     world: World,
     reporter: Reporter,
     name: str,
@@ -75,7 +78,7 @@ def carry_out(
     reporter.change(name, detail, act=lambda: started.append(call()))
     for request in started:
         if request is not None:
-            follow(connections, world, reporter, request)
+            follow(client, world, reporter, request)
 
 
 def _unassigned(view: RequestView) -> bool:
@@ -101,8 +104,8 @@ def _title(view: RequestView) -> str:
     return view.context.splitlines()[0] if view.context else "without a name"
 
 
-def _never_came(connections: Connections, world: World, view: RequestView) -> AmbariError:
-    registered = {host.name: host for host in connections.client.hosts()}
+def _never_came(client: Ambari, world: World, view: RequestView) -> AmbariError:
+    registered = {host.name: host for host in client.hosts()}
     lines = []
     for name in world.hosts:
         host = registered.get(name)
@@ -139,7 +142,7 @@ def _tell_request(reporter: Reporter, view: RequestView, before: tuple[object, .
     return told
 
 
-def _tell_tasks(connections: Connections, reporter: Reporter, tasks: Iterable[TaskView], room: int) -> list[AmbariTask]:
+def _tell_tasks(reporter: Reporter, tasks: Iterable[TaskView], room: int) -> list[AmbariTask]:
     """Tell what changed; gives the tasks that failed first-hand. Logs of all are saved, ``room`` of them are shown."""
     failed: list[AmbariTask] = []
     for task in tasks:
@@ -149,7 +152,7 @@ def _tell_tasks(connections: Connections, reporter: Reporter, tasks: Iterable[Ta
             reporter.emit(_event(reporter, task))
             continue
         cause, hint = probable_cause(task.status, task.stderr, task.stdout)
-        logs = [str(path) for path in save_logs(connections, reporter, task)]
+        logs = [str(path) for path in save_logs(reporter, task)]
         lines = last_lines(task.stderr, task.stdout) if len(failed) < room else []
         event = _event(reporter, task, cause=cause, hint=hint, last_lines=lines, logs=logs)
         failed.append(event)
@@ -174,7 +177,7 @@ def _event(reporter: Reporter, task: TaskView, **more: object) -> AmbariTask:
     )
 
 
-def save_logs(connections: Connections, reporter: Reporter, task: TaskView) -> list[Path]:
+def save_logs(reporter: Reporter, task: TaskView) -> list[Path]:
     """Write a task's output into the run's folder, without secrets; gives the files."""
     name = re.sub(r"[^A-Za-z0-9._-]", "_", f"{task.request}-{task.id}-{task.host}-{task.role}-{task.command}")
     reporter.logs.mkdir(parents=True, exist_ok=True)
@@ -182,6 +185,6 @@ def save_logs(connections: Connections, reporter: Reporter, task: TaskView) -> l
     for kind, text in (("stderr", task.stderr), ("stdout", task.stdout)):
         if text.strip():
             path = reporter.logs / f"{name}.{kind}.log"
-            path.write_text(connections.secrets.redact(text), encoding="utf-8")
+            path.write_text(reporter.secrets.redact(text), encoding="utf-8")
             written.append(path)
     return written

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.ambari.query import all_of, any_of, one_of, path
 from bigtop_builder.adapter.ambari.service import HostComponent
-from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_client, starting
 from bigtop_builder.flow.deploy.pending_requests import settle
 from bigtop_builder.flow.deploy.reporter import Reporter
@@ -16,23 +16,26 @@ from bigtop_builder.flow.deploy.request_follower import TaskFailedError, carry_o
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import AmbariError
 
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.client import Ambari
+
 ATTEMPTS = 3
 """A start may fail because what it needs is not up yet: services start side by side."""
 
 
-def start(connections: Connections, world: World, reporter: Reporter) -> str:
+def start(client: Ambari, world: World, reporter: Reporter) -> str:
     """Start and restart. Raises AmbariError with what does not come up."""
-    if connections.client.cluster(world.cluster) is None:
+    if client.cluster(world.cluster) is None:
         if reporter.dry_run:
             return "the cluster is not there yet"
         raise AmbariError(f"there is no cluster {world.cluster}", hint="Run the phase cluster first.")
-    settle(connections, world, reporter)
+    settle(client, world, reporter)
     for attempt in range(1, ATTEMPTS + 1):
-        down = stopped(connections, world, reporter)
+        down = stopped(client, world, reporter)
         if not down:
             break
         try:
-            _start(connections, world, reporter, down)
+            _start(client, world, reporter, down)
         except TaskFailedError as error:
             if attempt == ATTEMPTS:
                 raise
@@ -41,16 +44,16 @@ def start(connections: Connections, world: World, reporter: Reporter) -> str:
             break
     else:
         raise AmbariError(
-            "these do not come up: " + listed(stopped(connections, world, reporter)),
+            "these do not come up: " + listed(stopped(client, world, reporter)),
             hint="See their logs on the hosts; then run again.",
         )
-    _restart(connections, world, reporter)
+    _restart(client, world, reporter)
     return ""
 
 
-def stopped(connections: Connections, world: World, reporter: Reporter) -> list[HostComponent]:
+def stopped(client: Ambari, world: World, reporter: Reporter) -> list[HostComponent]:
     """What should run and does not. Raises AmbariError when it is on hosts that Ambari does not hear from."""
-    wanted = starting(world.stack, desired_layout(connections, world, reporter))
+    wanted = starting(world.stack, desired_layout(client, world, reporter))
     down = [
         one
         for one in world.components()
@@ -74,18 +77,18 @@ def listed(components: Iterable[HostComponent]) -> str:
     return "; ".join(f"{component} on {', '.join(sorted(names))}" for component, names in sorted(hosts.items()))
 
 
-def _start(connections: Connections, world: World, reporter: Reporter, down: list[HostComponent]) -> None:
+def _start(client: Ambari, world: World, reporter: Reporter, down: list[HostComponent]) -> None:
     carry_out(
-        connections,
+        client,
         world,
         reporter,
         f"start {listed(down)}",
-        lambda: put_state(connections, world, "STARTED", down, "Start components"),
+        lambda: put_state(client, world, "STARTED", down, "Start components"),
     )
 
 
 def put_state(
-    connections: Connections, world: World, state: str, components: Collection[HostComponent], context: str
+    client: Ambari, world: World, state: str, components: Collection[HostComponent], context: str
 ) -> int | None:
     """Ask for a state of components on hosts, in one request whose stages Ambari puts in order; its id, or None.
 
@@ -101,10 +104,10 @@ def put_state(
     info = {"context": context, "query": predicate}
     body = {"RequestInfo": info, "Body": {"HostRoles": {"state": state}}}
     where = path("clusters", world.cluster, "host_components")
-    return connections.client.put(where, body).request
+    return client.put(where, body).request
 
 
-def _restart(connections: Connections, world: World, reporter: Reporter) -> None:
+def _restart(client: Ambari, world: World, reporter: Reporter) -> None:
     """Only what runs, and clients: a component that is meant to be stopped stays so."""
     stale: dict[tuple[str, str], list[str]] = defaultdict(list)
     for one in world.components():
@@ -113,9 +116,9 @@ def _restart(connections: Connections, world: World, reporter: Reporter) -> None
     for (service, component), names in sorted(stale.items()):
         hosts = sorted(names)
         carry_out(
-            connections,
+            client,
             world,
             reporter,
             f"restart {component}, whose configuration is outdated, on {', '.join(hosts)}",
-            partial(connections.client.restart, world.cluster, service, component, hosts),
+            partial(client.restart, world.cluster, service, component, hosts),
         )

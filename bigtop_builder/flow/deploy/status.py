@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.sources.web import ca_bundle
-from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.deployment import open_deployment
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_client, starting
 from bigtop_builder.flow.deploy.reporter import Reporter
@@ -18,6 +17,7 @@ from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.event import AnyEvent, CheckFinished, HostFailed
 
 if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.client import Ambari
     from bigtop_builder.adapter.ambari.service import HostComponent
     from bigtop_builder.recipe.inventory import LoadedInventory
     from bigtop_builder.recipe.settings import Settings
@@ -113,7 +113,7 @@ def read_status(loaded: LoadedInventory, settings: Settings) -> ClusterStatus:
     with open_deployment(loaded, Secrets(), keep, Path(), ca=ca, overlays=settings.overlays) as deployment:
         deployment.reporter.begin("verify")
         if loaded.inventory.ambari is not None:
-            _ambari(deployment.connections, deployment.world, deployment.reporter, status)
+            _ambari(deployment.connections.client, deployment.world, deployment.reporter, status)
         if loaded.inventory.standalone:
             from bigtop_builder.flow.hosts.apply_standalone import verify_standalone
 
@@ -126,8 +126,7 @@ def read_status(loaded: LoadedInventory, settings: Settings) -> ClusterStatus:
     return status
 
 
-def _ambari(connections: Connections, world: World, reporter: Reporter, status: ClusterStatus) -> None:
-    client = connections.client
+def _ambari(client: Ambari, world: World, reporter: Reporter, status: ClusterStatus) -> None:
     status.url, status.server_version = client.url, world.server_version
     registered = {host.name: host for host in client.hosts()}
     view = client.cluster(world.cluster)
@@ -135,9 +134,9 @@ def _ambari(connections: Connections, world: World, reporter: Reporter, status: 
     components: list[HostComponent] = []
     wanted: dict[str, set[str]] = {}
     if view is not None:
-        wanted = starting(world.stack, desired_layout(connections, world, reporter))
+        wanted = starting(world.stack, desired_layout(client, world, reporter))
         components = world.components()
-        _services(connections, world, status, components, wanted)
+        _services(client, world, status, components, wanted)
         status.version = view.version
         status.alerts = sorted(
             (alert.state, alert.host or "", alert.label or alert.name, alert.text.strip())
@@ -161,13 +160,13 @@ def _ambari(connections: Connections, world: World, reporter: Reporter, status: 
 
 
 def _services(
-    connections: Connections,
+    client: Ambari,
     world: World,
     status: ClusterStatus,
     components: list[HostComponent],
     wanted: dict[str, set[str]],
 ) -> None:
-    for view in connections.client.services(world.cluster):
+    for view in client.services(world.cluster):
         own = [one for one in components if one.service == view.name]
         meant = [one for one in own if one.component in wanted.get(one.host, ())]
         status.services.append(

@@ -28,6 +28,7 @@ from bigtop_builder.hosts.upgrade import FORMER, set_packages
 from bigtop_builder.model.errors import AmbariError, HostError, InterruptedRunError, PublishError
 
 if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.client import Ambari
     from bigtop_builder.adapter.ambari.service import HostComponent
 
 NOT_THERE = ("INIT", "INSTALLING", "INSTALL_FAILED")
@@ -42,15 +43,15 @@ def upgrade(connections: Connections, world: World, reporter: Reporter) -> None:
     if not components:
         return
     facts = _facts(connections, reporter, components)
-    plan = _plan(connections, world, components, facts)
+    plan = _plan(connections.client, world, components, facts)
     _tell(reporter, plan)
     if not plan.steps and not plan.tools:
         return
     _demand(components, plan)
-    back = switch_repositories(connections, world, reporter)
+    back = switch_repositories(connections.client, world, reporter)
     _tools(connections, reporter, plan, facts)
     moved: list[str] = []
-    checked = frozenset(checkable(connections, world, reporter)) if not reporter.dry_run else frozenset[str]()
+    checked = frozenset(checkable(connections.client, world, reporter)) if not reporter.dry_run else frozenset[str]()
     for step in plan.steps:
         try:
             UpgradeStep(connections, world, reporter, step, facts, checked).carry_out()
@@ -62,7 +63,7 @@ def upgrade(connections: Connections, world: World, reporter: Reporter) -> None:
             kept = f"; moved before and kept: {', '.join(moved)}" if moved else ""
             raise AmbariError(error.message + kept, hint=error.hint) from error
         moved += step.services
-    _confirm(connections, world, reporter)
+    _confirm(connections.client, world, reporter)
 
 
 def _installed(world: World) -> dict[str, list[HostComponent]]:
@@ -88,12 +89,12 @@ def _facts(
 
 
 def _plan(
-    connections: Connections,
+    client: Ambari,
     world: World,
     components: Mapping[str, list[HostComponent]],
     facts: Mapping[str, HostFacts],
 ) -> Upgrade:
-    families = {host.name: host.os_family for host in connections.client.hosts()}
+    families = {host.name: host.os_family for host in client.hosts()}
     hosts = {
         host: HostNow(
             families[host],
@@ -191,10 +192,10 @@ def _tools(connections: Connections, reporter: Reporter, plan: Upgrade, facts: M
         raise error
 
 
-def _confirm(connections: Connections, world: World, reporter: Reporter) -> None:
+def _confirm(client: Ambari, world: World, reporter: Reporter) -> None:
     if reporter.dry_run:
         return
-    present = registered(connections, world)
+    present = registered(client, world)
     if present is not None and present.version != version_of(world):
         reporter.notice(
             f"Ambari still calls the version {present.version}: it learns of {version_of(world)} when a "

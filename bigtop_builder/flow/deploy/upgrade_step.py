@@ -45,7 +45,7 @@ class UpgradeStep:
         self.step, self.facts = step, facts
         self.checked = [service for service in step.services if service in checked]
         self.title = ", ".join(step.services)
-        self.wanted = starting(world.stack, desired_layout(connections, world, reporter))
+        self.wanted = starting(world.stack, desired_layout(connections.client, world, reporter))
         self.touched: list[str] = []
         self.was_running: set[tuple[str, str]] = set()
 
@@ -158,11 +158,11 @@ class UpgradeStep:
         """Ambari leaves out what it does not hear from without a word, so the states are read afterwards."""
         context = f"{name.split()[0].capitalize()} {self.title} to move to other packages"
         carry_out(
-            self.connections,
+            self.connections.client,
             self.world,
             self.reporter,
             name,
-            lambda: put_state(self.connections, self.world, state, components, context),
+            lambda: put_state(self.connections.client, self.world, state, components, context),
         )
         if self.reporter.dry_run:
             return
@@ -181,7 +181,7 @@ class UpgradeStep:
         if self.reporter.dry_run:
             return
         for service in self.checked:
-            if not check_service(self.connections, self.world, self.reporter, service, attempts=CHECKS):
+            if not check_service(self.connections.client, self.world, self.reporter, service, attempts=CHECKS):
                 raise AmbariError(f"the service check of {service} fails")
 
     def _forget(self, hosts: Iterable[str]) -> None:

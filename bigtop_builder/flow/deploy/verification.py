@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, starting
@@ -14,6 +15,9 @@ from bigtop_builder.model.base import seconds
 from bigtop_builder.model.errors import AmbariError, HostError, LimitError, PartFailedError
 from bigtop_builder.model.event import CheckFinished
 from bigtop_builder.model.inventory import Job
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.client import Ambari
 
 JOINING_SECONDS = 10.0
 """Between two checks of a service that has just started."""
@@ -29,10 +33,10 @@ def verify(connections: Connections, world: World, reporter: Reporter) -> str:
     if world.inventory.ambari is not None:
         attempts = ATTEMPTS if reporter.earlier_changes else 1
         failed += sum(
-            not check_service(connections, world, reporter, service, attempts=attempts)
-            for service in checkable(connections, world, reporter)
+            not check_service(connections.client, world, reporter, service, attempts=attempts)
+            for service in checkable(connections.client, world, reporter)
         )
-        failed += critical_alerts(connections, world, reporter)
+        failed += critical_alerts(connections.client, world, reporter)
     if connections.hosted:
         failed += check_standalone(connections, world, reporter)
         failed += sum(
@@ -68,7 +72,7 @@ def needs_verify(reporter: Reporter) -> bool:
 def check_alerts(connections: Connections, world: World, reporter: Reporter) -> str:
     """The alerts only, and whether all runs that should. Raises PartFailedError."""
     if world.inventory.ambari is not None:
-        critical = critical_alerts(connections, world, reporter)
+        critical = critical_alerts(connections.client, world, reporter)
         if critical:
             raise PartFailedError(
                 f"there are {critical} critical alerts", hint="bigtop-builder verify tries everything."
@@ -103,16 +107,16 @@ def told(
     return ok
 
 
-def checkable(connections: Connections, world: World, reporter: Reporter) -> list[str]:
+def checkable(client: Ambari, world: World, reporter: Reporter) -> list[str]:
     """The cluster's services that have a check and something that runs: others' checks cannot succeed."""
     wanted = {
         component
-        for components in starting(world.stack, desired_layout(connections, world, reporter)).values()
+        for components in starting(world.stack, desired_layout(client, world, reporter)).values()
         for component in components
     }
     there = {one.component for one in world.components()}
     found = []
-    for view in connections.client.services(world.cluster):
+    for view in client.services(world.cluster):
         service = world.stack.services.get(view.name)
         if service is None or view.maintenance:
             continue
@@ -125,19 +129,17 @@ def checkable(connections: Connections, world: World, reporter: Reporter) -> lis
     return found
 
 
-def check_service(
-    connections: Connections, world: World, reporter: Reporter, service: str, *, attempts: int = 1
-) -> bool:
+def check_service(client: Ambari, world: World, reporter: Reporter, service: str, *, attempts: int = 1) -> bool:
     """Ambari's own check of a service. ``attempts``: of a service that has just started, for its servers find each
     other a while after their processes run."""
     try:
         command = world.stack.check_command(service)
-        follow(connections, world, reporter, connections.client.service_check(world.cluster, service, command))
+        follow(client, world, reporter, client.service_check(world.cluster, service, command))
     except TaskFailedError as error:
         if attempts > 1:
             reporter.notice(f"the service check of {service} fails; trying again in {JOINING_SECONDS:.0f} s")
             reporter.sleep(JOINING_SECONDS)
-            return check_service(connections, world, reporter, service, attempts=attempts - 1)
+            return check_service(client, world, reporter, service, attempts=attempts - 1)
         first = error.tasks[0] if error.tasks else None
         cause = (first.cause or (first.last_lines or [""])[-1]) if first else error.message
         return told(reporter, f"service check of {service}", False, cause, hint=first.hint if first else None)
@@ -148,11 +150,11 @@ def check_service(
     return told(reporter, f"service check of {service}", True, "")
 
 
-def critical_alerts(connections: Connections, world: World, reporter: Reporter) -> int:
+def critical_alerts(client: Ambari, world: World, reporter: Reporter) -> int:
     """How many critical alerts there are; warnings, and what is not meant to run, are told."""
-    wanted = starting(world.stack, desired_layout(connections, world, reporter))
+    wanted = starting(world.stack, desired_layout(client, world, reporter))
     critical = 0
-    for alert in connections.client.alerts(world.cluster):
+    for alert in client.alerts(world.cluster):
         if alert.maintenance or alert.state not in ("CRITICAL", "WARNING"):
             continue
         meant = alert.host is None or alert.component is None or alert.component in wanted.get(alert.host, ())

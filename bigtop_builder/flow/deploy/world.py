@@ -45,7 +45,7 @@ class World:
     @property
     def hosts(self) -> tuple[str, ...]:
         """The hosts of the inventory's groups."""
-        return tuple(entry.name for entry in self.loaded.hosts if entry.group is not None)
+        return self.loaded.cluster_hosts
 
     @cached_property
     def server_version(self) -> str:
@@ -69,7 +69,7 @@ class World:
         try:
             _ = self.server_version
         except (UnreachableError, AuthenticationError):
-            if self._connections.ambari.setup is None:
+            if self.loaded.ambari.setup is None:
                 raise
             return False
         return True
