@@ -45,8 +45,9 @@ def host_settings(hosts: Iterable[HostEntry]) -> dict[str, dict[str, str]]:
 class LayoutField:
     """A row: where a field goes on a new cluster, on an existing one, where it is read, and what compares it.
 
-    ``path`` is a path in the inventory; ``*`` stands for any key or index, and everything below the path belongs to
-    the row. A field is ``compared``, or ``because`` says why a change of it is not looked for.
+    ``path`` is a path in the inventory, ``*`` any key or index, and ``**`` at its end everything below, which is only
+    for free-form values and for what never reaches Ambari: a new field elsewhere must get a row of its own. A field is
+    ``compared``, or ``because`` says why a change of it is not looked for.
     """
 
     path: str
@@ -57,20 +58,31 @@ class LayoutField:
     because: str = ""
 
 
+_SECURITY = "clusters/C, Clusters/security_type"
+_WIZARD = "only on or off is compared, and a difference is an error: Ambari's own wizard changes Kerberos"
+_CREDENTIAL = "POST clusters/C, credentials[]"
+_LENT = "POST clusters/C/credentials/kdc.admin.credential, whenever hosts or components are added"
+_UNREADABLE = "Ambari does not return credentials"
+
 LAYOUT_FIELDS = (
     LayoutField(
-        "groups.*.hosts",
+        "groups.*.hosts.*",
         created="POST clusters/C, host_groups[].hosts[].fqdn",
         changed="POST clusters/C/hosts, Hosts/host_name; components by POST clusters/C/hosts?…",
         read="clusters/C, hosts/Hosts/host_name",
         compared=True,
     ),
     LayoutField(
-        "groups.*.components",
+        "groups.*.components.*",
         created="POST blueprints/B, host_groups[].components[]",
         changed="POST clusters/C/hosts?…, host_components[]",
         read="clusters/C/host_components",
         compared=True,
+    ),
+    LayoutField(
+        "groups.*.components.*.name",
+        created="POST blueprints/B, host_groups[].components[].name",
+        because="it is the long form of a component, which is compared",
     ),
     LayoutField(
         "groups.*.components.*.provision",
@@ -78,7 +90,7 @@ LAYOUT_FIELDS = (
         because="it only says whether a component is started; the phase start reads its state",
     ),
     LayoutField(
-        "groups.*.configurations",
+        "groups.*.configurations.**",
         created="POST blueprints/B, host_groups[].configurations (secrets: POST clusters/C)",
         changed="POST or PUT clusters/C/config_groups",
         read="clusters/C/config_groups and configurations by tag",
@@ -99,14 +111,14 @@ LAYOUT_FIELDS = (
         compared=True,
     ),
     LayoutField(
-        "configurations",
+        "configurations.**",
         created="POST blueprints/B, configurations (secrets: POST clusters/C)",
         changed="PUT clusters/C, Clusters/desired_config",
         read="clusters/C/configurations by type and tag",
         compared=True,
     ),
     LayoutField(
-        "services",
+        "services.*",
         created="POST blueprints/B, as the components of the groups",
         changed="POST clusters/C/services",
         read="clusters/C, services/ServiceInfo/service_name",
@@ -125,10 +137,16 @@ LAYOUT_FIELDS = (
         because="the upgrade compares the packages on the hosts with those of the version, not a field of Ambari's",
     ),
     LayoutField(
-        "stack",
-        created="POST blueprints/B, Blueprints/stack_name and stack_version",
-        because="a cluster's stack does not change; packages: only says whether newer ones are installed",
+        "stack.name",
+        created="POST blueprints/B, Blueprints/stack_name",
+        because="Ambari does not move a cluster to another stack; the phase repository refuses it",
     ),
+    LayoutField(
+        "stack.version",
+        created="POST blueprints/B, Blueprints/stack_version",
+        because="Ambari does not move a cluster to another stack; the phase repository refuses it",
+    ),
+    LayoutField("stack.packages", because="it says whether newer packages are installed, by SSH and not by Ambari"),
     LayoutField(
         "repositories.*.url",
         created="POST version_definitions and PUT of the repositories of its operating systems",
@@ -144,16 +162,45 @@ LAYOUT_FIELDS = (
         compared=True,
     ),
     LayoutField(
-        "repositories",
-        created="POST version_definitions; cluster-env/repo_suse_rhel_template",
-        because="ids and keys are parts of the addresses and templates that are compared",
+        "repositories.*.id",
+        created="POST version_definitions, id of the repository",
+        changed="PUT stacks/S/versions/V/repository_versions/R",
+        read="stacks/S/versions/V/repository_versions/R, operating_systems/repositories",
+        compared=True,
     ),
     LayoutField(
-        "security.kerberos",
-        created="POST blueprints/B, Blueprints/security; POST clusters/C, credentials",
-        read="clusters/C, Clusters/security_type",
-        because="only on or off is compared, and a difference is an error: Ambari's own wizard changes it",
+        "repositories.*.gpg_key",
+        created="POST blueprints/B, cluster-env/repo_suse_rhel_template",
+        changed="PUT clusters/C, Clusters/desired_config of cluster-env",
+        read="clusters/C/configurations of cluster-env",
+        compared=True,
     ),
+    LayoutField(
+        "repositories.*.repo_gpg_check", because="agents cannot check metadata; it is for repositories of hosts"
+    ),
+    LayoutField(
+        "security.kerberos.realm", created="POST blueprints/B, kerberos-env/realm", read=_SECURITY, because=_WIZARD
+    ),
+    LayoutField(
+        "security.kerberos.kdc_type",
+        created="POST blueprints/B, kerberos-env/kdc_type and manage_identities",
+        read=_SECURITY,
+        because=_WIZARD,
+    ),
+    LayoutField(
+        "security.kerberos.kdc_hosts.*",
+        created="POST blueprints/B, kerberos-env/kdc_hosts",
+        read=_SECURITY,
+        because=_WIZARD,
+    ),
+    LayoutField(
+        "security.kerberos.admin_server",
+        created="POST blueprints/B, kerberos-env/admin_server_host",
+        read=_SECURITY,
+        because=_WIZARD,
+    ),
+    LayoutField("security.kerberos.admin_principal", created=_CREDENTIAL, changed=_LENT, because=_UNREADABLE),
+    LayoutField("security.kerberos.admin_password", created=_CREDENTIAL, changed=_LENT, because=_UNREADABLE),
     LayoutField(
         "default_password",
         created="POST clusters/C, default_password",
@@ -165,22 +212,24 @@ LAYOUT_FIELDS = (
         because="it is an instruction to the creation, not a state",
     ),
     LayoutField("cluster", created="POST clusters/C", because="another name is another cluster"),
-    LayoutField("ssh", because="how we reach hosts"),
+    LayoutField("ssh.**", because="how we reach hosts"),
     LayoutField("hosts.*.address", because="how we reach a host"),
     LayoutField("hosts.*.port", because="how we reach a host"),
-    LayoutField("ambari", because="how we reach the server, or set it up on its host"),
-    LayoutField("prepare", because="the phase prepare compares it with the facts of the hosts"),
-    LayoutField("require", because="what the check of hosts requires"),
-    LayoutField("standalone", because="the phase standalone compares it with the facts of the hosts"),
-    LayoutField("jobs", because="what verify runs"),
+    LayoutField("ambari.**", because="how we reach the server, or set it up on its host"),
+    LayoutField("prepare.**", because="the phase prepare compares it with the facts of the hosts"),
+    LayoutField("require.**", because="what the check of hosts requires"),
+    LayoutField("standalone.**", because="the phase standalone compares it with the facts of the hosts"),
+    LayoutField("jobs.**", because="what verify runs"),
 )
 
 
 def row_of(path: tuple[str, ...]) -> LayoutField | None:
-    """Return the row with the longest path that matches, or None."""
+    """Return the row of a path, an exact one before one that ends in ``**``; None if there is none."""
     fitting = [row for row in LAYOUT_FIELDS if _fits(row.path.split("."), path)]
-    return max(fitting, key=lambda row: row.path.count("."), default=None)
+    return min(fitting, key=lambda row: row.path.endswith("**"), default=None)
 
 
 def _fits(pattern: list[str], path: tuple[str, ...]) -> bool:
-    return len(pattern) <= len(path) and all(wanted in ("*", own) for wanted, own in zip(pattern, path, strict=False))
+    if pattern[-1] == "**":
+        pattern, path = pattern[:-1], path[: len(pattern) - 1]
+    return len(pattern) == len(path) and all(wanted in ("*", own) for wanted, own in zip(pattern, path, strict=True))

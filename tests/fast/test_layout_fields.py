@@ -30,16 +30,18 @@ configurations:
   zoo.cfg: {tickTime: 2000}
 """
 EXAMPLES = {
-    "groups.*.hosts": ("node[2-3].x.test", "node[2-4].x.test"),
-    "groups.*.components": ("[ZOOKEEPER_SERVER]\n", "[ZOOKEEPER_SERVER, ZOOKEEPER_CLIENT]\n"),
-    "groups.*.configurations": (
+    "groups.*.hosts.*": ("node[2-3].x.test", "node[2-4].x.test"),
+    "groups.*.components.*": ("[ZOOKEEPER_SERVER]\n", "[ZOOKEEPER_SERVER, ZOOKEEPER_CLIENT]\n"),
+    "groups.*.configurations.**": (
         "[ZOOKEEPER_SERVER]\n",
         "[ZOOKEEPER_SERVER]\n    configurations: {zoo.cfg: {initLimit: 11}}\n",
     ),
     "groups.*.rack": ("[ZOOKEEPER_SERVER]\n", "[ZOOKEEPER_SERVER]\n    rack: /r2\n"),
     "hosts.*.rack": ("groups:", "hosts: {node1.x.test: {rack: /r1}}\ngroups:"),
-    "configurations": ("tickTime: 2000", "tickTime: 3000"),
+    "configurations.**": ("tickTime: 2000", "tickTime: 3000"),
     "repositories.*.url": ("repository.test/el8", "mirror.test/el8"),
+    "repositories.*.id": ('el8"}', 'el8", id: OTHER-1}'),
+    "repositories.*.gpg_key": ('el8"}', 'el8", gpg_key: "http://repository.test/KEY"}'),
     "repositories.*.gpg_check": ('el8", gpg_check: false}', 'el8"}'),
 }
 """A change of each compared field: text of the inventory before and after."""
@@ -64,7 +66,7 @@ def fields(annotation: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, .
             yield from fields(choice, path)
     elif get_origin(annotation) is not None and hasattr(annotation, "__metadata__"):
         yield from fields(get_args(annotation)[0], path)
-    else:
+    elif annotation is not type(None):
         yield path
 
 
@@ -73,6 +75,16 @@ def test_a_field_of_the_inventory_has_a_row(path: tuple[str, ...]) -> None:
     row = row_of(path)
     assert row is not None, "say in cluster/layout_fields.py how it is sent, read and compared"
     assert row.compared != bool(row.because), "either it is compared, or the row says why not"
+
+
+@pytest.mark.parametrize("path", [("hosts", "*", "new"), ("groups", "*", "new"), ("stack", "new"), ("security", "new")])
+def test_a_new_field_has_no_row_by_accident(path: tuple[str, ...]) -> None:
+    assert row_of(path) is None
+
+
+def test_a_row_is_of_a_field() -> None:
+    known = list(fields(Inventory))
+    assert [row.path for row in LAYOUT_FIELDS if not any(row_of(path) is row for path in known)] == []
 
 
 def test_a_compared_row_has_an_example() -> None:
