@@ -7,16 +7,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigtop_builder.flow.deploy import stack
 from bigtop_builder.flow.deploy.connections import Connections
+from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.model.inventory import Inventory
+from bigtop_builder.recipe.document import near
 
 if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.client import Ambari
     from bigtop_builder.adapter.ambari.service import HostComponent
     from bigtop_builder.cluster.layout import Layout
     from bigtop_builder.hosts.facts import HostFacts
     from bigtop_builder.model.ambari_stack import StackDefinition
     from bigtop_builder.recipe.inventory import LoadedInventory
+
+NEWEST_LINE = "3.0.0.0"
+"""The line of Ambari whose shipped stack is assumed before there is a server."""
 
 
 class World:
@@ -81,8 +86,8 @@ class World:
         Raises ConfigurationError if the server lacks the stack, AmbariError.
         """
         if self.inventory.ambari is None or not self.server_answers:
-            return stack.known_stack(self.loaded, self._overlays)
-        return stack.live_stack(self.loaded, self._connections.client, self.server_version, self._overlays)
+            return _known_stack(self.loaded, self._overlays)
+        return _live_stack(self.loaded, self._connections.client, self.server_version, self._overlays)
 
     def components(self) -> list[HostComponent]:
         """The components on the cluster's hosts, read again once anything has changed or time has passed."""
@@ -99,3 +104,37 @@ class World:
         self.layout = None
         for name in ("server_version", "server_answers", "stack"):
             self.__dict__.pop(name, None)
+
+
+def _known_stack(
+    loaded: LoadedInventory, overlays: tuple[Path, ...], ambari_version: str = NEWEST_LINE
+) -> StackDefinition:
+    """The stack as the shipped data and overlays have it. Raises ConfigurationError with its location."""
+    from bigtop_builder.cluster.stack_data import ambari_line, load_stack
+    from bigtop_builder.recipe.catalog import shipped_templates
+
+    choice = loaded.inventory.stack
+    try:
+        return load_stack(choice.name, choice.version, ambari_line(ambari_version), (shipped_templates(), *overlays))
+    except ConfigurationError as error:
+        error.location = error.location or loaded.place("stack")
+        raise
+
+
+def _live_stack(
+    loaded: LoadedInventory, client: Ambari, ambari_version: str, overlays: tuple[Path, ...]
+) -> StackDefinition:
+    """The stack as the server has it. Raises ConfigurationError if it has not, AmbariError without an answer."""
+    from bigtop_builder.cluster.stack_rest import stack_from_rest
+
+    choice = loaded.inventory.stack
+    stacks = client.stacks()
+    if (choice.name, choice.version) not in stacks:
+        offered = [f"{name}-{version}" for name, version in stacks]
+        raise ConfigurationError(
+            f"the Ambari server {client.url} has no stack {choice.name}-{choice.version}",
+            hint=near(f"{choice.name}-{choice.version}", offered) or None,
+            location=loaded.place("stack"),
+        )
+    known = _known_stack(loaded, overlays, ambari_version or NEWEST_LINE)
+    return stack_from_rest(client.stack_services(choice.name, choice.version), known)
