@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bigtop_builder.adapter.ambari.broken import explain
 from bigtop_builder.adapter.ambari.errors import NoAnswerError, UnexpectedAnswerError
+from bigtop_builder.adapter.ambari.transport_errors import explain
 from bigtop_builder.model.errors import ConfigurationError, InterruptedRunError
 
 if TYPE_CHECKING:
