@@ -123,7 +123,7 @@ def test_a_failed_installation_is_told_with_its_cause_and_mended_by_running_agai
     assert bench.deploy() == 9
     (task,) = bench.failed_tasks
     assert (task.host, task.role, task.command) == ("node2.x.test", "ZOOKEEPER_SERVER", "INSTALL")
-    assert task.cause == "no repository that the host sees has a package zookeeper_3_2_0"
+    assert task.cause == "no repository of the host has a package zookeeper_3_2_0"
     assert task.last_lines[-1].endswith(text)
     assert text in Path(task.logs[0]).read_text()
     assert "ZOOKEEPER_SERVER INSTALL on node2.x.test" in bench.failure

@@ -167,7 +167,7 @@ INVENTORY_MISTAKES: dict[str, tuple[Callable[[str], str], int, str, str]] = {
     "database without password": (
         swap("{url", "{setup: {host: node1.x.test, repository: 'http://r', database: {kind: mysql}}, url"),
         2,
-        r"\(ambari.setup.database\): .*needs a password",
+        r"\(ambari.setup.database\): .*requires a password",
         "",
     ),
     "server's certificate": (

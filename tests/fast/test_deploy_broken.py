@@ -46,7 +46,7 @@ def test_hosts_of_a_removed_cluster_that_are_not_taken_are_told_and_no_longer_wa
     assert bench.deploy() == 0, bench.failure
     assert bench.deploy(phases=["destroy"], table={"destroy": work.destroy}) == 0, bench.failure
     assert bench.deploy() == 9
-    assert "node1.x.test: it is HEALTHY and yet not taken" in bench.failure
+    assert "node1.x.test: it is HEALTHY but was not assigned" in bench.failure
     assert "restart" in bench.failure
     began = bench.now
     assert bench.deploy() == 0, bench.failure
@@ -68,10 +68,10 @@ def test_a_cluster_of_which_a_creation_left_only_the_name_is_made_anew(bench: Be
     assert bench.deploy(dry_run=True) == 0, bench.failure
     assert post(bench, "clusters/c1", '{"Clusters": {"version": "BIGTOP-3.2.0"}}') == 201
     assert bench.deploy() == 9
-    assert "empty cluster c1, which no deployment has made" in bench.failure
+    assert "empty cluster c1, which was not created by a deployment" in bench.failure
     assert post(bench, "blueprints/c1-0123456789ab", BLUEPRINT) == 201
     assert bench.deploy() == 0, bench.failure
-    assert "cluster c1 removed: its creation was broken off" in bench.changes
+    assert "cluster c1 removed: its creation was interrupted" in bench.changes
     ends_well(bench)
 
 
@@ -130,4 +130,4 @@ def test_a_cluster_with_kerberos_is_made_and_grows_with_a_fresh_credential(
     assert bench.deploy(WIDER + KERBEROS) == 0, bench.failure
     assert bench.changes == []
     assert bench.deploy(WIDER) == 9
-    assert "has the security KERBEROS, the inventory says NONE" in bench.failure
+    assert "has the security KERBEROS, but the inventory says NONE" in bench.failure

@@ -365,14 +365,14 @@ LOOKED = "name {name}\n{state}ini\n" + INI.format(host=SERVER) + "\n--- log\n{lo
     ("output", "message"),
     [
         (LOOKED.format(name="n1.example.com", state="", log=""), "ambari-agent is not installed"),
-        (LOOKED.format(name="n1.example.com", state="installed\n", log=""), "ambari-agent does not run"),
+        (LOOKED.format(name="n1.example.com", state="installed\n", log=""), "ambari-agent is not running"),
         (
             LOOKED.format(name="other.example.com", state="installed\nrunning\n", log=""),
-            "the host calls itself other.example.com and has registered so",
+            "the host calls itself other.example.com and has registered under that name",
         ),
         (
             LOOKED.format(name="n1.example.com", state="installed\nrunning\n", log="").replace(SERVER, "old"),
-            f"its agent looks for the server old, not {SERVER}",
+            f"its agent is configured for the server old, not {SERVER}",
         ),
     ],
 )
@@ -416,7 +416,7 @@ def test_hosts_that_never_come_are_all_named(loaded: LoadedInventory) -> None:
     registry, told = Registry([{"n2.example.com": "HEARTBEAT_LOST"}]), list[AnyEvent]()
     with pytest.raises(UnregisteredError) as caught:
         await_registration(registry, loaded, None, told.append, threading.Event())  # type: ignore[arg-type]
-    assert "n1.example.com: the server has not heard of it" in caught.value.message
+    assert "n1.example.com: the server does not know it" in caught.value.message
     assert "n2.example.com: it is registered and its agent is HEARTBEAT_LOST" in caught.value.message
     checks = [event for event in told if isinstance(event, CheckFinished)]
     assert [check.host for check in checks] == ["n1.example.com", "n2.example.com"]

@@ -279,7 +279,7 @@ def test_https_with_a_key_that_has_a_password(site: Site) -> None:
     assert site.set_up(loaded).changes == 0
 
     plain = site.inventory()
-    assert "has HTTPS switched on, and ambari.url is not https" in site.set_up(plain).failed[server].message
+    assert "uses HTTPS, but ambari.url is not https" in site.set_up(plain).failed[server].message
     site.run(server, "sed -i s/api.ssl=true/api.ssl=false/ /etc/ambari-server/conf/ambari.properties")
     site.run(server, "ambari-server restart")
     assert site.set_up(plain).changes == 0
@@ -306,7 +306,7 @@ def test_hosts_that_do_not_register_say_why(site: Site) -> None:
     assert reasons == {
         first: "the server has version 3.0.0.0 and rejects the agent's version 2.8.0.0",
         second: "the server does not support the host's operating system, debian9",
-        third: "ambari-agent does not run",
+        third: "ambari-agent is not running",
     }
 
 

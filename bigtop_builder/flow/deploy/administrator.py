@@ -1,4 +1,4 @@
-"""The Ambari server awaited, and its administrator given the wanted password."""
+"""Wait for the Ambari server, and set its administrator's password."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 Emit = Callable[[AnyEvent], None]
 
 LOGIN_GRACE = 20.0
-"""Seconds for which a starting server may refuse a right password."""
+"""Seconds for which a starting server may reject a correct password."""
 SHIPPED_PASSWORD = "admin"
 POLL = 2.0
 
 
 class SilentServerError(AmbariError):
-    """The server does not answer; ``last_lines`` are of its log."""
+    """The server does not answer; ``last_lines`` are from its log."""
 
     def __init__(self, message: str, *, hint: str | None, last_lines: tuple[str, ...]) -> None:
         super().__init__(message, hint=hint)
@@ -43,8 +43,10 @@ def administrator_ready(
     cancelled: threading.Event,
     limit: float,
 ) -> int:
-    """Waits until the server on ``remote`` answers, at most ``limit`` seconds, and sees to it that the wanted password
-    works; gives the number of changes. Raises AmbariError and InterruptedRunError."""
+    """Wait at most ``limit`` seconds until the server on ``remote`` answers, then make the inventory's password work.
+
+    Return the number of changes. Raises AmbariError and InterruptedRunError.
+    """
     user = choice.user
     wanted = secrets.value(choice.password, "ambari.password")
     reference = choice.setup.initial_password if choice.setup else None
@@ -64,7 +66,7 @@ def administrator_ready(
         client.renew(wanted)
         emit(Change(phase="ambari", name=name, state="failed"))
         raise
-    detail = "from the one that Ambari was installed with"
+    detail = "from the initial one of the installation"
     emit(Change(phase="ambari", name=name, state="done", detail=detail, seconds=time.monotonic() - begin))
     return 1
 
@@ -72,7 +74,7 @@ def administrator_ready(
 def _first_that_works(
     client: Ambari, user: str, passwords: tuple[str, ...], cancelled: threading.Event, limit: float
 ) -> str:
-    """Raises TimeoutError with what the last try met, AmbariError and InterruptedRunError."""
+    """Return the first password that works. Raises TimeoutError, AmbariError and InterruptedRunError."""
     from bigtop_builder.adapter.ambari.errors import (
         AuthenticationError,
         ServerError,
@@ -90,10 +92,10 @@ def _first_that_works(
             refused = refused or time.monotonic()
             if time.monotonic() - refused > min(LOGIN_GRACE, limit):
                 raise AuthenticationError(
-                    f"the Ambari server takes neither ambari.password nor the initial password of {user}",
+                    f"the Ambari server accepts neither ambari.password nor the initial password of {user}",
                     status=403,
                     answer="",
-                    hint="was its password changed? Then ambari.password must be that one",
+                    hint="was the password changed? Then set ambari.password to the new one",
                 )
         except (UnreachableError, UnavailableError, ServerError) as error:
             if isinstance(error, UnreachableError) and not error.again:
@@ -109,11 +111,11 @@ def _silent(choice: Choice, remote: Remote, told: str, limit: float) -> SilentSe
         log = remote.run(f"tail -n 40 {LOG}", timeout=60).stdout
     except HostError:
         log = ""
-    # Once it has come up, what went before is past.
+    # What was logged before the last start no longer matters.
     cause = server_cause(log.rpartition("Started Server")[2])
     return SilentServerError(
         f"the Ambari server on {remote.name} did not answer at {choice.url} within {limit:g} s:"
         f" {cause.message if cause else told}",
-        hint=cause.hint if cause else f"look into {LOG} on {remote.name}; is ambari.url its address?",
+        hint=cause.hint if cause else f"see {LOG} on {remote.name}; is ambari.url the server's address?",
         last_lines=tuple(log.splitlines()[-20:]),
     )

@@ -1,6 +1,6 @@
-"""An Ambari server of our own and its agents: installed, configured, started, until the server answers.
+"""Set up an Ambari server and its agents: install, configure and start them until the server answers.
 
-A server that is there already, without ``ambari.setup``, is not touched.
+Without ``ambari.setup`` in the inventory an existing server is not touched.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 Emit = Callable[[AnyEvent], None]
 
 START_SECONDS = 300.0
-"""How long a server that was just started may take to answer; on slow disks its first start takes minutes."""
+"""Time limit for a server that was just started to answer; on slow disks its first start takes minutes."""
 ANSWER_SECONDS = 30.0
-"""The same for one that runs."""
+"""The same for a server that was running before."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _Site:
-    """What the inventory says, resolved."""
+    """The inventory's settings of server and agents, resolved."""
 
     choice: Choice
     setup: NewServer
@@ -78,10 +78,10 @@ def set_up_servers(
     cancelled: threading.Event,
     engines: Mapping[DatabaseKind, Engine] = ENGINES,
 ) -> WorkResult:
-    """Does, or with ``dry_run`` tells, what is missing of database, server, administrator's password and agents.
+    """Set up whatever is missing of database, server, administrator's password and agents, or report it (``dry_run``).
 
-    Hosts that failed are in the result; without the server nothing further is tried. Raises AmbariError when the
-    server does not answer or takes neither password, and ConfigurationError.
+    The result has the hosts that failed; if the server failed, nothing else is tried. Raises AmbariError if the server
+    does not answer or accepts neither password, and ConfigurationError.
     """
     choice = loaded.inventory.ambari
     if choice is None or choice.setup is None:
@@ -115,7 +115,7 @@ def _site(loaded: LoadedInventory, choice: Choice, setup: NewServer, secrets: Se
     reference = setup.database.password
     if setup.https is not None and not choice.url.startswith("https://"):
         raise ConfigurationError(
-            "ambari.url is not https, but ambari.setup.https is given: a server with HTTPS does not answer without",
+            "ambari.url is not https, but ambari.setup.https is given: a server with HTTPS does not answer plain HTTP",
             hint=f"set it to https://{host}:{setup.https.port}",
             location=loaded.place("ambari", "url"),
         )
@@ -143,7 +143,7 @@ def _https(loaded: LoadedInventory, setup: NewServer, secrets: Secrets) -> Https
         except OSError as error:
             raise ConfigurationError(
                 f"{path} cannot be read: {error.strerror}",
-                hint=f"ambari.setup.https.{name} is a PEM file on this machine",
+                hint=f"ambari.setup.https.{name} must be a PEM file on this machine",
                 location=loaded.place("ambari", "setup", "https", name),
             ) from error
     place = "ambari.setup.https.key_password"
@@ -154,7 +154,7 @@ def _https(loaded: LoadedInventory, setup: NewServer, secrets: Secrets) -> Https
 def _look(
     fleet: Fleet, site: _Site, engines: Mapping[DatabaseKind, Engine], emit: Emit
 ) -> tuple[dict[str, _Seen], dict[str, HostError]]:
-    """Facts of every host that has a part in it; hosts that cannot be seen are told."""
+    """Gather the facts of every host involved, and report hosts that are unreachable."""
     driver = site.setup.database.driver or database.DEFAULT_DRIVER
     service = engines[site.target.kind].service
     wanted = Wanted(
@@ -182,7 +182,7 @@ def _set_up(
     dry_run: bool,
     engines: Mapping[DatabaseKind, Engine],
 ) -> WorkResult:
-    """Database and server."""
+    """Set up database and server."""
     try:
         state = _database_state(fleet, site)
         plan = _plans(site, seen, state, engines)
@@ -200,12 +200,12 @@ def _set_up(
 def _plans(
     site: _Site, seen: Mapping[str, _Seen], state: State, engines: Mapping[DatabaseKind, Engine]
 ) -> list[tuple[str, tuple[Operation, ...]]]:
-    """What is to be done, host by host, in this order. Raises HostError."""
+    """Return the operations, host by host, in this order. Raises HostError."""
     target, facts = site.target, seen[site.host].facts
     if server.properties(facts).get("api.ssl") == "true" and not site.choice.url.startswith("https:"):
         raise HostError(
-            f"the Ambari server on {site.host} has HTTPS switched on, and ambari.url is not https",
-            hint="set ambari.url to its https address, or api.ssl=false in its ambari.properties and restart it",
+            f"the Ambari server on {site.host} uses HTTPS, but ambari.url is not https",
+            hint="set ambari.url to its https address, or set api.ssl=false in its ambari.properties and restart it",
         )
     below: tuple[Operation, ...] = ()
     if site.password is not None and target.kind != "embedded" and not state.login:
@@ -214,8 +214,8 @@ def _plans(
         elif state is not UNSEEN and state.message != database.NO_CLIENT:
             cause = server_cause(state.message)
             raise HostError(
-                f"Ambari's database {target} does not let {target.user} in: {state.message}",
-                hint=cause.hint if cause else "ambari.setup.database tells where it is",
+                f"Ambari's database {target} rejects the user {target.user}: {state.message}",
+                hint=cause.hint if cause else "see ambari.setup.database in the inventory",
             )
     above = server.server_operations(
         facts,
@@ -255,7 +255,7 @@ def _with_cause(error: HostError) -> HostError:
 
 
 def _explained(emit: Emit) -> Emit:
-    """Events of hosts that failed get the probable cause that their last lines tell."""
+    """Add the probable cause to events of failed hosts, judging by their last lines."""
 
     def explaining(event: AnyEvent) -> None:
         if isinstance(event, HostFailed):
@@ -268,7 +268,7 @@ def _explained(emit: Emit) -> Emit:
 
 
 def _server_version(fleet: Fleet, site: _Site, facts: HostFacts, dry_run: bool) -> str | None:
-    """The server's version, which its agents must have; None when it will only be known once it is installed."""
+    """Return the server's version, which agents must have too; None if it is unknown until the installation."""
     if site.setup.version:
         return site.setup.version
     version = server.installed_version(facts)

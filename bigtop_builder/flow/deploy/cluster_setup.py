@@ -1,4 +1,4 @@
-"""The phase ``cluster``: made from a blueprint when it is not there, else brought to the inventory's layout."""
+"""The phase ``cluster``: create the cluster from a blueprint, or reconcile an existing one with the inventory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_blueprint_of
 from bigtop_builder.flow.deploy.installed_packages import check_installed
 from bigtop_builder.flow.deploy.pending_requests import settle
-from bigtop_builder.flow.deploy.reconcile import adapt, demand_free, environment
+from bigtop_builder.flow.deploy.reconcile import environment, reconcile, require_free_hosts
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import registered
 from bigtop_builder.flow.deploy.request_follower import carry_out, follow
@@ -28,17 +28,18 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.service import HostComponent
 
 UNINSTALLED = ("INIT", "INSTALLING", "INSTALL_FAILED")
-"""INSTALLING too, for nothing of the cluster runs when this is asked: a server that was restarted leaves it behind."""
+"""States of components to install. INSTALLING too: no request is running at this point, so a restart of the server
+left it behind."""
 
 
 def bring_cluster(connections: Connections, world: World, reporter: Reporter) -> str:
-    """Create or adapt the cluster, move it to other packages, install what is not installed.
+    """Create or reconcile the cluster, upgrade its packages, and install what is not installed.
 
     Raises AmbariError, ConfigurationError, HostError.
     """
     view = connections.client.cluster(world.cluster)
     if view is not None:
-        view = _whole(
+        view = _repaired(
             connections.client,
             world,
             reporter,
@@ -46,15 +47,15 @@ def bring_cluster(connections: Connections, world: World, reporter: Reporter) ->
         )
     if view is None:
         _create(connections, world, reporter)
-        return "made" if not reporter.dry_run else ""
-    adapt(connections, world, reporter, view)
+        return "created" if not reporter.dry_run else ""
+    reconcile(connections, world, reporter, view)
     upgrade(connections, world, reporter)
     _install(connections, world, reporter)
     return ""
 
 
 def named_blueprint(client: Ambari, world: World, reporter: Reporter) -> tuple[str, dict[str, Any]]:
-    """The blueprint's name and body. The name holds the body's digest: another layout is another blueprint."""
+    """Return the blueprint's name and body. The name has a digest of the body: another layout is another blueprint."""
     body = blueprint_body(
         desired_layout(client, world, reporter),
         world.stack,
@@ -67,7 +68,7 @@ def named_blueprint(client: Ambari, world: World, reporter: Reporter) -> tuple[s
 def template(
     connections: Connections, world: World, reporter: Reporter, name: str, *, secrets: bool = True
 ) -> dict[str, Any]:
-    """The body that makes the cluster; ``secrets`` False puts references in place of values."""
+    """Return the body that creates the cluster; without ``secrets`` it has references in place of their values."""
     inventory = world.inventory
     kerberos = inventory.security.kerberos
 
@@ -91,11 +92,11 @@ def template(
 def _create(connections: Connections, world: World, reporter: Reporter) -> None:
     client = connections.client
     layout = desired_layout(connections.client, world, reporter)
-    demand_free(connections.client, reporter, layout.hosts)
+    require_free_hosts(connections.client, reporter, layout.hosts)
     name, body = named_blueprint(connections.client, world, reporter)
     for old in client.blueprints():
         if old == name and compare_blueprints(body, client.blueprint(old) or {}):
-            raise AmbariError(f"the blueprint {name} is there with another content", hint="Delete it in Ambari.")
+            raise AmbariError(f"a blueprint {name} exists with different content", hint="Delete it in Ambari.")
     if name not in client.blueprints():
         shown = json.dumps(body, indent=2)
         reporter.change(
@@ -114,7 +115,7 @@ def _create(connections: Connections, world: World, reporter: Reporter) -> None:
 
 
 def _post(connections: Connections, world: World, reporter: Reporter, blueprint: str) -> int:
-    """Create the cluster. A half that a refused creation leaves behind is ours, and is removed again."""
+    """Create the cluster and return the request. The half that a rejected creation leaves behind is removed again."""
     client, name = connections.client, world.cluster
     body = template(connections, world, reporter, blueprint)
     try:
@@ -124,34 +125,33 @@ def _post(connections: Connections, world: World, reporter: Reporter, blueprint:
     except RefusedError:
         left = client.cluster(name)
         if left is not None and not left.hosts:
-            reporter.notice(f"the refused creation left an empty cluster {name}: it is removed", warning=True)
+            reporter.notice(f"the rejected creation left an empty cluster {name}: removing it", warning=True)
             client.delete_cluster(name)
         raise
 
 
-def _whole(client: Ambari, world: World, reporter: Reporter, view: ClusterView | None) -> ClusterView | None:
-    """The cluster; None once one is removed of which a creation has left no more than the name.
+def _repaired(client: Ambari, world: World, reporter: Reporter, view: ClusterView | None) -> ClusterView | None:
+    """Return the cluster, or None after removing one that an interrupted creation left with no more than its name.
 
-    Ambari makes the cluster before its configurations and hosts, so that a server which ends in between leaves one
-    that nothing can be installed on. Raises AmbariError when such a one is not of our making.
+    Ambari creates the cluster before its configurations and hosts. A server that stops in between leaves a cluster
+    that nothing can be installed on. Raises AmbariError if no deployment of ours created it.
     """
     if view is None or view.hosts or "cluster-env" in view.desired_configs:
         return view
     name = world.cluster
     if not own_blueprints(client, world):
         raise AmbariError(
-            f"there is an empty cluster {name}, which no deployment has made",
-            hint="Remove it in Ambari, or take another name.",
+            f"there is an empty cluster {name}, which was not created by a deployment",
+            hint="Remove it in Ambari, or choose another name.",
         )
-    reporter.change(f"cluster {name} removed: its creation was broken off", act=lambda: client.delete_cluster(name))
+    reporter.change(f"cluster {name} removed: its creation was interrupted", act=lambda: client.delete_cluster(name))
     return None
 
 
 def _install(connections: Connections, world: World, reporter: Reporter) -> None:
-    """Whatever is on a host of the cluster and not installed: new, or failed before. What is in maintenance is left
-    alone, as Ambari does.
+    """Install the components that are new or failed before; like Ambari, leave out those in maintenance.
 
-    Raises AmbariError when some of it is not installed afterwards: Ambari leaves lost hosts out without a word.
+    Raises AmbariError if some are not installed afterwards: Ambari silently skips hosts without a heartbeat.
     """
     missing = _uninstalled(world)
     if not missing:
@@ -169,7 +169,7 @@ def _install(connections: Connections, world: World, reporter: Reporter) -> None
     if left:
         raise AmbariError(
             f"Ambari has not installed {listed(left)}",
-            hint="Are the agents of these hosts alive? `bigtop-builder status` tells; then run the deployment again.",
+            hint="Are the agents of these hosts running? See `bigtop-builder status`; then run the deployment again.",
         )
     check_installed(connections, world, reporter)
 
@@ -179,5 +179,5 @@ def _uninstalled(world: World) -> list[HostComponent]:
 
 
 def own_blueprints(client: Ambari, world: World) -> list[str]:
-    """Blueprints that deployments of this cluster have made."""
+    """Return the blueprints that deployments of this cluster have created."""
     return [name for name in client.blueprints() if is_blueprint_of(name, world.cluster)]

@@ -1,7 +1,7 @@
-"""Properties that differ for the hosts of a group: Ambari's configuration groups, one for each group and service.
+"""Ambari's configuration groups: one for each group of the inventory and service with properties of its own.
 
-A blueprint makes them as ``BLUEPRINT:GROUP``; on a cluster that is there they are made as ``CLUSTER:GROUP``. Groups of
-any other name are somebody else's and left alone.
+Blueprints name them ``BLUEPRINT:GROUP``; on an existing cluster they are created as ``CLUSTER:GROUP``. Groups with any
+other name belong to somebody else and are left alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HIDDEN = "(secret)"
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What the inventory gives a group for one service: plain properties and secrets by configuration type."""
+    """A group's properties of one service: plain ones and secrets by configuration type."""
 
     group: LayoutGroup
     service: str
@@ -44,7 +44,7 @@ class _Wanted:
         return {**self.plain.get(kind, {}), **dict.fromkeys(self.secret.get(kind, {}), HIDDEN)}
 
     def as_it_is(self, kind: str, old: Mapping[str, str]) -> bool:
-        """Whether ``old`` is what is wanted; the values of secrets are not told apart."""
+        """Return whether ``old`` is as wanted; values of secrets cannot be compared."""
         wanted = self.shown(kind)
         hidden = self.secret.get(kind, {})
         return {*old} == {*wanted} and all(
@@ -54,7 +54,7 @@ class _Wanted:
 
 
 def bring_config_groups(connections: Connections, world: World, reporter: Reporter, layout: Layout) -> None:
-    """The configuration groups of a cluster that is there are made as the inventory says. Raises AmbariError."""
+    """Reconcile the configuration groups of an existing cluster with the inventory. Raises AmbariError."""
     client, cluster = connections.client, world.cluster
     wanted = {(one.group.name, one.service): one for one in _wanted(world, layout)}
     present = {
@@ -68,7 +68,7 @@ def bring_config_groups(connections: Connections, world: World, reporter: Report
             act=partial(client.delete_config_group, cluster, present[key].id),
         )
     former = {key: _properties(connections.client, world, present[key]) for key in present if key in wanted}
-    # A host that changes its group must leave the one before it may join the other.
+    # A host must leave its former group before it can join another one.
     for key, old in former.items():
         group, hosts = present[key], frozenset(wanted[key].group.hosts)
         if group.hosts - hosts and not reporter.dry_run:
@@ -99,7 +99,7 @@ def _wanted(world: World, layout: Layout) -> list[_Wanted]:
 
 
 def _own_name(name: str, cluster: str) -> str | None:
-    """The inventory's group of a configuration group that deployments of this cluster have made."""
+    """Return the inventory's group of a configuration group, or None if no deployment of this cluster created it."""
     maker, _, group = name.rpartition(":")
     return group if maker == cluster or is_blueprint_of(maker, cluster) else None
 

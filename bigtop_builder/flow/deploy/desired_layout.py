@@ -1,4 +1,4 @@
-"""What the inventory wants of a cluster: which components on which hosts, and which of them run."""
+"""The desired layout of a cluster: which components are on which hosts, and which of them should run."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def desired_layout(client: Ambari, world: World, reporter: Reporter) -> Layout:
-    """The layout with what Ambari adds to it, checked; asked of the stack advisor with ``layout: auto``. Made once.
+    """Return the checked layout, with what Ambari adds to it; with ``layout: auto`` the stack advisor recommends it.
 
-    Raises ConfigurationErrors with the places of what is wrong, AmbariError when the advisor fails.
+    It is determined once. Raises ConfigurationErrors with their locations, AmbariError if the advisor fails.
     """
     if world.layout is None:
         from bigtop_builder.cluster.layout import layout_of
@@ -48,7 +48,7 @@ def _recommended(client: Ambari, world: World) -> Layout:
     inventory = world.inventory
     if not inventory.services:
         raise ConfigurationError(
-            "layout: auto needs services to place", location=world.loaded.place("layout"), hint="Give services."
+            "layout: auto requires services to place", location=world.loaded.place("layout"), hint="Give services."
         )
     advice = client.recommend(
         inventory.stack.name, inventory.stack.version, "host_groups", world.hosts, inventory.services
@@ -57,7 +57,7 @@ def _recommended(client: Ambari, world: World) -> Layout:
 
 
 def starting(stack: StackDefinition, layout: Layout) -> dict[str, set[str]]:
-    """By host: the components that should run."""
+    """Return the components that should run, by host."""
     return {
         host: {
             placed.name
@@ -69,19 +69,19 @@ def starting(stack: StackDefinition, layout: Layout) -> dict[str, set[str]]:
 
 
 def is_client(stack: StackDefinition, component: str) -> bool:
-    """Whether a component is only installed, never started."""
+    """Return whether a component is only installed, never started."""
     known = stack.component(component)
     return known is not None and known.is_client
 
 
 def services_of(stack: StackDefinition, layout: Layout) -> list[str]:
-    """The services of a layout's components."""
+    """Return the services of a layout's components."""
     found = (stack.service_of(name) for name in layout.components)
     return list(dict.fromkeys(name for name in found if name is not None))
 
 
 def as_recommendation(layout: Layout) -> dict[str, Any]:
-    """A layout in the shape that the stack advisor takes."""
+    """Return a layout in the format of the stack advisor."""
     return {
         "blueprint": {
             "configurations": {},
@@ -98,5 +98,5 @@ def as_recommendation(layout: Layout) -> dict[str, Any]:
 
 
 def is_blueprint_of(blueprint: str, cluster: str) -> bool:
-    """Whether a blueprint is one of ours for this cluster: ``CLUSTER-0123456789ab``."""
+    """Return whether a deployment of this cluster created the blueprint: ``CLUSTER-0123456789ab``."""
     return re.fullmatch(re.escape(cluster) + r"-[0-9a-f]{12}", blueprint) is not None

@@ -1,4 +1,4 @@
-"""The phase ``destroy``: what runs is aborted, services stopped, the cluster removed, hosts wiped if that is wanted."""
+"""The phase ``destroy``: abort requests, stop services, and remove the cluster from Ambari."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ RESTART_SECONDS = 120
 
 
 def destroy_cluster(connections: Connections, world: World, reporter: Reporter) -> str:
-    """Remove the cluster from Ambari, with its blueprints and repository version; what is gone already is no mistake.
+    """Remove the cluster from Ambari, with its blueprints and repository version, as far as they exist.
 
-    The order matters: a cluster that is removed while a request of it is unfinished blocks the whole server (seen on
-    a live server of 3.0).
+    The order matters: removing a cluster with an unfinished request blocks the whole server (seen on a live server of
+    3.0).
     """
     client, name = connections.client, world.cluster
     view = client.cluster(name)
     if view is not None:
         _abort(connections.client, world, reporter)
         _stop(connections.client, world, reporter)
-        told = f"{len(view.hosts)} hosts, services {', '.join(view.services)}"
-        reporter.change(f"cluster {name} removed", told, act=lambda: client.delete_cluster(name))
+        detail = f"{len(view.hosts)} hosts, services {', '.join(view.services)}"
+        reporter.change(f"cluster {name} removed", detail, act=lambda: client.delete_cluster(name))
         _free_hosts(connections, world, reporter, view.hosts)
     for blueprint in own_blueprints(connections.client, world):
         reporter.change(f"blueprint {blueprint} removed", act=partial(client.delete_blueprint, blueprint))
@@ -47,8 +47,11 @@ def destroy_cluster(connections: Connections, world: World, reporter: Reporter) 
 
 
 def _free_hosts(connections: Connections, world: World, reporter: Reporter, hosts: Collection[str]) -> None:
-    """Ambari gives hosts of a removed cluster to no other before their agents have registered again (seen on a live
-    server of 3.0). A host that cannot be reached hinders nothing but its own next cluster."""
+    """Restart the agents of a removed cluster's hosts.
+
+    Ambari assigns the hosts to no other cluster before their agents have registered again (seen on a live server of
+    3.0). An unreachable host only gets a warning: it hinders nothing but its own next cluster.
+    """
     ours = sorted({*hosts} & {*world.hosts})
     if reporter.dry_run or not connections.hosted or not ours:
         return
@@ -56,11 +59,11 @@ def _free_hosts(connections: Connections, world: World, reporter: Reporter, host
     def restart(remote: Remote) -> None:
         output = remote.run(RESTART_AGENT, timeout=RESTART_SECONDS)
         if output.code:
-            raise HostError(f"ambari-agent restart ended with {output.code}")
+            raise HostError(f"ambari-agent restart exited with {output.code}")
 
     for host, result in connections.fleet.each(restart, ours).items():
         if isinstance(result, HostError):
-            reporter.notice(f"{host}: its agent could not be restarted: {result.message}", warning=True)
+            reporter.notice(f"{host}: failed to restart its agent: {result.message}", warning=True)
 
 
 def _abort(client: Ambari, world: World, reporter: Reporter) -> None:
@@ -75,13 +78,13 @@ def _abort(client: Ambari, world: World, reporter: Reporter) -> None:
             return
         reporter.sleep(1)
     raise AmbariError(
-        f"requests of the cluster {world.cluster} do not end although they were aborted",
+        f"requests of the cluster {world.cluster} did not end although they were aborted",
         hint="Restart the Ambari server; removing the cluster now would block it.",
     )
 
 
 def _stop(client: Ambari, world: World, reporter: Reporter) -> None:
-    """Told by components: a service of which a part runs may say of itself that it is only installed."""
+    """Stop the running services, judging by components: a service may report INSTALLED while a part of it runs."""
     running = sorted({one.service for one in world.components() if one.state not in REMOVABLE})
     if not running:
         return

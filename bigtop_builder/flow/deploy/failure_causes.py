@@ -1,6 +1,6 @@
-"""Probable causes of failed tasks, read from what an agent's script said last.
+"""Probable causes of failed tasks, judging by their last output.
 
-The texts were seen in recorded exchanges of a real server or stand in the scripts of Ambari 2.8 and 3.0.
+The patterns are from recorded exchanges with a real server and from the scripts of Ambari 2.8 and 3.0.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ def _rule(pattern: str, cause: str, hint: str) -> _Rule:
 _RULES = (
     _rule(
         r"No package found for (?P<name>\S+?)\(expected name: (?P<package>[^)]+)\)",
-        "no repository that the host sees has a package {package}",
-        "See what is missing with: bigtop-builder repo check-stack; then publish it, or mend the repository's address.",
+        "no repository of the host has a package {package}",
+        "See what is missing with: bigtop-builder repo check-stack; then publish it, or fix the repository's URL.",
     ),
     _rule(
         r"is not supported by this version of the stack-select tool",
         "the installed bigtop-select does not know this component",
-        "Publish a newer bigtop-select: repo check-stack tells which names it must know.",
+        "Publish a newer bigtop-select: repo check-stack lists the names that it must know.",
     ),
     _rule(
         r"GPG check FAILED|is not signed|Public key for .* is not installed",
-        "a package's signature is missing, or made with a key that the host does not trust",
+        "a package is not signed, or signed with a key that the host does not trust",
         "Sign the repository (repo publish) and check repositories[].gpg_key of the inventory.",
     ),
     _rule(
         r"parent directory (?P<folder>\S+) doesn't exist",
-        "{folder} is missing: its package's post-install script did not make it",
+        "{folder} is missing: the post-install script of its package did not create it",
         "On the host: is there an `alternatives` command, and what does `rpm -V` say of the package?",
     ),
     _rule(
         r"Unexpected file/directory found in (?P<folder>\S+?):",
-        "something that is no version of the stack lies in {folder}",
+        "{folder} contains something that is not a version of the stack",
         "Move it away; distro-select refuses to work otherwise. hosts check finds such leftovers.",
     ),
     _rule(
@@ -56,7 +56,7 @@ _RULES = (
     _rule(
         r"(?:Could not resolve host|Cannot download|Failed to download metadata|Errors during downloading metadata)",
         "the host cannot reach the repository",
-        "Try the address of repositories[].url on the host with curl; hosts check does.",
+        "Try the URL of repositories[].url on the host with curl; hosts check does the same.",
     ),
     _rule(
         r"nothing provides (?P<what>.+?) needed by (?P<package>\S+)",
@@ -66,12 +66,12 @@ _RULES = (
     _rule(
         r"No space left on device",
         "the host's disk is full",
-        "Make room; hosts check tells how much each mount has.",
+        "Free some space; hosts check shows how much each mount has.",
     ),
     _rule(
         r"Address already in use|BindException",
-        "another process has the port",
-        "On the host: ss -ltnp; hosts check lists the ports that are needed.",
+        "another process uses the port",
+        "Run ss -ltnp on the host; hosts check lists the required ports.",
     ),
     _rule(
         r"Configurations for cluster_id=\d+ is missing",
@@ -90,25 +90,25 @@ _RULES = (
     ),
     _rule(
         r"returned (?P<code>\d+)\.\s+(?P<text>.{1,200})$",
-        "a command ended with {code}: {text}",
-        "The whole output is in the log.",
+        "a command exited with {code}: {text}",
+        "The complete output is in the log.",
     ),
     _rule(
         r"^(?:resource_management\.core\.exceptions\.)?Fail: (?P<text>.{1,300})$",
         "{text}",
-        "The whole output is in the log.",
+        "The complete output is in the log.",
     ),
 )
 
 
 def probable_cause(status: str, stderr: str, stdout: str) -> tuple[str | None, str | None]:
-    """Cause and hint of a task that ended badly; (None, None) when nothing is known."""
+    """Return cause and hint of a failed task; (None, None) if none is known."""
     if status == "TIMEDOUT":
-        return "the agent did not report the end of the command in time", "Is the agent alive on the host?"
+        return "the agent did not report the end of the command in time", "Is the agent running on the host?"
     if status == "ABORTED":
         if not stderr.strip():
             return None, None
-        return "aborted before its end", None
+        return "aborted before it ended", None
     for text in (stderr, stdout):
         for rule in _RULES:
             found = rule.pattern.search(text)
@@ -119,6 +119,6 @@ def probable_cause(status: str, stderr: str, stdout: str) -> tuple[str | None, s
 
 
 def last_lines(stderr: str, stdout: str) -> list[str]:
-    """The end of what a task said; of its stderr if that says anything."""
+    """Return the last lines of a task's stderr, or of its stdout if stderr is empty."""
     text = stderr if stderr.strip() else stdout
     return [line.rstrip()[:400] for line in text.strip().splitlines()[-LAST_LINES:]]

@@ -1,5 +1,8 @@
-"""What is really installed. An agent of Ambari 3.0 can report a failed installation as completed (seen on a live
-server), so the packages are counted on the hosts themselves."""
+"""Check what is really installed.
+
+An agent of Ambari 3.0 can report a failed installation as completed (seen on a live server), so the packages are
+checked on the hosts themselves.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ SECONDS = 120
 
 
 def check_installed(connections: Connections, world: World, reporter: Reporter) -> None:
-    """One round trip a host. Raises AmbariError with the packages that are missing, by host."""
+    """Check the packages of all hosts, in one round trip each. Raises AmbariError with the missing ones by host."""
     if not connections.hosted:
         return
     (family, *_) = os_families(connections.client, world)
@@ -43,6 +46,6 @@ def check_installed(connections: Connections, world: World, reporter: Reporter) 
             lacking.append(f"{host} lacks {', '.join(missing)}")
     if lacking:
         raise AmbariError(
-            "Ambari says that all is installed, but " + "; ".join(lacking),
-            hint="Install them there with yum, or delete the component from the host in Ambari; then run again.",
+            "Ambari reports everything as installed, but " + "; ".join(lacking),
+            hint="Install them there with yum, or delete the component from the host in Ambari; then deploy again.",
         )

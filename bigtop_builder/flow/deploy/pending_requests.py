@@ -1,4 +1,4 @@
-"""What runs already when a deployment comes: an earlier one's requests are followed or cleared, others' waited for."""
+"""Requests that are already running: follow or clear those of earlier deployments, wait for those of other people."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
 
 STILL_SECONDS = 15.0
-"""How long provisioning must have stood still, with nothing running, to be known as left behind by a failed one."""
+"""Seconds without progress after which idle provisioning counts as left behind by a failed deployment."""
 
 
 def is_provisioning(view: RequestView) -> bool:
-    """Whether a request comes from a blueprint, and not from a person."""
+    """Return whether a request comes from a blueprint, not from a person."""
     return view.logical or progress.physical_host(view) is not None
 
 
 def settle(client: Ambari, world: World, reporter: Reporter) -> bool:
-    """Wait until nothing of the cluster runs; whether there was anything. With a dry run it is only told what runs.
+    """Wait until no request of the cluster is running; return whether there was one. A dry run only reports them.
 
-    Another's request is followed to its end and never aborted; what a failed blueprint left behind is aborted, for it
-    would wait for ever, and block the cluster.
+    Requests of other people are followed and never aborted. What a failed blueprint left behind is aborted: it would
+    wait forever and block the cluster.
     """
     limit = reporter.clock() + seconds(world.loaded.ambari.request_timeout)
     seen: tuple[object, ...] = ()
@@ -39,7 +39,7 @@ def settle(client: Ambari, world: World, reporter: Reporter) -> bool:
     while views := client.requests(world.cluster, unfinished_only=True):
         if reporter.dry_run:
             for view in views:
-                reporter.notice(f"request {view.id} runs: {view.context}", warning=True)
+                reporter.notice(f"request {view.id} is running: {view.context}", warning=True)
             return False
         waited = True
         for view in views:
@@ -73,15 +73,15 @@ def _wait_for(client: Ambari, world: World, reporter: Reporter, view: RequestVie
     except LimitError:
         raise
     except AmbariError as error:
-        reporter.notice(f"request {view.id} ended badly: {error.message}", warning=True)
+        reporter.notice(f"request {view.id} failed: {error.message}", warning=True)
 
 
 def clear(client: Ambari, world: World, reporter: Reporter, views: list[RequestView], why: str) -> None:
-    """Abort requests, and no longer wait for hosts that never came."""
+    """Abort requests, and stop waiting for hosts that never registered."""
     for view in views:
         if view.logical:
             reporter.change(
-                f"request {view.id}: hosts that never came are no longer waited for",
+                f"request {view.id}: no longer waiting for hosts that never registered",
                 act=partial(client.remove_pending_hosts, world.cluster, view.id),
             )
         else:

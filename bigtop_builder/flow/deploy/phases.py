@@ -20,19 +20,20 @@ __all__ = ["ambari", "check", "cluster", "destroy", "layout", "prepare", "reposi
 
 
 def _worked(deployment: Deployment, result: WorkResult) -> None:
+    """Count the changes of work on hosts. Raises HostError if a host failed."""
     deployment.reporter.changes += result.changes
     error = result.error()
     if error is not None:
         raise error
 
 
-def _not_there(deployment: Deployment) -> bool:
-    """With a dry run the phases before have set nothing up."""
+def _server_missing(deployment: Deployment) -> bool:
+    """Return whether this is a dry run and the server does not exist yet: earlier phases have set nothing up."""
     return deployment.reporter.dry_run and not deployment.world.server_answers
 
 
 def check_hosts(deployment: Deployment) -> str:
-    """The hosts alone are looked at."""
+    """Check the hosts, and nothing else. Raises HostError if a host fails a check."""
     from bigtop_builder.flow.hosts import checks
 
     check_own(deployment.connections, deployment.world)
@@ -42,7 +43,7 @@ def check_hosts(deployment: Deployment) -> str:
 
 
 def prepare(deployment: Deployment) -> str:
-    """Hosts get what they lack."""
+    """Set up on the hosts whatever they lack. Raises HostError."""
     from bigtop_builder.flow.hosts.preparation import prepare_hosts
 
     check_own(deployment.connections, deployment.world)
@@ -58,7 +59,7 @@ def prepare(deployment: Deployment) -> str:
 
 
 def ambari(deployment: Deployment) -> str:
-    """Server and agents, when they are ours to set up; then every host is registered."""
+    """Set up server and agents if the inventory says so, then wait until every host is registered."""
     from bigtop_builder.flow.deploy.ambari_server import set_up_servers
     from bigtop_builder.flow.deploy.registration import await_registration
 
@@ -73,7 +74,7 @@ def ambari(deployment: Deployment) -> str:
     )
     _worked(deployment, result)
     deployment.world.forget_server()
-    if _not_there(deployment):
+    if _server_missing(deployment):
         return LATER
     if deployment.reporter.dry_run:
         known = {host.name for host in deployment.connections.client.hosts()}
@@ -90,19 +91,19 @@ def ambari(deployment: Deployment) -> str:
 
 
 def repository(deployment: Deployment) -> str:
-    """The version definition is registered."""
-    if _not_there(deployment):
+    """Register the version definition."""
+    if _server_missing(deployment):
         return LATER
     return register(deployment.connections.client, deployment.world, deployment.reporter)
 
 
 def layout(deployment: Deployment) -> str:
-    """The layout is made, and held against Ambari's own validation, whose words are told.
+    """Determine the layout and report what Ambari's own validation says about it.
 
-    Its errors do not end the deployment, as they do not in Ambari's own interface: the advisor demands services that
-    others can do without, and the blueprint is checked by the server once more.
+    Its errors do not end the deployment, just as in Ambari's web interface: the advisor requires services that others
+    can do without, and the server checks the blueprint again.
     """
-    if _not_there(deployment):
+    if _server_missing(deployment):
         return LATER
     made = desired_layout(deployment.connections.client, deployment.world, deployment.reporter)
     stack = deployment.world.inventory.stack
@@ -125,21 +126,21 @@ def layout(deployment: Deployment) -> str:
 
 
 def cluster(deployment: Deployment) -> str:
-    """The cluster is there as the inventory says."""
-    if _not_there(deployment):
+    """Create the cluster, or reconcile an existing one with the inventory."""
+    if _server_missing(deployment):
         return LATER
     return cluster_setup.bring_cluster(deployment.connections, deployment.world, deployment.reporter)
 
 
 def start(deployment: Deployment) -> str:
-    """What should run runs, with its present configuration."""
-    if _not_there(deployment):
+    """Start what should run, and restart what runs with an outdated configuration."""
+    if _server_missing(deployment):
         return LATER
     return service_state.start(deployment.connections.client, deployment.world, deployment.reporter)
 
 
 def standalone(deployment: Deployment) -> str:
-    """Services that Ambari does not manage."""
+    """Set up the services that Ambari does not manage."""
     from bigtop_builder.flow.hosts.apply_standalone import apply_standalone
 
     result = apply_standalone(
@@ -153,7 +154,7 @@ def standalone(deployment: Deployment) -> str:
 
 
 def verify(deployment: Deployment) -> str:
-    """All checks and jobs. Raises AmbariError when there is no cluster."""
+    """Run all checks and jobs. Raises AmbariError if the cluster does not exist."""
     managed = deployment.world.inventory.ambari is not None
     if (
         managed
@@ -162,16 +163,16 @@ def verify(deployment: Deployment) -> str:
     ):
         raise AmbariError(
             f"there is no cluster {deployment.world.cluster} at {deployment.world.loaded.ambari.url}",
-            hint="bigtop-builder deploy makes it.",
+            hint="bigtop-builder deploy creates it.",
             location=deployment.world.loaded.place("cluster"),
         )
     return verification.verify(deployment.connections, deployment.world, deployment.reporter)
 
 
 def verify_after_deploy(deployment: Deployment) -> str:
-    """All checks and jobs, unless nothing was changed since they last succeeded: then only the alerts."""
+    """Run all checks and jobs; only check the alerts if nothing has changed since they last succeeded."""
     if deployment.reporter.dry_run:
-        return "left out: a dry run starts nothing"
+        return "skipped: a dry run starts nothing"
     return (
         verification.verify(deployment.connections, deployment.world, deployment.reporter)
         if verification.needs_verify(deployment.reporter)
@@ -180,7 +181,7 @@ def verify_after_deploy(deployment: Deployment) -> str:
 
 
 def destroy(deployment: Deployment) -> str:
-    """The cluster goes; hosts keep what is installed."""
+    """Remove the cluster; hosts keep what is installed."""
     if deployment.world.inventory.ambari is None:
         return "the inventory has no Ambari"
     _ = deployment.world.server_answers
@@ -188,7 +189,7 @@ def destroy(deployment: Deployment) -> str:
 
 
 def wipe(deployment: Deployment) -> str:
-    """The cluster goes, and hosts are freed of it."""
+    """Remove the cluster, and uninstall what deployments put on its hosts."""
     from bigtop_builder.flow.hosts.removal import uninstall
 
     note = destroy(deployment)
@@ -203,12 +204,12 @@ def wipe(deployment: Deployment) -> str:
 
 
 def blueprint_body(deployment: Deployment) -> dict[str, Any]:
-    """The blueprint as it would be sent."""
+    """Return the blueprint as it would be sent."""
     return cluster_setup.named_blueprint(deployment.connections.client, deployment.world, deployment.reporter)[1]
 
 
 def template_body(deployment: Deployment) -> dict[str, Any]:
-    """The cluster template as it would be sent, with references in place of secrets."""
+    """Return the cluster template as it would be sent, with references in place of secrets."""
     return cluster_setup.template(
         deployment.connections,
         deployment.world,
@@ -219,7 +220,7 @@ def template_body(deployment: Deployment) -> dict[str, Any]:
 
 
 def version_definition_text(deployment: Deployment) -> str:
-    """The version definition as it would be sent."""
+    """Return the version definition as it would be sent."""
     from bigtop_builder.flow.deploy.repository import definition
 
     return definition(deployment.connections.client, deployment.world)

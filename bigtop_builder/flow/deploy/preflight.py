@@ -1,4 +1,4 @@
-"""The phase ``check``: whatever can be known to go wrong is found before anything is touched."""
+"""The phase ``check``: find whatever is bound to fail before anything is changed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def check(deployment: Deployment) -> str:
-    """Inventory, secrets, server, repository and hosts, in this order: what is cheap to find comes first."""
+    """Check the inventory, secrets, server, layout, hosts and repository, the cheap checks first."""
     check_own(deployment.connections, deployment.world)
     managed = deployment.world.inventory.ambari is not None
     if managed:
@@ -37,14 +37,14 @@ def check(deployment: Deployment) -> str:
 
 
 def check_own(connections: Connections, world: World) -> None:
-    """What is on this machine: the secrets and files that the inventory leads to. Raises ConfigurationError(s)."""
+    """Check what is on this machine: the inventory's secrets and files. Raises ConfigurationError(s)."""
     problems = [*_secrets(connections, world), *_files(connections, world)]
     if problems:
         raise problems[0] if len(problems) == 1 else ConfigurationErrors(problems)
 
 
 def _secrets(connections: Connections, world: World) -> Iterator[ConfigurationError]:
-    """Every reference can be read; its value is known from now on, and shown nowhere."""
+    """Read every secret, so that it is redacted from now on; yield an error for each that is unavailable."""
     for place, reference in references(world):
         name = ".".join(map(str, place))
         if place[0] == "ssh" and not connections.hosted:
@@ -64,7 +64,7 @@ def _files(connections: Connections, world: World) -> Iterator[ConfigurationErro
         value: object = data
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None
-        # A file of host keys is made when the first one is noted; a rehearsal has no hosts to log in to.
+        # The file of host keys is created with the first key; a rehearsal has no hosts to log in to.
         if not isinstance(value, str) or path[-1] == "known_hosts" or (path[0] == "ssh" and not connections.hosted):
             continue
         try:
@@ -72,13 +72,13 @@ def _files(connections: Connections, world: World) -> Iterator[ConfigurationErro
         except OSError as error:
             yield ConfigurationError(
                 f"{value} cannot be read: {error.strerror}",
-                hint="Name a file that is there; a relative path begins at the inventory's folder.",
+                hint="Name an existing file; relative paths start at the folder of the inventory.",
                 location=world.loaded.place(*path),
             )
 
 
 def references(world: World) -> Iterator[tuple[tuple[str | int, ...], SecretReference]]:
-    """Every secret of the inventory with its path."""
+    """Yield every secret reference of the inventory with its path."""
     data = world.inventory.model_dump(exclude_none=True)
     yield from _walk(data, ())
 
@@ -111,7 +111,7 @@ def _walk(data: object, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str
 
 
 def _server(world: World, reporter: Reporter) -> None:
-    """A server that should be there answers, takes the password, and has the stack."""
+    """Check that an existing server answers, accepts the password, and has the stack."""
     if not world.server_answers:
         reporter.notice(f"the server at {world.loaded.ambari.url} is not set up yet")
         return
@@ -129,7 +129,7 @@ def _layout(client: Ambari, world: World, reporter: Reporter) -> None:
                 hint=near(name, stack.services) or None,
             )
     if inventory.layout == "auto" and not world.server_answers:
-        reporter.notice("the layout is recommended by the server once it is there")
+        reporter.notice("the server recommends the layout once it is set up")
         return
     layout = desired_layout(client, world, reporter)
     _ok(reporter, "layout", f"{len(layout.components)} components on {len(layout.hosts)} hosts")
@@ -146,7 +146,7 @@ def _standalone(world: World) -> None:
 
 
 def _hosts(connections: Connections, world: World, reporter: Reporter) -> tuple[str, ...]:
-    """Checks the hosts; gives their OS families."""
+    """Check the hosts and return their OS families."""
     if not connections.hosted:
         return tuple(sorted({host.os_family for host in connections.client.hosts() if host.os_family}))
     from bigtop_builder.flow.hosts.checks import check_hosts
@@ -158,7 +158,7 @@ def _hosts(connections: Connections, world: World, reporter: Reporter) -> tuple[
 
 
 def _repositories(world: World, reporter: Reporter, families: tuple[str, ...]) -> None:
-    """Every package that the agents will ask for is there. Raises AmbariError with what is missing."""
+    """Check that the repository has every package that agents will request. Raises AmbariError otherwise."""
     from bigtop_builder.cluster.demand_check import choose_components
     from bigtop_builder.flow.publish.stack_check import check_offer, read_offer
 
@@ -174,7 +174,9 @@ def _repositories(world: World, reporter: Reporter, families: tuple[str, ...]) -
             offer = read_offer(places, stack)
         except PublishError as error:
             error.location = world.loaded.place("repositories")
-            error.hint = f"Is the address right, and is the repository served? Otherwise: {error.hint or 'publish it'}"
+            error.hint = (
+                f"Is the URL correct, and is the repository being served? Otherwise: {error.hint or 'publish it'}"
+            )
             raise
         for finding in check_offer(offer, stack, components, family=family, version=version_of(world)):
             level = {"error": "error", "warning": "warning", "info": "ok"}[finding.level]
@@ -194,8 +196,8 @@ def _repositories(world: World, reporter: Reporter, families: tuple[str, ...]) -
         _ok(reporter, f"repository for {family}", f"{told}, {len(offer.packages)} packages") if not errors else None
     if errors:
         raise AmbariError(
-            f"the repository lacks what the stack asks for: {errors} errors",
-            hint="Build and publish what is missing, or leave out the services that ask for it.",
+            f"the repository lacks packages that the stack requires: {errors} errors",
+            hint="Build and publish the missing packages, or leave out the services that require them.",
         )
 
 

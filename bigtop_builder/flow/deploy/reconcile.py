@@ -1,6 +1,6 @@
-"""A cluster that is there, brought to the inventory's layout: hosts, services, components and configurations.
+"""Reconcile an existing cluster with the inventory: hosts, services, components and configurations.
 
-Whatever is in the cluster beyond the inventory is never taken away: that is said, and ends the deployment.
+Nothing is ever removed: whatever the cluster has beyond the inventory is reported and ends the deployment.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 
 def environment(client: Ambari, world: World) -> dict[str, str]:
-    """What ``cluster-env`` gets besides the stack's defaults."""
+    """Return the properties that ``cluster-env`` gets besides the stack's defaults."""
     return cluster_environment(world.inventory.repositories, os_families(client, world))
 
 
-def demand_free(client: Ambari, reporter: Reporter, hosts: Iterable[str]) -> None:
-    """Raises AmbariError for hosts of another cluster: Ambari would take the order and wait for ever."""
+def require_free_hosts(client: Ambari, reporter: Reporter, hosts: Iterable[str]) -> None:
+    """Raise AmbariError for hosts of another cluster: Ambari would accept the request and wait forever."""
     known = {host.name: host for host in client.hosts()}
     missing = [host for host in hosts if host not in known]
     if missing and not reporter.dry_run:
@@ -46,11 +46,11 @@ def demand_free(client: Ambari, reporter: Reporter, hosts: Iterable[str]) -> Non
     if taken:
         raise AmbariError(
             f"these hosts belong to another cluster: {', '.join(taken)}",
-            hint="Take them out of the inventory, or out of that cluster.",
+            hint="Remove them from the inventory, or from that cluster.",
         )
 
 
-def adapt(connections: Connections, world: World, reporter: Reporter, view: ClusterView) -> None:
+def reconcile(connections: Connections, world: World, reporter: Reporter, view: ClusterView) -> None:
     _same_security(world, view)
     layout = desired_layout(connections.client, world, reporter)
     actual = _actual(connections.client, world, layout, view)
@@ -58,14 +58,14 @@ def adapt(connections: Connections, world: World, reporter: Reporter, view: Clus
     beyond = [line for line in difference.lines() if line.startswith("-")]
     if beyond:
         raise AmbariError(
-            f"the cluster {world.cluster} is there with another layout than the inventory's:\n" + "\n".join(beyond),
-            hint="Put into the inventory what should stay, or remove the rest in Ambari; nothing was changed.",
+            f"the cluster {world.cluster} has more than the inventory says:\n" + "\n".join(beyond),
+            hint="Add to the inventory what should stay, or remove it in Ambari; nothing was changed.",
         )
     if difference.hosts_to_add or difference.components_to_add:
         _lend_credential(connections, world, reporter)
     hosts = difference.hosts_to_add
     if hosts:
-        demand_free(connections.client, reporter, hosts)
+        require_free_hosts(connections.client, reporter, hosts)
         reporter.change(
             f"hosts {', '.join(hosts)} into the cluster",
             act=lambda: connections.client.map_hosts(world.cluster, hosts),
@@ -103,13 +103,13 @@ def _same_security(world: World, view: ClusterView) -> None:
     wanted = "KERBEROS" if world.inventory.security.kerberos else "NONE"
     if view.security != wanted:
         raise AmbariError(
-            f"the cluster {world.cluster} has the security {view.security}, the inventory says {wanted}",
-            hint="Ambari's own wizard turns Kerberos on and off in a cluster that is there; nothing was changed.",
+            f"the cluster {world.cluster} has the security {view.security}, but the inventory says {wanted}",
+            hint="Only Ambari's own wizard turns Kerberos on or off in an existing cluster; nothing was changed.",
         )
 
 
 def _lend_credential(connections: Connections, world: World, reporter: Reporter) -> None:
-    """What is new in a cluster with Kerberos gets identities, which Ambari makes as the administrator of the KDC."""
+    """Give Ambari the KDC administrator's credential: it creates identities for whatever is new in the cluster."""
     kerberos = world.inventory.security.kerberos
     if kerberos is not None and not reporter.dry_run:
         key = connections.secrets.value(kerberos.admin_password, "security.kerberos.admin_password")
@@ -119,10 +119,10 @@ def _lend_credential(connections: Connections, world: World, reporter: Reporter)
 def _services(
     connections: Connections, world: World, reporter: Reporter, difference: ClusterDifference, view: ClusterView
 ) -> set[str]:
-    """New services, with their configurations before their components: Ambari fails on it the other way round. Gives
-    the configuration types that are new.
+    """Add new services with their configurations; return the configuration types that are new.
 
-    A service that has none of its types is one whose making was broken off between the two.
+    Ambari fails if components are added before configurations. A service without any of its types is one whose
+    creation was interrupted between the two.
     """
     version = registered(connections.client, world) if difference.services_to_add else None
     for service in difference.services_to_add:
@@ -159,8 +159,10 @@ def _services(
 def _defaults(
     connections: Connections, world: World, reporter: Reporter, service: str, present: Mapping[str, str]
 ) -> dict[str, dict[str, str]]:
-    """A service's types that the cluster has not: the stack's defaults, with what the inventory gives over them. Types
-    without any property are among them, for agents ask for all."""
+    """Return the configuration types of a service that the cluster lacks: the inventory's values over stack defaults.
+
+    Types without any property are included, because agents request all of them.
+    """
     stack, layout = world.inventory.stack, desired_layout(connections.client, world, reporter)
     given = plain_properties(layout.configurations)
     hidden = secret_properties(layout.configurations)
@@ -190,7 +192,7 @@ def _components(
     difference: ClusterDifference,
     actual: ActualCluster,
 ) -> None:
-    """Components that hosts lack; hosts that lack the same get them in one call."""
+    """Add the components that hosts lack, in one call for all hosts that lack the same ones."""
     lacking: dict[str, set[str]] = defaultdict(set)
     for host in difference.hosts_to_add:
         lacking[host].update(layout.hosts[host].names)
@@ -229,7 +231,7 @@ def _configure(
     actual: ActualCluster,
     fresh: Collection[str],
 ) -> None:
-    """Changed properties; types that are ``fresh`` have theirs."""
+    """Change the properties that differ; types in ``fresh`` were just created with the right ones."""
     wanted = {kind: changes for kind, changes in difference.configurations.items() if kind not in fresh}
     if not wanted:
         return

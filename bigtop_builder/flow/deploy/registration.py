@@ -1,4 +1,4 @@
-"""Hosts awaited at the Ambari server, and the reason of each that does not come."""
+"""Wait until hosts have registered with the Ambari server, and find out why some have not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Emit = Callable[[AnyEvent], None]
 
 FIRST_LOOK = 30.0
-"""Seconds until the agents' logs are looked into for a reason that waiting does not mend."""
+"""Seconds before the agents' logs are searched for a problem that waiting does not solve."""
 LINES = 60
 
 LOOK = f"""printf 'name %s\\n' "$(hostname -f 2>/dev/null || true)"
@@ -38,10 +38,10 @@ echo; echo '--- log'; tail -n {LINES} {LOG} 2>/dev/null || true
 
 @dataclass(frozen=True)
 class Agent:
-    """What a look at a host shows of its agent."""
+    """The state of an agent on its host."""
 
     name: str
-    """As the host calls itself."""
+    """What ``hostname -f`` prints on the host."""
     installed: bool
     running: bool
     server: str | None
@@ -49,13 +49,13 @@ class Agent:
 
 
 class UnregisteredError(AmbariError):
-    """Hosts that have not registered; ``reasons`` by host, ``last_lines`` of the log of one that tells none."""
+    """Some hosts have not registered: ``reasons`` by host, ``last_lines`` of the log of one without a known reason."""
 
     def __init__(self, reasons: Mapping[str, Cause], last_lines: Sequence[str] = ()) -> None:
-        told = [f"{host}: {cause.message}" for host, cause in reasons.items()]
+        lines = [f"{host}: {cause.message}" for host, cause in reasons.items()]
         count = "1 host has" if len(reasons) == 1 else f"{len(reasons)} hosts have"
         super().__init__(
-            "\n".join([f"{count} not registered with the Ambari server", *told]),
+            "\n".join([f"{count} not registered with the Ambari server", *lines]),
             hint="\n".join(dict.fromkeys(cause.hint for cause in reasons.values())),
         )
         self.reasons = dict(reasons)
@@ -63,7 +63,7 @@ class UnregisteredError(AmbariError):
 
 
 def parse_look(output: str) -> Agent:
-    """What ``LOOK`` printed."""
+    """Parse the output of ``LOOK``."""
     head, _, log = output.partition("\n--- log\n")
     state, _, ini = head.partition("\nini\n")
     lines = state.splitlines()
@@ -72,41 +72,43 @@ def parse_look(output: str) -> Agent:
 
 
 def reason(host: str, agent: Agent, server: str | None, registered: Sequence[str]) -> Cause | None:
-    """Why ``host`` is not registered; None when its log does not tell. ``server``: whom its agent should name, None
-    when any name of the server will do."""
+    """Return why ``host`` is not registered, or None if its log does not show it.
+
+    ``server`` is the server that its agent must be configured for; None if any name of the server is fine.
+    """
     if not agent.installed:
         return Cause(
             "ambari-agent is not installed",
-            f"install it there in the server's version, write the server into {CONFIGURATION} and start it;"
+            f"install the server's version of it there, set the server in {CONFIGURATION} and start it;"
             " or give ambari.setup",
         )
     if server is not None and agent.server != server:
         return Cause(
-            f"its agent looks for the server {agent.server}, not {server}",
-            "bigtop-builder deploy --phase ambari points it there",
+            f"its agent is configured for the server {agent.server}, not {server}",
+            "bigtop-builder deploy --phase ambari corrects that",
         )
     if agent.name != host:
         own = agent.name or "(nothing)"
-        as_other = " and has registered so" if agent.name in registered else ""
+        as_other = " and has registered under that name" if agent.name in registered else ""
         return Cause(
             f"the host calls itself {own}{as_other}",
-            "make `hostname -f` print the name of the inventory, and restart ambari-agent",
+            "make `hostname -f` print the name in the inventory, and restart ambari-agent",
             lasting=True,
         )
     cause = agent_cause(agent.log, server or agent.server or "")
     if not agent.running:
-        told = f"; its log ends with: {cause.message}" if cause else ""
-        return Cause(f"ambari-agent does not run{told}", "`ambari-agent start` on the host tells why")
+        ending = f"; its log ends with: {cause.message}" if cause else ""
+        return Cause(f"ambari-agent is not running{ending}", "run `ambari-agent start` on the host to see why")
     return cause
 
 
 def await_registration(
     client: Ambari, loaded: LoadedInventory, fleet: Fleet | None, emit: Emit, cancelled: threading.Event
 ) -> None:
-    """Waits until every host of the groups is registered and sends heartbeats, at most ``registration_timeout``.
+    """Wait at most ``registration_timeout`` until every host of the groups is registered and sends heartbeats.
 
-    ``fleet`` None: there are no hosts to look at. Ends early when all that are missing have a reason that waiting does
-    not mend. Raises UnregisteredError, AmbariError and InterruptedRunError.
+    Without a ``fleet`` the agents cannot be inspected. Gives up early if waiting would not help any of the missing
+    hosts. Raises UnregisteredError, AmbariError and InterruptedRunError.
     """
     choice, wanted = loaded.ambari, loaded.cluster_hosts
     server = choice.setup.host.lower() if choice.setup else None
@@ -133,7 +135,7 @@ def await_registration(
 
 
 def _healthy(host: RegisteredHost | None) -> bool:
-    # UNHEALTHY tells of components, not of the agent.
+    # UNHEALTHY is about components, not about the agent.
     return host is not None and host.state in ("HEALTHY", "UNHEALTHY")
 
 
@@ -146,22 +148,22 @@ def _waiting(missing: Sequence[str], registered: Mapping[str, RegisteredHost]) -
 def _causes(
     missing: Sequence[str], registered: Mapping[str, RegisteredHost], server: str | None, fleet: Fleet | None
 ) -> tuple[dict[str, Cause], tuple[str, ...]]:
-    """The reason of each missing host, and the end of a log that tells none."""
+    """Return the reason of each missing host, and the end of a log without a known reason."""
     seen: Mapping[str, Agent | HostError] = fleet.each(_look, missing) if fleet is not None else {}
     causes: dict[str, Cause] = {}
     lines: tuple[str, ...] = ()
     for host in missing:
         agent = seen.get(host)
         if isinstance(agent, HostError):
-            causes[host] = Cause(agent.message, agent.hint or "mend the connection to the host")
+            causes[host] = Cause(agent.message, agent.hint or "fix the connection to the host")
             continue
         found = reason(host, agent, server, list(registered)) if agent is not None else None
         if found is None and agent is not None:
             lines = lines or tuple(agent.log.splitlines()[-20:])
         state = registered[host].state if host in registered else None
         causes[host] = found or Cause(
-            f"it is registered and its agent is {state}" if state else "the server has not heard of it",
-            f"look into {LOG} on the host, and start ambari-agent there if it does not run",
+            f"it is registered and its agent is {state}" if state else "the server does not know it",
+            f"see {LOG} on the host, and start ambari-agent there if it is not running",
         )
     return causes, lines
 

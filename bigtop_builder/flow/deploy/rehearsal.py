@@ -1,4 +1,4 @@
-"""A rehearsal: the plan carried out against a simulated Ambari whose agents only look packages up."""
+"""A rehearsal: run the deployment against a simulated Ambari whose agents only look packages up."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from bigtop_builder.model.inventory import OsFamily
 from bigtop_builder.recipe.inventory import LoadedInventory
 
 FAMILIES: dict[str, OsFamily] = {".el7": "redhat7", ".el8": "redhat8", ".el9": "redhat9", ".oe2203": "openeuler22"}
-"""What the ends of packages' releases tell of the hosts that they are for."""
+"""The OS family by the dist tag at the end of a package's release."""
 USUAL: OsFamily = "redhat8"
 PASSWORD = "BIGTOP_REHEARSAL_PASSWORD"
 ADDRESS = "192.0.2.1"
-"""Of addresses for documentation (RFC 5737): simulated hosts are nowhere."""
+"""An address for documentation (RFC 5737): simulated hosts have none."""
 
 
 @contextmanager
 def rehearsal(loaded: LoadedInventory) -> Iterator[LoadedInventory]:
-    """A simulated server with the inventory's hosts, all registered; gives the inventory that leads to it.
+    """Run a simulated server with all hosts of the inventory registered; yield the inventory changed to use it.
 
-    Raises ConfigurationError when the inventory has no Ambari.
+    Raises ConfigurationError if the inventory has no Ambari.
     """
     from bigtop_builder.ambari_simulator.agents.paper import PaperAgent, PaperCrew
     from bigtop_builder.ambari_simulator.assembly import Ticker, assemble
@@ -38,7 +38,7 @@ def rehearsal(loaded: LoadedInventory) -> Iterator[LoadedInventory]:
 
     choice = loaded.inventory.ambari
     if choice is None:
-        raise ConfigurationError("there is nothing to rehearse: the inventory has no ambari")
+        raise ConfigurationError("nothing to rehearse: the inventory has no ambari")
     world = World()
     load_stacks(world)
     stack = world.stacks.get((loaded.inventory.stack.name, loaded.inventory.stack.version))
@@ -75,7 +75,7 @@ def _reader(stack: StackDefinition) -> Callable[[str], frozenset[str] | None]:
 
 
 def _family(loaded: LoadedInventory, stack: StackDefinition) -> OsFamily:
-    """What the hosts are, as far as the packages tell."""
+    """Return the OS family of the hosts, judging by the packages in the repositories."""
     for repository in loaded.inventory.repositories:
         for family in [None] if "{family}" not in repository.url else FAMILIES.values():
             try:

@@ -1,4 +1,4 @@
-"""The repository and its version definition, registered with Ambari."""
+"""The phase ``repository``: register the repository and its version definition with Ambari."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def version_of(world: World) -> str:
-    """The repository version string: without build, for the agents make package names of it."""
+    """Return the repository version: without a build number, because agents derive package names from it."""
     choice = world.inventory.stack
     return choice.repository_version or choice.version
 
 
 def os_families(client: Ambari, world: World) -> tuple[str, ...]:
-    """The OS families of the inventory's hosts as their agents told Ambari. Raises AmbariError for none."""
+    """Return the OS families of the inventory's hosts, as reported by their agents. Raises AmbariError if none has."""
     ours = set(world.hosts)
     families = {host.os_family for host in client.hosts() if host.name in ours and host.os_family}
     if not families:
@@ -34,7 +34,7 @@ def os_families(client: Ambari, world: World) -> tuple[str, ...]:
 
 
 def wanted_repositories(world: World, families: tuple[str, ...]) -> dict[str, tuple[RepositoryEntry, ...]]:
-    """By OS family: the inventory's repositories."""
+    """Return the inventory's repositories by OS family."""
     from bigtop_builder.adapter.ambari.repository import RepositoryEntry
 
     return {
@@ -47,9 +47,9 @@ def wanted_repositories(world: World, families: tuple[str, ...]) -> dict[str, tu
 
 
 def registered(client: Ambari, world: World) -> RepositoryVersion | None:
-    """The registered version that the cluster's services have; without them that of the inventory's version string.
+    """Return the registered version of the cluster's services; without services that of the inventory, or None.
 
-    Raises AmbariError when the cluster is of another stack.
+    Raises AmbariError if the cluster has another stack.
     """
     choice = world.inventory.stack
     found = client.repository_versions(choice.name, choice.version)
@@ -58,7 +58,7 @@ def registered(client: Ambari, world: World) -> RepositoryVersion | None:
         stack = f"{choice.name}-{choice.version}"
         if cluster.version and cluster.version != stack:
             raise AmbariError(
-                f"the cluster {world.cluster} is of the stack {cluster.version}, not {stack}",
+                f"the cluster {world.cluster} has the stack {cluster.version}, not {stack}",
                 hint="Ambari moves clusters to another stack with upgrade packs only, which BIGTOP does not have; for "
                 "other packages change stack.repository_version.",
             )
@@ -71,7 +71,7 @@ def registered(client: Ambari, world: World) -> RepositoryVersion | None:
 
 
 def definition(client: Ambari, world: World) -> str:
-    """The version definition's XML."""
+    """Return the XML of the version definition."""
     from bigtop_builder.cluster.version_definition import version_definition
 
     wanted = wanted_repositories(world, os_families(client, world))
@@ -83,9 +83,9 @@ def definition(client: Ambari, world: World) -> str:
 
 
 def register(client: Ambari, world: World, reporter: Reporter) -> str:
-    """The phase ``repository``."""
+    """Register the version definition, or update the repositories of an existing one; return a note for the phase."""
     if not world.inventory.repositories:
-        return "the inventory names no repository: Ambari's own are used"
+        return "the inventory has no repositories: Ambari's own are used"
     choice = world.inventory.stack
     families = os_families(client, world)
     wanted = wanted_repositories(world, families)
@@ -98,16 +98,17 @@ def register(client: Ambari, world: World, reporter: Reporter) -> str:
         return title
     if present.version != version_of(world):
         check_version(world.stack, version_of(world))
-        return f"the cluster has {present.version} and moves to {title}"
+        return f"the cluster has {present.version} and will be upgraded to {title}"
     _update(client, world, reporter, present, wanted)
     return title
 
 
 def switch_repositories(client: Ambari, world: World, reporter: Reporter) -> Callable[[], None] | None:
-    """When the cluster is to move to another version: the repositories of the one that it has are replaced, for a
-    service cannot be given another one without upgrade packs; the agents' reports then rename it. Gives the way back.
+    """Replace the repositories of the cluster's version if the inventory wants another one; return an undo, or None.
 
-    A registered version that has the name already and that no service uses would keep Ambari from that: it goes.
+    Without upgrade packs a service cannot be given another version. So its version gets the new repositories, and
+    Ambari renames it once agents report the new packages. A registered version that already has the name, and that no
+    service uses, would prevent that: it is removed.
     """
     present = registered(client, world)
     if present is None or present.version == version_of(world):
@@ -130,7 +131,7 @@ def _update(
     version: RepositoryVersion,
     wanted: Mapping[str, tuple[RepositoryEntry, ...]],
 ) -> None:
-    """The version's repositories as ``wanted`` says; other OS families keep theirs."""
+    """Set the version's repositories to ``wanted``; other OS families keep theirs."""
     choice = world.inventory.stack
     differing = {family: entries for family, entries in wanted.items() if _urls(version, family) != _pairs(entries)}
     if not differing:

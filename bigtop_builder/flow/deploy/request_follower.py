@@ -1,4 +1,4 @@
-"""Following one of Ambari's requests to its true end, every task told as it changes."""
+"""Follow one of Ambari's requests to its real end, and report every task as it changes."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from bigtop_builder.model.event import AmbariTask, RequestProgress
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
 
-TOLD = ("COMPLETED", "IN_PROGRESS", "SKIPPED_FAILED", *progress.BAD)
+REPORTED = ("COMPLETED", "IN_PROGRESS", "SKIPPED_FAILED", *progress.BAD)
 SHOWN_FAILURES = 20
-"""Failed tasks whose last lines are shown; the logs of others are saved too."""
+"""The number of failed tasks whose last lines are shown; the logs of all are saved."""
 PENDING_HOST = "PENDING HOST ASSIGNMENT"
 
 
 class TaskFailedError(AmbariError):
-    """Tasks of a request ended badly. ``tasks``: those that failed first-hand, not the ones aborted because of them."""
+    """Tasks of a request failed. ``tasks`` are the ones that failed themselves, not those aborted because of them."""
 
     def __init__(self, message: str, tasks: tuple[AmbariTask, ...], *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -36,10 +36,10 @@ class TaskFailedError(AmbariError):
 
 
 def follow(client: Ambari, world: World, reporter: Reporter, request: int) -> RequestView:
-    """Wait until a request is over; tell its progress and tasks.
+    """Wait until a request is over, and report its progress and tasks.
 
-    Raises TaskFailedError when tasks failed, AmbariError when hosts never come or it was aborted, LimitError after
-    ``ambari.request_timeout``, InterruptedRunError (the request then goes on, and the next run follows it).
+    Raises TaskFailedError if tasks failed, AmbariError if hosts never register or the request was aborted, LimitError
+    after ``ambari.request_timeout``, and InterruptedRunError (the request continues, and the next run follows it).
     """
     choice = world.loaded.ambari
     follower = Follower(client, world.cluster, request)
@@ -49,8 +49,8 @@ def follow(client: Ambari, world: World, reporter: Reporter, request: int) -> Re
     idle_since: float | None = None
     while True:
         look = follower.look()
-        failed += _tell_tasks(reporter, look.changed, SHOWN_FAILURES - len(failed))
-        told = _tell_request(reporter, look.view, told)
+        failed += _report_tasks(reporter, look.changed, SHOWN_FAILURES - len(failed))
+        told = _report_request(reporter, look.view, told)
         if look.over:
             return _ended(look, failed)
         idle = look.outcome == "waiting" or _unassigned(look.view)
@@ -59,7 +59,7 @@ def follow(client: Ambari, world: World, reporter: Reporter, request: int) -> Re
             raise _never_came(client, world, look.view)
         if reporter.clock() > limit:
             raise LimitError(
-                f"request {request} ({_title(look.view)}) is not over after {choice.request_timeout}; it goes on",
+                f"request {request} ({_title(look.view)}) is not over after {choice.request_timeout}; it continues",
                 hint="Run the deployment again to follow it, or raise ambari.request_timeout.",
             )
         reporter.sleep(seconds(choice.poll))
@@ -73,7 +73,7 @@ def carry_out(
     call: Callable[[], int | None],
     detail: str = "",
 ) -> None:
-    """A change that Ambari carries out with a request, if there is anything to do: it is followed to its end."""
+    """Make a change for which ``call`` starts a request of Ambari's, unless there is nothing to do, and follow it."""
     started: list[int | None] = []
     reporter.change(name, detail, act=lambda: started.append(call()))
     for request in started:
@@ -90,13 +90,15 @@ def _ended(look: Look, failed: list[AmbariTask]) -> RequestView:
     if look.outcome == "completed":
         return view
     if look.outcome == "aborted" and not failed:
-        raise AmbariError(f"request {view.id} ({_title(view)}) was aborted", hint="Run the deployment again to go on.")
+        raise AmbariError(
+            f"request {view.id} ({_title(view)}) was aborted", hint="Run the deployment again to continue."
+        )
     count = view.failed + view.timed_out or len(failed)
     where = ", ".join(dict.fromkeys(f"{task.role} {task.command} on {task.host}" for task in failed[:3]))
     raise TaskFailedError(
         f"{count} of {view.tasks} tasks of request {view.id} ({_title(view)}) failed: {where}",
         tuple(failed),
-        hint="Mend the cause and run the deployment again: it goes on from here.",
+        hint="Fix the cause and run the deployment again: it continues from here.",
     )
 
 
@@ -115,17 +117,17 @@ def _never_came(client: Ambari, world: World, view: RequestView) -> AmbariError:
             lines.append(f"{name}: it belongs to the cluster {host.cluster}")
         elif host.cluster is None:
             lines.append(
-                f"{name}: it is {host.state} and yet not taken; a host of a deleted cluster comes after a "
-                "restart of its agent"
+                f"{name}: it is {host.state} but was not assigned; a host of a deleted cluster is only "
+                "assigned after a restart of its agent"
             )
-    told = "; ".join(lines) or "Ambari does not say which"
+    missing = "; ".join(lines) or "Ambari does not say which"
     return AmbariError(
-        f"request {view.id} still waits for {view.pending_hosts or 'its'} hosts: {told}",
+        f"request {view.id} is still waiting for {view.pending_hosts or 'its'} hosts: {missing}",
         hint="Restart the agents of these hosts (ambari-agent restart), then run the deployment again.",
     )
 
 
-def _tell_request(reporter: Reporter, view: RequestView, before: tuple[object, ...]) -> tuple[object, ...]:
+def _report_request(reporter: Reporter, view: RequestView, before: tuple[object, ...]) -> tuple[object, ...]:
     told = (view.status, round(view.percent), view.pending_hosts, tuple(sorted(view.counts.items())))
     if told != before:
         reporter.emit(
@@ -142,11 +144,11 @@ def _tell_request(reporter: Reporter, view: RequestView, before: tuple[object, .
     return told
 
 
-def _tell_tasks(reporter: Reporter, tasks: Iterable[TaskView], room: int) -> list[AmbariTask]:
-    """Tell what changed; gives the tasks that failed first-hand. Logs of all are saved, ``room`` of them are shown."""
+def _report_tasks(reporter: Reporter, tasks: Iterable[TaskView], room: int) -> list[AmbariTask]:
+    """Report changed tasks and return those that failed themselves. All logs are saved, ``room`` of them are shown."""
     failed: list[AmbariTask] = []
     for task in tasks:
-        if task.status not in TOLD or task.host.startswith(PENDING_HOST):
+        if task.status not in REPORTED or task.host.startswith(PENDING_HOST):
             continue
         if task.status not in progress.BAD or task.status == "ABORTED":
             reporter.emit(_event(reporter, task))
@@ -178,7 +180,7 @@ def _event(reporter: Reporter, task: TaskView, **more: object) -> AmbariTask:
 
 
 def save_logs(reporter: Reporter, task: TaskView) -> list[Path]:
-    """Write a task's output into the run's folder, without secrets; gives the files."""
+    """Write a task's output to the run's folder, without secrets, and return the files."""
     name = re.sub(r"[^A-Za-z0-9._-]", "_", f"{task.request}-{task.id}-{task.host}-{task.role}-{task.command}")
     reporter.logs.mkdir(parents=True, exist_ok=True)
     written = []

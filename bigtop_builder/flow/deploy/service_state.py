@@ -1,4 +1,4 @@
-"""The phase ``start``: what should run and does not is started, what runs with outdated configurations restarted."""
+"""The phase ``start``: start what should run, and restart what runs with an outdated configuration."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
 
 ATTEMPTS = 3
-"""A start may fail because what it needs is not up yet: services start side by side."""
+"""A start may fail because a service that it needs is not up yet: services start in parallel."""
 
 
 def start(client: Ambari, world: World, reporter: Reporter) -> str:
-    """Start and restart. Raises AmbariError with what does not come up."""
+    """Start and restart. Raises AmbariError with the components that do not come up."""
     if client.cluster(world.cluster) is None:
         if reporter.dry_run:
-            return "the cluster is not there yet"
+            return "the cluster does not exist yet"
         raise AmbariError(f"there is no cluster {world.cluster}", hint="Run the phase cluster first.")
     settle(client, world, reporter)
     for attempt in range(1, ATTEMPTS + 1):
@@ -44,15 +44,15 @@ def start(client: Ambari, world: World, reporter: Reporter) -> str:
             break
     else:
         raise AmbariError(
-            "these do not come up: " + listed(stopped(client, world, reporter)),
-            hint="See their logs on the hosts; then run again.",
+            "these components do not start: " + listed(stopped(client, world, reporter)),
+            hint="See their logs on the hosts; then run the deployment again.",
         )
     _restart(client, world, reporter)
     return ""
 
 
 def stopped(client: Ambari, world: World, reporter: Reporter) -> list[HostComponent]:
-    """What should run and does not. Raises AmbariError when it is on hosts that Ambari does not hear from."""
+    """Return the components that should run and do not. Raises AmbariError if their hosts have no heartbeat."""
     wanted = starting(world.stack, desired_layout(client, world, reporter))
     down = [
         one
@@ -63,14 +63,14 @@ def stopped(client: Ambari, world: World, reporter: Reporter) -> list[HostCompon
     if lost and not reporter.dry_run:
         hosts = sorted({one.host for one in lost})
         raise AmbariError(
-            f"Ambari does not hear from {', '.join(hosts)}, where {listed(lost)} should run",
+            f"Ambari gets no heartbeat from {', '.join(hosts)}, where {listed(lost)} should run",
             hint="Start their agents (ambari-agent start), then run the deployment again.",
         )
     return down
 
 
 def listed(components: Iterable[HostComponent]) -> str:
-    """``ZOOKEEPER_SERVER on node1, node2``."""
+    """Return components as text: ``ZOOKEEPER_SERVER on node1, node2``."""
     hosts: dict[str, list[str]] = defaultdict(list)
     for one in components:
         hosts[one.component].append(one.host)
@@ -90,9 +90,9 @@ def _start(client: Ambari, world: World, reporter: Reporter, down: list[HostComp
 def put_state(
     client: Ambari, world: World, state: str, components: Collection[HostComponent], context: str
 ) -> int | None:
-    """Ask for a state of components on hosts, in one request whose stages Ambari puts in order; its id, or None.
+    """Request a state for components on hosts and return the request's id, or None if there is nothing to do.
 
-    Hosts are only named where not all that have the component are meant, so that the predicate stays short.
+    It is one request for all of them, so that Ambari can order its stages.
     """
     hosts: dict[str, set[str]] = defaultdict(set)
     for one in components:
@@ -108,7 +108,7 @@ def put_state(
 
 
 def _restart(client: Ambari, world: World, reporter: Reporter) -> None:
-    """Only what runs, and clients: a component that is meant to be stopped stays so."""
+    """Restart running components and clients whose configuration is outdated; stopped components stay stopped."""
     stale: dict[tuple[str, str], list[str]] = defaultdict(list)
     for one in world.components():
         if one.stale and not one.maintenance and (one.state == "STARTED" or is_client(world.stack, one.component)):

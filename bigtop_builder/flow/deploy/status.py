@@ -1,4 +1,4 @@
-"""How a cluster is: read from Ambari and, for stand-alone services, from the hosts. Nothing is changed."""
+"""The status of a cluster, read from Ambari and, for stand-alone services, from the hosts. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """A service: ``running`` of the ``wanted`` components that should run do."""
+    """A service: ``running`` out of ``wanted`` components are running."""
 
     name: str
     state: str
@@ -42,7 +42,7 @@ class ServiceStatus:
 
 @dataclass(frozen=True)
 class HostStatus:
-    """A host of the inventory: ``state`` is Ambari's, or MISSING when its agent has not registered."""
+    """A host of the inventory: ``state`` is Ambari's, or MISSING if its agent has not registered."""
 
     name: str
     group: str | None
@@ -57,7 +57,7 @@ class HostStatus:
 
 @dataclass
 class ClusterStatus:
-    """A cluster. ``exists`` is None when the inventory has no Ambari."""
+    """A cluster. ``exists`` is None if the inventory has no Ambari."""
 
     cluster: str
     url: str | None = None
@@ -69,13 +69,13 @@ class ClusterStatus:
     alerts: list[tuple[str, str, str, str]] = field(default_factory=list)
     """State, host, label, text."""
     requests: list[tuple[int, str, str, float]] = field(default_factory=list)
-    """Unfinished ones: id, context, status, percent."""
+    """Unfinished requests: id, context, status, percent."""
     standalone: list[tuple[str, str, str, str]] = field(default_factory=list)
     """Level, host, check, message."""
 
     @property
     def green(self) -> bool:
-        """Whether all is as the inventory wants it."""
+        """Whether everything is as the inventory says."""
         return (
             self.exists is not False
             and all(host.green for host in self.hosts)
@@ -85,7 +85,7 @@ class ClusterStatus:
         )
 
     def data(self) -> dict[str, Any]:
-        """The answer of ``--json``."""
+        """Return the output of ``--json``."""
         return {
             **asdict(self),
             "hosts": [asdict(host) for host in self.hosts],
@@ -100,7 +100,7 @@ class ClusterStatus:
 
 
 def read_status(loaded: LoadedInventory, settings: Settings) -> ClusterStatus:
-    """Raises AmbariError when the server does not answer, ConfigurationError for what is wrong in the inventory."""
+    """Read the status. Raises AmbariError if the server does not answer, ConfigurationError for a wrong inventory."""
     status = ClusterStatus(loaded.inventory.cluster)
     told: list[AnyEvent] = []
     lock = threading.Lock()
@@ -176,7 +176,7 @@ def _services(
                 running=sum(one.state == "STARTED" for one in meant),
                 wanted=len(meant),
                 installed=len(own),
-                # What does not run takes its configuration when it starts.
+                # A stopped component gets its configuration when it starts.
                 stale=sum(
                     one.stale
                     and not one.maintenance

@@ -1,9 +1,9 @@
-"""The move of a cluster's services to other packages: seen by looking at the hosts, carried out service by service.
+"""Upgrade a cluster's services to other packages: find out from the hosts what differs, and go service by service.
 
-BIGTOP has no upgrade packs. So components are stopped and started through Ambari, and what lies between is done over
-SSH: packages, then the selector's links. The agents tell the new version when a component starts, and Ambari renames
-the repository version that the services have; a ``PUT`` of another one is taken and ignored by the server (read in
-the sources of 3.0: ServiceResourceProvider, StackVersionListener).
+BIGTOP has no upgrade packs. So components are stopped and started through Ambari, and in between packages and the
+selector's links are changed over SSH. Agents report the new version when a component starts, and Ambari then renames
+the repository version of the services; a ``PUT`` of another version is accepted and ignored by the server (read in the
+sources of 3.0: ServiceResourceProvider, StackVersionListener).
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
     from bigtop_builder.adapter.ambari.service import HostComponent
 
-NOT_THERE = ("INIT", "INSTALLING", "INSTALL_FAILED")
+NOT_INSTALLED = ("INIT", "INSTALLING", "INSTALL_FAILED")
 SHOWN = 8
 
 
 def upgrade(connections: Connections, world: World, reporter: Reporter) -> None:
-    """Move what the inventory and the repository say. Raises AmbariError with what was done and what is back."""
+    """Upgrade to the packages that inventory and repository say. Raises AmbariError with what was rolled back."""
     if not connections.hosted or not world.inventory.repositories:
         return
     components = _installed(world)
@@ -44,10 +44,10 @@ def upgrade(connections: Connections, world: World, reporter: Reporter) -> None:
         return
     facts = _facts(connections, reporter, components)
     plan = _plan(connections.client, world, components, facts)
-    _tell(reporter, plan)
+    _report(reporter, plan)
     if not plan.steps and not plan.tools:
         return
-    _demand(components, plan)
+    _require_stoppable(components, plan)
     back = switch_repositories(connections.client, world, reporter)
     _tools(connections, reporter, plan, facts)
     moved: list[str] = []
@@ -60,18 +60,18 @@ def upgrade(connections: Connections, world: World, reporter: Reporter) -> None:
         except AmbariError as error:
             if not moved and back is not None:
                 back()
-            kept = f"; moved before and kept: {', '.join(moved)}" if moved else ""
+            kept = f"; upgraded before and kept: {', '.join(moved)}" if moved else ""
             raise AmbariError(error.message + kept, hint=error.hint) from error
         moved += step.services
     _confirm(connections.client, world, reporter)
 
 
 def _installed(world: World) -> dict[str, list[HostComponent]]:
-    """By host of the inventory: what Ambari has installed there."""
+    """Return the components that Ambari has installed, by host of the inventory."""
     ours = set(world.hosts)
     found: dict[str, list[HostComponent]] = {}
     for one in world.components():
-        if one.host in ours and one.state not in NOT_THERE:
+        if one.host in ours and one.state not in NOT_INSTALLED:
             found.setdefault(one.host, []).append(one)
     return found
 
@@ -79,7 +79,7 @@ def _installed(world: World) -> dict[str, list[HostComponent]]:
 def _facts(
     connections: Connections, reporter: Reporter, components: Mapping[str, list[HostComponent]]
 ) -> dict[str, HostFacts]:
-    """One round trip a host. Raises HostError."""
+    """Gather the facts of the hosts, in one round trip each. Raises HostError."""
     wanted = dict.fromkeys(components, Wanted(files=(FORMER,)))
     facts, lost = gather(connections.fleet, wanted, phase=reporter.phase, emit=reporter.emit)
     error = WorkResult(failed=lost).error()
@@ -115,13 +115,13 @@ def _plan(
 
 
 def installed(facts: HostFacts) -> dict[str, str]:
-    """EVRs by package; of several of a name the newest."""
+    """Return the EVR of each installed package; the newest of several with the same name."""
     newest = cmp_to_key(_compare)
     return {name: max((one.evr for one in found), key=newest) for name, found in facts.packages.items()}
 
 
 def _former(facts: HostFacts) -> Former | None:
-    """What a move that has not ended left. Raises HostError."""
+    """Return what an unfinished upgrade left on the host, or None. Raises HostError if it is unreadable."""
     file = facts.files.get(FORMER)
     if file is None:
         return None
@@ -129,8 +129,8 @@ def _former(facts: HostFacts) -> Former | None:
         return read_former(file.text or "")
     except ValueError as error:
         raise HostError(
-            f"{facts.name}: {FORMER} cannot be understood: {error}",
-            hint="It tells what the host had before a move that has not ended; remove it if that is known otherwise.",
+            f"{facts.name}: {FORMER} is unreadable: {error}",
+            hint="It records what the host had before an unfinished upgrade; remove it if you know that otherwise.",
         ) from error
 
 
@@ -145,22 +145,22 @@ def _catalogs(world: World, families: Iterable[str]) -> dict[str, Catalog]:
     return found
 
 
-def _tell(reporter: Reporter, plan: Upgrade) -> None:
+def _report(reporter: Reporter, plan: Upgrade) -> None:
     if plan.available:
         names = [f"{name} {old} -> {new}" for name, (old, new) in plan.available.items()]
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         reporter.notice(
             f"the repository has newer packages: {', '.join(names[:SHOWN])}{more}; "
-            "`stack.packages: latest` in the inventory moves to them"
+            "`stack.packages: latest` in the inventory upgrades to them"
         )
     if plan.lost:
         reporter.notice(
-            f"the repository no longer has {', '.join(plan.lost)}: there would be no way back to them", warning=True
+            f"the repository no longer has {', '.join(plan.lost)}: a rollback to them would be impossible", warning=True
         )
 
 
-def _demand(components: Mapping[str, list[HostComponent]], plan: Upgrade) -> None:
-    """Raises AmbariError for what Ambari cannot stop: hosts that it does not hear from, components in maintenance."""
+def _require_stoppable(components: Mapping[str, list[HostComponent]], plan: Upgrade) -> None:
+    """Raise AmbariError for what Ambari cannot stop: hosts without a heartbeat, components in maintenance."""
     moving = [
         one
         for step in plan.steps
@@ -171,19 +171,19 @@ def _demand(components: Mapping[str, list[HostComponent]], plan: Upgrade) -> Non
     lost = sorted({one.host for one in moving if one.state == "UNKNOWN"})
     if lost:
         raise AmbariError(
-            f"Ambari does not hear from {', '.join(lost)}, where services have to move to other packages",
+            f"Ambari gets no heartbeat from {', '.join(lost)}, where services have to be upgraded",
             hint="Start their agents (ambari-agent start), then run the deployment again; nothing was changed.",
         )
     resting = sorted(f"{one.component} on {one.host}" for one in moving if one.maintenance)
     if resting:
         raise AmbariError(
-            f"in maintenance, so that Ambari does not stop them: {', '.join(resting)}",
+            f"components in maintenance, which Ambari does not stop: {', '.join(resting)}",
             hint="End the maintenance in Ambari, then run the deployment again; nothing was changed.",
         )
 
 
 def _tools(connections: Connections, reporter: Reporter, plan: Upgrade, facts: Mapping[str, HostFacts]) -> None:
-    """The selector first: it must know the folders and names of the new version."""
+    """Upgrade the selector first: it must know the folders and names of the new version."""
     work = {host: set_packages(wanted, installed(facts[host])) for host, wanted in plan.tools.items()}
     result = apply(connections.fleet, work, phase=reporter.phase, emit=reporter.emit, dry_run=reporter.dry_run)
     reporter.changes += result.changes
@@ -199,7 +199,7 @@ def _confirm(client: Ambari, world: World, reporter: Reporter) -> None:
     if present is not None and present.version != version_of(world):
         reporter.notice(
             f"Ambari still calls the version {present.version}: it learns of {version_of(world)} when a "
-            "component that tells its version starts",
+            "component that reports its version starts",
             warning=True,
         )
 

@@ -1,5 +1,4 @@
-"""One step of an upgrade: services stopped, moved and started on one wave of hosts after the other, checked, and
-brought back when they do not work."""
+"""One step of an upgrade: stop, change and start services wave by wave, check them, and roll back if they fail."""
 
 from __future__ import annotations
 
@@ -26,11 +25,11 @@ if TYPE_CHECKING:
     from bigtop_builder.hosts.operation import Operation
 
 CHECKS = 3
-"""How often a service is checked before it is known not to work."""
+"""The number of failed service checks after which a service counts as broken."""
 
 
 class UpgradeStep:
-    """``checked``: the cluster's services whose check can succeed."""
+    """The upgrade of services that belong together. ``checked``: services of the cluster whose check can succeed."""
 
     def __init__(
         self,
@@ -50,9 +49,9 @@ class UpgradeStep:
         self.was_running: set[tuple[str, str]] = set()
 
     def carry_out(self) -> None:
-        """Raises AmbariError when the services do not work with the new packages and are back at the former ones.
+        """Carry the step out. Raises AmbariError if the services failed with the new packages and were rolled back.
 
-        An interruption, and a request that is not over in time, leave all as it is: the next run goes on.
+        An interruption, or a request that is not over in time, leaves everything as it is: the next run continues.
         """
         try:
             order = self._waves()
@@ -64,11 +63,11 @@ class UpgradeStep:
             raise
         except BigtopBuilderError as error:
             self.reporter.check_cancelled()
-            self._go_back(error)
+            self._roll_back(error)
         self._forget(self.step.moves)
 
     def _components(self, hosts: Iterable[str]) -> list[HostComponent]:
-        """The step's servers on these hosts, as they are now."""
+        """Return the step's components on these hosts, as they are now."""
         chosen = set(hosts)
         return [
             one
@@ -108,7 +107,7 @@ class UpgradeStep:
         )
 
     def _outside(self, host: str) -> list[str]:
-        """Services that Ambari does not manage and that have a package of the move: their phase restarts them."""
+        """Return stand-alone services with a package of this step: their own phase restarts them."""
         moving = {*self.step.moves[host].packages, *self.step.moves[host].former.packages}
         return [
             service.name
@@ -139,7 +138,7 @@ class UpgradeStep:
         self._request(f"stop {listed(running)}", "INSTALLED", running, lambda one: one.state == "INSTALLED")
 
     def _start(self, hosts: Iterable[str]) -> None:
-        """What was stopped, and what should run anyway: an earlier deployment may have stopped it."""
+        """Start what was stopped, and what should run anyway: an earlier deployment may have stopped it."""
         down = [
             one
             for one in self._servers(hosts)
@@ -155,7 +154,7 @@ class UpgradeStep:
     def _request(
         self, name: str, state: str, components: list[HostComponent], reached: Callable[[HostComponent], bool]
     ) -> None:
-        """Ambari leaves out what it does not hear from without a word, so the states are read afterwards."""
+        """Request a state, and verify it: Ambari silently skips hosts without a heartbeat."""
         context = f"{name.split()[0].capitalize()} {self.title} to move to other packages"
         carry_out(
             self.connections.client,
@@ -174,7 +173,8 @@ class UpgradeStep:
         ]
         if left:
             raise AmbariError(
-                f"after the request to {name} not so: {listed(left)}", hint="See their logs on the hosts."
+                f"the request to {name} finished, but these are in another state: {listed(left)}",
+                hint="See their logs on the hosts.",
             )
 
     def _check(self) -> None:
@@ -182,16 +182,16 @@ class UpgradeStep:
             return
         for service in self.checked:
             if not check_service(self.connections.client, self.world, self.reporter, service, attempts=CHECKS):
-                raise AmbariError(f"the service check of {service} fails")
+                raise AmbariError(f"the service check of {service} failed")
 
     def _forget(self, hosts: Iterable[str]) -> None:
         self._apply({host: (forget_former(),) for host in hosts})
 
-    def _go_back(self, reason: BigtopBuilderError) -> None:
-        """Always raises: the way back does not make the move a success."""
+    def _roll_back(self, reason: BigtopBuilderError) -> None:
+        """Roll back. Always raises: a rollback does not make the upgrade a success."""
         hosts = list(dict.fromkeys(self.touched))
-        told = f"{self.title} cannot move to the new packages: {reason.message}"
-        self.reporter.notice(f"{told}; going back to the former ones on {', '.join(hosts)}", warning=True)
+        failure = f"{self.title} cannot be upgraded: {reason.message}"
+        self.reporter.notice(f"{failure}; rolling back on {', '.join(hosts)}", warning=True)
         try:
             self._stop(hosts)
             self._apply({host: self._backward(host) for host in hosts})
@@ -203,10 +203,10 @@ class UpgradeStep:
         except BigtopBuilderError as error:
             self.reporter.check_cancelled()
             raise AmbariError(
-                f"{told}; and the way back to the former ones failed: {error.message}",
-                hint=error.hint or "Mend what is said above and run the deployment again: it goes on from here.",
+                f"{failure}; and the rollback failed: {error.message}",
+                hint=error.hint or "Fix the problem above and run the deployment again: it continues from here.",
             ) from error
         raise AmbariError(
-            f"{told}; it is back at the former ones on {', '.join(hosts)}",
-            hint="Mend the cause and run the deployment again, or take the change out of the inventory.",
+            f"{failure}; rolled back on {', '.join(hosts)}",
+            hint="Fix the cause and run the deployment again, or revert the change of the inventory.",
         ) from reason

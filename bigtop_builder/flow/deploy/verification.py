@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
 
 JOINING_SECONDS = 10.0
-"""Between two checks of a service that has just started."""
+"""Seconds between two checks of a service that has just started."""
 ATTEMPTS = 3
 """Checks of each service after a deployment that changed something."""
 
 
 def verify(connections: Connections, world: World, reporter: Reporter) -> str:
-    """Everything is tried, then PartFailedError tells how much of it did not work."""
+    """Run all checks, then raise PartFailedError if some of them failed."""
     failed = 0
     if reporter.mark is not None:
         reporter.mark.unlink(missing_ok=True)
@@ -43,7 +43,7 @@ def verify(connections: Connections, world: World, reporter: Reporter) -> str:
             not run_job(connections, world, reporter, name, job) for name, job in world.inventory.jobs.items()
         )
     if failed:
-        raise PartFailedError(f"{failed} of the checks failed", hint="Each is told above with what it said.")
+        raise PartFailedError(f"{failed} of the checks failed", hint="They are listed above.")
     if reporter.mark is not None:
         reporter.mark.parent.mkdir(parents=True, exist_ok=True)
         reporter.mark.touch()
@@ -52,7 +52,7 @@ def verify(connections: Connections, world: World, reporter: Reporter) -> str:
 
 
 def _links(connections: Connections, world: World, reporter: Reporter) -> None:
-    """Where the cluster can be seen: the pages of Ambari's web interface, and of stand-alone services."""
+    """Report the URLs of the cluster: the pages of Ambari's web interface and of stand-alone services."""
     if world.inventory.ambari is not None:
         for view in connections.client.services(world.cluster):
             reporter.notice(f"{view.name}: {connections.client.url}/#/main/services/{view.name}/summary")
@@ -65,22 +65,22 @@ def _links(connections: Connections, world: World, reporter: Reporter) -> None:
 
 
 def needs_verify(reporter: Reporter) -> bool:
-    """Whether something was changed since the last verification that succeeded, or none has."""
+    """Return whether there was no successful verification since the last change."""
     return reporter.mark is None or not reporter.mark.exists()
 
 
 def check_alerts(connections: Connections, world: World, reporter: Reporter) -> str:
-    """The alerts only, and whether all runs that should. Raises PartFailedError."""
+    """Check the alerts only. Raises PartFailedError if there are critical ones."""
     if world.inventory.ambari is not None:
         critical = critical_alerts(connections.client, world, reporter)
         if critical:
             raise PartFailedError(
-                f"there are {critical} critical alerts", hint="bigtop-builder verify tries everything."
+                f"there are {critical} critical alerts", hint="bigtop-builder verify runs all checks."
             )
-    return "verified before, and nothing has changed since: `verify` tries everything again"
+    return "verified before, and nothing has changed since: `verify` runs all checks again"
 
 
-def told(
+def report_check(
     reporter: Reporter,
     check: str,
     ok: bool,
@@ -90,7 +90,7 @@ def told(
     hint: str | None = None,
     warning: bool = False,
 ) -> bool:
-    """Tell how a check ended; gives ``ok``."""
+    """Report the result of a check; return ``ok``."""
     level = "ok" if ok else "warning" if warning else "error"
     reporter.emit(
         CheckFinished.model_validate(
@@ -108,7 +108,7 @@ def told(
 
 
 def checkable(client: Ambari, world: World, reporter: Reporter) -> list[str]:
-    """The cluster's services that have a check and something that runs: others' checks cannot succeed."""
+    """Return the services that have a check and something that should run: other checks cannot succeed."""
     wanted = {
         component
         for components in starting(world.stack, desired_layout(client, world, reporter)).values()
@@ -123,35 +123,37 @@ def checkable(client: Ambari, world: World, reporter: Reporter) -> list[str]:
         servers = {name for name, component in service.components.items() if not component.is_client}
         present = servers & there
         if present and not (present & wanted):
-            reporter.notice(f"the check of {view.name} is left out: its servers are installed, not started")
+            reporter.notice(f"skipping the check of {view.name}: its servers are installed, not started")
             continue
         found.append(view.name)
     return found
 
 
 def check_service(client: Ambari, world: World, reporter: Reporter, service: str, *, attempts: int = 1) -> bool:
-    """Ambari's own check of a service. ``attempts``: of a service that has just started, for its servers find each
-    other a while after their processes run."""
+    """Run Ambari's own check of a service; return whether it succeeded.
+
+    ``attempts`` is for services that have just started: their servers find each other some time after they run.
+    """
     try:
         command = world.stack.check_command(service)
         follow(client, world, reporter, client.service_check(world.cluster, service, command))
     except TaskFailedError as error:
         if attempts > 1:
-            reporter.notice(f"the service check of {service} fails; trying again in {JOINING_SECONDS:.0f} s")
+            reporter.notice(f"the service check of {service} failed; trying again in {JOINING_SECONDS:.0f} s")
             reporter.sleep(JOINING_SECONDS)
             return check_service(client, world, reporter, service, attempts=attempts - 1)
         first = error.tasks[0] if error.tasks else None
         cause = (first.cause or (first.last_lines or [""])[-1]) if first else error.message
-        return told(reporter, f"service check of {service}", False, cause, hint=first.hint if first else None)
+        return report_check(reporter, f"service check of {service}", False, cause, hint=first.hint if first else None)
     except LimitError:
         raise
     except AmbariError as error:
-        return told(reporter, f"service check of {service}", False, error.message, hint=error.hint)
-    return told(reporter, f"service check of {service}", True, "")
+        return report_check(reporter, f"service check of {service}", False, error.message, hint=error.hint)
+    return report_check(reporter, f"service check of {service}", True, "")
 
 
 def critical_alerts(client: Ambari, world: World, reporter: Reporter) -> int:
-    """How many critical alerts there are; warnings, and what is not meant to run, are told."""
+    """Return the number of critical alerts; warnings, and alerts about what should not run, are only reported."""
     wanted = starting(world.stack, desired_layout(client, world, reporter))
     critical = 0
     for alert in client.alerts(world.cluster):
@@ -160,13 +162,15 @@ def critical_alerts(client: Ambari, world: World, reporter: Reporter) -> int:
         meant = alert.host is None or alert.component is None or alert.component in wanted.get(alert.host, ())
         warning = alert.state == "WARNING" or not meant
         name = f"alert {alert.label or alert.name}"
-        told(reporter, name, False, alert.text.strip().replace("\n", " ")[:300], host=alert.host, warning=warning)
+        report_check(
+            reporter, name, False, alert.text.strip().replace("\n", " ")[:300], host=alert.host, warning=warning
+        )
         critical += not warning
     return critical
 
 
 def check_standalone(connections: Connections, world: World, reporter: Reporter) -> int:
-    """How many hosts have stand-alone services that are not as they should be."""
+    """Return the number of hosts with stand-alone services that are not as the inventory says."""
     if not world.inventory.standalone:
         return 0
     from bigtop_builder.flow.hosts.apply_standalone import verify_standalone
@@ -175,22 +179,22 @@ def check_standalone(connections: Connections, world: World, reporter: Reporter)
 
 
 def run_job(connections: Connections, world: World, reporter: Reporter, name: str, job: Job) -> bool:
-    """A real job on a host."""
+    """Run a job of the inventory on its host; return whether it succeeded."""
     host = world.loaded.members([job.on])[0]
     try:
         output = connections.fleet.remote(host).run(
             job.command, timeout=seconds(job.timeout), user=None if job.user == "root" else job.user
         )
     except (HostError, LimitError) as error:
-        return told(reporter, f"job {name}", False, error.message, host=host, hint=error.hint)
+        return report_check(reporter, f"job {name}", False, error.message, host=host, hint=error.hint)
     if output.code != 0:
         end = " | ".join(last_lines(output.stderr, output.stdout)[-3:])
-        return told(reporter, f"job {name}", False, f"ended with {output.code}: {end}", host=host)
+        return report_check(reporter, f"job {name}", False, f"exited with {output.code}: {end}", host=host)
     if job.expect is None:
-        return told(reporter, f"job {name}", True, "", host=host)
+        return report_check(reporter, f"job {name}", True, "", host=host)
     text = output.stdout + "\n" + output.stderr
     found = re.search(job.expect, text, re.MULTILINE)
     if found is None:
-        return told(reporter, f"job {name}", False, f"its output has nothing like {job.expect!r}", host=host)
+        return report_check(reporter, f"job {name}", False, f"its output does not match {job.expect!r}", host=host)
     line = next((line for line in text.splitlines() if found.group(0).splitlines()[0] in line), found.group(0))
-    return told(reporter, f"job {name}", True, line.strip()[:200], host=host)
+    return report_check(reporter, f"job {name}", True, line.strip()[:200], host=host)
