@@ -1,4 +1,4 @@
-"""Blueprints and cluster templates: the bodies that make Ambari create a cluster (Ambari 2.8 and 3.0)."""
+"""Blueprints and cluster templates: the request bodies that create a cluster (Ambari 2.8 and 3.0)."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from bigtop_builder.model.inventory import Configurations, Kerberos, Repository,
 
 Json = dict[str, Any]
 Reveal = Callable[[Secret, str], str]
-"""Gives a secret's value; the text names its place for questions and messages."""
+"""Returns a secret's value; the text names its place, for prompts and messages."""
 
 NO_RETRY = {"command_retry_enabled": "false"}
-"""Else agents repeat a failing installation for ten minutes, and the task looks as if it were running."""
+"""Otherwise agents retry a failing installation for ten minutes, and the task looks as if it were running."""
 KDC_ALIAS = "kdc.admin.credential"
 
 
 def cluster_environment(repositories: Sequence[Repository], families: Sequence[str]) -> dict[str, str]:
-    """What ``cluster-env`` gets besides the stack's defaults: no endless retries, and signatures checked.
+    """Return what ``cluster-env`` gets besides the stack's defaults: no endless retries, and signature checks.
 
-    Raises ConfigurationError when some repositories are to be checked and others not: Ambari has one template for all.
+    Raises ConfigurationError if ``gpg_check`` differs between repositories: Ambari has one template for all of them.
     """
     checked = {repository.gpg_check for repository in repositories}
     if len(checked) > 1:
@@ -51,7 +51,7 @@ def _key(repository: Repository) -> str:
 
 
 def kerberos_configurations(kerberos: Kerberos) -> dict[str, dict[str, str]]:
-    """``kerberos-env`` and ``krb5-conf`` for a realm."""
+    """Return ``kerberos-env`` and ``krb5-conf`` for a realm."""
     environment = {
         "realm": kerberos.realm,
         "kdc_type": kerberos.kdc_type,
@@ -68,9 +68,9 @@ def blueprint_body(
     environment: Mapping[str, str] = NO_RETRY,
     kerberos: Kerberos | None = None,
 ) -> Json:
-    """The body of ``POST blueprints/<name>``; secrets are never in it.
+    """Return the body of ``POST blueprints/<name>``, which never has secrets.
 
-    ``environment`` is added to ``cluster-env``; what the layout says wins over it. The same layout gives the same body.
+    ``environment`` is added to ``cluster-env``; the layout takes precedence. The same layout gives the same body.
     """
     given = plain_properties(layout.configurations)
     ours: dict[str, dict[str, str]] = {"cluster-env": dict(environment)}
@@ -120,9 +120,9 @@ def cluster_template(
     kerberos: Kerberos | None = None,
     kerberos_password: str | None = None,
 ) -> Json:
-    """The body of ``POST clusters/<name>``: hosts of the groups, and the secrets of the configurations.
+    """Return the body of ``POST clusters/<name>``: hosts of the groups, and the secrets of the configurations.
 
-    ``reveal`` gives the value of a secret. Without ``repository_version`` Ambari takes the only one there is.
+    ``reveal`` returns the value of a secret. Without ``repository_version`` Ambari uses the only one that exists.
     """
     body: Json = {"blueprint": blueprint}
     if repository_version is not None:
@@ -164,7 +164,7 @@ def _revealed(configurations: Configurations, reveal: Reveal, place: str) -> lis
 
 
 def added_hosts(layout: Layout, blueprint: str, hosts: Sequence[str]) -> list[dict[str, str]]:
-    """The body of ``POST clusters/<name>/hosts`` that gives further hosts the components of their groups."""
+    """Return the body of ``POST clusters/<name>/hosts`` that gives additional hosts the components of their groups."""
     groups = layout.hosts
     return [
         {

@@ -1,4 +1,4 @@
-"""How often a component may stand in a cluster: ``1``, ``1+``, ``0-1``, ``ALL``."""
+"""Cardinalities: how often a component may be in a cluster: ``1``, ``1+``, ``0-1``, ``ALL``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cardinality:
-    """``most`` None: any number; ``everywhere``: on every group."""
+    """A cardinality. ``most`` is None for any number; ``everywhere`` means every group."""
 
     text: str
     least: int = 0
@@ -16,7 +16,7 @@ class Cardinality:
 
     @classmethod
     def parse(cls, text: str) -> Cardinality:
-        """Read a cardinality as stacks write it."""
+        """Parse the notation of stacks."""
         if text == "ALL":
             return cls(text, everywhere=True)
         if text.endswith("+"):
@@ -25,5 +25,5 @@ class Cardinality:
         return cls(text, int(least), int(most if dash else least))
 
     def holds(self, count: int) -> bool:
-        """Whether ``count`` is allowed; that of ALL is never, for it depends on the cluster (as in Ambari)."""
+        """Return whether ``count`` is allowed; never for ALL, which depends on the cluster (as in Ambari)."""
         return not self.everywhere and self.least <= count and (self.most is None or count <= self.most)

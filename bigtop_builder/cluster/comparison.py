@@ -1,4 +1,4 @@
-"""What differs between what an inventory wants and what Ambari has: blueprints and running clusters."""
+"""Differences between the inventory and Ambari: of blueprints and of existing clusters."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from bigtop_builder.cluster.layout_fields import Settings
 from bigtop_builder.model.ambari_stack import StackDefinition
 
 SECRET_REFERENCE = "SECRET:"
-"""What Ambari gives instead of a password: it can be compared with nothing."""
+"""Ambari returns such a reference instead of a password, so passwords cannot be compared."""
 
 Properties = Mapping[str, Mapping[str, str]]
 Changes = Mapping[str, Mapping[str, tuple[str | None, str]]]
-"""Configuration type → property → its value now (None: not set) and the wanted one."""
+"""Configuration type → property → its current value (None: not set) and the wanted one."""
 
 
 def compare_blueprints(wanted: Mapping[str, Any], existing: Mapping[str, Any]) -> tuple[str, ...]:
-    """What differs, a line for people each; empty when a cluster made of either would be the same.
+    """Return the differences as lines for people; empty if clusters created from either would be the same.
 
-    The order of groups and components, the numbers of hosts (a blueprint stays as it is when a group grows) and both
-    ways of writing configurations mean nothing; passwords that Ambari hides are left out.
+    The order of groups and components, the numbers of hosts (a blueprint stays as it is when a group grows) and the
+    notation of configurations do not matter; passwords, which Ambari hides, are skipped.
     """
     ours, theirs = _Canonical.of(wanted), _Canonical.of(existing)
     lines: list[str] = []
@@ -124,12 +124,11 @@ class ActualCluster:
 
 @dataclass(frozen=True)
 class ClusterDifference:
-    """What must change for a cluster to be as wanted. Pairs are of host and component; hosts to add are not among
-    them."""
+    """The changes that make a cluster as wanted. Pairs are host and component, without those of hosts to add."""
 
     hosts_to_add: tuple[str, ...]
     hosts_beyond: tuple[str, ...]
-    """In the cluster, but not in the inventory."""
+    """Hosts in the cluster, but not in the inventory."""
     services_to_add: tuple[str, ...]
     services_beyond: tuple[str, ...]
     components_to_add: tuple[tuple[str, str], ...]
@@ -140,11 +139,11 @@ class ClusterDifference:
 
     @property
     def same(self) -> bool:
-        """Whether nothing is to do, and nothing beyond the inventory is there."""
+        """Whether the cluster has exactly what the inventory says."""
         return not self.lines()
 
     def lines(self) -> tuple[str, ...]:
-        """What differs, a line for people each; ``+`` is missing, ``-`` beyond what is wanted."""
+        """Return the differences as lines for people: ``+`` is missing, ``-`` is beyond what is wanted."""
         lines = [f"+ service {name}" for name in self.services_to_add]
         lines += [f"+ host {name}" for name in self.hosts_to_add]
         lines += [f"+ {component} on {host}" for host, component in self.components_to_add]
@@ -161,10 +160,10 @@ class ClusterDifference:
 def compare_cluster(
     layout: Layout, stack: StackDefinition, actual: ActualCluster, environment: Mapping[str, str] | None = None
 ) -> ClusterDifference:
-    """What must change for ``actual`` to be ``layout`` (as checked: with what Ambari adds).
+    """Return the changes that turn ``actual`` into ``layout`` (a checked one, with what Ambari adds).
 
-    ``environment`` is what ``cluster-env`` gets besides. Only properties that are wanted are compared, so what Ambari
-    and its defaults set stays; secrets are left out.
+    ``environment`` is added to ``cluster-env``. Only the given properties are compared, so that those set by Ambari and
+    its defaults stay; secrets are skipped.
     """
     wanted = {host: frozenset(group.names) for host, group in layout.hosts.items()}
     services = wanted_services(stack, layout.components)
@@ -182,7 +181,7 @@ def compare_cluster(
 
 
 def _setting_changes(wanted: Settings, actual: Settings) -> dict[str, dict[str, tuple[str | None, str]]]:
-    """Settings that differ. What the inventory does not give is left as it is."""
+    """Return the settings that differ; settings that the inventory does not give are left alone."""
     changes: dict[str, dict[str, tuple[str | None, str]]] = {}
     for host, settings in wanted.items():
         present = actual.get(host, {})
@@ -201,9 +200,9 @@ def _pairs(
 def configuration_changes(
     layout: Layout, actual: Properties, environment: Mapping[str, str] | None = None
 ) -> dict[str, dict[str, tuple[str | None, str]]]:
-    """The properties of the whole cluster whose values differ: configuration type → property → old and new.
+    """Return the properties of the whole cluster that differ: configuration type → property → old and new value.
 
-    Tokens for groups (``%HOSTGROUP::master%``) stand for their hosts, as Ambari has replaced them.
+    Tokens for groups (``%HOSTGROUP::master%``) are replaced by their hosts, as Ambari does.
     """
     wanted = plain_properties(layout.configurations)
     if environment:
@@ -219,7 +218,7 @@ def configuration_changes(
 
 
 def same_value(old: str | None, new: str) -> bool:
-    """Whether a property is as wanted. Lists of hosts are equal in any order: Ambari writes them in its own."""
+    """Return whether a property is as wanted. The order of lists does not matter: Ambari writes hosts in its own."""
     if old is None or "," not in new:
         return old == new
     return sorted(part.strip() for part in old.split(",")) == sorted(part.strip() for part in new.split(","))

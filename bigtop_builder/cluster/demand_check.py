@@ -1,4 +1,4 @@
-"""Whether a repository has what Ambari's agents will ask for."""
+"""Check that a repository has everything that Ambari's agents will request."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ NO_SERVICE = "every host"
 
 @dataclass(frozen=True)
 class OfferedPackage:
-    """A package of a repository: ``evr`` is ``3.5.9-2.el8``, with an epoch before it if it is not 0; ``provides`` and
-    ``requires`` are names without versions. ``listed`` are the patterns of paths of a package that is only planned:
-    what is below one of them may be in it."""
+    """A package of a repository.
+
+    ``evr`` is ``3.5.9-2.el8``, preceded by the epoch if it is not 0; ``provides`` and ``requires`` are names without
+    versions. ``listed`` are the path patterns of a package that is only planned: it may contain anything below them.
+    """
 
     name: str
     evr: str
@@ -42,8 +44,7 @@ class OfferedPackage:
 
 @dataclass(frozen=True)
 class StackFinding:
-    """Something that will go wrong, may go wrong, or is worth knowing. ``subject`` is a package, path or name;
-    ``wanted_by`` the services or components that ask for it."""
+    """An error, a warning or a remark. ``subject`` is a package, path or name that ``wanted_by`` requires."""
 
     kind: FindingKind
     level: Level
@@ -54,7 +55,7 @@ class StackFinding:
 
 
 def choose_components(stack: StackDefinition, services: Iterable[str], components: Iterable[str] = ()) -> list[str]:
-    """The components that are meant: those given, and for services without any of them all that they need.
+    """Return the selected components: the given ones, and all mandatory ones of services without any given.
 
     Raises ConfigurationError for a service or component that the stack does not have.
     """
@@ -83,10 +84,10 @@ def check_stack(
     version: str,
     selector: Iterable[str] | None = None,
 ) -> list[StackFinding]:
-    """What a repository with these ``packages`` lacks for ``components`` (of ``choose_components``), errors first.
+    """Return what ``packages`` lack for ``components`` (of ``choose_components``), errors first.
 
-    ``version`` is the repository version, ``selector`` the names that the packaged selector knows, None when it
-    could not be looked into.
+    ``version`` is the repository version, ``selector`` the names that the packaged selector knows, or None if they are
+    unknown.
     """
     if family not in stack.families:
         known = ", ".join(sorted(stack.families))
@@ -96,8 +97,8 @@ def check_stack(
     findings: list[StackFinding] = []
     chosen: list[str] = []
     for wish in wanted_packages(stack, components, family, version):
-        taken, told = _choice(wish, offered)
-        findings += told
+        taken, problems = _choice(wish, offered)
+        findings += problems
         if taken:
             chosen.append(taken)
     findings += _selector(stack, components, selector)
@@ -111,7 +112,7 @@ def check_stack(
 
 
 def _choice(wish: PackageWish, offered: Sequence[str]) -> tuple[str | None, list[StackFinding]]:
-    """The package that the agent takes, and what is wrong with that. yum lists names in alphabetical order."""
+    """Return the package that the agent installs, and problems with it. yum lists names in alphabetical order."""
     by = ", ".join(wish.services) or NO_SERVICE
     candidates = wish.matches(offered)
     if not candidates:
@@ -121,12 +122,12 @@ def _choice(wish: PackageWish, offered: Sequence[str]) -> tuple[str | None, list
         return taken, []
     if len(candidates) > 1:
         level: Level = "warning" if taken == wish.expected else "error"
-        message = f"several packages match: {', '.join(candidates)}; agents take the first, {taken}"
+        message = f"several packages match: {', '.join(candidates)}; agents install the first, {taken}"
         if level == "error":
             message += f", not {wish.expected}"
         hint = "Keep one version of the stack in a repository."
         return taken, [StackFinding("ambiguous", level, wish.expected, by, message, hint)]
-    message = f"agents will install {taken} instead: it is the only package whose name fits"
+    message = f"agents will install {taken} instead: it is the only package whose name matches"
     hint = "Register the version of the stack that the packages have."
     return taken, [StackFinding("version", "error", wish.expected, by, message, hint)]
 
@@ -136,12 +137,12 @@ def _missing(wish: PackageWish, by: str, offered: Sequence[str]) -> StackFinding
         message = "is expected from the operating system's repositories"
         return StackFinding("elsewhere", "info", wish.expected, by, message)
     if wish.origin == "ambari":
-        message = "is not of the stack: it must come from a repository with Ambari's own companions"
+        message = "is not part of the stack: it must come from a repository with Ambari's own packages"
         return StackFinding("elsewhere", "warning", wish.expected, by, message)
     similar = [name for name in offered if name.startswith(wish.stem)]
     hint = f"The repository has {', '.join(similar[:5])}." if similar else "Build and publish it first."
     if similar and wish.pattern is None and wish.expected != wish.stem:
-        hint += " Agents take a repository version with a dash literally: register it without a build number."
+        hint += " Agents use a repository version with a dash literally: register it without a build number."
     return StackFinding("package", "error", wish.expected, by, "is not in the repository", hint)
 
 
@@ -150,7 +151,7 @@ def _selector(stack: StackDefinition, components: Sequence[str], known: Iterable
     names = selector_names(stack, components)
     if known is None:
         if names:
-            message = f"could not be looked into: whether {tool.name} knows every name is open"
+            message = f"could not be inspected: unknown whether {tool.name} knows every name"
             yield StackFinding("selector", "info", tool.package, NO_SERVICE, message)
         return
     have = set(known)
@@ -162,7 +163,7 @@ def _selector(stack: StackDefinition, components: Sequence[str], known: Iterable
 
 
 def _closure(packages: Sequence[OfferedPackage], chosen: Iterable[str]) -> list[OfferedPackage]:
-    """The chosen packages with what they require out of the same repository."""
+    """Return the chosen packages and what they require from the same repository."""
     by_capability: dict[str, list[OfferedPackage]] = defaultdict(list)
     for package in packages:
         for name in {package.name, *package.provides}:
@@ -185,7 +186,7 @@ def _paths(
     installed: Iterable[OfferedPackage],
     lacking: set[str],
 ) -> Iterable[StackFinding]:
-    """``lacking``: services whose packages are missing or others already; that their paths are too is no news."""
+    """Find missing paths, but not of ``lacking`` services, whose packages are missing or wrong anyway."""
     installed = list(installed)
     present = {path for package in installed for path in package.files}
     folders = {path[:index] for path in present for index, letter in enumerate(path) if letter == "/"}
@@ -202,7 +203,7 @@ def _paths(
 
 
 def _may_hold(pattern: str, path: str) -> bool:
-    """Whether a line of ``%files`` names the path, a folder above it, or something below it."""
+    """Return whether a file list's pattern matches the path, a folder above it, or something below it."""
     parents = [path, *map(str, PurePosixPath(path).parents)]
     return pattern.startswith(f"{path}/") or any(fnmatchcase(one, pattern) for one in parents if one != "/")
 
@@ -212,5 +213,5 @@ def _absent_services(stack: StackDefinition, components: Sequence[str]) -> Itera
     for service in sorted(present):
         absent = [required for required in stack.services[service].requires if required not in present]
         if absent:
-            message = f"{service} is said to require this; Ambari installs it without all the same"
+            message = f"according to the stack, {service} requires this, but Ambari installs it without"
             yield StackFinding("requires", "warning", ", ".join(absent), service, message)

@@ -1,4 +1,4 @@
-"""What Ambari's agents will ask for when a set of components is installed: packages, selector names, paths."""
+"""What agents require to install components: packages, selector names, paths."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ ANY_VERSION = r"(\d|_)+"
 
 @dataclass(frozen=True)
 class PackageWish:
-    """A package that agents install. ``expected`` is its name for the wanted version of the stack; ``pattern`` is what
-    an agent matches names against, None when it takes ``expected`` as it stands."""
+    """A package that agents install.
+
+    ``expected`` is its name in the wanted version of the stack; ``pattern`` is what an agent matches names against, or
+    None if it uses ``expected`` literally.
+    """
 
     expected: str
     pattern: str | None
     services: tuple[str, ...]
     origin: Origin
     stem: str
-    """What stands before the version: packages that begin so may be what was meant."""
+    """The part before the version: packages that start with it may be the intended ones."""
 
     def matches(self, names: Iterable[str]) -> list[str]:
-        """The packages that the agent may take, in their order: it takes the first."""
+        """Return the packages that match, in their order: the agent installs the first."""
         if self.pattern is None:
             return [name for name in names if name == self.expected]
         return [name for name in names if re.match(self.pattern, name)]
@@ -33,25 +36,25 @@ class PackageWish:
 
 @dataclass(frozen=True)
 class PathWish:
-    """A path that Ambari's scripts use; one of ``paths`` must be in the packages."""
+    """A path that Ambari's scripts use: one of ``paths`` must be in the packages."""
 
     paths: tuple[str, ...]
     wanted_by: str
 
 
 def name_suffix(version: str) -> str:
-    """``3.2.0`` → ``3_2_0``, ``3.2.0-1`` → ``3_2_0_1``: how agents write a version in package names."""
+    """Return a version as agents write it in package names: ``3.2.0`` → ``3_2_0``, ``3.2.0-1`` → ``3_2_0_1``."""
     return re.sub(r"[.-]", "_", version)
 
 
 def wanted_services(stack: StackDefinition, components: Iterable[str]) -> list[str]:
-    """The services that have these components, in the stack's order."""
+    """Return the services of these components, in the stack's order."""
     chosen = set(components)
     return [name for name, service in stack.services.items() if chosen & set(service.components)]
 
 
 def all_components(stack: StackDefinition, services: Iterable[str]) -> list[str]:
-    """The components of services that a cluster cannot do without, and their clients."""
+    """Return the mandatory components of services, and their clients."""
     return [
         name
         for service in services
@@ -63,10 +66,10 @@ def all_components(stack: StackDefinition, services: Iterable[str]) -> list[str]
 def wanted_packages(
     stack: StackDefinition, components: Iterable[str], family: str, version: str
 ) -> tuple[PackageWish, ...]:
-    """Every package that agents of an OS family will install for these components, each once.
+    """Return every package that agents of an OS family install for these components, once each.
 
-    ``version`` is the repository version. Without a ``-`` in it an agent takes the first package of the repository
-    whose name has any version in its place; with one it takes that version's name literally (Ambari's agent,
+    ``version`` is the repository version. Without a ``-`` in it, an agent installs the first package of the repository
+    whose name matches with any version; with one, it uses the name with that version literally (Ambari's agent,
     ``format_package_name``).
     """
     chosen = set(components)
@@ -99,7 +102,7 @@ def _wish(template: str, services: tuple[str, ...], origin: Origin, version: str
 
 
 def selector_names(stack: StackDefinition, components: Iterable[str]) -> dict[str, list[str]]:
-    """Name that the selector must know → the components that are set with it."""
+    """Return the names that the selector must know, each with the components that are selected by it."""
     names: dict[str, list[str]] = {}
     for name in components:
         component = stack.component(name)
@@ -109,10 +112,10 @@ def selector_names(stack: StackDefinition, components: Iterable[str]) -> dict[st
 
 
 def wanted_paths(stack: StackDefinition, components: Sequence[str], version: str) -> tuple[PathWish, ...]:
-    """Folders that the selector links to, paths of components and folders of configuration files, each once.
+    """Return folders that the selector links to, paths of components and configuration folders, once each.
 
-    A folder of configuration files is usually made by ``alternatives`` when the package is installed; then the
-    package has what that link leads to (Bigtop 3.2.0 package layout: ``<root>/<version>/etc/zookeeper/conf.dist``;
+    A configuration folder is usually created by ``alternatives`` when the package is installed; then the package has
+    the target of that link (Bigtop 3.2.0 package layout: ``<root>/<version>/etc/zookeeper/conf.dist``;
     Hadoop's is called ``conf.empty``).
     """
     base = f"{stack.root}/{version.partition('-')[0]}"

@@ -1,4 +1,4 @@
-"""What two NameNodes, two ResourceManagers and Hive's database demand of a layout and its configurations."""
+"""Rules for high availability of HDFS and YARN, and for Hive's database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _text(layout: Layout, kind: str, name: str) -> str:
 
 
 def name_node_problems(layout: Layout) -> list[Problem]:
-    """What is wrong with HDFS's NameNodes."""
+    """Return the problems with HDFS's NameNodes."""
     hosts = layout.hosts_with("NAMENODE")
     services = _text(layout, "hdfs-site", NAME_SERVICES[1]) or _text(layout, "hdfs-site", NAME_SERVICES[0])
     if not hosts:
@@ -40,12 +40,12 @@ def _high_availability(layout: Layout, hosts: Sequence[str], services: str) -> I
         yield Problem(
             ("groups", layout.groups_with("NAMENODE")[0].name, "components"),
             f"high availability needs two NAMENODEs; there is one, on {hosts[0]}",
-            "Put NAMENODE on two hosts, or take dfs.nameservices away.",
+            "Put NAMENODE on two hosts, or remove dfs.nameservices.",
         )
     for group in layout.groups_with("NAMENODE"):
         if "ZKFC" not in group.names:
             path = ("groups", group.name, "components")
-            yield Problem(path, f"the group {group.name} has a NAMENODE without ZKFC beside it", "Add ZKFC to it.")
+            yield Problem(path, f"the group {group.name} has a NAMENODE but no ZKFC", "Add ZKFC to it.")
     for component, needed in (("JOURNALNODE", QUORUM), ("ZOOKEEPER_SERVER", QUORUM)):
         count = len(layout.hosts_with(component))
         if 0 < count < needed or count % 2 == 0 < count:
@@ -90,7 +90,7 @@ def _initial_nodes(layout: Layout, hosts: Sequence[str]) -> Iterator[Problem]:
 
 
 def resource_manager_problems(layout: Layout) -> Iterator[Problem]:
-    """What is wrong with YARN's ResourceManagers."""
+    """Yield the problems with YARN's ResourceManagers."""
     hosts = layout.hosts_with("RESOURCEMANAGER")
     enabled = _text(layout, "yarn-site", "yarn.resourcemanager.ha.enabled") == "true"
     if not hosts:
@@ -101,7 +101,7 @@ def resource_manager_problems(layout: Layout) -> Iterator[Problem]:
         text = f"{len(hosts)} RESOURCEMANAGERs need high availability, which is not configured"
         yield Problem(path, text, hint)
     if len(hosts) == 1 and enabled:
-        hint = "Put RESOURCEMANAGER on two hosts, or take yarn.resourcemanager.ha.enabled away."
+        hint = "Put RESOURCEMANAGER on two hosts, or remove yarn.resourcemanager.ha.enabled."
         yield Problem(path, f"high availability needs two RESOURCEMANAGERs; there is one, on {hosts[0]}", hint)
     if len(hosts) > 1 and enabled:
         yield from _needed(layout, "yarn-site", "yarn.resourcemanager.ha.rm-ids", "rm1,rm2")
@@ -113,7 +113,7 @@ def resource_manager_problems(layout: Layout) -> Iterator[Problem]:
 
 
 def hive_problems(layout: Layout, services: Sequence[str]) -> Iterator[Problem]:
-    """What is wrong with Hive's database: Ambari sets one up with MYSQL_SERVER, or there is an existing one."""
+    """Yield the problems with Hive's database: Ambari sets one up with MYSQL_SERVER, or there is an existing one."""
     if "HIVE" not in services:
         return
     database = _text(layout, "hive-env", "hive_database") or NEW_DATABASE
@@ -121,15 +121,15 @@ def hive_problems(layout: Layout, services: Sequence[str]) -> Iterator[Problem]:
     if database == NEW_DATABASE and not servers:
         yield Problem(
             ("configurations", "hive-env"),
-            "HIVE needs a database: there is neither MYSQL_SERVER in a group nor an existing one",
+            "HIVE requires a database: there is neither MYSQL_SERVER in a group nor an existing one",
             "Add MYSQL_SERVER to a group, or set hive-env hive_database to 'Existing MySQL / MariaDB Database' and "
             "hive-site javax.jdo.option.ConnectionURL.",
         )
     if database.startswith("Existing"):
         for group in servers:
             index = group.names.index("MYSQL_SERVER")
-            message = f"MYSQL_SERVER stands in the group {group.name}, but hive_database is {database!r}"
-            yield Problem(("groups", group.name, "components", index), message, "Take one of them away.")
+            message = f"MYSQL_SERVER is in the group {group.name}, but hive_database is {database!r}"
+            yield Problem(("groups", group.name, "components", index), message, "Remove one of them.")
         if not _text(layout, "hive-site", "javax.jdo.option.ConnectionURL"):
             message = f"hive-site javax.jdo.option.ConnectionURL is not given, but hive_database is {database!r}"
             yield Problem(("configurations", "hive-site"), message, warning=True)

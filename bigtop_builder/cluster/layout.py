@@ -1,4 +1,4 @@
-"""Which components stand on which hosts, with which configurations."""
+"""Layouts: which components are on which hosts, with which configurations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class LayoutGroup:
-    """Hosts that carry the same components. ``settings`` holds what is set for single hosts of it."""
+    """Hosts with the same components. ``settings`` are those of its single hosts."""
 
     name: str
     hosts: tuple[str, ...]
@@ -41,7 +41,7 @@ class LayoutGroup:
 
 @dataclass(frozen=True)
 class Layout:
-    """A cluster's groups, and the configurations of all of them."""
+    """The groups of a cluster, and the configurations that all of them share."""
 
     groups: tuple[LayoutGroup, ...]
     configurations: Configurations = field(default_factory=dict)
@@ -58,23 +58,23 @@ class Layout:
 
     @property
     def settings(self) -> dict[str, Mapping[str, str]]:
-        """What is set for single hosts: host → property → value."""
+        """Settings of single hosts: host → property → value."""
         return {host: own for group in self.groups for host, own in group.settings.items()}
 
     def groups_with(self, component: str) -> list[LayoutGroup]:
-        """The groups that carry a component."""
+        """Return the groups with a component."""
         return [group for group in self.groups if component in group.names]
 
     def hosts_with(self, component: str) -> list[str]:
-        """The hosts that carry a component."""
+        """Return the hosts with a component."""
         return [host for group in self.groups_with(component) for host in group.hosts]
 
     def property(self, kind: str, name: str) -> PropertyValue | None:
-        """A property of the whole cluster; None when it is not given."""
+        """Return a property of the whole cluster, or None if it is not given."""
         return self.configurations.get(kind, {}).get(name)
 
     def adding(self, group: str, components: Iterable[str]) -> Layout:
-        """The layout with further components in a group."""
+        """Return the layout with additional components in a group."""
         changed = [
             replace(one, components=(*one.components, *(Placed(name) for name in components if name not in one.names)))
             if one.name == group
@@ -85,7 +85,7 @@ class Layout:
 
 
 def layout_of(loaded: LoadedInventory) -> Layout:
-    """The layout that an inventory's groups tell; groups without components are none of Ambari's."""
+    """Return the layout of an inventory's groups, without groups that have no components: Ambari does not know them."""
     settings = host_settings(loaded.hosts)
     groups = []
     for name, group in loaded.inventory.groups.items():
@@ -100,7 +100,7 @@ def layout_of(loaded: LoadedInventory) -> Layout:
 
 
 def layout_recommended(recommendation: Mapping[str, Any], configurations: Configurations, settings: Settings) -> Layout:
-    """The layout that Ambari's stack advisor recommends: ``recommendations`` of its answer to ``host_groups``."""
+    """Return the layout of the stack advisor: ``recommendations`` in its response to ``host_groups``."""
     blueprint, binding = recommendation["blueprint"], recommendation["blueprint_cluster_binding"]
     hosts = {
         group["name"]: tuple(sorted(host["fqdn"] for host in group.get("hosts", ())))
@@ -117,14 +117,14 @@ def layout_recommended(recommendation: Mapping[str, Any], configurations: Config
 
 
 def property_text(value: PropertyValue) -> str:
-    """A property as Ambari keeps it: ``true``, ``1024``. Not for secrets, which have no text here."""
+    """Return a property as Ambari stores it: ``true``, ``1024``. Raises TypeError for secrets."""
     if isinstance(value, Secret):
         raise TypeError("a secret has no text")
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def plain_properties(configurations: Configurations) -> dict[str, dict[str, str]]:
-    """The properties that are no secrets, as text, by configuration type."""
+    """Return the properties that are not secrets, as text, by configuration type."""
     found = {
         kind: {name: property_text(value) for name, value in properties.items() if not isinstance(value, Secret)}
         for kind, properties in configurations.items()
@@ -133,7 +133,7 @@ def plain_properties(configurations: Configurations) -> dict[str, dict[str, str]
 
 
 def secret_properties(configurations: Configurations) -> dict[str, dict[str, Secret]]:
-    """The properties that are secrets, by configuration type."""
+    """Return the properties that are secrets, by configuration type."""
     found = {
         kind: {name: value for name, value in properties.items() if isinstance(value, Secret)}
         for kind, properties in configurations.items()
@@ -142,7 +142,7 @@ def secret_properties(configurations: Configurations) -> dict[str, dict[str, Sec
 
 
 def expand_tokens(text: str, layout: Layout) -> str:
-    """``%HOSTGROUP::master%:2181`` → the hosts of the group with their port, joined by commas."""
+    """Replace ``%HOSTGROUP::master%:2181`` by the hosts of the group with that port, joined by commas."""
     hosts: Mapping[str, Sequence[str]] = {group.name: group.hosts for group in layout.groups}
     return TOKEN.sub(
         lambda found: ",".join(f"{host}{found[2] or ''}" for host in hosts.get(found[1], (found[0],))), text

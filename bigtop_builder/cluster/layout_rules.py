@@ -1,7 +1,7 @@
-"""What Ambari, and the services themselves, demand of a layout; every mistake is found in one pass.
+"""Check a layout against the rules of Ambari and of the services, and report all mistakes in one pass.
 
-Components that Ambari adds by itself are added here in the same way (its BlueprintValidator), so that a blueprint says
-what will be installed.
+Components that Ambari would add are added here by the same rules (of its BlueprintValidator), so that the blueprint
+lists everything that will be installed.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors,
 from bigtop_builder.recipe.document import near
 
 Place = Callable[..., Location | None]
-"""Where a path of the inventory stands: ``LoadedInventory.place``."""
+"""Returns the location of a path of the inventory: ``LoadedInventory.place``."""
 
 SECONDARY = "SECONDARY_NAMENODE"
 
 
 @dataclass(frozen=True)
 class CheckedLayout:
-    """A layout that Ambari will take; ``added`` tells what was added and why, ``warnings`` what may be unwise."""
+    """A layout that Ambari accepts; ``added`` lists what was added and why, ``warnings`` what may be unwise."""
 
     layout: Layout
     added: tuple[str, ...]
@@ -63,11 +63,11 @@ def check_layout(
     kerberos: bool = False,
     default_password: bool = False,
 ) -> CheckedLayout:
-    """The layout with what Ambari adds to it.
+    """Return the layout with what Ambari adds to it.
 
-    ``services`` are those that the inventory names (none: the components tell them), ``kerberos`` whether the cluster
-    gets Kerberos, ``default_password`` whether there is one for passwords that are not given. Raises
-    ConfigurationError, or ConfigurationErrors for several mistakes, each with the place that ``place`` gives.
+    ``services`` are those of the inventory (if empty, the components determine them), ``kerberos`` is whether the
+    cluster gets Kerberos, ``default_password`` whether there is one for missing passwords. Raises ConfigurationError,
+    or ConfigurationErrors for several mistakes, each located with ``place``.
     """
     check = _Check(stack, layout)
     _names(check, services)
@@ -98,7 +98,7 @@ def _error(problem: Problem, place: Place) -> ConfigurationError:
 
 
 def _names(check: _Check, services: tuple[str, ...]) -> None:
-    """Services and components that the stack does not have, or that do not belong together."""
+    """Find services and components that the stack does not have, or that do not belong together."""
     stack = check.stack
     components = [name for service in stack.services.values() for name in service.components]
     for index, name in enumerate(services):
@@ -117,9 +117,9 @@ def _names(check: _Check, services: tuple[str, ...]) -> None:
             if owner is None:
                 check.wrong(path, f"the stack {stack.id} has no component {name}", near(name, components))
             elif services and owner not in services:
-                check.wrong(path, f"{name} is of {owner}, which services does not name", f"Add {owner} to services.")
+                check.wrong(path, f"{name} belongs to {owner}, which is not in services", f"Add {owner} to services.")
             if name in group.names[:index]:
-                check.wrong(path, f"{name} stands twice in the group {group.name}")
+                check.wrong(path, f"{name} is listed twice in the group {group.name}")
 
 
 def _kerberos(check: _Check) -> None:
@@ -134,7 +134,7 @@ def _kerberos(check: _Check) -> None:
 
 
 def _complete(check: _Check) -> None:
-    """What is added has dependencies of its own, and Ambari would add those: until nothing is added any more."""
+    """Add dependencies until nothing is added any more: what is added has dependencies of its own."""
     known, before = list(check.problems), None
     while check.layout != before:
         before, check.problems = check.layout, list(known)
@@ -199,17 +199,17 @@ def _everywhere(check: _Check, name: str, auto: bool) -> None:
         if auto:
             check.add(group.name, name, "every host has it")
         else:
-            check.wrong(("groups", group.name, "components"), f"{name} must stand on every host: the group has none")
+            check.wrong(("groups", group.name, "components"), f"{name} must be on every host, but the group has none")
 
 
 def _count(check: _Check, name: str, cardinality: Cardinality, auto: bool | str) -> None:
-    """Ambari counts groups; a group of several hosts would give it more components than it is told."""
+    """Check the number of a component. Ambari counts groups, but a group of several hosts has more of it than that."""
     groups = check.layout.groups_with(name)
     if not cardinality.holds(len(groups)) and isinstance(auto, str) and cardinality.holds(1) and not groups:
         beside = auto.partition("/")[2]
         found = check.layout.groups_with(beside)
         if found:
-            check.add(found[0].name, name, f"it goes beside {beside}")
+            check.add(found[0].name, name, f"it goes with {beside}")
             groups = check.layout.groups_with(name)
     count = len(check.layout.hosts_with(name))
     if cardinality.holds(len(groups)) and cardinality.holds(count):
@@ -219,11 +219,11 @@ def _count(check: _Check, name: str, cardinality: Cardinality, auto: bool | str)
         last = groups[-1]
         path = ("groups", last.name, "components", last.names.index(name) if name in last.names else 0)
     where = f"on {count} hosts of {len(groups)} groups" if count else "nowhere"
-    hint = "Put it into a group." if not count else "Put it into a group of its own, or take hosts away."
-    check.wrong(path, f"{name} stands {where}; the stack wants {_said(cardinality)}", hint)
+    hint = "Add it to a group." if not count else "Put it into a group of its own, or remove hosts."
+    check.wrong(path, f"{name} is {where}; the stack requires {_described(cardinality)}", hint)
 
 
-def _said(cardinality: Cardinality) -> str:
+def _described(cardinality: Cardinality) -> str:
     if cardinality.most is None:
         return f"at least {cardinality.least}"
     if cardinality.least == cardinality.most:
@@ -256,16 +256,18 @@ def _passwords(check: _Check, default: bool) -> None:
                 continue
             check.wrong(
                 ("configurations", kind),
-                f"{service} needs the password {place}",
+                f"{service} requires the password {place}",
                 f"Set {name} to {{secret: env:NAME}} below configurations.{kind}, or give default_password.",
             )
 
 
 def _absent(check: _Check) -> list[str]:
-    """Ambari takes a service whose required services are not there; it may still not work."""
+    """Find required services that are missing: Ambari accepts that, but the service may not work."""
     found = []
     for service in check.services:
         absent = [one for one in check.stack.services[service].requires if one not in check.services]
         if absent:
-            found.append(f"{service} is said to require {', '.join(absent)}, which the cluster does not have")
+            found.append(
+                f"according to the stack, {service} requires {', '.join(absent)}, which the cluster does not have"
+            )
     return found

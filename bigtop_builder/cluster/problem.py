@@ -1,4 +1,4 @@
-"""A mistake in a layout, before it gets its place in the file."""
+"""A problem of a layout, before it is located in the file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Problem:
-    """``path`` is the path in the inventory; a ``warning`` does not hinder."""
+    """A problem at a ``path`` of the inventory; a ``warning`` does not prevent the deployment."""
 
     path: Path
     message: str

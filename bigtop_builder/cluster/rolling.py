@@ -1,4 +1,4 @@
-"""In which order the hosts of a service move to other packages, and which of them may move alone."""
+"""Rolling upgrades: the order in which the hosts of a service are upgraded, and which of them go one by one."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from dataclasses import dataclass
 from bigtop_builder.model.ambari_stack import StackDefinition
 
 ROLLING: Mapping[str, str] = {
-    "ZOOKEEPER_SERVER": "an ensemble works as long as most of its servers do",
-    "JOURNALNODE": "edits are kept as long as most journals are there",
+    "ZOOKEEPER_SERVER": "an ensemble works as long as a majority of its servers does",
+    "JOURNALNODE": "edits are kept as long as a majority of the journals is up",
     "DATANODE": "blocks have replicas on other hosts",
     "NODEMANAGER": "what ran on it is run again on other hosts",
     "HBASE_REGIONSERVER": "its regions are taken over by other servers",
     "KAFKA_BROKER": "partitions have replicas on other brokers",
 }
-"""Components that move one host after the other, and why the service goes on meanwhile. All others move on all of
-their hosts at once, for a service whose masters are of two versions promises nothing."""
+"""Components that are upgraded host by host, and why the service keeps working meanwhile.
+
+All others are upgraded on all hosts at once: nothing is guaranteed for a service with masters of two versions."""
 
 CHECKED = frozenset({"ZOOKEEPER_SERVER", "KAFKA_BROKER"})
-"""Of those, the ones of which a second may only go when the first has joined again, which the service check tells."""
+"""Those that must have rejoined before the next host is upgraded; the service check shows that."""
 
 
 @dataclass(frozen=True)
 class Wave:
-    """Hosts that move together; ``checked``: the service must work before the next wave."""
+    """Hosts that are upgraded together; if ``checked``, the service must work before the next wave."""
 
     hosts: tuple[str, ...]
     checked: bool = False
@@ -33,10 +34,11 @@ class Wave:
 def waves(
     stack: StackDefinition, placed: Mapping[str, Collection[str]], down: Collection[str] = ()
 ) -> tuple[Wave, ...]:
-    """``placed``: by host the components that move; ``down``: hosts where one of them does not run.
+    """Return the waves. ``placed``: the components to upgrade by host; ``down``: hosts where one of them is stopped.
 
-    Hosts with a component that cannot roll come first, together: masters before those that follow them. Then each of
-    the others alone, those that are down first, for nothing is lost with them. Hosts with clients alone are the last.
+    Hosts with a component that cannot be upgraded host by host come first, together: masters before their followers.
+    Then each of the others alone, the stopped ones first, because nothing is lost with them. Hosts that have only
+    clients come last.
     """
     together: list[str] = []
     alone: list[str] = []

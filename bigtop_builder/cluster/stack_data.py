@@ -1,4 +1,4 @@
-"""Ambari's stacks, out of ``ambari/stacks`` of the templates and the overlays."""
+"""Ambari's stacks, from ``ambari/stacks`` of the templates and the overlays."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ M = TypeVar("M", bound=StrictModel)
 
 
 def ambari_line(version: str) -> AmbariLine:
-    """``3.0.0.0-SNAPSHOT`` → ``3.0``, ``2.8.0.0`` → ``2.8``: the line whose stack definitions a server has."""
+    """Return the line of a server's stack definitions: ``3.0.0.0-SNAPSHOT`` → ``3.0``, ``2.8.0.0`` → ``2.8``."""
     return "2.8" if version.startswith("2.") else "3.0"
 
 
 def stack_files(roots: Sequence[Path] | None = None) -> dict[str, list[Path]]:
-    """Name (``bigtop-3.2.0``) → its files, the shipped one first."""
+    """Return the files of each stack by name (``bigtop-3.2.0``), the shipped one first."""
     found: dict[str, list[Path]] = {}
     for root in roots or (shipped_templates(),):
         for file in sorted((root / FOLDER).glob("*.yaml")):
@@ -34,10 +34,10 @@ def stack_files(roots: Sequence[Path] | None = None) -> dict[str, list[Path]]:
 def load_stack(
     name: str = "BIGTOP", version: str = "3.2.0", ambari: AmbariLine = "3.0", roots: Sequence[Path] | None = None
 ) -> StackDefinition:
-    """The stack as that line of Ambari knows it.
+    """Return the stack as this line of Ambari defines it.
 
-    ``roots`` are a catalogue's: the templates and the overlays, the newest last; without them the shipped templates.
-    Raises ConfigurationError for a stack that is not known, or that this line of Ambari does not have.
+    ``roots`` are the templates and overlays, the most important last; by default the shipped templates. Raises
+    ConfigurationError for an unknown stack, or one that this line of Ambari does not have.
     """
     files = stack_files(roots)
     document = _document(f"{name.lower()}-{version}", files)
@@ -62,7 +62,7 @@ def _document(name: str, files: Mapping[str, list[Path]]) -> Document:
 
 
 def _seen_by(stack: StackDefinition, line: AmbariLine) -> StackDefinition:
-    """The stack without what this line of Ambari does not have."""
+    """Return the stack without what this line of Ambari does not have."""
     families: dict[str, OsRepository] = _kept(stack.families, line)
     services = {name: _service(service, line) for name, service in _kept(stack.services, line).items()}
     return stack.model_copy(update={"families": families, "services": services})

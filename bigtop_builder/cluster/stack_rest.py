@@ -1,4 +1,4 @@
-"""A stack in the shape of Ambari's REST answers, and back.
+"""Convert a stack to the format of Ambari's REST responses, and back.
 
 Shapes as recorded from Ambari 3.0.0.0: ``GET stacks/<name>/versions/<version>/services`` with all of StackServices,
 components, dependencies and auto_deploy.
@@ -25,7 +25,7 @@ CONDITION = "PropertyExists"
 
 
 def service_properties(stack: StackDefinition, name: str) -> dict[str, Any]:
-    """``StackServices`` of a service."""
+    """Return ``StackServices`` of a service."""
     service = stack.services[name]
     return {
         "display_name": service.title,
@@ -43,7 +43,7 @@ def service_properties(stack: StackDefinition, name: str) -> dict[str, Any]:
 
 
 def component_properties(stack: StackDefinition, service: str, name: str) -> dict[str, Any]:
-    """``StackServiceComponents`` of a component."""
+    """Return ``StackServiceComponents`` of a component."""
     component = stack.services[service].components[name]
     bulk = component.bulk or BulkCommands(title="", master="")
     return {
@@ -70,7 +70,7 @@ def component_properties(stack: StackDefinition, service: str, name: str) -> dic
 
 
 def dependency_properties(stack: StackDefinition, service: str, component: str, one: Dependency) -> dict[str, Any]:
-    """``Dependencies`` of one dependency of a component."""
+    """Return ``Dependencies`` of one dependency of a component."""
     return {
         "component_name": one.component,
         "conditions": [
@@ -88,7 +88,7 @@ def dependency_properties(stack: StackDefinition, service: str, component: str, 
 
 
 def auto_deploy_properties(component: StackComponent) -> dict[str, Any] | None:
-    """``auto_deploy`` of a component; None when it has none."""
+    """Return ``auto_deploy`` of a component, or None if it has none."""
     if not component.auto_deploy:
         return None
     location = {"location": component.auto_deploy} if isinstance(component.auto_deploy, str) else {}
@@ -96,7 +96,7 @@ def auto_deploy_properties(component: StackComponent) -> dict[str, Any] | None:
 
 
 def stack_tools(stack: StackDefinition) -> str:
-    """The value of ``cluster-env/stack_tools``."""
+    """Return the value of ``cluster-env/stack_tools``."""
     tools = {
         f"{kind}_selector": [tool.name, tool.path, tool.package]
         for kind, tool in (("stack", stack.tools.select), ("conf", stack.tools.conf))
@@ -105,7 +105,7 @@ def stack_tools(stack: StackDefinition) -> str:
 
 
 def stack_packages(stack: StackDefinition) -> str:
-    """The value of ``cluster-env/stack_packages``: what the selector is told for each component."""
+    """Return the value of ``cluster-env/stack_packages``: the selector's names for each component."""
     selected = {
         name: {
             key: {"STACK-SELECT-PACKAGE": component.select[0], "INSTALL": list(component.select)}
@@ -126,7 +126,7 @@ def stack_packages(stack: StackDefinition) -> str:
 
 
 def stack_features(stack: StackDefinition) -> str:
-    """The value of ``cluster-env/stack_features``."""
+    """Return the value of ``cluster-env/stack_features``."""
     features = [
         {"name": name, **{f"{end}_version": value for end, value in feature.model_dump().items() if value}}
         for name, feature in stack.features.items()
@@ -135,7 +135,7 @@ def stack_features(stack: StackDefinition) -> str:
 
 
 def default_properties(stack: StackDefinition, kind: str) -> dict[str, str | None]:
-    """The default properties of a configuration type, as far as they are known here."""
+    """Return the default properties of a configuration type, as far as the stack data has them."""
     if kind == "cluster-env":
         return {
             **stack.defaults.get(kind, {}),
@@ -150,7 +150,7 @@ def default_properties(stack: StackDefinition, kind: str) -> dict[str, str | Non
 
 
 def stack_from_rest(items: Iterable[Mapping[str, Any]], known: StackDefinition) -> StackDefinition:
-    """The stack as a live server describes it, with what ``known`` says of packages, selector and paths.
+    """Return the stack as a server describes it, with packages, selector and paths from ``known``.
 
     ``items`` are those of ``GET stacks/<name>/versions/<version>/services`` with ``StackServices/*``,
     ``components/StackServiceComponents/*``, ``components/dependencies/Dependencies/*`` and
@@ -166,20 +166,20 @@ def stack_from_rest(items: Iterable[Mapping[str, Any]], known: StackDefinition) 
 
 
 def _service(item: Mapping[str, Any], known: StackService | None) -> StackService:
-    told = item["StackServices"]
+    about = item["StackServices"]
     components = {
         one["StackServiceComponents"]["component_name"]: _component(one, known) for one in item.get("components", ())
     }
     configurations = {
         kind: ConfigurationType(supports=[flag for flag in FLAGS if one.get("supports", {}).get(flag) == "true"])
-        for kind, one in (told.get("config_types") or {}).items()
+        for kind, one in (about.get("config_types") or {}).items()
     }
-    base = known or StackService(version=told["service_version"], title=told["service_name"], components={})
+    base = known or StackService(version=about["service_version"], title=about["service_name"], components={})
     return base.model_copy(
         update={
-            "version": told["service_version"],
-            "title": told.get("display_name") or base.title,
-            "requires": list(told.get("required_services") or ()),
+            "version": about["service_version"],
+            "title": about.get("display_name") or base.title,
+            "requires": list(about.get("required_services") or ()),
             "configurations": configurations or base.configurations,
             "components": components,
         }
@@ -187,24 +187,25 @@ def _service(item: Mapping[str, Any], known: StackService | None) -> StackServic
 
 
 def _component(item: Mapping[str, Any], known: StackService | None) -> StackComponent:
-    told = item["StackServiceComponents"]
-    same = known.components.get(told["component_name"]) if known else None
+    about = item["StackServiceComponents"]
+    same = known.components.get(about["component_name"]) if known else None
     bulk = BulkCommands(
-        title=told.get("bulk_commands_display_name") or "", master=told.get("bulk_commands_master_component_name") or ""
+        title=about.get("bulk_commands_display_name") or "",
+        master=about.get("bulk_commands_master_component_name") or "",
     )
     auto = item.get("auto_deploy") or {}
     return StackComponent(
-        category=told["component_category"],
-        cardinality=told["cardinality"],
-        title=told.get("display_name") or told["component_name"],
-        kind=told.get("component_type"),
-        advertises_version=told.get("advertise_version", True),
-        commands=list(told.get("custom_commands") or ()),
-        bulk=bulk if told.get("has_bulk_commands_definition") else None,
-        decommission=told.get("decommission_allowed", False),
-        reassign=told.get("reassign_allowed", False),
-        recovery=told.get("recovery_enabled", False),
-        rolling_restart=told.get("rolling_restart_supported", False),
+        category=about["component_category"],
+        cardinality=about["cardinality"],
+        title=about.get("display_name") or about["component_name"],
+        kind=about.get("component_type"),
+        advertises_version=about.get("advertise_version", True),
+        commands=list(about.get("custom_commands") or ()),
+        bulk=bulk if about.get("has_bulk_commands_definition") else None,
+        decommission=about.get("decommission_allowed", False),
+        reassign=about.get("reassign_allowed", False),
+        recovery=about.get("recovery_enabled", False),
+        rolling_restart=about.get("rolling_restart_supported", False),
         auto_deploy=auto.get("location") or bool(auto.get("enabled")),
         dependencies=[_dependency(one["Dependencies"]) for one in item.get("dependencies", ())],
         select=same.select if same else [],
@@ -212,9 +213,9 @@ def _component(item: Mapping[str, Any], known: StackService | None) -> StackComp
     )
 
 
-def _dependency(told: Mapping[str, Any]) -> Dependency:
-    when = [f"{one['configType']}/{one['property']}" for one in told.get("conditions") or ()]
-    # The answer does not tell whether Ambari adds the component; of BIGTOP's, those with conditions it does not.
+def _dependency(about: Mapping[str, Any]) -> Dependency:
+    when = [f"{one['configType']}/{one['property']}" for one in about.get("conditions") or ()]
+    # The response does not say whether Ambari adds the component; in BIGTOP it does not for those with conditions.
     return Dependency(
-        on=f"{told['service_name']}/{told['component_name']}", scope=told["scope"], when=when, auto=not when
+        on=f"{about['service_name']}/{about['component_name']}", scope=about["scope"], when=when, auto=not when
     )

@@ -1,8 +1,8 @@
-"""What moves to other packages when a cluster's inventory or its repository has changed, and in which order.
+"""Plan an upgrade: which packages change after a change of inventory or repository, and in which order.
 
-BIGTOP has no upgrade packs, so Ambari itself cannot do it (``Could not locate … upgrade pack``). Two kinds are told
-apart on each host: a newer release of an installed package takes its place; another version of the stack has other
-names and another folder, is installed beside the former one, and the selector's links are set to it.
+BIGTOP has no upgrade packs, so Ambari itself cannot do it (``Could not locate … upgrade pack``). There are two kinds: a
+newer release replaces an installed package; another version of the stack has other package names and another folder,
+is installed beside the former one, and the selector's links are set to it.
 """
 
 from __future__ import annotations
@@ -17,36 +17,37 @@ from bigtop_builder.cluster.demands import PackageWish, name_suffix, selector_na
 from bigtop_builder.model.ambari_stack import StackDefinition
 
 Compare = Callable[[str, str], int]
-"""Orders two ``[epoch:]version-release``: -1, 0 or 1."""
+"""Compares two ``[epoch:]version-release``: -1, 0 or 1."""
 
 
 @dataclass(frozen=True)
 class Former:
-    """What a host had before a move of ``services`` began: EVRs by package, versions by selector name. It is kept on
-    the host until the move has ended, so that a deployment that was killed still knows the way back."""
+    """What a host had before an upgrade of ``services``: EVRs by package, versions by selector name.
+
+    It is kept on the host until the upgrade has ended, so that a deployment that was killed can still be rolled back.
+    """
 
     services: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
     selected: Mapping[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
-        """As it is kept on the host."""
+        """Return the text of the file on the host."""
         return json.dumps({"services": self.services, "packages": self.packages, "selected": self.selected}) + "\n"
 
 
 def read_former(text: str) -> Former:
-    """Raises ValueError for what is not the text of a Former."""
+    """Parse the text of a Former. Raises ValueError for anything else."""
     try:
         data = json.loads(text)
         return Former(tuple(data["services"]), dict(data["packages"]), dict(data["selected"]))
     except (KeyError, TypeError) as error:
-        raise ValueError(f"not what was kept: {error!r}") from error
+        raise ValueError(f"not the record of an upgrade: {error!r}") from error
 
 
 @dataclass(frozen=True)
 class HostNow:
-    """A host as it is: the components that Ambari has installed, installed packages with their EVRs, the selector's
-    links, and what an earlier move left."""
+    """A host now: components installed by Ambari, EVRs by package, the selector's links, an unfinished upgrade."""
 
     family: str
     components: frozenset[str]
@@ -57,7 +58,7 @@ class HostNow:
 
 @dataclass(frozen=True)
 class Move:
-    """A host's part of a step: packages to install, with their EVRs, and links to set."""
+    """The part of a step on one host: packages to install, with their EVRs, and links to set."""
 
     packages: Mapping[str, str]
     selected: Mapping[str, str]
@@ -66,7 +67,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Step:
-    """Services that move together because they share packages that are replaced; most often a single one."""
+    """Services that are upgraded together because they share replaced packages; usually a single one."""
 
     services: tuple[str, ...]
     moves: Mapping[str, Move]
@@ -74,8 +75,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Upgrade:
-    """``tools``: by host the selector's own packages, which go first and stop nothing. ``available``: newer packages
-    that nobody asked for, with both EVRs. ``lost``: former packages that the repository no longer has."""
+    """A planned upgrade.
+
+    ``tools``: the selector's own packages by host, which go first and stop nothing. ``available``: newer packages that
+    were not requested, with both EVRs. ``lost``: former packages that the repository no longer has.
+    """
 
     tools: Mapping[str, Mapping[str, str]]
     steps: tuple[Step, ...]
@@ -85,7 +89,7 @@ class Upgrade:
 
 @dataclass
 class _Part:
-    """Of one service on one host. ``replaced``: the packages of it that the service itself asks for."""
+    """The changes of one service on one host. ``replaced``: those packages that belong to the service itself."""
 
     packages: dict[str, str] = field(default_factory=dict)
     selected: dict[str, str] = field(default_factory=dict)
@@ -93,7 +97,7 @@ class _Part:
 
 
 class Catalog:
-    """A repository's packages: the newest of each name, all that there are, and what each needs of the others."""
+    """A repository's packages: all of them, the newest of each name, and their dependencies within the repository."""
 
     def __init__(self, packages: Iterable[OfferedPackage], compare: Compare) -> None:
         self.compare = compare
@@ -108,13 +112,13 @@ class Catalog:
         self._needs = {name: {givers[one] for one in best[name].requires if one in givers} for name in best}
 
     def newer(self, name: str, installed: Mapping[str, str]) -> str | None:
-        """The newest EVR of an installed package, when it is newer than that."""
+        """Return the newest EVR of an installed package if it is newer than the installed one, else None."""
         evr = self.newest.get(name)
         present = installed.get(name)
         return evr if evr and present and self.compare(evr, present) > 0 else None
 
     def needed(self, names: Iterable[str]) -> set[str]:
-        """Packages that these need, and those need, and so on; with themselves."""
+        """Return the packages with all of their dependencies."""
         found: set[str] = set()
         left = list(names)
         while left:
@@ -126,7 +130,7 @@ class Catalog:
 
 
 def ordered(stack: StackDefinition, services: Iterable[str]) -> list[str]:
-    """The services, each after those that it requires; ZooKeeper first, for nothing else it needs."""
+    """Return the services in order, each after those that it requires; ZooKeeper, which requires none, first."""
     wanted = set(services)
     found: dict[str, None] = {}
     open_: set[str] = set()
@@ -152,8 +156,11 @@ def plan_upgrade(
     *,
     latest: bool,
 ) -> Upgrade:
-    """``catalogs``: by OS family; ``version``: the repository version that is wanted; ``latest``: whether newer
-    releases of installed packages are wanted."""
+    """Plan the upgrade.
+
+    ``catalogs`` are by OS family, ``version`` is the wanted repository version, ``latest`` is whether to install newer
+    releases of installed packages.
+    """
     parts: dict[str, dict[str, _Part]] = {}
     tools: dict[str, dict[str, str]] = {}
     available: dict[str, tuple[str, str]] = {}
@@ -177,7 +184,7 @@ def plan_upgrade(
 
 
 class _Look:
-    """What one host's services have to move to."""
+    """Finds out what changes for the services of one host."""
 
     def __init__(
         self,
@@ -200,12 +207,12 @@ class _Look:
         self._shared(services, wishes)
         tool = stack.tools.select.package
         newer = catalog.newer(tool, now.packages)
-        # A selector that does not know the new version's names could not set their links.
+        # An old selector does not know the names of the new version, so it could not set their links.
         if newer and self._meant(tool, newer, also=any(switched)):
             self.tools[tool] = newer
 
     def _wishes(self, service: str) -> dict[str, list[str]]:
-        """The packages that the service asks for → other versions of them that are installed."""
+        """Return the packages that the service requires, each with its other installed versions."""
         return {
             wish.expected: [name for name in wish.matches(self.now.packages) if name != wish.expected]
             for wish in self.asked
@@ -213,7 +220,7 @@ class _Look:
         }
 
     def _service(self, service: str, wishes: Mapping[str, Sequence[str]]) -> bool:
-        """Fills in the service's part; gives whether it moves to another version of the stack."""
+        """Fill in the service's part; return whether it is switched to another version of the stack."""
         part = self.parts.setdefault(service, _Part())
         missing = [name for name in wishes if name not in self.now.packages]
         switched = any(wishes[name] for name in missing)
@@ -235,8 +242,10 @@ class _Look:
         return switched
 
     def _shared(self, services: Sequence[str], wishes: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
-        """What packages of services need beside themselves goes with the first service that needs it. Others that
-        need it too run on: files are replaced by new ones, and what has a former one open keeps it."""
+        """Upgrade shared dependencies with the first service that needs them.
+
+        Other services that need them keep running: processes keep the replaced files open.
+        """
         seen = {self.stack.tools.select.package}
         seen.update(name for service in services for name in self._siblings(wishes[service]))
         for service in services:
@@ -247,7 +256,7 @@ class _Look:
                     self.parts.setdefault(service, _Part()).packages[name] = newer
 
     def _siblings(self, wishes: Iterable[str]) -> list[str]:
-        """Installed packages that are built with these: ``zookeeper_3_2_0`` and all ``zookeeper_3_2_0-…``."""
+        """Return installed packages of the same build: ``zookeeper_3_2_0`` and all ``zookeeper_3_2_0-…``."""
         bases = {self._base(name) for name in wishes}
         return [name for name in self.now.packages if self._base(name) in bases]
 

@@ -1,4 +1,4 @@
-"""Version definitions, by which Ambari learns of a repository, and the repo file that its agents write."""
+"""Version definitions, which register a repository with Ambari, and the repo file that its agents write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bigtop_builder.recipe.catalog import shipped_templates
 from bigtop_builder.recipe.template import render_file
 
 NOTES = "https://bigtop.apache.org/"
-"""Release notes are compulsory in a version definition."""
+"""A version definition must have release notes."""
 
 
 def version_definition(
@@ -21,14 +21,14 @@ def version_definition(
     families: Mapping[str, Sequence[tuple[str, str, str]]],
     templates: Path | None = None,
 ) -> str:
-    """The XML for a version of the stack; all its services are in the manifest, so that any can be added later.
+    """Return the XML for a version of the stack, with all services in the manifest, so that any can be added later.
 
-    ``version`` is the repository version, ``families`` gives id, name and base address of repositories by OS family.
-    Raises RecipeError without a repository, or for a version that is not of the stack (Ambari: the first two numbers
-    must agree).
+    ``version`` is the repository version, ``families`` has id, name and base URL of the repositories by OS family.
+    Raises RecipeError without a repository, or for a version of another stack (Ambari: the first two numbers must
+    match).
     """
     if not any(families.values()):
-        raise RecipeError("a version definition needs a repository")
+        raise RecipeError("a version definition requires a repository")
     check_version(stack, version)
     services = [
         {"id": f"{name}-{_digits(service.version)}", "name": name, "version": service.version.partition("-")[0]}
@@ -52,11 +52,11 @@ def version_definition(
 
 
 def check_version(stack: StackDefinition, version: str) -> None:
-    """Raises RecipeError for a version that is not of the stack."""
+    """Raise RecipeError for a version that does not belong to the stack."""
     if version.split(".")[:2] != stack.version.split(".")[:2]:
         raise RecipeError(
-            f"the version {version} is not of the stack {stack.id}",
-            hint="The first two numbers must agree, else Ambari refuses it.",
+            f"the version {version} does not belong to the stack {stack.id}",
+            hint="The first two numbers must match, otherwise Ambari rejects it.",
         )
 
 
@@ -65,10 +65,10 @@ def _digits(version: str) -> str:
 
 
 def agent_repository_template(keys: Sequence[str], templates: Path | None = None) -> str:
-    """The value of ``cluster-env/repo_suse_rhel_template``: with ``keys`` (addresses) packages must be signed.
+    """Return the value of ``cluster-env/repo_suse_rhel_template``: with ``keys`` (URLs) packages must be signed.
 
-    The metadata's own signature is not asked for: agents list packages without answering the question whether its key
-    may be trusted, and would fail.
+    The signature of the metadata is not checked: agents list packages without answering whether to trust its key, and
+    would fail.
     """
     file = (templates or shipped_templates()) / "ambari" / "agent-repository.repo.j2"
     return render_file(file, {"keys": list(keys)}).rstrip("\n")

@@ -80,7 +80,7 @@ def test_two_versions_in_one_repository(names: list[str], level: str) -> None:
     packages = [package(name, *ZOOKEEPER.files) for name in names]
     found = [one for one in findings([SELECT, *packages], "ZOOKEEPER") if one.kind == "ambiguous"]
     assert [one.level for one in found] == [level]
-    assert f"agents take the first, {names[0]}" in found[0].message
+    assert f"agents install the first, {names[0]}" in found[0].message
 
 
 def test_another_version_would_be_taken() -> None:

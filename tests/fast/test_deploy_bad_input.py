@@ -179,13 +179,13 @@ INVENTORY_MISTAKES: dict[str, tuple[Callable[[str], str], int, str, str]] = {
     "unknown service": (add("services: [ZOOKEEPR]"), 2, r":14:12 .*no service ZOOKEEPR", "ZOOKEEPER"),
     "service in small letters": (add("services: [zookeeper]"), 2, r":14:12 \(services\[0\]\)", "ZOOKEEPER"),
     "service without components": (add("services: [ZOOKEEPER, HDFS]"), 2, r":14:23 .*no group has .* HDFS", "NAMENODE"),
-    "component of no service": (add("services: [HDFS]"), 2, r"ZOOKEEPER_SERVER is of ZOOKEEPER", "Add ZOOKEEPER"),
+    "component of no service": (add("services: [HDFS]"), 2, r"ZOOKEEPER_SERVER belongs to ZOOKEEPER", "Add ZOOKEEPER"),
     "unknown component": (first("ZOOKEPER_SERVER"), 2, r":8:18 .*no component ZOOKEPER_SERVER", "ZOOKEEPER_SERVER"),
-    "component twice": (first("ZOOKEEPER_SERVER, ZOOKEEPER_SERVER"), 2, r":8:36 .*stands twice", ""),
+    "component twice": (first("ZOOKEEPER_SERVER, ZOOKEEPER_SERVER"), 2, r":8:36 .*is listed twice", ""),
     "component missing": (
         first("ZOOKEEPER_CLIENT, NAMENODE, DATANODE"),
         2,
-        r"SECONDARY_NAMENODE stands nowhere",
+        r"SECONDARY_NAMENODE is nowhere",
         "group",
     ),
     "component too often": (
@@ -193,7 +193,7 @@ INVENTORY_MISTAKES: dict[str, tuple[Callable[[str], str], int, str, str]] = {
             "[ZOOKEEPER_SERVER", "[NAMENODE, SECONDARY_NAMENODE, DATANODE, HDFS_CLIENT, ZOOKEEPER_SERVER"
         ),
         2,
-        r"SECONDARY_NAMENODE stands on 3 hosts of 2 groups; the stack wants exactly 1",
+        r"SECONDARY_NAMENODE is on 3 hosts of 2 groups; the stack requires exactly 1",
         "group of its own",
     ),
     "provision": (first("{name: ZOOKEEPER_SERVER, provision: LATER}"), 2, r"components\[0\].provision", "INSTALL_ONLY"),
@@ -209,7 +209,7 @@ INVENTORY_MISTAKES: dict[str, tuple[Callable[[str], str], int, str, str]] = {
     "required password": (
         first("ZOOKEEPER_SERVER, HIVE_METASTORE, HIVE_SERVER, WEBHCAT_SERVER"),
         2,
-        r"HIVE needs the password hive-site/javax.jdo.option.ConnectionPassword",
+        r"HIVE requires the password hive-site/javax.jdo.option.ConnectionPassword",
         "default_password",
     ),
     "unknown stack": (add("stack: {version: 9.9.9}"), 2, r":14:1 \(stack\): .*has no stack BIGTOP-9.9.9", "3.2.0"),

@@ -182,9 +182,7 @@ def test_a_release_that_does_not_work_is_taken_back(cluster: Cluster) -> None:
     before = cluster.whole()
     cluster.agent.bad = {"3.5.9-3"}
     assert cluster.deploy(LATEST) == 9
-    assert (
-        "the service check of ZOOKEEPER failed; rolled back on node1.x.test" in cluster.bench.failure
-    )
+    assert "the service check of ZOOKEEPER failed; rolled back on node1.x.test" in cluster.bench.failure
     assert "revert the change of the inventory" in cluster.bench.failure
     assert cluster.whole() == before, "nothing of it is left, and the others were not touched"
     assert cluster.agent.least == 2
