@@ -159,11 +159,11 @@ INVENTORY_MISTAKES: dict[str, tuple[Callable[[str], str], int, str, str]] = {
         "ambari.user",
     ),
     "unknown user": (swap("{url: URL", "{user: me, url: URL"), 9, r"Unable to sign in", "ambari.user"),
-    "HTTPS to plain HTTP": (swap("URL", "HTTPS"), 9, r":3:10 \(ambari.url\): .* speaks plain HTTP", "write http://"),
+    "HTTPS to plain HTTP": (swap("URL", "HTTPS"), 9, r":3:10 \(ambari.url\): .* uses plain HTTP", "to http://"),
     "no scheme": (url("ambari.x.test:8080"), 2, r":3:10 \(ambari.url\)", "https://ambari.example.com"),
     "path in the URL": (url("http://a/api/v1"), 2, r":3:10 \(ambari.url\)", "https://ambari.example.com"),
     "CA is not there": (swap("{url", "{ca: nope, url"), 2, r":3:10 \(ambari.ca\): .*nope cannot be read", "folder"),
-    "CA is none": (swap("{url", "{ca: inv.yaml, url"), 2, r"ambari.ca: .*holds no certificate", "PEM"),
+    "CA is none": (swap("{url", "{ca: inv.yaml, url"), 2, r"ambari.ca: .*contains no certificate", "PEM"),
     "database without password": (
         swap("{url", "{setup: {host: node1.x.test, repository: 'http://r', database: {kind: mysql}}, url"),
         2,

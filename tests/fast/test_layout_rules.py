@@ -59,7 +59,9 @@ DRIVER = "configurations: {hive-site: {javax.jdo.option.ConnectionPassword: {sec
 def test_spark_without_hadoop_is_accepted(inventories: Inventories) -> None:
     checked = inventories.check(one_group(*ZOOKEEPER, "SPARK_CLIENT", "SPARK_JOBHISTORYSERVER"))
     assert checked.added == ()
-    assert checked.warnings == ("according to the stack, SPARK requires HDFS, YARN, HIVE, which the cluster does not have",)
+    assert checked.warnings == (
+        "according to the stack, SPARK requires HDFS, YARN, HIVE, which the cluster does not have",
+    )
 
 
 @pytest.mark.parametrize(

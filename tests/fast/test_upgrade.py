@@ -296,7 +296,7 @@ def test_a_registered_version_that_has_the_name_makes_way(cluster: Cluster) -> N
     ("stack", "code", "words"),
     [
         ("{version: 3.3.0}", 9, "has the stack BIGTOP-3.2.0, not BIGTOP-3.3.0"),
-        ("{repository_version: 3.4.0}", 2, "the version 3.4.0 is not of the stack BIGTOP-3.2.0"),
+        ("{repository_version: 3.4.0}", 2, "the version 3.4.0 does not belong to the stack BIGTOP-3.2.0"),
     ],
 )
 def test_another_stack_is_refused_before_anything_changes(cluster: Cluster, stack: str, code: int, words: str) -> None:

@@ -11,4 +11,4 @@ from bigtop_builder.adapter.ambari.stack import StackCalls
 
 
 class Ambari(ServerCalls, StackCalls, RepositoryCalls, ClusterCalls, ServiceCalls, ConfigurationCalls):
-    """Everything that can be asked of an Ambari server. Thread-safe; a context manager."""
+    """All calls to an Ambari server. Thread-safe; a context manager."""

@@ -27,8 +27,11 @@ _HALF_REMOVED = "null is not a known Entity type"
 
 @dataclass(frozen=True)
 class ClusterView:
-    """A cluster. ``version`` is ``BIGTOP-3.2.0``; ``provisioning_state`` is INSTALLED even after a failed
-    installation; ``desired_configs`` gives the tag by configuration type; ``health`` counts hosts by state."""
+    """A cluster.
+
+    ``version`` is ``BIGTOP-3.2.0``; ``provisioning_state`` is INSTALLED even after a failed installation;
+    ``desired_configs`` has the tag by configuration type; ``health`` counts hosts by state.
+    """
 
     name: str
     version: str
@@ -45,90 +48,97 @@ class ClusterCalls(RequestCalls):
     """``/blueprints``, ``/clusters``, ``/clusters/…/hosts``."""
 
     def blueprints(self) -> list[str]:
-        """Names of all blueprints."""
+        """Return the names of all blueprints."""
         return [str(item["Blueprints"]["blueprint_name"]) for item in self.items("blueprints")]
 
     def blueprint(self, name: str) -> Json | None:
-        """A blueprint as Ambari holds it, without ``href``, or None. Passwords come as ``SECRET:`` references."""
+        """Return a blueprint without ``href``, or None. Passwords are ``SECRET:`` references."""
         found = self.find(path("blueprints", name))
         return {key: value for key, value in found.items() if key != "href"} if found is not None else None
 
     def create_blueprint(self, name: str, body: Json, *, validate: bool = True) -> None:
-        """Makes a blueprint; ``validate`` False skips the check of cardinalities and dependencies.
+        """Create a blueprint; without ``validate`` Ambari skips the check of cardinalities and dependencies.
 
-        Raises ConflictError when the name is taken, InvalidRequestError with Ambari's reasons.
+        Raises ConflictError if the name is taken, InvalidRequestError with Ambari's reasons.
         """
         self.post(path("blueprints", name), body, query="" if validate else "validate_topology=false")
 
     def delete_blueprint(self, name: str) -> None:
-        """Raises InUseError while a cluster made from it exists."""
+        """Remove a blueprint. Raises InUseError while a cluster created from it exists."""
         self.delete(path("blueprints", name))
 
     def clusters(self) -> list[str]:
-        """Names of the clusters that the user may see; a user without roles is shown none."""
+        """Return the names of the clusters that the user may see; a user without roles sees none."""
         return [str(item["Clusters"]["cluster_name"]) for item in self.items("clusters")]
 
     def cluster(self, name: str) -> ClusterView | None:
-        """A cluster, or None."""
+        """Return a cluster, or None."""
         found = self.find(path("clusters", name), fields=_CLUSTER_FIELDS)
         return cluster_view(found) if found is not None else None
 
     def create_cluster(self, name: str, template: Json) -> int:
-        """Makes a cluster from a blueprint; the id of the logical request that installs it.
+        """Create a cluster from a blueprint; return the id of the logical request that installs it.
 
-        Raises ConflictError when it exists. After another RefusedError half of it may exist.
+        Raises ConflictError if it exists. After any other RefusedError half of it may exist.
         """
         return _started(self.post(path("clusters", name), template), f"the creation of cluster {name}")
 
     def create_empty_cluster(self, name: str, stack: str) -> None:
-        """Makes a cluster without a blueprint; ``stack`` is ``BIGTOP-3.2.0``."""
+        """Create a cluster without a blueprint; ``stack`` is ``BIGTOP-3.2.0``."""
         self.post(path("clusters", name), {"Clusters": {"version": stack}})
 
     def delete_cluster(self, name: str) -> None:
-        """Removes a cluster whose components are stopped; a cluster that is gone is no mistake.
+        """Remove a cluster whose components are stopped, if it exists.
 
-        Raises AmbariError while one of its requests is unfinished: the server takes the deletion, and from then on
-        carries out no request of any cluster until it is restarted (seen on 3.0). Raises InUseError for started
-        components.
+        Raises AmbariError while one of its requests is unfinished: the server would accept the deletion, and then carry
+        out no request of any cluster until it is restarted (seen on 3.0). Raises InUseError for started components.
         """
         try:
             open_requests = [view for view in self.requests(name, unfinished_only=True) if not view.logical]
             if open_requests:
-                told = ", ".join(f"{view.id} ({view.context})" for view in open_requests[:5])
+                listing = ", ".join(f"{view.id} ({view.context})" for view in open_requests[:5])
                 raise AmbariError(
-                    f"cluster {name} has {len(open_requests)} unfinished requests: {told}", hint="abort them first"
+                    f"cluster {name} has {len(open_requests)} unfinished requests: {listing}", hint="abort them first"
                 )
             self.delete(path("clusters", name))
         except NotFoundError:
             return
 
     def export_blueprint(self, name: str) -> Json:
-        """A blueprint of the cluster as it is."""
+        """Return a blueprint of the cluster as it is."""
         return self.get(path("clusters", name), query="format=blueprint")
 
     def add_hosts(self, cluster: str, entries: Sequence[Mapping[str, str]]) -> int:
-        """Adds hosts to a cluster made from a blueprint; the id of the logical request. Each entry holds ``blueprint``,
-        ``host_group`` and ``host_name``, and may hold ``rack_info``."""
+        """Add hosts to a cluster created from a blueprint; return the id of the logical request.
+
+        Each entry has ``blueprint``, ``host_group`` and ``host_name``, and may have ``rack_info``.
+        """
         answer = self.post(path("clusters", cluster, "hosts"), [dict(entry) for entry in entries])
         return _started(answer, f"adding hosts to cluster {cluster}")
 
     def map_hosts(self, cluster: str, hosts: Iterable[str]) -> None:
-        """Puts registered hosts into a cluster, without any component. Raises ConflictError."""
+        """Add registered hosts to a cluster, without any component. Raises ConflictError."""
         self.post(path("clusters", cluster, "hosts"), [{"Hosts": {"host_name": host}} for host in hosts])
 
     def set_host(self, cluster: str, host: str, settings: Mapping[str, str]) -> None:
-        """Set properties of a host of the cluster, such as ``rack_info``."""
+        """Set properties of a host of the cluster, such as ``rack_info``.
+
+        A changed rack makes Ambari mark the components of services that depend on racks as stale (read in the sources:
+        HostResourceProvider, registerRackChange).
+        """
         self.put(path("clusters", cluster, "hosts", host), {"Hosts": dict(settings)})
 
     def delete_host(self, cluster: str, host: str) -> None:
-        """Removes a host, whose components are stopped, from Ambari altogether until its agent registers again; a
-        host that is gone is no mistake. Raises InUseError."""
+        """Remove a host with stopped components from Ambari until its agent registers again, if it exists.
+
+        Raises InUseError.
+        """
         where = path("clusters", cluster, "hosts", host)
         try:
             try:
                 self.delete(where)
             except ServerError as error:
-                # A host of a cluster made from a blueprint is removed although the server answers with this.
+                # The server answers with this for a host of a cluster from a blueprint, although it removes it.
                 if _HALF_REMOVED not in error.answer:
                     raise
                 self.delete(where)
@@ -136,13 +146,13 @@ class ClusterCalls(RequestCalls):
             return
 
     def add_host_components(self, cluster: str, components: Iterable[str], hosts: Iterable[str]) -> None:
-        """Puts components, not yet installed, on hosts of the cluster. Raises ConflictError."""
+        """Add components to hosts of the cluster without installing them. Raises ConflictError."""
         body = {"host_components": [{"HostRoles": {"component_name": name}} for name in components]}
         predicate = any_of(f"Hosts/host_name={host}" for host in hosts)
         self.post(path("clusters", cluster, "hosts"), body, query=predicate.strip("()"))
 
     def put_credential(self, cluster: str, alias: str, principal: str, key: str) -> None:
-        """Keeps a credential in the server's memory, for it to make Kerberos identities with, in place of another."""
+        """Store or replace a credential in the server's memory, which it uses to create Kerberos identities."""
         where = path("clusters", cluster, "credentials", alias)
         body = {"Credential": {"principal": principal, "key": key, "type": "temporary"}}
         try:
@@ -151,15 +161,14 @@ class ClusterCalls(RequestCalls):
             self.put(where, body)
 
     def stack_versions(self, cluster: str) -> dict[int, str]:
-        """How far the cluster is with each registered version, by its id: CURRENT, INSTALLED, OUT_OF_SYNC,
-        NOT_REQUIRED …"""
+        """Return the state of each registered version by its id: CURRENT, INSTALLED, OUT_OF_SYNC, NOT_REQUIRED …"""
         found = self.items(path("clusters", cluster, "stack_versions"), fields="ClusterStackVersions/*")
         views = [item.get("ClusterStackVersions", {}) for item in found]
         return {int(view["repository_version"]): str(view.get("state", "")) for view in views}
 
 
 def cluster_view(item: Json) -> ClusterView:
-    """A cluster from Ambari's rendering of it."""
+    """Parse a cluster."""
     about = item.get("Clusters", {})
     configs = about.get("desired_configs") or {}
     return ClusterView(
@@ -177,5 +186,5 @@ def cluster_view(item: Json) -> ClusterView:
 
 def _started(answer: Answer, what: str) -> int:
     if answer.request is None:
-        raise UnexpectedAnswerError(f"Ambari took {what} and named no request ({answer.status})")
+        raise UnexpectedAnswerError(f"Ambari accepted {what} but returned no request id ({answer.status})")
     return answer.request

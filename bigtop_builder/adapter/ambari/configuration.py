@@ -13,8 +13,10 @@ from bigtop_builder.adapter.ambari.query import path
 
 @dataclass(frozen=True)
 class ConfigGroup:
-    """Configurations that differ for some hosts; ``tags`` by configuration type. A host is in at most one group of a
-    service."""
+    """A group of hosts with other configurations; ``tags`` by configuration type.
+
+    A host is in at most one group of a service.
+    """
 
     id: int
     name: str
@@ -27,9 +29,9 @@ class ConfigurationCalls(Connection):
     """``/clusters/…/configurations`` and ``…/config_groups``."""
 
     def configuration(self, cluster: str, type: str, tag: str) -> dict[str, str]:
-        """The properties of one version of a type; passwords come as ``SECRET:`` references, which may be sent back.
+        """Return the properties of one version of a type. Passwords are ``SECRET:`` references, which may be sent back.
 
-        Raises NotFoundError when there is no such type or tag.
+        Raises NotFoundError if the type or tag does not exist.
         """
         where = path("clusters", cluster, "configurations")
         for item in self.items(where, query=f"type={type}&tag={tag}", fields="*"):
@@ -37,7 +39,7 @@ class ConfigurationCalls(Connection):
         raise NotFoundError(f"cluster {cluster} has no configuration {type} with tag {tag}", status=404, answer="")
 
     def desired_configurations(self, cluster: str) -> dict[str, str]:
-        """The tag in use by configuration type."""
+        """Return the current tag of each configuration type."""
         data = self.get(path("clusters", cluster), fields="Clusters/desired_configs")
         configs = data.get("Clusters", {}).get("desired_configs") or {}
         return {str(kind): str(config.get("tag", "")) for kind, config in configs.items()}
@@ -50,10 +52,10 @@ class ConfigurationCalls(Connection):
         *,
         services: Mapping[str, str] | None = None,
     ) -> None:
-        """Makes new versions of configuration types; each with **all** its properties.
+        """Create new versions of configuration types, each with **all** its properties.
 
-        ``services`` tells the service of a type: types of one service become one version of its configuration. One
-        call of the server for each service, or for each type whose service is not told.
+        ``services`` has the service of a type: types of one service become one version of its configuration. There is
+        one call for each service, and one for each type without a known service.
         """
         groups: dict[str, list[Json]] = {}
         for type, properties in configurations.items():
@@ -68,7 +70,7 @@ class ConfigurationCalls(Connection):
             self.put(path("clusters", cluster), {"Clusters": {"desired_config": entries}})
 
     def config_groups(self, cluster: str) -> list[ConfigGroup]:
-        """The configuration groups of a cluster; those of blueprints are called ``BLUEPRINT:GROUP``."""
+        """Return the configuration groups of a cluster; those of blueprints are named ``BLUEPRINT:GROUP``."""
         found = self.items(path("clusters", cluster, "config_groups"), fields="*")
         return [_config_group(item.get("ConfigGroup", {})) for item in found]
 
@@ -84,11 +86,11 @@ class ConfigurationCalls(Connection):
         present: ConfigGroup | None = None,
         unchanged: Collection[str] = (),
     ) -> None:
-        """Makes a group, or makes ``present`` like this: Ambari replaces hosts and configurations as a whole.
+        """Create a group, or change ``present``: Ambari replaces hosts and configurations as a whole.
 
         ``configurations`` are all types with all properties that differ from the cluster's, without references to
-        secrets; each type must be in the cluster. Those of ``unchanged`` keep the tag that they have in ``present``.
-        Raises ConflictError for a host that is in another group of the service.
+        secrets; the cluster must have each type. Types in ``unchanged`` keep their tag of ``present``. Raises
+        ConflictError for a host that is in another group of the service.
         """
         tags = {type: present.tags[type] for type in unchanged} if present is not None else {}
         about: Json = {
@@ -109,7 +111,7 @@ class ConfigurationCalls(Connection):
             self.put(path("clusters", cluster, "config_groups", present.id), {"ConfigGroup": about})
 
     def delete_config_group(self, cluster: str, id: int) -> None:
-        """Its hosts have the cluster's configurations again; a group that is gone is no mistake."""
+        """Remove a group if it exists; its hosts get the cluster's configurations again."""
         try:
             self.delete(path("clusters", cluster, "config_groups", id))
         except NotFoundError:
@@ -117,7 +119,7 @@ class ConfigurationCalls(Connection):
 
 
 def _new_tag() -> str:
-    """A tag that exists would bring its old properties back."""
+    """Return an unused tag: an existing one would bring its old properties back."""
     return f"version{time.time_ns() // 1000}"
 
 

@@ -1,4 +1,4 @@
-"""Calls to Ambari's REST API: authentication, headers, what may be repeated, and what an answer means."""
+"""Calls to Ambari's REST API: authentication, headers, retries, and how to read responses."""
 
 from __future__ import annotations
 
@@ -29,18 +29,21 @@ from bigtop_builder.model.errors import ConfigurationError, InterruptedRunError
 Json = dict[str, Any]
 
 PAUSES = (0.5, 1.0, 2.0)
-"""Seconds before each further try: a call is tried once more often than there are pauses."""
+"""Seconds before each retry: there is one more try than pauses."""
 LONGEST_QUERY = 4000
-"""Characters of a query in an address; Ambari's own limit for all headers together is 64 KiB, that of proxies 8 KiB."""
+"""Characters of a query in a URL; Ambari's own limit for all headers together is 64 KiB, that of proxies 8 KiB."""
 PAGE_SIZE = 2000
-"""The server works out the whole collection for each page."""
+"""Items of a page. It is large because the server computes the whole collection for each page."""
 _CONFIDENTIAL = re.compile(r"passw|secret|credential|private|^key$|token", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What Ambari answered. ``data`` is None when the body is empty; ``request`` is the id of the request that was
-    started, and None when there was nothing to do."""
+    """A response of Ambari.
+
+    ``data`` is None for an empty body; ``request`` is the id of the request that was started, or None if there was
+    nothing to do.
+    """
 
     status: int
     data: Json | list[Any] | None
@@ -61,15 +64,19 @@ class Connection:
         cancelled: threading.Event | None = None,
         pauses: Sequence[float] = PAUSES,
     ) -> None:
-        """``url`` is ``https://ambari.example.com:8443``; ``timeout`` is seconds for one answer; ``ca`` is a PEM file
-        to trust, without it the environment's or the machine's. ``cancelled`` ends every wait with
+        """Raises ConfigurationError for an invalid URL or PEM file.
+
+        ``url`` is ``https://ambari.example.com:8443``; ``timeout`` is the time limit of one response in seconds; ``ca``
+        is a PEM file to trust, by default that of the environment or the machine. ``cancelled`` ends every wait with
         InterruptedRunError.
         """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigurationError(f"{parts.hostname or 'ambari.url'}: not an address", hint="https://NAME:8443")
+            raise ConfigurationError(f"{parts.hostname or 'ambari.url'}: not a URL", hint="https://NAME:8443")
         if "@" in parts.netloc:
-            raise ConfigurationError("ambari.url holds a user or password", hint="use ambari.user and ambari.password")
+            raise ConfigurationError(
+                "ambari.url contains a user or password", hint="use ambari.user and ambari.password"
+            )
         self.url = f"{parts.scheme}://{parts.netloc}"
         self.user = user
         self.calls = 0
@@ -90,12 +97,13 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """Closes kept connections; the next call opens new ones."""
+        """Close idle connections; the next call opens new ones."""
         self._http.close()
 
     def get(self, path: str, *, fields: str = "", query: str = "", minimal: bool = False) -> Json:
-        """The resource or collection at ``path`` below ``/api/v1``. ``query`` is a predicate, not encoded; ``minimal``
-        leaves out ``href``.
+        """Return the resource or collection at ``path`` below ``/api/v1``.
+
+        ``query`` is a predicate, not encoded; ``minimal`` omits ``href``.
 
         Raises RefusedError (NotFoundError …), UnreachableError, UnexpectedAnswerError and InterruptedRunError.
         """
@@ -106,22 +114,24 @@ class Connection:
         else:
             data = self._call("GET", path, query=asked).data
         if not isinstance(data, dict):
-            raise UnexpectedAnswerError(f"the answer to GET {path} holds no object", hint=_OTHER)
+            raise UnexpectedAnswerError(f"the response to GET {path} is not an object", hint=_OTHER)
         return data
 
     def find(self, path: str, *, fields: str = "", query: str = "") -> Json | None:
-        """Like ``get``, and None when it is not there."""
+        """Like ``get``, but return None if the resource does not exist."""
         try:
             return self.get(path, fields=fields, query=query, minimal=True)
         except NotFoundError as error:
-            # Ambari says what is missing; a server that is not Ambari, or an address that is none, does not.
+            # Ambari says what is missing; another server, or an unknown URL, does not.
             if not error.answer:
                 raise
             return None
 
     def items(self, path: str, *, fields: str = "", query: str = "", page_size: int = PAGE_SIZE) -> Iterator[Json]:
-        """The items of a collection, a page in memory at a time. What comes or goes meanwhile may be missed or
-        given twice, as the server pages by position."""
+        """Yield the items of a collection, with one page in memory at a time.
+
+        Items that are added or removed meanwhile may be missed or repeated, because the server pages by position.
+        """
         start = 0
         while True:
             page = self.get(
@@ -130,36 +140,36 @@ class Connection:
             found = listed(page.get("items"))
             yield from found
             start += len(found)
-            # Without ``itemTotal`` the server did not page, and this was all.
+            # Without ``itemTotal`` the server did not page, so this was everything.
             total = int(page.get("itemTotal") or 0)
             if not found or start >= total:
                 return
 
     def put(self, path: str, body: Json | list[Any] | None = None, *, query: str = "") -> Answer:
-        """Changes. Raises as ``get``; after an UnreachableError with ``sent`` it may have been done."""
+        """Change a resource. Raises as ``get``; after an UnreachableError with ``sent`` the change may be made."""
         return self._call("PUT", path, body=body, query=query)
 
     def post(self, path: str, body: Json | list[Any] | None = None, *, query: str = "") -> Answer:
-        """Makes or starts something. Raises as ``put``."""
+        """Create a resource or start a request. Raises as ``put``."""
         return self._call("POST", path, body=body, query=query)
 
     def delete(self, path: str, body: Json | None = None, *, query: str = "") -> Answer:
-        """Removes. Raises as ``put``; RefusedError too when one of several could not be removed."""
+        """Remove resources. Raises as ``put``, and RefusedError if one of several could not be removed."""
         answer = self._call("DELETE", path, body=body, query=query)
         if isinstance(answer.data, dict):
             for result in listed(answer.data.get("deleteResult")):
                 if error := result.get("error"):
-                    told = f"{error.get('key')}: {error.get('message')}"
-                    raise refusal(f"DELETE {path}", int(error.get("code") or 500), told)
+                    message = f"{error.get('key')}: {error.get('message')}"
+                    raise refusal(f"DELETE {path}", int(error.get("code") or 500), message)
         return answer
 
     def answers_to(self, user: str, password: str, path: str) -> Json:
-        """What ``user`` gets from ``path``: for a look at other credentials."""
+        """Return what ``user`` gets from ``path``: to check other credentials."""
         data = self._call("GET", path, credentials=(user, password)).data
         return data if isinstance(data, dict) else {}
 
     def renew(self, password: str) -> None:
-        """The password of the following calls."""
+        """Set the password for the calls that follow."""
         self._password = password
 
     def _call(
@@ -176,7 +186,7 @@ class Connection:
         headers = {
             "Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode(),
             "X-Requested-By": "bigtop-builder",
-            # Anything narrower is answered with 406.
+            # Ambari responds to anything narrower with 406.
             "Accept": "*/*",
             "User-Agent": "bigtop-builder",
         }
@@ -198,7 +208,7 @@ class Connection:
     def _tried(
         self, method: str, address: str, headers: Mapping[str, str], data: bytes | None, *, reading: bool
     ) -> Reply:
-        """Repeats what may be repeated: a reading call, and any call that certainly did not reach the server."""
+        """Retry what is safe to retry: a reading call, and any call that certainly did not reach the server."""
         slow = 0
         for pause in (*self._pauses, None):
             with self._count:
@@ -208,7 +218,7 @@ class Connection:
             except UnreachableError as error:
                 slow += isinstance(error, NoAnswerError)
                 if error.sent and not reading:
-                    error.hint = f"{error.hint}; {method} may have been carried out: look before it is sent again"
+                    error.hint = f"{error.hint}; {method} may have been carried out: check before a retry"
                     raise
                 if pause is None or not error.again or slow > 1:
                     raise
@@ -216,7 +226,7 @@ class Connection:
                 if pause is None or not reading or reply.status not in (502, 503, 504):
                     return reply
             if self.cancelled.wait(pause):
-                raise InterruptedRunError(f"stopped before {method} {address} was tried again")
+                raise InterruptedRunError(f"stopped before {method} {address} was retried")
         raise AssertionError("the last try returns or raises")
 
     def _understood(self, call: str, reply: Reply, confidential: Sequence[str]) -> Answer:
@@ -243,18 +253,18 @@ class Connection:
         return Answer(reply.status, data, _request_id(data))
 
 
-_OTHER = "is ambari.url the address of the Ambari server itself?"
+_OTHER = "is ambari.url the URL of the Ambari server itself?"
 
 
 def listed(value: Any) -> list[Json]:
-    """A list of objects; the server renders a list of one as the object itself in places, and an empty one as null."""
+    """Return a list of objects; the server may render a list of one as the object itself, and an empty one as null."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
 
 
 def _request_id(data: Json | list[Any]) -> int | None:
-    """``{"href": …, "Requests": {"id": 7, "status": "Accepted"}}`` → 7."""
+    """Return the id of a started request: ``{"href": …, "Requests": {"id": 7, "status": "Accepted"}}`` → 7."""
     for item in data if isinstance(data, list) else [data]:
         request = item.get("Requests") if isinstance(item, dict) else None
         if isinstance(request, dict) and "id" in request:
@@ -264,7 +274,7 @@ def _request_id(data: Json | list[Any]) -> int | None:
 
 
 def _confidential(body: Any, *, inside: bool = False) -> list[str]:
-    """The values in a body that no message may show."""
+    """Return the values of a body that no message may show."""
     if isinstance(body, dict):
         found = []
         for name, value in body.items():

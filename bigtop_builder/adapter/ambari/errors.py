@@ -1,7 +1,7 @@
-"""What can go wrong with Ambari, by cause.
+"""Errors of Ambari by cause.
 
-The server tells many mistakes of its caller with status 500, so the message decides and not the status alone.
-Fragments of messages were seen on a live server of 3.0 and read in the sources of 2.7 and 2.8.
+The server reports many mistakes of its caller with status 500, so the message decides, not only the status. The
+fragments of messages were seen on a live server of 3.0 and read in the sources of 2.7 and 2.8.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ SERVER_LOG = "/var/log/ambari-server/ambari-server.log"
 
 
 class UnreachableError(AmbariError):
-    """No answer came. ``sent``: the call may have reached the server, and may have been done there; ``again``: trying
-    again may help."""
+    """There was no response.
+
+    ``sent``: the call may have reached the server and may have been carried out; ``again``: a retry may help.
+    """
 
     def __init__(self, message: str, *, hint: str | None = None, sent: bool = False, again: bool = False) -> None:
         super().__init__(message, hint=hint)
@@ -27,19 +29,19 @@ class UnreachableError(AmbariError):
 
 
 class NoAnswerError(UnreachableError):
-    """The server took the call and did not answer in time."""
+    """The server accepted the call but did not respond in time."""
 
 
 class CertificateError(UnreachableError):
-    """The server's certificate is not trusted, or is another host's."""
+    """The server's certificate is not trusted, or belongs to another host."""
 
 
 class UnexpectedAnswerError(AmbariError):
-    """What answered does not speak as Ambari does: another server, a proxy, a login page, a cut body."""
+    """The response is not one of Ambari's: another server, a proxy, a login page, a truncated body."""
 
 
 class RefusedError(AmbariError):
-    """Ambari answered that it will not. ``status`` is HTTP's, ``answer`` what the server said."""
+    """Ambari rejected the call with HTTP ``status``; ``answer`` is its message."""
 
     def __init__(self, message: str, *, status: int, answer: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -48,31 +50,31 @@ class RefusedError(AmbariError):
 
 
 class AuthenticationError(RefusedError):
-    """User or password are wrong, or the account is locked or disabled."""
+    """User or password is wrong, or the account is locked or disabled."""
 
 
 class PermissionDeniedError(RefusedError):
-    """The user is known and may not do this."""
+    """The user lacks the permission."""
 
 
 class NotFoundError(RefusedError):
-    """What the call names is not there."""
+    """The resource does not exist."""
 
 
 class ConflictError(RefusedError):
-    """What the call would make is there already."""
+    """The resource to create already exists."""
 
 
 class InvalidRequestError(RefusedError):
-    """Ambari does not accept what the call says."""
+    """Ambari considers the call invalid."""
 
 
 class InUseError(RefusedError):
-    """What the call would remove or change is in use: started, installing, or provisioned from."""
+    """The resource to remove or change is in use: started, being installed, or a cluster was created from it."""
 
 
 class UnavailableError(RefusedError):
-    """The server, or a proxy before it, cannot answer just now."""
+    """The server, or a proxy in front of it, is temporarily unavailable."""
 
 
 class AdvisorError(RefusedError):
@@ -80,7 +82,7 @@ class AdvisorError(RefusedError):
 
 
 class ServerError(RefusedError):
-    """A defect in the server, or a failure that it does not explain."""
+    """A bug in the server, or a failure that it does not explain."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,9 @@ class _Rule:
     hint: str | None = None
 
 
-_LOGIN = "check ambari.user and ambari.password; a locked account is unlocked by an administrator"
+_LOGIN = "check ambari.user and ambari.password; only an administrator can unlock a locked account"
 _RIGHTS = "the user needs the role of a cluster administrator or an Ambari administrator"
-_STOP = "stop what runs first, and abort unfinished requests"
+_STOP = "stop running components first, and abort unfinished requests"
 _VERSION = "GET stacks/NAME/versions lists the stacks that this server has"
 
 _RULES = (
@@ -108,10 +110,10 @@ _RULES = (
         InvalidRequestError,
         "something between here and the server removes the header X-Requested-By",
     ),
-    _Rule("password does not meet", InvalidRequestError, "the server's security.password.policy.regexp tells its rule"),
+    _Rule("password does not meet", InvalidRequestError, "the rule is security.password.policy.regexp of the server"),
     _Rule("Attempted to create ", ConflictError),
     _Rule("already exists", ConflictError),
-    _Rule("is already defined for another repository version", ConflictError, "give each version its own base address"),
+    _Rule("is already defined for another repository version", ConflictError, "give each version its own base URL"),
     _Rule("it is already in the cluster", ConflictError),
     _Rule("Configuration with tag", ConflictError),
     _Rule("cannot be deleted as cluster provisioning", InUseError, "delete the cluster first"),
@@ -121,20 +123,26 @@ _RULES = (
     _Rule("not in the removable state", InUseError, _STOP),
     _Rule("Could not delete cluster", InUseError, _STOP),
     _Rule("Stack Advisor reported an error", AdvisorError, "the files that the message names are on the Ambari server"),
-    _Rule("Error parsing services.json", AdvisorError, "is every service one of the stack?"),
+    _Rule("Error parsing services.json", AdvisorError, "does the stack have every service?"),
     _Rule("have not been registered with the server", InvalidRequestError, "is ambari-agent running on these hosts?"),
-    _Rule("Invalid transition for", InvalidRequestError, "install it again first: its installation failed or is open"),
     _Rule(
-        "Invalid state transition", InvalidRequestError, "install it again first: its installation failed or is open"
+        "Invalid transition for",
+        InvalidRequestError,
+        "install it again first: its installation failed or is unfinished",
+    ),
+    _Rule(
+        "Invalid state transition",
+        InvalidRequestError,
+        "install it again first: its installation failed or is unfinished",
     ),
     _Rule("Could not locate", InvalidRequestError, "the stack has no upgrade pack: BIGTOP ships none"),
     _Rule("Could not access base url", InvalidRequestError, "can the Ambari server reach the repository?"),
-    _Rule("Could not load url from", InvalidRequestError, "can the Ambari server reach this address?"),
+    _Rule("Could not load url from", InvalidRequestError, "can the Ambari server reach this URL?"),
     _Rule("Could not identify repository version", InvalidRequestError, "register the version definition first"),
     _Rule("Several repositories were found", InvalidRequestError, "name the repository version"),
     _Rule("No repositories were found", InvalidRequestError, "register the version definition first"),
     _Rule("is not supported by stack", InvalidRequestError),
-    _Rule("needs to belong to stack", InvalidRequestError, "a version begins with the first two numbers of its stack"),
+    _Rule("needs to belong to stack", InvalidRequestError, "a version starts with the first two numbers of its stack"),
     _Rule("is not found in Ambari metainfo", NotFoundError, _VERSION),
     _Rule("stack doesn't exist", NotFoundError, _VERSION),
     _Rule("Cluster not found", NotFoundError, "bigtop-builder deploy creates the cluster"),
@@ -159,18 +167,20 @@ _BY_STATUS: dict[int, type[RefusedError]] = {
     504: UnavailableError,
 }
 _HINTS: dict[int, str] = {
-    404: "the server does not know this address: is ambari.url the address of Ambari itself?",
-    407: "a proxy asks for a password: name the server in NO_PROXY",
-    502: "a proxy before the server cannot reach it",
-    503: "the server starts or is overloaded: try again",
-    504: "a proxy before the server got no answer from it",
+    404: "the server does not know this path: is ambari.url the URL of Ambari itself?",
+    407: "a proxy requires a password: add the server to NO_PROXY",
+    502: "a proxy in front of the server cannot reach it",
+    503: "the server is starting or overloaded: try again",
+    504: "a proxy in front of the server got no response from it",
 }
 _REFERENCE = re.compile(r"refer the exception by ([0-9a-fA-F-]{8,})")
 
 
 def refusal(call: str, status: int, answer: str) -> RefusedError:
-    """The error for an answer of ``status`` 400 or more. ``call`` is method and path; ``answer`` is what the server
-    said, without secrets."""
+    """Return the error for a response with ``status`` 400 or more.
+
+    ``call`` is method and path; ``answer`` is the server's message without secrets.
+    """
     if len(answer) > MESSAGE_LENGTH:
         answer = f"{answer[:MESSAGE_LENGTH]} …"
     rule = next((rule for rule in _RULES if rule.fragment in answer), None)
@@ -181,13 +191,13 @@ def refusal(call: str, status: int, answer: str) -> RefusedError:
     if reference := _REFERENCE.search(answer):
         error, hint = ServerError, f"look for {reference[1]} in {SERVER_LOG} on the Ambari server"
     elif error is ServerError and hint is None:
-        hint = f"{SERVER_LOG} on the Ambari server may tell more"
+        hint = f"{SERVER_LOG} on the Ambari server may have more"
     shown = answer or "no explanation"
-    return error(f"Ambari refused {call}: {status}, {shown}", status=status, answer=answer, hint=hint)
+    return error(f"Ambari rejected {call}: {status}, {shown}", status=status, answer=answer, hint=hint)
 
 
 def message_of(body: str) -> str:
-    """What an error's body says: the ``message`` of its JSON, or its plain text; pages of HTML are left out."""
+    """Return the message of an error's body: ``message`` of its JSON, or its plain text; HTML pages are dropped."""
     try:
         parsed = json.loads(body)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Following one of Ambari's requests with few and small calls.
+"""Follow one of Ambari's requests with few and small calls.
 
-A look costs one call while nothing changes, whatever the number of tasks; when something does, one more for each
-thousand tasks that run or have just ended, and one for each twenty failed tasks, whose output is fetched.
+A poll costs one call while nothing changes, whatever the number of tasks. After a change it costs one more for each
+thousand tasks that are running or have just ended, and one for each twenty failed tasks, to fetch their output.
 """
 
 from __future__ import annotations
@@ -23,17 +23,20 @@ from bigtop_builder.adapter.ambari.progress import (
 from bigtop_builder.adapter.ambari.request import RequestCalls, TaskView
 
 RUNNING = ACTIVE - {"QUEUED"}
-"""What a look asks for: thousands may be queued, and that says nothing that the request's counters do not."""
+"""The tasks that a poll requests. Thousands may be queued, but the request's counters show those as well."""
 SLACK = 10.0
-"""Seconds by which an earlier end may be reported later."""
+"""Seconds by which the report of a task's end may be late."""
 MOST_OUTPUTS = 200
-"""Failed tasks of one look whose output is fetched."""
+"""Largest number of failed tasks whose output one poll fetches."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one look saw. ``changed``: tasks whose status differs from the look before, but for those that wait; failed
-    ones come with their output. ``over``: nothing more will happen; ``outcome`` is then final."""
+    """The result of one poll.
+
+    ``changed``: tasks whose status has changed since the previous poll, except waiting ones; failed ones have their
+    output. ``over``: nothing more will happen; ``outcome`` is then final.
+    """
 
     view: RequestView
     changed: tuple[TaskView, ...]
@@ -42,7 +45,7 @@ class Look:
 
 
 class Follower:
-    """Looks at one request again and again; holds a status for each task that it has seen, never their output."""
+    """Polls one request; keeps the status of each task that it has seen, never its output."""
 
     def __init__(self, calls: RequestCalls, cluster: str | None, request: int) -> None:
         self._calls = calls
@@ -53,7 +56,7 @@ class Follower:
         self._newest_end: float | None = None
 
     def look(self) -> Look:
-        """What is so now. Raises what the calls raise; the next look makes up for one that failed."""
+        """Poll once. Raises what the calls raise; the next poll makes up for a failed one."""
         view = self._calls.request(self._cluster, self._request)
         if self._last is not None and self._last.view == view:
             return Look(view, (), self._last.over, self._last.outcome)
@@ -71,7 +74,7 @@ class Follower:
             fresh = self._fresh(self._tasks(RUNNING, ended_since=self._newest_end - SLACK))
         bad = sum(status in BAD for status in self._statuses.values())
         if bad + sum(task.status in BAD for task in fresh.values()) < view.failed + view.aborted + view.timed_out:
-            # Tasks that were aborted before they began need not have an end.
+            # Tasks that were aborted before they started may have no end time.
             fresh.update(self._fresh(self._tasks(BAD)))
         failed = [task.id for task in fresh.values() if task.status in BAD][:MOST_OUTPUTS]
         if failed:
@@ -89,6 +92,6 @@ class Follower:
         return {
             task.id: task
             for task in tasks
-            # The predicate is the server's; what it does not sort out is sorted out here.
+            # The server applies the predicate; what it misses is filtered here.
             if task.status not in ("PENDING", "QUEUED") and self._statuses.get(task.id) != task.status
         }

@@ -1,7 +1,7 @@
 """One HTTP exchange with the Ambari server: trust, proxies, time limit, cancellation.
 
-An exchange runs in a thread of its own, so that neither a silent server nor a slow name service holds up a caller
-who was told to stop.
+An exchange runs in a thread of its own, so that neither a silent server nor a slow name service blocks a caller that
+was cancelled.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ POLL = 0.1
 READ_SIZE = 1 << 16
 MOST_THREADS = 64
 MAX_BODY = 256 << 20
-"""Bytes of one answer; Ambari's largest, unpaged, is far below."""
+"""Largest response in bytes; Ambari's largest, unpaged, is far smaller."""
 BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 LOOPBACK = ("localhost", "127.", "::1", "[::1]")
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back, decoded from gzip."""
+    """A response, decoded from gzip."""
 
     status: int
     headers: Mapping[str, str]
@@ -44,7 +44,7 @@ class Reply:
 
 
 class Http:
-    """Exchanges with one server. Thread-safe. ``timeout`` is for a whole exchange, in seconds."""
+    """Exchanges with one server. Thread-safe. ``timeout`` is the time limit of a whole exchange in seconds."""
 
     def __init__(self, url: str, *, ca: Path | None, timeout: float, cancelled: threading.Event) -> None:
         self.url = url
@@ -55,7 +55,7 @@ class Http:
         self._lock = threading.Lock()
 
     def exchange(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
-        """The answer, whatever its status. A GET may use a connection that was kept open.
+        """Return the response, whatever its status. A GET may use a connection that was kept open.
 
         Raises UnreachableError, UnexpectedAnswerError and InterruptedRunError.
         """
@@ -73,18 +73,20 @@ class Http:
                     return result
                 if time.monotonic() > deadline:
                     raise NoAnswerError(
-                        f"{self.url} gave no answer to {work.call} within {self._timeout:g} s",
+                        f"{self.url} did not respond to {work.call} within {self._timeout:g} s",
                         hint="raise ambari.timeout if the server is slow",
                         sent=True,
                         again=True,
                     )
-            raise InterruptedRunError(f"stopped while waiting for the answer to {work.call}")
+            raise InterruptedRunError(f"stopped while waiting for the response to {work.call}")
         finally:
             work.abandon()
 
     def session(self, method: str) -> requests.Session:
-        """For a GET the session that keeps its connections. For the rest a new one: on a kept connection that the
-        server has closed meanwhile, nobody could tell whether the call was received."""
+        """Return the session that keeps its connections for a GET, a new one for other calls.
+
+        If the server had closed a kept connection meanwhile, it would be unknown whether the call was received.
+        """
         if method != "GET":
             return self._new_session()
         with self._lock:
@@ -93,6 +95,7 @@ class Http:
             return self._kept
 
     def send(self, session: requests.Session, work: _Exchange) -> requests.Response:
+        """Send the call of an exchange. Raises what requests raises."""
         limits = (min(CONNECT_TIMEOUT, self._timeout), self._timeout)
         return session.request(
             work.method,
@@ -113,19 +116,20 @@ class Http:
         from requests.utils import get_environ_proxies
 
         session = requests.Session()
-        # More threads than this at once would make urllib3 complain on the terminal.
+        # With more threads than this urllib3 would print warnings to the terminal.
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=MOST_THREADS))
-        # Without this, a .netrc and the proxies of the environment would apply to a server on this machine too.
+        # Otherwise .netrc and the proxies of the environment would apply to a server on this machine too.
         session.trust_env = False
         host = urlsplit(self.url).hostname or ""
         if not host.startswith(LOOPBACK):
             session.proxies = get_environ_proxies(self.url)
-        # A session's cookie would let a wrong password pass.
+        # With a session cookie a wrong password would be accepted.
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         return session
 
     def close(self) -> None:
+        """Close idle connections."""
         with self._lock:
             if self._kept is not None:
                 self._kept.close()
@@ -133,7 +137,7 @@ class Http:
 
 
 class _Exchange:
-    """What the caller and the thread share."""
+    """The state that the caller and the thread share."""
 
     def __init__(self, http: Http, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> None:
         self.method = method
@@ -148,6 +152,7 @@ class _Exchange:
         self._response: requests.Response | None = None
 
     def run(self) -> None:
+        """Carry the exchange out, in its thread, and queue its result."""
         result = self._result()
         self._finished = True
         self.result.put(result)
@@ -174,24 +179,24 @@ class _Exchange:
                 parts.append(part)
                 length += len(part)
                 if length > MAX_BODY:
-                    raise UnexpectedAnswerError(f"the answer to {self.call} exceeds {MAX_BODY} bytes")
+                    raise UnexpectedAnswerError(f"the response to {self.call} exceeds {MAX_BODY} bytes")
                 if self._abandoned.is_set():
-                    raise InterruptedRunError("nobody waits for this answer any more")
+                    raise InterruptedRunError("nobody is waiting for this response any more")
             return Reply(response.status_code, response.headers, b"".join(parts))
 
     def abandon(self) -> None:
-        """Nobody waits any more: wakes the thread from its read."""
+        """Wake the thread from its read: nobody is waiting any more."""
         self._abandoned.set()
         if self._response is not None and not self._finished:
-            # The connection may be back in its pool or gone.
+            # The connection may be back in its pool, or closed.
             with suppress(Exception):
                 self._response.raw.shutdown()
 
 
 def _trusted(ca: Path | None) -> str:
-    """The PEM file to trust: the given one, the environment's, the machine's, else certifi's.
+    """Return the PEM file to trust: the given one, the environment's, the machine's, or certifi's.
 
-    Raises ConfigurationError when the given one is not there, or holds no certificate.
+    Raises ConfigurationError if the given one does not exist or has no certificate.
     """
     if ca is not None:
         import ssl
@@ -199,7 +204,7 @@ def _trusted(ca: Path | None) -> str:
         try:
             ssl.create_default_context(cafile=str(ca))
         except OSError as error:
-            reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+            reason = "it contains no certificate" if isinstance(error, ssl.SSLError) else error.strerror
             raise ConfigurationError(f"ambari.ca: {ca}: {reason}", hint="name a PEM file") from error
         return str(ca)
     named = [os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")]

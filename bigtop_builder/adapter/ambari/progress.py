@@ -1,13 +1,13 @@
-"""When one of Ambari's requests is over, and how it ended: pure.
+"""When one of Ambari's requests is over, and how it ended (pure functions).
 
 Rules seen on a live server of 3.0:
 
-- ``request_status`` says FAILED while other tasks still run, so it does not tell the end;
+- ``request_status`` is FAILED while other tasks are still running, so it does not mark the end;
 - ``completed_task_count`` counts failed and aborted tasks too;
-- a *logical* request (what creating a cluster from a blueprint answers with) says COMPLETED with 100 % while hosts that
-  never registered are missing: ``pending_host_request_count`` tells;
+- a *logical* request (the response to creating a cluster from a blueprint) is COMPLETED with 100 % while hosts that
+  never registered are missing: see ``pending_host_request_count``;
 - a logical request whose installation failed on a host never ends by itself: the start tasks of that host stay PENDING;
-- right after it was made, a request has no tasks, and its progress may be 0 or -1.
+- right after its creation a request has no tasks, and its progress may be 0 or -1.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ _PHYSICAL = re.compile(r"^(Install|Start) components on host (\S+)$")
 
 @dataclass(frozen=True)
 class RequestView:
-    """A request without its tasks. ``completed`` counts tasks that ended in whatever way. ``logical``: made by a
-    blueprint, carried out by physical requests of its own; only then ``pending_hosts`` may be more than 0. Times are
-    seconds since the epoch by the server's clock; None when it is not yet so, and always for a logical one's ``end``.
+    """A request without its tasks.
+
+    ``completed`` counts ended tasks, successful or not. ``logical``: created by a blueprint and carried out by physical
+    requests of its own; only then can ``pending_hosts`` be more than 0. Times are seconds since the epoch by the
+    server's clock, or None before that point, and always for the ``end`` of a logical one.
     """
 
     id: int
@@ -51,14 +53,16 @@ class RequestView:
 
     @property
     def running(self) -> int:
-        """Tasks that an agent works on, reckoned back from the percentage: a queued task counts as 9 %, a running one
-        as 35 %, an ended one as 100 %."""
+        """The number of running tasks, derived from the percentage.
+
+        A queued task counts as 9 %, a running one as 35 %, an ended one as 100 %.
+        """
         done = max(self.percent, 0.0) / 100 * self.tasks
         return max(0, round((done - self.completed - 0.09 * self.queued) / 0.35))
 
     @property
     def counts(self) -> dict[str, int]:
-        """Tasks by status; those that wait are PENDING."""
+        """The number of tasks by status; waiting ones are PENDING."""
         bad = self.failed + self.aborted + self.timed_out
         running = min(self.running, self.tasks - self.completed - self.queued)
         counts = {
@@ -74,7 +78,7 @@ class RequestView:
 
 
 class TaskLike(Protocol):
-    """What of a task matters here."""
+    """The properties of a task that matter here."""
 
     @property
     def host(self) -> str: ...
@@ -85,30 +89,37 @@ class TaskLike(Protocol):
 
 
 def is_finished(view: RequestView) -> bool:
-    """Whether nothing more will happen, as far as the request alone tells. A failed logical request may be over
-    without this being so: see ``is_stuck``."""
+    """Return whether nothing more will happen, judging by the request alone.
+
+    A failed logical request may be over although this is False: see ``is_stuck``.
+    """
     if view.tasks == 0:
-        # A physical request without tasks is COMPLETED at once; a logical one has not begun.
+        # A physical request without tasks is COMPLETED at once; a logical one has not started.
         return not view.logical and view.status in FINISHED
     return view.completed >= view.tasks and view.pending_hosts == 0
 
 
 def is_empty(view: RequestView) -> bool:
-    """Whether a logical request has nothing (any more) to do: no task, and no host that it waits for. So it is for a
-    moment when it was made, and for ever once its hosts are no longer waited for: the server keeps it PENDING."""
+    """Return whether a logical request has nothing to do: no task, and no host to wait for.
+
+    That is the case for a moment after its creation, and forever once it no longer waits for its hosts: the server
+    keeps it PENDING.
+    """
     return view.logical and view.tasks == 0 and view.pending_hosts == 0
 
 
 def unfinished(views: Iterable[RequestView]) -> list[RequestView]:
-    """Those that are not over. An empty logical request that others came after is: it is listed only until its first
-    host has come."""
+    """Return the requests that are not over.
+
+    An empty logical request followed by others is over: it is only listed until its first host has been assigned.
+    """
     known = list(views)
     newest = max((view.id for view in known), default=0)
     return [view for view in known if not is_finished(view) and not (is_empty(view) and view.id < newest)]
 
 
 def outcome(view: RequestView) -> Outcome:
-    """How it ended; ``running`` when it has not, ``waiting`` when only hosts that have not registered are missing."""
+    """Return how it ended, ``running`` if it has not, or ``waiting`` if it only waits for hosts to register."""
     if not is_finished(view):
         idle = view.completed >= view.tasks and view.pending_hosts > 0
         return "waiting" if idle else "running"
@@ -120,14 +131,17 @@ def outcome(view: RequestView) -> Outcome:
 
 
 def may_be_stuck(view: RequestView) -> bool:
-    """Whether something failed and nothing runs, so that it is worth a look at the tasks with ``is_stuck``."""
+    """Return whether something failed and nothing is running, so that ``is_stuck`` is worth checking."""
     bad = view.failed + view.aborted + view.timed_out > 0
     return bad and not is_finished(view) and view.queued == 0 and view.running == 0
 
 
 def is_stuck(tasks: Iterable[TaskLike]) -> bool:
-    """Whether what a logical request still has to do will never begin: every task that is not over waits on a host
-    whose installation went wrong. ``tasks`` are all that are unfinished or bad."""
+    """Return whether the rest of a logical request will never start.
+
+    That is so if every unfinished task waits on a host whose installation failed. ``tasks`` are all unfinished and
+    failed ones.
+    """
     unfinished: set[str] = set()
     broken: set[str] = set()
     for task in tasks:
@@ -141,14 +155,17 @@ def is_stuck(tasks: Iterable[TaskLike]) -> bool:
 
 
 def physical_host(view: RequestView) -> str | None:
-    """The host that a physical request of a blueprint works on: ``Install components on host X`` → X."""
+    """Return the host of a physical request of a blueprint: ``Install components on host X`` → X; None for others."""
     match = _PHYSICAL.match(view.context)
     return match[2] if match else None
 
 
 def physical_requests(logical: RequestView, requests: Iterable[RequestView], hosts: Iterable[str]) -> list[RequestView]:
-    """What ``logical`` became: the requests made after it that install or start components on one of ``hosts``, which
-    are the hosts of its tasks. Nothing else ties the two together in the API."""
+    """Return the physical requests of ``logical``.
+
+    They are the later ones that install or start components on one of ``hosts``, the hosts of its tasks: nothing else
+    in the API connects the two.
+    """
     wanted = frozenset(hosts)
     found = [view for view in requests if view.id > logical.id and physical_host(view) in wanted]
     return sorted(found, key=lambda view: view.id)

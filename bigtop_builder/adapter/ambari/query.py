@@ -1,4 +1,4 @@
-"""Ambari's query language, as far as the client speaks it: predicates, encoding, paths."""
+"""The part of Ambari's query language that the client uses: predicates, encoding, paths."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 SAFE = "/=&,.()!<>*:~';@$"
-"""Characters that a query may hold as they are: ``|``, ``+``, ``%``, ``#`` and blanks may not."""
+"""Characters that a query may contain unencoded: ``|``, ``+``, ``%``, ``#`` and blanks may not."""
 
 
 def path(*parts: str | int) -> str:
@@ -15,25 +15,25 @@ def path(*parts: str | int) -> str:
 
 
 def fields(kind: str, names: str) -> str:
-    """``fields("Hosts", "ip cpu_count")`` → ``Hosts/ip,Hosts/cpu_count``."""
+    """Return the names of fields: ``fields("Hosts", "ip cpu_count")`` → ``Hosts/ip,Hosts/cpu_count``."""
     return ",".join(f"{kind}/{name}" for name in names.split())
 
 
 def one_of(name: str, values: Iterable[str | int]) -> str:
-    """``name.in(a,b)``."""
+    """Return the predicate ``name.in(a,b)``."""
     return f"{name}.in({','.join(str(value) for value in values)})"
 
 
 def any_of(terms: Iterable[str]) -> str:
-    """``(a|b)``."""
+    """Return the predicate ``(a|b)``."""
     return f"({'|'.join(terms)})"
 
 
 def all_of(*terms: str) -> str:
-    """``a&b``; empty terms are left out."""
+    """Return the predicate ``a&b``; empty terms are left out."""
     return "&".join(term for term in terms if term)
 
 
 def encode(query: str) -> str:
-    """A query as it stands in an address."""
+    """Return a query encoded for a URL."""
     return quote(query, safe=SAFE)

@@ -34,8 +34,11 @@ class RepositoryEntry:
 
 @dataclass(frozen=True)
 class RepositoryVersion:
-    """A version that clusters can be made of. ``os``: repositories by OS family; ``managed``: the families whose
-    repository files the agents write. ``resolved``: an agent has reported ``version`` from the packages."""
+    """A version for clusters to use.
+
+    ``os``: repositories by OS family; ``managed``: the families whose repository files the agents write. ``resolved``:
+    an agent has reported ``version`` from the packages.
+    """
 
     id: int
     version: str
@@ -49,24 +52,24 @@ class RepositoryCalls(Connection):
     """``/version_definitions``, ``/stacks/…/repository_versions``."""
 
     def version_definitions(self) -> list[VersionDefinition]:
-        """Every registered version definition."""
+        """Return every registered version definition."""
         asked = fields("VersionDefinition", "id stack_name stack_version repository_version display_name")
         found = self.items("version_definitions", fields=asked)
         return [_definition(item.get("VersionDefinition", {})) for item in found]
 
     def register_version(self, xml: str) -> int:
-        """Registers a version definition, given inline; its id. The server does not check the base addresses.
+        """Register a version definition, sent inline; return its id. The server does not check the base URLs.
 
-        Raises ConflictError when the version or its display name is registered already.
+        Raises ConflictError if the version or its display name is registered already.
         """
         encoded = base64.b64encode(xml.encode()).decode()
         data = self.post("version_definitions", {"VersionDefinition": {"version_base64": encoded}}).data
         for resource in listed(data.get("resources")) if isinstance(data, dict) else []:
             return int(resource["VersionDefinition"]["id"])
-        raise UnexpectedAnswerError("the answer to a new version definition holds no id")
+        raise UnexpectedAnswerError("the response to a new version definition has no id")
 
     def repository_versions(self, name: str, version: str) -> list[RepositoryVersion]:
-        """The registered versions of a stack."""
+        """Return the registered versions of a stack."""
         found = self.items(
             path("stacks", name, "versions", version, "repository_versions"),
             fields="RepositoryVersions/id,RepositoryVersions/repository_version,RepositoryVersions/display_name,"
@@ -78,7 +81,7 @@ class RepositoryCalls(Connection):
     def update_repositories(
         self, name: str, version: str, id: int, os: Mapping[str, Sequence[RepositoryEntry]], *, managed: bool = True
     ) -> None:
-        """Replaces all repositories of a version. The server does not check the addresses."""
+        """Replace all repositories of a version. The server does not check the URLs."""
         systems = [
             {
                 "OperatingSystems": {"os_type": family, "ambari_managed_repositories": managed},
@@ -90,12 +93,12 @@ class RepositoryCalls(Connection):
         self.put(where, {"operating_systems": systems})
 
     def delete_repository_version(self, name: str, version: str, id: int) -> None:
-        """Removes a version. Raises InUseError while hosts use it."""
+        """Remove a version. Raises InUseError while hosts use it."""
         self.delete(path("stacks", name, "versions", version, "repository_versions", id))
 
 
 def repository_version(item: Json) -> RepositoryVersion:
-    """A repository version from Ambari's rendering of it."""
+    """Parse a repository version."""
     about = item.get("RepositoryVersions", {})
     os: dict[str, tuple[RepositoryEntry, ...]] = {}
     managed = set()

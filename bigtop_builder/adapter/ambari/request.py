@@ -1,4 +1,4 @@
-"""Ambari's requests and tasks: reading them cheaply, and aborting."""
+"""Ambari's requests and tasks: read them with little traffic, and abort them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bigtop_builder.adapter.ambari.progress import RequestView, unfinished
 from bigtop_builder.adapter.ambari.query import all_of, any_of, fields, one_of, path
 
 NEWEST = 1000
-"""Requests that are looked at; Ambari lists the newest 20 when no number is given."""
+"""Number of requests to read; by default Ambari lists the newest 20."""
 TASK_PAGE = 1000
 OUTPUT_PAGE = 20
-"""Tasks whose output is fetched at once: one may hold megabytes."""
+"""Tasks whose output is fetched in one call: one may have megabytes."""
 _REQUEST_FIELDS = fields(
     "Requests",
     "request_context request_status progress_percent task_count queued_task_count completed_task_count "
@@ -27,9 +27,11 @@ _OUTPUT_FIELDS = fields("Tasks", "stdout stderr output_log error_log")
 
 @dataclass(frozen=True)
 class TaskView:
-    """A task. Its exit code is left out: it is 0 for failed and aborted tasks too. ``start`` and ``end`` are seconds
-    since the epoch by the server's clock, None when it is not yet so. The last four are empty unless output was asked
-    for; ``stdout_log`` and ``stderr_log`` are paths on the host."""
+    """A task, without its exit code, which is 0 for failed and aborted tasks too.
+
+    ``start`` and ``end`` are seconds since the epoch by the server's clock, or None before that point. The last four
+    are empty unless the output was requested; ``stdout_log`` and ``stderr_log`` are paths on the host.
+    """
 
     id: int
     request: int
@@ -52,14 +54,16 @@ class RequestCalls(Connection):
     """``/clusters/…/requests`` and, with ``cluster`` None, ``/requests``."""
 
     def request(self, cluster: str | None, id: int) -> RequestView:
-        """One request: a single small answer, however many tasks it has. Raises NotFoundError."""
+        """Return one request: a small response, whatever its number of tasks. Raises NotFoundError."""
         return request_view(self.get(_requests(cluster, id), fields=_REQUEST_FIELDS, minimal=True))
 
     def requests(
         self, cluster: str | None, *, unfinished_only: bool = False, newest: int = NEWEST
     ) -> list[RequestView]:
-        """The newest requests by id. A logical request is listed only while it waits for its first host; then the
-        physical requests that it became are. Raises NotFoundError for an unknown cluster."""
+        """Return the newest requests by id. Raises NotFoundError for an unknown cluster.
+
+        A logical request is only listed while it waits for its first host; then its physical requests are.
+        """
         query = f"to=end&page_size={newest}"
         found = self.get(_requests(cluster), fields=_REQUEST_FIELDS, query=query, minimal=True)
         views = sorted((request_view(item) for item in listed(found.get("items"))), key=lambda view: view.id)
@@ -75,10 +79,10 @@ class RequestCalls(Connection):
         ids: Collection[int] = (),
         with_output: bool = False,
     ) -> Iterator[TaskView]:
-        """The tasks of a request, a page in memory at a time.
+        """Yield the tasks of a request, with one page in memory at a time.
 
-        Given ``statuses`` or ``ended_since`` (seconds by the server's clock) only those in one of the statuses or ended
-        then or later; given ``ids`` only those. ``with_output`` fetches what they printed.
+        ``statuses`` and ``ended_since`` (seconds by the server's clock) select tasks in one of the statuses or ended
+        since then; ``ids`` selects tasks by id. ``with_output`` fetches their output.
         """
         changed = [one_of("Tasks/status", sorted(statuses))] if statuses else []
         if ended_since is not None:
@@ -93,8 +97,11 @@ class RequestCalls(Connection):
         )
 
     def _task_pages(self, where: str, asked: str, query: str, size: int) -> Iterator[TaskView]:
-        """By id instead of by position: of tasks the server cuts a page twice, so that with ``from`` every page after
-        the first is empty, and ``itemTotal`` tells one page's size (2.7, 2.8, 3.0: HostRoleCommandDAO.findAll)."""
+        """Page by id instead of position.
+
+        For tasks the server cuts a page twice, so that with ``from`` every page after the first is empty, and
+        ``itemTotal`` is the size of one page (2.7, 2.8, 3.0: HostRoleCommandDAO.findAll).
+        """
         last = 0
         while True:
             page = all_of(query, f"Tasks/id>{last}" if last else "", f"sortBy=Tasks/id.asc&page_size={size}")
@@ -106,18 +113,20 @@ class RequestCalls(Connection):
             last = max(view.id for view in fresh)
 
     def abort(self, cluster: str | None, id: int, reason: str) -> None:
-        """Aborts a physical request; one that is over already is no mistake. Of a logical request this ends nothing
-        that runs: abort the physical ones, and drop waiting hosts with ``remove_pending_hosts``."""
+        """Abort a physical request, if it is not over.
+
+        For a logical request this stops nothing: abort its physical ones, and use ``remove_pending_hosts``.
+        """
         body = {"Requests": {"request_status": "ABORTED", "abort_reason": reason or "aborted"}}
         self.put(_requests(cluster, id), body)
 
     def remove_pending_hosts(self, cluster: str, id: int) -> None:
-        """A logical request waits no longer for hosts that have not come. Raises InvalidRequestError for others."""
+        """Make a logical request stop waiting for missing hosts. Raises InvalidRequestError for other requests."""
         self.put(_requests(cluster, id), {"Requests": {"remove_pending_host_requests": True}})
 
 
 def request_view(item: Json) -> RequestView:
-    """A request from Ambari's rendering of it."""
+    """Parse a request."""
     about = item.get("Requests", {})
     context = about.get("request_context") or ""
     pending = about.get("pending_host_request_count")
@@ -145,7 +154,7 @@ def request_view(item: Json) -> RequestView:
 
 
 def task_view(about: Json) -> TaskView:
-    """A task from Ambari's rendering of it."""
+    """Parse a task."""
     return TaskView(
         id=int(about["id"]),
         request=int(about.get("request_id") or 0),

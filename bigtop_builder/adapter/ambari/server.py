@@ -14,7 +14,7 @@ from bigtop_builder.model.errors import AmbariError, InterruptedRunError
 
 READY_POLL = 1.0
 LOGIN_GRACE = 20.0
-"""Seconds for which a starting server may refuse a right password."""
+"""Seconds for which a starting server may reject a correct password."""
 _SERVER = "services/AMBARI/components/AMBARI_SERVER"
 _AGENT = "services/AMBARI/components/AMBARI_AGENT"
 _HOST_FIELDS = fields(
@@ -49,20 +49,20 @@ class ServerCalls(Connection):
     """``/services/AMBARI``, ``/users``, ``/hosts``."""
 
     def version(self) -> str:
-        """The server's version with four parts: ``3.0.0.0``."""
+        """Return the server's version with four parts: ``3.0.0.0``."""
         data = self.get(_SERVER, fields="RootServiceComponents/component_version")
         return str(data.get("RootServiceComponents", {}).get("component_version", ""))
 
     def agent_versions(self) -> dict[str, str]:
-        """By host: the version of its agent."""
+        """Return the version of the agent by host."""
         found = self.get(_AGENT, fields="hostComponents/RootServiceHostComponents/component_version")
         agents = [item.get("RootServiceHostComponents", {}) for item in listed(found.get("hostComponents"))]
         return {str(agent["host_name"]): str(agent.get("component_version") or "") for agent in agents}
 
     def wait_ready(self, timeout: float) -> None:
-        """Waits until the server answers as a started one does.
+        """Wait until the server has started.
 
-        Raises AmbariError after ``timeout`` seconds; AuthenticationError when it keeps refusing the password.
+        Raises AmbariError after ``timeout`` seconds, AuthenticationError if it keeps rejecting the password.
         """
         begin = time.monotonic()
         refused: float | None = None
@@ -85,7 +85,7 @@ class ServerCalls(Connection):
                 raise InterruptedRunError("stopped while waiting for the Ambari server")
 
     def check_password(self, user: str, password: str) -> bool:
-        """Whether the server takes this password now."""
+        """Return whether the server accepts this password now."""
         try:
             self.answers_to(user, password, path("users", user))
         except AuthenticationError:
@@ -97,24 +97,23 @@ class ServerCalls(Connection):
         return True
 
     def is_administrator(self) -> bool:
-        """Whether the user is an administrator of Ambari. A user without any role is shown no clusters at all, as if
-        there were none."""
+        """Return whether the user is an administrator of Ambari. A user without any role sees no clusters at all."""
         data = self.get(path("users", self.user), fields="Users/user_name,Users/active,Users/admin")
         return bool(data.get("Users", {}).get("admin"))
 
     def change_password(self, old: str, new: str) -> None:
-        """Changes the password of the connection's own user; the following calls use the new one."""
+        """Change the password of the connection's own user; the calls that follow use the new one."""
         user = {"user_name": self.user, "old_password": old, "password": new}
         self.put(path("users", self.user), {"Users": user})
         self.renew(new)
 
     def hosts(self) -> list[RegisteredHost]:
-        """Every registered host, in a cluster or free, by name."""
+        """Return every registered host, in a cluster or free, sorted by name."""
         found = [_host(item.get("Hosts", {})) for item in self.items("hosts", fields=_HOST_FIELDS)]
         return sorted(found, key=lambda host: host.name)
 
     def host(self, name: str) -> RegisteredHost | None:
-        """One registered host, or None."""
+        """Return a registered host, or None."""
         item = self.find(path("hosts", name), fields=_HOST_FIELDS)
         return _host(item.get("Hosts", {})) if item else None
 

@@ -1,4 +1,4 @@
-"""Services and components of a cluster: their states, and changing them."""
+"""Services and components of a cluster: read and change their states."""
 
 from __future__ import annotations
 
@@ -29,8 +29,11 @@ class ServiceView:
 
 @dataclass(frozen=True)
 class HostComponent:
-    """A component on a host. ``desired_state`` stays STARTED after a failed start or a died process, ``state`` tells
-    the truth; ``version`` is UNKNOWN until an agent has reported one."""
+    """A component on a host.
+
+    ``state`` is the real state; ``desired_state`` stays STARTED after a failed start or a dead process. ``version`` is
+    UNKNOWN until an agent has reported one.
+    """
 
     host: str
     component: str
@@ -44,7 +47,7 @@ class HostComponent:
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert. ``state`` is OK, WARNING, CRITICAL, UNKNOWN or SKIPPED; ``host`` None: of the whole service."""
+    """An alert. ``state`` is OK, WARNING, CRITICAL, UNKNOWN or SKIPPED; ``host`` is None for a whole service."""
 
     name: str
     label: str
@@ -60,7 +63,7 @@ class ServiceCalls(Connection):
     """``/clusters/…/services``, ``…/host_components``, ``…/alerts``."""
 
     def services(self, cluster: str) -> list[ServiceView]:
-        """The services of a cluster."""
+        """Return the services of a cluster."""
         asked = fields("ServiceInfo", "state maintenance_state desired_repository_version_id")
         found = self.items(path("clusters", cluster, "services"), fields=asked)
         return [_service(item.get("ServiceInfo", {})) for item in found]
@@ -73,7 +76,7 @@ class ServiceCalls(Connection):
         component: str | None = None,
         stale: bool | None = None,
     ) -> Iterator[HostComponent]:
-        """The components on hosts, a page in memory at a time."""
+        """Return the components on hosts, with one page in memory at a time."""
         query = all_of(
             f"HostRoles/host_name={host}" if host else "",
             f"HostRoles/component_name={component}" if component else "",
@@ -83,8 +86,11 @@ class ServiceCalls(Connection):
         return (host_component(item.get("HostRoles", {})) for item in found)
 
     def set_services(self, cluster: str, state: State, names: Sequence[str] | None, context: str) -> int | None:
-        """Installs, stops (both INSTALLED) or starts services, all with ``names`` None; the request's id, or None when
-        there is nothing to do. Components in maintenance and on lost hosts are left out silently."""
+        """Install, stop (both INSTALLED) or start services, or all of them if ``names`` is None.
+
+        Return the id of the request, or None if there is nothing to do. Ambari silently skips components in maintenance
+        and on hosts without a heartbeat.
+        """
         level: Json = {"level": "CLUSTER", "cluster_name": cluster}
         where, query = path("clusters", cluster, "services"), ""
         if names is not None and len(names) == 1:
@@ -98,7 +104,7 @@ class ServiceCalls(Connection):
     def set_host_components(
         self, cluster: str, state: State, host: str, components: Collection[str], context: str = ""
     ) -> int | None:
-        """The same for components of one host; clients cannot be STARTED."""
+        """Do the same for components of one host; clients cannot be STARTED."""
         names = sorted(components)
         info = {"context": context or f"{state}: {', '.join(names)} on {host}"}
         body = {"RequestInfo": info, "Body": {"HostRoles": {"state": state}}}
@@ -108,46 +114,46 @@ class ServiceCalls(Connection):
         return self.put(where, body, query=one_of("HostRoles/component_name", names)).request
 
     def set_maintenance(self, cluster: str, host: str, component: str, on: bool) -> None:
-        """A component in maintenance takes no part in what is done to its service."""
+        """Turn the maintenance of a component on or off: in maintenance it is skipped by requests for its service."""
         where = path("clusters", cluster, "hosts", host, "host_components", component)
         self.put(where, {"Body": {"HostRoles": {"maintenance_state": "ON" if on else "OFF"}}})
 
     def add_service(self, cluster: str, service: str, repository_version: int | None = None) -> None:
-        """Adds a service without components. Raises ConflictError."""
+        """Add a service without components. Raises ConflictError."""
         info: Json = {"service_name": service}
         if repository_version is not None:
             info["desired_repository_version_id"] = repository_version
         self.post(path("clusters", cluster, "services"), [{"ServiceInfo": info}])
 
     def add_component(self, cluster: str, service: str, component: str) -> None:
-        """Adds a component to a service, on no host yet. Raises ConflictError."""
+        """Add a component to a service, on no host yet. Raises ConflictError."""
         self.post(path("clusters", cluster, "services", service, "components", component))
 
     def add_host_component(self, cluster: str, host: str, component: str) -> None:
-        """Puts a component on a host of the cluster; its configurations must be there before. Raises ConflictError."""
+        """Add a component to a host of the cluster; its configurations must already exist. Raises ConflictError."""
         self.post(path("clusters", cluster, "hosts", host, "host_components", component))
 
     def delete_host_component(self, cluster: str, host: str, component: str) -> None:
-        """Removes a stopped component; one that is gone is no mistake. Raises InUseError."""
+        """Remove a stopped component, if it exists. Raises InUseError."""
         self._gone(path("clusters", cluster, "hosts", host, "host_components", component))
 
     def delete_service(self, cluster: str, service: str) -> None:
-        """Removes a stopped service; one that is gone is no mistake. Raises InUseError."""
+        """Remove a stopped service, if it exists. Raises InUseError."""
         self._gone(path("clusters", cluster, "services", service))
 
     def service_check(self, cluster: str, service: str, command: str) -> int:
-        """Starts a service's own check, ``command`` in the words of its stack; the request's id."""
+        """Start a service's own check with the ``command`` of its stack; return the id of the request."""
         body = {
             "RequestInfo": {"command": command, "context": f"{service} service check"},
             "Requests/resource_filters": [{"service_name": service}],
         }
         request = self.post(path("clusters", cluster, "requests"), body).request
         if request is None:
-            raise UnexpectedAnswerError(f"Ambari took the check of {service} and named no request")
+            raise UnexpectedAnswerError(f"Ambari accepted the check of {service} but returned no request id")
         return request
 
     def restart_stale(self, cluster: str) -> int | None:
-        """Restarts what runs with outdated configurations; the request's id, or None when nothing does."""
+        """Restart what runs with outdated configurations; return the id of the request, or None if nothing does."""
         # Without the cluster's name in the predicate the server matches nothing.
         predicate = f"HostRoles/stale_configs=true&HostRoles/cluster_name={cluster}"
         return self._restart(cluster, [{"hosts_predicate": predicate}], "Restart all with stale configurations")
@@ -155,12 +161,12 @@ class ServiceCalls(Connection):
     def restart(
         self, cluster: str, service: str, component: str, hosts: Sequence[str], context: str = ""
     ) -> int | None:
-        """Restarts a component on hosts; the request's id."""
+        """Restart a component on hosts; return the id of the request."""
         target = {"service_name": service, "component_name": component, "hosts": ",".join(hosts)}
         return self._restart(cluster, [target], context or f"Restart {component}")
 
     def alerts(self, cluster: str) -> list[Alert]:
-        """Every alert of the cluster."""
+        """Return every alert of the cluster."""
         asked = fields(
             "Alert", "definition_name label state text service_name host_name component_name maintenance_state"
         )
@@ -180,7 +186,7 @@ class ServiceCalls(Connection):
 
 
 def host_component(about: Json) -> HostComponent:
-    """A component on a host from Ambari's rendering of it."""
+    """Parse a component on a host."""
     return HostComponent(
         host=str(about.get("host_name", "")),
         component=str(about.get("component_name", "")),

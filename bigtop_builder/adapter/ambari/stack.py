@@ -1,4 +1,4 @@
-"""Stacks that the server knows, and its stack advisor."""
+"""The stacks of a server, and its stack advisor."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Kind = Literal["host_groups", "configurations"]
 
 @dataclass(frozen=True)
 class StackProperty:
-    """A property's default. ``type`` is the configuration type (``zoo.cfg``), ``kinds`` holds PASSWORD, USER …"""
+    """The default of a property. ``type`` is the configuration type (``zoo.cfg``), ``kinds`` has PASSWORD, USER …"""
 
     type: str
     name: str
@@ -31,8 +31,11 @@ class StackProperty:
 
 @dataclass(frozen=True)
 class ValidationItem:
-    """A remark of the stack advisor. ``level`` is ERROR, WARN or NOT_APPLICABLE; ``kind`` host-component,
-    configuration, or ``advisor`` when the advisor itself failed."""
+    """A remark of the stack advisor.
+
+    ``level`` is ERROR, WARN or NOT_APPLICABLE; ``kind`` is host-component, configuration, or ``advisor`` if the advisor
+    itself failed.
+    """
 
     level: str
     message: str
@@ -47,7 +50,7 @@ class StackCalls(Connection):
     """``/stacks``."""
 
     def stacks(self) -> list[tuple[str, str]]:
-        """Names and versions: ``[("BIGTOP", "3.2.0"), …]``."""
+        """Return the names and versions: ``[("BIGTOP", "3.2.0"), …]``."""
         names = [str(item["Stacks"]["stack_name"]) for item in self.items("stacks")]
         return [
             (name, str(item["Versions"]["stack_version"]))
@@ -56,19 +59,21 @@ class StackCalls(Connection):
         ]
 
     def stack_services(self, name: str, version: str) -> list[Json]:
-        """Services, components, dependencies and configuration types, as Ambari gives them: items with
-        ``StackServices`` and ``components``."""
+        """Return services, components, dependencies and configuration types as Ambari renders them.
+
+        The items have ``StackServices`` and ``components``.
+        """
         return list(self.items(path("stacks", name, "versions", version, "services"), fields=SERVICE_FIELDS))
 
     def os_families(self, name: str, version: str) -> tuple[str, ...]:
-        """The OS families that the stack has repositories for: ``redhat8``."""
+        """Return the OS families that the stack has repositories for: ``redhat8``."""
         found = self.items(
             path("stacks", name, "versions", version, "operating_systems"), fields="repositories/Repositories"
         )
         return tuple(sorted(str(item["OperatingSystems"]["os_type"]) for item in found))
 
     def stack_properties(self, name: str, version: str, service: str | None = None) -> list[StackProperty]:
-        """A service's properties with their defaults; without ``service`` the stack's own (``cluster-env``)."""
+        """Return a service's properties with their defaults; without ``service`` the stack's own (``cluster-env``)."""
         kind = "StackConfigurations" if service else "StackLevelConfigurations"
         parts = ["services", service] if service else []
         asked = fields(kind, "property_value type property_type" if service else "property_value type")
@@ -76,7 +81,7 @@ class StackCalls(Connection):
         return [_property(item.get(kind, {})) for item in found]
 
     def stack_defaults(self, name: str, version: str, service: str | None = None) -> dict[str, dict[str, str]]:
-        """The defaults by configuration type; properties without one are left out."""
+        """Return the defaults by configuration type; properties without one are left out."""
         defaults: dict[str, dict[str, str]] = {}
         for item in self.stack_properties(name, version, service):
             if item.value is not None:
@@ -92,8 +97,9 @@ class StackCalls(Connection):
         services: Sequence[str],
         recommendations: Json | None = None,
     ) -> Json:
-        """The advisor's ``recommendations`` (``blueprint``, ``blueprint_cluster_binding``). For configurations the
-        layout is given in ``recommendations``, in the same shape. Hosts must be registered.
+        """Return the advisor's ``recommendations`` (``blueprint``, ``blueprint_cluster_binding``).
+
+        For configurations the layout is passed in ``recommendations``, in the same format. Hosts must be registered.
 
         Raises AdvisorError.
         """
@@ -110,8 +116,10 @@ class StackCalls(Connection):
         services: Sequence[str],
         recommendations: Json,
     ) -> list[ValidationItem]:
-        """The advisor's remarks on a layout or configurations; empty when all is well. When the advisor itself fails,
-        which it does on a live server, that is the one remark."""
+        """Return the advisor's remarks on a layout or configurations; empty if there are none.
+
+        If the advisor itself fails, which happens on live servers, that is the only remark.
+        """
         body = _advice("validate", kind, hosts, services, recommendations)
         try:
             found = self._advised(path("stacks", name, "versions", version, "validations"), body)
@@ -126,7 +134,7 @@ class StackCalls(Connection):
             raise AdvisorError(error.message, status=error.status, answer=error.answer, hint=error.hint) from error
         resources = listed(data.get("resources")) if isinstance(data, dict) else []
         if not resources:
-            raise UnexpectedAnswerError("the stack advisor's answer holds nothing")
+            raise UnexpectedAnswerError("the response of the stack advisor is empty")
         return resources[0]
 
 

@@ -1,4 +1,4 @@
-"""Why an exchange broke off: the exceptions of requests, urllib3 and ssl in words."""
+"""Why an exchange failed: exceptions of requests, urllib3 and ssl turned into errors with a cause and a hint."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PLAIN = ("wrong version number", "record layer failure", "http request", "unkno
 
 
 def explain(error: Exception, url: str, call: str) -> AmbariError:
-    """The error of ours for ``error``; its text holds neither headers nor bodies."""
+    """Return our error for ``error``; its text has neither headers nor bodies."""
     import requests
     from urllib3.exceptions import NameResolutionError, NewConnectionError
 
@@ -33,27 +33,27 @@ def explain(error: Exception, url: str, call: str) -> AmbariError:
         )
     if isinstance(reason, NameResolutionError):
         return UnreachableError(
-            f"the name {urlsplit(url).hostname} cannot be resolved", hint="check ambari.url, DNS and /etc/hosts"
+            f"cannot resolve the name {urlsplit(url).hostname}", hint="check ambari.url, DNS and /etc/hosts"
         )
     if isinstance(reason, NewConnectionError):
-        return UnreachableError(f"{place} cannot be connected to: {_cause(reason)}", hint=_address_hint(), again=True)
+        return UnreachableError(f"cannot connect to {place}: {_cause(reason)}", hint=_address_hint(), again=True)
     if isinstance(error, requests.exceptions.ContentDecodingError):
-        return UnexpectedAnswerError(f"the answer to {call} cannot be unpacked", hint=_other_hint())
+        return UnexpectedAnswerError(f"the response to {call} cannot be decompressed", hint=_other_hint())
     text = str(error)
     if urlsplit(url).scheme == "http" and any(mark in text for mark in _TLS_RECORD):
         return UnreachableError(
-            f"{place} speaks HTTPS and was asked in plain HTTP", hint=f"write https://{place} in ambari.url"
+            f"{place} uses HTTPS, but ambari.url says plain HTTP", hint=f"set ambari.url to https://{place}"
         )
     if isinstance(error, requests.exceptions.Timeout):
         return NoAnswerError(
-            f"{place} stopped answering during {call}",
+            f"{place} stopped responding during {call}",
             hint="raise ambari.timeout if the server is slow",
             sent=True,
             again=True,
         )
     if isinstance(error, requests.exceptions.RequestException):
         return UnreachableError(
-            f"the connection to {place} broke off during {call}: {_short(reason)}",
+            f"the connection to {place} was lost during {call}: {_short(reason)}",
             hint=_broken_hint(url, place),
             sent=True,
             again=True,
@@ -65,26 +65,27 @@ def _tls(reason: BaseException, url: str, place: str) -> UnreachableError:
     text = str(reason).lower()
     if any(mark in text for mark in _PLAIN):
         return UnreachableError(
-            f"{place} speaks plain HTTP and was asked in HTTPS", hint=f"write http://{place} in ambari.url"
+            f"{place} uses plain HTTP, but ambari.url says HTTPS", hint=f"set ambari.url to http://{place}"
         )
     if "hostname mismatch" in text or "ip address mismatch" in text or "doesn't match" in text:
         return CertificateError(
-            f"the certificate of {place} is for another name", hint="use in ambari.url the name that it is made for"
+            f"the certificate of {place} is for another name", hint="use the name in the certificate in ambari.url"
         )
     if "expired" in text or "not yet valid" in text:
         return CertificateError(
-            f"the certificate of {place} is not valid today: {_short(reason)}", hint="renew it, or set this clock"
+            f"the certificate of {place} is not valid today: {_short(reason)}",
+            hint="renew it, or set the clock of this machine",
         )
     if "certificate verify failed" in text or "certificate_verify" in text:
         return CertificateError(
             f"the certificate of {place} is not trusted: {_short(reason)}",
-            hint="name the authority's PEM file in ambari.ca; verification cannot be switched off",
+            hint="set ambari.ca to the PEM file of the authority; verification cannot be turned off",
         )
-    return UnreachableError(f"TLS with {place} failed: {_short(reason)}", hint=f"does {url} speak HTTPS?", again=True)
+    return UnreachableError(f"TLS with {place} failed: {_short(reason)}", hint=f"does {url} use HTTPS?", again=True)
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """requests wraps urllib3's error, which wraps the socket's; urllib3's tells most."""
+    """Return the innermost error: requests wraps urllib3's error, which wraps the socket's."""
     while True:
         inner = getattr(error, "reason", None)
         if not isinstance(inner, BaseException):
@@ -105,18 +106,18 @@ def _short(error: BaseException) -> str:
 
 
 def _address_hint() -> str:
-    return "does the Ambari server run, is ambari.url right, and does a firewall let this machine through?"
+    return "is the Ambari server running, is ambari.url correct, and does a firewall block this machine?"
 
 
 def _broken_hint(url: str, place: str) -> str:
     if urlsplit(url).scheme == "http":
-        return f"does the server run? If it speaks HTTPS, write https://{place} in ambari.url"
-    return "does the server run?"
+        return f"is the server running? If it uses HTTPS, set ambari.url to https://{place}"
+    return "is the server running?"
 
 
 def _proxy_hint(place: str) -> str:
-    return f"name {place.rpartition(':')[0] or place} in NO_PROXY if the server is reached directly"
+    return f"add {place.rpartition(':')[0] or place} to NO_PROXY if the server is reachable directly"
 
 
 def _other_hint() -> str:
-    return "is ambari.url the address of the Ambari server itself?"
+    return "is ambari.url the URL of the Ambari server itself?"
