@@ -73,17 +73,17 @@ def wanted_packages(
     ``format_package_name``).
     """
     chosen = set(components)
-    asked: dict[str, tuple[list[str], Origin]] = {}
+    requested: dict[str, tuple[list[str], Origin]] = {}
     services = wanted_services(stack, chosen)
     if services:
-        asked[stack.tools.select.package] = ([], "stack")
+        requested[stack.tools.select.package] = ([], "stack")
     for service in services:
-        for template, origin in _asked_by(stack.services[service], chosen, family):
-            asked.setdefault(template, ([], origin))[0].append(service)
-    return tuple(_wish(name, tuple(by), origin, version) for name, (by, origin) in asked.items())
+        for template, origin in _requested_by(stack.services[service], chosen, family):
+            requested.setdefault(template, ([], origin))[0].append(service)
+    return tuple(_wish(name, tuple(by), origin, version) for name, (by, origin) in requested.items())
 
 
-def _asked_by(service: StackService, components: set[str], family: str) -> list[tuple[str, Origin]]:
+def _requested_by(service: StackService, components: set[str], family: str) -> list[tuple[str, Origin]]:
     return [
         (package.name, package.origin)
         for package in service.packages

@@ -165,9 +165,9 @@ def plan_upgrade(
     tools: dict[str, dict[str, str]] = {}
     available: dict[str, tuple[str, str]] = {}
     cluster = frozenset[str]().union(*(now.components for now in hosts.values()))
-    asked = {family: wanted_packages(stack, cluster, family, version) for family in catalogs}
+    requested = {family: wanted_packages(stack, cluster, family, version) for family in catalogs}
     for host, now in hosts.items():
-        looked = _Look(stack, now, catalogs[now.family], asked[now.family], version, latest)
+        looked = _Look(stack, now, catalogs[now.family], requested[now.family], version, latest)
         parts[host] = looked.parts
         available |= looked.available
         if looked.tools:
@@ -191,11 +191,11 @@ class _Look:
         stack: StackDefinition,
         now: HostNow,
         catalog: Catalog,
-        asked: Sequence[PackageWish],
+        requested: Sequence[PackageWish],
         version: str,
         latest: bool,
     ) -> None:
-        self.stack, self.now, self.catalog, self.asked = stack, now, catalog, asked
+        self.stack, self.now, self.catalog, self.requested = stack, now, catalog, requested
         self.version, self.latest = version, latest
         self.parts: dict[str, _Part] = {}
         self.available: dict[str, tuple[str, str]] = {}
@@ -215,7 +215,7 @@ class _Look:
         """Return the packages that the service requires, each with its other installed versions."""
         return {
             wish.expected: [name for name in wish.matches(self.now.packages) if name != wish.expected]
-            for wish in self.asked
+            for wish in self.requested
             if wish.origin == "stack" and service in wish.services
         }
 

@@ -101,7 +101,7 @@ class Host(StrictModel):
     port: int | None = Field(default=None, ge=1, le=65535)
     rack: str | None = Field(default=None, pattern=r"^/.+")
     """The rack, such as ``/dc1/rack2``; without it, the group's. A host without any keeps the rack that it has in
-    Ambari. After a change Ambari wants the services restarted that depend on racks (HDFS)."""
+    Ambari. After a change Ambari marks services that depend on racks (HDFS) as outdated; ``deploy`` restarts them."""
 
 
 class Component(StrictModel):

@@ -107,12 +107,12 @@ class Connection:
 
         Raises RefusedError (NotFoundError …), UnreachableError, UnexpectedAnswerError and InterruptedRunError.
         """
-        asked = all_of(query, f"fields={fields}" if fields else "", "minimal_response=true" if minimal else "")
-        if len(encode(asked)) > LONGEST_QUERY:
-            body = {"RequestInfo": {"query": asked}}
+        requested = all_of(query, f"fields={fields}" if fields else "", "minimal_response=true" if minimal else "")
+        if len(encode(requested)) > LONGEST_QUERY:
+            body = {"RequestInfo": {"query": requested}}
             data = self._call("GET", path, body=body, override=True).data
         else:
-            data = self._call("GET", path, query=asked).data
+            data = self._call("GET", path, query=requested).data
         if not isinstance(data, dict):
             raise UnexpectedAnswerError(f"the response to GET {path} is not an object", hint=_OTHER)
         return data

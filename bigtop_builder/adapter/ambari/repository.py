@@ -53,8 +53,8 @@ class RepositoryCalls(Connection):
 
     def version_definitions(self) -> list[VersionDefinition]:
         """Return every registered version definition."""
-        asked = fields("VersionDefinition", "id stack_name stack_version repository_version display_name")
-        found = self.items("version_definitions", fields=asked)
+        requested = fields("VersionDefinition", "id stack_name stack_version repository_version display_name")
+        found = self.items("version_definitions", fields=requested)
         return [_definition(item.get("VersionDefinition", {})) for item in found]
 
     def register_version(self, xml: str) -> int:

@@ -91,12 +91,12 @@ class RequestCalls(Connection):
             changed[0] if len(changed) == 1 else any_of(changed) if changed else "",
             one_of("Tasks/id", sorted(ids)) if ids else "",
         )
-        asked = f"{_TASK_FIELDS},{_OUTPUT_FIELDS}" if with_output else _TASK_FIELDS
+        requested = f"{_TASK_FIELDS},{_OUTPUT_FIELDS}" if with_output else _TASK_FIELDS
         return self._task_pages(
-            f"{_requests(cluster, id)}/tasks", asked, query, OUTPUT_PAGE if with_output else TASK_PAGE
+            f"{_requests(cluster, id)}/tasks", requested, query, OUTPUT_PAGE if with_output else TASK_PAGE
         )
 
-    def _task_pages(self, where: str, asked: str, query: str, size: int) -> Iterator[TaskView]:
+    def _task_pages(self, where: str, requested: str, query: str, size: int) -> Iterator[TaskView]:
         """Page by id instead of position.
 
         For tasks the server cuts a page twice, so that with ``from`` every page after the first is empty, and
@@ -105,7 +105,7 @@ class RequestCalls(Connection):
         last = 0
         while True:
             page = all_of(query, f"Tasks/id>{last}" if last else "", f"sortBy=Tasks/id.asc&page_size={size}")
-            found = listed(self.get(where, fields=asked, query=page, minimal=True).get("items"))
+            found = listed(self.get(where, fields=requested, query=page, minimal=True).get("items"))
             fresh = [view for view in (task_view(item["Tasks"]) for item in found) if view.id > last]
             yield from fresh
             if not fresh or len(found) < size:

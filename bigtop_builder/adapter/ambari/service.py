@@ -64,8 +64,8 @@ class ServiceCalls(Connection):
 
     def services(self, cluster: str) -> list[ServiceView]:
         """Return the services of a cluster."""
-        asked = fields("ServiceInfo", "state maintenance_state desired_repository_version_id")
-        found = self.items(path("clusters", cluster, "services"), fields=asked)
+        requested = fields("ServiceInfo", "state maintenance_state desired_repository_version_id")
+        found = self.items(path("clusters", cluster, "services"), fields=requested)
         return [_service(item.get("ServiceInfo", {})) for item in found]
 
     def host_components(
@@ -167,10 +167,10 @@ class ServiceCalls(Connection):
 
     def alerts(self, cluster: str) -> list[Alert]:
         """Return every alert of the cluster."""
-        asked = fields(
+        requested = fields(
             "Alert", "definition_name label state text service_name host_name component_name maintenance_state"
         )
-        found = self.get(path("clusters", cluster, "alerts"), fields=asked, minimal=True)
+        found = self.get(path("clusters", cluster, "alerts"), fields=requested, minimal=True)
         return [_alert(item.get("Alert", {})) for item in listed(found.get("items"))]
 
     def _restart(self, cluster: str, targets: list[Json], context: str) -> int | None:

@@ -76,8 +76,8 @@ class StackCalls(Connection):
         """Return a service's properties with their defaults; without ``service`` the stack's own (``cluster-env``)."""
         kind = "StackConfigurations" if service else "StackLevelConfigurations"
         parts = ["services", service] if service else []
-        asked = fields(kind, "property_value type property_type" if service else "property_value type")
-        found = self.items(path("stacks", name, "versions", version, *parts, "configurations"), fields=asked)
+        requested = fields(kind, "property_value type property_type" if service else "property_value type")
+        found = self.items(path("stacks", name, "versions", version, *parts, "configurations"), fields=requested)
         return [_property(item.get(kind, {})) for item in found]
 
     def stack_defaults(self, name: str, version: str, service: str | None = None) -> dict[str, dict[str, str]]:

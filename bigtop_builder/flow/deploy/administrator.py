@@ -106,7 +106,7 @@ def _first_that_works(
             raise InterruptedRunError("stopped while waiting for the Ambari server")
 
 
-def _silent(choice: Choice, remote: Remote, told: str, limit: float) -> SilentServerError:
+def _silent(choice: Choice, remote: Remote, last_error: str, limit: float) -> SilentServerError:
     try:
         log = remote.run(f"tail -n 40 {LOG}", timeout=60).stdout
     except HostError:
@@ -115,7 +115,7 @@ def _silent(choice: Choice, remote: Remote, told: str, limit: float) -> SilentSe
     cause = server_cause(log.rpartition("Started Server")[2])
     return SilentServerError(
         f"the Ambari server on {remote.name} did not answer at {choice.url} within {limit:g} s:"
-        f" {cause.message if cause else told}",
+        f" {cause.message if cause else last_error}",
         hint=cause.hint if cause else f"see {LOG} on {remote.name}; is ambari.url the server's address?",
         last_lines=tuple(log.splitlines()[-20:]),
     )

@@ -40,8 +40,8 @@ def check_installed(connections: Connections, world: World, reporter: Reporter) 
         return [wish.expected for wish in wishes[remote.name] if not wish.matches(names)]
 
     lacking = []
-    told = report_failure(reporter.phase, reporter.emit)
-    for host, missing in connections.fleet.each(work, list(wishes), done=told).items():
+    report = report_failure(reporter.phase, reporter.emit)
+    for host, missing in connections.fleet.each(work, list(wishes), done=report).items():
         if not isinstance(missing, HostError) and missing:
             lacking.append(f"{host} lacks {', '.join(missing)}")
     if lacking:

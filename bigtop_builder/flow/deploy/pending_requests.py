@@ -33,7 +33,7 @@ def settle(client: Ambari, world: World, reporter: Reporter) -> bool:
     """
     limit = reporter.clock() + seconds(world.loaded.ambari.request_timeout)
     seen: tuple[object, ...] = ()
-    told: set[tuple[int, str]] = set()
+    reported: set[tuple[int, str]] = set()
     since = reporter.clock()
     waited = False
     while views := client.requests(world.cluster, unfinished_only=True):
@@ -49,8 +49,8 @@ def settle(client: Ambari, world: World, reporter: Reporter) -> bool:
         state = tuple((view.id, view.status, view.completed, view.queued, view.running) for view in ours)
         if state != seen:
             for view in ours:
-                if (view.id, view.status) not in told:
-                    told.add((view.id, view.status))
+                if (view.id, view.status) not in reported:
+                    reported.add((view.id, view.status))
                     reporter.notice(f"request {view.id} of an earlier deployment: {view.status}, {view.context}")
             seen, since = state, reporter.clock()
         active = any(view.queued or view.running for view in ours)

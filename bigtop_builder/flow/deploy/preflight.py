@@ -169,7 +169,7 @@ def _repositories(world: World, reporter: Reporter, families: tuple[str, ...]) -
     errors = 0
     for family in families:
         places = [entry.url.replace("{family}", family) for entry in world.inventory.repositories]
-        told = ", ".join(places)
+        urls = ", ".join(places)
         try:
             offer = read_offer(places, stack)
         except PublishError as error:
@@ -193,7 +193,7 @@ def _repositories(world: World, reporter: Reporter, families: tuple[str, ...]) -
                 )
             )
             errors += finding.level == "error"
-        _ok(reporter, f"repository for {family}", f"{told}, {len(offer.packages)} packages") if not errors else None
+        _ok(reporter, f"repository for {family}", f"{urls}, {len(offer.packages)} packages") if not errors else None
     if errors:
         raise AmbariError(
             f"the repository lacks packages that the stack requires: {errors} errors",

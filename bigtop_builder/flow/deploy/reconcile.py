@@ -51,6 +51,10 @@ def require_free_hosts(client: Ambari, reporter: Reporter, hosts: Iterable[str])
 
 
 def reconcile(connections: Connections, world: World, reporter: Reporter, view: ClusterView) -> None:
+    """Add to the cluster what the inventory has beyond it, and change what differs.
+
+    Raises AmbariError if the cluster has anything beyond the inventory; nothing is changed then.
+    """
     _same_security(world, view)
     layout = desired_layout(connections.client, world, reporter)
     actual = _actual(connections.client, world, layout, view)

@@ -115,15 +115,15 @@ def await_registration(
     begin = time.monotonic()
     limit, poll = seconds(choice.registration_timeout), seconds(choice.poll)
     look_at = min(FIRST_LOOK, limit)
-    told: set[str] = set()
+    reported: set[str] = set()
     while True:
         registered = {host.name: host for host in client.hosts()}
         missing = [host for host in wanted if not _healthy(registered.get(host))]
         if not missing:
             return
-        if not told:
+        if not reported:
             emit(Notice(text=_waiting(missing, registered)))
-            told.update(missing)
+            reported.update(missing)
         waited = time.monotonic() - begin
         if waited >= look_at:
             causes, lines = _causes(missing, registered, server, fleet)

@@ -45,12 +45,12 @@ def follow(client: Ambari, world: World, reporter: Reporter, request: int) -> Re
     follower = Follower(client, world.cluster, request)
     limit = reporter.clock() + seconds(choice.request_timeout)
     failed: list[AmbariTask] = []
-    told: tuple[object, ...] = ()
+    reported: tuple[object, ...] = ()
     idle_since: float | None = None
     while True:
         look = follower.look()
         failed += _report_tasks(reporter, look.changed, SHOWN_FAILURES - len(failed))
-        told = _report_request(reporter, look.view, told)
+        reported = _report_request(reporter, look.view, reported)
         if look.over:
             return _ended(look, failed)
         idle = look.outcome == "waiting" or _unassigned(look.view)
@@ -128,8 +128,8 @@ def _never_came(client: Ambari, world: World, view: RequestView) -> AmbariError:
 
 
 def _report_request(reporter: Reporter, view: RequestView, before: tuple[object, ...]) -> tuple[object, ...]:
-    told = (view.status, round(view.percent), view.pending_hosts, tuple(sorted(view.counts.items())))
-    if told != before:
+    reported = (view.status, round(view.percent), view.pending_hosts, tuple(sorted(view.counts.items())))
+    if reported != before:
         reporter.emit(
             RequestProgress(
                 phase=reporter.phase,
@@ -141,7 +141,7 @@ def _report_request(reporter: Reporter, view: RequestView, before: tuple[object,
                 pending_hosts=view.pending_hosts,
             )
         )
-    return told
+    return reported
 
 
 def _report_tasks(reporter: Reporter, tasks: Iterable[TaskView], room: int) -> list[AmbariTask]:

@@ -37,6 +37,7 @@ class ServiceStatus:
 
     @property
     def green(self) -> bool:
+        """Whether everything that should run does, with the current configuration."""
         return self.running >= self.wanted and not self.stale
 
 
@@ -52,6 +53,7 @@ class HostStatus:
 
     @property
     def green(self) -> bool:
+        """Whether the agent is healthy and all components that should run do."""
         return self.state == "HEALTHY" and not self.down
 
 
@@ -102,12 +104,12 @@ class ClusterStatus:
 def read_status(loaded: LoadedInventory, settings: Settings) -> ClusterStatus:
     """Read the status. Raises AmbariError if the server does not answer, ConfigurationError for a wrong inventory."""
     status = ClusterStatus(loaded.inventory.cluster)
-    told: list[AnyEvent] = []
+    events: list[AnyEvent] = []
     lock = threading.Lock()
 
     def keep(event: AnyEvent) -> None:
         with lock:
-            told.append(event)
+            events.append(event)
 
     ca = ca_bundle(settings.project.network)
     with open_deployment(loaded, Secrets(), keep, Path(), ca=ca, overlays=settings.overlays) as deployment:
@@ -118,7 +120,7 @@ def read_status(loaded: LoadedInventory, settings: Settings) -> ClusterStatus:
             from bigtop_builder.flow.hosts.apply_standalone import verify_standalone
 
             verify_standalone(loaded, deployment.connections.fleet, deployment.reporter.emit)
-    for event in told:
+    for event in events:
         if isinstance(event, CheckFinished):
             status.standalone.append((event.level, event.host or "", event.check, event.message))
         elif isinstance(event, HostFailed):
