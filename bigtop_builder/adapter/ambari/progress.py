@@ -81,11 +81,19 @@ class TaskLike(Protocol):
     """The properties of a task that matter here."""
 
     @property
-    def host(self) -> str: ...
+    def host(self) -> str:
+        """The host that it runs on."""
+        ...
+
     @property
-    def command(self) -> str: ...
+    def command(self) -> str:
+        """INSTALL, START, …"""
+        ...
+
     @property
-    def status(self) -> str: ...
+    def status(self) -> str:
+        """QUEUED, IN_PROGRESS, COMPLETED, …"""
+        ...
 
 
 def is_finished(view: RequestView) -> bool:
