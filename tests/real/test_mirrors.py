@@ -6,6 +6,7 @@ import hashlib
 import json
 from ipaddress import ip_network
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -132,7 +133,8 @@ def test_every_tool_works_through_the_site_s_cache_and_asks_nobody_else(
         "npm-proxy": (stage(small, "mirrorwarm") / "registry.txt").read_text().strip(),
         "pypi-proxy": host_index(ThisHost()).rstrip("/").removesuffix("/simple"),
     }
-    component(small, "mirrored", SCRIPT, network=True)
+    # A key of its own: a result that an earlier run left in the store would stay, with the ports of that run.
+    component(small, "mirrored", f"{SCRIPT}: {uuid4()}\n", network=True)
     with caching_proxy(bridge, LOGIN, upstreams) as cache, caching_proxy(bridge, LOGIN, {}) as trap:
         project = only_through(small, bridge, cache, trap)
         done = small.tool("build", "mirrored", "--force")
