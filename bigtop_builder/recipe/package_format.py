@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from bigtop_builder.model.component import Package
+from bigtop_builder.recipe.packaging_job import PackagingJob
 from bigtop_builder.recipe.rpm_format import RpmFormat
 
 
@@ -37,6 +38,9 @@ class PackageFormat(Protocol):
 
     def file_list(self, package: Package) -> list[str]:
         """Return the package's file list as the packaging tool reads it, line by line."""
+
+    def job(self, component: str, spec: str, script: str, arch: str) -> PackagingJob:
+        """Return the packaging tool's job: ``spec`` is rendered, ``script`` lays the tree out below ``$BUILDROOT``."""
 
     def correction(self, line: str) -> str | None:
         """Return a hint for a path that is written in the format's own syntax; None for a plain path."""

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bigtop_builder.model.component import FileEntry, Package
+from bigtop_builder.recipe.packaging_job import PackagingJob
 
 FLAGS = ("doc", "license", "ghost", "dir", "exclude")
 """Keys of an entry that are directives of the same name."""
@@ -44,6 +45,22 @@ class RpmFormat:
         # The generic spec begins every list with %defattr(-,root,root,755).
         default = ["%defattr(-,root,root,-)"] if package.keep_folder_modes else []
         return [*default, *(entry if isinstance(entry, str) else file_line(entry) for entry in package.files)]
+
+    def job(self, component: str, spec: str, script: str, arch: str) -> PackagingJob:
+        """Return the call of rpmbuild, whose spec runs ``script`` in its ``%install``."""
+        target = ("--target", arch) if arch != "noarch" else ()
+        return PackagingJob(
+            folders=("SPECS", "SOURCES", "BUILD", "BUILDROOT", "RPMS", "SRPMS"),
+            files={
+                f"SPECS/{component}.spec": spec,
+                "SOURCES/install.sh": "set -euo pipefail\n" + script,
+            },
+            command=(
+                *("rpmbuild", "-bb", "--nodeps", *target),
+                *("--define", f"_topdir /work/{self.name}", f"SPECS/{component}.spec"),
+            ),
+            results="RPMS/**/*.rpm",
+        )
 
     def correction(self, line: str) -> str | None:
         """Return how a component file says what a line of ``%files`` says; None for a plain path."""

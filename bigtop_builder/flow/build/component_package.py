@@ -1,4 +1,4 @@
-"""How component files package: ``rpmbuild`` of the rendered spec over the staged tree, then the check."""
+"""How component files package: the format's packaging tool over the staged tree, then the check."""
 
 from __future__ import annotations
 
@@ -8,54 +8,55 @@ from bigtop_builder.adapter.containers.container import Mount
 from bigtop_builder.flow.build.package_check import check
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.errors import BuildError
+from bigtop_builder.recipe.package_format import FORMATS
+from bigtop_builder.recipe.packaging_job import PackagingJob
 
 
 def package_staged_tree(bench: Workbench) -> list[Path]:
-    """Run the package and check steps; return the RPMs. Raises StepFailedError."""
-    rpms = _rpmbuild(bench)
-    check(bench, rpms)
-    return rpms
+    """Run the package and check steps; return the packages. Raises StepFailedError."""
+    packages = _package(bench)
+    check(bench, packages)
+    return packages
 
 
-def _rpmbuild(bench: Workbench) -> list[Path]:
+def _package(bench: Workbench) -> list[Path]:
     order = bench.order
+    package_format = FORMATS[order.package_format]
     with bench.step("package") as log:
-        spec = _write_topdir(bench)
+        job = package_format.job(order.component, order.spec, order.script, order.arch)
+        top = bench.folder / package_format.name
+        _write(bench, top, job)
         stage = bench.store.stage(order.compile_key) if order.compile_key else bench.make("empty")
         mounts = [Mount(bench.write_files(order.files), "/files"), Mount(stage, "/stage")]
         environment = {"STAGE": "/stage", "FILES": "/files", "SOURCE_DATE_EPOCH": str(order.epoch)}
         box = bench.sandbox("package", mounts, environment)
-        target = ["--target", order.arch] if order.arch != "noarch" else []
-        with bench.session(box, "/work/rpm") as session:
+        with bench.session(box, f"/work/{top.name}") as session:
             code = session.call(
-                ["rpmbuild", "-bb", "--nodeps", *target, "--define", "_topdir /work/rpm", f"/work/rpm/{spec}"],
+                list(job.command),
+                cwd=f"/work/{top.name}",
                 log=log,
                 timeout=order.limits.seconds,
                 cancelled=bench.worker.cancelled,
             )
         if code != 0:
-            raise BuildError(f"rpmbuild exited with {code}")
-        rpms = sorted((bench.folder / "rpm" / "RPMS").rglob("*.rpm"))
-        _check_names(set(order.package_files), {rpm.name for rpm in rpms})
-        return rpms
+            raise BuildError(f"{job.command[0]} exited with {code}")
+        packages = sorted(top.glob(job.results))
+        _check_names(job.command[0], set(order.package_files), {package.name for package in packages})
+        return packages
 
 
-def _write_topdir(bench: Workbench) -> str:
-    """Write what rpmbuild starts from; return the path of the spec below the topdir."""
-    order = bench.order
-    for name in ("SPECS", "SOURCES", "BUILD", "BUILDROOT", "RPMS", "SRPMS"):
-        bench.make("rpm", name)
+def _write(bench: Workbench, top: Path, job: PackagingJob) -> None:
+    """Write what the packaging tool starts from."""
+    for folder in job.folders:
+        bench.make(top.name, folder)
     bench.make("home")
-    spec = f"SPECS/{order.component}.spec"
-    (bench.folder / "rpm" / spec).write_text(order.spec, encoding="utf-8")
-    install = bench.folder / "rpm" / "SOURCES" / "install.sh"
-    install.write_text("set -euo pipefail\n" + order.script, encoding="utf-8")
-    return spec
+    for name, text in job.files.items():
+        (top / name).write_text(text, encoding="utf-8")
 
 
-def _check_names(expected: set[str], found: set[str]) -> None:
+def _check_names(tool: str, expected: set[str], found: set[str]) -> None:
     missing, extra = sorted(expected - found), sorted(found - expected)
     parts = [f"missing {', '.join(missing)}"] if missing else []
     parts += [f"unexpected {', '.join(extra)}"] if extra else []
     if parts:
-        raise BuildError(f"rpmbuild made other packages than the component names: {'; '.join(parts)}")
+        raise BuildError(f"{tool} made other packages than the component names: {'; '.join(parts)}")

@@ -32,6 +32,7 @@ class ComponentSteps:
             files=(*evaluated.files, *project.services(evaluated)),
             spec=project.spec(evaluated),
             packages=tuple(map(_expected, evaluated.packages)),
+            package_format=evaluated.format.name,
             package_files=evaluated.package_files(),
             notes=(*missing, *(f"{evaluated.name} ({evaluated.variant}): {lack}" for lack in evaluated.lacks)),
         )

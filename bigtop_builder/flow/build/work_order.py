@@ -117,6 +117,8 @@ class WorkOrder:
     files: tuple[RenderedFile, ...] = ()
     spec: str = ""
     packages: tuple[ExpectedPackage, ...] = ()
+    package_format: str = ""
+    """The name of the format of the packages: ``rpm``."""
     package_files: tuple[str, ...] = ()
     """The file names of the expected packages."""
     notes: tuple[str, ...] = ()
