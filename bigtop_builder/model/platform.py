@@ -59,6 +59,8 @@ class Platform(StrictModel):
     """A payload compression that the platform's rpm supports."""
     image: Image
     """The platform's own builder image, which native packages need."""
+    host_packages: list[str] = Field(default_factory=list)
+    """Further packages of the system for a bare host (Debian hosts): what packages of a stack expect to find."""
     host_provides: list[str] = Field(default_factory=list)
     """Capabilities of a bare host that its RPM database does not record (Debian hosts)."""
     system_provides: list[str] = Field(default_factory=lambda: list(SYSTEM))

@@ -21,6 +21,8 @@ FORMAT = 1
 PACKAGE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9+._:-]*$")
 HOST_JDK = 8
 """The JDK that Bigtop 3.2.0 runs on."""
+HOST_FILES = ("chkconfig", "postgresql", "postgresql-setup", "removed_from_python.py")
+"""What makes a host of Debian's packages look like one of Red Hat's family."""
 
 STAGE_LABEL = "org.bigtop-builder.stage"
 """Marks the build stage that had a site's certificates, so that it can be removed."""
@@ -81,16 +83,15 @@ def image_spec(
         "maven_archive": maven_archive(maven) if maven else None,
         "packages": sorted(set(packages)),
         "stage_label": STAGE_LABEL,
+        "host_packages": platform.host_packages,
         "host_provides": platform.host_provides,
     }
     debian_host = kind == "host" and platform.family == "debian"
     template = find("host.Dockerfile.j2" if debian_host else platform.image.template)
     files = {}
     if debian_host:
-        files = {
-            "chkconfig": find("host/chkconfig").read_text(encoding="utf-8"),
-            "system.spec": render_file(find("host/system.spec.j2"), context),
-        }
+        files = {name: find(f"host/{name}").read_text(encoding="utf-8") for name in HOST_FILES}
+        files["system.spec"] = render_file(find("host/system.spec.j2"), context)
     return ImageSpec(
         kind,
         platform,
