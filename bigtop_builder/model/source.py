@@ -81,11 +81,13 @@ class GitSource(StrictModel):
     """The tag (or branch) to fetch; without it the commit itself, which not every server allows."""
     commit: GitCommit
     """The commit that the tag must point to."""
+    submodules: bool = True
+    """Whether the submodules of the commit are fetched too."""
 
     @property
     def digest(self) -> str:
-        """``git:<commit>``: a commit identifies its content."""
-        return f"git:{self.commit}"
+        """``git:<commit>``, since a commit identifies its content; ``git:<commit>-alone`` is without submodules."""
+        return f"git:{self.commit}" if self.submodules else f"git:{self.commit}-alone"
 
 
 class FileSource(Digested):

@@ -245,7 +245,7 @@ class Fetcher:
         except BigtopBuilderError:
             part.clear()
             raise
-        return part.accept({}, {"git": source.commit}, origin=public(source.git))[0]
+        return part.accept({}, {"git": source.digest.removeprefix("git:")}, origin=public(source.git))[0]
 
     def _from_file(self, source: FileSource, base: Path, progress: Progress, cancelled: threading.Event) -> Path:
         path = base / Path(source.file).expanduser()

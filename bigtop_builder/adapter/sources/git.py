@@ -24,7 +24,7 @@ LAST_WORDS = 300
 
 
 def archive(source: GitSource, network: Network, scratch: Path, into: IO[bytes], cancelled: threading.Event) -> None:
-    """Write a tar of the commit's tree, including submodules, below one folder with the repository's name.
+    """Write a tar of the commit's tree, with the wanted submodules, below one folder with the repository's name.
 
     ``scratch``: a folder for the clone. Raises TransferError if the tag does not point to the commit or git fails, and
     InterruptedRunError.
@@ -43,7 +43,7 @@ def archive(source: GitSource, network: Network, scratch: Path, into: IO[bytes],
         found = _git(["-C", str(tree), "rev-parse", "HEAD^{commit}"], network, cancelled).strip()
         if found != source.commit:
             raise TransferError(f"{source.tag} points to {found}, not to the commit {source.commit}")
-        if (tree / ".gitmodules").is_file():
+        if source.submodules and (tree / ".gitmodules").is_file():
             update = ["submodule", "update", "--quiet", "--init", "--recursive", "--depth", "1"]
             _git(["-C", str(tree), *update], network, cancelled)
         date = int(_git(["-C", str(tree), "show", "-s", "--format=%ct", "HEAD"], network, cancelled))
