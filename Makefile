@@ -1,4 +1,4 @@
-.PHONY: setup venv engine lint test test-full demo bench
+.PHONY: setup venv engine lint test test-full demo real-ambari bench
 
 setup:   ## set up the checkout: Python environment and container engine
 	@scripts/setup
@@ -20,6 +20,9 @@ test-full:  ## the long builds
 
 demo: setup  ## build, publish and deploy on container hosts
 	@.venv/bin/python scripts/demo.py
+
+real-ambari: setup  ## the demo and the contract suite on a real Ambari, built from SOURCE=PATH
+	@.venv/bin/python scripts/real_ambari.py "$(SOURCE)" $(OPTIONS)
 
 bench: setup ## run the benchmarks
 	@for name in startup planning scheduler publish zookeeper_build host_preparation following deploy_unchanged; do \
