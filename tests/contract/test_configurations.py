@@ -1,0 +1,135 @@
+"""Configurations and their groups: read in full, written as a whole, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bigtop_builder.adapter.ambari.errors import ConflictError, InvalidRequestError, NotFoundError, RefusedError
+from tests.contract.clusters import COMPONENT, NAME, SERVICE, Cluster
+from tests.contract.servers import Server
+
+KIND = "zoo.cfg"
+
+
+def properties(cluster: Cluster, kind: str = KIND) -> dict[str, str]:
+    return dict(cluster.client.configuration(NAME, kind, cluster.client.desired_configurations(NAME)[kind]))
+
+
+def test_every_type_is_read_with_its_properties(running: Cluster) -> None:
+    """What a blueprint gave, and the defaults of the stack beside it."""
+    assert properties(running)["tickTime"] == "2500"
+    assert "clientPort" in properties(running)
+    assert properties(running, "cluster-env")["command_retry_enabled"] == "false"
+    assert "stack_features" in properties(running, "cluster-env")
+
+
+def test_a_star_with_minimal_response_gives_keys_alone(running: Cluster) -> None:
+    """Recordings 605 to 607: who asks so and writes the answer back, empties the type."""
+    tag = running.client.desired_configurations(NAME)[KIND]
+    where = f"clusters/{NAME}/configurations?type={KIND}&tag={tag}"
+    (bare,) = running.server.raw("GET", f"{where}&fields=*&minimal_response=true").json()["items"]
+    assert "properties" not in bare
+    (full,) = running.server.raw("GET", f"{where}&fields=properties/*&minimal_response=true").json()["items"]
+    assert full["properties"] == properties(running)
+
+
+def test_an_unknown_tag_is_not_found(running: Cluster) -> None:
+    with pytest.raises(NotFoundError):
+        running.client.configuration(NAME, KIND, "no-such-tag")
+
+
+def test_a_new_version_is_current_and_makes_its_components_stale(running: Cluster) -> None:
+    before = properties(running)
+    changed = {**before, "contract": "one"}
+    running.client.put_configurations(NAME, {KIND: changed}, "contract", services={KIND: SERVICE})
+    try:
+        assert properties(running) == changed
+        stale = {one.host for one in running.client.host_components(NAME, component=COMPONENT, stale=True)}
+        assert stale == set(running.server.hosts)
+        request = running.client.restart(NAME, SERVICE, COMPONENT, running.server.hosts)
+        assert running.end(request).status == "COMPLETED"
+        running.server.wait(
+            "nothing stale",
+            lambda: not list(running.client.host_components(NAME, component=COMPONENT, stale=True)),
+        )
+    finally:
+        running.client.put_configurations(NAME, {KIND: before}, "contract: back", services={KIND: SERVICE})
+
+
+def test_the_answer_to_a_change_has_a_body_only_for_types_of_a_service(running: Cluster) -> None:
+    """Recordings 758 and 759."""
+
+    def put(kind: str) -> str:
+        entry = {"type": kind, "tag": f"contract-{kind}-{len(properties(running, kind))}", "properties": {}}
+        entry["properties"] = properties(running, kind)
+        return running.server.raw("PUT", f"clusters/{NAME}", {"Clusters": {"desired_config": [entry]}}).text.strip()
+
+    assert put("cluster-env") in ("", "null")
+    assert KIND in put(KIND)
+
+
+@pytest.fixture
+def no_groups(running: Cluster) -> Iterator[None]:
+    yield
+    for group in running.client.config_groups(NAME):
+        running.client.delete_config_group(NAME, group.id)
+
+
+def test_a_group_overrides_properties_of_its_hosts(running: Cluster, no_groups: None) -> None:
+    client, host = running.client, running.server.hosts[0]
+    client.put_config_group(NAME, "contract:one", SERVICE, [host], {KIND: {"tickTime": "3000"}}, "contract")
+    (group,) = client.config_groups(NAME)
+    assert (group.name, group.service, group.hosts) == ("contract:one", SERVICE, frozenset({host}))
+    assert dict(client.configuration(NAME, KIND, group.tags[KIND])) == {"tickTime": "3000"}
+    assert properties(running)["tickTime"] == "2500"
+    client.put_config_group(
+        NAME, "contract:one", SERVICE, running.server.hosts[:2], {KIND: {"tickTime": "3000"}}, "more", present=group
+    )
+    (wider,) = client.config_groups(NAME)
+    assert wider.hosts == frozenset(running.server.hosts[:2])
+
+
+def test_a_host_is_in_one_group_of_a_service(running: Cluster, no_groups: None) -> None:
+    client, host = running.client, running.server.hosts[0]
+    client.put_config_group(NAME, "contract:one", SERVICE, [host], {KIND: {"tickTime": "3000"}}, "contract")
+    with pytest.raises(ConflictError):
+        client.put_config_group(NAME, "contract:two", SERVICE, [host], {KIND: {"tickTime": "3001"}}, "contract")
+
+
+def test_a_desired_configuration_without_a_type_is_refused(running: Cluster) -> None:
+    reply = running.server.raw("PUT", f"clusters/{NAME}", {"Clusters": {"desired_config": [{"tag": "contract"}]}})
+    assert reply.status_code >= 400
+
+
+def test_a_cluster_with_groups_cannot_be_deleted(server: Server) -> None:
+    """Recordings 610 and 611: it answers 500, and 500 until it restarts; so groups go first."""
+    cluster = Cluster(server)
+    from tests.contract.clusters import create
+
+    if server.client.cluster(NAME) is None:
+        create(server)
+    cluster.start()
+    server.client.put_config_group(NAME, "contract:last", SERVICE, [server.hosts[0]], {KIND: {"tickTime": "3000"}}, "x")
+    cluster.stop()
+    with pytest.raises(RefusedError) as caught:
+        server.client.delete_cluster(NAME)
+    assert caught.value.status == 500
+    server.restart()
+    for group in server.client.config_groups(NAME):
+        server.client.delete_config_group(NAME, group.id)
+    server.wait("known states", lambda: "UNKNOWN" not in cluster.states().values())
+    server.client.delete_cluster(NAME)
+    assert server.client.cluster(NAME) is None
+    for host in server.hosts:
+        server.stop_agent(host)
+        server.start_agent(host)
+    server.client.delete_blueprint(NAME)
+    for version in server.client.repository_versions("BIGTOP", "3.2.0"):
+        server.client.delete_repository_version("BIGTOP", "3.2.0", version.id)
+
+
+def test_an_unknown_field_of_a_group_is_refused(running: Cluster) -> None:
+    with pytest.raises(InvalidRequestError):
+        running.client.put(f"clusters/{NAME}/config_groups/999999", {"ConfigGroup": {"nonsense": 1}})
