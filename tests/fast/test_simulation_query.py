@@ -144,10 +144,19 @@ def test_fields_reduce_what_is_printed() -> None:
     assert item == {
         "Hosts": {"host_name": "n0", "cpu": 1},
         "parts": [
-            {"Part": {"host": "n0", "name": "client", "state": "INSTALLED"}},
-            {"Part": {"host": "n0", "name": "server", "state": "STARTED"}},
+            {"Part": {"name": "client", "state": "INSTALLED"}},
+            {"Part": {"name": "server", "state": "STARTED"}},
         ],
     }
+
+
+def test_a_minimal_response_has_keys_and_what_was_requested_by_name() -> None:
+    """As recorded in 602 and 606; what only the predicate names is left out."""
+    (item,) = call("hosts?Hosts/cpu=1&fields=*&minimal_response=true").document["items"]
+    assert item["Hosts"] == {"host_name": "n0"}
+    (item,) = call("hosts?Hosts/cpu=1&fields=Hosts/*&minimal_response=true").document["items"]
+    assert item["Hosts"]["cpu"] == 1
+    assert call("hosts/n0?minimal_response=true").document["Hosts"]["cpu"] == 1
 
 
 def test_one_resource_is_printed_whole_and_its_parts_by_key() -> None:

@@ -117,9 +117,11 @@ def _row(call: Call, cluster: Cluster, one: ConfigVersion) -> Row:
         "version": one.version,
         "Config": {"cluster_name": cluster.name, "stack_id": cluster.stack.id},
     }
-    # Only a query for a tag is answered with the properties themselves.
+    # Only a query for a tag is answered with the properties themselves, and an empty type has no such key at all
+    # (ConfigurationResourceProvider).
     if call.predicate is not None and "tag" in call.predicate.names:
-        row["properties"] = Leaf(one.properties)
+        if one.properties:
+            row["properties"] = Leaf(one.properties)
         if one.attributes:
             row["properties_attributes"] = Leaf(one.attributes)
     return row
@@ -182,6 +184,7 @@ CONFIGURATION = Resource(
     keys=("tag", "type", "version", "Config/cluster_name", "Config/stack_id", "properties", "properties_attributes"),
     properties=properties("", "tag type version properties properties_attributes")
     | properties("Config", "cluster_name stack_id"),
+    minimal_keys=("tag", "type"),
     rows=_rows,
     href=config_href,
 )
@@ -202,7 +205,6 @@ def _group_rows(call: Call) -> Iterable[Row]:
                     Leaf(href=call.href("clusters", cluster.name, "hosts", host), host_name=host) for host in one.hosts
                 ],
                 "id": one.id,
-                "service_name": one.service,
                 "tag": one.service,
             }
         }
@@ -236,8 +238,9 @@ def _fill(cluster: Cluster, group: ConfigGroup, given: Mapping[str, Any]) -> Non
     group.configurations = {}
     for one in given.get("ConfigGroup/desired_configs", ()):
         tag = str(one.get("tag") or uuid.uuid4())
+        attributes = {name: dict(values) for name, values in (one.get("properties_attributes") or {}).items()}
         group.configurations[str(one["type"])] = ConfigVersion(
-            str(one["type"]), tag, 1, dict(one.get("properties", {}))
+            str(one["type"]), tag, 1, dict(one.get("properties", {})), attributes
         )
 
 

@@ -178,7 +178,9 @@ def request_rows(call: Call) -> Iterable[Row]:
 
 
 def task_rows(call: Call) -> Iterable[Row]:
-    """List the tasks of a request."""
+    """List the tasks of a request. Raises ``Refusal`` 500 for a predicate on roles and a host at once (644)."""
+    if call.predicate and {"Tasks/role", "Tasks/host_name"} <= {*call.predicate.names}:
+        raise uncaught()
     (one,) = _found(call)
     if isinstance(one, LogicalRequest):
         return [logical_task_row(task, host, one) for host in one.host_requests for task in host.tasks]

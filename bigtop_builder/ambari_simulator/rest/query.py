@@ -42,18 +42,29 @@ class Fields:
     own: list[str] = field(default_factory=list)
     everything: bool = False
     children: dict[str, Fields] = field(default_factory=dict)
+    tested: set[str] = field(default_factory=set)
+    """Those of ``own`` that only the predicate names."""
 
-    def add(self, path: str, children: Mapping[str, Any]) -> None:
-        """Add one path of ``fields=``; ``children`` maps the names of sub-resources to their fields."""
+    def add(self, path: str, children: Mapping[str, Any], *, tested: bool = False) -> None:
+        """Add one path of ``fields=``, or one that the predicate tests; ``children``: sub-resources by name."""
         head, _, rest = path.partition("/")
         if path == "*":
             self.everything = True
-        elif head in children:
+            return
+        if head in children:
             below = self.children.setdefault(head, Fields())
             if rest:
-                below.add(rest, children[head].children)
-        else:
-            self.own.append(path.removesuffix("/*"))
+                below.add(rest, children[head].children, tested=tested)
+            return
+        name = path.removesuffix("/*")
+        if tested and name not in self.own:
+            self.tested.add(name)
+        self.own.append(name)
+
+    @property
+    def requested(self) -> tuple[str, ...]:
+        """Own parts without those that only the predicate names: ``minimal_response`` leaves these out (QueryImpl)."""
+        return tuple(name for name in self.own if name not in self.tested)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def read(place: Place, call: Call) -> Reply:
         return Reply(200, resource.formats[form](call, rows))
     if place.single:
         head = {} if call.minimal else {"href": _own_address(resource, call)}
-        return Reply(200, head | _document(resource, rows[0], fields, call, call.path, top=True))
+        return Reply(200, head | _document(resource, rows[0], fields, call, call.path, top=True, reduced=False))
     return Reply(200, _collection(resource, rows, fields, call))
 
 
@@ -35,7 +35,7 @@ def wanted_fields(resource: Resource, call: Call, *, everything: bool) -> Fields
         fields.add(path.strip().split("[")[0], resource.children)
     fields.everything |= everything and not given
     for name in call.predicate.names if call.predicate else ():
-        fields.add(name, resource.children)
+        fields.add(name, resource.children, tested=True)
     return fields
 
 
@@ -131,22 +131,31 @@ def _item(
     key = text(value_at(row, resource.key))
     address = resource.href(call, row) if resource.href else call.href(*path, key)
     head = {} if call.minimal else {"href": address}
-    return head | _document(resource, row, fields, call, (*path, key), top=top)
+    return head | _document(resource, row, fields, call, (*path, key), top=top, reduced=call.minimal)
 
 
 def _document(
-    resource: Resource, row: Row, fields: Fields, call: Call, path: tuple[str, ...], *, top: bool
+    resource: Resource, row: Row, fields: Fields, call: Call, path: tuple[str, ...], *, top: bool, reduced: bool
 ) -> dict[str, Any]:
-    """Reduce a row to its fields, with its sub-resources; references are printed if the row itself was requested."""
+    """Reduce a row to its fields, with its sub-resources; references are printed if the row itself was requested.
+
+    ``reduced``: keep only what was requested by name, as ``minimal_response`` does with all but a single resource;
+    ``fields=*`` names nothing, so that keys are left (602, 606).
+    """
     children = dict(fields.children)
-    if fields.everything:
+    if reduced:
+        asked = fields.requested
+        begun = [name for name, value in row.items() if isinstance(value, dict) and name.startswith(asked)]
+        document = select(row, [*(resource.minimal_keys or (resource.key,)), *asked, *begun])
+    elif fields.everything:
         document = dict(row)
-        listed = (name for name, child in resource.children.items() if child.listed)
-        children |= {name: Fields() for name in listed if name not in children}
     else:
         document = select(row, [*(resource.keys or (resource.key,)), *fields.own])
+    if fields.everything:
+        listed = (name for name, child in resource.children.items() if child.listed)
+        children |= {name: Fields() for name in listed if name not in children}
     printed = arrange(document)
-    if resource.links and top and not call.minimal:
+    if resource.links and top:
         printed |= resource.links(call, row)
     for name, child in resource.children.items():
         if name in children:

@@ -109,6 +109,8 @@ class Resource:
     rows: Rows
     properties: frozenset[str]
     keys: tuple[str, ...] = ()
+    minimal_keys: tuple[str, ...] = ()
+    """What ``minimal_response`` always prints if that is not ``key`` alone."""
     missing: Callable[[Call], str] | None = None
     directives: frozenset[str] = frozenset()
     sub: tuple[Resource, ...] | Callable[[], tuple[Resource, ...]] = ()
