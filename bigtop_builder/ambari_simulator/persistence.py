@@ -18,6 +18,7 @@ from typing import Any
 
 from bigtop_builder.adapter.store import write_atomically
 from bigtop_builder.ambari_simulator.engine import cluster_state, state
+from bigtop_builder.ambari_simulator.engine.stack_repositories import update_used_versions
 from bigtop_builder.ambari_simulator.engine.state import World
 from bigtop_builder.ambari_simulator.engine.task import Request, Status, Task
 from bigtop_builder.ambari_simulator.engine.work import work_of
@@ -72,6 +73,7 @@ def load(text: str, world: World) -> None:
     for name in PARTS:
         if name != "hosts":
             setattr(world, name, parts[name])
+    update_used_versions(world)
     work_of(world).engine.resume((one for one in parts["requests"] if one.cluster in world.clusters), now)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import shlex
 import tarfile
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bigtop_builder.ambari_simulator.agents import spark, zookeeper
 from bigtop_builder.ambari_simulator.agents.packages import HOOK_PACKAGES, failure_text, pick
-from bigtop_builder.ambari_simulator.agents.program import HostFile, Program, filled
+from bigtop_builder.ambari_simulator.agents.program import HostFile, Program
+from bigtop_builder.ambari_simulator.agents.repository_files import repository_file, section, unreadable
 from bigtop_builder.ambari_simulator.engine.work import Context
 
 if TYPE_CHECKING:
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 PROGRAMS: Mapping[str, Program] = {"ZOOKEEPER": zookeeper.PROGRAM, "SPARK": spark.PROGRAM}
 SELECTOR = "/usr/lib/bigtop-select/distro-select"
 FOLDER = "/var/lib/ambari-agent/tmp/files"
+READ_REPOSITORIES = r"""
+for file in /etc/yum.repos.d/*.repo; do
+    if [ -e "$file" ]; then printf '%s\t%s\n' "$file" "$(base64 -w0 < "$file")"; fi
+done
+"""
 LIMITS = {"INSTALL": 1800, "STATUS": 15}
 LIMIT = 300
 ENVIRONMENT = """\
@@ -30,12 +37,6 @@ while IFS== read -r name value; do
 done 2>/dev/null < /etc/environment
 """
 """The site's proxies, which SSH sessions get from PAM; values are passed through unchanged."""
-REPOSITORY_TEMPLATE = (
-    "[{{repo_id}}]\nname={{repo_id}}\n"
-    "{% if mirror_list %}mirrorlist={{mirror_list}}{% else %}baseurl={{base_url}}{% endif %}\n"
-    "\npath=/\nenabled=1\ngpgcheck=0"
-)
-"""Ambari's own default of ``cluster-env/repo_suse_rhel_template``: it verifies nothing."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,9 @@ class ContainerAgent:
 
     def _install(self, host: str, context: Context) -> None:
         settings = context.configurations.get("cluster-env", {})
-        self._write_repositories(host, context, settings)
+        file = repository_file(context)
+        if file is not None:
+            self.hands.put(host, [file])
         group, tester = settings.get("user_group", "hadoop"), settings.get("smokeuser", "ambari-qa")
         self._run(host, f"groupadd -f {group}; id {tester} >/dev/null 2>&1 || useradd -m -g {group} {tester}", LIMIT)
         lacking = self._run(
@@ -196,18 +199,13 @@ class ContainerAgent:
         for name in context.selected:
             self._select(host, name, context)
 
-    def _write_repositories(self, host: str, context: Context, settings: Mapping[str, str]) -> None:
-        template = settings.get("repo_suse_rhel_template") or REPOSITORY_TEMPLATE
-        sections = [
-            filled(template, {"repo_id": _section(name, context), "base_url": url, "mirror_list": None})
-            for name, url in context.repositories
-        ]
-        if sections:
-            path = f"/etc/yum.repos.d/ambari-bigtop-{context.repository_id}.repo"
-            self.hands.put(host, [HostFile(path, "\n".join(sections) + "\n")])
-
     def _available(self, host: str, context: Context) -> set[str]:
-        enabled = ",".join(_section(name, context) for name, _ in context.repositories)
+        rows = [line.split("\t") for line in self._run(host, READ_REPOSITORIES, LIMIT, quiet=True).splitlines()]
+        trouble = unreadable({path: base64.b64decode(text).decode("utf-8", "replace") for path, text in rows})
+        if trouble:
+            self._said.lines.append(trouble)
+            return set()
+        enabled = ",".join(section(name, context) for name, _ in context.repositories)
         only = f"--disablerepo='*' --enablerepo={shlex.quote(enabled)}" if enabled else ""
         script = f"dnf -q {only} repoquery --qf '%{{name}}\\n'; rpm --query --all --queryformat '%{{NAME}}\\n'"
         return set(self._run(host, script, LIMITS["INSTALL"], quiet=True).split())
@@ -234,10 +232,6 @@ class ContainerAgent:
             said = (ran.stderr or ran.stdout).strip()
             raise CommandFailed(f"Execution of '{script.strip().splitlines()[0]}' returned {ran.code}. {said}")
         return ran.stdout
-
-
-def _section(name: str, context: Context) -> str:
-    return f"{name}-repo-{context.repository_id}"
 
 
 def _running(program: Program, context: Context, component: str) -> tuple[str, ...]:

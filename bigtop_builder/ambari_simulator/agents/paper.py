@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bigtop_builder.ambari_simulator.agents.packages import HOOK_PACKAGES, failure_text, pick
+from bigtop_builder.ambari_simulator.agents.repository_files import repository_file, unreadable
 from bigtop_builder.ambari_simulator.engine.task import Order, Outcome
 from bigtop_builder.ambari_simulator.engine.work import Context, Work
 
@@ -19,6 +20,8 @@ class PaperAgent:
     def __init__(self, available: Available | None = None) -> None:
         self.available = available
         self.running: set[tuple[str, str]] = set()
+        self.files: dict[str, dict[str, str]] = {}
+        """Repository files by host and path."""
 
     def execute(
         self, command: str, component: str, host: str, context: Context
@@ -28,9 +31,10 @@ class PaperAgent:
             return (host, component) in self.running, "", "", {}
         version = {"repository_version_id": context.repository_id, "version": context.repository_version}
         if command == "INSTALL":
-            reason = self._missing(context)
+            said = self._write_repositories(host, context)
+            reason = pick(context.packages, (), context.repository_version).missing if said else self._missing(context)
             if reason:
-                return False, "", failure_text(reason, context.service, component), {}
+                return False, said or "", failure_text(reason, context.service, component), {}
             return True, "", "None", version
         if command in {"START", "RESTART"}:
             self.running.add((host, component))
@@ -38,6 +42,14 @@ class PaperAgent:
         if command == "STOP":
             self.running.discard((host, component))
         return True, "", "None", {}
+
+    def _write_repositories(self, host: str, context: Context) -> str | None:
+        """Write the version's repositories; return what the agent says if a file on the host is unreadable then."""
+        files = self.files.setdefault(host, {})
+        file = repository_file(context)
+        if file is not None:
+            files[file.path] = file.content
+        return unreadable(files)
 
     def _missing(self, context: Context) -> str | None:
         if self.available is None:

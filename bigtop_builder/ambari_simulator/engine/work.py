@@ -10,6 +10,7 @@ from bigtop_builder.ambari_simulator.engine.cluster_state import Cluster, HostCo
 from bigtop_builder.ambari_simulator.engine.engine import Engine, Pace
 from bigtop_builder.ambari_simulator.engine.host_assignment import assign_hosts
 from bigtop_builder.ambari_simulator.engine.injection import Injections, TaskFault
+from bigtop_builder.ambari_simulator.engine.stack_repositories import update_used_versions
 from bigtop_builder.ambari_simulator.engine.state import Host, RepositoryVersion, World
 from bigtop_builder.ambari_simulator.engine.task import Order, Outcome, Status, Task
 
@@ -121,7 +122,9 @@ class Work:
         self.engine.after(when, lambda then: assign_hosts(logical, self.world, self.engine, then))
 
     def restart_server(self) -> None:
-        """Restart the server: requests and hosts are rescheduled, a poisoned scheduler runs again."""
+        """Restart the server: requests and hosts are rescheduled, a poisoned scheduler runs again, the versions in use
+        get the stack's repositories."""
+        update_used_versions(self.world)
         self.engine.restart(self.world.clusters, self.world.now())
         for host in self.world.hosts.values():
             if host.cluster is None and host.registered and host.lost_at is None:

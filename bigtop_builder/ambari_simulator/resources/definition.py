@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 from xml.etree import ElementTree
 
+from bigtop_builder.ambari_simulator.engine.stack_repositories import add_stack_repositories, repository_document
 from bigtop_builder.ambari_simulator.engine.state import RepositoryVersion, World
 from bigtop_builder.ambari_simulator.rest.replies import Refusal, internal
 from bigtop_builder.model.ambari_stack import StackDefinition
@@ -29,6 +30,8 @@ def parse_definition(world: World, text: str) -> RepositoryVersion:
     version, build = _text(root, "release/version"), _text(root, "release/build") or None
     full = f"{version}-{build}" if build else version
     services = {service.get("name", ""): service.get("version", "") for service in root.findall("manifest/service")}
+    systems = _systems(root)
+    add_stack_repositories(world.stacks[name, stack_version], systems)
     return RepositoryVersion(
         id=0,
         stack_name=name,
@@ -36,7 +39,7 @@ def parse_definition(world: World, text: str) -> RepositoryVersion:
         version=full,
         display_name=_text(root, "release/display") or f"{name}-{full}",
         type=_text(root, "release/type") or "STANDARD",
-        systems=_systems(root),
+        systems=systems,
         extra={
             "services": services,
             "release": {
@@ -65,23 +68,6 @@ def _systems(root: ElementTree.Element) -> dict[str, dict[str, Any]]:
         ]
         systems[family] = {"ambari_managed_repositories": True, "repositories": repositories}
     return systems
-
-
-def repository_document(family: str, url: str, identity: str, name: str, unique: str = "false") -> dict[str, Any]:
-    """Return a repository of a version as its resource prints it."""
-    return {
-        "applicable_services": [],
-        "base_url": url,
-        "components": None,
-        "default_base_url": "",
-        "distribution": None,
-        "mirrors_list": "",
-        "os_type": family,
-        "repo_id": identity,
-        "repo_name": name,
-        "tags": [],
-        "unique": unique == "true",
-    }
 
 
 def available_definition(stack: StackDefinition) -> RepositoryVersion:

@@ -6,8 +6,9 @@ import re
 from typing import Any
 
 from bigtop_builder.ambari_simulator.engine.repository_probe import refusal
+from bigtop_builder.ambari_simulator.engine.stack_repositories import repository_document
 from bigtop_builder.ambari_simulator.engine.state import RepositoryVersion
-from bigtop_builder.ambari_simulator.resources.definition import manifest, repository_document, stack_services
+from bigtop_builder.ambari_simulator.resources.definition import manifest, stack_services
 from bigtop_builder.ambari_simulator.rest.query import Row
 from bigtop_builder.ambari_simulator.rest.registry import Body, Call, Resource, properties
 from bigtop_builder.ambari_simulator.rest.replies import CREATED, DONE, Refusal, Reply, internal
@@ -15,10 +16,13 @@ from bigtop_builder.ambari_simulator.rest.replies import CREATED, DONE, Refusal,
 SYSTEM_KEY = "OperatingSystems/os_type"
 VERSION_ID = "RepositoryVersions/id"
 
-_REPOSITORY = (
+REPOSITORY_PROPERTIES = (
     "applicable_services base_url components default_base_url distribution mirrors_list os_type repo_id repo_name "
     "stack_name stack_version tags unique"
 )
+
+KEPT = ("applicable_services", "components", "distribution", "mirrors_list", "tags")
+"""What a version's PUT may give of a repository besides id, name and URL (RepositoryVersionHelper)."""
 
 
 def _stack(call: Call) -> tuple[str, str]:
@@ -149,7 +153,8 @@ def systems_of(call: Call, documents: list[dict[str, Any]]) -> dict[str, dict[st
 
 def _repository(family: str, given: dict[str, Any]) -> dict[str, Any]:
     made = repository_document(family, given.get("base_url", ""), given.get("repo_id", ""), given.get("repo_name", ""))
-    return made | {"mirrors_list": given.get("mirrors_list"), "unique": given.get("unique") == "true"}
+    kept = {name: given[name] for name in KEPT if given.get(name) is not None}
+    return made | {"mirrors_list": None, "unique": given.get("unique") == "true"} | kept
 
 
 def _delete_version(call: Call, rows: list[Row]) -> Reply:
@@ -196,7 +201,7 @@ STACK_REPOSITORY = Resource(
     plural="repositories",
     key="Repositories/repo_id",
     keys=tuple(f"Repositories/{name}" for name in ("os_type", "repo_id", "stack_name", "stack_version")),
-    properties=properties("Repositories", f"{_REPOSITORY} verify_base_url"),
+    properties=properties("Repositories", f"{REPOSITORY_PROPERTIES} verify_base_url"),
     rows=_stack_repositories,
     directives=frozenset({"validate_only"}),
     create=_post_stack_repository,
@@ -221,7 +226,7 @@ REPOSITORY = Resource(
         f"Repositories/{name}"
         for name in ("os_type", "repo_id", "repository_version_id", "stack_name", "stack_version")
     ),
-    properties=properties("Repositories", f"{_REPOSITORY} repository_version_id"),
+    properties=properties("Repositories", f"{REPOSITORY_PROPERTIES} repository_version_id"),
     rows=_repositories,
 )
 

@@ -13,6 +13,7 @@ from bigtop_builder.ambari_simulator.resources.definition import (
     parse_definition,
     stack_services,
 )
+from bigtop_builder.ambari_simulator.resources.repositories import REPOSITORY_PROPERTIES
 from bigtop_builder.ambari_simulator.rest.query import Row
 from bigtop_builder.ambari_simulator.rest.registry import Body, Call, Resource, properties
 from bigtop_builder.ambari_simulator.rest.render import arrange
@@ -152,11 +153,39 @@ def _systems(call: Call) -> list[Row]:
     version = call.world.versions[int(call.id(KEY))]
     where = {"stack_name": version.stack_name, "stack_version": version.stack_version}
     return [
-        {"OperatingSystems": {"os_type": family, "version_definition_id": str(version.id), **where}}
-        for family in version.systems
+        {
+            "OperatingSystems": {
+                "ambari_managed_repositories": system["ambari_managed_repositories"],
+                "os_type": family,
+                "version_definition_id": str(version.id),
+                **where,
+            }
+        }
+        for family, system in version.systems.items()
     ]
 
 
+def _repositories(call: Call) -> list[Row]:
+    version = call.world.versions[int(call.id(KEY))]
+    own = {"stack_name": version.stack_name, "stack_version": version.stack_version}
+    system = version.systems.get(call.id("OperatingSystems/os_type"), {})
+    return [
+        {"Repositories": one | own | {"version_definition_id": str(version.id)}}
+        for one in system.get("repositories", ())
+    ]
+
+
+REPOSITORY = Resource(
+    type="Repository",
+    plural="repositories",
+    key="Repositories/repo_id",
+    keys=tuple(
+        f"Repositories/{name}"
+        for name in ("os_type", "repo_id", "version_definition_id", "stack_name", "stack_version")
+    ),
+    properties=properties("Repositories", f"{REPOSITORY_PROPERTIES} version_definition_id"),
+    rows=_repositories,
+)
 SYSTEM = Resource(
     type="OperatingSystem",
     plural="operating_systems",
@@ -164,8 +193,11 @@ SYSTEM = Resource(
     keys=tuple(
         f"OperatingSystems/{name}" for name in ("os_type", "version_definition_id", "stack_name", "stack_version")
     ),
-    properties=properties("OperatingSystems", "os_type version_definition_id stack_name stack_version"),
+    properties=properties(
+        "OperatingSystems", "ambari_managed_repositories os_type version_definition_id stack_name stack_version"
+    ),
     rows=_systems,
+    sub=(REPOSITORY,),
 )
 
 VERSION_DEFINITION = Resource(
