@@ -6,13 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bigtop_builder.cluster.configuration import SECRET_REFERENCE
 from bigtop_builder.cluster.demands import wanted_services
 from bigtop_builder.cluster.layout import INSTALL_AND_START, Layout, expand_tokens, plain_properties
 from bigtop_builder.cluster.layout_fields import Settings
 from bigtop_builder.model.ambari_stack import StackDefinition
-
-SECRET_REFERENCE = "SECRET:"
-"""Ambari returns such a reference instead of a password, so passwords cannot be compared."""
 
 Properties = Mapping[str, Mapping[str, str]]
 Changes = Mapping[str, Mapping[str, tuple[str | None, str]]]

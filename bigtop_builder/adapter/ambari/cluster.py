@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bigtop_builder.adapter.ambari.connection import Answer, Json, listed
+from bigtop_builder.adapter.ambari.connection import Answer, Json, listed, required
 from bigtop_builder.adapter.ambari.errors import ConflictError, NotFoundError, ServerError, UnexpectedAnswerError
 from bigtop_builder.adapter.ambari.query import any_of, fields, path
 from bigtop_builder.adapter.ambari.request import RequestCalls
@@ -164,22 +164,22 @@ class ClusterCalls(RequestCalls):
         """Return the state of each registered version by its id: CURRENT, INSTALLED, OUT_OF_SYNC, NOT_REQUIRED …"""
         found = self.items(path("clusters", cluster, "stack_versions"), fields="ClusterStackVersions/*")
         views = [item.get("ClusterStackVersions", {}) for item in found]
-        return {int(view["repository_version"]): str(view.get("state", "")) for view in views}
+        return {int(view["repository_version"]): str(required(view, "state")) for view in views}
 
 
 def cluster_view(item: Json) -> ClusterView:
     """Parse a cluster."""
     about = item.get("Clusters", {})
-    configs = about.get("desired_configs") or {}
+    configs = required(about, "desired_configs") or {}
     return ClusterView(
         name=str(about.get("cluster_name", "")),
-        version=about.get("version") or "",
+        version=required(about, "version") or "",
         security=about.get("security_type") or "NONE",
         provisioning_state=about.get("provisioning_state") or "",
         total_hosts=int(about.get("total_hosts") or 0),
-        desired_configs={kind: str(config.get("tag", "")) for kind, config in configs.items()},
-        services=tuple(str(one["ServiceInfo"]["service_name"]) for one in listed(item.get("services"))),
-        hosts=tuple(str(one["Hosts"]["host_name"]) for one in listed(item.get("hosts"))),
+        desired_configs={kind: str(required(config, "tag")) for kind, config in configs.items()},
+        services=tuple(str(one["ServiceInfo"]["service_name"]) for one in listed(required(item, "services"))),
+        hosts=tuple(str(one["Hosts"]["host_name"]) for one in listed(required(item, "hosts"))),
         health={key: int(value) for key, value in (about.get("health_report") or {}).items()},
     )
 

@@ -6,9 +6,13 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from bigtop_builder.adapter.ambari.connection import Connection, Json, listed
-from bigtop_builder.adapter.ambari.errors import NotFoundError
+from bigtop_builder.adapter.ambari.connection import Connection, Json, listed, required
+from bigtop_builder.adapter.ambari.errors import NotFoundError, UnexpectedAnswerError
 from bigtop_builder.adapter.ambari.query import path
+from bigtop_builder.cluster.configuration import Configuration
+
+_CONTENT = "version,properties/*,properties_attributes/*"
+"""With ``fields=*`` a server answers a minimal call with keys alone, so that every type would look empty (606, 607)."""
 
 
 @dataclass(frozen=True)
@@ -28,50 +32,63 @@ class ConfigGroup:
 class ConfigurationCalls(Connection):
     """``/clusters/…/configurations`` and ``…/config_groups``."""
 
-    def configuration(self, cluster: str, type: str, tag: str) -> dict[str, str]:
-        """Return the properties of one version of a type. Passwords are ``SECRET:`` references, which may be sent back.
+    def configuration(self, cluster: str, type: str, tag: str) -> Configuration:
+        """Return one version of a type. Passwords are ``SECRET:`` references, which may be sent back.
 
-        Raises NotFoundError if the type or tag does not exist.
+        Raises NotFoundError if the type or tag does not exist, UnexpectedAnswerError if its content is missing.
         """
-        where = path("clusters", cluster, "configurations")
-        for item in self.items(where, query=f"type={type}&tag={tag}", fields="*"):
-            return {str(name): str(value) for name, value in (item.get("properties") or {}).items()}
+        where, query = path("clusters", cluster, "configurations"), f"type={type}&tag={tag}"
+        for item in self.items(where, query=query, fields=_CONTENT):
+            # Keys come with any answer; a number that came shows that the server went by ``fields``.
+            required(item, "version")
+            found = _configuration(item)
+            if not found.properties:
+                self._require_empty(where, query, type)
+            return found
         raise NotFoundError(f"cluster {cluster} has no configuration {type} with tag {tag}", status=404, answer="")
+
+    def _require_empty(self, where: str, query: str, type: str) -> None:
+        """Raise UnexpectedAnswerError if another way of asking gives properties (150, 151).
+
+        The server prints no ``properties`` at all for a type without any, so nothing in one answer tells an empty type
+        from one that was not printed.
+        """
+        for item in listed(self.get(where, query=query).get("items")):
+            if item.get("properties"):
+                raise UnexpectedAnswerError(
+                    f"Ambari's answer has no properties of {type}, which has some",
+                    hint="Writing it back as it was read would lose them.",
+                )
 
     def desired_configurations(self, cluster: str) -> dict[str, str]:
         """Return the current tag of each configuration type."""
         data = self.get(path("clusters", cluster), fields="Clusters/desired_configs")
-        configs = data.get("Clusters", {}).get("desired_configs") or {}
-        return {str(kind): str(config.get("tag", "")) for kind, config in configs.items()}
+        configs = required(data.get("Clusters", {}), "desired_configs") or {}
+        return {str(kind): str(required(config, "tag")) for kind, config in configs.items()}
 
     def put_configurations(
         self,
         cluster: str,
-        configurations: Mapping[str, Mapping[str, str]],
+        configurations: Mapping[str, Configuration],
         note: str,
         *,
         services: Mapping[str, str] | None = None,
     ) -> None:
-        """Create new versions of configuration types, each with **all** its properties.
+        """Create new versions of configuration types, each with **all** its properties and attributes.
 
         ``services`` has the service of a type: types of one service become one version of its configuration. There is
         one call for each service, and one for each type without a known service.
         """
         groups: dict[str, list[Json]] = {}
-        for type, properties in configurations.items():
-            entry = {
-                "type": type,
-                "tag": _new_tag(),
-                "properties": dict(properties),
-                "service_config_version_note": note,
-            }
+        for type, one in configurations.items():
+            entry = {**_entry(type, _new_tag(), one), "service_config_version_note": note}
             groups.setdefault((services or {}).get(type, f"type {type}"), []).append(entry)
         for entries in groups.values():
             self.put(path("clusters", cluster), {"Clusters": {"desired_config": entries}})
 
     def config_groups(self, cluster: str) -> list[ConfigGroup]:
         """Return the configuration groups of a cluster; those of blueprints are named ``BLUEPRINT:GROUP``."""
-        found = self.items(path("clusters", cluster, "config_groups"), fields="*")
+        found = self.items(path("clusters", cluster, "config_groups"), fields="ConfigGroup/*")
         return [_config_group(item.get("ConfigGroup", {})) for item in found]
 
     def put_config_group(
@@ -80,7 +97,7 @@ class ConfigurationCalls(Connection):
         name: str,
         service: str,
         hosts: Iterable[str],
-        configurations: Mapping[str, Mapping[str, str]],
+        configurations: Mapping[str, Configuration],
         note: str,
         *,
         present: ConfigGroup | None = None,
@@ -88,7 +105,7 @@ class ConfigurationCalls(Connection):
     ) -> None:
         """Create a group, or change ``present``: Ambari replaces hosts and configurations as a whole.
 
-        ``configurations`` are all types with all properties that differ from the cluster's, without references to
+        ``configurations`` are all types with all properties (and their attributes) that differ from the cluster's, without references to
         secrets; the cluster must have each type. Types in ``unchanged`` keep their tag of ``present``. Raises
         ConflictError for a host that is in another group of the service.
         """
@@ -100,8 +117,7 @@ class ConfigurationCalls(Connection):
             "description": "made by bigtop-builder",
             "hosts": [{"host_name": host} for host in sorted(hosts)],
             "desired_configs": [
-                {"type": type, "tag": tags.get(type) or _new_tag(), "properties": dict(properties)}
-                for type, properties in configurations.items()
+                _entry(type, tags.get(type) or _new_tag(), one) for type, one in configurations.items()
             ],
             "service_config_version_note": note,
         }
@@ -123,11 +139,30 @@ def _new_tag() -> str:
     return f"version{time.time_ns() // 1000}"
 
 
+def _entry(type: str, tag: str, one: Configuration) -> Json:
+    entry: Json = {"type": type, "tag": tag, "properties": dict(one.properties)}
+    if one.attributes:
+        entry["properties_attributes"] = {name: dict(values) for name, values in one.attributes.items()}
+    return entry
+
+
+def _configuration(item: Json) -> Configuration:
+    attributes = item.get("properties_attributes") or {}
+    return Configuration(
+        _texts(item.get("properties") or {}), {str(name): _texts(values) for name, values in attributes.items()}
+    )
+
+
+def _texts(values: Json) -> dict[str, str]:
+    """Return the values as texts; Ambari keeps no property without a value."""
+    return {str(name): str(value) for name, value in values.items() if value is not None}
+
+
 def _config_group(about: Json) -> ConfigGroup:
     return ConfigGroup(
-        id=int(about.get("id") or 0),
-        name=str(about.get("group_name", "")),
+        id=int(required(about, "id")),
+        name=str(required(about, "group_name")),
         service=about.get("service_name") or about.get("tag") or "",
-        hosts=frozenset(str(host["host_name"]) for host in listed(about.get("hosts"))),
-        tags={str(one["type"]): str(one["tag"]) for one in listed(about.get("desired_configs"))},
+        hosts=frozenset(str(host["host_name"]) for host in listed(required(about, "hosts"))),
+        tags={str(one["type"]): str(one["tag"]) for one in listed(required(about, "desired_configs"))},
     )

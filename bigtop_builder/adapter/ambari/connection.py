@@ -254,6 +254,7 @@ class Connection:
 
 
 _OTHER = "is ambari.url the URL of the Ambari server itself?"
+_LACKING = "Has this server a version of Ambari that is not known here?"
 
 
 def listed(value: Any) -> list[Json]:
@@ -261,6 +262,17 @@ def listed(value: Any) -> list[Json]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
+
+
+def required(about: Json, name: str) -> Any:
+    """Return a property that was requested. Raises UnexpectedAnswerError if the answer lacks it.
+
+    A missing property is not an empty one: what could not be read must be neither judged nor written back.
+    """
+    if name not in about:
+        known = ", ".join(f"{key} {about[key]}" for key in about if key.endswith(("name", "id", "type", "tag")))
+        raise UnexpectedAnswerError(f"Ambari's answer has no {name}{f' of {known}' if known else ''}", hint=_LACKING)
+    return about[name]
 
 
 def _request_id(data: Json | list[Any]) -> int | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from bigtop_builder.adapter.ambari.connection import Connection, Json, listed
+from bigtop_builder.adapter.ambari.connection import Connection, Json, listed, required
 from bigtop_builder.adapter.ambari.errors import UnexpectedAnswerError
 from bigtop_builder.adapter.ambari.query import fields, path
 
@@ -24,12 +25,16 @@ class VersionDefinition:
 
 @dataclass(frozen=True)
 class RepositoryEntry:
-    """A repository of a version for one OS family: ``id`` ``BIGTOP-3.2.0``, ``name`` ``bigtop``."""
+    """A repository of a version for one OS family: ``id`` ``BIGTOP-3.2.0``, ``name`` ``bigtop``.
+
+    ``other``: what Ambari knows of it besides, as its API writes it.
+    """
 
     id: str
     name: str
     url: str
     unique: bool = False
+    other: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,13 +83,32 @@ class RepositoryCalls(Connection):
         )
         return [repository_version(item) for item in found]
 
+    def stack_repositories(self, name: str, version: str) -> dict[str, tuple[RepositoryEntry, ...]]:
+        """Return the stack's own repositories by OS family (632)."""
+        found = self.items(
+            path("stacks", name, "versions", version, "operating_systems"), fields="repositories/Repositories/*"
+        )
+        return {str(item["OperatingSystems"]["os_type"]): _entries(item) for item in found}
+
     def update_repositories(
-        self, name: str, version: str, id: int, os: Mapping[str, Sequence[RepositoryEntry]], *, managed: bool = True
+        self,
+        name: str,
+        version: str,
+        id: int,
+        os: Mapping[str, Sequence[RepositoryEntry]],
+        *,
+        managed: Collection[str] | None = None,
     ) -> None:
-        """Replace all repositories of a version. The server does not check the URLs."""
+        """Replace all repositories of a version, of all OS families. The server does not check the URLs.
+
+        ``managed``: the families whose repository files the agents write; all of them by default.
+        """
         systems = [
             {
-                "OperatingSystems": {"os_type": family, "ambari_managed_repositories": managed},
+                "OperatingSystems": {
+                    "os_type": family,
+                    "ambari_managed_repositories": managed is None or family in managed,
+                },
                 "repositories": [{"Repositories": _repository_body(entry)} for entry in entries],
             }
             for family, entries in os.items()
@@ -102,14 +126,14 @@ def repository_version(item: Json) -> RepositoryVersion:
     about = item.get("RepositoryVersions", {})
     os: dict[str, tuple[RepositoryEntry, ...]] = {}
     managed = set()
-    for system in listed(item.get("operating_systems")):
+    for system in listed(required(item, "operating_systems")):
         family = str(system["OperatingSystems"]["os_type"])
-        os[family] = tuple(_entry(one.get("Repositories", {})) for one in listed(system.get("repositories")))
+        os[family] = _entries(system)
         if system["OperatingSystems"].get("ambari_managed_repositories", True):
             managed.add(family)
     return RepositoryVersion(
         id=int(about["id"]),
-        version=str(about.get("repository_version", "")),
+        version=str(required(about, "repository_version")),
         display_name=str(about.get("display_name", "")),
         resolved=bool(about.get("resolved")),
         os=os,
@@ -117,14 +141,26 @@ def repository_version(item: Json) -> RepositoryVersion:
     )
 
 
+_OTHER = ("applicable_services", "components", "distribution", "mirrors_list", "tags")
+"""What a version may say about a repository besides id, name, URL and ``unique``; a new list must repeat it."""
+
+
+def _entries(system: Json) -> tuple[RepositoryEntry, ...]:
+    return tuple(_entry(one.get("Repositories", {})) for one in listed(required(system, "repositories")))
+
+
 def _entry(item: Json) -> RepositoryEntry:
     return RepositoryEntry(
-        str(item.get("repo_id", "")), item.get("repo_name") or "", item.get("base_url") or "", bool(item.get("unique"))
+        str(required(item, "repo_id")),
+        required(item, "repo_name") or "",
+        required(item, "base_url") or "",
+        bool(item.get("unique")),
+        {name: item[name] for name in _OTHER if item.get(name)},
     )
 
 
 def _repository_body(entry: RepositoryEntry) -> Json:
-    body: Json = {"repo_id": entry.id, "repo_name": entry.name, "base_url": entry.url}
+    body: Json = {"repo_id": entry.id, "repo_name": entry.name, "base_url": entry.url, **entry.other}
     return {**body, "unique": True} if entry.unique else body
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bigtop_builder.adapter.ambari.connection import Connection, Json, listed
+from bigtop_builder.adapter.ambari.connection import Connection, Json, listed, required
 from bigtop_builder.adapter.ambari.progress import RequestView, unfinished
 from bigtop_builder.adapter.ambari.query import all_of, any_of, fields, one_of, path
 
@@ -21,7 +21,9 @@ _REQUEST_FIELDS = fields(
     "failed_task_count aborted_task_count timed_out_task_count create_time start_time end_time "
     "pending_host_request_count",
 )
-_TASK_FIELDS = fields("Tasks", "host_name role command command_detail status start_time end_time attempt_cnt stage_id")
+_TASK_FIELDS = fields(
+    "Tasks", "request_id host_name role command command_detail status start_time end_time attempt_cnt stage_id"
+)
 _OUTPUT_FIELDS = fields("Tasks", "stdout stderr output_log error_log")
 
 
@@ -135,9 +137,9 @@ def request_view(item: Json) -> RequestView:
         return int(about.get(f"{name}_task_count") or 0)
 
     return RequestView(
-        id=int(about.get("id") or 0),
+        id=int(required(about, "id")),
         context=context,
-        status=about.get("request_status") or "",
+        status=required(about, "request_status") or "",
         percent=float(about.get("progress_percent") or 0.0),
         tasks=int(about.get("task_count") or 0),
         queued=count("queued"),
@@ -163,7 +165,7 @@ def task_view(about: Json) -> TaskView:
         role=about.get("role") or "",
         command=about.get("command") or "",
         detail=about.get("command_detail") or "",
-        status=about.get("status") or "",
+        status=required(about, "status") or "",
         attempts=int(about.get("attempt_cnt") or 0),
         start=_seconds(about.get("start_time")),
         end=_seconds(about.get("end_time")),

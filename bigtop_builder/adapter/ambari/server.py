@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bigtop_builder.adapter.ambari.connection import Connection, Json, listed
+from bigtop_builder.adapter.ambari.connection import Connection, Json, listed, required
 from bigtop_builder.adapter.ambari.errors import AuthenticationError, ServerError, UnavailableError, UnreachableError
 from bigtop_builder.adapter.ambari.query import fields, path
 from bigtop_builder.cluster.layout_fields import HOST_FIELDS
@@ -121,8 +121,8 @@ class ServerCalls(Connection):
 def _host(item: Json) -> RegisteredHost:
     beat = item.get("last_heartbeat_time") or 0
     return RegisteredHost(
-        name=str(item.get("host_name", "")),
-        state=item.get("host_state") or "",
+        name=str(required(item, "host_name")),
+        state=required(item, "host_state") or "",
         status=item.get("host_status") or "",
         os_family=item.get("os_family") or "",
         os_type=item.get("os_type") or "",

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bigtop_builder.adapter.ambari.connection import Connection, Json, listed
+from bigtop_builder.adapter.ambari.connection import Connection, Json, listed, required
 from bigtop_builder.adapter.ambari.errors import NotFoundError, UnexpectedAnswerError
 from bigtop_builder.adapter.ambari.query import all_of, fields, one_of, path
 
@@ -188,11 +188,11 @@ class ServiceCalls(Connection):
 def host_component(about: Json) -> HostComponent:
     """Parse a component on a host."""
     return HostComponent(
-        host=str(about.get("host_name", "")),
-        component=str(about.get("component_name", "")),
+        host=str(required(about, "host_name")),
+        component=str(required(about, "component_name")),
         service=about.get("service_name") or "",
-        state=about.get("state") or "",
-        desired_state=about.get("desired_state") or "",
+        state=required(about, "state") or "",
+        desired_state=required(about, "desired_state") or "",
         stale=about.get("stale_configs") in (True, "true"),
         maintenance=(about.get("maintenance_state") or "OFF") != "OFF",
         version=about.get("version") or "",
@@ -202,8 +202,8 @@ def host_component(about: Json) -> HostComponent:
 def _service(about: Json) -> ServiceView:
     version = about.get("desired_repository_version_id")
     return ServiceView(
-        name=str(about.get("service_name", "")),
-        state=about.get("state") or "",
+        name=str(required(about, "service_name")),
+        state=required(about, "state") or "",
         maintenance=(about.get("maintenance_state") or "OFF") != "OFF",
         repository_version=int(version) if version is not None else None,
     )
@@ -213,7 +213,7 @@ def _alert(about: Json) -> Alert:
     return Alert(
         name=about.get("definition_name") or "",
         label=about.get("label") or "",
-        state=about.get("state") or "",
+        state=required(about, "state") or "",
         text=about.get("text") or "",
         service=about.get("service_name") or "",
         host=about.get("host_name") or None,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from bigtop_builder.adapter.ambari.connection import Connection, Json, listed
 from bigtop_builder.adapter.ambari.errors import AdvisorError, ServerError, UnexpectedAnswerError
 from bigtop_builder.adapter.ambari.query import fields, path
+from bigtop_builder.cluster.configuration import Configuration
 
 SERVICE_FIELDS = (
     "StackServices/service_name,StackServices/service_version,StackServices/required_services,"
@@ -21,12 +22,17 @@ Kind = Literal["host_groups", "configurations"]
 
 @dataclass(frozen=True)
 class StackProperty:
-    """The default of a property. ``type`` is the configuration type (``zoo.cfg``), ``kinds`` has PASSWORD, USER …"""
+    """The default of a property.
+
+    ``type`` is the configuration type (``zoo.cfg``), ``kinds`` has PASSWORD, USER …; nothing may override a ``final``
+    one.
+    """
 
     type: str
     name: str
     value: str | None
     kinds: tuple[str, ...] = ()
+    final: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,16 +82,23 @@ class StackCalls(Connection):
         """Return a service's properties with their defaults; without ``service`` the stack's own (``cluster-env``)."""
         kind = "StackConfigurations" if service else "StackLevelConfigurations"
         parts = ["services", service] if service else []
-        requested = fields(kind, "property_value type property_type" if service else "property_value type")
+        names = "property_name property_value type final"
+        requested = fields(kind, f"{names} property_type" if service else names)
         found = self.items(path("stacks", name, "versions", version, *parts, "configurations"), fields=requested)
         return [_property(item.get(kind, {})) for item in found]
 
-    def stack_defaults(self, name: str, version: str, service: str | None = None) -> dict[str, dict[str, str]]:
-        """Return the defaults by configuration type; properties without one are left out."""
-        defaults: dict[str, dict[str, str]] = {}
-        for item in self.stack_properties(name, version, service):
-            if item.value is not None:
-                defaults.setdefault(item.type, {})[item.name] = item.value
+    def stack_defaults(self, name: str, version: str, service: str | None = None) -> dict[str, Configuration]:
+        """Return the defaults by configuration type; properties without one are left out.
+
+        Final properties have the attribute that Ambari gives them in a cluster from a blueprint (762).
+        """
+        known = [item for item in self.stack_properties(name, version, service) if item.value is not None]
+        defaults: dict[str, Configuration] = {}
+        for type in dict.fromkeys(item.type for item in known):
+            own = [item for item in known if item.type == type]
+            final = {item.name: "true" for item in own if item.final}
+            properties = {item.name: item.value for item in own if item.value is not None}
+            defaults[type] = Configuration(properties, {"final": final} if final else {})
         return defaults
 
     def recommend(
@@ -152,6 +165,7 @@ def _property(item: dict[str, Any]) -> StackProperty:
         name=str(item.get("property_name", "")),
         value=None if value is None else str(value),
         kinds=tuple(item.get("property_type") or ()),
+        final=item.get("final") in (True, "true"),
     )
 
 

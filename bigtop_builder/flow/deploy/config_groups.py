@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bigtop_builder.cluster.comparison import SECRET_REFERENCE, same_value
+from bigtop_builder.cluster.comparison import same_value
+from bigtop_builder.cluster.configuration import SECRET_REFERENCE, Configuration
 from bigtop_builder.cluster.layout import Layout, LayoutGroup, expand_tokens, plain_properties, secret_properties
+from bigtop_builder.flow.deploy.configuration_writer import check_group
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.desired_layout import is_blueprint_of
 from bigtop_builder.flow.deploy.reporter import Reporter, show_difference
@@ -67,7 +69,7 @@ def bring_config_groups(connections: Connections, world: World, reporter: Report
             f"configuration group {present[key].name} of {key[1]} removed",
             act=partial(client.delete_config_group, cluster, present[key].id),
         )
-    former = {key: _properties(connections.client, world, present[key]) for key in present if key in wanted}
+    former = {key: _configurations(connections.client, world, present[key]) for key in present if key in wanted}
     # A host must leave its former group before it can join another one.
     for key, old in former.items():
         group, hosts = present[key], frozenset(wanted[key].group.hosts)
@@ -104,7 +106,7 @@ def _own_name(name: str, cluster: str) -> str | None:
     return group if maker == cluster or is_blueprint_of(maker, cluster) else None
 
 
-def _properties(client: Ambari, world: World, group: ConfigGroup) -> dict[str, dict[str, str]]:
+def _configurations(client: Ambari, world: World, group: ConfigGroup) -> dict[str, Configuration]:
     return {kind: client.configuration(world.cluster, kind, tag) for kind, tag in group.tags.items()}
 
 
@@ -114,17 +116,17 @@ def _bring(
     reporter: Reporter,
     one: _Wanted,
     present: ConfigGroup | None,
-    old: Mapping[str, Mapping[str, str]],
+    old: Mapping[str, Configuration],
 ) -> None:
     hosts, before = frozenset(one.group.hosts), present.hosts if present is not None else frozenset()
     kinds = sorted({*old, *one.types})
-    changed = [kind for kind in kinds if kind not in one.types or not one.as_it_is(kind, old.get(kind, {}))]
+    changed = [kind for kind in kinds if kind not in one.types or not one.as_it_is(kind, _plain(old, kind))]
     if present is not None and hosts == before and not changed:
         return
     lines = [f"-{host}" for host in sorted(before - hosts)] + [f"+{host}" for host in sorted(hosts - before)]
     for kind in changed:
         hidden = frozenset(one.secret.get(kind, {}))
-        lines.append(show_difference(old.get(kind, {}), one.shown(kind), kind, hidden))
+        lines.append(show_difference(_plain(old, kind), one.shown(kind), kind, hidden))
     name = present.name if present is not None else f"{world.cluster}:{one.group.name}"
     reporter.change(
         f"configuration group {name} of {one.service}",
@@ -139,20 +141,30 @@ def _put(
     one: _Wanted,
     hosts: frozenset[str],
     present: ConfigGroup | None,
-    old: Mapping[str, Mapping[str, str]],
+    old: Mapping[str, Configuration],
 ) -> None:
     def reveal(kind: str) -> dict[str, str]:
         place = f"groups.{one.group.name}.configurations.{kind}"
         secrets = one.secret.get(kind, {})
         return {name: connections.secrets.value(value.secret, f"{place}.{name}") for name, value in secrets.items()}
 
+    name = present.name if present is not None else f"{world.cluster}:{one.group.name}"
+    configurations = {
+        kind: old.get(kind, Configuration()).replaced({**one.plain.get(kind, {}), **reveal(kind)})
+        for kind in one.types
+    }
     connections.client.put_config_group(
         world.cluster,
-        present.name if present is not None else f"{world.cluster}:{one.group.name}",
+        name,
         one.service,
         hosts,
-        {kind: {**one.plain.get(kind, {}), **reveal(kind)} for kind in one.types},
+        configurations,
         NOTE,
         present=present,
-        unchanged=[kind for kind in one.types if kind in old and one.as_it_is(kind, old[kind])],
+        unchanged=[kind for kind in one.types if kind in old and one.as_it_is(kind, old[kind].properties)],
     )
+    check_group(connections.client, world.cluster, name, one.service, hosts, configurations)
+
+
+def _plain(old: Mapping[str, Configuration], kind: str) -> Mapping[str, str]:
+    return old[kind].properties if kind in old else {}

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from bigtop_builder.adapter.ambari.errors import ConflictError
 from bigtop_builder.cluster.blueprint import KDC_ALIAS, cluster_environment
 from bigtop_builder.cluster.comparison import ActualCluster, ClusterDifference, compare_cluster
+from bigtop_builder.cluster.configuration import Configuration
 from bigtop_builder.cluster.layout import Layout, expand_tokens, plain_properties, secret_properties
 from bigtop_builder.flow.deploy.config_groups import bring_config_groups
+from bigtop_builder.flow.deploy.configuration_writer import write_configurations
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, services_of
 from bigtop_builder.flow.deploy.reporter import Reporter, show_difference
@@ -57,7 +59,8 @@ def reconcile(connections: Connections, world: World, reporter: Reporter, view: 
     """
     _same_security(world, view)
     layout = desired_layout(connections.client, world, reporter)
-    actual = _actual(connections.client, world, layout, view)
+    present = _configurations(connections.client, world, layout, view)
+    actual = _actual(connections.client, world, layout, view, present)
     difference = compare_cluster(layout, world.stack, actual, environment(connections.client, world))
     beyond = [line for line in difference.lines() if line.startswith("-")]
     if beyond:
@@ -83,22 +86,28 @@ def reconcile(connections: Connections, world: World, reporter: Reporter, view: 
             act=partial(connections.client.set_host, world.cluster, host, new),
         )
     fresh = _services(connections, world, reporter, difference, view)
-    _configure(connections.client, world, reporter, difference, actual, fresh)
+    _configure(connections.client, world, reporter, difference, present, view.desired_configs, fresh)
     _components(connections.client, world, reporter, layout, difference, actual)
     bring_config_groups(connections, world, reporter, layout)
 
 
-def _actual(client: Ambari, world: World, layout: Layout, view: ClusterView) -> ActualCluster:
+def _configurations(client: Ambari, world: World, layout: Layout, view: ClusterView) -> dict[str, Configuration]:
+    """Read the types that the inventory says something about, as far as the cluster has them."""
+    kinds = {*plain_properties(layout.configurations), "cluster-env"} & {*view.desired_configs}
+    return {kind: client.configuration(world.cluster, kind, view.desired_configs[kind]) for kind in sorted(kinds)}
+
+
+def _actual(
+    client: Ambari, world: World, layout: Layout, view: ClusterView, present: Mapping[str, Configuration]
+) -> ActualCluster:
     hosts: dict[str, set[str]] = {host: set() for host in view.hosts}
     for one in world.components():
         hosts.setdefault(one.host, set()).add(one.component)
-    kinds = {*plain_properties(layout.configurations), "cluster-env"} & {*view.desired_configs}
-    present = {kind: client.configuration(world.cluster, kind, view.desired_configs[kind]) for kind in kinds}
     registered = client.hosts() if layout.settings else ()
     return ActualCluster(
         {host: frozenset(components) for host, components in hosts.items()},
         frozenset(view.services),
-        present,
+        {kind: one.properties for kind, one in present.items()},
         {host.name: host.settings for host in registered},
     )
 
@@ -150,11 +159,13 @@ def _services(
             reporter.change(
                 f"configurations of {service}: {', '.join(sorted(configurations))}",
                 act=partial(
-                    connections.client.put_configurations,
+                    write_configurations,
+                    connections.client,
                     world.cluster,
                     configurations,
+                    {},
                     f"{service} added by bigtop-builder",
-                    services=dict.fromkeys(configurations, service),
+                    dict.fromkeys(configurations, service),
                 ),
             )
     return fresh
@@ -162,7 +173,7 @@ def _services(
 
 def _defaults(
     connections: Connections, world: World, reporter: Reporter, service: str, present: Mapping[str, str]
-) -> dict[str, dict[str, str]]:
+) -> dict[str, Configuration]:
     """Return the configuration types of a service that the cluster lacks: the inventory's values over stack defaults.
 
     Types without any property are included, because agents request all of them.
@@ -175,12 +186,11 @@ def _defaults(
     for kind in {**known, **world.stack.services[service].configurations}:
         if kind in present:
             continue
-        defaults = known.get(kind, {})
         own = {name: expand_tokens(value, layout) for name, value in given.get(kind, {}).items()}
         secrets = {
             name: _reveal(connections.secrets, kind, name, value) for name, value in hidden.get(kind, {}).items()
         }
-        found[kind] = {**defaults, **own, **secrets}
+        found[kind] = known.get(kind, Configuration()).changed({**own, **secrets})
     return found
 
 
@@ -232,23 +242,34 @@ def _configure(
     world: World,
     reporter: Reporter,
     difference: ClusterDifference,
-    actual: ActualCluster,
+    present: Mapping[str, Configuration],
+    tags: Mapping[str, str],
     fresh: Collection[str],
 ) -> None:
-    """Change the properties that differ; types in ``fresh`` were just created with the right ones."""
+    """Change the properties that differ; types in ``fresh`` were just created with the right ones.
+
+    ``present`` and ``tags``: the existing types and their versions.
+    """
     wanted = {kind: changes for kind, changes in difference.configurations.items() if kind not in fresh}
     if not wanted:
         return
     types = world.stack.configuration_types()
-    new: dict[str, dict[str, str]] = {}
+    new: dict[str, Configuration] = {}
     lines = []
     for kind, changes in wanted.items():
-        before = dict(actual.configurations.get(kind, {}))
-        new[kind] = {**before, **{name: value for name, (_, value) in changes.items()}}
-        lines.append(show_difference(before, new[kind], kind, frozenset()))
+        before = present.get(kind, Configuration())
+        new[kind] = before.changed({name: value for name, (_, value) in changes.items()})
+        lines.append(show_difference(before.properties, new[kind].properties, kind, frozenset()))
     known = {kind: service for kind, service in types.items() if service is not None}
     reporter.change(
         f"configurations {', '.join(sorted(new))}",
         "\n".join(lines),
-        act=lambda: client.put_configurations(world.cluster, new, "changed by bigtop-builder deploy", services=known),
+        act=lambda: write_configurations(
+            client,
+            world.cluster,
+            new,
+            {kind: tags[kind] for kind in new if kind in tags},
+            "changed by bigtop-builder deploy",
+            known,
+        ),
     )

@@ -1,0 +1,46 @@
+"""One version of a configuration type, as Ambari keeps it: properties, and attributes of properties."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+SECRET_REFERENCE = "SECRET:"
+"""Ambari returns such a reference instead of a password, so passwords cannot be compared."""
+
+Attributes = Mapping[str, Mapping[str, str]]
+"""Attribute → property → value: ``{"final": {"dfs.datanode.data.dir": "true"}}`` (762)."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Properties and attributes of a configuration type. Ambari replaces both as a whole."""
+
+    properties: Mapping[str, str] = field(default_factory=dict)
+    attributes: Attributes = field(default_factory=dict)
+
+    def changed(self, properties: Mapping[str, str]) -> Configuration:
+        """Return the same with other values for some properties; everything else stays."""
+        return replace(self, properties={**self.properties, **properties})
+
+    def replaced(self, properties: Mapping[str, str]) -> Configuration:
+        """Return the same with exactly these properties; attributes of properties that go are dropped."""
+        attributes = {
+            attribute: {name: value for name, value in values.items() if name in properties}
+            for attribute, values in self.attributes.items()
+        }
+        return Configuration(dict(properties), {name: values for name, values in attributes.items() if values})
+
+
+def differing(sent: Configuration, found: Configuration) -> list[str]:
+    """Return the names of properties and attributes (``final of NAME``) that differ; passwords are not compared."""
+    names = [
+        name
+        for name in sorted({*sent.properties, *found.properties})
+        if not (name in sent.properties and found.properties.get(name, "").startswith(SECRET_REFERENCE))
+        and sent.properties.get(name) != found.properties.get(name)
+    ]
+    for attribute in sorted({*sent.attributes, *found.attributes}):
+        ours, theirs = sent.attributes.get(attribute, {}), found.attributes.get(attribute, {})
+        names += [f"{attribute} of {name}" for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
+    return names
