@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bigtop_builder.cluster.repository_names import name_repositories
 from bigtop_builder.cluster.version_definition import check_version
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.world import World
@@ -34,16 +35,15 @@ def os_families(client: Ambari, world: World) -> tuple[str, ...]:
 
 
 def wanted_repositories(world: World, families: tuple[str, ...]) -> dict[str, tuple[RepositoryEntry, ...]]:
-    """Return the inventory's repositories by OS family."""
+    """Return the inventory's repositories by OS family, named so that Ambari adds none of the stack's own."""
     from bigtop_builder.adapter.ambari.repository import RepositoryEntry
 
-    return {
-        family: tuple(
-            RepositoryEntry(entry.id, entry.id.lower(), entry.url.replace("{family}", family))
-            for entry in world.inventory.repositories
-        )
-        for family in families
-    }
+    found = {}
+    for family in families:
+        ours = [(entry.id, entry.url.replace("{family}", family)) for entry in world.inventory.repositories]
+        named = name_repositories(ours, world.stack_repositories.get(family, ()))
+        found[family] = tuple(RepositoryEntry(one.id, one.name, one.url) for one in named)
+    return found
 
 
 def registered(client: Ambari, world: World) -> RepositoryVersion | None:
@@ -93,7 +93,9 @@ def register(client: Ambari, world: World, reporter: Reporter) -> str:
     title = f"{choice.name}-{version_of(world)}"
     if present is None:
         xml = definition(client, world)
-        detail = "\n".join(f"+{family}: {one.url}" for family, entries in wanted.items() for one in entries)
+        detail = "\n".join(
+            f"+{family}: {one.url} ({one.name})" for family, entries in wanted.items() for one in entries
+        )
         reporter.change(f"version definition {title}", detail, act=lambda: client.register_version(xml))
         return title
     if present.version != version_of(world):
@@ -131,25 +133,48 @@ def _update(
     version: RepositoryVersion,
     wanted: Mapping[str, tuple[RepositoryEntry, ...]],
 ) -> None:
-    """Set the version's repositories to ``wanted``; other OS families keep theirs."""
-    choice = world.inventory.stack
-    differing = {family: entries for family, entries in wanted.items() if _urls(version, family) != _pairs(entries)}
+    """Set the version's repositories to ``wanted``; other OS families keep theirs, and who writes their files.
+
+    Names count too: under the wrong one, as our first releases gave it, Ambari adds a repository of the same id.
+    """
+    differing = {family: entries for family, entries in wanted.items() if _told(version, family) != _keys(entries)}
     if not differing:
         return
     detail = "\n".join(
-        [f"-{family}: {url}" for family in differing for _, url in _urls(version, family)]
-        + [f"+{family}: {one.url}" for family, entries in differing.items() for one in entries]
+        [f"-{family}: {url} ({name})" for family in differing for _, name, url in _told(version, family)]
+        + [f"+{family}: {one.url} ({one.name})" for family, entries in differing.items() for one in entries]
     )
     reporter.change(
-        f"repositories of {choice.name}-{version.version}",
+        f"repositories of {world.inventory.stack.name}-{version.version}",
         detail,
-        act=lambda: client.update_repositories(choice.name, choice.version, version.id, {**version.os, **differing}),
+        act=partial(_put, client, world, version, differing),
     )
 
 
-def _urls(version: RepositoryVersion, family: str) -> list[tuple[str, str]]:
-    return _pairs(version.os.get(family, ()))
+def _put(
+    client: Ambari, world: World, version: RepositoryVersion, changed: Mapping[str, tuple[RepositoryEntry, ...]]
+) -> None:
+    """Replace the repositories of some OS families. Raises AmbariError if Ambari has others afterwards."""
+    choice = world.inventory.stack
+    os, managed = {**version.os, **changed}, version.managed | {*changed}
+    client.update_repositories(choice.name, choice.version, version.id, os, managed=managed)
+    found = {one.id: one for one in client.repository_versions(choice.name, choice.version)}.get(version.id)
+    lost = sorted(
+        family
+        for family, entries in os.items()
+        if found is None or _told(found, family) != _keys(entries) or (family in managed) != (family in found.managed)
+    )
+    if lost:
+        raise AmbariError(
+            f"Ambari accepted the repositories of {choice.name}-{version.version}, but has others for "
+            f"{', '.join(lost)}",
+            hint="Correct them in Ambari (Stack and Versions), then run the deployment again.",
+        )
 
 
-def _pairs(entries: tuple[RepositoryEntry, ...]) -> list[tuple[str, str]]:
-    return sorted((entry.id, entry.url.rstrip("/")) for entry in entries)
+def _told(version: RepositoryVersion, family: str) -> list[tuple[str, str, str]]:
+    return _keys(version.os.get(family, ()))
+
+
+def _keys(entries: tuple[RepositoryEntry, ...]) -> list[tuple[str, str, str]]:
+    return sorted((entry.id, entry.name, entry.url.rstrip("/")) for entry in entries)

@@ -137,7 +137,7 @@ def _former(facts: HostFacts) -> Former | None:
 def _catalogs(world: World, families: Iterable[str]) -> dict[str, Catalog]:
     found = {}
     for family, entries in wanted_repositories(world, tuple(sorted(families))).items():
-        places = [entry.url for entry in entries]
+        places = list(dict.fromkeys(entry.url for entry in entries))
         try:
             found[family] = Catalog(read_packages(places), _compare)
         except PublishError as error:

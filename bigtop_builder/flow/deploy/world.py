@@ -89,6 +89,15 @@ class World:
             return _known_stack(self.loaded, self._overlays)
         return _live_stack(self.loaded, self._connections.client, self.server_version, self._overlays)
 
+    @cached_property
+    def stack_repositories(self) -> Mapping[str, tuple[tuple[str, str], ...]]:
+        """Ids and names of the stack's own repositories by OS family, from the server once there is one."""
+        if self.inventory.ambari is None or not self.server_answers:
+            return {family: ((one.id, one.name),) for family, one in self.stack.families.items()}
+        choice = self.inventory.stack
+        found = self._connections.client.stack_repositories(choice.name, choice.version)
+        return {family: tuple((one.id, one.name) for one in entries) for family, entries in found.items()}
+
     def components(self) -> list[HostComponent]:
         """The components on the cluster's hosts, read again once anything has changed or time has passed."""
         if self._components is None:
@@ -102,7 +111,7 @@ class World:
     def forget_server(self) -> None:
         """Forget what is known of the server, after it was set up."""
         self.layout = None
-        for name in ("server_version", "server_answers", "stack"):
+        for name in ("server_version", "server_answers", "stack", "stack_repositories"):
             self.__dict__.pop(name, None)
 
 
