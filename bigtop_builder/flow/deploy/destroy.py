@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.ambari.errors import InUseError
 from bigtop_builder.adapter.ssh import Remote
+from bigtop_builder.flow.deploy.agent_repositories import remove_leftovers
 from bigtop_builder.flow.deploy.cluster_setup import own_blueprints
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.pending_requests import clear
@@ -43,6 +44,8 @@ def destroy_cluster(connections: Connections, world: World, reporter: Reporter) 
     for blueprint in own_blueprints(connections.client, world):
         reporter.change(f"blueprint {blueprint} removed", act=partial(client.delete_blueprint, blueprint))
     _forget_version(connections.client, world, reporter)
+    # Last, because until then an agent may write its file again. Unreachable hosts were reported.
+    remove_leftovers(connections, world, reporter)
     return "" if view is not None else f"there is no cluster {name}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bigtop_builder.flow.deploy import cluster_setup, service_state, verification
+from bigtop_builder.flow.deploy.agent_repositories import remove_leftovers
 from bigtop_builder.flow.deploy.deployment import Deployment
 from bigtop_builder.flow.deploy.desired_layout import as_recommendation, desired_layout, services_of
 from bigtop_builder.flow.deploy.destroy import destroy_cluster
@@ -91,10 +92,14 @@ def ambari(deployment: Deployment) -> str:
 
 
 def repository(deployment: Deployment) -> str:
-    """Register the version definition."""
+    """Register the version definition, and remove what agents left of former ones."""
     if _server_missing(deployment):
         return LATER
-    return register(deployment.connections.client, deployment.world, deployment.reporter)
+    note = register(deployment.connections.client, deployment.world, deployment.reporter)
+    error = remove_leftovers(deployment.connections, deployment.world, deployment.reporter).error()
+    if error is not None:
+        raise error
+    return note
 
 
 def layout(deployment: Deployment) -> str:

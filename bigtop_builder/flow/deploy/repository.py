@@ -97,6 +97,10 @@ def register(client: Ambari, world: World, reporter: Reporter) -> str:
             f"+{family}: {one.url} ({one.name})" for family, entries in wanted.items() for one in entries
         )
         reporter.change(f"version definition {title}", detail, act=lambda: client.register_version(xml))
+        made = None if reporter.dry_run else registered(client, world)
+        if made is not None:
+            # Whatever Ambari added by itself goes again.
+            _update(client, world, reporter, made, wanted)
         return title
     if present.version != version_of(world):
         check_version(world.stack, version_of(world))

@@ -1,0 +1,62 @@
+"""Remove what agents have left in ``/etc/yum.repos.d``: files that they cannot read, and those of former versions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bigtop_builder.flow.deploy.connections import Connections
+from bigtop_builder.flow.deploy.reporter import Reporter
+from bigtop_builder.flow.deploy.world import World
+from bigtop_builder.flow.hosts.facts import gather
+from bigtop_builder.flow.hosts.operations import WorkResult, apply
+from bigtop_builder.hosts.agent_repositories import remove_agent_repositories
+from bigtop_builder.hosts.facts import Wanted
+from bigtop_builder.model.errors import HostError
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.client import Ambari
+    from bigtop_builder.hosts.facts import HostFacts
+
+
+def remove_leftovers(connections: Connections, world: World, reporter: Reporter) -> WorkResult:
+    """Remove agents' repository files that are broken, or of versions that no service on the host comes from.
+
+    Hosts that fail are in the result; each has been reported.
+    """
+    if not connections.hosted:
+        return WorkResult()
+    facts, lost = _facts(connections, world, reporter)
+    used = _used(connections.client, world)
+    stack = world.inventory.stack.name
+    plan = {host: remove_agent_repositories(known, stack, used[host]) for host, known in facts.items()}
+    done = apply(connections.fleet, plan, phase=reporter.phase, emit=reporter.emit, dry_run=reporter.dry_run)
+    reporter.changes += done.changes
+    return WorkResult(failed=lost).joined(done)
+
+
+def _facts(
+    connections: Connections, world: World, reporter: Reporter
+) -> tuple[dict[str, HostFacts], dict[str, HostError]]:
+    """Return the facts of the cluster's hosts; those of the check serve, because no agent has installed since."""
+    if world.facts is not None and {*world.hosts} <= {*world.facts}:
+        return {host: world.facts[host] for host in world.hosts}, {}
+    wanted = dict.fromkeys(world.hosts, Wanted())
+    facts, lost = gather(connections.fleet, wanted, phase=reporter.phase, emit=reporter.emit)
+    return facts, lost
+
+
+def _used(client: Ambari, world: World) -> dict[str, frozenset[int]]:
+    """Return the repository versions in use by host.
+
+    Those of our cluster's services on its hosts, all registered ones on hosts of another cluster, none on free hosts.
+    """
+    clusters = {host.name: host.cluster for host in client.hosts()}
+    places = {clusters.get(host) for host in world.hosts}
+    ours = client.services(world.cluster) if world.cluster in places else []
+    registered = client.version_definitions() if places - {None, world.cluster} else []
+    own = frozenset(service.repository_version for service in ours if service.repository_version is not None)
+    others = frozenset(version.id for version in registered)
+    return {
+        host: own if clusters.get(host) == world.cluster else others if clusters.get(host) else frozenset()
+        for host in world.hosts
+    }
