@@ -20,9 +20,7 @@ class NamedRepository:
     url: str
 
 
-def name_repositories(
-    ours: Sequence[tuple[str, str]], stack: Sequence[tuple[str, str]]
-) -> tuple[NamedRepository, ...]:
+def name_repositories(ours: Sequence[tuple[str, str]], stack: Sequence[tuple[str, str]]) -> tuple[NamedRepository, ...]:
     """Name our repositories (ids and URLs) so that Ambari adds none of the stack's (ids and names) to them.
 
     A repository with the id of one of the stack's takes its name; other names of the stack go to the others in order,

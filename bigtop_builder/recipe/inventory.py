@@ -141,6 +141,7 @@ def load_inventory(file: Path, over: Document | None = None) -> LoadedInventory:
     if not check.errors:
         check.references(known, groups)
     check.texts(groups)
+    check.repositories()
     if len(check.errors) == 1:
         raise check.errors[0]
     if check.errors:
@@ -252,6 +253,15 @@ class _Names:
                 re.compile(job.expect or "")
             except re.error as error:
                 self._wrong(("jobs", name, "expect"), f"is not a regular expression: {error}")
+
+    def repositories(self) -> None:
+        """Check that every repository has an id of its own: agents cannot read a file with a section twice."""
+        ids: set[str] = set()
+        for index, one in enumerate(self.inventory.repositories):
+            if one.id in ids:
+                hint = "Give each repository an id of its own; the default is BIGTOP-3.2.0."
+                self._wrong(("repositories", index), f"a repository above has the id {one.id}, too", hint)
+            ids.add(one.id)
 
     def _target(
         self, path: DocumentPath, target: str, known: Mapping[str, str], groups: Mapping[str, tuple[str, ...]]

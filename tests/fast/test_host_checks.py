@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from bigtop_builder.hosts.checks import CHECKS, Finding, check, wanted
-from bigtop_builder.hosts.facts import HostFacts, Jdk, Mount, Package, UrlFact
+from bigtop_builder.hosts.facts import FileFact, HostFacts, Jdk, Mount, Package, UrlFact
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.recipe.inventory import LoadedInventory, load_inventory
 
@@ -78,6 +78,11 @@ def url(code: int, status: int, message: str = "") -> dict[str, dict[str, UrlFac
     return {"urls": {METADATA: UrlFact(code=code, status=status, message=message)}}
 
 
+def repository_file(name: str, text: str) -> dict[str, FileFact]:
+    file = FileFact(kind="regular file", size=len(text), owner="root", group="root", mode="644", text=text)
+    return {f"/etc/yum.repos.d/{name}.repo": file}
+
+
 def test_good_hosts(tmp_path: Path) -> None:
     loaded = inventory(tmp_path)
     findings = check({name: host(name) for name in NAMES}, loaded, architectures=frozenset({"noarch", "x86_64"}))
@@ -141,6 +146,13 @@ def test_unknown_facts_are_not_findings(tmp_path: Path) -> None:
             "stack are installed: spark_3_3_0-core",
             {"packages": package("spark_3_3_0-core")},
         ),
+        (
+            "repository-files",
+            "warning",
+            "ambari-bigtop-1.repo: two sections [a]",
+            {"files": repository_file("ambari-bigtop-1", "[a]\nbaseurl=b\n\n[a]\n")},
+        ),
+        ("repository-files", "error", "mine.repo: two sections [a]", {"files": repository_file("mine", "[a]\n[a]\n")}),
         ("leftovers", "warning", "/usr/bigtop/3.1.0", {"bigtop": ("3.1.0", "current")}),
     ],
 )
@@ -158,6 +170,7 @@ def test_one_problem(tmp_path: Path, name: str, level: str, message: str, facts:
         {"packages": package("sparkline")},
         {"packages": package("zookeeper_3_2_0"), "ports": {2181: "java"}, "bigtop": ("3.2.0", "current")},
         {"packages": package("ambari-agent"), "ports": {8670: "python3"}},
+        {"files": repository_file("ambari-bigtop-1", "[a]\nbaseurl=b\n\n[c]\nname=50% of it\n")},
         {"swap": 0, "sysctl": {"vm.swappiness": "60"}},
         {"memory": int(3.8 * (1 << 30))},
     ],

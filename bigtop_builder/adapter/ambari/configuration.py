@@ -105,8 +105,9 @@ class ConfigurationCalls(Connection):
     ) -> None:
         """Create a group, or change ``present``: Ambari replaces hosts and configurations as a whole.
 
-        ``configurations`` are all types with all properties (and their attributes) that differ from the cluster's, without references to
-        secrets; the cluster must have each type. Types in ``unchanged`` keep their tag of ``present``. Raises
+        ``configurations`` are all types with all properties that differ from the cluster's, and their attributes,
+        without references to secrets; the cluster must have each type. Types in ``unchanged`` keep their tag of
+        ``present``. Raises
         ConflictError for a host that is in another group of the service.
         """
         tags = {type: present.tags[type] for type in unchanged} if present is not None else {}

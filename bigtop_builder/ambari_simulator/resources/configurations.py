@@ -13,6 +13,7 @@ from bigtop_builder.ambari_simulator.rest.query import Row
 from bigtop_builder.ambari_simulator.rest.registry import Body, Call, Resource, properties
 from bigtop_builder.ambari_simulator.rest.render import Leaf
 from bigtop_builder.ambari_simulator.rest.replies import DONE, Refusal, Reply, internal, resources, uncaught
+from bigtop_builder.model.ambari_stack import StackDefinition
 
 
 def desire(call: Call, cluster: Cluster, wanted: list[Mapping[str, Any]]) -> Reply:
@@ -68,7 +69,7 @@ def _changed(call: Call, cluster: Cluster, noted: ServiceVersion, versions: list
                 "serviceConfigVersions": None,
                 "configs": dict(one.properties),
                 "configAttributes": dict(one.attributes),
-                "propertiesTypes": {},
+                "propertiesTypes": _property_types(stack, noted.service, one),
             }
             for one in versions
         ],
@@ -78,6 +79,15 @@ def _changed(call: Call, cluster: Cluster, noted: ServiceVersion, versions: list
         "service_config_version_note": noted.note,
         "service_name": noted.service,
     }
+
+
+def _property_types(stack: StackDefinition, service: str, one: ConfigVersion) -> dict[str, list[str]]:
+    """Return USER, GROUP, PASSWORD … with the properties of that kind that the version has (759)."""
+    found: dict[str, list[str]] = {}
+    for name, kinds in stack.services[service].property_types.get(one.type, {}).items():
+        for kind in kinds if name in one.properties else ():
+            found.setdefault(kind, []).append(name)
+    return found
 
 
 def service_version_href(call: Call, cluster: Cluster, one: ServiceVersion) -> str:
@@ -99,8 +109,11 @@ def go_back(call: Call, cluster: Cluster, service: str, number: int, note: str |
 
 def config_href(call: Call, row: Row) -> str:
     """The address of one version of a configuration type."""
-    place = call.href("clusters", row["Config"]["cluster_name"], "configurations")
-    return f"{place}?type={quote(str(row['type']))}&tag={quote(str(row['tag']))}"
+    return _address(call, row["Config"]["cluster_name"], str(row["type"]), str(row["tag"]))
+
+
+def _address(call: Call, cluster: str, type: str, tag: str) -> str:
+    return f"{call.href('clusters', cluster, 'configurations')}?type={quote(type)}&tag={quote(tag)}"
 
 
 def _rows(call: Call) -> Iterable[Row]:
@@ -198,7 +211,10 @@ def _group_rows(call: Call) -> Iterable[Row]:
                 "cluster_name": cluster.name,
                 "description": one.description,
                 "desired_configs": [
-                    Leaf(type=version.type, tag=version.tag) for version in one.configurations.values()
+                    Leaf(
+                        tag=version.tag, href=_address(call, cluster.name, version.type, version.tag), type=version.type
+                    )
+                    for version in one.configurations.values()
                 ],
                 "group_name": one.name,
                 "hosts": [

@@ -150,8 +150,7 @@ def _put(
 
     name = present.name if present is not None else f"{world.cluster}:{one.group.name}"
     configurations = {
-        kind: old.get(kind, Configuration()).replaced({**one.plain.get(kind, {}), **reveal(kind)})
-        for kind in one.types
+        kind: old.get(kind, Configuration()).replaced({**one.plain.get(kind, {}), **reveal(kind)}) for kind in one.types
     }
     connections.client.put_config_group(
         world.cluster,

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
+from bigtop_builder.hosts.agent_repositories import is_agents, unparsable
 from bigtop_builder.hosts.checks.rule import Fleetwide, Problem, Problems, Rule, some
 from bigtop_builder.hosts.facts import HostFacts
+from bigtop_builder.hosts.packages import REPOSITORIES
 from bigtop_builder.model.inventory import Component, StackChoice
 from bigtop_builder.recipe.inventory import LoadedInventory
 
@@ -113,8 +115,20 @@ def _leftovers(host: HostFacts, fleet: Fleetwide) -> Problems:
         yield Problem("warning", f"no package owns {some(left)}", "Remove it if nobody needs it.")
 
 
+def _repository_files(host: HostFacts, fleet: Fleetwide) -> Problems:
+    """Files of yum that an agent cannot read: it reads all of them, and finds no package if it fails."""
+    for path, file in sorted(host.files.items()):
+        why = unparsable(file.text) if file.text and path.startswith(f"{REPOSITORIES}/") else None
+        if why and is_agents(path):
+            yield Problem("warning", f"agents cannot read {path}: {why}", "bigtop-builder deploy removes the file.")
+        elif why:
+            hint = "Correct the file: Ambari's agents read every repository file, and find no package if one fails."
+            yield Problem("error", f"agents cannot read {path}: {why}", hint)
+
+
 CHECKS: Mapping[str, Rule] = {
     "ports": _ports,
     "packages": _packages,
     "leftovers": _leftovers,
+    "repository-files": _repository_files,
 }
