@@ -53,7 +53,7 @@ class ConfigurationCalls(Connection):
         The server prints no ``properties`` at all for a type without any, so nothing in one answer tells an empty type
         from one that was not printed.
         """
-        for item in listed(self.get(where, query=query).get("items")):
+        for item in listed(required(self.get(where, query=query), "items")):
             if item.get("properties"):
                 raise UnexpectedAnswerError(
                     f"Ambari's answer has no properties of {type}, which has some",

@@ -137,7 +137,7 @@ class Connection:
             page = self.get(
                 path, fields=fields, query=all_of(query, f"page_size={page_size}&from={start}"), minimal=True
             )
-            found = listed(page.get("items"))
+            found = listed(required(page, "items"))
             yield from found
             start += len(found)
             # Without ``itemTotal`` the server did not page, so this was everything.

@@ -68,7 +68,7 @@ class RequestCalls(Connection):
         """
         query = f"to=end&page_size={newest}"
         found = self.get(_requests(cluster), fields=_REQUEST_FIELDS, query=query, minimal=True)
-        views = sorted((request_view(item) for item in listed(found.get("items"))), key=lambda view: view.id)
+        views = sorted((request_view(item) for item in listed(required(found, "items"))), key=lambda view: view.id)
         return unfinished(views) if unfinished_only else views
 
     def tasks(
@@ -107,7 +107,7 @@ class RequestCalls(Connection):
         last = 0
         while True:
             page = all_of(query, f"Tasks/id>{last}" if last else "", f"sortBy=Tasks/id.asc&page_size={size}")
-            found = listed(self.get(where, fields=requested, query=page, minimal=True).get("items"))
+            found = listed(required(self.get(where, fields=requested, query=page, minimal=True), "items"))
             fresh = [view for view in (task_view(item["Tasks"]) for item in found) if view.id > last]
             yield from fresh
             if not fresh or len(found) < size:

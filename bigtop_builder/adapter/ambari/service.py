@@ -171,7 +171,7 @@ class ServiceCalls(Connection):
             "Alert", "definition_name label state text service_name host_name component_name maintenance_state"
         )
         found = self.get(path("clusters", cluster, "alerts"), fields=requested, minimal=True)
-        return [_alert(item.get("Alert", {})) for item in listed(found.get("items"))]
+        return [_alert(item.get("Alert", {})) for item in listed(required(found, "items"))]
 
     def _restart(self, cluster: str, targets: list[Json], context: str) -> int | None:
         info = {"command": "RESTART", "context": context, "operation_level": "host_component"}

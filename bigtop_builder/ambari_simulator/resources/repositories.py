@@ -158,6 +158,22 @@ def _repository(family: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _delete_version(call: Call, rows: list[Row]) -> Reply:
+    """Raises ``Refusal`` 500 for a version that hosts have installed (RepositoryVersionResourceProvider)."""
+    for row in rows:
+        number = row["RepositoryVersions"]["id"]
+        users = sorted(
+            {
+                one.host
+                for cluster in call.world.clusters.values()
+                for one in cluster.components.values()
+                if cluster.services[one.service].repository == number and one.version != "UNKNOWN"
+            }
+        )
+        if users:
+            raise internal(
+                "Repository version can't be deleted as it is used by the following hosts: "
+                f"CURRENT on {', '.join(users)}"
+            )
     for row in rows:
         del call.world.versions[row["RepositoryVersions"]["id"]]
     return DONE

@@ -53,9 +53,12 @@ def _used(client: Ambari, world: World) -> dict[str, frozenset[int]]:
     clusters = {host.name: host.cluster for host in client.hosts()}
     places = {clusters.get(host) for host in world.hosts}
     ours = client.services(world.cluster) if world.cluster in places else []
-    registered = client.version_definitions() if places - {None, world.cluster} else []
-    own = frozenset(service.repository_version for service in ours if service.repository_version is not None)
-    others = frozenset(version.id for version in registered)
+    known = [service.repository_version for service in ours]
+    # A server that does not say what its services come from may use any of its versions.
+    unsure = None in known
+    asking = unsure or places - {None, world.cluster}
+    others = frozenset(version.id for version in client.version_definitions()) if asking else frozenset[int]()
+    own = others if unsure else frozenset(number for number in known if number is not None)
     return {
         host: own if clusters.get(host) == world.cluster else others if clusters.get(host) else frozenset()
         for host in world.hosts
