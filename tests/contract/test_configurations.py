@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from bigtop_builder.adapter.ambari.errors import ConflictError, InvalidRequestError, NotFoundError, RefusedError
+from bigtop_builder.cluster.configuration import Configuration
 from tests.contract.clusters import COMPONENT, NAME, SERVICE, Cluster
 from tests.contract.servers import Server
 
@@ -14,7 +15,8 @@ KIND = "zoo.cfg"
 
 
 def properties(cluster: Cluster, kind: str = KIND) -> dict[str, str]:
-    return dict(cluster.client.configuration(NAME, kind, cluster.client.desired_configurations(NAME)[kind]))
+    tag = cluster.client.desired_configurations(NAME)[kind]
+    return dict(cluster.client.configuration(NAME, kind, tag).properties)
 
 
 def test_every_type_is_read_with_its_properties(running: Cluster) -> None:
@@ -43,7 +45,7 @@ def test_an_unknown_tag_is_not_found(running: Cluster) -> None:
 def test_a_new_version_is_current_and_makes_its_components_stale(running: Cluster) -> None:
     before = properties(running)
     changed = {**before, "contract": "one"}
-    running.client.put_configurations(NAME, {KIND: changed}, "contract", services={KIND: SERVICE})
+    running.client.put_configurations(NAME, {KIND: Configuration(changed)}, "contract", services={KIND: SERVICE})
     try:
         assert properties(running) == changed
         stale = {one.host for one in running.client.host_components(NAME, component=COMPONENT, stale=True)}
@@ -55,15 +57,18 @@ def test_a_new_version_is_current_and_makes_its_components_stale(running: Cluste
             lambda: not list(running.client.host_components(NAME, component=COMPONENT, stale=True)),
         )
     finally:
-        running.client.put_configurations(NAME, {KIND: before}, "contract: back", services={KIND: SERVICE})
+        running.client.put_configurations(
+            NAME, {KIND: Configuration(before)}, "contract: back", services={KIND: SERVICE}
+        )
 
 
 def test_the_answer_to_a_change_has_a_body_only_for_types_of_a_service(running: Cluster) -> None:
     """Recordings 758 and 759."""
 
     def put(kind: str) -> str:
-        entry = {"type": kind, "tag": f"contract-{kind}-{len(properties(running, kind))}", "properties": {}}
-        entry["properties"] = properties(running, kind)
+        # What changes nothing is answered with nothing, whatever its type.
+        tag = f"contract-{kind}-{len(properties(running, kind))}"
+        entry = {"type": kind, "tag": tag, "properties": {**properties(running, kind), "contract": tag}}
         return running.server.raw("PUT", f"clusters/{NAME}", {"Clusters": {"desired_config": [entry]}}).text.strip()
 
     assert put("cluster-env") in ("", "null")
@@ -79,13 +84,21 @@ def no_groups(running: Cluster) -> Iterator[None]:
 
 def test_a_group_overrides_properties_of_its_hosts(running: Cluster, no_groups: None) -> None:
     client, host = running.client, running.server.hosts[0]
-    client.put_config_group(NAME, "contract:one", SERVICE, [host], {KIND: {"tickTime": "3000"}}, "contract")
+    client.put_config_group(
+        NAME, "contract:one", SERVICE, [host], {KIND: Configuration({"tickTime": "3000"})}, "contract"
+    )
     (group,) = client.config_groups(NAME)
     assert (group.name, group.service, group.hosts) == ("contract:one", SERVICE, frozenset({host}))
-    assert dict(client.configuration(NAME, KIND, group.tags[KIND])) == {"tickTime": "3000"}
+    assert client.configuration(NAME, KIND, group.tags[KIND]) == Configuration({"tickTime": "3000"})
     assert properties(running)["tickTime"] == "2500"
     client.put_config_group(
-        NAME, "contract:one", SERVICE, running.server.hosts[:2], {KIND: {"tickTime": "3000"}}, "more", present=group
+        NAME,
+        "contract:one",
+        SERVICE,
+        running.server.hosts[:2],
+        {KIND: Configuration({"tickTime": "3000"})},
+        "more",
+        present=group,
     )
     (wider,) = client.config_groups(NAME)
     assert wider.hosts == frozenset(running.server.hosts[:2])
@@ -93,9 +106,13 @@ def test_a_group_overrides_properties_of_its_hosts(running: Cluster, no_groups: 
 
 def test_a_host_is_in_one_group_of_a_service(running: Cluster, no_groups: None) -> None:
     client, host = running.client, running.server.hosts[0]
-    client.put_config_group(NAME, "contract:one", SERVICE, [host], {KIND: {"tickTime": "3000"}}, "contract")
+    client.put_config_group(
+        NAME, "contract:one", SERVICE, [host], {KIND: Configuration({"tickTime": "3000"})}, "contract"
+    )
     with pytest.raises(ConflictError):
-        client.put_config_group(NAME, "contract:two", SERVICE, [host], {KIND: {"tickTime": "3001"}}, "contract")
+        client.put_config_group(
+            NAME, "contract:two", SERVICE, [host], {KIND: Configuration({"tickTime": "3001"})}, "contract"
+        )
 
 
 def test_a_desired_configuration_without_a_type_is_refused(running: Cluster) -> None:
@@ -111,7 +128,9 @@ def test_a_cluster_with_groups_cannot_be_deleted(server: Server) -> None:
     if server.client.cluster(NAME) is None:
         create(server)
     cluster.start()
-    server.client.put_config_group(NAME, "contract:last", SERVICE, [server.hosts[0]], {KIND: {"tickTime": "3000"}}, "x")
+    server.client.put_config_group(
+        NAME, "contract:last", SERVICE, [server.hosts[0]], {KIND: Configuration({"tickTime": "3000"})}, "x"
+    )
     cluster.stop()
     with pytest.raises(RefusedError) as caught:
         server.client.delete_cluster(NAME)

@@ -203,6 +203,9 @@ CONFIGURATION = Resource(
 )
 
 
+NOTE = "ConfigGroup/service_config_version_note"
+
+
 def _group_rows(call: Call) -> Iterable[Row]:
     cluster = cluster_of(call)
     return [
@@ -278,13 +281,28 @@ def _create_groups(call: Call, bodies: tuple[Body, ...]) -> Reply:
 
 
 def _update_groups(call: Call, rows: list[Row], body: Body) -> Reply:
+    """Raises ``Refusal`` 400 for a property that groups do not have, before 404 for a group that does not exist."""
     cluster = cluster_of(call)
+    unknown = [name for name in body.properties if not CONFIG_GROUP.known(name) and name != NOTE]
+    if unknown:
+        raise Refusal(
+            400,
+            f"The properties [{', '.join(unknown)}] specified in the request or predicate are not supported for the "
+            "resource type ConfigGroup.",
+        )
+    _require_group(call, rows)
     for row in rows:
         _fill(cluster, cluster.groups[row["ConfigGroup"]["id"]], body.properties)
     return DONE
 
 
+def _require_group(call: Call, rows: list[Row]) -> None:
+    if CONFIG_GROUP.key in call.ids and not rows:
+        raise Refusal(404, "The specified resource doesn't exist: ConfigGroup not found")
+
+
 def _delete_groups(call: Call, rows: list[Row]) -> Reply:
+    _require_group(call, rows)
     for row in rows:
         del cluster_of(call).groups[row["ConfigGroup"]["id"]]
     return DONE
@@ -299,6 +317,7 @@ CONFIG_GROUP = Resource(
         "ConfigGroup", "cluster_name description desired_configs group_name hosts id service_name tag"
     ),
     rows=_group_rows,
+    passes_missing=True,
     create=_create_groups,
     update=_update_groups,
     delete=_delete_groups,
