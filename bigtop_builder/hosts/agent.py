@@ -52,10 +52,11 @@ def agent_operations(
         *repository(facts, ambari_repository(facts, setup)),
         *install_packages(facts, [NAME], versions=versions, restarts=(NAME,)),
     ]
+    # Reset first: the server in the file is what the next run judges by, so it must be the last thing that changes.
+    if former and former not in (server, SHIPPED_SERVER):
+        operations.append(reset(former))
     if former != server:
         operations.append(_server(former, server))
-    if former not in (None, server, SHIPPED_SERVER):
-        operations.append(reset(server))
     return (*operations, *daemon_running(facts, NAME, running=running, changed=bool(operations)))
 
 
@@ -93,7 +94,7 @@ def _server(former: str | None, server: str) -> Operation:
 def reset(server: str) -> Operation:
     """Return an operation that discards the agent's keys, which another server signed.
 
-    The configuration must already name ``server``: the reset of Ambari 3.0 empties the file if it has to change it.
+    ``server`` must be the one in the configuration: the reset of Ambari 3.0 empties the file if it has to change it.
     """
     return Operation(
         "reset ambari-agent",

@@ -23,7 +23,7 @@ from bigtop_builder.hosts.database import (
     Target,
     schema_operations,
 )
-from bigtop_builder.hosts.operation import Operation
+from bigtop_builder.hosts.operation import KEPT, Operation
 from bigtop_builder.hosts.packages import RepositoryFile, install_packages, repository
 from bigtop_builder.hosts.preparation import CERTIFICATES
 from bigtop_builder.hosts.server_https import FILES as HTTPS_FILES
@@ -40,12 +40,17 @@ PASSWORD_FILE = "/etc/ambari-server/conf/password.dat"
 LOG = "/var/log/ambari-server/ambari-server.log"
 LATER = "written-to-password.dat"
 """The placeholder that setup gets instead of a password."""
+USER = "ambari-server.user"
+"""The property that ``ambari-server setup`` writes last (2.7 to 3.0: ``service_setup``), after database and views."""
+UNFINISHED = f"{KEPT}/ambari-server-setup"
+"""Exists while setup runs: the properties of an earlier setup would hide that a later one broke off."""
 
 FILES = (
     REPOSITORY_FILE,
     CERTIFICATES,
     PROPERTIES,
     PASSWORD_FILE,
+    UNFINISHED,
     *HTTPS_FILES,
     restart_mark(NAME),
 )
@@ -108,7 +113,7 @@ def server_operations(
     operations += _driver(facts, setup, target, now)
     if password is not None:
         operations += schema_operations(facts, target, password, state, engines=engines)
-    ran = _setup(setup, target, now, java_home)
+    ran = _setup(setup, target, now, java_home, broke_off=UNFINISHED in facts.files)
     operations += ran
     operations += _password(facts, target, password, now, anew=bool(ran))
     if https is not None:
@@ -183,10 +188,13 @@ if [ -x "${java_home%/jre}/bin/java" ]; then java_home=${java_home%/jre}; fi
 """
 
 
-def _setup(setup: NewServer, target: Target, now: Mapping[str, str], java_home: str | None) -> list[Operation]:
+def _setup(
+    setup: NewServer, target: Target, now: Mapping[str, str], java_home: str | None, *, broke_off: bool
+) -> list[Operation]:
+    """Run Ambari's own setup unless the last one came to its end and wrote what is wanted."""
     wanted = wanted_properties(setup, target, java_home)
     differing = {key: value for key, value in wanted.items() if now.get(key) != value}
-    if not differing and now.get("java.home"):
+    if not differing and not broke_off and now.get("java.home") and now.get(USER):
         return []
     embedded = target.kind == "embedded"
     words = [
@@ -208,8 +216,11 @@ def _setup(setup: NewServer, target: Target, now: Mapping[str, str], java_home: 
     # A JDK that is installed in the same run is only known on the host.
     found = "" if java_home else _FIND_JAVA
     changes = [f"{key}: {now.get(key, 'not set')} -> {value}" for key, value in differing.items()]
+    if not differing and now.get("java.home"):
+        changes = ["an earlier setup broke off"]
+    script = f"mkdir -p {KEPT}\n: > {UNFINISHED}\n{found}{call}\nrm -f {UNFINISHED}"
     # setup tolerates a running server: it is only restarted afterwards.
-    return [Operation("set up the Ambari server", "\n".join(changes) or call, f"{found}{call}", restarts=(NAME,))]
+    return [Operation("set up the Ambari server", "\n".join(changes) or call, script, restarts=(NAME,))]
 
 
 def _password(
@@ -229,8 +240,10 @@ def _password(
     if target.kind == "embedded":
         operations.append(_embedded_password(target, password))
     # Not write_file: setup replaces the file after the facts were gathered.
-    user = quote(now.get("ambari-server.user") or "root")
-    script = f"umask 077\ncat > {PASSWORD_FILE}\nchmod 0600 {PASSWORD_FILE}\nchown {user} {PASSWORD_FILE}"
+    user = quote(now.get(USER) or "root")
+    # The file's content is what the next run judges by, so it only appears when its owner is right.
+    new = f"{PASSWORD_FILE}.new"
+    script = f"umask 077\ncat > {new}\nchown {user} {new}\nmv -f {new} {PASSWORD_FILE}"
     operations.append(
         Operation(f"write {PASSWORD_FILE}", "the database's password (not shown)", script, content, restarts=(NAME,))
     )

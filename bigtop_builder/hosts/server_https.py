@@ -45,9 +45,9 @@ cat > "$key_password"
 [ -s https.pass.txt ] || openssl rand -hex 25 | tr -d '\\n' > https.pass.txt
 if [ -s "$key_password" ]; then set -- -passin "file:$key_password"; else set --; fi
 openssl pkcs12 -export -in https.crt -inkey https.key "$@" -out https.keystore.p12.new -passout file:https.pass.txt
+chown {{user}} https.keystore.p12.new https.pass.txt
 mv -f https.keystore.p12.new https.keystore.p12
-cat https.crt https.key | sha256sum | cut -c1-64 > https.keystore.made-from
-chown {{user}} https.keystore.p12 https.pass.txt"""
+cat https.crt https.key | sha256sum | cut -c1-64 > https.keystore.made-from"""
 
 
 def https_operations(facts: HostFacts, https: Https, now: Mapping[str, str]) -> list[Operation]:

@@ -22,7 +22,7 @@ from bigtop_builder.hosts.ambari_properties import PROPERTIES, parse_properties,
 from bigtop_builder.hosts.database import State, Target, credentials, parse_probe, target
 from bigtop_builder.hosts.database_server import service_operations
 from bigtop_builder.hosts.facts import FileFact, HostFacts, Package
-from bigtop_builder.hosts.operation import Operation
+from bigtop_builder.hosts.operation import KEPT, Operation
 from bigtop_builder.hosts.server import server_operations, wanted_properties
 from bigtop_builder.hosts.server_https import CERTIFICATE, KEY, KEYSTORE, MADE_FROM, Https
 from bigtop_builder.hosts.services import restart_mark
@@ -67,7 +67,7 @@ def database(kind: str, **values: Any) -> dict[str, Any]:
 
 def as_set_up(setup: NewServer, password: str | None = None, **properties: str) -> HostFacts:
     """A host where all of it is done."""
-    known = {**wanted_properties(setup, target(setup.database, SERVER), JAVA), **properties}
+    known = {**wanted_properties(setup, target(setup.database, SERVER), JAVA), server.USER: "root", **properties}
     text = "".join(f"{key}={value}\n" for key, value in known.items())
     files = {
         PROPERTIES: file(text),
@@ -130,6 +130,28 @@ def test_only_what_is_wanted_is_compared(properties: dict[str, str], expected: l
     found = as_set_up(setup, SECRET, **properties)
     told = names(plan(found, setup, password=SECRET))
     assert [name.replace(server.PASSWORD_FILE, "PASSWORD") for name in told] == expected
+
+
+@pytest.mark.parametrize("trace", ["no user", "mark"])
+def test_a_setup_that_broke_off_is_run_again(trace: str) -> None:
+    setup = new_server()
+    # Ambari writes the properties of the database first and its own user last.
+    found = as_set_up(setup, **({server.USER: ""} if trace == "no user" else {}))
+    if trace == "mark":
+        found = found.model_copy(update={"files": {**found.files, server.UNFINISHED: file("")}})
+    operations = plan(found, setup)
+    assert names(operations) == ["set up the Ambari server", "restart ambari-server"]
+    assert operations[0].detail == "an earlier setup broke off"
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_setup_leaves_its_mark_until_it_has_succeeded(tmp_path: Path, fails: bool) -> None:
+    (operation,) = [one for one in plan(facts(), new_server(), running=False) if one.name == "set up the Ambari server"]
+    mark = tmp_path / Path(server.UNFINISHED).name
+    script = operation.script.replace(server.UNFINISHED, str(mark)).replace(KEPT, str(tmp_path))
+    ran = f"ambari-server() {{ [ -e {mark} ] && {'false' if fails else 'true'}; }}\n{script}"
+    ended = subprocess.run(["bash", "-euo", "pipefail", "-c", ran], check=False)
+    assert (ended.returncode != 0, mark.exists()) == (fails, fails)
 
 
 def test_a_changed_password_is_written_and_the_server_restarted() -> None:
@@ -224,7 +246,7 @@ INI = "[server]\nhostname={host}\nurl_port=8440\n\n[agent]\n; hostname=no\nhostn
     [
         (None, None, False, ["install ambari-agent-3.0.0.0", "point", "start ambari-agent"]),
         ("localhost", VERSION, False, ["point", "start ambari-agent"]),
-        ("old.example.com", VERSION, True, ["point", "reset ambari-agent", "restart ambari-agent"]),
+        ("old.example.com", VERSION, True, ["reset ambari-agent", "point", "restart ambari-agent"]),
         (SERVER, "2.8.0.0", True, ["install ambari-agent-3.0.0.0", "restart ambari-agent"]),
         (SERVER, VERSION, False, ["start ambari-agent"]),
         (SERVER, VERSION, True, []),
