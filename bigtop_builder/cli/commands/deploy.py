@@ -160,6 +160,14 @@ def destroy(
         bool,
         typer.Option("--wipe-hosts", help="Also remove packages, agents and data folders from the hosts."),
     ] = False,
+    gone: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--gone",
+            metavar="HOST",
+            help="A host that no longer exists: nothing on it is stopped or removed. Repeatable.",
+        ),
+    ] = None,
     dry_run: DryRun = False,
     events: options.Events = None,
 ) -> None:
@@ -179,7 +187,7 @@ def destroy(
         invocation,
         inventory,
         testbed,
-        lambda call: deployment_run.destroy(call, wipe=wipe, dry_run=dry_run),
+        lambda call: deployment_run.destroy(call, wipe=wipe, dry_run=dry_run, gone=gone or []),
         events=events,
     )
 

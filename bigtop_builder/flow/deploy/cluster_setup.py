@@ -10,13 +10,14 @@ from bigtop_builder.cluster.blueprint import blueprint_body, cluster_template
 from bigtop_builder.cluster.comparison import compare_blueprints
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_blueprint_of
+from bigtop_builder.flow.deploy.host_states import await_reports, listed
 from bigtop_builder.flow.deploy.installed_packages import check_installed
 from bigtop_builder.flow.deploy.pending_requests import settle
 from bigtop_builder.flow.deploy.reconcile import environment, reconcile, require_free_hosts
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import registered
 from bigtop_builder.flow.deploy.request_follower import carry_out, follow
-from bigtop_builder.flow.deploy.service_state import listed, put_state
+from bigtop_builder.flow.deploy.service_state import put_state
 from bigtop_builder.flow.deploy.upgrade import upgrade
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model import digest
@@ -48,6 +49,7 @@ def bring_cluster(connections: Connections, world: World, reporter: Reporter) ->
     if view is None:
         _create(connections, world, reporter)
         return "created" if not reporter.dry_run else ""
+    await_reports(connections.client, world, reporter)
     reconcile(connections, world, reporter, view)
     upgrade(connections, world, reporter)
     _install(connections, world, reporter)
@@ -153,6 +155,7 @@ def _install(connections: Connections, world: World, reporter: Reporter) -> None
 
     Raises AmbariError if some are not installed afterwards: Ambari silently skips hosts without a heartbeat.
     """
+    await_reports(connections.client, world, reporter)
     missing = _uninstalled(world)
     if not missing:
         return

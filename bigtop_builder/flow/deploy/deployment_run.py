@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -86,9 +87,17 @@ def verify(call: Call) -> None:
     _run(call, "verify", ("verify",), {"verify": work.verify})
 
 
-def destroy(call: Call, *, wipe: bool, dry_run: bool) -> None:
-    """Remove the cluster; with ``wipe`` also uninstall what deployments put on its hosts."""
-    _run(call, "destroy", ("destroy",), {"destroy": work.wipe if wipe else work.destroy}, dry_run=dry_run)
+def destroy(call: Call, *, wipe: bool, dry_run: bool, gone: Sequence[str] = ()) -> None:
+    """Remove the cluster; with ``wipe`` also uninstall what deployments put on its hosts.
+
+    ``gone``: hosts of the inventory that no longer exist. Raises ConfigurationError for any other.
+    """
+    names = [entry.name for entry in call.loaded.hosts]
+    for host in gone:
+        if host not in names:
+            raise ConfigurationError(f"--gone: the inventory has no host {host}", hint=near(host, names) or None)
+    removal = partial(work.wipe if wipe else work.destroy, gone=frozenset(gone))
+    _run(call, "destroy", ("destroy",), {"destroy": removal}, dry_run=dry_run)
 
 
 def applicable(loaded: LoadedInventory, phases: Sequence[Phase]) -> tuple[Phase, ...]:

@@ -185,24 +185,25 @@ def verify_after_deploy(deployment: Deployment) -> str:
     )
 
 
-def destroy(deployment: Deployment) -> str:
-    """Remove the cluster; hosts keep what is installed."""
+def destroy(deployment: Deployment, gone: frozenset[str] = frozenset()) -> str:
+    """Remove the cluster; hosts keep what is installed. Nothing is expected of hosts that are ``gone``."""
     if deployment.world.inventory.ambari is None:
         return "the inventory has no Ambari"
     _ = deployment.world.server_answers
-    return destroy_cluster(deployment.connections, deployment.world, deployment.reporter)
+    return destroy_cluster(deployment.connections, deployment.world, deployment.reporter, gone)
 
 
-def wipe(deployment: Deployment) -> str:
+def wipe(deployment: Deployment, gone: frozenset[str] = frozenset()) -> str:
     """Remove the cluster, and uninstall what deployments put on its hosts."""
     from bigtop_builder.flow.hosts.removal import uninstall
 
-    note = destroy(deployment)
+    note = destroy(deployment, gone)
     result = uninstall(
         deployment.world.loaded,
         deployment.connections.fleet,
         deployment.reporter.emit,
         dry_run=deployment.reporter.dry_run,
+        gone=gone,
     )
     _worked(deployment, result)
     return note

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.ambari.query import all_of, any_of, one_of, path
 from bigtop_builder.adapter.ambari.service import HostComponent
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_client, starting
+from bigtop_builder.flow.deploy.host_states import await_reports, listed
 from bigtop_builder.flow.deploy.pending_requests import settle
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.request_follower import TaskFailedError, carry_out
@@ -54,27 +55,20 @@ def start(client: Ambari, world: World, reporter: Reporter) -> str:
 def stopped(client: Ambari, world: World, reporter: Reporter) -> list[HostComponent]:
     """Return the components that should run and do not. Raises AmbariError if their hosts have no heartbeat."""
     wanted = starting(world.stack, desired_layout(client, world, reporter))
+    silent = await_reports(client, world, reporter)
     down = [
         one
         for one in world.components()
         if one.state != "STARTED" and not one.maintenance and one.component in wanted.get(one.host, ())
     ]
-    lost = [one for one in down if one.state == "UNKNOWN"]
+    lost = [one for one in down if one.host in silent]
     if lost and not reporter.dry_run:
         hosts = sorted({one.host for one in lost})
         raise AmbariError(
-            f"Ambari gets no heartbeat from {', '.join(hosts)}, where {listed(lost)} should run",
+            f"Ambari does not hear from {', '.join(hosts)}, where {listed(lost)} should run",
             hint="Start their agents (ambari-agent start), then run the deployment again.",
         )
     return down
-
-
-def listed(components: Iterable[HostComponent]) -> str:
-    """Return components as text: ``ZOOKEEPER_SERVER on node1, node2``."""
-    hosts: dict[str, list[str]] = defaultdict(list)
-    for one in components:
-        hosts[one.component].append(one.host)
-    return "; ".join(f"{component} on {', '.join(sorted(names))}" for component, names in sorted(hosts.items()))
 
 
 def _start(client: Ambari, world: World, reporter: Reporter, down: list[HostComponent]) -> None:

@@ -9,9 +9,10 @@ from bigtop_builder.cluster.rolling import Wave, waves
 from bigtop_builder.cluster.upgrade import Step
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_client, starting
+from bigtop_builder.flow.deploy.host_states import await_reports, listed
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.request_follower import carry_out
-from bigtop_builder.flow.deploy.service_state import listed, put_state
+from bigtop_builder.flow.deploy.service_state import put_state
 from bigtop_builder.flow.deploy.verification import check_service
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.flow.hosts.operations import apply
@@ -165,6 +166,7 @@ class UpgradeStep:
         )
         if self.reporter.dry_run:
             return
+        await_reports(self.connections.client, self.world, self.reporter)
         meant = {(one.host, one.component) for one in components}
         left = [
             one

@@ -33,6 +33,8 @@ class World:
         """The layout, once it is given by the groups or recommended."""
         self.facts: Mapping[str, HostFacts] | None = None
         """Facts of the hosts, from the check for the phase after it."""
+        self.unheard: frozenset[str] = frozenset()
+        """Hosts that have not reported to Ambari although they were waited for."""
         self._connections = connections
         self._overlays = overlays
         self._components: list[HostComponent] | None = None

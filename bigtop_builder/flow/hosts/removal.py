@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from bigtop_builder.flow.hosts.facts import gather
@@ -13,9 +14,11 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.ssh.fleet import Fleet
 
 
-def uninstall(loaded: LoadedInventory, fleet: Fleet, emit: Emit, *, dry_run: bool) -> WorkResult:
-    """Remove the stack from all hosts; with ``dry_run`` only report what would be removed."""
-    needed = {host.name: wanted(loaded, host.name) for host in loaded.hosts}
+def uninstall(
+    loaded: LoadedInventory, fleet: Fleet, emit: Emit, *, dry_run: bool, gone: Collection[str] = ()
+) -> WorkResult:
+    """Remove the stack from all hosts that are not ``gone``; with ``dry_run`` only report what would be removed."""
+    needed = {host.name: wanted(loaded, host.name) for host in loaded.hosts if host.name not in gone}
     facts, lost = gather(fleet, needed, phase="destroy", emit=emit)
     plan = {host: removal(known, loaded) for host, known in facts.items()}
     done = apply(fleet, plan, phase="destroy", emit=emit, dry_run=dry_run)
