@@ -39,7 +39,7 @@ CLASSES: Mapping[str, Any] = {
     for one in (
         *(state.User, state.Host, state.HostGroup, state.Blueprint, state.RepositoryVersion),
         *(cluster_state.ConfigVersion, cluster_state.ServiceVersion, cluster_state.HostComponent),
-        *(cluster_state.Service, cluster_state.ConfigGroup, cluster_state.Cluster),
+        *(cluster_state.Service, cluster_state.ConfigGroup, cluster_state.AlertState, cluster_state.Cluster),
         *(cluster_state.LogicalTask, cluster_state.HostRequest, cluster_state.LogicalRequest),
         *(Request, Task),
     )
@@ -57,7 +57,7 @@ def dump(world: World) -> str:
 
 def load(text: str, world: World) -> None:
     """Restore a new world from a dump; hosts that it does not have are left out, those it has register
-    again. Raises ValueError, KeyError or TypeError if the text is not such a dump."""
+    again, as after any restart of a server. Raises ValueError, KeyError or TypeError if the text is not such a dump."""
     document = json.loads(text)
     if document["format"] != FORMAT:
         raise ValueError(f"its format is {document['format']}, not {FORMAT}")
@@ -68,8 +68,9 @@ def load(text: str, world: World) -> None:
         former = parts["hosts"].get(name)
         if former is not None:
             former.ip, former.registers_at = host.ip, host.registers_at
-            former.lost_at, former.registered = None, False
+            former.lost_at = None
             world.hosts[name] = former
+    world.forget_hosts()
     for name in PARTS:
         if name != "hosts":
             setattr(world, name, parts[name])

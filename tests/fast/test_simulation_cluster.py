@@ -62,13 +62,14 @@ def test_a_host_that_comes_late_is_taken() -> None:
 
 
 def test_a_failed_installation_is_never_followed_by_its_start(site: Site) -> None:
-    """As 108-124: FAILED below 100 %, the start PENDING until it is aborted, the logical request not abortable."""
+    """As 108-124, 641 and 753: FAILED below 100 %, the start PENDING, then ABORTED by itself without an attempt."""
     site.work.injections.tasks.append(TaskFault(host=site.host(1), role="ZOOKEEPER_CLIENT", command="INSTALL"))
     site.blueprint({"g1": DEMO_GROUP})
     number = site.create(hosts=1)
-    site.wait(1000)
+    while site.request(number)["request_status"] != "FAILED" or site.request(number)["queued_task_count"]:
+        site.wait(0.5)
+    site.wait(1)
     found = site.request(number)
-    assert found["request_status"] == "FAILED"
     assert found["progress_percent"] == pytest.approx(200 / 3)
     by_name = {(task["role"], task["command"]): task for task in site.tasks(number)}
     assert by_name["ZOOKEEPER_CLIENT", "INSTALL"]["status"] == "FAILED"
@@ -80,8 +81,12 @@ def test_a_failed_installation_is_never_followed_by_its_start(site: Site) -> Non
     abort = {"Requests": {"request_status": "ABORTED", "abort_reason": "cleanup"}}
     site.call("PUT", f"clusters/c1/requests/{number}", abort, status=200)
     assert site.request(number)["progress_percent"] == pytest.approx(200 / 3)
-    site.call("PUT", f"clusters/c1/requests/{number + 4}", abort, status=200)
+    site.wait(10)
     assert (site.request(number)["request_status"], site.request(number)["progress_percent"]) == ("FAILED", 100.0)
+    started = site.request(number + 4)
+    assert (started["request_status"], started["start_time"] > 0) == ("ABORTED", True)
+    (dropped,) = site.tasks(number + 4)
+    assert (dropped["status"], dropped["attempt_cnt"], dropped["start_time"]) == ("ABORTED", 0, -1)
     refused = site.call("PUT", "clusters/c1/services/ZOOKEEPER", {"ServiceInfo": {"state": "STARTED"}}, status=400)
     assert "currentState=INSTALL_FAILED, newDesiredState=STARTED" in refused["message"]
     again = site.service("INSTALLED")
@@ -172,22 +177,115 @@ def test_a_dead_process_is_seen_at_the_agents_next_look(site: Site) -> None:
     site.crew.agent.running.discard((site.host(2), "ZOOKEEPER_SERVER"))
     site.wait(20)
     assert site.states() == ["STARTED", "INSTALLED", "STARTED"]
-    alerts = site.call("GET", "clusters/c1/alerts?fields=Alert/state,Alert/host_name")["items"]
-    assert [one["Alert"]["host_name"] for one in alerts] == [site.host(2)]
+
+
+def critical(site: Site) -> list[tuple[str, str | None]]:
+    found = site.call("GET", "clusters/c1/alerts?fields=Alert/state,Alert/definition_name,Alert/host_name")["items"]
+    alerts = [one["Alert"] for one in found]
+    return [(one["definition_name"], one["host_name"]) for one in alerts if one["state"] == "CRITICAL"]
+
+
+def alert_times(site: Site) -> dict[tuple[str, str | None], int]:
+    found = site.call("GET", "clusters/c1/alerts?fields=Alert/latest_timestamp,Alert/definition_name,Alert/host_name")
+    alerts = [one["Alert"] for one in found["items"]]
+    return {(one["definition_name"], one["host_name"]): one["latest_timestamp"] for one in alerts}
+
+
+def test_agents_look_at_alerts_once_a_minute_and_report_only_changes(site: Site) -> None:
+    """As 663, 676, 708 and 710: what did not change keeps its time, whatever happened since."""
+    site.blueprint({"g1": DEMO_GROUP})
+    site.create(provision_action="INSTALL_ONLY")
+    site.wait(30)
+    assert site.call("GET", "clusters/c1/alerts")["items"] == []
+    site.wait(35)
+    down = [("zookeeper_server_process", site.host(number)) for number in (1, 2, 3)]
+    assert critical(site) == [("zookeeper_server_process_percent", None), *down]
+    site.service("STARTED")
+    site.wait(15)
+    assert site.states() == ["STARTED"] * 3
+    assert critical(site) == [("zookeeper_server_process_percent", None), *down], "nobody has looked since the start"
+    first = alert_times(site)
+    site.wait(60)
+    assert critical(site) == []
+    later = alert_times(site)
+    assert later["zookeeper_server_process", site.host(1)] > first["zookeeper_server_process", site.host(1)]
+    assert later["ambari_agent_ulimit", site.host(1)] == first["ambari_agent_ulimit", site.host(1)]
+    site.wait(600)
+    assert alert_times(site) | later == alert_times(site)
+
+
+def test_definitions_have_the_recorded_fields(site: Site) -> None:
+    site.deployed()
+    path = "clusters/c1/alert_definitions?fields=AlertDefinition/name,AlertDefinition/service_name,"
+    path += "AlertDefinition/component_name,AlertDefinition/interval,AlertDefinition/source/type&minimal_response=true"
+    found = [one["AlertDefinition"] for one in site.call("GET", path, status=200)["items"]]
+    assert {
+        "cluster_name": "c1",
+        "component_name": "ZOOKEEPER_SERVER",
+        "id": 2,
+        "interval": 1,
+        "label": "ZooKeeper Server Process",
+        "name": "zookeeper_server_process",
+        "service_name": "ZOOKEEPER",
+        "source": {"type": "PORT"},
+    } in found
+
+
+def test_after_a_restart_of_the_server_states_come_back_as_recorded(site: Site) -> None:
+    """As 700 to 707: lost without a heartbeat, waiting for status updates, known; clients keep their state."""
+    site.deployed()
+    hosts = "hosts?fields=Hosts/host_state,Hosts/host_status,Hosts/last_heartbeat_time,Hosts/last_registration_time"
+
+    def host_states() -> set[tuple[str, str, bool]]:
+        found = [one["Hosts"] for one in site.call("GET", hosts)["items"]]
+        return {(one["host_state"], one["host_status"], one["last_heartbeat_time"] > 0) for one in found}
+
+    assert host_states() == {("HEALTHY", "HEALTHY", True)}
+    site.work.restart_server()
+    site.wait(4)
+    assert host_states() == {("HEARTBEAT_LOST", "UNKNOWN", False)}
+    assert site.states() == ["UNKNOWN"] * 3
+    assert site.states("ZOOKEEPER_CLIENT") == ["INSTALLED"] * 3
+    site.wait(6)
+    assert host_states() == {("WAITING_FOR_HOST_STATUS_UPDATES", "UNKNOWN", True)}
+    assert site.states() == ["UNKNOWN"] * 3
+    site.wait(2)
+    assert host_states() == {("HEALTHY", "HEALTHY", True)}
+    site.wait(1)
+    assert site.states() == ["STARTED"] * 3
+
+
+def test_a_cluster_with_a_configuration_group_is_not_deleted_until_the_server_restarts(site: Site) -> None:
+    """As 610 and 611."""
+    site.deployed()
+    group = {"group_name": "g", "tag": "ZOOKEEPER", "hosts": [], "desired_configs": []}
+    site.call("POST", "clusters/c1/config_groups", [{"ConfigGroup": group}], status=201)
+    site.service("INSTALLED")
+    site.wait(30)
+    refused = site.call("DELETE", "clusters/c1", status=500)
+    assert refused["message"].startswith("Internal server error, please refer the exception by")
+    (number,) = site.world.clusters["c1"].groups
+    site.call("DELETE", f"clusters/c1/config_groups/{number}", status=200)
+    site.call("DELETE", "clusters/c1", status=500)
+    site.work.restart_server()
+    site.wait(20)
+    site.call("DELETE", "clusters/c1", status=200)
 
 
 def test_deleting_under_an_unfinished_request_stops_the_scheduler_until_a_restart(site: Site) -> None:
     """The HAZARD of the live notes; and hosts of a deleted cluster have to register again (372-383)."""
     site.work.injections.tasks.append(TaskFault(role="ZOOKEEPER_CLIENT", command="INSTALL"))
     site.blueprint({"g1": DEMO_GROUP})
-    site.create("c0", hosts=1)
-    site.wait(60)
+    created = site.create("c0", hosts=1)
+    while site.request(created, "c0")["request_status"] != "FAILED":
+        site.wait(0.5)
     site.call("DELETE", "clusters/c0", status=200)
     number = site.create("c1")
     site.wait(600)
     found = site.request(number)
     assert (found["request_status"], found["pending_host_request_count"]) == ("PENDING", 1)
     site.work.restart_server()
+    site.wait(15)
     site.wait(60)
     assert site.request(number)["request_status"] == "COMPLETED"
     assert site.request(number)["pending_host_request_count"] == 0

@@ -257,7 +257,7 @@ def _unsigned(stage: Stage) -> None:
 
 
 SPARK_HIDDEN: dict[int, Callable[[Stage], None]] = {
-    526: _fault(role="SPARK_CLIENT", command="INSTALL", host=NODE.format(1), seconds=3, stderr=SPARK_FAILS),
+    526: _fault(role="SPARK_CLIENT", command="INSTALL", host=NODE.format(1), seconds=13, stderr=SPARK_FAILS),
     536: _call("PUT", "clusters/s1/requests/6", ABORT),
     550: _fault(command="SERVICE_CHECK"),
     555: _unsigned,

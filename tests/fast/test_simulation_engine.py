@@ -94,16 +94,18 @@ def test_requests_that_share_a_host_wait_and_others_run_side_by_side() -> None:
     assert second.status == "IN_PROGRESS"
 
 
-def test_what_follows_a_failure_stays_pending_for_ever() -> None:
+def test_what_follows_a_failure_is_aborted_without_an_attempt() -> None:
+    """As 641 and 753: pending for a moment, then the request begins, and ends with tasks that never did."""
     run = Run()
     install = run.submit([run.task("h1", command="INSTALL")], number=1)
-    start = run.submit([run.task("h1")], number=2, follows=install)
+    start = run.submit([run.task("h1")], [run.task("h1")], number=2, follows=install)
     run.wait(2)
     run.answer(install.tasks[0], BAD)
-    run.wait(100_000)
-    assert (install.status, start.status) == ("FAILED", "PENDING")
-    run.engine.abort(start, "cleanup", run.now)
-    assert start.status == "ABORTED"
+    run.wait(1)
+    assert (install.status, start.status, start.started) == ("FAILED", "PENDING", None)
+    run.wait(5)
+    assert (start.status, start.started is not None) == ("ABORTED", True)
+    assert {(task.attempts, task.started, task.exit_code) for task in start.tasks} == {(0, None, 999)}
 
 
 def test_a_retried_command_stays_in_progress_until_its_time_is_over() -> None:

@@ -36,15 +36,16 @@ def again(former: Site, hosts: int = 3) -> Site:
     site.now = former.now
     site.crew.agent.running |= former.crew.agent.running  # hosts go on meanwhile
     load(dump(former.world), site.world)
-    site.wait(0)
+    for one in (site, former):
+        one.wait(15)  # until agents have registered again
     return site
 
 
 def seen(site: Site) -> dict[str, str]:
-    """Address -> answer, but for when agents registered: they have done so again."""
+    """Address -> answer, but for when agents registered and reported: they have done so again."""
     answers = {path: json.dumps(site.call("GET", path, status=200), indent=1) for path in SEEN}
     return {
-        path: re.sub(r'"(last_registration_time|agentTimeStampAtReporting)": \d+', "", text)
+        path: re.sub(r'"(last_registration_time|last_heartbeat_time|agentTimeStampAtReporting)": \d+', "", text)
         for path, text in answers.items()
     }
 

@@ -77,6 +77,17 @@ class ConfigGroup:
     description: str = ""
 
 
+@dataclass
+class AlertState:
+    """What an agent, or the server, last reported for an alert. Times are seconds since the epoch."""
+
+    state: str
+    text: str
+    latest: float
+    original: float
+    occurrences: int = 1
+
+
 class HostPredicate(Protocol):
     """A condition on a host, as the query language parses it."""
 
@@ -165,6 +176,10 @@ class Cluster:
     credentials: dict[str, str] = field(default_factory=dict)
     host_groups: dict[str, str] = field(default_factory=dict)
     """Host -> host group of the blueprint."""
+    undeletable: bool = False
+    """A deletion failed halfway: every other one fails until the server restarts (611)."""
+    alerts: dict[tuple[str, str | None], AlertState] = field(default_factory=dict)
+    """(definition, host or None) -> what was last reported."""
     _by_host: dict[str, dict[str, HostComponent]] = field(default_factory=dict)
     _layout: dict[str, tuple[str, ...]] | None = None
 

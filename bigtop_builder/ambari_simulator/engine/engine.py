@@ -4,7 +4,9 @@ Times are seconds since the epoch, given by the caller. What was recorded (live-
 tasks are QUEUED together and an agent works on one at a time; a failed task makes its request FAILED at once while
 others still run, and about a second later the server aborts what is left of the stage and all later stages; requests
 that share a host wait for each other, others run side by side; ``exit_code`` is 999 until a task runs and 0 afterwards,
-failed or not.
+failed or not. All tasks of a stage carry the time at which the stage began (655), aborted ones too; those of later
+stages have neither a start nor an attempt (650). Components of a host whose installation failed are not started: their
+request begins and its tasks are aborted by themselves (641, 753).
 """
 
 from __future__ import annotations
@@ -40,9 +42,11 @@ class Pace:
     """From the loss of an agent until its tasks are aborted."""
     timeout: float = 900.0
     install_timeout: float = 1800.0
+    minute: float = 60.0
+    """How long a minute of an alert's interval lasts."""
 
 
-INSTANT = Pace(schedule=0, report=0, abort=0, assign=0, status=0)
+INSTANT = Pace(schedule=0, report=0, abort=0, assign=0, status=0, minute=0.1)
 """For tests and rehearsals: only the agents take time."""
 
 
@@ -164,11 +168,31 @@ class Engine:
     def _start(self, request: Request, now: float) -> None:
         if self.poisoned or request.current >= 0 or not request.active:
             return
-        if request.follows and request.follows.status != "COMPLETED":
+        if request.follows and request.follows.active:
             return
         hosts = dict.fromkeys(task.host for task in request.tasks)
-        if all(self._lines[host][0] == request.id for host in hosts):
-            self._begin(request, 0, now)
+        if any(self._lines[host][0] != request.id for host in hosts):
+            return
+        if request.follows and request.follows.status != "COMPLETED":
+            request.current = 0
+            self.after(now + self.pace.schedule, lambda then: self._refuse(request, then))
+            return
+        request.started = now
+        self._begin(request, 0, now)
+
+    def _refuse(self, request: Request, now: float) -> None:
+        """Abort what cannot start because its installation failed: the first stage now, the others after it."""
+        request.started = now
+        for task in request.stages[0]:
+            if task.active:
+                self._end(task, Status.ABORTED, now)
+        self.after(now + self.pace.abort, lambda then: self._drop_rest(request, then))
+
+    def _drop_rest(self, request: Request, now: float) -> None:
+        for task in request.tasks:
+            if task.active:
+                self._end(task, Status.ABORTED, now)
+        self._finish(request, now)
 
     def _begin(self, request: Request, number: int, now: float) -> None:
         if self.poisoned:

@@ -24,6 +24,12 @@ from bigtop_builder.model.ambari_stack import StackDefinition
 
 HEARTBEAT_LIMIT = 121.0
 """Seconds without a heartbeat after which a host counts as lost (recorded; the server's setting is 120)."""
+RETURN_SECONDS = 9.0
+"""From a restart of the server until agents register again: HEARTBEAT_LOST, no heartbeat (702, 703)."""
+STATUS_SECONDS = 2.0
+"""Until then hosts are WAITING_FOR_HOST_STATUS_UPDATES (705, 707)."""
+COMPONENTS_SECONDS = 3.0
+"""Until then components are UNKNOWN (706; seen a second longer than the hosts' own state)."""
 
 
 @dataclass
@@ -42,8 +48,9 @@ class User:
 class Host:
     """A host whose agent has registered or will at ``registers_at`` (seconds since the epoch).
 
-    ``lost_at``: when its agent died; ``None`` while it lives. ``available``: whether a blueprint may take it; a host
-    of a deleted cluster is not until its agent registers again.
+    ``lost_at``: when its agent died; ``None`` while it lives. ``returns_at``: when it registers again after a restart
+    of the server, ``healthy_at`` and ``known_at``: when its state and those of its components are known after that.
+    ``available``: whether a blueprint may take it; a host of a deleted cluster is not until its agent registers again.
     """
 
     name: str
@@ -58,18 +65,23 @@ class Host:
     registered: bool = False
     registered_at: float = 0.0
     lost_at: float | None = None
+    returns_at: float | None = None
+    healthy_at: float = 0.0
+    known_at: float = 0.0
     cluster: str | None = None
     available: bool = True
     maintenance: str = "OFF"
     extra: dict[str, Any] = field(default_factory=dict)
 
     def lost(self, now: float) -> bool:
-        """Whether the server has noticed that the agent is gone."""
-        return self.lost_at is not None and now - self.lost_at >= HEARTBEAT_LIMIT
+        """Whether the server has noticed that the agent is gone, or has not heard from it since its own restart."""
+        return self.returns_at is not None or (self.lost_at is not None and now - self.lost_at >= HEARTBEAT_LIMIT)
 
     def state(self, now: float) -> str:
         """``Hosts/host_state``."""
-        return "HEARTBEAT_LOST" if self.lost(now) else "HEALTHY"
+        if self.lost(now):
+            return "HEARTBEAT_LOST"
+        return "HEALTHY" if now >= self.healthy_at else "WAITING_FOR_HOST_STATUS_UPDATES"
 
 
 @dataclass(frozen=True)
@@ -175,11 +187,14 @@ class World:
         """Return the registered hosts, sorted by name."""
         return sorted((host for host in self.hosts.values() if host.registered), key=lambda host: host.name)
 
-    def register(self, host: Host) -> None:
+    def register(self, host: Host, when: float | None = None) -> None:
         """Register an agent, for the first time or again: its host is healthy and available to blueprints."""
         host.registered = True
-        host.registered_at = self.now()
-        host.lost_at = None
+        host.registered_at = self.now() if when is None else when
+        if host.returns_at is not None:
+            host.healthy_at = host.registered_at + STATUS_SECONDS
+            host.known_at = host.registered_at + COMPONENTS_SECONDS
+        host.lost_at = host.returns_at = None
         if host.cluster is None:
             host.available = True
         self.hosts[host.name] = host
@@ -189,8 +204,18 @@ class World:
 
     def _register_due(self, now: float) -> None:
         for host in list(self.hosts.values()):
-            if not host.registered and host.lost_at is None and host.registers_at <= now:
+            if host.lost_at is not None:
+                continue
+            if not host.registered and host.registers_at <= now:
                 self.register(host)
+            elif host.returns_at is not None and host.returns_at <= now:
+                self.register(host, host.returns_at)
+
+    def forget_hosts(self) -> None:
+        """Forget what agents have reported, as a restart of the server does, until they register again."""
+        for host in self.hosts.values():
+            if host.registered:
+                host.returns_at = self.now() + RETURN_SECONDS
 
     def _plain_status(self, host: Host) -> str:
-        return "UNKNOWN" if host.lost(self.now()) else "HEALTHY"
+        return "HEALTHY" if host.state(self.now()) == "HEALTHY" else "UNKNOWN"

@@ -81,9 +81,9 @@ class Request:
     operation_level: str | None = None
     resource_filters: list[dict[str, Any]] | None = field(default_factory=list)
     follows: Request | None = None
-    """Runs only after that one succeeded (recorded: components of a host whose installation failed are never started,
-    their request stays PENDING forever)."""
+    """Runs only if that one succeeded, else it is aborted as soon as it begins (641, 753)."""
     current: int = -1
+    started: float | None = None
 
     @property
     def tasks(self) -> list[Task]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
+from bigtop_builder.ambari_simulator.engine import alerts
 from bigtop_builder.ambari_simulator.engine.cluster_state import Cluster, HostComponent, LogicalRequest
 from bigtop_builder.ambari_simulator.engine.engine import Engine, Pace
 from bigtop_builder.ambari_simulator.engine.host_assignment import assign_hosts
@@ -13,6 +14,9 @@ from bigtop_builder.ambari_simulator.engine.injection import Injections, TaskFau
 from bigtop_builder.ambari_simulator.engine.stack_repositories import update_used_versions
 from bigtop_builder.ambari_simulator.engine.state import Host, RepositoryVersion, World
 from bigtop_builder.ambari_simulator.engine.task import Order, Outcome, Status, Task
+
+MOST_MINUTES = 120
+"""Minutes of alerts to catch up with after the clock has jumped."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class Work:
         self.injections = Injections()
         self.engine = Engine(self.pace, self._ordered, self._changed)
         self._looked = world.now()
+        self._watched: set[int] = set()
         world.work = self
         world.host_status = self.host_status
         world.engines.append(self.advance)
@@ -93,10 +98,28 @@ class Work:
             if host.lost_at is not None and host.name not in self.engine.silent:
                 self.engine.silent.add(host.name)
                 self.engine.after(host.lost_at + self.pace.lost, lambda then, gone=host: self._gone(gone, then))  # type: ignore[misc]
+        for cluster in self.world.clusters.values():
+            if cluster.id not in self._watched:
+                self._watched.add(cluster.id)
+                self._watch_alerts(cluster, cluster.created, 0)
         self.engine.advance(now)
         if now - self._looked >= self.pace.status:
             self._looked = now
             self.crew.look(self, now)
+
+    def _watch_alerts(self, cluster: Cluster, when: float, minute: int) -> None:
+        """Let agents look at a cluster's alerts for the first time a minute after its creation, and then each minute.
+
+        Hours that nobody has watched are skipped.
+        """
+        if self.world.clusters.get(cluster.name) is not cluster:
+            return
+        if minute:
+            alerts.look(self, cluster, minute, when)
+        behind = int((self.world.now() - when) / self.pace.minute)
+        steps = max(1, behind - MOST_MINUTES)
+        then = when + steps * self.pace.minute
+        self.engine.after(then, lambda now: self._watch_alerts(cluster, now, minute + steps))
 
     def report(self, order: Order, outcome: Outcome, now: float | None = None) -> None:
         """Take an agent's report on an order."""
@@ -122,13 +145,13 @@ class Work:
         self.engine.after(when, lambda then: assign_hosts(logical, self.world, self.engine, then))
 
     def restart_server(self) -> None:
-        """Restart the server: requests and hosts are rescheduled, a poisoned scheduler runs again, the versions in use
-        get the stack's repositories."""
+        """Restart the server: requests are rescheduled, a poisoned scheduler runs again, the versions in use get the
+        stack's repositories, agents have to register."""
         update_used_versions(self.world)
         self.engine.restart(self.world.clusters, self.world.now())
-        for host in self.world.hosts.values():
-            if host.cluster is None and host.registered and host.lost_at is None:
-                self.world.register(host)
+        for cluster in self.world.clusters.values():
+            cluster.undeletable = False
+        self.world.forget_hosts()
 
     def lost(self, host: str) -> bool:
         """Whether the server has noticed that a host's agent is gone, or does not know the host."""
@@ -136,14 +159,16 @@ class Work:
         return found is None or found.lost(self.world.now())
 
     def state_of(self, one: HostComponent) -> str:
-        """``HostRoles/state``: UNKNOWN while the host is lost, except for clients."""
+        """``HostRoles/state``: UNKNOWN while the host is lost or has not reported it yet, except for clients."""
         if one.client or one.state not in {"STARTED", "STARTING", "STOPPING", "INSTALLED"}:
             return one.state
-        return "UNKNOWN" if self.lost(one.host) else one.state
+        host = self.world.hosts.get(one.host)
+        unheard = host is None or host.lost(self.world.now()) or self.world.now() < host.known_at
+        return "UNKNOWN" if unheard else one.state
 
     def host_status(self, host: Host) -> str:
         """``Hosts/host_status``: UNHEALTHY if a master, ALERT if a slave that should run does not."""
-        if host.lost(self.world.now()):
+        if host.state(self.world.now()) != "HEALTHY":
             return "UNKNOWN"
         cluster: Cluster | None = self.world.clusters.get(host.cluster or "")
         if cluster is None:

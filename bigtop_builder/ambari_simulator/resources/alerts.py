@@ -1,11 +1,12 @@
-"""Alerts of clusters and services. The recorded server had none (149); here a lost host or dead process raises one."""
+"""Alerts of clusters and services, and their definitions (663, 676, 686). ``engine.alerts`` says when they change."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
-from bigtop_builder.ambari_simulator.engine.cluster_state import Cluster, HostComponent
-from bigtop_builder.ambari_simulator.engine.work import work_of
+from bigtop_builder.ambari_simulator.engine.alerts import Definition, definitions
+from bigtop_builder.ambari_simulator.engine.cluster_state import AlertState, Cluster
 from bigtop_builder.ambari_simulator.resources.requests import cluster_of
 from bigtop_builder.ambari_simulator.rest.query import Row
 from bigtop_builder.ambari_simulator.rest.registry import Call, Resource, properties
@@ -20,60 +21,68 @@ def summary(critical: int = 0) -> Leaf:
 
 
 def alert_rows(call: Call) -> Iterable[Row]:
-    """Return a CRITICAL alert for each component that should run and does not, and for each lost host."""
+    """Return what was last reported of each alert whose host and component still exist."""
     cluster = cluster_of(call)
     service = call.ids.get("ServiceInfo/service_name")
     rows: list[Row] = []
-    for host in sorted(cluster.hosts) if service is None else ():
-        if work_of(call.world).lost(host):
-            text = f"{host} is not sending heartbeats"
-            rows.append(_row(call, cluster, len(rows), "ambari_server_agent_heartbeat", "AMBARI", None, host, text))
-    for one in sorted(cluster.components.values(), key=lambda one: (one.host, one.component)):
-        if service in (None, one.service) and _down(call, one):
-            name = f"{one.component.lower()}_process"
-            text = f"{one.component} does not run on {one.host}"
-            rows.append(_row(call, cluster, len(rows), name, one.service, one.component, one.host, text))
+    for number, definition in enumerate(definitions(cluster), start=1):
+        if service not in (None, definition.service):
+            continue
+        own = [(host, one) for (name, host), one in cluster.alerts.items() if name == definition.name]
+        for host, one in sorted(own, key=lambda pair: pair[0] or ""):
+            if _exists(cluster, definition, host):
+                rows.append(_row(call, cluster, len(rows) + 1, number, definition, host, one))
     return rows
 
 
-def _down(call: Call, one: HostComponent) -> bool:
-    state = work_of(call.world).state_of(one)
-    return one.desired == "STARTED" and state in {"INSTALLED", "UNKNOWN"} and one.maintenance == "OFF"
+def _exists(cluster: Cluster, definition: Definition, host: str | None) -> bool:
+    if host is None:
+        return True
+    if definition.source == "PORT":
+        return (host, definition.component or "") in cluster.components
+    return host in cluster.hosts
 
 
 def _row(
-    call: Call, cluster: Cluster, place: int, name: str, service: str, component: str | None, host: str, text: str
+    call: Call, cluster: Cluster, place: int, number: int, definition: Definition, host: str | None, one: AlertState
 ) -> Row:
-    now = call.world.milliseconds()
     return {
         "Alert": {
             "cluster_name": cluster.name,
-            "component_name": component,
-            "definition_id": place + 1,
-            "definition_name": name,
+            "component_name": definition.component,
+            "definition_id": number,
+            "definition_name": definition.name,
             "firmness": "HARD",
             "host_name": host,
-            "id": place + 1,
+            "id": place,
             "instance": None,
-            "label": name.replace("_", " ").title(),
-            "latest_timestamp": now,
-            "maintenance_state": "OFF",
-            "occurrences": 1,
-            "original_timestamp": now,
+            "label": definition.label,
+            "latest_timestamp": int(one.latest * 1000),
+            "maintenance_state": "ON" if _rests(call, cluster, definition, host) else "OFF",
+            "occurrences": one.occurrences,
+            "original_timestamp": int(one.original * 1000),
             "repeat_tolerance": 1,
             "repeat_tolerance_remaining": 0,
-            "scope": "HOST",
-            "service_name": service,
-            "state": "CRITICAL",
-            "text": text,
+            "scope": "SERVICE" if definition.source == "AGGREGATE" else "HOST",
+            "service_name": definition.service,
+            "state": one.state,
+            "text": one.text,
         }
     }
 
 
+def _rests(call: Call, cluster: Cluster, definition: Definition, host: str | None) -> bool:
+    """Whether the alert's component, service or host is in maintenance."""
+    component = cluster.components.get((host or "", definition.component or ""))
+    service = cluster.services.get(definition.service)
+    machine = call.world.hosts.get(host or "")
+    return any(one is not None and one.maintenance != "OFF" for one in (component, service, machine))
+
+
 def _summed(call: Call, rows: list[Row]) -> dict[str, object]:
     empty = {"original_timestamp": 0, "maintenance_count": 0, "count": 0}
-    names = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
-    counted = {name: Leaf(empty | {"count": len(rows) if name == "CRITICAL" else 0}) for name in names}
+    counts = Counter(row["Alert"]["state"] for row in rows)
+    counted = {name: Leaf(empty | {"count": counts[name]}) for name in ("OK", "WARNING", "CRITICAL", "UNKNOWN")}
     return {"href": call.url, "alerts_summary": counted}
 
 
@@ -100,29 +109,23 @@ ALERT = Resource(
 )
 
 
-_AGENT_ALERTS = (
-    ("Ulimit for open files", "ambari_agent_ulimit"),
-    ("Ambari Agent Distro/Conf Select Versions", "ambari_agent_version_select"),
-    ("Host Disk Usage", "ambari_agent_disk_usage"),
-    ("Ambari Agent Heartbeat", "ambari_server_agent_heartbeat"),
-    ("Ambari Server Performance", "ambari_server_performance"),
-    ("Component Version", "ambari_server_component_version"),
-    ("Ambari Server Alerts", "ambari_server_stale_alerts"),
-)
-_SERVICE_ALERTS = {
-    "ZOOKEEPER": (
-        ("Percent ZooKeeper Servers Available", "zookeeper_server_process_percent"),
-        ("ZooKeeper Server Process", "zookeeper_server_process"),
-    )
-}
-
-
 def _definition_rows(call: Call) -> Iterable[Row]:
     cluster = cluster_of(call)
-    own = [pair for name in sorted(cluster.services) for pair in _SERVICE_ALERTS.get(name, ())]
     return [
-        {"AlertDefinition": {"cluster_name": cluster.name, "id": number, "label": label, "name": name}}
-        for number, (label, name) in enumerate([*own, *_AGENT_ALERTS], start=1)
+        {
+            "AlertDefinition": {
+                "cluster_name": cluster.name,
+                "component_name": one.component,
+                "enabled": True,
+                "id": number,
+                "interval": one.interval,
+                "label": one.label,
+                "name": one.name,
+                "service_name": one.service,
+                "source": Leaf(type=one.source),
+            }
+        }
+        for number, one in enumerate(definitions(cluster), start=1)
     ]
 
 
@@ -136,6 +139,8 @@ ALERT_DEFINITION = Resource(
         "AlertDefinition/label",
         "AlertDefinition/name",
     ),
-    properties=properties("AlertDefinition", "cluster_name id label name"),
+    properties=properties(
+        "AlertDefinition", "cluster_name component_name enabled id interval label name service_name source"
+    ),
     rows=_definition_rows,
 )

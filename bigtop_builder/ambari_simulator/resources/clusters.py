@@ -29,7 +29,7 @@ from bigtop_builder.ambari_simulator.resources.stack_versions import STACK_VERSI
 from bigtop_builder.ambari_simulator.rest.query import Row
 from bigtop_builder.ambari_simulator.rest.registry import Body, Call, Resource, properties
 from bigtop_builder.ambari_simulator.rest.render import Leaf
-from bigtop_builder.ambari_simulator.rest.replies import CREATED, DONE, Refusal, Reply, internal
+from bigtop_builder.ambari_simulator.rest.replies import CREATED, DONE, Refusal, Reply, internal, uncaught
 
 HOST_STATES = ("HEALTHY", "UNHEALTHY", "HEARTBEAT_LOST", "INIT")
 HOST_STATUSES = ("HEALTHY", "UNHEALTHY", "UNKNOWN", "ALERT")
@@ -160,13 +160,17 @@ def delete_cluster(world: World, work: Work, cluster: Cluster) -> None:
     """Delete a cluster whose components are all stopped.
 
     With a request that has not ended it still succeeds and then stops the scheduler of the whole server until a
-    restart (live-notes, HAZARD). Its hosts cannot be taken again until their agents register anew.
+    restart (live-notes, HAZARD). With a configuration group it fails (610), and so does every other attempt until a
+    restart (611). Its hosts cannot be taken again until their agents register anew.
     """
     if any(work.state_of(one) not in REMOVABLE for one in cluster.components.values()):
         raise internal(
             f"Could not delete cluster, clusterName={cluster.name}: Cannot remove {cluster.name}. "
             "One or more host components are in a non-removable state."
         )
+    cluster.undeletable = cluster.undeletable or bool(cluster.groups)
+    if cluster.undeletable:
+        raise uncaught()
     if work.engine.unfinished(cluster.name):
         work.engine.poisoned = cluster.name
     for name in cluster.hosts:

@@ -26,6 +26,8 @@ def host_row(world: World, host: Host) -> dict[str, Any]:
     """Return a host's row in the list of all hosts; ``cluster_name`` only if it is in one."""
     now = world.now()
     seen = host.lost_at if host.lost_at is not None else now - (now - host.registered_at) % HEARTBEAT_EVERY
+    if host.returns_at is not None:
+        seen = 0.0
     row: dict[str, Any] = {
         "cpu_count": host.cpu_count,
         "desired_configs": None,

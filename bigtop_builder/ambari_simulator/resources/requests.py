@@ -50,7 +50,7 @@ def request_row(request: Request) -> Row:
             "progress_percent": progress(tasks),
             "request_status": request.status,
             "resource_filters": request.resource_filters,
-            "start_time": stamp(min(begun)) if begun else -1,
+            "start_time": stamp(min(begun)) if begun else stamp(request.started),
             "type": request.type,
             "user_name": request.user,
         }
