@@ -30,6 +30,9 @@ def parse(arguments: list[str] | None = None) -> SimulationArguments:
     parser.add_argument("--ambari", default="3.0.0.0", help="the version of Ambari to be")
     parser.add_argument("--state-file", type=Path, help="where to write URL and process id once ready")
     parser.add_argument("--keep", type=Path, help="keep all that the server knows in this file, and go on from it")
+    parser.add_argument(
+        "--alert-minute", type=float, default=60.0, metavar="SECONDS", help="how long a minute lasts for alerts"
+    )
     given = vars(parser.parse_args(arguments))
     hosts = dict(entry.partition("=")[::2] for entry in given.pop("host"))
     return SimulationArguments.model_validate({**given, "hosts": hosts})
@@ -38,11 +41,13 @@ def parse(arguments: list[str] | None = None) -> SimulationArguments:
 def run(arguments: SimulationArguments) -> int:
     """Serve until SIGTERM or SIGINT; return 0 on a clean end. Raises ``OSError`` if the address cannot be bound."""
     from bigtop_builder.ambari_simulator.assembly import Ticker, make_world, serve
+    from bigtop_builder.ambari_simulator.engine.engine import Pace
     from bigtop_builder.ambari_simulator.engine.work import work_of
     from bigtop_builder.ambari_simulator.persistence import Keeper
 
     hosts, crew = recorded_hosts(arguments)
-    world = make_world(hosts, crew=crew, version=arguments.ambari)
+    pace = Pace(minute=arguments.alert_minute)
+    world = make_world(hosts, crew=crew, pace=pace, version=arguments.ambari)
     if arguments.inject:
         found = faults(arguments.inject)
         injections = work_of(world).injections

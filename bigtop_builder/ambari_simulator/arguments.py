@@ -32,6 +32,8 @@ class SimulationArguments(StrictModel):
     state_file: Path | None = None
     keep: Path | None = None
     """The file that the world is saved to and restored from."""
+    alert_minute: float = Field(default=60.0, gt=0)
+    """Seconds that a minute of an alert's interval lasts."""
 
 
 class Faults(StrictModel):

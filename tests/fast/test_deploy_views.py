@@ -23,7 +23,7 @@ from bigtop_builder.cli.views.junit import junit
 from bigtop_builder.cli.views.plain import PlainView
 from bigtop_builder.cli.views.summary import json_data, markdown
 from bigtop_builder.cli.views.terminal import TerminalView
-from bigtop_builder.flow.deploy.status import ClusterStatus, HostStatus, ServiceStatus
+from bigtop_builder.flow.deploy.status import AlertStatus, ClusterStatus, HostStatus, ServiceStatus
 from bigtop_builder.flow.run.state import RunState
 from bigtop_builder.model.event import (
     AmbariTask,
@@ -277,12 +277,21 @@ def test_status_tells_why_it_is_not_green() -> None:
         exists=True,
         hosts=[HostStatus("n1.x", "g", "HEALTHY", 2), HostStatus("n2.x", "g", "HEARTBEAT_LOST", 2, ("ZK",))],
         services=[ServiceStatus("ZOOKEEPER", "STARTED", 1, 2, 4, stale=1, maintenance=False)],
-        alerts=[("CRITICAL", "n2.x", "ZooKeeper process", "Connection refused"), ("WARNING", "n1.x", "disk", "90%")],
+        alerts=[
+            AlertStatus("CRITICAL", "n2.x", "ZooKeeper process", "Connection refused"),
+            AlertStatus("CRITICAL", "n1.x", "ZooKeeper process", "Connection refused", outdated=True),
+            AlertStatus("WARNING", "n1.x", "disk", "90%"),
+        ],
+        unknown_alerts="24 of 68 alerts are UNKNOWN: Ulimit",
+        heard_seconds=8.4,
     )
     lines = status_text(status, Invocation()).splitlines()
     assert lines[0] == "Ambari 3.0.0.0 at http://a:8080"
     assert "✗  n2.x  g  HEARTBEAT_LOST  2 components  down: ZK" in lines
     assert "✗  ZOOKEEPER  STARTED  1 of 2 running  1 component with outdated configuration" in lines
+    assert "as Ambari last heard from all agents 8 s ago; it sees up to 20 s later that a process has ended" in lines
+    assert "CRITICAL  n1.x  ZooKeeper process  before the last change: Connection refused" in lines
+    assert "24 of 68 alerts are UNKNOWN: Ulimit" in lines
     assert lines[-1] == "not green: 1 host, 1 service, 1 critical alert"
     assert status.data()["green"] is False
 

@@ -20,7 +20,7 @@ _AGENT = "services/AMBARI/components/AMBARI_AGENT"
 _HOST_FIELDS = fields(
     "Hosts",
     "host_name host_state host_status os_family os_type cluster_name ip cpu_count total_mem last_heartbeat_time "
-    + " ".join(field.property for field in HOST_FIELDS),
+    "last_registration_time " + " ".join(field.property for field in HOST_FIELDS),
 )
 
 
@@ -29,7 +29,8 @@ class RegisteredHost:
     """A host whose agent has registered.
 
     ``state`` is HEALTHY, HEARTBEAT_LOST …; ``cluster`` is None for a free host; ``settings`` has the properties of the
-    table of layout fields; ``heartbeat`` is in seconds since the epoch by the server's clock, None if it is unknown.
+    table of layout fields; ``heartbeat`` is in seconds since the epoch by the server's clock, None before the first one
+    since the server's start, and so is ``registered``, the last registration.
     """
 
     name: str
@@ -43,6 +44,7 @@ class RegisteredHost:
     memory_kb: int
     settings: Mapping[str, str]
     heartbeat: float | None
+    registered: float | None = None
 
 
 class ServerCalls(Connection):
@@ -52,6 +54,11 @@ class ServerCalls(Connection):
         """Return the server's version with four parts: ``3.0.0.0``."""
         data = self.get(_SERVER, fields="RootServiceComponents/component_version")
         return str(data.get("RootServiceComponents", {}).get("component_version", ""))
+
+    def clock(self) -> float:
+        """Return the server's time in seconds since the epoch; whole seconds."""
+        data = self.get(_SERVER, fields="RootServiceComponents/server_clock")
+        return float(data.get("RootServiceComponents", {}).get("server_clock") or time.time())
 
     def agent_versions(self) -> dict[str, str]:
         """Return the version of the agent by host."""
@@ -120,6 +127,7 @@ class ServerCalls(Connection):
 
 def _host(item: Json) -> RegisteredHost:
     beat = item.get("last_heartbeat_time") or 0
+    registration = item.get("last_registration_time") or 0
     return RegisteredHost(
         name=str(required(item, "host_name")),
         state=required(item, "host_state") or "",
@@ -132,4 +140,5 @@ def _host(item: Json) -> RegisteredHost:
         memory_kb=int(item.get("total_mem") or 0),
         settings={field.property: str(value) for field in HOST_FIELDS if (value := item.get(field.property))},
         heartbeat=beat / 1000 if beat > 0 else None,
+        registered=registration / 1000 if registration > 0 else None,
     )

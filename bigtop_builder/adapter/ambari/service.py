@@ -47,7 +47,10 @@ class HostComponent:
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert. ``state`` is OK, WARNING, CRITICAL, UNKNOWN or SKIPPED; ``host`` is None for a whole service."""
+    """An alert. ``state`` is OK, WARNING, CRITICAL, UNKNOWN or SKIPPED; ``host`` is None for a whole service.
+
+    ``seen``: when its state or text last changed, in seconds since the epoch by the clock of the agent.
+    """
 
     name: str
     label: str
@@ -57,6 +60,7 @@ class Alert:
     host: str | None
     component: str | None
     maintenance: bool
+    seen: float | None = None
 
 
 class ServiceCalls(Connection):
@@ -168,10 +172,22 @@ class ServiceCalls(Connection):
     def alerts(self, cluster: str) -> list[Alert]:
         """Return every alert of the cluster."""
         requested = fields(
-            "Alert", "definition_name label state text service_name host_name component_name maintenance_state"
+            "Alert",
+            "definition_name label state text service_name host_name component_name maintenance_state latest_timestamp",
         )
         found = self.get(path("clusters", cluster, "alerts"), fields=requested, minimal=True)
         return [_alert(item.get("Alert", {})) for item in listed(required(found, "items"))]
+
+    def alert_intervals(self, cluster: str) -> dict[tuple[str, str], int]:
+        """Return the interval in minutes of each enabled alert definition, by service and name."""
+        requested = fields("AlertDefinition", "name service_name interval enabled")
+        found = self.get(path("clusters", cluster, "alert_definitions"), fields=requested, minimal=True)
+        known = [item.get("AlertDefinition", {}) for item in listed(found.get("items"))]
+        return {
+            (str(one.get("service_name", "")), str(one.get("name", ""))): int(one.get("interval") or 1)
+            for one in known
+            if one.get("enabled") is not False
+        }
 
     def _restart(self, cluster: str, targets: list[Json], context: str) -> int | None:
         info = {"command": "RESTART", "context": context, "operation_level": "host_component"}
@@ -219,4 +235,5 @@ def _alert(about: Json) -> Alert:
         host=about.get("host_name") or None,
         component=about.get("component_name") or None,
         maintenance=(about.get("maintenance_state") or "OFF") != "OFF",
+        seen=stamp / 1000 if (stamp := about.get("latest_timestamp") or 0) > 0 else None,
     )

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from bigtop_builder.flow.deploy.status import ClusterStatus
 
 STALE = "outdated configuration"
+STATUS_SECONDS = 20
+"""Seconds between two looks of an agent at its processes (recorded)."""
 
 
 def status_text(status: ClusterStatus, invocation: Invocation) -> str:
@@ -22,6 +24,11 @@ def status_text(status: ClusterStatus, invocation: Invocation) -> str:
         lines.append(f"cluster {status.cluster} does not exist")
     elif status.exists:
         lines.append(f"cluster {status.cluster}, {status.version}")
+    if status.heard_seconds is not None:
+        lines.append(
+            f"as Ambari last heard from all agents {status.heard_seconds:.0f} s ago; "
+            f"it sees up to {STATUS_SECONDS} s later that a process has ended"
+        )
     parts = [_hosts(status), _services(status), _standalone(status), _alerts(status), _requests(status)]
     lines += [line for part in parts if part for line in ("", *part)]
     shade: Colour = "green" if status.green else "red"
@@ -35,7 +42,7 @@ def _wrong(status: ClusterStatus) -> str:
     counts = {
         "host": sum(not host.green for host in status.hosts),
         "service": sum(not service.green for service in status.services),
-        "critical alert": sum(state == "CRITICAL" for state, *_ in status.alerts),
+        "critical alert": sum(not alert.green for alert in status.alerts),
         "stand-alone check": sum(level == "error" for level, *_ in status.standalone),
     }
     return ", ".join(count(number, name) for name, number in counts.items() if number)
@@ -73,8 +80,17 @@ def _standalone(status: ClusterStatus) -> list[str]:
 
 
 def _alerts(status: ClusterStatus) -> list[str]:
-    rows = [[state, host, clean(label), clean(text)[:120]] for state, host, label, text in status.alerts]
-    return columns(rows).splitlines()
+    rows = [
+        [
+            one.state,
+            one.host,
+            clean(one.label),
+            ("before the last change: " if one.outdated else "") + clean(one.text)[:120],
+        ]
+        for one in status.alerts
+    ]
+    lines = columns(rows).splitlines()
+    return [*lines, clean(status.unknown_alerts)] if status.unknown_alerts else lines
 
 
 def _requests(status: ClusterStatus) -> list[str]:

@@ -31,6 +31,7 @@ def rehearsal(loaded: LoadedInventory) -> Iterator[LoadedInventory]:
     """
     from bigtop_builder.ambari_simulator.agents.paper import PaperAgent, PaperCrew
     from bigtop_builder.ambari_simulator.assembly import Ticker, assemble
+    from bigtop_builder.ambari_simulator.engine.engine import Pace
     from bigtop_builder.ambari_simulator.engine.state import Host, World
     from bigtop_builder.ambari_simulator.resource_tree import registry
     from bigtop_builder.ambari_simulator.resources.stacks import load_stacks
@@ -43,7 +44,7 @@ def rehearsal(loaded: LoadedInventory) -> Iterator[LoadedInventory]:
     load_stacks(world)
     stack = world.stacks.get((loaded.inventory.stack.name, loaded.inventory.stack.version))
     stack = stack or next(iter(world.stacks.values()))
-    work = assemble(world, PaperCrew(PaperAgent(_reader(stack))))
+    work = assemble(world, PaperCrew(PaperAgent(_reader(stack))), Pace(minute=1.0))
     family = _family(loaded, stack)
     for entry in loaded.hosts:
         if entry.group is not None:

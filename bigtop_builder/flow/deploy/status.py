@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.sources.web import ca_bundle
+from bigtop_builder.flow.deploy.alerts import JudgedAlert, read_alerts, unknown_alerts
 from bigtop_builder.flow.deploy.deployment import open_deployment
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_client, starting
+from bigtop_builder.flow.deploy.host_states import HEARD, await_reports
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.event import AnyEvent, CheckFinished, HostFailed
@@ -57,6 +60,22 @@ class HostStatus:
         return self.state == "HEALTHY" and not self.down
 
 
+@dataclass(frozen=True)
+class AlertStatus:
+    """An alert that is not OK. ``outdated``: it was seen before the last change, and nobody has looked since."""
+
+    state: str
+    host: str
+    label: str
+    text: str
+    outdated: bool = False
+
+    @property
+    def green(self) -> bool:
+        """Whether it is no sign of trouble now."""
+        return self.state != "CRITICAL" or self.outdated
+
+
 @dataclass
 class ClusterStatus:
     """A cluster. ``exists`` is None if the inventory has no Ambari."""
@@ -68,8 +87,11 @@ class ClusterStatus:
     version: str | None = None
     hosts: list[HostStatus] = field(default_factory=list)
     services: list[ServiceStatus] = field(default_factory=list)
-    alerts: list[tuple[str, str, str, str]] = field(default_factory=list)
-    """State, host, label, text."""
+    alerts: list[AlertStatus] = field(default_factory=list)
+    unknown_alerts: str = ""
+    """How many alerts are UNKNOWN, and which."""
+    heard_seconds: float | None = None
+    """The age of the oldest heartbeat of the cluster's hosts, except lost ones."""
     requests: list[tuple[int, str, str, float]] = field(default_factory=list)
     """Unfinished requests: id, context, status, percent."""
     standalone: list[tuple[str, str, str, str]] = field(default_factory=list)
@@ -82,7 +104,7 @@ class ClusterStatus:
             self.exists is not False
             and all(host.green for host in self.hosts)
             and all(service.green for service in self.services)
-            and not any(state == "CRITICAL" for state, *_ in self.alerts)
+            and all(alert.green for alert in self.alerts)
             and not any(level == "error" for level, *_ in self.standalone)
         )
 
@@ -92,7 +114,6 @@ class ClusterStatus:
             **asdict(self),
             "hosts": [asdict(host) for host in self.hosts],
             "services": [asdict(service) for service in self.services],
-            "alerts": [dict(zip(("state", "host", "label", "text"), one, strict=True)) for one in self.alerts],
             "requests": [dict(zip(("id", "context", "status", "percent"), one, strict=True)) for one in self.requests],
             "standalone": [
                 dict(zip(("level", "host", "check", "message"), one, strict=True)) for one in self.standalone
@@ -136,17 +157,16 @@ def _ambari(client: Ambari, world: World, reporter: Reporter, status: ClusterSta
     components: list[HostComponent] = []
     wanted: dict[str, set[str]] = {}
     if view is not None:
+        await_reports(client, world, reporter)
+        registered = {host.name: host for host in client.hosts()}
         wanted = starting(world.stack, desired_layout(client, world, reporter))
         components = world.components()
         _services(client, world, status, components, wanted)
         status.version = view.version
-        status.alerts = sorted(
-            (alert.state, alert.host or "", alert.label or alert.name, alert.text.strip())
-            for alert in client.alerts(world.cluster)
-            if alert.state in ("CRITICAL", "WARNING")
-            and not alert.maintenance
-            and (alert.host is None or alert.component is None or alert.component in wanted.get(alert.host, ()))
-        )
+        _alerts(status, read_alerts(client, world, reporter, wait=False))
+        heard = [host for host in registered.values() if host.cluster == world.cluster and host.state in HEARD]
+        beats = [host.heartbeat for host in heard if host.heartbeat is not None]
+        status.heard_seconds = max(0.0, client.clock() - min(beats)) if beats else None
         status.requests = [
             (one.id, one.context, one.status, one.percent)
             for one in client.requests(world.cluster, unfinished_only=True)
@@ -159,6 +179,24 @@ def _ambari(client: Ambari, world: World, reporter: Reporter, status: ClusterSta
         if entry.group is not None:
             state = known.state if known else "MISSING"
             status.hosts.append(HostStatus(entry.name, entry.group, state, counts[entry.name], down))
+
+
+def _alerts(status: ClusterStatus, judged: Sequence[JudgedAlert]) -> None:
+    status.alerts = sorted(
+        (
+            AlertStatus(
+                one.alert.state,
+                one.alert.host or "",
+                one.alert.label or one.alert.name,
+                one.alert.text.strip(),
+                one.outdated,
+            )
+            for one in judged
+            if one.meant and one.alert.state in ("CRITICAL", "WARNING")
+        ),
+        key=lambda one: (one.state, one.host, one.label),
+    )
+    status.unknown_alerts = unknown_alerts(judged)
 
 
 def _services(

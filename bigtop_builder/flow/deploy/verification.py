@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from bigtop_builder.flow.deploy.alerts import critical_alerts
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, starting
 from bigtop_builder.flow.deploy.failure_causes import last_lines
+from bigtop_builder.flow.deploy.host_states import await_reports
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.request_follower import TaskFailedError, follow
 from bigtop_builder.flow.deploy.world import World
@@ -31,17 +33,20 @@ def verify(connections: Connections, world: World, reporter: Reporter) -> str:
     if reporter.mark is not None:
         reporter.mark.unlink(missing_ok=True)
     if world.inventory.ambari is not None:
+        failed += silent_hosts(connections.client, world, reporter)
         attempts = ATTEMPTS if reporter.earlier_changes else 1
         failed += sum(
             not check_service(connections.client, world, reporter, service, attempts=attempts)
             for service in checkable(connections.client, world, reporter)
         )
-        failed += critical_alerts(connections.client, world, reporter)
     if connections.hosted:
         failed += check_standalone(connections, world, reporter)
         failed += sum(
             not run_job(connections, world, reporter, name, job) for name, job in world.inventory.jobs.items()
         )
+    if world.inventory.ambari is not None:
+        # Last, because agents take a minute to look at them again.
+        failed += critical_alerts(connections.client, world, reporter)
     if failed:
         raise PartFailedError(f"{failed} of the checks failed", hint="They are listed above.")
     if reporter.mark is not None:
@@ -107,6 +112,21 @@ def report_check(
     return ok
 
 
+def silent_hosts(client: Ambari, world: World, reporter: Reporter) -> int:
+    """Report hosts that Ambari does not hear from, after waiting for their agents; return their number."""
+    silent = sorted(await_reports(client, world, reporter))
+    for host in silent:
+        report_check(
+            reporter,
+            "agent",
+            False,
+            "Ambari does not hear from it",
+            host=host,
+            hint="Start it there: ambari-agent start",
+        )
+    return len(silent)
+
+
 def checkable(client: Ambari, world: World, reporter: Reporter) -> list[str]:
     """Return the services that have a check and something that should run: other checks cannot succeed."""
     wanted = {
@@ -150,23 +170,6 @@ def check_service(client: Ambari, world: World, reporter: Reporter, service: str
     except AmbariError as error:
         return report_check(reporter, f"service check of {service}", False, error.message, hint=error.hint)
     return report_check(reporter, f"service check of {service}", True, "")
-
-
-def critical_alerts(client: Ambari, world: World, reporter: Reporter) -> int:
-    """Return the number of critical alerts; warnings, and alerts about what should not run, are only reported."""
-    wanted = starting(world.stack, desired_layout(client, world, reporter))
-    critical = 0
-    for alert in client.alerts(world.cluster):
-        if alert.maintenance or alert.state not in ("CRITICAL", "WARNING"):
-            continue
-        meant = alert.host is None or alert.component is None or alert.component in wanted.get(alert.host, ())
-        warning = alert.state == "WARNING" or not meant
-        name = f"alert {alert.label or alert.name}"
-        report_check(
-            reporter, name, False, alert.text.strip().replace("\n", " ")[:300], host=alert.host, warning=warning
-        )
-        critical += not warning
-    return critical
 
 
 def check_standalone(connections: Connections, world: World, reporter: Reporter) -> int:

@@ -16,6 +16,8 @@ from bigtop_builder.flow.testbed.files import Files
 from bigtop_builder.model.errors import AmbariError
 
 LOG, WORLD, FAILURES = "simulation.log", "world.json", "failures.yaml"
+ALERT_MINUTE = "10"
+"""Seconds between two looks at an alert: a real agent takes a minute, and a deployment waits for it."""
 PORT = 8080
 START_SECONDS = 30.0
 LAST_LINES = 5
@@ -96,6 +98,8 @@ class Simulation:
             str(self._files.record),
             "--keep",
             str(self._files.folder / WORLD),
+            "--alert-minute",
+            ALERT_MINUTE,
         ]
         return [*argv, "--inject", str(self._failures)] if self._failures.is_file() else argv
 
