@@ -28,6 +28,10 @@ class UnreachableError(AmbariError):
         self.again = again
 
 
+class UnknownNameError(UnreachableError):
+    """The server's name cannot be resolved on this machine."""
+
+
 class NoAnswerError(UnreachableError):
     """The server accepted the call but did not respond in time."""
 

@@ -19,6 +19,7 @@ from bigtop_builder.adapter.ambari.progress import (
     is_stuck,
     may_be_stuck,
     outcome,
+    running_times,
 )
 from bigtop_builder.adapter.ambari.request import RequestCalls, TaskView
 
@@ -54,6 +55,9 @@ class Follower:
         self._last: Look | None = None
         self._statuses: dict[int, str] = {}
         self._newest_end: float | None = None
+        self._ends: dict[str, float] = {}
+        self.seconds: dict[int, float] = {}
+        """How long each ended task ran, by its id."""
 
     def look(self) -> Look:
         """Poll once. Raises what the calls raise; the next poll makes up for a failed one."""
@@ -81,6 +85,7 @@ class Follower:
             whole = self._calls.tasks(self._cluster, self._request, ids=failed, with_output=True)
             fresh.update({task.id: task for task in whole if task.id in fresh})
         self._statuses.update({task.id: task.status for task in fresh.values()})
+        self.seconds |= running_times(fresh.values(), self._ends)
         ends = [task.end for task in fresh.values() if task.end is not None]
         self._newest_end = max([*ends, self._newest_end or 0.0]) or None
         return [fresh[id] for id in sorted(fresh)]

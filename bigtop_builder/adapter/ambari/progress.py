@@ -96,6 +96,45 @@ class TaskLike(Protocol):
         ...
 
 
+class TimedTask(Protocol):
+    """The properties of a task that tell how long it ran."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def host(self) -> str:
+        """The host that it runs on."""
+        ...
+
+    @property
+    def start(self) -> float | None:
+        """When its stage began."""
+        ...
+
+    @property
+    def end(self) -> float | None:
+        """When it ended."""
+        ...
+
+
+def running_times(tasks: Iterable[TimedTask], latest: dict[str, float]) -> dict[int, float]:
+    """Return the seconds that each ended task ran, by its id.
+
+    All tasks of a stage start at one time (645, 655), but an agent works on one after the other: a task runs from the
+    end of the one before it on its host. ``latest`` has the last known end by host, and is updated.
+    """
+    found = {}
+    ended = [(task.end, task) for task in tasks if task.end is not None]
+    for end, task in sorted(ended, key=lambda pair: (pair[0], pair[1].id)):
+        if task.start is not None:
+            found[task.id] = max(0.0, end - max(task.start, latest.get(task.host, 0.0)))
+        latest[task.host] = max(end, latest.get(task.host, 0.0))
+    return found
+
+
 def is_finished(view: RequestView) -> bool:
     """Return whether nothing more will happen, judging by the request alone.
 

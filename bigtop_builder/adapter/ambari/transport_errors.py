@@ -8,6 +8,7 @@ from bigtop_builder.adapter.ambari.errors import (
     CertificateError,
     NoAnswerError,
     UnexpectedAnswerError,
+    UnknownNameError,
     UnreachableError,
 )
 from bigtop_builder.model.errors import AmbariError
@@ -32,7 +33,7 @@ def explain(error: Exception, url: str, call: str) -> AmbariError:
             f"{place} does not accept a connection: nothing answered", hint=_address_hint(), again=True
         )
     if isinstance(reason, NameResolutionError):
-        return UnreachableError(
+        return UnknownNameError(
             f"cannot resolve the name {urlsplit(url).hostname}", hint="check ambari.url, DNS and /etc/hosts"
         )
     if isinstance(reason, NewConnectionError):

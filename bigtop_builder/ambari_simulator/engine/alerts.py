@@ -8,12 +8,10 @@ or text differs from its last report. So ``latest_timestamp`` is the time of the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from bigtop_builder.ambari_simulator.engine.cluster_state import AlertState, Cluster, HostComponent
-
-if TYPE_CHECKING:
-    from bigtop_builder.ambari_simulator.engine.work import Work
+from bigtop_builder.ambari_simulator.engine.state import World
 
 WARNING_SHARE, CRITICAL_SHARE = 0.35, 0.70
 """Shares of affected components at which the alert of a whole service is raised."""
@@ -67,7 +65,7 @@ def definitions(cluster: Cluster) -> list[Definition]:
     return [*own, *AMBARI]
 
 
-def look(work: Work, cluster: Cluster, minute: int, now: float) -> None:
+def look(world: World, cluster: Cluster, minute: int, now: float) -> None:
     """Look at the alerts whose interval ends with ``minute``, counted from the start of the server."""
     due = [one for one in definitions(cluster) if minute % one.interval == 0]
     present: dict[str, list[HostComponent]] = {}
@@ -76,25 +74,25 @@ def look(work: Work, cluster: Cluster, minute: int, now: float) -> None:
     for definition in due:
         if definition.source == "PORT":
             for one in present.get(definition.component or "", ()):
-                if _reports(work, one.host):
-                    _report(work, cluster, definition, one.host, *_process(one), now)
+                if _reports(world, one.host):
+                    _report(world, cluster, definition, one.host, *_process(one), now)
         elif definition.source == "SCRIPT":
             for host in cluster.hosts:
-                if _reports(work, host):
-                    _report(work, cluster, definition, host, "OK", "as it should be", now)
+                if _reports(world, host):
+                    _report(world, cluster, definition, host, "OK", "as it should be", now)
         elif definition.name == "ambari_server_agent_heartbeat":
             for host in cluster.hosts:
-                lost = work.lost(host)
+                lost = host not in world.hosts or world.hosts[host].lost(now)
                 text = f"{host} is not sending heartbeats" if lost else f"{host} is healthy"
-                _report(work, cluster, definition, host, "CRITICAL" if lost else "OK", text, now)
+                _report(world, cluster, definition, host, "CRITICAL" if lost else "OK", text, now)
         elif definition.source == "SERVER":
-            _report(work, cluster, definition, None, "OK", "as it should be", now)
+            _report(world, cluster, definition, None, "OK", "as it should be", now)
     if PERCENT in due:
-        _sum_up(work, cluster, now)
+        _sum_up(world, cluster, now)
 
 
-def _reports(work: Work, name: str) -> bool:
-    host = work.world.hosts.get(name)
+def _reports(world: World, name: str) -> bool:
+    host = world.hosts.get(name)
     return host is not None and host.registered and host.lost_at is None and host.returns_at is None
 
 
@@ -104,17 +102,17 @@ def _process(one: HostComponent) -> tuple[str, str]:
     return "CRITICAL", f"Connection failed: [Errno 111] Connection refused to {one.host}"
 
 
-def _sum_up(work: Work, cluster: Cluster, now: float) -> None:
+def _sum_up(world: World, cluster: Cluster, now: float) -> None:
     states = [one.state for (name, _), one in cluster.alerts.items() if name == f"{PROCESS.lower()}_process"]
     if states:
         affected = sum(state != "OK" for state in states)
         share = affected / len(states)
         state = "CRITICAL" if share >= CRITICAL_SHARE else "WARNING" if share >= WARNING_SHARE else "OK"
-        _report(work, cluster, PERCENT, None, state, f"affected: [{affected}], total: [{len(states)}]", now)
+        _report(world, cluster, PERCENT, None, state, f"affected: [{affected}], total: [{len(states)}]", now)
 
 
 def _report(
-    work: Work, cluster: Cluster, definition: Definition, host: str | None, state: str, text: str, now: float
+    world: World, cluster: Cluster, definition: Definition, host: str | None, state: str, text: str, now: float
 ) -> None:
     """Take a report, unless it says the same as the one before it."""
     key = (definition.name, host)
@@ -128,4 +126,4 @@ def _report(
         former.state, former.text, former.latest = state, text, now
     else:
         return
-    work.world.changes += 1
+    world.changes += 1

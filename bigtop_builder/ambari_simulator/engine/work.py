@@ -115,7 +115,7 @@ class Work:
         if self.world.clusters.get(cluster.name) is not cluster:
             return
         if minute:
-            alerts.look(self, cluster, minute, when)
+            alerts.look(self.world, cluster, minute, when)
         behind = int((self.world.now() - when) / self.pace.minute)
         steps = max(1, behind - MOST_MINUTES)
         then = when + steps * self.pace.minute

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bigtop_builder.hosts.ambari_logs import server_cause
 from bigtop_builder.hosts.server import LOG
 from bigtop_builder.model.errors import AmbariError, HostError, InterruptedRunError
-from bigtop_builder.model.event import AnyEvent, Change
+from bigtop_builder.model.event import AnyEvent, Change, Notice
 from bigtop_builder.model.inventory import Ambari as Choice
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def administrator_ready(
     reference = choice.setup.initial_password if choice.setup else None
     initial = secrets.value(reference, "ambari.setup.initial_password") if reference else SHIPPED_PASSWORD
     try:
-        works = _first_that_works(client, user, (wanted, initial), cancelled, limit)
+        works = _first_that_works(client, user, (wanted, initial), emit, cancelled, limit)
     except TimeoutError as error:
         raise _silent(choice, remote, str(error), limit) from error
     if works == wanted:
@@ -72,9 +72,12 @@ def administrator_ready(
 
 
 def _first_that_works(
-    client: Ambari, user: str, passwords: tuple[str, ...], cancelled: threading.Event, limit: float
+    client: Ambari, user: str, passwords: tuple[str, ...], emit: Emit, cancelled: threading.Event, limit: float
 ) -> str:
-    """Return the first password that works. Raises TimeoutError, AmbariError and InterruptedRunError."""
+    """Return the first password that works, and say what is waited for.
+
+    Raises TimeoutError, AmbariError and InterruptedRunError.
+    """
     from bigtop_builder.adapter.ambari.errors import (
         AuthenticationError,
         ServerError,
@@ -84,6 +87,13 @@ def _first_that_works(
 
     begin = time.monotonic()
     refused: float | None = None
+    said: set[str] = set()
+
+    def waiting(text: str) -> None:
+        if text not in said:
+            said.add(text)
+            emit(Notice(text=text))
+
     while True:
         try:
             for password in dict.fromkeys(passwords):
@@ -97,11 +107,16 @@ def _first_that_works(
                     answer="",
                     hint="was the password changed? Then set ambari.password to the new one",
                 )
+            waiting(
+                f"the Ambari server rejects ambari.password and the initial password of {user}; "
+                f"trying for {min(LOGIN_GRACE, limit):.0f} s, because a starting server rejects correct ones"
+            )
         except (UnreachableError, UnavailableError, ServerError) as error:
             if isinstance(error, UnreachableError) and not error.again:
                 raise
             if time.monotonic() - begin > limit:
                 raise TimeoutError(error.message) from error
+            waiting(f"waiting up to {limit:.0f} s for the Ambari server at {client.url} to answer")
         if cancelled.wait(POLL):
             raise InterruptedRunError("stopped while waiting for the Ambari server")
 

@@ -11,6 +11,7 @@ from bigtop_builder.flow.deploy.deployment import Deployment
 from bigtop_builder.flow.deploy.desired_layout import desired_layout
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import version_of
+from bigtop_builder.flow.deploy.server_state import server_state
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import AmbariError, ConfigurationError, ConfigurationErrors, PublishError
 from bigtop_builder.model.event import CheckFinished
@@ -27,7 +28,7 @@ def check(deployment: Deployment) -> str:
     check_own(deployment.connections, deployment.world)
     managed = deployment.world.inventory.ambari is not None
     if managed:
-        _server(deployment.world, deployment.reporter)
+        _server(deployment.connections, deployment.world, deployment.reporter)
         _layout(deployment.connections.client, deployment.world, deployment.reporter)
     _standalone(deployment.world)
     families = _hosts(deployment.connections, deployment.world, deployment.reporter)
@@ -110,10 +111,11 @@ def _walk(data: object, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str
             yield from _walk(value, (*path, index))
 
 
-def _server(world: World, reporter: Reporter) -> None:
-    """Check that an existing server answers, accepts the password, and has the stack."""
+def _server(connections: Connections, world: World, reporter: Reporter) -> None:
+    """Check that an existing server answers, accepts the password, and has the stack; say why it does not answer."""
     if not world.server_answers:
-        reporter.notice(f"the server at {world.loaded.ambari.url} is not set up yet")
+        if world.server_error is not None:
+            reporter.notice(server_state(connections, world.loaded.ambari, world.server_error))
         return
     found = f"{world.server_version} at {world.loaded.ambari.url}, stack {world.stack.id}"
     _ok(reporter, "Ambari server", found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from bigtop_builder.adapter.ambari.following import Follower, Look
 from bigtop_builder.adapter.ambari.progress import RequestView
 from bigtop_builder.adapter.ambari.request import TaskView
 from bigtop_builder.flow.deploy.failure_causes import last_lines, probable_cause
+from bigtop_builder.flow.deploy.host_states import LOST
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.base import seconds
@@ -25,6 +26,7 @@ REPORTED = ("COMPLETED", "IN_PROGRESS", "SKIPPED_FAILED", *progress.BAD)
 SHOWN_FAILURES = 20
 """The number of failed tasks whose last lines are shown; the logs of all are saved."""
 PENDING_HOST = "PENDING HOST ASSIGNMENT"
+AGENTS_ARE_STARTED = "With ambari.setup the deployment starts agents itself."
 
 
 class TaskFailedError(AmbariError):
@@ -49,10 +51,10 @@ def follow(client: Ambari, world: World, reporter: Reporter, request: int) -> Re
     idle_since: float | None = None
     while True:
         look = follower.look()
-        failed += _report_tasks(reporter, look.changed, SHOWN_FAILURES - len(failed))
+        failed += _report_tasks(reporter, look.changed, SHOWN_FAILURES - len(failed), follower.seconds)
         reported = _report_request(reporter, look.view, reported)
         if look.over:
-            return _ended(look, failed)
+            return _ended(client, world, look, failed)
         idle = look.outcome == "waiting" or _unassigned(look.view)
         idle_since = (idle_since or reporter.clock()) if idle else None
         if idle_since is not None and reporter.clock() - idle_since > seconds(choice.registration_timeout):
@@ -85,21 +87,34 @@ def _unassigned(view: RequestView) -> bool:
     return view.logical and view.tasks == 0 and view.pending_hosts > 0
 
 
-def _ended(look: Look, failed: list[AmbariTask]) -> RequestView:
+def _ended(client: Ambari, world: World, look: Look, failed: list[AmbariTask]) -> RequestView:
     view = look.view
     if look.outcome == "completed":
         return view
+    lost = _lost_agents(client, world, view) if view.aborted else []
     if look.outcome == "aborted" and not failed:
+        if lost:
+            raise AmbariError(
+                f"request {view.id} ({_title(view)}) was aborted: Ambari lost the agent of {', '.join(lost)}",
+                hint=f"Start it there (ambari-agent start), then run the deployment again. {AGENTS_ARE_STARTED}",
+            )
         raise AmbariError(
             f"request {view.id} ({_title(view)}) was aborted", hint="Run the deployment again to continue."
         )
     count = view.failed + view.timed_out or len(failed)
     where = ", ".join(dict.fromkeys(f"{task.role} {task.command} on {task.host}" for task in failed[:3]))
+    besides = f"; Ambari lost the agent of {', '.join(lost)}" if lost else ""
     raise TaskFailedError(
-        f"{count} of {view.tasks} tasks of request {view.id} ({_title(view)}) failed: {where}",
+        f"{count} of {view.tasks} tasks of request {view.id} ({_title(view)}) failed: {where}{besides}",
         tuple(failed),
         hint="Fix the cause and run the deployment again: it continues from here.",
     )
+
+
+def _lost_agents(client: Ambari, world: World, view: RequestView) -> list[str]:
+    """Return the hosts of aborted tasks that Ambari no longer hears from: their tasks are aborted without a message."""
+    aborted = {task.host for task in client.tasks(world.cluster, view.id, statuses={"ABORTED"})}
+    return sorted(host.name for host in client.hosts() if host.name in aborted and host.state == LOST)
 
 
 def _title(view: RequestView) -> str:
@@ -144,26 +159,31 @@ def _report_request(reporter: Reporter, view: RequestView, before: tuple[object,
     return reported
 
 
-def _report_tasks(reporter: Reporter, tasks: Iterable[TaskView], room: int) -> list[AmbariTask]:
-    """Report changed tasks and return those that failed themselves. All logs are saved, ``room`` of them are shown."""
+def _report_tasks(
+    reporter: Reporter, tasks: Iterable[TaskView], room: int, took: Mapping[int, float]
+) -> list[AmbariTask]:
+    """Report changed tasks and return those that failed themselves. All logs are saved, ``room`` of them are shown.
+
+    ``took``: seconds that tasks ran, by id.
+    """
     failed: list[AmbariTask] = []
     for task in tasks:
         if task.status not in REPORTED or task.host.startswith(PENDING_HOST):
             continue
         if task.status not in progress.BAD or task.status == "ABORTED":
-            reporter.emit(_event(reporter, task))
+            reporter.emit(_event(reporter, task, seconds=took.get(task.id, 0.0)))
             continue
         cause, hint = probable_cause(task.status, task.stderr, task.stdout)
         logs = [str(path) for path in save_logs(reporter, task)]
         lines = last_lines(task.stderr, task.stdout) if len(failed) < room else []
-        event = _event(reporter, task, cause=cause, hint=hint, last_lines=lines, logs=logs)
+        ran = took.get(task.id, 0.0)
+        event = _event(reporter, task, seconds=ran, cause=cause, hint=hint, last_lines=lines, logs=logs)
         failed.append(event)
         reporter.emit(event)
     return failed
 
 
 def _event(reporter: Reporter, task: TaskView, **more: object) -> AmbariTask:
-    took = task.end - task.start if task.end and task.start else 0.0
     return AmbariTask.model_validate(
         {
             "phase": reporter.phase,
@@ -173,7 +193,6 @@ def _event(reporter: Reporter, task: TaskView, **more: object) -> AmbariTask:
             "role": task.role,
             "command": task.command,
             "status": task.status,
-            "seconds": took,
             **more,
         }
     )

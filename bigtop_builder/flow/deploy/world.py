@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigtop_builder.flow.deploy.connections import Connections
-from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.model.errors import AmbariError, ConfigurationError
 from bigtop_builder.model.inventory import Inventory
 from bigtop_builder.recipe.document import near
 
@@ -33,6 +33,8 @@ class World:
         """The layout, once it is given by the groups or recommended."""
         self.facts: Mapping[str, HostFacts] | None = None
         """Facts of the hosts, from the check for the phase after it."""
+        self.server_error: AmbariError | None = None
+        """Why the server does not accept us, once that is known."""
         self.unheard: frozenset[str] = frozenset()
         """Hosts that have not reported to Ambari although they were waited for."""
         self._connections = connections
@@ -70,15 +72,20 @@ class World:
 
     @cached_property
     def server_answers(self) -> bool:
-        """Whether the server accepts us. Raises AmbariError if one that we do not set up ourselves does not."""
-        from bigtop_builder.adapter.ambari.errors import AuthenticationError, UnreachableError
+        """Whether the server accepts us; ``server_error`` says why not.
+
+        Raises AmbariError if one that we do not set up ourselves does not, or if its name cannot be resolved.
+        """
+        from bigtop_builder.adapter.ambari.errors import AuthenticationError, UnknownNameError, UnreachableError
 
         try:
             _ = self.server_version
-        except (UnreachableError, AuthenticationError):
-            if self.loaded.ambari.setup is None:
+        except (UnreachableError, AuthenticationError) as error:
+            if self.loaded.ambari.setup is None or isinstance(error, UnknownNameError):
                 raise
+            self.server_error = error
             return False
+        self.server_error = None
         return True
 
     @cached_property
