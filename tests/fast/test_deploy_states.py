@@ -13,6 +13,8 @@ import pytest
 
 from bigtop_builder.adapter.ambari.errors import AuthenticationError, UnreachableError
 from bigtop_builder.adapter.ambari.progress import running_times
+from bigtop_builder.adapter.ambari.server import _host
+from bigtop_builder.adapter.ambari.service import HostComponent
 from bigtop_builder.ambari_simulator.agents.paper import PaperCrew
 from bigtop_builder.ambari_simulator.engine import alerts as simulated_alerts
 from bigtop_builder.ambari_simulator.engine.cluster_state import AlertState
@@ -21,7 +23,7 @@ from bigtop_builder.flow.deploy import administrator, status
 from bigtop_builder.flow.deploy import phases as work
 from bigtop_builder.flow.deploy.alerts import LOOK_SECONDS, MINUTE
 from bigtop_builder.flow.deploy.deployment import Deployment
-from bigtop_builder.flow.deploy.host_states import REPORT_SECONDS
+from bigtop_builder.flow.deploy.host_states import REPORT_SECONDS, is_coming, silent_hosts
 from bigtop_builder.flow.deploy.server_state import server_state
 from bigtop_builder.model.errors import AmbariError, HostError
 from bigtop_builder.model.event import AmbariTask, AnyEvent, CheckFinished, Notice
@@ -66,6 +68,32 @@ def component(bench: Bench, host: str) -> Any:
 
 
 # Right after a restart.
+
+
+@pytest.mark.parametrize(
+    ("state", "beat", "coming"),
+    [
+        ("HEARTBEAT_LOST", 0, True),
+        ("WAITING_FOR_HOST_STATUS_UPDATES", 1795837675898, True),
+        ("HEARTBEAT_LOST", 1795837675898, False),
+    ],
+    ids=["703", "705", "an agent that died"],
+)
+def test_hosts_as_recorded_after_a_restart_are_silent_and_expected_back(state: str, beat: int, coming: bool) -> None:
+    host = _host({"host_name": NODE2, "host_state": state, "last_heartbeat_time": beat})
+    assert silent_hosts({NODE2: host}, []) == {NODE2}
+    assert is_coming(host) is coming
+
+
+def test_a_healthy_host_with_unknown_components_is_silent() -> None:
+    """Seen right after a restart of the server, a second before the true states."""
+    host = _host({"host_name": NODE2, "host_state": "HEALTHY", "last_heartbeat_time": 1795837677017})
+    unknown = HostComponent(
+        NODE2, SERVER, "ZOOKEEPER", "UNKNOWN", "STARTED", stale=False, maintenance=False, version=""
+    )
+    assert silent_hosts({NODE2: host}, [unknown]) == {NODE2}
+    assert is_coming(host)
+    assert silent_hosts({NODE2: host}, []) == set()
 
 
 def test_a_deployment_right_after_a_restart_of_the_server_waits_for_the_agents(bench: Bench) -> None:

@@ -108,6 +108,21 @@ def test_what_follows_a_failure_is_aborted_without_an_attempt() -> None:
     assert {(task.attempts, task.started, task.exit_code) for task in start.tasks} == {(0, None, 999)}
 
 
+def test_tasks_of_a_failed_stage_were_attempted_and_those_of_later_stages_were_not() -> None:
+    """As 650: an aborted task that waited in the stage has a start and an attempt, one of a later stage has neither."""
+    run = Run()
+    request = run.submit([run.task("h1"), run.task("h1")], [run.task("h1")])
+    run.wait(2)
+    failing, waiting = request.stages[0]
+    run.answer(failing, BAD)
+    run.wait(2)
+    assert request.status == "FAILED"
+    assert (waiting.status, waiting.attempts, waiting.started) == ("ABORTED", 1, failing.started)
+    (later,) = request.stages[1]
+    assert (later.status, later.attempts, later.started) == ("ABORTED", 0, None)
+    assert {task.exit_code for task in (waiting, later)} == {999}
+
+
 def test_a_retried_command_stays_in_progress_until_its_time_is_over() -> None:
     run = Run()
     request = run.submit([run.task("h1", command="INSTALL", retry_for=600)])

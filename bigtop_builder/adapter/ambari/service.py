@@ -184,7 +184,7 @@ class ServiceCalls(Connection):
         found = self.get(path("clusters", cluster, "alert_definitions"), fields=requested, minimal=True)
         known = [item.get("AlertDefinition", {}) for item in listed(found.get("items"))]
         return {
-            (str(one.get("service_name", "")), str(one.get("name", ""))): int(one.get("interval") or 1)
+            (str(required(one, "service_name")), str(required(one, "name"))): int(required(one, "interval"))
             for one in known
             if one.get("enabled") is not False
         }
@@ -227,7 +227,7 @@ def _service(about: Json) -> ServiceView:
 
 def _alert(about: Json) -> Alert:
     return Alert(
-        name=about.get("definition_name") or "",
+        name=str(required(about, "definition_name")),
         label=about.get("label") or "",
         state=required(about, "state") or "",
         text=about.get("text") or "",

@@ -42,7 +42,7 @@ def await_reports(client: Ambari, world: World, reporter: Reporter) -> frozenset
         hosts = {host.name: host for host in client.hosts() if host.cluster == world.cluster}
         silent = silent_hosts(hosts, components)
         world.unheard &= silent
-        coming = {name for name in silent if _coming(hosts.get(name))} - world.unheard
+        coming = {name for name in silent if name in hosts and is_coming(hosts[name])} - world.unheard
         if not coming:
             return silent
         if reporter.clock() - begin > REPORT_SECONDS:
@@ -60,8 +60,9 @@ def silent_hosts(hosts: Mapping[str, RegisteredHost], components: Iterable[HostC
     return frozenset(unknown | {name for name, host in hosts.items() if host.state not in HEARD})
 
 
-def _coming(host: RegisteredHost | None) -> bool:
-    return host is not None and (host.state != LOST or host.heartbeat is None)
+def is_coming(host: RegisteredHost) -> bool:
+    """Return whether a silent host's agent can be expected to report soon: it was not lost by itself."""
+    return host.state != LOST or host.heartbeat is None
 
 
 def listed(components: Iterable[HostComponent]) -> str:
