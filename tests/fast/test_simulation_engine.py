@@ -111,9 +111,9 @@ def test_what_follows_a_failure_is_aborted_without_an_attempt() -> None:
 def test_tasks_of_a_failed_stage_were_attempted_and_those_of_later_stages_were_not() -> None:
     """As 650: an aborted task that waited in the stage has a start and an attempt, one of a later stage has neither."""
     run = Run()
-    request = run.submit([run.task("h1"), run.task("h1")], [run.task("h1")])
+    request = run.submit([run.task("h1"), run.task("h1"), run.task("h1")], [run.task("h1")])
     run.wait(2)
-    failing, waiting = request.stages[0]
+    failing, _, waiting = request.stages[0]
     run.answer(failing, BAD)
     run.wait(2)
     assert request.status == "FAILED"
