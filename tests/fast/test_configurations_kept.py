@@ -113,6 +113,20 @@ def test_a_change_keeps_everything_else_attributes_too(bench: Bench) -> None:
     assert bench.changes == []
 
 
+def test_agents_do_nothing_without_the_stacks_features(bench: Bench) -> None:
+    """What an emptied cluster-env comes to on every host of a real cluster."""
+    assert bench.deploy() == 0, bench.failure
+    assert "stack_features" in current(bench, "cluster-env").properties
+    bench.world.clusters["c1"].put("cluster-env", "emptied", {"command_retry_enabled": "false"}, {})
+    with Ambari(bench.simulation.url, "admin", PASSWORD) as client:
+        request = client.set_services("c1", "INSTALLED", None, "stop")
+        assert request is not None
+        bench.pass_time(30)
+        tasks = list(client.tasks("c1", request, with_output=True))
+    assert {task.status for task in tasks} == {"FAILED"}
+    assert all(task.stderr.endswith("Stack features not defined by stack") for task in tasks)
+
+
 def test_a_group_keeps_the_attributes_of_its_properties(bench: Bench) -> None:
     assert bench.deploy(GROUPED) == 0, bench.failure
     (group,) = bench.world.clusters["c1"].groups.values()

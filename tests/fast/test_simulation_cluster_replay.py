@@ -119,7 +119,9 @@ def _die(number: int) -> Callable[[Stage], None]:
 def _configure(cluster: str) -> Callable[[Stage], None]:
     """Step by step, what the user interface does before hosts get components (not published)."""
     kinds = ("cluster-env", "zoo.cfg", "zookeeper-env", "zookeeper-log4j")
-    wanted = [{"type": kind, "tag": "version1", "properties": {"a": "b"}} for kind in kinds]
+    # Agents carry nothing out without the features.
+    properties = {"stack_features": "{}"}
+    wanted = [{"type": kind, "tag": "version1", "properties": properties} for kind in kinds]
     return _call("PUT", f"clusters/{cluster}", [{"Clusters": {"desired_config": wanted}}])
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bigtop_builder.ambari_simulator.agents import spark, zookeeper
-from bigtop_builder.ambari_simulator.agents.packages import HOOK_PACKAGES, failure_text, pick
+from bigtop_builder.ambari_simulator.agents.packages import HOOK_PACKAGES, failure_text, features_missing, pick
 from bigtop_builder.ambari_simulator.agents.program import HostFile, Program
 from bigtop_builder.ambari_simulator.agents.repository_files import repository_file, section, unreadable
 from bigtop_builder.ambari_simulator.engine.work import Context
@@ -145,6 +145,8 @@ class ContainerAgent:
         self.hands.interrupt(host)
 
     def _work(self, command: str, component: str, host: str, context: Context) -> None:
+        if lost := features_missing(context.configurations):
+            raise CommandFailed(lost)
         program = PROGRAMS.get(context.service)
         if command == "INSTALL":
             self._install(host, context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 HOOK_PACKAGES = ("unzip", "curl", "bigtop-select")
@@ -44,6 +44,13 @@ def _first(template: str, known: Sequence[str]) -> str | None:
     before, _, after = template.partition("{version}")
     pattern = re.compile(re.escape(before) + r"(\d|_)+" + re.escape(after))
     return next((name for name in known if pattern.fullmatch(name)), None)
+
+
+def features_missing(configurations: Mapping[str, Mapping[str, str]]) -> str | None:
+    """Return what Ambari's scripts fail with if ``cluster-env`` has lost the stack's features (stack_features.py)."""
+    if configurations.get("cluster-env", {}).get("stack_features"):
+        return None
+    return "Stack features not defined by stack"
 
 
 def failure_text(message: str, service: str, script: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bigtop_builder.ambari_simulator.agents.packages import HOOK_PACKAGES, failure_text, pick
+from bigtop_builder.ambari_simulator.agents.packages import HOOK_PACKAGES, failure_text, features_missing, pick
 from bigtop_builder.ambari_simulator.agents.repository_files import repository_file, unreadable
 from bigtop_builder.ambari_simulator.engine.task import Order, Outcome
 from bigtop_builder.ambari_simulator.engine.work import Context, Work
@@ -29,6 +29,8 @@ class PaperAgent:
         """See ``work.Agent``."""
         if command == "STATUS":
             return (host, component) in self.running, "", "", {}
+        if lost := features_missing(context.configurations):
+            return False, "", failure_text(lost, context.service, component), {}
         version = {"repository_version_id": context.repository_id, "version": context.repository_version}
         if command == "INSTALL":
             said = self._write_repositories(host, context)

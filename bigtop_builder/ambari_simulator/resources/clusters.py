@@ -30,6 +30,7 @@ from bigtop_builder.ambari_simulator.rest.query import Row
 from bigtop_builder.ambari_simulator.rest.registry import Body, Call, Resource, properties
 from bigtop_builder.ambari_simulator.rest.render import Leaf
 from bigtop_builder.ambari_simulator.rest.replies import CREATED, DONE, Refusal, Reply, internal, uncaught
+from bigtop_builder.cluster.stack_rest import default_properties
 
 HOST_STATES = ("HEALTHY", "UNHEALTHY", "HEARTBEAT_LOST", "INIT")
 HOST_STATUSES = ("HEALTHY", "UNHEALTHY", "UNKNOWN", "ALERT")
@@ -193,7 +194,7 @@ def export(call: Call, rows: list[Row]) -> dict[str, Any]:
         }
         for number, (components, hosts) in enumerate(layouts.items(), start=1)
     ]
-    defaults = dict(cluster.stack.defaults)
+    defaults = {name: default_properties(cluster.stack, name) for name in cluster.stack.defaults}
     for service in cluster.services:
         defaults |= cluster.stack.services[service].defaults
     configurations = []

@@ -25,6 +25,7 @@ from bigtop_builder.ambari_simulator.engine.work import work_of
 from bigtop_builder.ambari_simulator.rest.query import Predicate, parse_predicate
 from bigtop_builder.ambari_simulator.rest.registry import Body, Call
 from bigtop_builder.ambari_simulator.rest.replies import Refusal, Reply, accepted
+from bigtop_builder.cluster.stack_rest import default_properties
 
 STRATEGIES = frozenset(
     {
@@ -273,7 +274,7 @@ def _shown(missing: Mapping[str, Mapping[str, list[str]]]) -> str:
 def _configure(world: World, cluster: Cluster, template: Template) -> None:
     """Create two versions of each type, like the server: INITIAL, and TOPOLOGY_RESOLVED with host names."""
     stack, blueprint = cluster.stack, template.blueprint
-    known: dict[str, dict[str, str]] = {name: _plain(values) for name, values in stack.defaults.items()}
+    known: dict[str, dict[str, str]] = {name: _plain(default_properties(stack, name)) for name in stack.defaults}
     for service in cluster.services:
         definition = stack.services[service]
         for name in definition.configurations:
