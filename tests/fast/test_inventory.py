@@ -188,3 +188,12 @@ def test_the_guides_inventory(tmp_path: Path) -> None:
     text = inventory.split("```")[0] + standalone.split("```")[0]
     loaded = load(tmp_path, text.replace("masters:", "workers: {hosts: [w1.example.com]}\n  masters:", 1))
     assert len(loaded.groups["masters"]) == 3
+
+
+def test_every_repository_has_an_id_of_its_own(tmp_path: Path) -> None:
+    """Agents write a section for each, and cannot read a file with a section twice."""
+    same = 'repositories: [{url: "http://a.test"}, {url: "http://b.test", id: other}, {url: "http://c.test"}]\n'
+    (error,) = mistakes(tmp_path, BASE + same)
+    assert error.message == "a repository above has the id BIGTOP-3.2.0, too"
+    assert error.location is not None
+    load(tmp_path, BASE + same.replace('c.test"', 'c.test", id: third'))

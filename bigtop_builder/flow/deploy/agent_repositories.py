@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from bigtop_builder.flow.deploy.connections import Connections
@@ -18,14 +19,16 @@ if TYPE_CHECKING:
     from bigtop_builder.hosts.facts import HostFacts
 
 
-def remove_leftovers(connections: Connections, world: World, reporter: Reporter) -> WorkResult:
+def remove_leftovers(
+    connections: Connections, world: World, reporter: Reporter, gone: Collection[str] = frozenset()
+) -> WorkResult:
     """Remove agents' repository files that are broken, or of versions that no service on the host comes from.
 
-    Hosts that fail are in the result; each has been reported.
+    ``gone``: hosts that no longer exist. Hosts that fail are in the result; each has been reported.
     """
     if not connections.hosted:
         return WorkResult()
-    facts, lost = _facts(connections, world, reporter)
+    facts, lost = _facts(connections, world, reporter, [host for host in world.hosts if host not in gone])
     used = _used(connections.client, world)
     stack = world.inventory.stack.name
     plan = {host: remove_agent_repositories(known, stack, used[host]) for host, known in facts.items()}
@@ -35,12 +38,12 @@ def remove_leftovers(connections: Connections, world: World, reporter: Reporter)
 
 
 def _facts(
-    connections: Connections, world: World, reporter: Reporter
+    connections: Connections, world: World, reporter: Reporter, hosts: Sequence[str]
 ) -> tuple[dict[str, HostFacts], dict[str, HostError]]:
-    """Return the facts of the cluster's hosts; those of the check serve, because no agent has installed since."""
-    if world.facts is not None and {*world.hosts} <= {*world.facts}:
-        return {host: world.facts[host] for host in world.hosts}, {}
-    wanted = dict.fromkeys(world.hosts, Wanted())
+    """Return the facts of hosts; those of the check serve, because no agent has installed since."""
+    if world.facts is not None and {*hosts} <= {*world.facts}:
+        return {host: world.facts[host] for host in hosts}, {}
+    wanted = dict.fromkeys(hosts, Wanted())
     facts, lost = gather(connections.fleet, wanted, phase=reporter.phase, emit=reporter.emit)
     return facts, lost
 

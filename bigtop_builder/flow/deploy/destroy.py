@@ -52,7 +52,7 @@ def destroy_cluster(
         reporter.change(f"blueprint {blueprint} removed", act=partial(client.delete_blueprint, blueprint))
     _forget_version(client, world, reporter)
     # Last, because until then an agent may write its file again. Unreachable hosts were reported.
-    remove_leftovers(connections, world, reporter)
+    remove_leftovers(connections, world, reporter, gone)
     return "" if view is not None else f"there is no cluster {name}"
 
 
