@@ -170,6 +170,8 @@ def test_destroy_does_not_take_unknown_for_stopped(bench: Bench) -> None:
     assert f"--gone {NODE3}" in bench.failure
     assert "ambari-agent start" in bench.failure
     assert "c1" in bench.world.clusters
+    assert destroy(bench, INVENTORY, "node4.x.test") == 2
+    assert "neither the inventory nor the cluster has a host node4.x.test" in bench.failure
     assert destroy(bench, INVENTORY, NODE3) == 0, bench.failure
     assert bench.world.clusters == {}
     assert bench.agent.running == {(NODE3, SERVER)}, "that of the host that is gone"

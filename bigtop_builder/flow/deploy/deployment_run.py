@@ -90,12 +90,8 @@ def verify(call: Call) -> None:
 def destroy(call: Call, *, wipe: bool, dry_run: bool, gone: Sequence[str] = ()) -> None:
     """Remove the cluster; with ``wipe`` also uninstall what deployments put on its hosts.
 
-    ``gone``: hosts of the inventory that no longer exist. Raises ConfigurationError for any other.
+    ``gone``: hosts of the inventory or the cluster that no longer exist.
     """
-    names = [entry.name for entry in call.loaded.hosts]
-    for host in gone:
-        if host not in names:
-            raise ConfigurationError(f"--gone: the inventory has no host {host}", hint=near(host, names) or None)
     removal = partial(work.wipe if wipe else work.destroy, gone=frozenset(gone))
     _run(call, "destroy", ("destroy",), {"destroy": removal}, dry_run=dry_run)
 

@@ -17,7 +17,8 @@ from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import registered
 from bigtop_builder.flow.deploy.request_follower import carry_out
 from bigtop_builder.flow.deploy.world import World
-from bigtop_builder.model.errors import AmbariError, HostError
+from bigtop_builder.model.errors import AmbariError, ConfigurationError, HostError
+from bigtop_builder.recipe.document import near
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
@@ -37,11 +38,13 @@ def destroy_cluster(
 
     ``gone``: hosts that no longer exist, so that nothing on them needs to be stopped. The order matters: removing a
     cluster with an unfinished request or a configuration group blocks the whole server (seen on a live server of 3.0).
-    Raises AmbariError if Ambari does not hear from a host that may still run something.
+    Raises AmbariError if Ambari does not hear from a host that may still run something, ConfigurationError for a host
+    in ``gone`` that nobody knows.
     """
     client, name = connections.client, world.cluster
     view = client.cluster(name)
     if view is not None:
+        _require_known(gone, {*view.hosts, *(entry.name for entry in world.loaded.hosts)})
         _abort(client, world, reporter)
         _stop(client, world, reporter, frozenset(gone))
         _remove_config_groups(client, world, reporter)
@@ -54,6 +57,14 @@ def destroy_cluster(
     # Last, because until then an agent may write its file again. Unreachable hosts were reported.
     remove_leftovers(connections, world, reporter, gone)
     return "" if view is not None else f"there is no cluster {name}"
+
+
+def _require_known(gone: Collection[str], known: Collection[str]) -> None:
+    for host in gone:
+        if host not in known:
+            raise ConfigurationError(
+                f"--gone: neither the inventory nor the cluster has a host {host}", hint=near(host, known) or None
+            )
 
 
 def _remove_config_groups(client: Ambari, world: World, reporter: Reporter) -> None:
