@@ -32,6 +32,8 @@ class SimulationArguments(StrictModel):
     state_file: Path | None = None
     keep: Path | None = None
     """The file that the world is saved to and restored from."""
+    speed: float = Field(default=1.0, gt=0)
+    """How many times as fast as others' its clock goes, for hosts on paper."""
     alert_minute: float = Field(default=60.0, gt=0)
     """Seconds that a minute of an alert's interval lasts."""
 

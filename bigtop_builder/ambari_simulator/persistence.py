@@ -75,6 +75,8 @@ def load(text: str, world: World) -> None:
         if name != "hosts":
             setattr(world, name, parts[name])
     update_used_versions(world)
+    for cluster in world.clusters.values():
+        cluster.undeletable = False
     work_of(world).engine.resume((one for one in parts["requests"] if one.cluster in world.clusters), now)
 
 

@@ -107,7 +107,7 @@ class SimulatedServer(Server):
         state.unlink(missing_ok=True)
         command = [sys.executable, "-m", "bigtop_builder.ambari_simulator", "--port", str(port)]
         command += ["--state-file", str(state), "--keep", str(self._folder / "world.json")]
-        command += ["--alert-minute", "5"]
+        command += ["--alert-minute", "10", "--speed", "10"]
         for number, host in enumerate(self.hosts, 1):
             command += ["--host", f"{host}=192.0.2.{number}"]
         with (self._folder / "log").open("ab") as log:

@@ -7,6 +7,7 @@ from typing import Any
 
 from bigtop_builder.ambari_simulator.agents.packages import HOOK_PACKAGES, failure_text, features_missing, pick
 from bigtop_builder.ambari_simulator.agents.repository_files import repository_file, unreadable
+from bigtop_builder.ambari_simulator.engine.state import World
 from bigtop_builder.ambari_simulator.engine.task import Order, Outcome
 from bigtop_builder.ambari_simulator.engine.work import Context, Work
 
@@ -101,6 +102,13 @@ class PaperCrew:
             for one in cluster.components.values():
                 if one.state == "STARTED" and (one.host, one.component) not in self.agent.running:
                     work.process_died(cluster.name, one.host, one.component)
+
+    def find_running(self, world: World) -> None:
+        """Take what a restored world says for running: processes on paper survive a restart of the server."""
+        for cluster in world.clusters.values():
+            for one in cluster.components.values():
+                if one.desired == "STARTED":
+                    self.agent.running.add((one.host, one.component))
 
     def close(self) -> None:
         """See ``work.Crew``."""
