@@ -74,6 +74,7 @@ def load(text: str, world: World) -> None:
     for name in PARTS:
         if name != "hosts":
             setattr(world, name, parts[name])
+    # What a restart of the server does, a restart of its process does too.
     update_used_versions(world)
     for cluster in world.clusters.values():
         cluster.undeletable = False

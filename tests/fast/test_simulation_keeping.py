@@ -163,3 +163,15 @@ def test_a_slow_host_begins_later_and_a_lost_one_is_gone_at_its_next_command() -
     status = {name: site.call("GET", f"hosts/{name}")["Hosts"]["host_state"] for name in (slow, lost)}
     assert status == {slow: "HEALTHY", lost: "HEARTBEAT_LOST"}
     assert {t["status"] for t in site.tasks(number) if t["host_name"] == slow} == {"COMPLETED"}
+
+
+def test_a_new_process_does_what_a_restart_of_the_server_does() -> None:
+    site = Site()
+    site.deployed()
+    own = {"repo_id": "BIGTOP-3.2.0", "repo_name": "mine", "base_url": "http://a.test"}
+    site.world.versions[1].systems["redhat8"] = {"ambari_managed_repositories": True, "repositories": [own]}
+    site.world.clusters["c1"].undeletable = True
+    other = again(site)
+    names = [one["repo_name"] for one in other.world.versions[1].systems["redhat8"]["repositories"]]
+    assert names == ["mine", "bigtop"]
+    assert not other.world.clusters["c1"].undeletable
