@@ -281,15 +281,8 @@ def _create_groups(call: Call, bodies: tuple[Body, ...]) -> Reply:
 
 
 def _update_groups(call: Call, rows: list[Row], body: Body) -> Reply:
-    """Raises ``Refusal`` 400 for a property that groups do not have, before 404 for a group that does not exist."""
+    """Raises ``Refusal`` 404 for a group that does not exist."""
     cluster = cluster_of(call)
-    unknown = [name for name in body.properties if not CONFIG_GROUP.known(name) and name != NOTE]
-    if unknown:
-        raise Refusal(
-            400,
-            f"The properties [{', '.join(unknown)}] specified in the request or predicate are not supported for the "
-            "resource type ConfigGroup.",
-        )
     _require_group(call, rows)
     for row in rows:
         _fill(cluster, cluster.groups[row["ConfigGroup"]["id"]], body.properties)
@@ -316,6 +309,7 @@ CONFIG_GROUP = Resource(
     properties=properties(
         "ConfigGroup", "cluster_name description desired_configs group_name hosts id service_name tag"
     ),
+    writable=frozenset({NOTE}),
     rows=_group_rows,
     passes_missing=True,
     create=_create_groups,

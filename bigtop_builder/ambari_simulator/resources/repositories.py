@@ -270,6 +270,7 @@ REPOSITORY_VERSION = Resource(
         "display_name has_children hidden id parent_id release repository_version resolved services stack_name "
         "stack_services stack_version type",
     ),
+    writable=frozenset({"operating_systems"}),
     rows=_version_rows,
     missing=_missing_version,
     sub=(SYSTEM,),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from bigtop_builder.ambari_simulator.rest.query import Fields, Row, parse_page, text
@@ -41,15 +42,20 @@ def wanted_fields(resource: Resource, call: Call, *, everything: bool) -> Fields
 
 def check_names(resource: Resource, fields: Fields, call: Call) -> None:
     """Refuse properties that the type does not have, like the server: 400 with their names."""
-    unknown = [path for path in fields.own if not resource.known(path)]
+    check_properties(resource, fields.own)
+    for name, below in fields.children.items():
+        check_names(resource.children[name], below, call)
+
+
+def check_properties(resource: Resource, paths: Iterable[str]) -> None:
+    """Refuse properties that the type does not have: 400 with their names."""
+    unknown = [path for path in paths if not resource.known(path) and path not in resource.writable]
     if unknown:
         raise Refusal(
             400,
             f"The properties [{', '.join(dict.fromkeys(unknown))}] specified in the request or predicate "
             f"are not supported for the resource type {resource.type}.",
         )
-    for name, below in fields.children.items():
-        check_names(resource.children[name], below, call)
 
 
 def chosen_rows(place: Place, call: Call) -> list[Row]:

@@ -108,6 +108,8 @@ class Resource:
     key: str
     rows: Rows
     properties: frozenset[str]
+    writable: frozenset[str] = frozenset()
+    """Properties that may be sent and are never printed."""
     keys: tuple[str, ...] = ()
     minimal_keys: tuple[str, ...] = ()
     """What ``minimal_response`` always prints if that is not ``key`` alone."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from bigtop_builder.ambari_simulator.rest.query import Predicate, Row, parse_predicate, text
-from bigtop_builder.ambari_simulator.rest.reading import check_names, matching, missing_text, wanted_fields
+from bigtop_builder.ambari_simulator.rest.reading import check_names, check_properties, matching, missing_text, wanted_fields
 from bigtop_builder.ambari_simulator.rest.registry import Body, Call, Place, Resource, value_at
 from bigtop_builder.ambari_simulator.rest.replies import DONE, Refusal, Reply
 
@@ -103,6 +103,7 @@ def update(place: Place, call: Call) -> Reply:
     for body in call.bodies or (Body({}, {}),):
         query = body.info.get("query")
         own = replace(call, predicate=parse_predicate(str(query))) if query else call
+        check_properties(place.resource, list(body.properties))
         reply = hook(own, _rows_to_change(place, own), body)
         if reply.status != 200:
             break
