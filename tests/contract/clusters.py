@@ -16,6 +16,8 @@ from tests.contract.servers import Server
 NAME, GROUP, SERVICE, COMPONENT = "contract", "all", "ZOOKEEPER", "ZOOKEEPER_SERVER"
 COMPONENTS = (COMPONENT, "ZOOKEEPER_CLIENT")
 STACK, VERSION = "BIGTOP", "3.2.0"
+OTHER = f"{VERSION}.77"
+"""A version that is registered and never installed."""
 ENDED = ("COMPLETED", "FAILED", "ABORTED", "TIMEDOUT")
 
 
@@ -108,11 +110,19 @@ def template(server: Server, version: int) -> dict[str, object]:
     }
 
 
+def own_version(server: Server) -> int:
+    """The version of the suite's packages, registered if the server does not have it."""
+    for present in server.client.repository_versions(STACK, VERSION):
+        if present.version == VERSION:
+            return present.id
+    return server.client.register_version(definition(server))
+
+
 def create(server: Server) -> int:
     """Create the cluster and wait until it runs; return the id of the logical request."""
     client = server.client
     server.wait("every host registered", lambda: healthy(server))
-    version = client.register_version(definition(server))
+    version = own_version(server)
     client.create_blueprint(NAME, blueprint())
     request = client.create_cluster(NAME, template(server, version))
     made = Cluster(server)
@@ -141,10 +151,8 @@ def remove(server: Server) -> None:
     if NAME in client.blueprints():
         client.delete_blueprint(NAME)
     for version in client.repository_versions(STACK, VERSION):
-        client.delete_repository_version(STACK, VERSION, version.id)
+        if version.id not in server.former:
+            client.delete_repository_version(STACK, VERSION, version.id)
     if existed:
-        for host in server.hosts:
-            # A host of a deleted cluster is free again once its agent has registered.
-            server.stop_agent(host)
-            server.start_agent(host)
+        server.free_hosts()
         server.wait("every host registered again", lambda: healthy(server))

@@ -1,8 +1,9 @@
-"""The two servers: the real one of a test bed, and the simulated one in a process of its own."""
+"""The servers under test: a simulated one in a process of its own, that of a test bed, and any other by its URL."""
 
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import threading
@@ -10,10 +11,12 @@ import time
 import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 import requests
 
 from bigtop_builder.adapter.ambari.client import Ambari
@@ -27,7 +30,14 @@ from bigtop_builder.recipe.settings import load_settings
 ROOT = Path(__file__).resolve().parent.parent.parent
 PASSWORD = "admin"
 """The simulated server's, as Ambari ships it."""
-POLL = 0.5
+POLL = 0.2
+WAYS = {
+    "restart": "restart the server (--restart-server, or --on-host with --server-host)",
+    "agents": "stop and start agents (--on-host)",
+}
+STOP_AGENT = "pkill -KILL -f '[a]mbari_agent/main.py|[a]mbari_agent/AmbariAgent.py'"
+START_AGENT = "ambari-agent start >/dev/null 2>&1 || ambari-agent restart >/dev/null"
+KILL = {"ZOOKEEPER_SERVER": "pkill -KILL -f '[Q]uorumPeerMain'"}
 
 
 class Server(ABC):
@@ -41,10 +51,26 @@ class Server(ABC):
     patience: float
     """Seconds within which anything that is waited for has happened."""
     real: bool
+    ca: Path | None = None
+    """The PEM file that vouches for an HTTPS server, if it is not one of the machine's."""
+    former: frozenset[int] = frozenset()
+    """Ids of the repository versions that the server had before the suite."""
+    abilities: frozenset[str] = frozenset({"restart", "agents"})
+    """What can be done to it besides calls: ``restart`` the server; stop, start and kill on the hosts of ``agents``."""
 
     @cached_property
     def client(self) -> Ambari:
-        return Ambari(self.url, "admin", self.password, timeout=120)
+        return self.client_as("admin", self.password)
+
+    def client_as(self, user: str, password: str) -> Ambari:
+        """A client with other credentials; the caller closes it."""
+        return Ambari(self.url, user, password, ca=self.ca, timeout=120)
+
+    def needs(self, *abilities: str) -> None:
+        """Skip the test if something cannot be done to this server."""
+        for name in abilities:
+            if name not in self.abilities:
+                pytest.skip(f"no way to {WAYS[name]} was given")
 
     def __enter__(self) -> Self:
         return self
@@ -53,15 +79,16 @@ class Server(ABC):
         self.client.close()
 
     def raw(self, method: str, path: str, body: object = None, **headers: str) -> requests.Response:
-        """One call without the client's own care."""
+        """One call without the client's own care; an empty header is not sent."""
         content = None if body is None else body if isinstance(body, str) else json.dumps(body)
         return requests.request(
             method,
             f"{self.url}/api/v1/{path}",
             data=content,
-            headers={"X-Requested-By": "contract", **headers},
+            headers={name: value for name, value in {"X-Requested-By": "contract", **headers}.items() if value},
             auth=("admin", self.password),
             timeout=120,
+            verify=str(self.ca) if self.ca else True,
         )
 
     def wait(self, what: str, holds: Callable[[], Any], *, within: float | None = None) -> Any:
@@ -85,6 +112,15 @@ class Server(ABC):
     @abstractmethod
     def start_agent(self, host: str) -> None:
         """Start it again; it registers."""
+
+    def free_hosts(self) -> None:
+        """Make the hosts of a deleted cluster free again: that needs their agents to register anew."""
+        if "agents" in self.abilities:
+            for host in self.hosts:
+                self.stop_agent(host)
+                self.start_agent(host)
+        elif "restart" in self.abilities:
+            self.restart()
 
     @abstractmethod
     def kill(self, host: str, component: str) -> None:
@@ -179,11 +215,64 @@ class RealServer(Server):
         self.client.wait_ready(300)
 
     def stop_agent(self, host: str) -> None:
-        self._run(host, "pkill -KILL -f '[a]mbari_agent/main.py|[a]mbari_agent/AmbariAgent.py'")
+        self._run(host, STOP_AGENT)
 
     def start_agent(self, host: str) -> None:
-        self._run(host, "ambari-agent start >/dev/null 2>&1 || ambari-agent restart >/dev/null")
+        self._run(host, START_AGENT)
 
     def kill(self, host: str, component: str) -> None:
-        assert component == "ZOOKEEPER_SERVER"
-        self._run(host, "pkill -KILL -f '[Q]uorumPeerMain'")
+        self._run(host, KILL[component])
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How a server is reached that is known by its URL alone.
+
+    ``on_host`` is a command that runs the shell script on its standard input on ``{host}``: ``ssh root@{host} sh -s``.
+    ``restart`` restarts the server; without it that is done on ``server_host``.
+    """
+
+    url: str
+    password: str
+    hosts: tuple[str, ...]
+    repository: str
+    ca: Path | None = None
+    restart: str | None = None
+    on_host: str | None = None
+    server_host: str | None = None
+
+
+class NamedServer(Server):
+    """Any real server, by its URL."""
+
+    real, patience = True, 300.0
+
+    def __init__(self, reach: Reach) -> None:
+        self.url, self.password, self.ca = reach.url.rstrip("/"), reach.password, reach.ca
+        self.hosts, self.repository = reach.hosts, reach.repository.rstrip("/")
+        self._reach = reach
+        restarts = reach.restart or (reach.on_host and reach.server_host)
+        self.abilities = frozenset({"restart"} if restarts else ()) | ({"agents"} if reach.on_host else set())
+
+    def restart(self) -> None:
+        if self._reach.restart:
+            subprocess.run(shlex.split(self._reach.restart), check=True, timeout=300)
+        else:
+            assert self._reach.server_host, "needs() was not asked"
+            self._run(self._reach.server_host, "ambari-server restart >/dev/null")
+        self.client.wait_ready(300)
+
+    def stop_agent(self, host: str) -> None:
+        self._run(host, STOP_AGENT)
+
+    def start_agent(self, host: str) -> None:
+        self._run(host, START_AGENT)
+
+    def kill(self, host: str, component: str) -> None:
+        self._run(host, KILL[component])
+
+    def _run(self, host: str, script: str) -> None:
+        assert self._reach.on_host, "needs() was not asked"
+        command = [part.replace("{host}", host) for part in shlex.split(self._reach.on_host)]
+        ended = subprocess.run(command, input=script, text=True, capture_output=True, timeout=300, check=False)
+        assert ended.returncode == 0, f"{host}: {ended.stdout}{ended.stderr}"

@@ -21,7 +21,9 @@ from tests.contract.servers import Server
 
 
 def test_creation_is_a_logical_request_with_a_task_for_each_component(server: Server) -> None:
-    remove(server)
+    if server.client.cluster(NAME) is not None:
+        server.needs("agents")
+        remove(server)
     made = create(server)
     client = server.client
     view = client.request(NAME, made)
@@ -84,6 +86,7 @@ def test_the_service_check_succeeds(running: Cluster) -> None:
 
 
 def test_a_dead_process_is_seen_within_a_minute_and_started_again(running: Cluster) -> None:
+    running.server.needs("agents")
     host = running.server.hosts[0]
     running.server.kill(host, COMPONENT)
     running.server.wait("the dead process", lambda: running.states()[host] == "INSTALLED", within=60)

@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from bigtop_builder.adapter.ambari.errors import ConflictError, NotFoundError, ServerError
+from bigtop_builder.adapter.ambari.errors import ConflictError, NotFoundError
 from bigtop_builder.cluster.configuration import Configuration
-from tests.contract.clusters import COMPONENT, NAME, SERVICE, STACK, VERSION, Cluster, create
-from tests.contract.servers import Server
+from tests.contract.clusters import COMPONENT, NAME, SERVICE, Cluster
 
 KIND = "zoo.cfg"
 
@@ -54,27 +53,22 @@ def test_an_unknown_tag_is_not_found(running: Cluster) -> None:
         running.client.configuration(NAME, KIND, "no-such-tag")
 
 
-def test_a_new_version_is_current_and_makes_its_components_stale(running: Cluster) -> None:
+def test_a_new_version_is_current_and_makes_its_components_stale(running: Cluster, kept: None) -> None:
     before = properties(running)
     changed = {**before, "contract": "one"}
     running.client.put_configurations(NAME, {KIND: Configuration(changed)}, "contract", services={KIND: SERVICE})
-    try:
-        assert properties(running) == changed
-        stale = {one.host for one in running.client.host_components(NAME, component=COMPONENT, stale=True)}
-        assert stale == set(running.server.hosts)
-        request = running.client.restart(NAME, SERVICE, COMPONENT, running.server.hosts)
-        assert running.end(request).status == "COMPLETED"
-        running.server.wait(
-            "nothing stale",
-            lambda: not list(running.client.host_components(NAME, component=COMPONENT, stale=True)),
-        )
-    finally:
-        running.client.put_configurations(
-            NAME, {KIND: Configuration(before)}, "contract: back", services={KIND: SERVICE}
-        )
+    assert properties(running) == changed
+    stale = {one.host for one in running.client.host_components(NAME, component=COMPONENT, stale=True)}
+    assert stale == set(running.server.hosts)
+    request = running.client.restart(NAME, SERVICE, COMPONENT, running.server.hosts)
+    assert running.end(request).status == "COMPLETED"
+    running.server.wait(
+        "nothing stale",
+        lambda: not list(running.client.host_components(NAME, component=COMPONENT, stale=True)),
+    )
 
 
-def test_the_answer_to_a_change_has_a_body_only_for_types_of_a_service(running: Cluster) -> None:
+def test_the_answer_to_a_change_has_a_body_only_for_types_of_a_service(running: Cluster, kept: None) -> None:
     """Recordings 758 and 759."""
 
     def put(kind: str) -> str:
@@ -85,6 +79,28 @@ def test_the_answer_to_a_change_has_a_body_only_for_types_of_a_service(running: 
 
     assert put("cluster-env") in ("", "null")
     assert KIND in put(KIND)
+
+
+@pytest.fixture
+def kept(running: Cluster) -> Iterator[None]:
+    """The type is as before at the end."""
+    before = properties(running)
+    yield
+    running.client.put_configurations(NAME, {KIND: Configuration(before)}, "contract: back", services={KIND: SERVICE})
+
+
+def test_an_empty_type_reads_empty_and_not_as_an_error(running: Cluster, kept: None) -> None:
+    """What can tell it from an answer that lacks its properties is that other fields came."""
+    running.client.put_configurations(NAME, {KIND: Configuration({})}, "contract", services={KIND: SERVICE})
+    assert properties(running) == {}
+
+
+def test_an_old_version_can_still_be_read(running: Cluster, kept: None) -> None:
+    before, tag = properties(running), running.client.desired_configurations(NAME)[KIND]
+    running.client.put_configurations(
+        NAME, {KIND: Configuration({**before, "contract": "two"})}, "contract", services={KIND: SERVICE}
+    )
+    assert dict(running.client.configuration(NAME, KIND, tag).properties) == before
 
 
 @pytest.fixture
@@ -130,34 +146,6 @@ def test_a_host_is_in_one_group_of_a_service(running: Cluster, no_groups: None) 
 def test_a_desired_configuration_without_a_type_is_refused(running: Cluster) -> None:
     reply = running.server.raw("PUT", f"clusters/{NAME}", {"Clusters": {"desired_config": [{"tag": "contract"}]}})
     assert reply.status_code >= 400
-
-
-def test_a_cluster_with_groups_cannot_be_deleted(server: Server) -> None:
-    """Recordings 610 and 611: it answers 500, and 500 until it restarts; so groups go first."""
-    cluster = Cluster(server)
-    if server.client.cluster(NAME) is None:
-        create(server)
-    cluster.start()
-    server.client.put_config_group(
-        NAME, "contract:last", SERVICE, [server.hosts[0]], {KIND: Configuration({"tickTime": "3000"})}, "x"
-    )
-    cluster.stop()
-    with pytest.raises(ServerError):
-        server.client.delete_cluster(NAME)
-    with pytest.raises(ServerError):
-        server.client.delete_cluster(NAME)
-    server.restart()
-    for group in server.client.config_groups(NAME):
-        server.client.delete_config_group(NAME, group.id)
-    server.wait("known states", lambda: "UNKNOWN" not in cluster.states().values())
-    server.client.delete_cluster(NAME)
-    assert server.client.cluster(NAME) is None
-    for host in server.hosts:
-        server.stop_agent(host)
-        server.start_agent(host)
-    server.client.delete_blueprint(NAME)
-    for version in server.client.repository_versions(STACK, VERSION):
-        server.client.delete_repository_version(STACK, VERSION, version.id)
 
 
 def test_an_unknown_group_is_not_found(running: Cluster) -> None:

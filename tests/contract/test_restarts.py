@@ -7,6 +7,7 @@ from tests.contract.clusters import COMPONENT, NAME, SERVICE, Cluster, healthy
 
 def test_after_a_restart_states_are_unknown_until_agents_report(running: Cluster) -> None:
     """Recordings 700 to 707."""
+    running.server.needs("restart")
     assert running.are("STARTED")
     running.server.restart()
     states = running.states()
@@ -22,6 +23,7 @@ def test_after_a_restart_states_are_unknown_until_agents_report(running: Cluster
 
 
 def test_desired_states_and_configurations_survive_a_restart(running: Cluster) -> None:
+    running.server.needs("restart")
     before = running.client.desired_configurations(NAME)
     running.server.restart()
     assert running.client.desired_configurations(NAME) == before
@@ -32,6 +34,7 @@ def test_desired_states_and_configurations_survive_a_restart(running: Cluster) -
 
 
 def test_a_lost_agents_components_are_unknown_and_left_out(running: Cluster) -> None:
+    running.server.needs("agents")
     host = running.server.hosts[2]
     running.server.stop_agent(host)
     try:

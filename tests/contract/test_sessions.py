@@ -15,14 +15,14 @@ def test_the_version_has_four_numbers(client: Ambari) -> None:
 
 
 def test_a_wrong_password_is_refused_at_once_and_the_right_one_goes_on(server: Server) -> None:
-    with Ambari(server.url, "admin", "not-" + server.password, timeout=60) as wrong, pytest.raises(AuthenticationError):
+    with server.client_as("admin", "not-" + server.password) as wrong, pytest.raises(AuthenticationError):
         wrong.clusters()
     assert server.client.check_password("admin", server.password)
     assert not server.client.check_password("admin", "not-" + server.password)
 
 
 def test_an_unknown_user_is_refused(server: Server) -> None:
-    with Ambari(server.url, "nobody", "nothing", timeout=60) as unknown, pytest.raises(AuthenticationError):
+    with server.client_as("nobody", "nothing") as unknown, pytest.raises(AuthenticationError):
         unknown.clusters()
 
 
@@ -31,9 +31,7 @@ def test_the_administrator_is_one(client: Ambari) -> None:
 
 
 def test_a_change_without_the_header_against_forgery_is_refused(server: Server) -> None:
-    import requests
-
-    reply = requests.post(f"{server.url}/api/v1/clusters/none", auth=("admin", server.password), timeout=60)
+    reply = server.raw("POST", "clusters/none", **{"X-Requested-By": ""})
     assert reply.status_code == 400
     assert "X-Requested-By" in reply.text
 

@@ -9,10 +9,8 @@ import pytest
 from bigtop_builder.adapter.ambari.client import Ambari
 from bigtop_builder.adapter.ambari.errors import ConflictError
 from bigtop_builder.adapter.ambari.repository import RepositoryEntry, RepositoryVersion
-from tests.contract.clusters import STACK, VERSION, definition, families, stack
+from tests.contract.clusters import OTHER, STACK, VERSION, definition, families, stack
 from tests.contract.servers import Server
-
-OTHER = "3.2.0.77"
 
 
 @pytest.fixture

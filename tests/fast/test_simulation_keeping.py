@@ -50,6 +50,17 @@ def seen(site: Site) -> dict[str, str]:
     }
 
 
+def test_processes_on_paper_run_on_without_the_server() -> None:
+    site = Site()
+    site.deployed()
+    other = Site()
+    other.now = site.now
+    load(dump(site.world), other.world)
+    other.crew.find_running(other.world)
+    other.wait(60)  # longer than the time between two looks of an agent
+    assert other.states() == ["STARTED"] * 3
+
+
 def test_a_new_process_answers_as_the_former_one() -> None:
     site = Site()
     site.deployed()

@@ -8,7 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from bigtop_builder.ambari_simulator.rest.query import Predicate, Row, parse_predicate, text
-from bigtop_builder.ambari_simulator.rest.reading import check_names, check_properties, matching, missing_text, wanted_fields
+from bigtop_builder.ambari_simulator.rest.reading import (
+    check_names,
+    check_properties,
+    matching,
+    missing_text,
+    wanted_fields,
+)
 from bigtop_builder.ambari_simulator.rest.registry import Body, Call, Place, Resource, value_at
 from bigtop_builder.ambari_simulator.rest.replies import DONE, Refusal, Reply
 
