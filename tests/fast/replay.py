@@ -102,11 +102,16 @@ def _exchange(file: Path) -> Exchange:
         method=request["method"],
         uri=request["uri"],
         headers=request["headers"],
-        body=request.get("body") or "",
+        body=body_text(request.get("body")),
         status=response["status"],
         answer_headers=dict(response["headers"]),
-        text=response["body"] or "",
+        text=body_text(response["body"]),
     )
+
+
+def body_text(body: Any) -> str:
+    """A body as text; recordings from 600 on hold parsed JSON."""
+    return body if isinstance(body, str) else json.dumps(body, indent=2) if body is not None else ""
 
 
 @dataclass
