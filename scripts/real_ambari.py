@@ -22,11 +22,16 @@ from bigtop_builder.plan.task import Refusal
 from bigtop_builder.recipe.settings import load_settings
 
 NAME = "real-ambari"
-LEFT = """
-! pgrep -af 'QuorumPeerMain|deploy[.]master|deploy[.]worker' || exit 1
+DESTROYED = """
+! pgrep -af QuorumPeerMain || exit 1
 ! ls /etc/yum.repos.d/ambari-bigtop-*.repo 2>/dev/null
 """
 """A destroyed cluster leaves neither processes nor repository files of its agents."""
+WIPED = """
+! pgrep -af 'java|[a]mbari_agent' || exit 1
+! rpm --query --all '*3_2_0*' 'ambari-*' | grep .
+"""
+"""A wiped host has nothing of ours."""
 
 
 def build_ambari(trial: Trial, source: Path, web: str) -> Path:
@@ -49,6 +54,12 @@ def contract(trial: Trial) -> None:
     """Run the contract suite against the server of the test bed."""
     with trial.step("the contract suite against this server"):
         run(sys.executable, "-m", "pytest", "-q", "tests/contract", "--testbed", trial.name)
+
+
+def prove(trial: Trial, title: str, script: str) -> None:
+    """Run a check on every host."""
+    with trial.step(title), trial.fleet() as fleet:
+        on_hosts(fleet, script, *(host.name for host in trial.loaded().hosts))
 
 
 def main() -> None:
@@ -74,10 +85,11 @@ def main() -> None:
             trial.hosts_up()
             trial.deploy()
             trial.destroy()
-            with trial.step("nothing of the cluster is left on its hosts"), trial.fleet() as fleet:
-                on_hosts(fleet, LEFT, *(host.name for host in trial.loaded().hosts))
+            prove(trial, "nothing of the cluster runs, and agents' repository files are gone", DESTROYED)
             contract(trial)
             if not given.keep:
+                trial.destroy("--wipe-hosts")
+                prove(trial, "nothing is left on the hosts", WIPED)
                 trial.down()
         except BaseException:
             print("\nFailed. The hosts are left as they are:", file=sys.stderr)

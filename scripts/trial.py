@@ -211,10 +211,10 @@ class Trial:
             print("    native code from the same repository:")
             on_hosts(fleet, NATIVE_CODE, hosts[-1])
 
-    def destroy(self) -> None:
-        with self.step("remove the cluster"):
-            loaded = self.loaded()
-            self.tool("destroy", self.inventory, *self.bed, "--yes-really", loaded.inventory.cluster)
+    def destroy(self, *options: str) -> None:
+        with self.step(" ".join(("remove the cluster", *options))):
+            cluster = self.loaded().inventory.cluster
+            self.tool("destroy", self.inventory, *self.bed, "--yes-really", cluster, *options)
 
     def down(self) -> None:
         with self.step("remove the hosts"):
