@@ -21,7 +21,7 @@ from bigtop_builder.model.ambari_stack import StackDefinition
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.recipe.document import near
 
-FindingKind = Literal["family", "package", "ambiguous", "version", "elsewhere", "selector", "path", "requires"]
+FindingKind = Literal["family", "package", "ambiguous", "version", "elsewhere", "selector", "path", "requires", "need"]
 Level = Literal["error", "warning", "info"]
 NO_SERVICE = "every host"
 
@@ -102,11 +102,16 @@ def check_stack(
         if taken:
             chosen.append(taken)
     findings += _selector(stack, components, selector)
-    installed = _closure(packages, chosen)
+    installed = closure(packages, chosen)
     if any(package.files or package.listed for package in packages):
         lacking = {finding.wanted_by for finding in findings if finding.kind in ("package", "version")}
         findings += _paths(stack, components, version, installed, lacking)
     findings += _absent_services(stack, components)
+    return by_level(findings)
+
+
+def by_level(findings: Iterable[StackFinding]) -> list[StackFinding]:
+    """Return findings with errors first."""
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(findings, key=lambda finding: order[finding.level])
 
@@ -146,6 +151,15 @@ def _missing(wish: PackageWish, by: str, offered: Sequence[str]) -> StackFinding
     return StackFinding("package", "error", wish.expected, by, "is not in the repository", hint)
 
 
+def chosen_packages(
+    packages: Iterable[OfferedPackage], stack: StackDefinition, components: Iterable[str], family: str, version: str
+) -> list[str]:
+    """Return the packages that agents install on a host with these components, without those that are missing."""
+    offered = sorted({package.name for package in packages})
+    matching = (wish.matches(offered) for wish in wanted_packages(stack, components, family, version))
+    return [names[0] for names in matching if names]
+
+
 def _selector(stack: StackDefinition, components: Sequence[str], known: Iterable[str] | None) -> Iterable[StackFinding]:
     tool = stack.tools.select
     names = selector_names(stack, components)
@@ -162,7 +176,7 @@ def _selector(stack: StackDefinition, components: Sequence[str], known: Iterable
             yield StackFinding("selector", "error", name, ", ".join(wanting), message, hint)
 
 
-def _closure(packages: Sequence[OfferedPackage], chosen: Iterable[str]) -> list[OfferedPackage]:
+def closure(packages: Sequence[OfferedPackage], chosen: Iterable[str]) -> list[OfferedPackage]:
     """Return the chosen packages and what they require from the same repository."""
     by_capability: dict[str, list[OfferedPackage]] = defaultdict(list)
     for package in packages:
@@ -196,13 +210,13 @@ def _paths(
         service = wish.wanted_by if wish.wanted_by in stack.services else stack.service_of(wish.wanted_by)
         if service in without or any(path in present or path in folders for path in wish.paths):
             continue
-        if any(_may_hold(pattern, path) for pattern in patterns for path in wish.paths):
+        if any(may_hold(pattern, path) for pattern in patterns for path in wish.paths):
             continue
         message = "is in none of the packages that agents install, but Ambari's scripts use it"
         yield StackFinding("path", "error", " or ".join(wish.paths), wish.wanted_by, message)
 
 
-def _may_hold(pattern: str, path: str) -> bool:
+def may_hold(pattern: str, path: str) -> bool:
     """Return whether a file list's pattern matches the path, a folder above it, or something below it."""
     parents = [path, *map(str, PurePosixPath(path).parents)]
     return pattern.startswith(f"{path}/") or any(fnmatchcase(one, pattern) for one in parents if one != "/")

@@ -150,7 +150,7 @@ def default_properties(stack: StackDefinition, kind: str) -> dict[str, str | Non
 
 
 def stack_from_rest(items: Iterable[Mapping[str, Any]], known: StackDefinition) -> StackDefinition:
-    """Return the stack as a server describes it, with packages, selector and paths from ``known``.
+    """Return the stack as a server describes it, with packages, selector, paths, needs and order from ``known``.
 
     ``items`` are those of ``GET stacks/<name>/versions/<version>/services`` with ``StackServices/*``,
     ``components/StackServiceComponents/*``, ``components/dependencies/Dependencies/*`` and
@@ -210,6 +210,8 @@ def _component(item: Mapping[str, Any], known: StackService | None) -> StackComp
         dependencies=[_dependency(one["Dependencies"]) for one in item.get("dependencies", ())],
         select=same.select if same else [],
         paths=same.paths if same else [],
+        needs=same.needs if same else [],
+        after=same.after if same else [],
     )
 
 

@@ -53,6 +53,24 @@ class Dependency(StrictModel):
         return self.on.partition("/")[2]
 
 
+class Need(StrictModel):
+    """A file that a component's scripts or configuration use, although no package list of the stack has its package."""
+
+    path: str
+    """With ``{root}`` and ``{version}``; ``*`` matches any characters."""
+    package: str
+    """The package that has it, with ``{version}`` as in package lists."""
+    why: str
+    """What happens without it: ``DataNodes end some seconds after they have started``."""
+    when: dict[str, str] = Field(default_factory=dict)
+    """Property → value: the file is needed only if all of them are given like this. None of them is a default."""
+    unless: dict[str, str] = Field(default_factory=dict)
+    """Property → value: with any of them the file is not needed. The first is the advice if the file is missing."""
+    settle: bool = False
+    """Whether a deployment sets the first of ``unless`` itself if the file is missing."""
+    level: Literal["error", "warning"] = "error"
+
+
 class BulkCommands(StrictModel):
     """How Ambari's web page shows commands for all components of a kind."""
 
@@ -83,6 +101,9 @@ class StackComponent(StrictModel):
     """Names that the selector must know: first the component's own. All are set after an installation."""
     paths: list[str] = Field(default_factory=list)
     """More paths that Ambari's scripts use, with ``{root}`` and ``{version}``."""
+    needs: list[Need] = Field(default_factory=list)
+    after: list[str] = Field(default_factory=list)
+    """Components that must run before this one starts (Ambari's role command order)."""
     ambari: AmbariLine | None = None
 
     @property

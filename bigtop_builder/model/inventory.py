@@ -17,6 +17,7 @@ from bigtop_builder.model.base import (
     Name,
     StrictModel,
 )
+from bigtop_builder.model.layout_choice import LayoutChoice, Placement, Size
 
 SecretReference = Annotated[str, StringConstraints(pattern=SECRET)]
 """``env:NAME``, ``file:PATH``, ``command:COMMAND LINE`` (the first line of its output) or ``prompt``: secrets are
@@ -266,6 +267,9 @@ class Prepare(StrictModel):
     """Users to create, with their supplementary groups."""
     packages: list[PackageName] = Field(default_factory=list)
     """Additional packages to install."""
+    powertools: bool = False
+    """Whether to enable the operating system's repository with development packages, which is off by default:
+    PowerTools on EL 8, CRB on EL 9. HDFS installs ``snappy-devel`` and ``libtirpc-devel`` from it."""
     jdbc_driver: PackageName | None = None
     """The package of a JDBC driver for services that use a database."""
     ca: str | None = None
@@ -362,8 +366,9 @@ class Inventory(StrictModel):
     hosts: dict[str, Host] = Field(default_factory=dict)
     """Settings of single hosts, by FQDN."""
     groups: dict[GroupName, Group] = Field(min_length=1)
-    layout: Literal["groups", "auto"] = "groups"
-    """Who places components: the groups, or Ambari's stack advisor."""
+    layout: Placement | LayoutChoice = "groups"
+    """Who places components: the ``groups``, or Ambari's stack advisor (``auto``). ``{by: groups, size: small}`` also
+    chooses heaps and container memory."""
     configurations: Configurations = Field(default_factory=dict)
     default_password: SecretReference | None = None
     """The value of every password property that is not given."""
@@ -377,3 +382,13 @@ class Inventory(StrictModel):
     standalone: dict[Name, Standalone] = Field(default_factory=dict)
     jobs: dict[str, Job] = Field(default_factory=dict)
     """Jobs for ``verify`` to run, by name."""
+
+    @property
+    def placement(self) -> Placement:
+        """Who places components."""
+        return self.layout.by if isinstance(self.layout, LayoutChoice) else self.layout
+
+    @property
+    def size(self) -> Size | None:
+        """How heaps and container memory are chosen; None for the stack's values."""
+        return self.layout.size if isinstance(self.layout, LayoutChoice) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,10 +14,11 @@ from bigtop_builder.cli import options
 from bigtop_builder.cli.commands.deploy import Testbed, load
 from bigtop_builder.cli.invocation import Colour, Invocation
 from bigtop_builder.cli.text_format import count
-from bigtop_builder.model.errors import ConfigurationError, ExitCode
+from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors, ExitCode
 
 if TYPE_CHECKING:
     from bigtop_builder.cluster.demand_check import StackFinding
+    from bigtop_builder.cluster.needs import Place as HostPlace
     from bigtop_builder.flow.publish.stack_check import Offer
     from bigtop_builder.model.ambari_stack import StackDefinition
     from bigtop_builder.plan.task import Refusal
@@ -117,7 +119,8 @@ def check_stack(
     known = family or _family(catalog, _platform(settings, platform))
     source = None if planned else [place] if place else _places(settings, loaded, platform, known)
     places, offer, refusals = _offer(settings, source, platform, definition)
-    findings = check_offer(offer, definition, chosen, family=known, version=registered)
+    where = _hosts(loaded, definition) if loaded and not names and not everything else None
+    findings = check_offer(offer, definition, chosen, family=known, version=registered, places=where)
     _answer(
         invocation,
         findings,
@@ -184,6 +187,22 @@ def _services(loaded: LoadedInventory | None) -> list[str]:
 def _components(loaded: LoadedInventory | None) -> list[str]:
     groups = loaded.inventory.groups.values() if loaded else ()
     return [one if isinstance(one, str) else one.name for group in groups for one in group.components]
+
+
+def _hosts(loaded: LoadedInventory, definition: StackDefinition) -> tuple[HostPlace, ...] | None:
+    """Return what is on which hosts, with what Ambari adds; None if only the stack advisor knows."""
+    from bigtop_builder.cluster.layout import layout_of
+    from bigtop_builder.cluster.layout_rules import check_layout
+    from bigtop_builder.cluster.needs import places
+
+    inventory = loaded.inventory
+    layout, kerberos = layout_of(loaded), inventory.security.kerberos is not None
+    if inventory.placement == "auto" or not layout.groups:
+        return None
+    # Mistakes in the layout are a matter of the deployment's own check.
+    with contextlib.suppress(ConfigurationError, ConfigurationErrors):
+        layout = check_layout(layout, definition, loaded.place, kerberos=kerberos, default_password=True).layout
+    return places(layout, inventory.prepare.packages, kerberos=kerberos)
 
 
 def _platform(settings: Settings, given: list[str] | None) -> str:

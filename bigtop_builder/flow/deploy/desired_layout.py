@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from bigtop_builder.flow.deploy.recommended_values import with_recommended
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import ConfigurationError
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def desired_layout(client: Ambari, world: World, reporter: Reporter) -> Layout:
-    """Return the checked layout, with what Ambari adds to it; with ``layout: auto`` the stack advisor recommends it.
+    """Return the checked layout, with what Ambari adds to it and recommended properties under the inventory's own.
+
+    With ``layout: auto`` the stack advisor recommends it.
 
     It is determined once. Raises ConfigurationErrors with their locations, AmbariError if the advisor fails.
     """
@@ -26,7 +29,7 @@ def desired_layout(client: Ambari, world: World, reporter: Reporter) -> Layout:
 
         inventory = world.inventory
         checked = check_layout(
-            layout_of(world.loaded) if inventory.layout == "groups" else _recommended(client, world),
+            layout_of(world.loaded) if inventory.placement == "groups" else _recommended(client, world),
             world.stack,
             world.loaded.place,
             services=tuple(inventory.services),
@@ -37,7 +40,7 @@ def desired_layout(client: Ambari, world: World, reporter: Reporter) -> Layout:
             reporter.notice(text)
         for text in checked.warnings:
             reporter.notice(text, warning=True)
-        world.layout = checked.layout
+        world.layout = with_recommended(client, world, reporter, checked.layout)
     return world.layout
 
 

@@ -130,7 +130,7 @@ def _layout(client: Ambari, world: World, reporter: Reporter) -> None:
                 location=world.loaded.place("services", index),
                 hint=near(name, stack.services) or None,
             )
-    if inventory.layout == "auto" and not world.server_answers:
+    if inventory.placement == "auto" and not world.server_answers:
         reporter.notice("the server recommends the layout once it is set up")
         return
     layout = desired_layout(client, world, reporter)

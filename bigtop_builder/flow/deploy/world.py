@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
     from bigtop_builder.adapter.ambari.service import HostComponent
     from bigtop_builder.cluster.layout import Layout
+    from bigtop_builder.flow.publish.stack_check import Offer
     from bigtop_builder.hosts.facts import HostFacts
     from bigtop_builder.model.ambari_stack import StackDefinition
     from bigtop_builder.recipe.inventory import LoadedInventory
@@ -40,6 +41,7 @@ class World:
         self._connections = connections
         self._overlays = overlays
         self._components: list[HostComponent] | None = None
+        self._offers: dict[str, Offer] = {}
 
     @property
     def inventory(self) -> Inventory:
@@ -106,6 +108,15 @@ class World:
         choice = self.inventory.stack
         found = self._connections.client.stack_repositories(choice.name, choice.version)
         return {family: tuple((one.id, one.name) for one in entries) for family, entries in found.items()}
+
+    def offer(self, family: str) -> Offer:
+        """What the inventory's repositories offer to an OS family, read once. Raises PublishError."""
+        if family not in self._offers:
+            from bigtop_builder.flow.publish.stack_check import read_offer
+
+            places = [entry.url.replace("{family}", family) for entry in self.inventory.repositories]
+            self._offers[family] = read_offer(places, self.stack)
+        return self._offers[family]
 
     def components(self) -> list[HostComponent]:
         """The components on the cluster's hosts, read again once anything has changed or time has passed."""

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from bigtop_builder.adapter.repository.reader import MissingError, Reader, open_repository
 from bigtop_builder.adapter.rpm.payload import payload_files
 from bigtop_builder.adapter.rpm.version import compare_evr
-from bigtop_builder.cluster.demand_check import OfferedPackage, StackFinding, check_stack
+from bigtop_builder.cluster.demand_check import OfferedPackage, StackFinding, by_level, check_stack
+from bigtop_builder.cluster.needs import Place, need_findings, unmet_needs
 from bigtop_builder.model.ambari_stack import StackDefinition
 from bigtop_builder.model.component import Package
 from bigtop_builder.model.errors import PublishError
@@ -103,10 +104,19 @@ def _planned(package: Package, evr: str) -> OfferedPackage:
 
 
 def check_offer(
-    offer: Offer, stack: StackDefinition, components: Sequence[str], *, family: str, version: str
+    offer: Offer,
+    stack: StackDefinition,
+    components: Sequence[str],
+    *,
+    family: str,
+    version: str,
+    places: Sequence[Place] | None = None,
 ) -> list[StackFinding]:
-    """Return what the offered packages lack for ``components``."""
-    return check_stack(offer.packages, stack, components, family=family, version=version, selector=offer.selector)
+    """Return what the offered packages lack for ``components``, errors first; by default these share each host."""
+    found = check_stack(offer.packages, stack, components, family=family, version=version, selector=offer.selector)
+    places = [Place(tuple(components))] if places is None else places
+    needs = need_findings(unmet_needs(offer.packages, stack, places, family=family, version=version))
+    return by_level([*found, *needs])
 
 
 def _packages(reader: Reader) -> list[createrepo_c.Package]:
