@@ -216,6 +216,18 @@ def _paths(
         yield StackFinding("path", "error", " or ".join(wish.paths), wish.wanted_by, message)
 
 
+def path_held(path: str, packages: Iterable[OfferedPackage]) -> bool:
+    """Return whether a package has a file or folder; ``*`` in ``path`` matches any characters."""
+    for package in packages:
+        if path in package.files or any(one.startswith(f"{path}/") for one in package.files):
+            return True
+        if "*" in path and any(fnmatchcase(one, path) for one in package.files):
+            return True
+        if any(may_hold(pattern, path) for pattern in package.listed):
+            return True
+    return False
+
+
 def may_hold(pattern: str, path: str) -> bool:
     """Return whether a file list's pattern matches the path, a folder above it, or something below it."""
     parents = [path, *map(str, PurePosixPath(path).parents)]

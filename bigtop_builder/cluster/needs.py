@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
-from bigtop_builder.cluster.demand_check import OfferedPackage, StackFinding, chosen_packages, closure, may_hold
+from bigtop_builder.cluster.demand_check import OfferedPackage, StackFinding, chosen_packages, closure, path_held
 from bigtop_builder.cluster.demands import PLACEHOLDER, name_suffix, wanted_packages
 from bigtop_builder.cluster.layout import Layout, plain_properties
 from bigtop_builder.model.ambari_stack import Need, StackDefinition
@@ -89,7 +88,7 @@ def unmet_needs(
         absent = {wish.expected for wish in wishes} - names
         for name, need in pending:
             path = _expanded(need.path, stack, version)
-            if not _met(path, installed) and _package(need, version) not in absent:
+            if not path_held(path, installed) and _package(need, version) not in absent:
                 key = (name, path, need.why)
                 found.setdefault(key, (need, []))[1].extend(place.hosts)
     return [
@@ -121,16 +120,6 @@ def _expanded(path: str, stack: StackDefinition, version: str) -> str:
 
 def _package(need: Need, version: str) -> str:
     return need.package.replace(PLACEHOLDER, name_suffix(version.partition("-")[0]))
-
-
-def _met(path: str, installed: Iterable[OfferedPackage]) -> bool:
-    for package in installed:
-        files = package.files
-        if path in files or ("*" in path and any(fnmatchcase(one, path) for one in files)):
-            return True
-        if any(may_hold(pattern, path) for pattern in package.listed):
-            return True
-    return False
 
 
 def settled(unmet: Iterable[UnmetNeed]) -> dict[str, dict[str, str]]:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from bigtop_builder.hosts.facts import HostFacts
 
 REPOSITORIES = "/etc/yum.repos.d"
-METADATA_SECONDS = 300
+METADATA_SECONDS = 1
+"""How long yum relies on what it knows of our repositories: a mended repository must be seen at once."""
+REFRESH = "yum -q clean expire-cache"
+"""Makes yum look at every repository again, whatever its file says."""
 
 # yum does not install an older version than the installed one: that takes its command downgrade.
 INSTALL = """yum -y install {words}

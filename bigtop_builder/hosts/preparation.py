@@ -10,6 +10,7 @@ from bigtop_builder.hosts.facts import HostFacts, Wanted
 from bigtop_builder.hosts.files import write_file
 from bigtop_builder.hosts.operation import Cannot, Operation
 from bigtop_builder.hosts.packages import RepositoryFile, install_packages, repository, repository_path
+from bigtop_builder.hosts.powertools import enable_powertools
 from bigtop_builder.hosts.services import restart_mark, service_running
 from bigtop_builder.hosts.system import (
     HOSTS_FILE,
@@ -91,6 +92,8 @@ def _parts(
         yield from write_file(facts, CERTIFICATES, certificates)
     for entry in loaded.inventory.repositories:
         yield from repository(facts, repository_file(facts, entry, CERTIFICATES if certificates else None))
+    if prepare.powertools:
+        yield from enable_powertools(facts)
     if prepare.selinux != "keep":
         yield from selinux(facts, prepare.selinux)
     if prepare.firewall == "disable":

@@ -241,7 +241,7 @@ def test_a_repository_trusts_its_key_first_and_checks_everything() -> None:
         "enabled=1",
         "gpgcheck=1",
         "repo_gpgcheck=1",
-        "metadata_expire=300",
+        "metadata_expire=1",
         "gpgkey=https://repo.example.com/b/key",
         "sslcacert=/ca.pem",
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bigtop_builder.flow.deploy.connections import Connections
@@ -12,6 +12,7 @@ from bigtop_builder.flow.hosts.facts import gather
 from bigtop_builder.flow.hosts.operations import WorkResult, apply
 from bigtop_builder.hosts.agent_repositories import remove_agent_repositories
 from bigtop_builder.hosts.facts import Wanted
+from bigtop_builder.hosts.packages import REFRESH
 from bigtop_builder.model.errors import HostError
 
 if TYPE_CHECKING:
@@ -35,6 +36,15 @@ def remove_leftovers(
     done = apply(connections.fleet, plan, phase=reporter.phase, emit=reporter.emit, dry_run=reporter.dry_run)
     reporter.changes += done.changes
     return WorkResult(failed=lost).joined(done)
+
+
+def refresh_metadata(connections: Connections, reporter: Reporter, hosts: Iterable[str]) -> None:
+    """Make yum on these hosts look at every repository again before agents install: one may have been mended.
+
+    A host where that fails is not held up: the installation shows what is wrong.
+    """
+    if connections.hosted and not reporter.dry_run:
+        connections.fleet.each(lambda remote: remote.run(REFRESH, timeout=60), sorted({*hosts}))
 
 
 def _facts(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bigtop_builder.adapter.ambari.errors import ConflictError, RefusedError
 from bigtop_builder.cluster.blueprint import blueprint_body, cluster_template
 from bigtop_builder.cluster.comparison import compare_blueprints
+from bigtop_builder.flow.deploy.agent_repositories import refresh_metadata
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_blueprint_of
 from bigtop_builder.flow.deploy.host_states import await_reports, listed
@@ -104,6 +105,7 @@ def _create(connections: Connections, world: World, reporter: Reporter) -> None:
         reporter.change(
             f"blueprint {name}", shown if reporter.dry_run else "", act=lambda: client.create_blueprint(name, body)
         )
+    refresh_metadata(connections, reporter, layout.hosts)
     lines = [f"+{group.name}: {', '.join(group.hosts)}: {', '.join(group.names)}" for group in layout.groups]
     started: list[int] = []
     reporter.change(
@@ -159,6 +161,7 @@ def _install(connections: Connections, world: World, reporter: Reporter) -> None
     missing = _uninstalled(world)
     if not missing:
         return
+    refresh_metadata(connections, reporter, {one.host for one in missing})
     carry_out(
         connections.client,
         world,

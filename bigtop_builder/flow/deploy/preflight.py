@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.deployment import Deployment
 from bigtop_builder.flow.deploy.desired_layout import desired_layout
+from bigtop_builder.flow.deploy.package_check import check_packages, system_packages
 from bigtop_builder.flow.deploy.reporter import Reporter
-from bigtop_builder.flow.deploy.repository import version_of
 from bigtop_builder.flow.deploy.server_state import server_state
 from bigtop_builder.flow.deploy.world import World
-from bigtop_builder.model.errors import AmbariError, ConfigurationError, ConfigurationErrors, PublishError
+from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors
 from bigtop_builder.model.event import CheckFinished
 from bigtop_builder.model.inventory import SecretReference
 from bigtop_builder.recipe.document import near
@@ -33,7 +33,7 @@ def check(deployment: Deployment) -> str:
     _standalone(deployment.world)
     families = _hosts(deployment.connections, deployment.world, deployment.reporter)
     if managed:
-        _repositories(deployment.world, deployment.reporter, families)
+        check_packages(deployment.world, deployment.reporter, families)
     return ""
 
 
@@ -153,54 +153,11 @@ def _hosts(connections: Connections, world: World, reporter: Reporter) -> tuple[
         return tuple(sorted({host.os_family for host in connections.client.hosts() if host.os_family}))
     from bigtop_builder.flow.hosts.checks import check_hosts
 
-    found = check_hosts(world.loaded, connections.fleet, reporter.emit)
+    also = system_packages(world) if world.inventory.ambari is not None else {}
+    found = check_hosts(world.loaded, connections.fleet, reporter.emit, also=also)
     world.facts = found.facts
     found.raise_for_errors()
     return tuple(sorted({facts.family for facts in found.facts.values() if facts.family}))
-
-
-def _repositories(world: World, reporter: Reporter, families: tuple[str, ...]) -> None:
-    """Check that the repository has every package that agents will request. Raises AmbariError otherwise."""
-    from bigtop_builder.cluster.demand_check import choose_components
-    from bigtop_builder.flow.publish.stack_check import check_offer, read_offer
-
-    if not world.inventory.repositories or world.layout is None:
-        return
-    stack = world.stack
-    components = choose_components(stack, (), world.layout.components)
-    errors = 0
-    for family in families:
-        places = [entry.url.replace("{family}", family) for entry in world.inventory.repositories]
-        urls = ", ".join(places)
-        try:
-            offer = read_offer(places, stack)
-        except PublishError as error:
-            error.location = world.loaded.place("repositories")
-            error.hint = (
-                f"Is the URL correct, and is the repository being served? Otherwise: {error.hint or 'publish it'}"
-            )
-            raise
-        for finding in check_offer(offer, stack, components, family=family, version=version_of(world)):
-            level = {"error": "error", "warning": "warning", "info": "ok"}[finding.level]
-            text = f"{finding.message} (for {finding.wanted_by})" if finding.wanted_by else finding.message
-            reporter.emit(
-                CheckFinished.model_validate(
-                    {
-                        "phase": reporter.phase,
-                        "check": f"repository for {family}",
-                        "level": level,
-                        "message": text,
-                        "hint": finding.hint,
-                    }
-                )
-            )
-            errors += finding.level == "error"
-        _ok(reporter, f"repository for {family}", f"{urls}, {len(offer.packages)} packages") if not errors else None
-    if errors:
-        raise AmbariError(
-            f"the repository lacks packages that the stack requires: {errors} errors",
-            hint="Build and publish the missing packages, or leave out the services that require them.",
-        )
 
 
 def _ok(reporter: Reporter, name: str, message: str) -> None:

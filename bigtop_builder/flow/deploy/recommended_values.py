@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def with_recommended(client: Ambari, world: World, reporter: Reporter, layout: Layout) -> Layout:
     """Return the layout with recommended properties under its own, and report what is recommended and why.
 
-    Before there is a server with hosts nothing is recommended yet. Raises ConfigurationError if ``layout.size`` requires
-    the memory of a host that has not been reported.
+    Before there is a server with hosts nothing is recommended yet. Raises ConfigurationError if ``layout.size``
+    requires the memory of a host that has not been reported.
     """
     if world.inventory.ambari is None or not world.server_answers:
         return layout

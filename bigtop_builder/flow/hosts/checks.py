@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bigtop_builder.flow.hosts.facts import gather
 from bigtop_builder.hosts import preparation
 from bigtop_builder.hosts.checks import Finding, check, wanted
-from bigtop_builder.hosts.facts import HostFacts
+from bigtop_builder.hosts.facts import HostFacts, Wanted
 from bigtop_builder.model.errors import HostError
 from bigtop_builder.model.event import AnyEvent, CheckFinished
 
@@ -52,15 +52,18 @@ def check_hosts(
     emit: Callable[[AnyEvent], None],
     *,
     architectures: frozenset[str] | None = None,
+    also: Mapping[str, Wanted] | None = None,
 ) -> HostsChecked:
     """Check all hosts, one round trip each. Emits HostFailed and CheckFinished events of the phase ``check``.
 
     The facts include those that ``prepare_hosts`` needs. ``architectures``: of the packages in the repository, if
-    known. Raises ConfigurationError if ``require.ignore`` names an unknown check.
+    known; ``also``: what a caller wants to know of some hosts besides. Raises ConfigurationError if ``require.ignore``
+    names an unknown check.
     """
     check({}, loaded)  # Fails for a bad require.ignore before any host is contacted.
     needed = wanted(loaded) | preparation.wanted(loaded)
-    facts, failed = gather(fleet, {host.name: needed for host in loaded.hosts}, phase="check", emit=emit)
+    each = {host.name: needed | (also or {}).get(host.name, Wanted()) for host in loaded.hosts}
+    facts, failed = gather(fleet, each, phase="check", emit=emit)
     findings = tuple(check(facts, loaded, architectures=architectures))
     for found in findings:
         emit(

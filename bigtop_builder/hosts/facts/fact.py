@@ -24,6 +24,8 @@ class Wanted:
     """Names without ``.service``."""
     names: tuple[str, ...] = ()
     """Names that the host should resolve."""
+    packages: tuple[str, ...] = ()
+    """Names of packages that the host should have, or be able to install."""
 
     def __or__(self, other: Wanted) -> Wanted:
         joined = {one.name: (*getattr(self, one.name), *getattr(other, one.name)) for one in fields(self)}

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bigtop_builder.hosts.facts.fact import Fact, FactGroup, Rows, firsts
+from bigtop_builder.hosts.facts.fact import Fact, FactGroup, Rows, firsts, single
 from bigtop_builder.model.base import StrictModel
 
 
@@ -45,6 +45,28 @@ SELECTORS = r"""
 """
 
 
+# yum on newer systems is another name of dnf. Both list what the repositories have by name; neither installs anything.
+AVAILABLE = r"""
+if [ "${#packages[@]}" -gt 0 ] && type -P rpm yum >/dev/null; then
+    absent=() code=0
+    for name in "${packages[@]}"; do
+        if rpm -q --quiet --whatprovides "$name" 2>/dev/null; then emit available "$name"; else absent+=("$name"); fi
+    done
+    if [ "${#absent[@]}" -gt 0 ]; then
+        text=$(timeout 120 yum -q list available "${absent[@]}" 2>&1) || code=$?
+        while read -r name _; do
+            for one in "${absent[@]}"; do [ "${name%.*}" = "$one" ] && emit available "$one"; done
+        done <<< "$text"
+        if [ "$code" -ne 0 ] && [[ $text != *"o matching Packages"* ]]; then
+            emit unavailable "yum ended with ${code}: ${text##*$'\n'}"
+        fi
+    fi
+elif [ "${#packages[@]}" -gt 0 ]; then
+    emit unavailable "there is no yum"
+fi
+"""
+
+
 def _packages(rows: Rows) -> dict[str, tuple[Package, ...]]:
     packages: dict[str, list[Package]] = {}
     for name, epoch, version, release, arch, vendor in rows.of("package"):
@@ -74,6 +96,10 @@ class PackageFacts(FactGroup):
 
     rpm: Annotated[bool, Fact(RPM, lambda rows: bool(rows.of("rpm")))] = False
     """Whether rpm is installed; without it ``packages`` is empty."""
+    available: Annotated[frozenset[str], Fact(AVAILABLE, firsts("available"), background=True)] = frozenset()
+    """Those of the wanted packages that are installed, or that an enabled repository of the host has."""
+    availability_unknown: Annotated[str | None, Fact(AVAILABLE, single("unavailable"), background=True)] = None
+    """Why the host cannot say what its repositories have."""
     packages: Annotated[dict[str, tuple[Package, ...]], Fact(RPM, _packages)] = Field(default_factory=dict)
     """By name; several of one name are possible (``kernel``)."""
     bigtop: Annotated[tuple[str, ...], Fact(STACKS, firsts("bigtop"))] = ()
