@@ -17,6 +17,9 @@ _COMPONENT_FIELDS = fields(
 )
 
 
+HA_STATE = "metrics/dfs/FSNamesystem/HAState"
+
+
 @dataclass(frozen=True)
 class ServiceView:
     """A service. ``state`` is INIT, INSTALLED, STARTED, UNKNOWN (a host is lost) …"""
@@ -162,12 +165,24 @@ class ServiceCalls(Connection):
         predicate = f"HostRoles/stale_configs=true&HostRoles/cluster_name={cluster}"
         return self._restart(cluster, [{"hosts_predicate": predicate}], "Restart all with stale configurations")
 
-    def restart(
-        self, cluster: str, service: str, component: str, hosts: Sequence[str], context: str = ""
-    ) -> int | None:
-        """Restart a component on hosts; return the id of the request."""
-        target = {"service_name": service, "component_name": component, "hosts": ",".join(hosts)}
-        return self._restart(cluster, [target], context or f"Restart {component}")
+    def restart(self, cluster: str, targets: Sequence[tuple[str, str, Sequence[str]]], context: str = "") -> int | None:
+        """Restart components, each as service, component and hosts; return the id of the request."""
+        filters: list[Json] = [
+            {"service_name": service, "component_name": component, "hosts": ",".join(hosts)}
+            for service, component, hosts in targets
+        ]
+        names = ", ".join(component for _, component, _ in targets)
+        return self._restart(cluster, filters, context or f"Restart {names}")
+
+    def ha_states(self, cluster: str, component: str) -> dict[str, str]:
+        """Return ``active`` or ``standby`` by host, of NameNodes that answer Ambari's question for their metrics."""
+        found = self.items(
+            path("clusters", cluster, "host_components"),
+            fields=f"HostRoles/host_name,{HA_STATE}",
+            query=f"HostRoles/component_name={component}",
+        )
+        states = {item["HostRoles"]["host_name"]: _nested(item, HA_STATE.split("/")) for item in found}
+        return {str(host): state for host, state in states.items() if isinstance(state, str)}
 
     def alerts(self, cluster: str) -> list[Alert]:
         """Return every alert of the cluster."""
@@ -237,3 +252,10 @@ def _alert(about: Json) -> Alert:
         maintenance=(about.get("maintenance_state") or "OFF") != "OFF",
         seen=stamp / 1000 if (stamp := about.get("latest_timestamp") or 0) > 0 else None,
     )
+
+
+def _nested(item: Json, keys: Sequence[str]) -> object:
+    value: object = item
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
-from functools import partial
 from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.ambari.query import all_of, any_of, one_of, path
 from bigtop_builder.adapter.ambari.service import HostComponent
-from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_client, starting
+from bigtop_builder.flow.deploy.desired_layout import desired_layout, starting
 from bigtop_builder.flow.deploy.host_states import await_reports, listed
 from bigtop_builder.flow.deploy.pending_requests import settle
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.request_follower import TaskFailedError, carry_out
+from bigtop_builder.flow.deploy.restart import restart_outdated
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import AmbariError
 
@@ -48,7 +48,7 @@ def start(client: Ambari, world: World, reporter: Reporter) -> str:
             "these components do not start: " + listed(stopped(client, world, reporter)),
             hint="See their logs on the hosts; then run the deployment again.",
         )
-    _restart(client, world, reporter)
+    restart_outdated(client, world, reporter)
     return ""
 
 
@@ -99,20 +99,3 @@ def put_state(
     body = {"RequestInfo": info, "Body": {"HostRoles": {"state": state}}}
     where = path("clusters", world.cluster, "host_components")
     return client.put(where, body).request
-
-
-def _restart(client: Ambari, world: World, reporter: Reporter) -> None:
-    """Restart running components and clients whose configuration is outdated; stopped components stay stopped."""
-    stale: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for one in world.components():
-        if one.stale and not one.maintenance and (one.state == "STARTED" or is_client(world.stack, one.component)):
-            stale[(one.service, one.component)].append(one.host)
-    for (service, component), names in sorted(stale.items()):
-        hosts = sorted(names)
-        carry_out(
-            client,
-            world,
-            reporter,
-            f"restart {component}, whose configuration is outdated, on {', '.join(hosts)}",
-            partial(client.restart, world.cluster, service, component, hosts),
-        )
