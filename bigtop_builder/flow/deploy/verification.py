@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from bigtop_builder.cluster.service_trials import TRIALS, trials_of
 from bigtop_builder.flow.deploy.alerts import critical_alerts
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, starting
 from bigtop_builder.flow.deploy.failure_causes import last_lines
 from bigtop_builder.flow.deploy.host_states import await_reports
 from bigtop_builder.flow.deploy.reporter import Reporter
+from bigtop_builder.flow.deploy.repository import version_of
 from bigtop_builder.flow.deploy.request_follower import TaskFailedError, follow
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.base import seconds
@@ -34,15 +36,11 @@ def verify(connections: Connections, world: World, reporter: Reporter) -> str:
         reporter.mark.unlink(missing_ok=True)
     if world.inventory.ambari is not None:
         failed += silent_hosts(connections.client, world, reporter)
-        attempts = ATTEMPTS if reporter.earlier_changes else 1
-        failed += sum(
-            not check_service(connections.client, world, reporter, service, attempts=attempts)
-            for service in checkable(connections.client, world, reporter)
-        )
+        failed += check_services(connections, world, reporter)
     if connections.hosted:
         failed += check_standalone(connections, world, reporter)
         failed += sum(
-            not run_job(connections, world, reporter, name, job) for name, job in world.inventory.jobs.items()
+            not run_job(connections, world, reporter, f"job {name}", job) for name, job in world.inventory.jobs.items()
         )
     if world.inventory.ambari is not None:
         # Last, because agents take a minute to look at them again.
@@ -149,6 +147,37 @@ def checkable(client: Ambari, world: World, reporter: Reporter) -> list[str]:
     return found
 
 
+def check_services(connections: Connections, world: World, reporter: Reporter) -> int:
+    """Run Ambari's check of each service, and our own trials of those that pass; return the number of failures."""
+    attempts = ATTEMPTS if reporter.earlier_changes else 1
+    services = checkable(connections.client, world, reporter)
+    passed = [
+        service
+        for service in services
+        if check_service(connections.client, world, reporter, service, attempts=attempts)
+    ]
+    layout = desired_layout(connections.client, world, reporter)
+    trials = {name: trials_of(name, layout, world.stack, version_of(world)) for name in sorted(passed, key=_rank)}
+    untried = [name for name, found in trials.items() if found]
+    why = "the inventory's hosts cannot be reached" if not connections.hosted else ""
+    why = "with Kerberos they need a ticket" if world.inventory.security.kerberos else why
+    if why and untried:
+        reporter.notice(f"only Ambari's checks were run, {', '.join(untried)} were not tried themselves: {why}")
+    failed = len(services) - len(passed)
+    if not why:
+        failed += sum(
+            not run_job(connections, world, reporter, f"trial of {service}: {name}", job)
+            for service, found in trials.items()
+            for name, job in found
+        )
+    return failed
+
+
+def _rank(service: str) -> int:
+    order = list(TRIALS)
+    return order.index(service) if service in order else len(order)
+
+
 def check_service(client: Ambari, world: World, reporter: Reporter, service: str, *, attempts: int = 1) -> bool:
     """Run Ambari's own check of a service; return whether it succeeded.
 
@@ -182,22 +211,22 @@ def check_standalone(connections: Connections, world: World, reporter: Reporter)
 
 
 def run_job(connections: Connections, world: World, reporter: Reporter, name: str, job: Job) -> bool:
-    """Run a job of the inventory on its host; return whether it succeeded."""
+    """Run a job on its host; return whether it succeeded. ``name`` is that of the check: ``job spark-pi``."""
     host = world.loaded.members([job.on])[0]
     try:
         output = connections.fleet.remote(host).run(
             job.command, timeout=seconds(job.timeout), user=None if job.user == "root" else job.user
         )
     except (HostError, LimitError) as error:
-        return report_check(reporter, f"job {name}", False, error.message, host=host, hint=error.hint)
+        return report_check(reporter, name, False, error.message, host=host, hint=error.hint)
     if output.code != 0:
         end = " | ".join(last_lines(output.stderr, output.stdout)[-3:])
-        return report_check(reporter, f"job {name}", False, f"exited with {output.code}: {end}", host=host)
+        return report_check(reporter, name, False, f"exited with {output.code}: {end}", host=host)
     if job.expect is None:
-        return report_check(reporter, f"job {name}", True, "", host=host)
+        return report_check(reporter, name, True, "", host=host)
     text = output.stdout + "\n" + output.stderr
     found = re.search(job.expect, text, re.MULTILINE)
     if found is None:
-        return report_check(reporter, f"job {name}", False, f"its output does not match {job.expect!r}", host=host)
+        return report_check(reporter, name, False, f"its output does not match {job.expect!r}", host=host)
     line = next((line for line in text.splitlines() if found.group(0).splitlines()[0] in line), found.group(0))
-    return report_check(reporter, f"job {name}", True, line.strip()[:200], host=host)
+    return report_check(reporter, name, True, line.strip()[:200], host=host)
