@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from bigtop_builder.cluster.layout import Layout, LayoutGroup, Placed

@@ -175,7 +175,7 @@ STACK_PATH = re.compile(r"/usr/bigtop/[A-Za-z0-9._/+*-]+")
 def _check_jobs(world: World, reporter: Reporter, offers: Mapping[str, Offer]) -> None:
     """Warn of files of the stack that a job names, and that no package has: jobs run last."""
     for name, job in world.inventory.jobs.items():
-        for path in dict.fromkeys(STACK_PATH.findall(job.command)):
+        for path in dict.fromkeys(one.rstrip("/.") for one in STACK_PATH.findall(job.command)):
             if not any(_held(world, path, offer) for offer in offers.values()):
                 reporter.emit(
                     CheckFinished(
@@ -190,7 +190,7 @@ def _check_jobs(world: World, reporter: Reporter, offers: Mapping[str, Offer]) -
 
 def _held(world: World, path: str, offer: Offer) -> bool:
     """Return whether some package has the path, which may lead through the links in ``current``."""
-    return any(path_held(one, offer.packages) for one in _real_paths(world, path.rstrip("/.")))
+    return any(path_held(one, offer.packages) for one in _real_paths(world, path))
 
 
 def _real_paths(world: World, path: str) -> Iterator[str]:
