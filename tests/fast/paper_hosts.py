@@ -17,8 +17,6 @@ from tests.fast.local_hosts import OneByOne
 
 # yum as on EL 7, the stricter one: an older release is installed by downgrade only.
 TOOLS = r"""
-# The trial of ZooKeeper asks its port, within a time limit.
-timeout() { [ "$2" = bash ] && echo imok; }
 yum() {
     [ "$1" != -q ] || return 0
     local action=$2 word name; shift 2

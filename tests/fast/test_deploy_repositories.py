@@ -10,10 +10,13 @@ import pytest
 from bigtop_builder.adapter.ambari.client import Ambari
 from bigtop_builder.adapter.ambari.errors import UnexpectedAnswerError
 from bigtop_builder.adapter.ambari.repository import RepositoryEntry, repository_version
+from bigtop_builder.ambari_simulator.engine.injection import TaskFault
 from bigtop_builder.cluster.repository_names import NamedRepository, name_repositories
 from bigtop_builder.cluster.version_definition import version_definition
+from bigtop_builder.flow.deploy import cluster_setup
 from bigtop_builder.flow.deploy import phases as work
 from bigtop_builder.flow.deploy import repository as registration
+from bigtop_builder.hosts.packages import REFRESH
 from bigtop_builder.model.event import Change, HostFailed
 from tests.fast.agent_hosts import AgentFleet, AgentHost
 from tests.fast.deploying import INVENTORY, PASSWORD, Bench
@@ -238,3 +241,20 @@ def test_files_of_another_cluster_on_the_same_server_stay(bench: Bench) -> None:
     other = INVENTORY.replace("cluster: c1", "cluster: c2")
     assert bench.deploy(other, phases=["destroy"], table=DESTROY) == 0, bench.failure
     assert all(path(1) in node.files for node in nodes.values())
+
+
+def test_hosts_look_at_repositories_again_before_an_installation(bench: Bench) -> None:
+    """Recorded (647): a mended repository was not seen, because dnf keeps metadata for two days."""
+    made = hosts(bench)
+    assert bench.deploy() == 0, bench.failure
+    assert [host.scripts.count(REFRESH) for host in made.values()] == [1, 1, 1]
+
+
+def test_a_repeated_installation_looks_at_repositories_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_setup, "upgrade", lambda *_: None)
+    made = hosts(bench)
+    bench.work.injections.tasks.append(TaskFault(host="node2.x.test", command="INSTALL", times=None))
+    assert bench.deploy() == 9
+    bench.work.injections.tasks.clear()
+    assert bench.deploy() == 0, bench.failure
+    assert made["node2.x.test"].scripts.count(REFRESH) == 2

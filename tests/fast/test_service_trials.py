@@ -104,12 +104,10 @@ def test_users_and_ports_are_those_of_the_cluster() -> None:
     own = {
         "hadoop-env": {"hdfs_user": "filesystem"},
         "kafka-broker": {"listeners": "PLAINTEXT://localhost:9092"},
-        "zoo.cfg": {"clientPort": 2182},
     }
     layout = Layout(LAYOUT.groups, {kind: dict(values) for kind, values in own.items()})
     assert job("HDFS", layout).user == "filesystem"
     assert "port=9092" in job("KAFKA", layout).command
-    assert "port=2182" in job("ZOOKEEPER", layout).command
     assert "port=10000" in job("HIVE").command
 
 
@@ -165,13 +163,13 @@ def checks(bench: Bench) -> dict[str, str]:
 
 
 def test_verify_tries_each_service_after_ambari_s_check(bench: Bench) -> None:
-    fleet = Fleet(Output(0, "3 servers answer\nput and get: identical\n3 active NodeManagers of 3\nPi is 3", ""))
+    fleet = Fleet(Output(0, "put and get: identical\n3 active NodeManagers of 3\nPi is 3", ""))
     bench.fleet = fleet
     assert verify(bench) == 0, bench.failure
     found = checks(bench)
     assert found["trial of HDFS: put and get"] == "ok"
     assert found["trial of YARN: active nodes"] == "ok"
-    assert [user for _, user in fleet.scripts] == ["zookeeper", "hdfs", "ambari-qa"]
+    assert [user for _, user in fleet.scripts] == ["hdfs", "ambari-qa"]
 
 
 def test_a_trial_that_fails_fails_verify_and_shows_its_end(bench: Bench) -> None:
@@ -185,4 +183,4 @@ def test_a_trial_that_fails_fails_verify_and_shows_its_end(bench: Bench) -> None
 def test_without_ssh_verify_says_what_was_not_tried(bench: Bench) -> None:
     assert verify(bench) == 0, bench.failure
     notices = [one.text for one in bench.events if isinstance(one, Notice)]
-    assert any("ZOOKEEPER, HDFS, YARN were not tried themselves" in text for text in notices)
+    assert any("HDFS, YARN were not tried themselves" in text for text in notices)

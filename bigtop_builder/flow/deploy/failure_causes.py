@@ -29,6 +29,11 @@ _RULES = (
         "See what is missing with: bigtop-builder repo check-stack; then publish it, or fix the repository's URL.",
     ),
     _rule(
+        r"Unable to find a match: (?P<package>[^\n'\\]+)",
+        "no enabled repository of the host has {package}",
+        "Publish it, or enable the operating system's repository that has it (prepare.powertools); then run deploy again.",
+    ),
+    _rule(
         r"is not supported by this version of the stack-select tool",
         "the installed bigtop-select does not know this component",
         "Publish a newer bigtop-select: repo check-stack lists the names that it must know.",
