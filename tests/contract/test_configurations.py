@@ -60,7 +60,7 @@ def test_a_new_version_is_current_and_makes_its_components_stale(running: Cluste
     assert properties(running) == changed
     stale = {one.host for one in running.client.host_components(NAME, component=COMPONENT, stale=True)}
     assert stale == set(running.server.hosts)
-    request = running.client.restart(NAME, [(SERVICE, COMPONENT, running.server.hosts)])
+    request = running.client.restart(NAME, SERVICE, COMPONENT, running.server.hosts)
     assert running.end(request).status == "COMPLETED"
     running.server.wait(
         "nothing stale",

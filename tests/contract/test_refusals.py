@@ -64,7 +64,7 @@ def test_aborting_wants_a_reason(running: Cluster) -> None:
 
 
 def test_an_aborted_request_ends_aborted(running: Cluster) -> None:
-    request = running.client.restart(NAME, [(SERVICE, COMPONENT, running.server.hosts)])
+    request = running.client.restart(NAME, SERVICE, COMPONENT, running.server.hosts)
     assert request is not None
     running.client.abort(NAME, request, "contract: abort")
     view = running.end(request)

@@ -306,7 +306,7 @@ def run(ambari: Ambari, exchange: Transcript, body: Any) -> None:
     if "hosts_predicate" in target:
         assert ambari.restart_stale(cluster) == expected
     elif "component_name" in target:
-        assert ambari.restart(cluster, [("ZOOKEEPER", target["component_name"], ["node1.cluster.local"])]) == expected
+        assert ambari.restart(cluster, "ZOOKEEPER", target["component_name"], ["node1.cluster.local"]) == expected
     else:
         command = (body or {}).get("RequestInfo", {}).get("command", "")
         assert ambari.service_check(cluster, target.get("service_name", "ZOOKEEPER"), command) == expected

@@ -179,7 +179,8 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", sorted((ROOT / "inventories").glob("*.yaml")), ids=lambda file: file.stem)
 def test_examples(file: Path) -> None:
     loaded = load_inventory(file)
-    assert len(loaded.hosts) == {"one-host": 1, "three-hosts": 3, "hadoop-three-hosts": 3, "demo": 3, "ha-ten-hosts": 11}[file.stem]
+    hosts = {"one-host": 1, "three-hosts": 3, "hadoop-three-hosts": 3, "demo": 3, "ha-ten-hosts": 11}
+    assert len(loaded.hosts) == hosts[file.stem]
 
 
 def test_the_guides_inventory(tmp_path: Path) -> None:

@@ -165,8 +165,16 @@ class ServiceCalls(Connection):
         predicate = f"HostRoles/stale_configs=true&HostRoles/cluster_name={cluster}"
         return self._restart(cluster, [{"hosts_predicate": predicate}], "Restart all with stale configurations")
 
-    def restart(self, cluster: str, targets: Sequence[tuple[str, str, Sequence[str]]], context: str = "") -> int | None:
-        """Restart components, each as service, component and hosts; return the id of the request."""
+    def restart(
+        self, cluster: str, service: str, component: str, hosts: Sequence[str], context: str = ""
+    ) -> int | None:
+        """Restart a component on hosts; return the id of the request."""
+        return self.restart_components(cluster, [(service, component, hosts)], context)
+
+    def restart_components(
+        self, cluster: str, targets: Sequence[tuple[str, str, Sequence[str]]], context: str = ""
+    ) -> int | None:
+        """Restart components, each with its service and hosts, in one request; return its id."""
         filters: list[Json] = [
             {"service_name": service, "component_name": component, "hosts": ",".join(hosts)}
             for service, component, hosts in targets

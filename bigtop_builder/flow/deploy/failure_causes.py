@@ -31,7 +31,7 @@ _RULES = (
     _rule(
         r"Unable to find a match: (?P<package>[^\n'\\]+)",
         "no enabled repository of the host has {package}",
-        "Publish it, or enable the operating system's repository that has it (prepare.powertools); then run deploy again.",
+        "Publish it, or enable the operating system's repository that has it: see prepare.powertools.",
     ),
     _rule(
         r"is not supported by this version of the stack-select tool",

@@ -55,7 +55,7 @@ def restart_outdated(client: Ambari, world: World, reporter: Reporter) -> None:
             world,
             reporter,
             f"restart {', '.join(turn.components)}, whose configuration is outdated, on {', '.join(turn.hosts)}",
-            partial(client.restart, world.cluster, targets),
+            partial(client.restart_components, world.cluster, targets),
         )
         if not reporter.dry_run and not is_client(world.stack, turn.components[0]):
             _await_health(client, world, reporter, turn, bool(standby))
