@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
+from bigtop_builder.hosts.ambari_properties import NAME
 from bigtop_builder.hosts.operation import Operation
 from bigtop_builder.hosts.packages import install_packages
 from bigtop_builder.model.errors import HostError
@@ -228,6 +229,7 @@ fi
             f"{target.tables} into {target}",
             script,
             credentials(target, password),
+            restarts=(NAME,),
         )
     )
     return tuple(operations)
