@@ -57,7 +57,10 @@ def agent_operations(
         operations.append(reset(former))
     if former != server:
         operations.append(_server(former, server))
-    return (*operations, *daemon_running(facts, NAME, running=running, changed=any(NAME in one.restarts for one in operations)))
+    return (
+        *operations,
+        *daemon_running(facts, NAME, running=running, changed=any(NAME in one.restarts for one in operations)),
+    )
 
 
 # Sets the key in its own section only; adds a missing section or key.

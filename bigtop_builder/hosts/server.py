@@ -118,7 +118,10 @@ def server_operations(
     operations += _password(facts, target, password, now, anew=bool(ran))
     if https is not None:
         operations += https_operations(facts, https, now)
-    return (*operations, *daemon_running(facts, NAME, running=running, changed=any(NAME in one.restarts for one in operations)))
+    return (
+        *operations,
+        *daemon_running(facts, NAME, running=running, changed=any(NAME in one.restarts for one in operations)),
+    )
 
 
 def _same_version(facts: HostFacts, setup: NewServer) -> None:
