@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.adapter.ambari.client import Ambari
-from tests.contract.clusters import NAME, OTHER, STACK, VERSION, Cluster, create, remove
+from tests.contract.clusters import NAME, OTHER, STACK, VERSION, Cluster, create, healthy, remove
 from tests.contract.servers import NamedServer, Reach, RealServer, Server, SimulatedServer
 
 
@@ -65,6 +65,9 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         versions = made.client.repository_versions(STACK, VERSION)
         made.former = frozenset(one.id for one in versions if one.version != OTHER)
         remove(made)
+        # A cluster that somebody deleted before may have left its hosts unavailable.
+        made.free_hosts()
+        made.wait("every host registered", lambda: healthy(made))
         try:
             yield made
         finally:

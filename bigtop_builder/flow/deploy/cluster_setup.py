@@ -17,7 +17,7 @@ from bigtop_builder.flow.deploy.pending_requests import settle
 from bigtop_builder.flow.deploy.reconcile import environment, reconcile, require_free_hosts
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import registered
-from bigtop_builder.flow.deploy.request_follower import carry_out, follow
+from bigtop_builder.flow.deploy.request_follower import TaskFailedError, carry_out, follow
 from bigtop_builder.flow.deploy.service_state import put_state
 from bigtop_builder.flow.deploy.upgrade import upgrade
 from bigtop_builder.flow.deploy.world import World
@@ -114,8 +114,23 @@ def _create(connections: Connections, world: World, reporter: Reporter) -> None:
         act=lambda: started.append(_post(connections, world, reporter, name)),
     )
     for request in started:
-        follow(connections.client, world, reporter, request)
+        _follow_creation(connections.client, world, reporter, request)
         check_installed(connections, world, reporter)
+
+
+def _follow_creation(client: Ambari, world: World, reporter: Reporter, request: int) -> None:
+    """Follow the request that creates the cluster; components that only failed to start are left to the next phase.
+
+    The server starts each host's components as soon as that host has installed its own, whatever other hosts still
+    lack, so that a NodeManager may start before there is a ResourceManager. The phase start knows the order.
+    """
+    try:
+        follow(client, world, reporter, request)
+    except TaskFailedError as error:
+        if any(task.command != "START" for task in error.tasks) or not error.tasks:
+            raise
+        names = ", ".join(sorted({f"{task.role} on {task.host}" for task in error.tasks}))
+        reporter.notice(f"not started yet: {names}; the phase start tries again, in the stack's order", warning=True)
 
 
 def _post(connections: Connections, world: World, reporter: Reporter, blueprint: str) -> int:
