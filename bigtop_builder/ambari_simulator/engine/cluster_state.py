@@ -9,6 +9,18 @@ from typing import Any, Protocol
 from bigtop_builder.ambari_simulator.engine.task import Request, Task, fold, stage_status
 from bigtop_builder.model.ambari_stack import StackDefinition
 
+FOREIGN_TYPES: Mapping[str, tuple[str, ...]] = {
+    "HBASE": ("core-site",),
+    "HIVE": ("core-site", "mapred-site", "tez-site"),
+    "KAFKA": ("zoo.cfg", "zookeeper-env"),
+    "LIVY": ("core-site", "spark-defaults", "spark-env", "spark-log4j-properties", "spark-metrics-properties"),
+    "MAPREDUCE2": ("core-site", "hadoop-env", "hdfs-site", "ssl-client", "ssl-server", "yarn-site"),
+    "RANGER_KMS": ("core-site", "hdfs-site"),
+    "SPARK": ("core-site",),
+    "TEZ": ("hive-site",),
+    "YARN": ("core-site", "hadoop-env", "hdfs-site", "mapred-site"),
+}
+"""Types of other services that make the components of a service stale too (768)."""
 REMOVABLE = frozenset({"INIT", "INSTALLING", "INSTALLED", "INSTALL_FAILED", "UNINSTALLED", "UNKNOWN", "DISABLED"})
 """States in which a component on a host may be deleted (contract 8.1)."""
 
@@ -229,7 +241,8 @@ class Cluster:
 
     def tags_for(self, host: str, service: str) -> dict[str, str]:
         """Return configuration type -> active tag on a host, config groups included."""
-        return {name: self.effective(host, name)[1] for name in self.types_of(service)}
+        names = [*self.types_of(service), *(name for name in FOREIGN_TYPES.get(service, ()) if name in self.desired)]
+        return {name: self.effective(host, name)[1] for name in names}
 
     def effective(self, host: str, name: str) -> tuple[dict[str, str], str]:
         """Return the active properties and tag of a configuration type on a host."""
@@ -240,6 +253,10 @@ class Cluster:
                 properties |= group.configurations[name].properties
                 tag = f"{tag}+{group.configurations[name].tag}"
         return properties, tag
+
+    def selected(self, one: HostComponent) -> bool:
+        """Whether the selector knows the component, so that its agent reports a version."""
+        return bool(self.stack.services[one.service].components[one.component].select)
 
     def stale(self, one: HostComponent) -> bool:
         """Whether a component runs with outdated configurations."""

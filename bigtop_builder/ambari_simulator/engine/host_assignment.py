@@ -18,6 +18,7 @@ from bigtop_builder.ambari_simulator.engine.cluster_state import (
 )
 from bigtop_builder.ambari_simulator.engine.engine import Engine
 from bigtop_builder.ambari_simulator.engine.java_hash_order import hash_order
+from bigtop_builder.ambari_simulator.engine.role_order import staged
 from bigtop_builder.ambari_simulator.engine.state import Host, World
 from bigtop_builder.ambari_simulator.engine.task import Request, Task
 
@@ -84,7 +85,7 @@ def _physical(cluster: Cluster, world: World, one: HostRequest, command: str, no
             retry_for=retry_seconds(cluster.properties("cluster-env"), command),
         )
     verb = "Install" if command == "INSTALL" else "Start"
-    stages = [[task.physical for task in chosen if task.physical]]
+    stages = staged(cluster.stack, command, [task.physical for task in chosen if task.physical], cluster.layout())
     context = f"{verb} components on host {one.host}"
     return Request(number, cluster.name, context, now, stages, user="internal")
 
@@ -100,7 +101,8 @@ def plan_host_request(
 ) -> HostRequest:
     """Plan a request for one host of a group; ``components``: name -> provision action."""
     tasks: list[LogicalTask] = []
-    for name in hash_order(components):
+    # The server has read the blueprint from its database, where components are sorted (753).
+    for name in hash_order(sorted(components)):
         service = cluster.stack.service_of(name)
         client = service is None or cluster.stack.services[service].components[name].is_client
         if components[name] != "START_ONLY" or client:

@@ -260,7 +260,12 @@ class Work:
             one.applied = cluster.tags_for(one.host, one.service)
             version = self.world.versions.get(cluster.services[one.service].repository)
             told = (task.structured or {}).get("version")
-            if version is not None and self._advertised(version, str(told or version.version)):
+            # Components without a name in the selector have no version (683).
+            if (
+                cluster.selected(one)
+                and version is not None
+                and self._advertised(version, str(told or version.version))
+            ):
                 one.version = version.version
         if command == "INSTALL" or command == "STOP" or one.client:
             one.state = "INSTALLED"

@@ -206,13 +206,21 @@ HOST_COMPONENT = Resource(
 def _host_rows(call: Call) -> Iterable[Row]:
     cluster = cluster_of(call)
     found = [call.world.hosts[name] for name in sorted(cluster.hosts) if name in call.world.hosts]
-    return [_cluster_host_row(call.world, host) for host in found]
+    return [_cluster_host_row(call.world, cluster, host) for host in found]
 
 
-def _cluster_host_row(world: World, host: Host) -> Row:
+def _cluster_host_row(world: World, cluster: Cluster, host: Host) -> Row:
     row = host_row(world, host)
     row["Hosts"]["maintenance_state"] = host.maintenance
+    row["Hosts"]["desired_configs"] = Leaf({name: _desired(cluster, host, name) for name in sorted(cluster.desired)})
     return row
+
+
+def _desired(cluster: Cluster, host: Host, kind: str) -> Leaf:
+    own = [group for group in cluster.groups.values() if host.name in group.hosts and kind in group.configurations]
+    overrides = {str(group.id): group.configurations[kind].tag for group in own}
+    found = Leaf(default=cluster.desired[kind].tag)
+    return Leaf({**found, "overrides": Leaf(overrides)}) if overrides else found
 
 
 def _create_hosts(call: Call, bodies: tuple[Body, ...]) -> Reply:
@@ -304,6 +312,8 @@ def component_row(call: Call, cluster: Cluster, service: str, component: str) ->
     members = [one for one in cluster.of(service) if one.component == component]
     states = [work_of(call.world).state_of(one) for one in members]
     definition = cluster.stack.services[service].components[component]
+    version = call.world.versions.get(cluster.services[service].repository)
+    known = [one.version for one in members]
     counted: dict[str, Any] = {
         f"{name.lower()}_count": states.count(name)
         for name in ("INIT", "INSTALLED", "INSTALL_FAILED", "STARTED", "UNKNOWN")
@@ -316,8 +326,13 @@ def component_row(call: Call, cluster: Cluster, service: str, component: str) ->
             "cluster_name": cluster.name,
             "component_name": component,
             "desired_stack": cluster.stack.id,
+            "desired_version": version.version if version is not None else None,
             "display_name": definition.title,
+            "installed_and_maintenance_off_count": sum(
+                one.state == "INSTALLED" and one.maintenance == "OFF" for one in members
+            ),
             "recovery_enabled": "false",
+            "repository_state": "CURRENT" if known and "UNKNOWN" not in known else "NOT_REQUIRED",
             "service_name": service,
             "state": worst or ("STARTED" if states else "INIT"),
             "total_count": len(members),

@@ -7,6 +7,7 @@ from typing import Any
 
 from bigtop_builder.ambari_simulator.engine.cluster_state import Cluster, HostComponent
 from bigtop_builder.ambari_simulator.engine.java_hash_order import hash_order
+from bigtop_builder.ambari_simulator.engine.role_order import staged
 from bigtop_builder.ambari_simulator.engine.task import Request, Task
 from bigtop_builder.ambari_simulator.engine.work import Work
 from bigtop_builder.ambari_simulator.rest.replies import Refusal, internal
@@ -56,16 +57,23 @@ def change_states(
         again = [one for name in clients_of for one in cluster.of(name) if one.client and not _host_off(work, one)]
         clients = [task_for(work, one, "INSTALL") for one in again if one.maintenance == "OFF"]
         stages += [clients] if clients else []
-        for task in starts:
+        ordered = staged(cluster.stack, "START", starts, cluster.layout())
+        for task in (task for stage in ordered for task in stage):
             task.id = work.world.number("task")
-        stages.append(starts)
+        stages += ordered
     else:
-        stages.append(first)
+        stages += _by_command(cluster, first)
     for name in check:
         stages.append([check_task(work, cluster, name)])
     request = Request(number, cluster.name, context, work.world.now(), stages, user=user)
     work.engine.submit(request, work.world.now())
     return request
+
+
+def _by_command(cluster: Cluster, tasks: Sequence[Task]) -> list[list[Task]]:
+    installs = [task for task in tasks if task.command == "INSTALL"]
+    stops = staged(cluster.stack, "STOP", [task for task in tasks if task.command == "STOP"], cluster.layout())
+    return [[*installs, *(stops[0] if stops else ())], *stops[1:]]
 
 
 def task_for(work: Work, one: HostComponent, command: str) -> Task:

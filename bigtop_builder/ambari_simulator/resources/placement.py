@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from bigtop_builder.model.ambari_stack import StackDefinition
+from bigtop_builder.model.ambari_stack import StackComponent, StackDefinition
 
 SECOND = frozenset(
     {"SECONDARY_NAMENODE", "HISTORYSERVER", "HIVE_METASTORE", "HIVE_SERVER", "APP_TIMELINE_SERVER", "HBASE_MASTER"}
@@ -42,22 +42,37 @@ def place(stack: StackDefinition, services: Iterable[str], hosts: Sequence[str])
 def problems(
     stack: StackDefinition, services: Iterable[str], layout: Mapping[str, Sequence[str]]
 ) -> list[tuple[str, str]]:
-    """Return component and message of each mistake in a layout: counts, and what must share a host (511)."""
-    found = []
-    for service in sorted(services):
-        for name, component in stack.services[service].components.items():
-            hosts = [host for host, components in layout.items() if name in components]
-            message = _count_message(component.cardinality, component.title, len(hosts), len(layout))
-            if message:
-                found.append((name, message))
-            for one in component.dependencies:
-                other = stack.component(one.component)
-                if one.scope == "host" and (other is None or not other.is_client) and hosts:
-                    apart = [host for host in hosts if one.component not in layout[host]]
-                    if apart:
-                        where = f"on following host(s): {', '.join(sorted(apart))}."
-                        found.append((name, f"{component.title} requires {one.component}  to be co-hosted {where}"))
+    """Return component and message of each mistake in a layout: what must share a host (511, 741), and counts."""
+    wanted = sorted(services)
+    chosen = {name: one for service in wanted for name, one in stack.services[service].components.items()}
+    found = [pair for name, one in chosen.items() for pair in _apart(name, one, chosen, layout)]
+    for name, component in chosen.items():
+        count = sum(name in components for components in layout.values())
+        message = _count_message(component.cardinality, component.title, count, len(layout))
+        if message:
+            found.append((name, message))
     return found
+
+
+def _apart(
+    name: str, component: StackComponent, chosen: Mapping[str, StackComponent], layout: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[str, str]]:
+    """Yield what a component misses. Of clients the advisor minds only those of services that were not chosen (741)."""
+    hosts = sorted(host for host, components in layout.items() if name in components)
+    if component.is_client or not hosts:
+        return
+    for one in component.dependencies:
+        other = chosen.get(one.component)
+        if one.when or (other is not None and other.is_client):
+            continue
+        title = other.title if other is not None else one.component
+        if one.scope == "host":
+            apart = [host for host in hosts if one.component not in layout[host]]
+            if apart:
+                where = f"to be co-hosted on following host(s): {', '.join(apart)}."
+                yield name, f"{component.title} requires {title}  {where}"
+        elif not any(one.component in components for components in layout.values()):
+            yield name, f"{component.title} requires {title} to be present in the cluster."
 
 
 def _count_message(cardinality: str, title: str, actual: int, everywhere: int) -> str | None:

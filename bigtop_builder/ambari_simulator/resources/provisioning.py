@@ -91,7 +91,7 @@ def create_by_blueprint(call: Call, name: str, body: Body) -> Reply:
     present = sorted({str(stack.service_of(one)) for group in blueprint.groups for one in group.components})
     for service in present:
         cluster.services[service] = Service(service, repository)
-    _configure(world, cluster, template)
+    _configure(world, cluster, template, call.user.name)
     world.clusters[name] = cluster
     logical = _logical(call, cluster, template, f"Logical Request: Provision Cluster '{name}'")
     for _ in range(SPENT_NUMBERS):
@@ -271,7 +271,7 @@ def _shown(missing: Mapping[str, Mapping[str, list[str]]]) -> str:
     return f"{{{', '.join(groups)}}}"
 
 
-def _configure(world: World, cluster: Cluster, template: Template) -> None:
+def _configure(world: World, cluster: Cluster, template: Template, user: str) -> None:
     """Create two versions of each type, like the server: INITIAL, and TOPOLOGY_RESOLVED with host names."""
     stack, blueprint = cluster.stack, template.blueprint
     known: dict[str, dict[str, str]] = {name: _plain(default_properties(stack, name)) for name in stack.defaults}
@@ -295,14 +295,14 @@ def _configure(world: World, cluster: Cluster, template: Template) -> None:
         for name, values in part.items():
             known.setdefault(name, {}).update(values)
     hosts = {group: [one.name for one in wanted if one.name] for group, wanted in template.groups.items()}
-    for tag, resolve in (("INITIAL", False), ("TOPOLOGY_RESOLVED", True)):
+    for tag, resolve, author in (("INITIAL", False, user), ("TOPOLOGY_RESOLVED", True, "internal")):
         for name in sorted(known):
             values = known[name]
             cluster.put(
                 name, tag, {key: _resolved(value, hosts) if resolve else value for key, value in values.items()}, {}
             )
         for service in cluster.services:
-            cluster.note_service(service, world.now(), "internal", None)
+            cluster.note_service(service, world.now(), author, None)
     _group_configurations(world, cluster, template)
 
 

@@ -36,7 +36,8 @@ def _stack_fields(call: Call) -> dict[str, str]:
 
 def _stack_systems(call: Call) -> list[Row]:
     stack = call.world.stacks[_stack(call)]
-    return [{"OperatingSystems": {"os_type": family} | _stack_fields(call)} for family in stack.families]
+    known = {"ambari_managed_repositories": True} | _stack_fields(call)
+    return [{"OperatingSystems": {"os_type": family} | known} for family in stack.families]
 
 
 def _stack_repositories(call: Call) -> list[Row]:

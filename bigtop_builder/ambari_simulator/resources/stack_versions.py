@@ -23,7 +23,7 @@ def state_of_version(world: World, cluster: Cluster, number: int) -> str:
         return "NOT_REQUIRED"
     if any(one.state == "INSTALL_FAILED" for one in members):
         return "INSTALL_FAILED"
-    if any(one.version == "UNKNOWN" for one in members):
+    if any(one.version == "UNKNOWN" and cluster.selected(one) for one in members):
         return "INSTALLING"
     return "CURRENT"
 

@@ -31,6 +31,8 @@ VERSION_KEY = "Versions/stack_version"
 SERVICE_KEY = "StackServices/service_name"
 COMPONENT_KEY = "StackServiceComponents/component_name"
 
+TYPED = frozenset({"HDFS"})
+"""Services whose type is their own name; others have none (620)."""
 SERVICE_DEFAULTS = {
     "comments": "",
     "credential_store_enabled": False,
@@ -121,7 +123,14 @@ def _needs_fields(call: Call) -> None:
 
 def _services(call: Call) -> list[Row]:
     stack = stack_of(call)
-    return [{"StackServices": SERVICE_DEFAULTS | service_properties(stack, name)} for name in sorted(stack.services)]
+    return [
+        {
+            "StackServices": SERVICE_DEFAULTS
+            | service_properties(stack, name)
+            | ({"service_type": name} if name in TYPED else {})
+        }
+        for name in sorted(stack.services)
+    ]
 
 
 def _components(call: Call) -> list[Row]:
@@ -151,7 +160,10 @@ def _dependencies(call: Call) -> list[Row]:
     stack, service, name = stack_of(call), _service_of(call), call.id(COMPONENT_KEY)
     component = stack.services[service].components.get(name)
     found = component.dependencies if component else []
-    return [{"Dependencies": dependency_properties(stack, service, name, one)} for one in found]
+    return [
+        {"Dependencies": dependency_properties(stack, service, name, one), "auto_deploy": {"enabled": one.auto}}
+        for one in found
+    ]
 
 
 def _configurations(call: Call) -> list[Row]:
@@ -254,7 +266,8 @@ DEPENDENCY = Resource(
         "Dependencies",
         "component_name conditions dependent_component_name dependent_service_name scope service_name stack_name "
         "stack_version type",
-    ),
+    )
+    | {"auto_deploy/enabled"},
     rows=_dependencies,
 )
 
