@@ -77,6 +77,9 @@ TEXT_RULES = (
 )
 """Parts of texts that are another each time, or that name a parser's own words."""
 
+NAMES = ("id", "type", "property_name", "service_name", "component_name", "host_name")
+"""What tells the items of a minimal answer from each other."""
+
 HEADERS = ("Content-Type", "User", "Set-Cookie", "Cache-Control", "Expires", "WWW-Authenticate", "Allow")
 """Headers that are compared: their values, of ``Set-Cookie`` the name and attributes."""
 
@@ -129,15 +132,19 @@ class Stage:
     first: int = 1
     """The exchange that the stage is set for."""
 
+    hosts: Mapping[str, str] = field(
+        default_factory=lambda: {f"node{number}.cluster.local": f"172.28.0.1{number}" for number in range(1, 5)}
+    )
+    """The recorded server's hosts and their addresses, in the order of their registration."""
+    memory_kb: int = 24_684_092
+
     def __post_init__(self) -> None:
         self.now = exchanges(range(self.first, self.first + 1))[0].at
         self.done = self.first - 1
         self.world = World(clock=lambda: self.now)
-        for number in range(1, 5):
-            name = f"node{number}.cluster.local"
-            self.world.hosts[name] = Host(
-                name, f"172.28.0.1{number}", memory_kb=24_684_092, registers_at=self.now - 2 - number / 10
-            )
+        for place, (name, address) in enumerate(self.hosts.items(), 1):
+            registered = self.now - 2 - place / 10
+            self.world.hosts[name] = Host(name, address, memory_kb=self.memory_kb, registers_at=registered)
         self.simulation = self.make(self.world)
         self.world = self.simulation.world
         self.simulation.start()
@@ -190,7 +197,9 @@ class Stage:
             "X-Requested-By": "ambari",
         }
         content = body.encode()
-        lines = [f"{method} {uri} HTTP/1.1", *(f"{name}: {value}" for name, value in own.items())]
+        # The recorded length may be that of the same document, printed otherwise.
+        sent = {name: value for name, value in own.items() if name.lower() != "content-length"}
+        lines = [f"{method} {uri} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
         lines += [f"Content-Length: {len(content)}", "Connection: close", "", ""]
         with socket.create_connection(("127.0.0.1", self.simulation.port), timeout=30) as connection:
             connection.sendall("\r\n".join(lines).encode() + content)
@@ -268,12 +277,16 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
 def _label(item: Any, place: int) -> str:
     if isinstance(item, dict):
         kind = str(item.get("StackConfigurations", {}).get("type", ""))
-        for name in ("href", "name", "fqdn"):
+        for name in ("href", "name", "fqdn", "message"):
             if isinstance(item.get(name), str):
                 return (str(item[name]).partition("?")[0].partition("/api/v1/")[2] or str(item[name])) + kind
         system = item.get("OperatingSystems")
         if isinstance(system, dict):
             return str(system.get("os_type"))
+        main = next((inner for inner in item.values() if isinstance(inner, dict)), {})
+        known = [str(main[name]) for name in NAMES if isinstance(main.get(name), str | int)]
+        if known:
+            return " ".join(known)
         if len(item) == 1:
             return str(next(iter(item)))
     return str(place)
