@@ -73,7 +73,7 @@ def folder() -> Path:
 @cache
 def transcripts() -> tuple[Transcript, ...]:
     """All of them by number; none when the folder is absent."""
-    return tuple(_read(file) for file in sorted(folder().glob("[0-9]*.json")))
+    return tuple(read(file) for file in sorted(folder().glob("[0-9]*.json")))
 
 
 def transcript(number: int) -> Transcript:
@@ -81,9 +81,11 @@ def transcript(number: int) -> Transcript:
     return next(one for one in transcripts() if one.number == number)
 
 
-def _read(file: Path) -> Transcript:
+def read(file: Path) -> Transcript:
+    """Read one exchange; what was not answered has status 0."""
     content = json.loads(file.read_text(encoding="utf-8"))
-    request, response = content["request"], content["response"]
+    request = content["request"]
+    response = content["response"] or {"status": 0, "reason": "", "headers": [], "body": None}
     return Transcript(
         name=file.stem,
         method=request["method"],

@@ -94,6 +94,11 @@ class Secrets:
         self._values[key] = value
         self._shown = sorted({form for one in self._values.values() for form in disguises(one)}, key=len, reverse=True)
 
+    def known(self) -> list[str]:
+        """Return all values read so far."""
+        with self._lock:
+            return list(self._values.values())
+
     def redact(self, text: str) -> str:
         """Return ``text`` with all values read so far masked."""
         for form in self._shown:

@@ -188,6 +188,16 @@ Events = Annotated[
     Path | None,
     typer.Option("--events", metavar="FILE", help="Write the run's events as JSON lines.", rich_help_panel=REPORTS),
 ]
+Record = Annotated[
+    Path | None,
+    typer.Option(
+        "--record",
+        metavar="FOLDER",
+        help="Write each exchange with the Ambari server to a file in FOLDER, without passwords, for a bug report.",
+        show_default=False,
+        rich_help_panel=REPORTS,
+    ),
+]
 RunName = Annotated[
     str | None,
     typer.Option("--run", metavar="RUN", help="Name of a run; the default is the newest.", show_default=False),

@@ -55,6 +55,8 @@ class Bench:
         self.world.users["admin"].password = PASSWORD
         monkeypatch.setenv("TEST_AMBARI_PASSWORD", PASSWORD)
         self.simulation = Simulation(self.world, registry())
+        self.url: str | None = None
+        """The server to deploy with, if it is not the simulated one."""
         self.events: list[AnyEvent] = []
         self.fleet: object | None = None
         """Stands for the connections to the hosts; without it there are none."""
@@ -86,10 +88,11 @@ class Bench:
         table: dict[Phase, PhaseWork] | None = None,
         dry_run: bool = False,
         watch: Callable[[AnyEvent], None] | None = None,
+        record: Path | None = None,
     ) -> int:
         """Run the phases that need no hosts; gives the exit code. What was told is in ``events``."""
         file = self.folder / "inventory.yaml"
-        file.write_text(textwrap.dedent(inventory).replace("URL", self.simulation.url))
+        file.write_text(textwrap.dedent(inventory).replace("URL", self.url or self.simulation.url))
         loaded = load_inventory(file)
         wanted = phases or [phase for phase in applicable(loaded, PHASES) if phase not in REMOTE]
         self.events = []
@@ -110,6 +113,7 @@ class Bench:
             clock=lambda: self.now,
             pause=self.pass_time,
             mark=self.folder / "verified",
+            record=record,
         ) as deployment:
             if self.fleet is not None:
                 deployment.connections.__dict__["fleet"] = self.fleet

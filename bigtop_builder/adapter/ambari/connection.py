@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +22,7 @@ from bigtop_builder.adapter.ambari.errors import (
 )
 from bigtop_builder.adapter.ambari.http import Http, Reply
 from bigtop_builder.adapter.ambari.query import all_of, encode
+from bigtop_builder.adapter.ambari.recording import CONFIDENTIAL, Recorder
 from bigtop_builder.adapter.redact import MASK, disguises
 from bigtop_builder.model.errors import ConfigurationError, InterruptedRunError
 
@@ -34,7 +34,6 @@ LONGEST_QUERY = 4000
 """Characters of a query in a URL; Ambari's own limit for all headers together is 64 KiB, that of proxies 8 KiB."""
 PAGE_SIZE = 2000
 """Items of a page. It is large because the server computes the whole collection for each page."""
-_CONFIDENTIAL = re.compile(r"passw|secret|credential|private|^key$|token", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -63,12 +62,13 @@ class Connection:
         timeout: float = 60,
         cancelled: threading.Event | None = None,
         pauses: Sequence[float] = PAUSES,
+        recorder: Recorder | None = None,
     ) -> None:
         """Raises ConfigurationError for an invalid URL or PEM file.
 
         ``url`` is ``https://ambari.example.com:8443``; ``timeout`` is the time limit of one response in seconds; ``ca``
         is a PEM file to trust, by default that of the environment or the machine. ``cancelled`` ends every wait with
-        InterruptedRunError.
+        InterruptedRunError. ``recorder`` gets every exchange, failed ones included.
         """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -84,6 +84,7 @@ class Connection:
         self.timeout = timeout
         self._password = password
         self._pauses = tuple(pauses)
+        self._recorder = recorder
         self._http = Http(f"{self.url}/api/v1", ca=ca, timeout=timeout, cancelled=self.cancelled)
         self._count = threading.Lock()
 
@@ -214,7 +215,7 @@ class Connection:
             with self._count:
                 self.calls += 1
             try:
-                reply = self._http.exchange(method, address, headers, data)
+                reply = self._exchange(method, address, headers, data)
             except UnreachableError as error:
                 slow += isinstance(error, NoAnswerError)
                 if error.sent and not reading:
@@ -228,6 +229,13 @@ class Connection:
             if self.cancelled.wait(pause):
                 raise InterruptedRunError(f"stopped before {method} {address} was retried")
         raise AssertionError("the last try returns or raises")
+
+    def _exchange(self, method: str, address: str, headers: Mapping[str, str], data: bytes | None) -> Reply:
+        if self._recorder is None:
+            return self._http.exchange(method, address, headers, data)
+        return self._recorder.record(
+            method, address, headers, data, lambda: self._http.exchange(method, address, headers, data)
+        )
 
     def _understood(self, call: str, reply: Reply, confidential: Sequence[str]) -> Answer:
         text = reply.body.decode("utf-8", "replace")
@@ -290,7 +298,7 @@ def _confidential(body: Any, *, inside: bool = False) -> list[str]:
     if isinstance(body, dict):
         found = []
         for name, value in body.items():
-            found += _confidential(value, inside=inside or _CONFIDENTIAL.search(str(name)) is not None)
+            found += _confidential(value, inside=inside or CONFIDENTIAL.search(str(name)) is not None)
         return found
     if isinstance(body, list):
         return [value for item in body for value in _confidential(item, inside=inside)]

@@ -67,6 +67,7 @@ def run_on_cluster(
     *,
     events: Path | None,
     junit: Path | None = None,
+    record: Path | None = None,
 ) -> NoReturn:
     """Carry out ``work`` on a cluster, shown as it goes, and exit with the run's exit code."""
     from bigtop_builder.cli.views.watch import Reports, watched
@@ -74,7 +75,7 @@ def run_on_cluster(
 
     loaded = load(invocation, inventory, testbed)
     settings = invocation.settings()
-    state = watched(invocation, Reports(events, junit), lambda bus: work(Call(loaded, settings, bus)))
+    state = watched(invocation, Reports(events, junit), lambda bus: work(Call(loaded, settings, bus, record)))
     if invocation.json:
         from bigtop_builder.cli.views.summary import json_data
 
@@ -115,6 +116,7 @@ def deploy(
     ] = None,
     junit: options.JUnit = None,
     events: options.Events = None,
+    record: options.Record = None,
 ) -> None:
     """Bring a cluster to the state that its inventory describes. Can be repeated after an interruption or a failure."""
     from bigtop_builder.flow.deploy import deployment_run
@@ -132,6 +134,7 @@ def deploy(
         lambda call: deployment_run.deploy(call, phases, dry_run=dry_run, rehearse=rehearse),
         events=events,
         junit=junit,
+        record=record,
     )
 
 
@@ -141,11 +144,12 @@ def verify(
     testbed: Testbed = None,
     junit: options.JUnit = None,
     events: options.Events = None,
+    record: options.Record = None,
 ) -> None:
     """Run the service checks, read the alerts, check the stand-alone services, run the inventory's jobs."""
     from bigtop_builder.flow.deploy import deployment_run
 
-    run_on_cluster(invocation, inventory, testbed, deployment_run.verify, events=events, junit=junit)
+    run_on_cluster(invocation, inventory, testbed, deployment_run.verify, events=events, junit=junit, record=record)
 
 
 def destroy(
@@ -170,6 +174,7 @@ def destroy(
     ] = None,
     dry_run: DryRun = False,
     events: options.Events = None,
+    record: options.Record = None,
 ) -> None:
     """Remove a cluster. Requests are aborted and services stopped first."""
     from bigtop_builder.flow.deploy import deployment_run
@@ -189,6 +194,7 @@ def destroy(
         testbed,
         lambda call: deployment_run.destroy(call, wipe=wipe, dry_run=dry_run, gone=gone or []),
         events=events,
+        record=record,
     )
 
 

@@ -29,6 +29,8 @@ class Connections:
     """False in a rehearsal, which has no hosts to connect to."""
     ca: Path | None = None
     """Certificate authorities to trust if the inventory names none."""
+    record: Path | None = None
+    """The folder for a record of the exchanges with the Ambari server."""
 
     def __enter__(self) -> Self:
         return self
@@ -57,12 +59,15 @@ class Connections:
     def client(self) -> Ambari:
         """The client of the Ambari server. Raises ConfigurationError if the inventory has none."""
         from bigtop_builder.adapter.ambari.client import Ambari
+        from bigtop_builder.adapter.ambari.recording import Recorder
 
         choice = self.loaded.ambari
+        password = self.secrets.value(choice.password, "ambari.password")
         return Ambari(
             choice.url,
             choice.user,
-            self.secrets.value(choice.password, "ambari.password"),
+            password,
+            recorder=Recorder(self.record, choice.url, self.secrets.known) if self.record else None,
             ca=Path(choice.ca) if choice.ca else self.ca,
             timeout=seconds(choice.timeout),
             cancelled=self.cancelled,

@@ -42,13 +42,14 @@ def open_deployment(
     mark: Path | None = None,
     clock: Callable[[], float] | None = None,
     pause: Callable[[float], object] | None = None,
+    record: Path | None = None,
 ) -> Iterator[Deployment]:
     """Open one call of ``deploy``, ``status``, ``verify`` or ``destroy``; its connections are closed at the end.
 
     See the fields of Connections, World and Reporter for the arguments.
     """
     cancelled = cancelled or threading.Event()
-    with Connections(loaded, secrets, cancelled, hosted, ca) as connections:
+    with Connections(loaded, secrets, cancelled, hosted, ca, record) as connections:
         world = World(loaded, connections, overlays)
         reporter = Reporter(
             bus, secrets, logs, cancelled, dry_run, pause=pause, mark=mark, passed=world.forget_components

@@ -49,6 +49,8 @@ class Call:
     loaded: LoadedInventory
     settings: Settings
     bus: Bus
+    record: Path | None = None
+    """The folder for a record of the exchanges with the Ambari server."""
 
 
 def chosen(phases: Sequence[str], start: str | None) -> tuple[Phase, ...]:
@@ -166,6 +168,7 @@ def _run(
                 ca=ca_bundle(call.settings.project.network),
                 overlays=call.settings.overlays,
                 mark=None if rehearsal else store.root / "clusters" / f"{name}.verified",
+                record=call.record,
             ) as deployment,
         ):
             active.exit_code = _carry_out(deployment, phases, table)
