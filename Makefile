@@ -1,4 +1,4 @@
-.PHONY: setup venv engine lint test test-full demo real-ambari bench
+.PHONY: setup venv engine lint test test-full demo real-ambari soak bench
 
 setup:   ## set up the checkout: Python environment and container engine
 	@scripts/setup
@@ -23,6 +23,9 @@ demo: setup  ## build, publish and deploy on container hosts
 
 real-ambari: setup  ## the demo and the contract suite on a real Ambari, built from SOURCE=PATH
 	@.venv/bin/python scripts/real_ambari.py "$(SOURCE)" $(OPTIONS)
+
+soak: setup  ## rounds of deploy, change, disturb, destroy on a test bed: TESTBED=NAME OPTIONS="--rounds 2 --seed 1"
+	@.venv/bin/python scripts/soak.py "$(TESTBED)" $(OPTIONS)
 
 bench: setup ## run the benchmarks
 	@for name in startup planning scheduler publish zookeeper_build host_preparation following deploy_unchanged; do \
