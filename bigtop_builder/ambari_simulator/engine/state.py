@@ -140,7 +140,6 @@ class World:
         self.users: dict[str, User] = {"admin": User("admin", "admin", admin=True, created=self.started)}
         self.hosts: dict[str, Host] = {}
         self.stacks: dict[tuple[str, str], StackDefinition] = {}
-        self.stack_urls: dict[tuple[str, str, str, str], str] = {}
         self.switches: set[str] = set()
         """Faults of the recorded server to reproduce, by name."""
         self.fetch: Fetch = fetch

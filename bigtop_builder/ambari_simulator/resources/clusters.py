@@ -165,10 +165,7 @@ def delete_cluster(world: World, work: Work, cluster: Cluster) -> None:
     restart (611). Its hosts cannot be taken again until their agents register anew.
     """
     if any(work.state_of(one) not in REMOVABLE for one in cluster.components.values()):
-        raise internal(
-            f"Could not delete cluster, clusterName={cluster.name}: Cannot remove {cluster.name}. "
-            "One or more host components are in a non-removable state."
-        )
+        raise internal(f"Could not delete cluster, clusterName={cluster.name}")
     cluster.undeletable = cluster.undeletable or bool(cluster.groups)
     if cluster.undeletable:
         raise uncaught()

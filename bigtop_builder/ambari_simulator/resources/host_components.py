@@ -268,12 +268,12 @@ def leave_clusters(host: Host, world: World) -> None:
     cluster: Cluster | None = world.clusters.get(host.cluster or "")
     if cluster is None:
         return
-    for one in cluster.on(host.name):
-        if work_of(world).state_of(one) not in REMOVABLE:
-            raise internal(
-                f"Cannot remove host {host.name} from {cluster.name}.  The following roles exist, and these components "
-                f"are not in the removable state: [{one.component}]"
-            )
+    started = [one.component for one in cluster.on(host.name) if work_of(world).state_of(one) not in REMOVABLE]
+    if started:
+        raise internal(
+            f"Cannot remove host {host.name} from {cluster.name}.  The following roles exist, and these components are "
+            f"not in the removable state: {', '.join(started)}"
+        )
     for one in cluster.on(host.name):
         cluster.remove(one)
     cluster.hosts.remove(host.name)

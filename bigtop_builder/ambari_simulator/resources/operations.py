@@ -18,6 +18,12 @@ STATES = frozenset(
 )
 
 
+COMMANDS = frozenset(
+    {"CONFIGURE", "CONFIGURE_FUNCTION", "DISABLE_SECURITY", "INSTALL", "RECONFIGURE", "RESTART", "START", "STOP"}
+)
+"""What every component knows besides its own commands."""
+
+
 def check_state(state: str) -> None:
     """Refuse an unknown state (400)."""
     if state not in STATES:
@@ -130,16 +136,7 @@ def _targets(work: Work, cluster: Cluster, command: str, wanted: Mapping[str, An
     if "hosts_predicate" in wanted:
         return _by_predicate(work, cluster, str(wanted["hosts_predicate"]))
     service, component = wanted.get("service_name"), wanted.get("component_name")
-    known = cluster.stack.services.get(str(service))
-    supported = known is not None and (
-        command in {"RESTART", "CONFIGURE", "STOP"}
-        or command == cluster.stack.check_command(str(service))
-        or (component in known.components and command in known.components[str(component)].commands)
-    )
-    if not supported:
-        raise internal(f"Unsupported action {command} for Service: {service} and Component: {component or 'null'}")
-    if str(service) not in cluster.services:
-        raise internal(f"Service not found, clusterName={cluster.name}, serviceName={service}")
+    _check_command(cluster, command, str(service), component)
     members = [one for one in cluster.of(str(service)) if component is None or one.component == component]
     for host in _hosts(wanted):
         if not any(one.host == host for one in members) and component is not None:
@@ -149,6 +146,26 @@ def _targets(work: Work, cluster: Cluster, command: str, wanted: Mapping[str, An
             )
     chosen = [one for one in members if not _hosts(wanted) or one.host in _hosts(wanted)]
     return [one for one in chosen if one.maintenance == "OFF" and not _host_off(work, one)]
+
+
+def _check_command(cluster: Cluster, command: str, service: str, component: Any) -> None:
+    """Refuse what cannot be run, as AmbariCustomCommandExecutionHelper does: an unknown service is only looked for if a
+    component is named."""
+    checked = service in cluster.stack.services and command == cluster.stack.check_command(service)
+    if not checked and component is None:
+        raise internal(f"Unsupported action {command} for Service: {service} and Component: null")
+    if service not in cluster.services:
+        raise internal(f"Service not found, clusterName={cluster.name}, serviceName={service}")
+    if checked:
+        return
+    if component not in cluster.services[service].components:
+        raise internal(
+            f"ServiceComponent not found, clusterName={cluster.name}, serviceName={service}, "
+            f"serviceComponentName={component}"
+        )
+    about = cluster.stack.services[service].components[str(component)]
+    if command not in COMMANDS and command not in about.commands:
+        raise internal(f"Unsupported action {command} for Service: {service} and Component: {component}")
 
 
 def _by_predicate(work: Work, cluster: Cluster, predicate: str) -> list[HostComponent]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from bigtop_builder.ambari_simulator.engine.repository_probe import refusal
@@ -45,33 +46,34 @@ def _stack_repositories(call: Call) -> list[Row]:
     one = call.world.stacks[_stack(call)].families.get(family)
     if one is None:
         return []
-    url = call.world.stack_urls.get((*_stack(call), family, one.id), one.url)
-    row = repository_document(family, url, one.id, one.name) | _stack_fields(call)
+    row = repository_document(family, one.url, one.id, one.name) | _stack_fields(call)
     return [{"Repositories": row | {"default_base_url": one.url, "mirrors_list": None}}]
 
 
 def _put_stack_repository(call: Call, rows: list[Row], body: Body) -> Reply:
-    """Change the stack's own address, not that of versions (the old way), after probing it."""
-    given = body.properties
-    if "Repositories/repo_name" not in given:
-        raise Refusal(400, "Repo name is required")
-    for row in rows:
-        _looked_at(call, given)
-        key = (*_stack(call), row["Repositories"]["os_type"], row["Repositories"]["repo_id"])
-        call.world.stack_urls[key] = given.get("Repositories/base_url", row["Repositories"]["base_url"])
+    """Probe an address, and change nothing: the old way of setting it is gone (RepositoryResourceProvider)."""
+    if rows:
+        _probe(call, body.properties)
     return DONE
 
 
 def _post_stack_repository(call: Call, bodies: tuple[Body, ...]) -> Reply:
+    if not call.flag("validate_only"):
+        raise Refusal(500, "Cannot create repositories.")
     for body in bodies:
-        _looked_at(call, {"Repositories/verify_base_url": "true", **body.properties})
+        _probe(call, {**body.properties, "Repositories/verify_base_url": "true"})
     return CREATED
 
 
-def _looked_at(call: Call, given: Any) -> None:
+def _probe(call: Call, given: Mapping[str, Any]) -> None:
     url = given.get("Repositories/base_url")
-    if not url or given.get("Repositories/verify_base_url", "true") != "true":
+    if given.get("Repositories/verify_base_url", "true") != "true":
         return
+    if not url:
+        # The server's exception has no message.
+        raise Refusal(500, "")
+    if not given.get("Repositories/repo_name"):
+        raise Refusal(400, "repo_name is required to verify repository")
     if message := refusal(call.world.fetch, url):
         raise Refusal(400, message)
 

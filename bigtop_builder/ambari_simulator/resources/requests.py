@@ -228,10 +228,10 @@ def update_request(call: Call, _rows: list[Row], body: Body) -> Reply:
     if str(given.get("Requests/remove_pending_host_requests", "")).lower() == "true":
         return _remove_pending(found[0])
     status, reason = given.get("Requests/request_status"), given.get("Requests/abort_reason")
-    if status != "ABORTED":
-        raise Refusal(400, f"{status} is wrong value. The only allowed value for updating request status is ABORTED")
     if not reason:
         raise Refusal(400, "Abort reason can not be empty.")
+    if status != "ABORTED":
+        raise Refusal(400, f"{status} is wrong value. The only allowed value for updating request status is ABORTED")
     work = work_of(call.world)
     if isinstance(found[0], LogicalRequest):
         return DONE
@@ -241,7 +241,7 @@ def update_request(call: Call, _rows: list[Row], body: Body) -> Reply:
 
 def _remove_pending(one: Request | LogicalRequest) -> Reply:
     if not isinstance(one, LogicalRequest):
-        raise Refusal(400, f"Request {one.id} is not a logical request")
+        raise Refusal(400, f"Request with id: {one.id}is not a Logical Request.")
     one.host_requests = [host for host in one.host_requests if host.host is not None]
     return DONE
 

@@ -72,21 +72,29 @@ def _create(call: Call, bodies: tuple[Body, ...]) -> Reply:
 
 
 def _add(call: Call, cluster: Cluster, name: str, repository: Any) -> None:
-    if name not in cluster.stack.services:
-        raise Refusal(
-            400,
-            f"Unsupported or invalid service in stack, clusterName={cluster.name}, serviceName={name}, "
-            f"stackInfo={cluster.stack.id}",
-        )
     if name in cluster.services:
         raise Refusal(
             409,
             f"Attempted to create a service which already exists: , clusterName={cluster.name} serviceName={name}",
         )
     used = {service.repository for service in cluster.services.values()}
-    number = int(repository) if repository is not None else next(iter(used)) if len(used) == 1 else None
-    if number is None or number not in call.world.versions:
+    if repository is None and not used:
         raise Refusal(400, "No repositories were found for service installation")
+    if repository is None and len(used) > 1:
+        raise Refusal(
+            400,
+            "ServiceInfo/desired_repository_version_id was not specified, and the cluster contains more than one "
+            "standard-type repository",
+        )
+    number = int(repository) if repository is not None else used.pop()
+    if number not in call.world.versions:
+        raise Refusal(400, f"Could not find any repositories defined by {number}")
+    if name not in cluster.stack.services:
+        raise Refusal(
+            400,
+            f"Unsupported or invalid service in stack, clusterName={cluster.name}, serviceName={name}, "
+            f"stackInfo={cluster.stack.id}",
+        )
     cluster.services[name] = Service(name, number)
 
 
