@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import stat
@@ -251,18 +252,65 @@ def test_nothing_is_published_yet(tmp_path: Path) -> None:
     assert stack_repositories(_settings(tmp_path), None, "http://10.0.0.2") == ({}, [])
 
 
+def test_a_publication_is_mounted_with_its_root(tmp_path: Path) -> None:
+    """The next publication replaces the link, which a mount follows only once."""
+    settings, place = _settings(tmp_path), "bigtop-3.2.0/el8"
+    snapshots = tmp_path / "public/.snapshots/bigtop-3.2.0-el8"
+    (snapshots / "000001-a/repodata").mkdir(parents=True)
+    published = tmp_path / "public" / place
+    published.parent.mkdir()
+    published.symlink_to("../.snapshots/bigtop-3.2.0-el8/000001-a")
+    mounted = str(tmp_path / "public")
+    folders, found = stack_repositories(settings, str(published), "http://10.0.0.2")
+    assert (folders, found[0].url) == ({"stack": mounted}, f"http://10.0.0.2/stack/{place}")
+    folders, packages = ambari_packages(str(published), "http://10.0.0.2", tmp_path / "scratch", print)
+    assert (folders, packages.repository) == ({"ambari": mounted}, f"http://10.0.0.2/ambari/{place}")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.symlink_to(snapshots / "000001-a")
+    folders, found = stack_repositories(settings, str(elsewhere), "http://10.0.0.2")
+    assert (folders, found[0].url) == ({"stack": str(snapshots / "000001-a")}, "http://10.0.0.2/stack")
+
+
 def test_a_folder_of_ambari_packages_becomes_a_repository(tmp_path: Path) -> None:
-    rpms = tmp_path / "rpms"
+    rpms, done = tmp_path / "rpms", list[str]()
     rpms.mkdir()
     write_rpm(rpms, Spec(name="ambari-server"))
     with pytest.raises(ConfigurationError, match="no package ambari-agent"):
-        ambari_packages(str(rpms), "http://10.0.0.2", tmp_path / "scratch")
+        ambari_packages(str(rpms), "http://10.0.0.2", tmp_path / "scratch", done.append)
     write_rpm(rpms, Spec(name="ambari-agent"))
-    folders, packages = ambari_packages(str(rpms), "http://10.0.0.2", tmp_path / "scratch")
+    folders, packages = ambari_packages(str(rpms), "http://10.0.0.2", tmp_path / "scratch", done.append)
     assert folders == {"ambari": str(tmp_path / "scratch"), "ambari/packages": str(rpms)}
     assert packages == AmbariPackages(repository="http://10.0.0.2/ambari", gpg_check=False)
     assert (tmp_path / "scratch/repodata/repomd.xml").is_file()
     assert (tmp_path / "scratch/packages").is_dir()
+    assert done == [f"wrote the metadata of 2 packages in {rpms}"]
+
+
+def test_a_repository_that_is_served_is_only_changed_when_its_packages_are(tmp_path: Path) -> None:
+    rpms, scratch, done = tmp_path / "rpms", tmp_path / "scratch", list[str]()
+    for name in ("ambari-server", "ambari-agent"):
+        write_rpm(rpms, Spec(name=name))
+
+    def again() -> tuple[dict[str, tuple[int, bytes]], bytes]:
+        ambari_packages(str(rpms), "http://10.0.0.2", scratch, done.append)
+        served = {str(path): (path.stat().st_ino, path.read_bytes()) for path in scratch.rglob("*") if path.is_file()}
+        primary = next((scratch / "repodata").glob("*-primary.xml.gz"))
+        return served, gzip.decompress(primary.read_bytes())
+
+    first, _ = again()
+    mounted = [folder.stat().st_ino for folder in (scratch, scratch / "packages")]
+    assert again()[0] == first and len(done) == 1
+    write_rpm(rpms, Spec(name="ambari-agent", version="9.9"))
+    second, primary = again()
+    assert second != first and b"9.9" in primary and len(done) == 2
+    names = {path.name for path in (scratch / "repodata").iterdir()}
+    assert len(names) == 4 and all(name == "repomd.xml" or name.encode() in _repomd(scratch) for name in names)
+    assert [folder.stat().st_ino for folder in (scratch, scratch / "packages")] == mounted
+    assert {path.name for path in scratch.iterdir()} == {"packages", "repodata"}
+
+
+def _repomd(folder: Path) -> bytes:
+    return (folder / "repodata/repomd.xml").read_bytes()
 
 
 def test_hosts_by_number() -> None:

@@ -167,8 +167,9 @@ class _Creation:
             if not repositories:
                 self._say("nothing is published in this project, so the test bed serves no repository")
         if self.options.ambari_packages:
-            served, packages = ambari_packages(self.options.ambari_packages, address, self.files.folder / "ambari")
-            folders |= served
+            scratch = self.files.folder / "ambari"
+            served, packages = ambari_packages(self.options.ambari_packages, address, scratch, self._did)
+            folders = {path: place for path, place in folders.items() if not path.startswith("ambari")} | served
             update["packages"] = packages
         return state.model_copy(update={**update, "folders": folders})
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from bigtop_builder.adapter.repository.snapshot import Publications
+from bigtop_builder.flow.testbed.testbed import Say
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.model.testbed import AmbariPackages, ServedRepository
 from bigtop_builder.recipe.settings import Settings
@@ -31,7 +33,8 @@ def stack_repositories(
         return {}, [ServedRepository(id=name, url=given)]
     root = Path(given) if given else settings.repository
     if (root / "repodata").is_dir():
-        return {STACK: str(root.resolve())}, [_served(root, name, f"{address}/{STACK}")]
+        mounted, below = _mounted(root)
+        return {STACK: str(mounted)}, [_served(root, name, f"{address}/{STACK}{below}")]
     places = [f"{settings.project.stack}/{platform}" for platform in settings.project.platforms]
     found = [place for place in places if (root / place / "repodata").is_dir()]
     if not found and given:
@@ -55,31 +58,65 @@ def _key(folder: Path, url: str) -> str | None:
     return f"{url}/{quote(str(found[0].relative_to(folder)))}" if found else None
 
 
-def ambari_packages(given: str, address: str, scratch: Path) -> tuple[dict[str, str], AmbariPackages]:
+def ambari_packages(given: str, address: str, scratch: Path, did: Say) -> tuple[dict[str, str], AmbariPackages]:
     """Like ``stack_repositories``, for Ambari's own packages.
 
-    ``given`` is an address, a repository, or a folder of RPMs, whose metadata are created in ``scratch``. Raises
-    ConfigurationError and PublishError.
+    ``given`` is an address, a repository, or a folder of RPMs, whose metadata are kept in ``scratch``; ``did`` is told
+    if they were written. Raises ConfigurationError and PublishError.
     """
     if "://" in given:
         return {}, AmbariPackages(repository=given)
     folder, url = Path(given), f"{address}/{AMBARI}"
     if (folder / "repodata").is_dir():
+        mounted, below = _mounted(folder)
+        url += below
         key = _key(folder, url)
-        return {AMBARI: str(folder.resolve())}, AmbariPackages(repository=url, gpg_key=key, gpg_check=key is not None)
+        return {AMBARI: str(mounted)}, AmbariPackages(repository=url, gpg_key=key, gpg_check=key is not None)
     rpms = sorted(folder.glob("*.rpm"))
     for name in ("ambari-server", "ambari-agent"):
         if not any(path.name.startswith(f"{name}-") for path in rpms):
             raise ConfigurationError(f"no package {name} in {folder}", hint="Give a folder that has both.")
-    _make_metadata(rpms, scratch)
+    if _make_metadata(rpms, scratch):
+        did(f"wrote the metadata of {len(rpms)} packages in {folder}")
     folders = {AMBARI: str(scratch.resolve()), f"{AMBARI}/packages": str(folder.resolve())}
     return folders, AmbariPackages(repository=url, gpg_check=False)
 
 
-def _make_metadata(rpms: Sequence[Path], folder: Path) -> None:
+def _mounted(repository: Path) -> tuple[Path, str]:
+    """Return the folder to mount for a repository, and the repository's path below it.
+
+    A publication is a link, which the next publication points elsewhere. A mount of it would keep serving the old one,
+    and nothing once that is removed; so the root with all publications is mounted.
+    """
+    place = repository.absolute()
+    root, stack, platform = place.parent.parent.resolve(), place.parent.name, place.name
+    if place.is_symlink() and place.resolve().parent == Publications(root, stack, platform).folder:
+        return root, f"/{quote(f'{stack}/{platform}')}"
+    return place.resolve(), ""
+
+
+def _make_metadata(rpms: Sequence[Path], folder: Path) -> bool:
+    """Bring the metadata in ``folder`` up to date with ``rpms``; return whether they have changed.
+
+    A container may have mounted ``folder``, so the folder itself stays. The new files, which are named after their
+    digests, are complete before ``repomd.xml``, which names them, takes the place of the old one.
+    """
     from bigtop_builder.adapter.repository.metadata import package_chunks, write_repodata
 
-    shutil.rmtree(folder, ignore_errors=True)
     # The packages are mounted over this folder.
-    (folder / "packages").mkdir(parents=True)
-    write_repodata(folder, [package_chunks(path, path.name) for path in rpms], int(time.time()))
+    (folder / "packages").mkdir(parents=True, exist_ok=True)
+    served = folder / "repodata"
+    served.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as scratch:
+        chunks = [package_chunks(path, path.name) for path in rpms]
+        repomd = write_repodata(Path(scratch), chunks, int(time.time()))
+        data = {path.name for path in repomd.parent.iterdir()}
+        before = {path.name for path in served.iterdir()}
+        if data == before:
+            return False
+        for name in sorted(data - before - {repomd.name}):
+            (repomd.parent / name).replace(served / name)
+        repomd.replace(served / repomd.name)
+        for name in before - data:
+            (served / name).unlink()
+    return True
