@@ -70,6 +70,11 @@ class LogWriter:
         """Append a line of our own."""
         self.write(f"==> {text}\n".encode())
 
+    @property
+    def end(self) -> Path:
+        """The file with the end of the log, as long as it is not closed."""
+        return self.path if self._tail is None else self._newer
+
     def close(self) -> None:
         """Write what the redactor held back, state how much was left out, and join the parts."""
         if self._head.closed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bigtop_builder.adapter.containers.container import Mount
+from bigtop_builder.flow.build.native_files import refused_files
 from bigtop_builder.flow.build.package_check import check
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.errors import BuildError
@@ -39,7 +40,7 @@ def _package(bench: Workbench) -> list[Path]:
                 cancelled=bench.worker.cancelled,
             )
         if code != 0:
-            raise BuildError(f"{job.command[0]} exited with {code}")
+            raise BuildError(f"{job.command[0]} exited with {code}{refused_files(log.end, top / 'BUILDROOT')}")
         packages = sorted(top.glob(job.results))
         _check_names(job.command[0], set(order.package_files), {package.name for package in packages})
         return packages

@@ -25,6 +25,8 @@ def _pattern(regex: str, cause: str, hint: str) -> Pattern:
     return Pattern(re.compile(regex, re.IGNORECASE), cause, hint)
 
 
+NATIVE_IN_NOARCH = re.compile(r"Arch dependent binaries in noarch package", re.IGNORECASE)
+
 PATTERNS = (
     _pattern(
         r"PKIX path building failed|unable to find valid certification path|SSLHandshakeException"
@@ -105,6 +107,11 @@ PATTERNS = (
         "the file list does not match what the install script installed",
         "Compare 'files' of the component's packages with its install script.",
     ),
+    Pattern(
+        NATIVE_IN_NOARCH,
+        "a noarch package has native files",
+        "Set arch: native in the component file (BuildArch in a spec of Bigtop's), or do not install these files.",
+    ),
     _pattern(
         r"Bad exit status from \S+ \(%install\)",
         "the install script of the component failed",
@@ -116,12 +123,13 @@ PATTERNS = (
 
 def tail(log: Path, lines: int = SHOWN_LINES) -> list[str]:
     """Return the last ``lines`` of a log, without empty ones and colours, each cut to LINE_LIMIT characters."""
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", _end(log))
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", log_end(log))
     kept = [line.rstrip()[:LINE_LIMIT] for line in text.splitlines() if line.strip()]
     return kept[-lines:]
 
 
-def _end(log: Path) -> str:
+def log_end(log: Path) -> str:
+    """Return the last TAIL_BYTES of a log; empty if it cannot be read."""
     try:
         with log.open("rb") as stream:
             stream.seek(0, 2)
@@ -133,7 +141,7 @@ def _end(log: Path) -> str:
 
 def diagnose(log: Path, message: str = "") -> tuple[str, str] | None:
     """Return the probable cause and a hint: of the first pattern found in ``message`` or in the end of the log."""
-    text = f"{message}\n{_end(log)}"
+    text = f"{message}\n{log_end(log)}"
     for pattern in PATTERNS:
         found = pattern.regex.search(text)
         if found:
