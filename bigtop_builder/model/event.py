@@ -253,7 +253,11 @@ class RequestProgress(Event):
 
 
 class AmbariTask(Event):
-    """An Ambari task changed its status. Only failed ones have a cause, hint, last lines and logs."""
+    """An Ambari task changed its status. Only failed ones have a cause, hint, last lines and logs.
+
+    ``lasting``: it fails in the same way again until somebody changes something. ``same_as``: the earlier task of the
+    request (``ROLE on HOST``) that failed for the same cause, and has the last lines.
+    """
 
     event: Literal["ambari_task"] = "ambari_task"
     phase: Phase
@@ -266,6 +270,8 @@ class AmbariTask(Event):
     seconds: float = 0.0
     cause: str | None = None
     hint: str | None = None
+    lasting: bool = False
+    same_as: str | None = None
     last_lines: list[str] = []
     logs: list[str] = []
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bigtop_builder.ambari_simulator.agents import spark, zookeeper
-from bigtop_builder.ambari_simulator.agents.packages import HOOK_PACKAGES, failure_text, features_missing, pick
+from bigtop_builder.ambari_simulator.agents.packages import HOOK_PACKAGES, features_missing, pick
 from bigtop_builder.ambari_simulator.agents.program import HostFile, Program
 from bigtop_builder.ambari_simulator.agents.repository_files import repository_file, section, unreadable
+from bigtop_builder.ambari_simulator.agents.tracebacks import NOT_LOADED, failure_text
 from bigtop_builder.ambari_simulator.engine.work import Context
 
 if TYPE_CHECKING:
@@ -136,7 +137,8 @@ class ContainerAgent:
                 return self._status(component, host, context)
             self._work(command, component, host, context)
         except CommandFailed as failed:
-            text = failure_text(str(failed), context.service, component)
+            logged = [said for said in self._said.lines if said.startswith(NOT_LOADED)]
+            text = "\n".join([*logged, failure_text(str(failed), context.service, component, command)])
             return False, "\n".join(self._said.lines), text, version if command == "INSTALL" else {}
         return True, "\n".join(self._said.lines), "None", {} if command in {"STOP", "SERVICE_CHECK"} else version
 
@@ -217,7 +219,9 @@ class ContainerAgent:
         ran = self.hands.run(host, f"rpm --query --quiet {shlex.quote(name)} || {command}", LIMITS["INSTALL"])
         self._said.lines.append(f"Package['{name}'] {{'retry_on_repo_unavailability': False, 'retry_count': 5}}")
         if ran.code:
-            raise CommandFailed(f"command '{command}', exited with code '{ran.code}', message: '{ran.stderr}'")
+            raise CommandFailed(
+                f"Failed to execute command '{command}', exited with code '{ran.code}', message: '{ran.stderr}'"
+            )
         if ran.stdout:
             self._said.lines.append(f"Installing package {name} ('{command}')")
 

@@ -51,14 +51,3 @@ def features_missing(configurations: Mapping[str, Mapping[str, str]]) -> str | N
     if configurations.get("cluster-env", {}).get("stack_features"):
         return None
     return "Stack features not defined by stack"
-
-
-def failure_text(message: str, service: str, script: str) -> str:
-    """Format a failure like the end of an agent's standard error: the script's traceback, then the reason."""
-    place = f"/var/lib/ambari-agent/cache/stacks/BIGTOP/3.2.0/services/{service}/package/scripts/{script.lower()}.py"
-    return (
-        "Traceback (most recent call last):\n"
-        f'  File "{place}", line 62, in install\n'
-        "    self.install_packages(env)\n"
-        f"resource_management.core.exceptions.Fail: {message}"
-    )

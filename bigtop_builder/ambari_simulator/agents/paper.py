@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bigtop_builder.ambari_simulator.agents.packages import HOOK_PACKAGES, failure_text, features_missing, pick
+from bigtop_builder.ambari_simulator.agents.packages import HOOK_PACKAGES, features_missing, pick
 from bigtop_builder.ambari_simulator.agents.repository_files import repository_file, unreadable
+from bigtop_builder.ambari_simulator.agents.tracebacks import failure_text
 from bigtop_builder.ambari_simulator.engine.state import World
 from bigtop_builder.ambari_simulator.engine.task import Order, Outcome
 from bigtop_builder.ambari_simulator.engine.work import Context, Work
@@ -31,13 +32,15 @@ class PaperAgent:
         if command == "STATUS":
             return (host, component) in self.running, "", "", {}
         if lost := features_missing(context.configurations):
-            return False, "", failure_text(lost, context.service, component), {}
+            return False, "", failure_text(lost, context.service, component, command), {}
         version = {"repository_version_id": context.repository_id, "version": context.repository_version}
         if command == "INSTALL":
             said = self._write_repositories(host, context)
             reason = pick(context.packages, (), context.repository_version).missing if said else self._missing(context)
             if reason:
-                return False, said or "", failure_text(reason, context.service, component), {}
+                text = failure_text(reason, context.service, component, command)
+                # Agents log errors on both streams.
+                return False, said or "", f"{said}\n{text}" if said else text, {}
             return True, "", "None", version
         if command in {"START", "RESTART"}:
             self.running.add((host, component))
@@ -61,14 +64,22 @@ class PaperAgent:
         for _, url in context.repositories:
             found = self.available(url)
             if found is None:
-                return f"Failed to download metadata for repo at {url}: Cannot download repomd.xml"
+                return _failed_install(
+                    f"Errors during downloading metadata for repository at {url}\n"
+                    f"Error: Failed to download metadata for repo at {url}: Cannot download repomd.xml"
+                )
             names |= found
         select = [name for name in HOOK_PACKAGES if name == "bigtop-select" and name not in names]
         if select and context.repositories:
-            return (
-                "Execution of '/usr/bin/yum -y install bigtop-select' returned 1. No match for argument: bigtop-select"
-            )
+            return _failed_install("Error: Unable to find a match: bigtop-select")
         return pick(context.packages, names, context.repository_version).missing
+
+
+def _failed_install(said: str) -> str:
+    """Return the failure of the first package that an agent installs."""
+    return (
+        f"Failed to execute command '/usr/bin/yum -y install bigtop-select', exited with code '1', message: '{said}\n'"
+    )
 
 
 class PaperCrew:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from bigtop_builder.ambari_simulator.agents.program import HostFile, filled
+from bigtop_builder.ambari_simulator.agents.tracebacks import unread_text
 from bigtop_builder.ambari_simulator.engine.work import Context
 
 FOLDER = "/etc/yum.repos.d"
@@ -50,8 +51,5 @@ def unreadable(files: Mapping[str, str]) -> str | None:
         try:
             configparser.ConfigParser().read_string(text, source=path)
         except configparser.Error as error:
-            return (
-                "Unable to load available packages\nTraceback (most recent call last):\n"
-                f"configparser.{type(error).__name__}: {error}"
-            )
+            return unread_text(type(error).__name__, str(error))
     return None

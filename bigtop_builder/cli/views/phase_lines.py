@@ -91,8 +91,11 @@ class PhaseLines:
         if event.status not in TASK_MARKS or (self.quiet and not bad):
             return
         took = f"  {span(event.seconds)}" if event.seconds else ""
-        line = f"  {TASK_MARKS[event.status]} {event.host}: {event.role} {event.command} {event.status}{took}"
+        same = f", as {event.same_as}" if event.same_as else ""
+        line = f"  {TASK_MARKS[event.status]} {event.host}: {event.role} {event.command} {event.status}{same}{took}"
         yield line, "red" if bad else "dim" if event.status == "IN_PROGRESS" else ""
+        if event.same_as:
+            return
         if event.cause:
             yield f"      cause: {clean(event.cause)}", "red"
         if event.hint:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,10 @@ from bigtop_builder.adapter.ambari import progress
 from bigtop_builder.adapter.ambari.following import Follower, Look
 from bigtop_builder.adapter.ambari.progress import RequestView
 from bigtop_builder.adapter.ambari.request import TaskView
-from bigtop_builder.flow.deploy.failure_causes import last_lines, probable_cause
+from bigtop_builder.flow.deploy.failure_causes import probable_cause
 from bigtop_builder.flow.deploy.host_states import LOST
 from bigtop_builder.flow.deploy.reporter import Reporter
+from bigtop_builder.flow.deploy.task_output import last_lines
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.errors import AmbariError, LimitError
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 REPORTED = ("COMPLETED", "IN_PROGRESS", "SKIPPED_FAILED", *progress.BAD)
 SHOWN_FAILURES = 20
-"""The number of failed tasks whose last lines are shown; the logs of all are saved."""
+"""The number of different failures whose last lines are shown; the logs of all are saved."""
+NAMED_CAUSES, NAMED_HOSTS = 3, 5
+"""How much the error at the end of a request names."""
 PENDING_HOST = "PENDING HOST ASSIGNMENT"
 AGENTS_ARE_STARTED = "With ambari.setup the deployment starts agents itself."
 
@@ -35,6 +38,11 @@ class TaskFailedError(AmbariError):
     def __init__(self, message: str, tasks: tuple[AmbariTask, ...], *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.tasks = tasks
+
+    @property
+    def lasting(self) -> bool:
+        """Whether trying again is pointless: a package is missing, say, or a configuration."""
+        return any(task.lasting for task in self.tasks)
 
 
 def follow(client: Ambari, world: World, reporter: Reporter, request: int) -> RequestView:
@@ -51,7 +59,7 @@ def follow(client: Ambari, world: World, reporter: Reporter, request: int) -> Re
     idle_since: float | None = None
     while True:
         look = follower.look()
-        failed += _report_tasks(reporter, look.changed, SHOWN_FAILURES - len(failed), follower.seconds)
+        _report_tasks(reporter, look.changed, failed, follower.seconds)
         reported = _report_request(reporter, look.view, reported)
         if look.over:
             return _ended(client, world, look, failed)
@@ -102,13 +110,34 @@ def _ended(client: Ambari, world: World, look: Look, failed: list[AmbariTask]) -
             f"request {view.id} ({_title(view)}) was aborted", hint="Run the deployment again to continue."
         )
     count = view.failed + view.timed_out or len(failed)
-    where = ", ".join(dict.fromkeys(f"{task.role} {task.command} on {task.host}" for task in failed[:3]))
     besides = f"; Ambari lost the agent of {', '.join(lost)}" if lost else ""
+    named = "\n".join(_by_cause(failed))
+    hints = [*dict.fromkeys(task.hint for task in failed if task.hint)][:NAMED_CAUSES] or ["Fix the cause."]
     raise TaskFailedError(
-        f"{count} of {view.tasks} tasks of request {view.id} ({_title(view)}) failed: {where}{besides}",
+        f"{count} of {view.tasks} tasks of request {view.id} ({_title(view)}) failed{besides}: {named}",
         tuple(failed),
-        hint="Fix the cause and run the deployment again: it continues from here.",
+        hint="\n".join([*hints, "Then run the deployment again: it continues from here."]),
     )
+
+
+def _by_cause(failed: Iterable[AmbariTask]) -> Iterator[str]:
+    """Yield ``DATANODE INSTALL on n1, n2: no repository has …`` for each cause, the first ones only."""
+    groups: dict[str, list[AmbariTask]] = {}
+    for task in failed:
+        groups.setdefault(task.same_as or f"{task.role} on {task.host}", []).append(task)
+    for tasks in [*groups.values()][:NAMED_CAUSES]:
+        hosts: dict[str, list[str]] = {}
+        for task in tasks:
+            hosts.setdefault(f"{task.role} {task.command}", []).append(task.host)
+        where = "; ".join(f"{what} on {_some(names)}" for what, names in hosts.items())
+        yield f"{where}: {tasks[0].cause}" if tasks[0].cause else where
+    if len(groups) > NAMED_CAUSES:
+        yield f"and {len(groups) - NAMED_CAUSES} other failures"
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED_HOSTS} more" if len(names) > NAMED_HOSTS else ""
+    return ", ".join(names[:NAMED_HOSTS]) + more
 
 
 def _lost_agents(client: Ambari, world: World, view: RequestView) -> list[str]:
@@ -160,27 +189,39 @@ def _report_request(reporter: Reporter, view: RequestView, before: tuple[object,
 
 
 def _report_tasks(
-    reporter: Reporter, tasks: Iterable[TaskView], room: int, took: Mapping[int, float]
-) -> list[AmbariTask]:
-    """Report changed tasks and return those that failed themselves. All logs are saved, ``room`` of them are shown.
+    reporter: Reporter, tasks: Iterable[TaskView], failed: list[AmbariTask], took: Mapping[int, float]
+) -> None:
+    """Report changed tasks, and add those that failed themselves to ``failed``.
 
-    ``took``: seconds that tasks ran, by id.
+    All logs are saved; last lines are only those of different failures. ``took``: seconds that tasks ran, by id.
     """
-    failed: list[AmbariTask] = []
     for task in tasks:
         if task.status not in REPORTED or task.host.startswith(PENDING_HOST):
             continue
         if task.status not in progress.BAD or task.status == "ABORTED":
             reporter.emit(_event(reporter, task, seconds=took.get(task.id, 0.0)))
             continue
-        cause, hint = probable_cause(task.status, task.stderr, task.stdout)
-        logs = [str(path) for path in save_logs(reporter, task)]
-        lines = last_lines(task.stderr, task.stdout) if len(failed) < room else []
-        ran = took.get(task.id, 0.0)
-        event = _event(reporter, task, seconds=ran, cause=cause, hint=hint, last_lines=lines, logs=logs)
+        event = _failure(reporter, task, took.get(task.id, 0.0))
+        same = next((one for one in failed if not one.same_as and _essence(one) == _essence(event)), None)
+        if same is not None:
+            event = event.model_copy(update={"same_as": f"{same.role} on {same.host}", "last_lines": []})
+        elif sum(not one.same_as for one in failed) >= SHOWN_FAILURES:
+            event = event.model_copy(update={"last_lines": []})
         failed.append(event)
         reporter.emit(event)
-    return failed
+
+
+def _failure(reporter: Reporter, task: TaskView, seconds: float) -> AmbariTask:
+    found = probable_cause(task.status, task.stderr, task.stdout)
+    cause = {"cause": found.text, "hint": found.hint, "lasting": found.lasting} if found else {}
+    logs = [str(path) for path in save_logs(reporter, task)]
+    lines = last_lines(task.stderr, task.stdout)
+    return _event(reporter, task, seconds=seconds, **cause, last_lines=lines, logs=logs)
+
+
+def _essence(task: AmbariTask) -> str:
+    """What failures for the same cause have in common on different hosts."""
+    return (task.cause or "\n".join(task.last_lines)).replace(task.host, "HOST")
 
 
 def _event(reporter: Reporter, task: TaskView, **more: object) -> AmbariTask:

@@ -38,7 +38,7 @@ def start(client: Ambari, world: World, reporter: Reporter) -> str:
         try:
             _start(client, world, reporter, down)
         except TaskFailedError as error:
-            if attempt == ATTEMPTS:
+            if attempt == ATTEMPTS or error.lasting:
                 raise
             reporter.notice(f"{error.message}; trying again", warning=True)
         if reporter.dry_run:

@@ -9,11 +9,11 @@ from bigtop_builder.cluster.service_trials import TRIALS, trials_of
 from bigtop_builder.flow.deploy.alerts import critical_alerts
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, starting
-from bigtop_builder.flow.deploy.failure_causes import last_lines
 from bigtop_builder.flow.deploy.host_states import await_reports
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import version_of
 from bigtop_builder.flow.deploy.request_follower import TaskFailedError, follow
+from bigtop_builder.flow.deploy.task_output import telling_lines
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.errors import AmbariError, HostError, LimitError, PartFailedError
@@ -187,7 +187,7 @@ def check_service(client: Ambari, world: World, reporter: Reporter, service: str
         command = world.stack.check_command(service)
         follow(client, world, reporter, client.service_check(world.cluster, service, command))
     except TaskFailedError as error:
-        if attempts > 1:
+        if attempts > 1 and not error.lasting:
             reporter.notice(f"the service check of {service} failed; trying again in {JOINING_SECONDS:.0f} s")
             reporter.sleep(JOINING_SECONDS)
             return check_service(client, world, reporter, service, attempts=attempts - 1)
@@ -220,7 +220,7 @@ def run_job(connections: Connections, world: World, reporter: Reporter, name: st
     except (HostError, LimitError) as error:
         return report_check(reporter, name, False, error.message, host=host, hint=error.hint)
     if output.code != 0:
-        end = " | ".join(last_lines(output.stderr, output.stdout)[-3:])
+        end = " | ".join(telling_lines(output.stdout, output.stderr, 3))
         return report_check(reporter, name, False, f"exited with {output.code}: {end}", host=host)
     if job.expect is None:
         return report_check(reporter, name, True, "", host=host)

@@ -1,0 +1,60 @@
+"""What matters of a task's or a job's output: messages and errors, without source lines of tracebacks and progress."""
+
+from __future__ import annotations
+
+import re
+
+LAST_LINES = 12
+LINE_LENGTH = 400
+
+_TRACEBACK = "Traceback (most recent call last):"
+_NO_CAUSE = ("NoneType: None", "The above exception was the cause of the following exception:")
+"""What Ambari's scripts print before a failure that nothing else caused (exceptions.py)."""
+_WARNED = re.compile(r":\d+: \w*Warning: ")
+_TELLING = re.compile(
+    r"^(?:Exception in thread|Caused by:|Error:|[\w.$]+(?:Exception|Error)(?::|$))|\b(?:ERROR|FATAL|SEVERE)\b"
+)
+_FRAME = re.compile(r"^\s+(?:at |\.\.\. \d+ more)")
+_PROGRESS = re.compile(r"^\S+ \S+ (?:INFO|DEBUG|TRACE)\b|^(?:INFO|DEBUG)\b|^\[[^\]]*\] (?:INFO|DEBUG)\b")
+
+
+def messages(text: str) -> str:
+    """Return output without the source lines of Python's tracebacks and warnings."""
+    kept: list[str] = []
+    skipping = False
+    for line in text.splitlines():
+        if line.lstrip().startswith(_TRACEBACK) or _WARNED.search(line):
+            skipping = True
+        elif skipping and line[:1].isspace():
+            continue
+        else:
+            skipping = False
+            if line.strip() not in _NO_CAUSE:
+                kept.append(line)
+    return "\n".join(kept).strip()
+
+
+def exception(stderr: str) -> str:
+    """Return the message of the exception that ended a script; all messages if there is no traceback."""
+    before, traceback, after = stderr.rpartition(_TRACEBACK)
+    return messages(traceback + after) if traceback else messages(before + after)
+
+
+def last_lines(stderr: str, stdout: str) -> list[str]:
+    """Return the last messages of a task's stderr, or of its stdout if stderr is empty."""
+    text = messages(stderr) or messages(stdout)
+    return [line.rstrip()[:LINE_LENGTH] for line in text.splitlines()[-LAST_LINES:]]
+
+
+def telling_lines(stdout: str, stderr: str, most: int) -> list[str]:
+    """Return the lines of a program's output that tell why it failed, at most ``most``.
+
+    These are the first errors and exceptions; without any, the last lines that are not about progress.
+    """
+    said = [line for text in (stderr, stdout) for line in messages(text).splitlines()]
+    lines = [line.strip()[:LINE_LENGTH] for line in said if line.strip() and not _FRAME.match(line)]
+    errors = list(dict.fromkeys(line for line in lines if _TELLING.search(line) and not _PROGRESS.search(line)))
+    if errors:
+        return errors[:most]
+    plain = [line for line in lines if not _PROGRESS.search(line)]
+    return (plain or lines)[-most:]

@@ -1,0 +1,92 @@
+"""Failed tasks of a deployment: equal ones are shown once, lasting ones are not tried again, causes are not source."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bigtop_builder.ambari_simulator.engine.injection import TaskFault
+from bigtop_builder.cli.views.plain import PlainView
+from bigtop_builder.flow.run.state import RunState
+from bigtop_builder.model.event import Notice, RequestProgress
+from tests.fast.deploying import INVENTORY, Bench
+
+PASSING = "java.net.BindException: Address already in use"
+FAIL = "resource_management.core.exceptions.Fail: "
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    with Bench(tmp_path, monkeypatch) as one:
+        assert one.deploy() == 0, one.failure
+        yield one
+
+
+def stop_everything(bench: Bench, stderr: str, times: int | None = None) -> None:
+    """All servers die, and their next starts fail: all, or the first ``times``."""
+    bench.agent.running.clear()
+    bench.pass_time(60)
+    bench.work.injections.tasks.append(TaskFault(command="START", times=times, stderr=stderr))
+
+
+def shown(bench: Bench) -> str:
+    out, state = io.StringIO(), RunState()
+    view = PlainView(out)
+    for event in bench.events:
+        state.apply(event)
+        view(event, state)
+    return out.getvalue()
+
+
+def tries(bench: Bench) -> int:
+    return len({event.request for event in bench.events if isinstance(event, RequestProgress)})
+
+
+def test_equal_failures_have_one_digest(bench: Bench) -> None:
+    stop_everything(bench, f"first line\n{FAIL}ensemble is broken", times=3)
+    assert bench.deploy() == 0, bench.failure
+    first, *others = bench.failed_tasks
+    assert len(others) == 2 and first.same_as is None and first.last_lines
+    for task in others:
+        assert task.same_as == f"ZOOKEEPER_SERVER on {first.host}"
+        assert task.cause == first.cause and not task.last_lines and task.logs
+    text = shown(bench)
+    assert text.count("first line") == 1 and text.count("cause: ensemble") == 1
+    assert f"ZOOKEEPER_SERVER START FAILED, as ZOOKEEPER_SERVER on {first.host}" in text
+
+
+def test_the_error_at_the_end_names_cause_and_hosts_once(bench: Bench) -> None:
+    stop_everything(bench, PASSING)
+    assert bench.deploy() == 9
+    hosts = ", ".join(task.host for task in bench.failed_tasks[-3:])
+    assert f"failed: ZOOKEEPER_SERVER START on {hosts}: another process uses the port" in bench.failure
+    assert bench.failure.count("another process uses the port") == 1
+    assert "ss -ltnp" in bench.failure and "run the deployment again" in bench.failure
+
+
+def test_what_may_pass_is_tried_again_and_what_lasts_is_not(bench: Bench) -> None:
+    stop_everything(bench, PASSING)
+    assert bench.deploy() == 9
+    assert tries(bench) == 3
+    bench.work.injections.clear()
+    stop_everything(bench, f"{FAIL}Stack features not defined by stack")
+    assert bench.deploy() == 9
+    assert tries(bench) == 1
+    assert not [event for event in bench.events if isinstance(event, Notice) and "trying again" in event.text]
+    bench.work.injections.clear()
+    assert bench.deploy() == 0, bench.failure
+
+
+def test_a_failed_installation_of_the_simulation_has_source_lines_and_its_cause(bench: Bench) -> None:
+    bench.agent.available = lambda url: frozenset({"bigtop-select"})
+    more = INVENTORY.replace(
+        "hosts: [node1.x.test]\n    components: [", "hosts: [node1.x.test]\n    components: [KAFKA_BROKER, "
+    )
+    assert bench.deploy(more) == 9
+    task = bench.failed_tasks[0]
+    assert task.cause == "no repository of the host has a package kafka_3_2_0"
+    assert 'raise Fail("No package found for {0}(expected name: {1})"' in Path(task.logs[0]).read_text()
+    assert not any("raise" in line for line in task.last_lines)
