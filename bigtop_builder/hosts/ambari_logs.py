@@ -33,6 +33,11 @@ _JAVA = "set ambari.setup.java_home to a JDK that this Ambari supports: 8 for 2.
 
 _SERVER = (
     _Sign(
+        r"could not extend file|could not write to file .*No space left|The table '\S+' is full|unable to extend table",
+        "the database has no space left",
+        "free some space on the database's host, then start the server again",
+    ),
+    _Sign(
         r"password authentication failed for user|Access denied for user",
         "the database rejects the password",
         _PASSWORD,
@@ -127,6 +132,12 @@ _AGENT = (
         lasting=True,
     ),
     _Sign(
+        r"certificate (?:has |is )?(?:expired|not yet valid)",
+        "a certificate between the agent and the server is not valid today",
+        "compare the clocks; Ambari's own authority ends after a year: move ca.* and keystore.p12 out of "
+        "/var/lib/ambari-server/keys and restart the server, then run `ambari-agent reset {wanted}` on the hosts",
+    ),
+    _Sign(
         r"Two-way SSL authentication failed|Certificate signing failed|certificate verify failed|bad certificate"
         r"|certificate unknown|tlsv1 alert",
         "TLS with the server fails: the agent's keys belong to another or a former server",
@@ -174,6 +185,11 @@ def agent_cause(text: str, server: str) -> Cause | None:
         if found is not None:
             return found
     return None
+
+
+def registers(text: str) -> bool:
+    """Return whether the last registration in an agent's log succeeded, with whatever server."""
+    return "Registration response received" in text and agent_cause(text, "") is None
 
 
 def _cause(signs: tuple[_Sign, ...], text: str, words: dict[str, str]) -> Cause | None:

@@ -479,7 +479,8 @@ def test_a_host_that_is_half_removed_is_removed_again() -> None:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """``good.pem`` for 127.0.0.1, ``other.pem`` for another name, each with its key; both sign themselves."""
+    """Certificates that sign themselves, each with its key: ``good.pem`` for 127.0.0.1, ``other.pem`` for another name,
+    ``old.pem`` and ``early.pem``, which are not valid today."""
     import ipaddress
 
     from cryptography import x509
@@ -488,8 +489,15 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     folder = tmp_path_factory.mktemp("certificates")
     now = datetime.now(UTC)
-    names = {"good": x509.IPAddress(ipaddress.ip_address("127.0.0.1")), "other": x509.DNSName("other.example.com")}
-    for name, alternative in names.items():
+    here, other = x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("other.example.com")
+    today = (now - timedelta(days=1), now + timedelta(days=1))
+    kinds = {
+        "good": (here, *today),
+        "other": (other, *today),
+        "old": (here, datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 2, 3, tzinfo=UTC)),
+        "early": (here, datetime(2121, 2, 3, tzinfo=UTC), datetime(2122, 2, 3, tzinfo=UTC)),
+    }
+    for name, (alternative, first, last) in kinds.items():
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         certificate = (
@@ -498,8 +506,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             .issuer_name(subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
+            .not_valid_before(first)
+            .not_valid_after(last)
             .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .sign(key, hashes.SHA256())
@@ -552,6 +560,15 @@ def test_a_certificate_of_another_name(certificates: Path) -> None:
         pytest.raises(errors.CertificateError, match="is for another name"),
     ):
         ambari.clusters()
+
+
+@pytest.mark.parametrize(("name", "said"), [("old", "expired on 2021-02-03"), ("early", "only valid from 2121-02-03")])
+def test_a_certificate_that_is_not_valid_today(certificates: Path, name: str, said: str) -> None:
+    with Server(fine, tls(certificates, name)) as server, client(server.url, ca=certificates / f"{name}.pem") as ambari:
+        with pytest.raises(errors.CertificateError, match=f"the certificate of 127.0.0.1:.* {said}") as caught:
+            ambari.clusters()
+        assert "renew it" in (caught.value.hint or "")
+        assert not server.calls
 
 
 def test_plain_http_to_a_server_of_https(certificates: Path) -> None:

@@ -329,6 +329,9 @@ def test_a_look_into_the_database(output: str, expected: State) -> None:
 @pytest.mark.parametrize(
     ("log", "message"),
     [
+        ('ERROR: could not extend file "base/1/2": No space left on device', "the database has no space left"),
+        ("java.sql.SQLException: The table 'alert_history' is full", "the database has no space left"),
+        ("mkdir: cannot create directory: No space left on device", "a disk of the host is full"),
         ('FATAL: password authentication failed for user "ambari"', "rejects the password"),
         ("Access denied for user 'ambari'@'h' (using password: YES)", "rejects the password"),
         ('ERROR: relation "metainfo" does not exist', "tables are missing from the database"),
@@ -369,6 +372,16 @@ REFUSED = (
             "TLS with the server fails: the agent's keys belong to another or a former server",
             False,
         ),
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired (_ssl.c:1129)",
+            "a certificate between the agent and the server is not valid today",
+            False,
+        ),
+        (
+            "ssl.SSLError: [SSL: SSLV3_ALERT_CERTIFICATE_EXPIRED] sslv3 alert certificate expired",
+            "not valid today",
+            False,
+        ),
         ("Failed to connect to https://a:8440/ca due to [Errno -2] Name or service not known", "resolve", False),
         ("Server at https://a:8440 is not reachable, sleeping for 10 seconds...", "cannot reach", False),
     ],
@@ -402,6 +415,29 @@ def test_the_reason_of_a_host_that_does_not_come(output: str, message: str) -> N
     cause = reason("n1.example.com", parse_look(output), SERVER, ["other.example.com"])
     assert cause is not None
     assert cause.message == message
+
+
+RECEIVED = "INFO HeartbeatThread.py:132 - Registration response received"
+
+
+@pytest.mark.parametrize(
+    ("log", "registered", "message"),
+    [
+        (RECEIVED, [], "its agent has registered with the server old, which is not this one"),
+        (RECEIVED, ["n1.example.com"], None),
+        (
+            f"{RECEIVED}\nServer at https://old:8440 is not reachable, sleeping",
+            [],
+            "the agent cannot reach the server old",
+        ),
+        ("INFO main.py:1 - Starting", [], None),
+    ],
+)
+def test_an_agent_of_another_server(log: str, registered: list[str], message: str | None) -> None:
+    """Without ``ambari.setup`` nobody knows which of the server's names agents should use."""
+    looked = LOOKED.format(name="n1.example.com", state="installed\nrunning\n", log=log).replace(SERVER, "old")
+    cause = reason("n1.example.com", parse_look(looked), None, registered)
+    assert (cause.message if cause else None) == message
 
 
 @dataclass

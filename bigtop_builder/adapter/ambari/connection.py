@@ -13,12 +13,14 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from bigtop_builder.adapter.ambari.errors import (
+    NO_RESOURCE,
     NoAnswerError,
     NotFoundError,
     UnexpectedAnswerError,
     UnreachableError,
     message_of,
     refusal,
+    title_of,
 )
 from bigtop_builder.adapter.ambari.http import Http, Reply
 from bigtop_builder.adapter.ambari.query import all_of, encode
@@ -124,7 +126,7 @@ class Connection:
             return self.get(path, fields=fields, query=query, minimal=True)
         except NotFoundError as error:
             # Ambari says what is missing; another server, or an unknown URL, does not.
-            if not error.answer:
+            if error.answer in NO_RESOURCE:
                 raise
             return None
 
@@ -247,7 +249,8 @@ class Connection:
                 hint="set ambari.url to the Ambari server itself, and to https:// if that is what it speaks",
             )
         if reply.status >= 400:
-            raise refusal(call, reply.status, _masked(message_of(text), confidential))
+            said, page = (_masked(found, confidential) for found in (message_of(text), title_of(text)))
+            raise refusal(call, reply.status, said, page)
         if not text.strip():
             return Answer(reply.status, None, None)
         try:

@@ -100,8 +100,19 @@ _LOGIN = "check ambari.user and ambari.password; only an administrator can unloc
 _RIGHTS = "the user needs the role of a cluster administrator or an Ambari administrator"
 _STOP = "stop running components first, and abort unfinished requests"
 _VERSION = "GET stacks/NAME/versions lists the stacks that this server has"
+_LAYOUT = "groups and stack.version of the inventory decide it: does this stack have what the message names?"
+_OURS = "this call is not one that this server knows: report it, with the version of Ambari"
+_FULL = "free some space on the hosts of the Ambari server and of its database, then run the command again"
+_DATABASE = "Ambari's database does not answer: is it running, and can the Ambari server reach it?"
 
 _RULES = (
+    _Rule("could not extend file", ServerError, _FULL),
+    _Rule("No space left on device", ServerError, _FULL),
+    _Rule("unable to extend table", ServerError, _FULL),
+    _Rule("' is full", ServerError, _FULL),
+    _Rule("Communications link failure", ServerError, _DATABASE),
+    _Rule("The connection attempt failed", ServerError, _DATABASE),
+    _Rule("terminating connection due to", ServerError, _DATABASE),
     _Rule("Missing authentication token", AuthenticationError, _LOGIN),
     _Rule("Unable to sign in", AuthenticationError, _LOGIN),
     _Rule("Failed to decode basic authentication", AuthenticationError, _LOGIN),
@@ -145,14 +156,26 @@ _RULES = (
     _Rule("Could not identify repository version", InvalidRequestError, "register the version definition first"),
     _Rule("Several repositories were found", InvalidRequestError, "name the repository version"),
     _Rule("No repositories were found", InvalidRequestError, "register the version definition first"),
-    _Rule("is not supported by stack", InvalidRequestError),
+    _Rule(
+        "is not supported by stack", InvalidRequestError, "the stack's repoinfo.xml lists the systems that it supports"
+    ),
+    _Rule("is not valid for the specified stack", InvalidRequestError, _LAYOUT),
+    _Rule("Unsupported or invalid service in stack", InvalidRequestError, _LAYOUT),
+    _Rule("Cluster Topology validation failed", InvalidRequestError, "add to groups of the inventory what is missing"),
+    _Rule("are not supported for the resource type", InvalidRequestError, _OURS),
+    _Rule("Malformed Request Body", InvalidRequestError, _OURS),
+    _Rule("No enum constant", InvalidRequestError, _OURS),
+    _Rule("Creation method is not known", InvalidRequestError, _OURS),
+    _Rule("Error while fetching cluster resource ID", NotFoundError, "bigtop-builder deploy creates the cluster"),
+    _Rule("There is no repository version", NotFoundError, "the next deployment registers one"),
+    _Rule("Host not found", NotFoundError, "is ambari-agent running there, and registered under this name?"),
     _Rule("needs to belong to stack", InvalidRequestError, "a version starts with the first two numbers of its stack"),
     _Rule("is not found in Ambari metainfo", NotFoundError, _VERSION),
     _Rule("stack doesn't exist", NotFoundError, _VERSION),
     _Rule("Cluster not found", NotFoundError, "bigtop-builder deploy creates the cluster"),
     _Rule("Invalid host_group specified", InvalidRequestError, "blueprint and cluster template differ"),
     _Rule("Missing required password properties", InvalidRequestError, "give default_password or each of them"),
-    _Rule("Unsupported action", InvalidRequestError),
+    _Rule("Unsupported action", InvalidRequestError, "the stack has no such command for this service"),
     _Rule("ServiceComponentHost not found", NotFoundError),
     _Rule("Service not found", NotFoundError),
     _Rule("does not exist", NotFoundError),
@@ -170,34 +193,54 @@ _BY_STATUS: dict[int, type[RefusedError]] = {
     503: UnavailableError,
     504: UnavailableError,
 }
+_NO_PATH = "the server does not know this path: is ambari.url the URL of Ambari itself?"
+_SIZE = "a proxy in front of the server limits the size of calls: raise its limit, or go past it"
 _HINTS: dict[int, str] = {
-    404: "the server does not know this path: is ambari.url the URL of Ambari itself?",
+    401: "a proxy or a single sign-on in front of the server wants a login of its own: go past it",
+    403: "a proxy or firewall in front of the server refuses this call, or the user may not make it",
+    404: _NO_PATH,
+    405: _OURS,
+    406: "something between here and the server changes the header Accept",
     407: "a proxy requires a password: add the server to NO_PROXY",
+    413: _SIZE,
+    414: _SIZE,
     502: "a proxy in front of the server cannot reach it",
     503: "the server is starting or overloaded: try again",
     504: "a proxy in front of the server got no response from it",
 }
+_DEFAULTS: dict[type[RefusedError], str] = {
+    AuthenticationError: _LOGIN,
+    PermissionDeniedError: _RIGHTS,
+    NotFoundError: "it may have been removed meanwhile: run the command again",
+    ConflictError: "something else may have created it meanwhile: run the command again, which takes what exists",
+    InvalidRequestError: "check what the message names in the inventory; if nothing there explains it, report it",
+    ServerError: f"{SERVER_LOG} on the Ambari server may have more",
+}
+"""What to do if neither the message nor the status says it."""
+NO_RESOURCE = ("", "Not Found")
+"""Answers with 404 that are not about a resource: the URL is not one of Ambari's (467, 470)."""
 _REFERENCE = re.compile(r"refer the exception by ([0-9a-fA-F-]{8,})")
+_TITLE = re.compile(r"<title>\s*(.{1,200}?)\s*</title>", re.IGNORECASE | re.DOTALL)
 
 
-def refusal(call: str, status: int, answer: str) -> RefusedError:
+def refusal(call: str, status: int, answer: str, page: str = "") -> RefusedError:
     """Return the error for a response with ``status`` 400 or more.
 
-    ``call`` is method and path; ``answer`` is the server's message without secrets.
+    ``call`` is method and path; ``answer`` is the server's message without secrets, ``page`` the title of a web page.
     """
     if len(answer) > MESSAGE_LENGTH:
         answer = f"{answer[:MESSAGE_LENGTH]} …"
     rule = next((rule for rule in _RULES if rule.fragment in answer), None)
     error = rule.error if rule else _BY_STATUS.get(status, ServerError if status >= 500 else InvalidRequestError)
     hint = rule.hint if rule else None
-    if rule is None and (not answer or error is UnavailableError):
+    if rule is None and (answer in NO_RESOURCE or error is UnavailableError):
         hint = _HINTS.get(status)
     if reference := _REFERENCE.search(answer):
         error, hint = ServerError, f"look for {reference[1]} in {SERVER_LOG} on the Ambari server"
-    elif error is ServerError and hint is None:
-        hint = f"{SERVER_LOG} on the Ambari server may have more"
-    shown = answer or "no explanation"
-    return error(f"Ambari rejected {call}: {status}, {shown}", status=status, answer=answer, hint=hint)
+    shown = answer or (f"a web page, {page}" if page else "no explanation")
+    return error(
+        f"Ambari rejected {call}: {status}, {shown}", status=status, answer=answer, hint=hint or _DEFAULTS.get(error)
+    )
 
 
 def message_of(body: str) -> str:
@@ -209,3 +252,9 @@ def message_of(body: str) -> str:
     else:
         text = str(parsed.get("message") or "") if isinstance(parsed, dict) else body
     return text.strip()
+
+
+def title_of(body: str) -> str:
+    """Return the title of an HTML page, which a proxy or the server's own web server sends; else an empty text."""
+    found = _TITLE.search(body) if body.lstrip()[:1] == "<" else None
+    return " ".join(found[1].split()) if found else ""

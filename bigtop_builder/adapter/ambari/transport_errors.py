@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from bigtop_builder.adapter.ambari.certificate import untimely
 from bigtop_builder.adapter.ambari.errors import (
     CertificateError,
     NoAnswerError,
@@ -74,8 +75,8 @@ def _tls(reason: BaseException, url: str, place: str) -> UnreachableError:
         )
     if "expired" in text or "not yet valid" in text:
         return CertificateError(
-            f"the certificate of {place} is not valid today: {_short(reason)}",
-            hint="renew it, or set the clock of this machine",
+            f"the certificate of {place} {untimely(url)} ({_short(reason)})",
+            hint="renew it (ambari.setup.https, or ambari-server setup-security), or set the clock of this machine",
         )
     if "certificate verify failed" in text or "certificate_verify" in text:
         return CertificateError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigtop_builder.hosts.agent import CONFIGURATION, LOG, NAME, server_of
-from bigtop_builder.hosts.ambari_logs import Cause, agent_cause
+from bigtop_builder.hosts.ambari_logs import Cause, agent_cause, registers
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.errors import AmbariError, HostError, InterruptedRunError
 from bigtop_builder.model.event import AnyEvent, CheckFinished, Notice
@@ -99,6 +99,11 @@ def reason(host: str, agent: Agent, server: str | None, registered: Sequence[str
     if not agent.running:
         ending = f"; its log ends with: {cause.message}" if cause else ""
         return Cause(f"ambari-agent is not running{ending}", "run `ambari-agent start` on the host to see why")
+    if cause is None and host not in registered and registers(agent.log):
+        return Cause(
+            f"its agent has registered with the server {agent.server}, which is not this one",
+            f"set hostname in [server] of {CONFIGURATION} to this Ambari server, and restart ambari-agent",
+        )
     return cause
 
 
