@@ -88,6 +88,12 @@ class AdvisorError(RefusedError):
 class ServerError(RefusedError):
     """A bug in the server, or a failure that it does not explain."""
 
+    @property
+    def reference(self) -> str | None:
+        """The number under which the server's log has the exception."""
+        found = _REFERENCE.search(self.answer)
+        return found[1] if found else None
+
 
 @dataclass(frozen=True)
 class _Rule:

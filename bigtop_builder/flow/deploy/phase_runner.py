@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from bigtop_builder.flow.deploy.deployment import Deployment
+from bigtop_builder.flow.deploy.server_errors import look_up
 from bigtop_builder.model.errors import (
     AmbariError,
     BigtopBuilderError,
@@ -37,14 +38,15 @@ def run_phases(deployment: Deployment, work: Mapping[Phase, PhaseWork], phases: 
             if deployment.reporter.cancelled.is_set():
                 _finished(deployment, started, failure=Failure(step=phase, message="interrupted", exit_code=130))
                 return ExitCode.INTERRUPTED
-            _finished(deployment, started, failure=failure_of(phase, error))
+            logged = look_up(deployment.connections, error)
+            _finished(deployment, started, failure=failure_of(phase, error, logged))
             return error.exit_code
         _finished(deployment, started, note=note)
     return ExitCode.DONE
 
 
-def failure_of(phase: Phase, error: BigtopBuilderError) -> Failure:
-    """Return an error as the failure of a phase: where, what, and what to do."""
+def failure_of(phase: Phase, error: BigtopBuilderError, logged: Sequence[str] = ()) -> Failure:
+    """Return an error as the failure of a phase: where, what, and what to do; ``logged`` is from the server's log."""
     errors = error.errors if isinstance(error, ConfigurationErrors) else [error]
     messages = [f"{one.location}: {one.message}" if one.location else one.message for one in errors]
     hints = [one.hint for one in errors if one.hint]
@@ -53,7 +55,7 @@ def failure_of(phase: Phase, error: BigtopBuilderError) -> Failure:
         step=phase,
         message="\n".join(messages),
         hint="\n".join(dict.fromkeys(hints)) or None,
-        last_lines=list(lines or []),
+        last_lines=list(lines or logged),
         exit_code=error.exit_code,
     )
 
