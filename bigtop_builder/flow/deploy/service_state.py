@@ -41,6 +41,8 @@ def start(client: Ambari, world: World, reporter: Reporter) -> str:
             if attempt == ATTEMPTS or error.lasting:
                 raise
             reporter.notice(f"{error.message}; trying again", warning=True)
+            # What it needs may be running with a configuration that the inventory has corrected since.
+            restart_outdated(client, world, reporter)
         if reporter.dry_run:
             break
     else:
