@@ -28,7 +28,9 @@ KDC_ALIAS = "kdc.admin.credential"
 
 
 def cluster_environment(repositories: Sequence[Repository], families: Sequence[str]) -> dict[str, str]:
-    """Return what ``cluster-env`` gets besides the stack's defaults: no endless retries, and signature checks.
+    """Return what ``cluster-env`` gets besides the stack's defaults: no endless retries, and agents' repository files.
+
+    These check signatures, and make yum look at a mended repository at once.
 
     Raises ConfigurationError if ``gpg_check`` differs between repositories: Ambari has one template for all of them.
     """
@@ -38,10 +40,13 @@ def cluster_environment(repositories: Sequence[Repository], families: Sequence[s
             "gpg_check differs between repositories, but Ambari writes one template for all",
             hint="Give all repositories the same gpg_check.",
         )
-    if checked != {True}:
+    if not checked:
         return dict(NO_RETRY)
     keys = {
-        _key(repository).replace("{family}", family): None for repository in repositories for family in families or [""]
+        _key(repository).replace("{family}", family): None
+        for repository in repositories
+        for family in families or [""]
+        if repository.gpg_check
     }
     return {**NO_RETRY, "repo_suse_rhel_template": agent_repository_template(list(keys))}
 

@@ -130,6 +130,18 @@ LAYOUT_FIELDS = (
         because="it chooses who places components; their places are compared",
     ),
     LayoutField(
+        "layout.by",
+        created="POST stacks/S/versions/V/recommendations",
+        because="it chooses who places components; their places are compared",
+    ),
+    LayoutField(
+        "layout.size",
+        created="POST blueprints/B, configurations",
+        changed="PUT clusters/C, Clusters/desired_config",
+        read="clusters/C/configurations by type and tag",
+        compared=True,
+    ),
+    LayoutField(
         "stack.repository_version",
         created="POST clusters/C, repository_version_id",
         changed="PUT of the version's repositories, then the packages, host by host",

@@ -39,6 +39,7 @@ EXAMPLES = {
     "groups.*.rack": ("[ZOOKEEPER_SERVER]\n", "[ZOOKEEPER_SERVER]\n    rack: /r2\n"),
     "hosts.*.rack": ("groups:", "hosts: {node1.x.test: {rack: /r1}}\ngroups:"),
     "configurations.**": ("tickTime: 2000", "tickTime: 3000"),
+    "layout.size": ("groups:", "layout: {size: small}\ngroups:"),
     "repositories.*.url": ("repository.test/el8", "mirror.test/el8"),
     "repositories.*.id": ('el8"}', 'el8", id: OTHER-1}'),
     "repositories.*.gpg_key": ('el8"}', 'el8", gpg_key: "http://repository.test/KEY"}'),

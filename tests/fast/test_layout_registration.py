@@ -36,9 +36,10 @@ ACCEPTED = """<repository-version>
 
 SIGNED = (
     "[{{repo_id}}]\nname={{repo_id}}\n{% if mirror_list %}mirrorlist={{mirror_list}}{% else %}baseurl={{base_url}}"
-    "{% endif %}\n\npath=/\nenabled=1\ngpgcheck=1\ngpgkey=http://172.28.0.1:8099/spark/key.asc"
+    "{% endif %}\n\npath=/\nenabled=1\nmetadata_expire=1\ngpgcheck=1\ngpgkey=http://172.28.0.1:8099/spark/key.asc"
 )
-"""The template with which the recorded agents checked signatures (exchange 560)."""
+"""The template with which the recorded agents checked signatures (exchange 560), and metadata_expire: without it a mended
+repository was not seen for two days (647)."""
 
 REPOSITORY = ("BIGTOP-3.2.0", "bigtop", "http://172.28.0.1:8099/spark")
 
@@ -83,5 +84,6 @@ def test_what_ambari_would_refuse(version: str, families: dict[str, list[tuple[s
 
 def test_repo_file_of_agents() -> None:
     assert agent_repository_template(["http://172.28.0.1:8099/spark/key.asc"]) == SIGNED
-    assert agent_repository_template([]) == load_stack().defaults["cluster-env"]["repo_suse_rhel_template"]
+    ours = agent_repository_template([]).replace("metadata_expire=1\n", "")
+    assert ours == load_stack().defaults["cluster-env"]["repo_suse_rhel_template"]
     assert agent_repository_template(["http://a/key", "http://b/key"]).endswith("gpgkey=http://a/key http://b/key")
