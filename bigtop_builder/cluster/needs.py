@@ -153,6 +153,6 @@ def _finding(one: UnmetNeed) -> StackFinding:
     kind, name, value = _way_out(need)
     if need.settle:
         message += f"; a deployment therefore sets {kind}/{name} to {value}"
-        return StackFinding("need", "info", one.path, one.component, message, f"{hint} to change that.")
+        return StackFinding("need", "info", one.path, one.component, message, f"{hint}, if it should be used.")
     hint += f', or set {kind}/{name} to "{value}" in configurations.'
     return StackFinding("need", need.level, one.path, one.component, message, hint)

@@ -38,8 +38,8 @@ SIGNED = (
     "[{{repo_id}}]\nname={{repo_id}}\n{% if mirror_list %}mirrorlist={{mirror_list}}{% else %}baseurl={{base_url}}"
     "{% endif %}\n\npath=/\nenabled=1\nmetadata_expire=1\ngpgcheck=1\ngpgkey=http://172.28.0.1:8099/spark/key.asc"
 )
-"""The template with which the recorded agents checked signatures (exchange 560), and metadata_expire: without it a mended
-repository was not seen for two days (647)."""
+"""The template with which the recorded agents checked signatures (exchange 560), and metadata_expire: without it a
+mended repository was not seen for two days (647)."""
 
 REPOSITORY = ("BIGTOP-3.2.0", "bigtop", "http://172.28.0.1:8099/spark")
 

@@ -162,7 +162,7 @@ def check_services(connections: Connections, world: World, reporter: Reporter) -
     why = "the inventory's hosts cannot be reached" if not connections.hosted else ""
     why = "with Kerberos they need a ticket" if world.inventory.security.kerberos else why
     if why and untried:
-        reporter.notice(f"only Ambari's checks were run, {', '.join(untried)} were not tried themselves: {why}")
+        reporter.notice(f"Ambari's checks only; {', '.join(untried)} were not tried themselves: {why}")
     failed = len(services) - len(passed)
     if not why:
         failed += sum(
