@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bigtop_builder.adapter.ambari.errors import ConflictError, NotFoundError
+from bigtop_builder.adapter.ambari.errors import ConflictError, InvalidRequestError, NotFoundError
 from bigtop_builder.cluster.configuration import Configuration
 from tests.contract.clusters import COMPONENT, NAME, SERVICE, Cluster
 
@@ -148,7 +148,10 @@ def test_a_desired_configuration_without_a_type_is_refused(running: Cluster) -> 
     assert reply.status_code >= 400
 
 
-def test_an_unknown_group_is_not_found(running: Cluster) -> None:
+def test_a_group_without_a_name_is_invalid_and_an_unknown_one_not_found(running: Cluster) -> None:
+    where = f"clusters/{NAME}/config_groups/999999"
+    with pytest.raises(InvalidRequestError):
+        running.client.put(where, {"ConfigGroup": {"group_name": "x"}})
     with pytest.raises(NotFoundError):
-        running.client.put(f"clusters/{NAME}/config_groups/999999", {"ConfigGroup": {"group_name": "x"}})
+        running.client.put(where, {"ConfigGroup": {"group_name": "x", "tag": SERVICE}})
     running.client.delete_config_group(NAME, 999999)

@@ -268,6 +268,7 @@ def _create_groups(call: Call, bodies: tuple[Body, ...]) -> Reply:
     documents = []
     for body in bodies:
         given = body.properties
+        _require_names(given)
         name = str(given.get("ConfigGroup/group_name", ""))
         service = str(given.get("ConfigGroup/service_name") or given.get("ConfigGroup/tag", ""))
         if any((one.name, one.service) == (name, service) for one in cluster.groups.values()):
@@ -283,10 +284,17 @@ def _create_groups(call: Call, bodies: tuple[Body, ...]) -> Reply:
 def _update_groups(call: Call, rows: list[Row], body: Body) -> Reply:
     """Raises ``Refusal`` 404 for a group that does not exist."""
     cluster = cluster_of(call)
+    _require_names(body.properties)
     _require_group(call, rows)
     for row in rows:
         _fill(cluster, cluster.groups[row["ConfigGroup"]["id"]], body.properties)
     return DONE
+
+
+def _require_names(given: Mapping[str, Any]) -> None:
+    """Raises ``Refusal`` 400 for a group without a name or tag, whether it exists or not."""
+    if not given.get("ConfigGroup/group_name") or not given.get("ConfigGroup/tag"):
+        raise Refusal(400, "Cluster name, group name and tag need to be provided.")
 
 
 def _require_group(call: Call, rows: list[Row]) -> None:
