@@ -5,13 +5,17 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from bigtop_builder.ambari_simulator.engine.injection import TaskFault
 from bigtop_builder.cli.views.plain import PlainView
+from bigtop_builder.flow.deploy.verification import run_job
 from bigtop_builder.flow.run.state import RunState
-from bigtop_builder.model.event import Notice, RequestProgress
+from bigtop_builder.model.event import CheckFinished, Notice, RequestProgress
+from bigtop_builder.model.inventory import Job
 from tests.fast.deploying import INVENTORY, Bench
 
 PASSING = "java.net.BindException: Address already in use"
@@ -90,3 +94,22 @@ def test_a_failed_installation_of_the_simulation_has_source_lines_and_its_cause(
     assert task.cause == "no repository of the host has a package kafka_3_2_0"
     assert 'raise Fail("No package found for {0}(expected name: {1})"' in Path(task.logs[0]).read_text()
     assert not any("raise" in line for line in task.last_lines)
+
+
+@pytest.mark.parametrize(
+    ("code", "expect", "begin"), [(1, None, "exited with 1: "), (0, "Pi is", "its output does not match 'Pi is': ")]
+)
+def test_a_failed_job_shows_its_errors_and_not_its_progress(code: int, expect: str | None, begin: str) -> None:
+    output = SimpleNamespace(
+        code=code,
+        stdout="",
+        stderr="26/11/28 03:40:00 INFO A: up\njava.io.IOException: gone\n\tat x.Y\n26/11/28 03:40:01 INFO A: down\n",
+    )
+    events: list[CheckFinished] = []
+    fleet = SimpleNamespace(remote=lambda host: SimpleNamespace(run=lambda *_, **__: output))
+    connections: Any = SimpleNamespace(fleet=fleet)
+    world: Any = SimpleNamespace(loaded=SimpleNamespace(members=lambda names: ["n1"]))
+    reporter: Any = SimpleNamespace(emit=events.append, phase="verify")
+    job = Job(on="n1", command="run", expect=expect)
+    assert not run_job(connections, world, reporter, "job pi", job)
+    assert events[0].message == f"{begin}java.io.IOException: gone"

@@ -219,14 +219,14 @@ def run_job(connections: Connections, world: World, reporter: Reporter, name: st
         )
     except (HostError, LimitError) as error:
         return report_check(reporter, name, False, error.message, host=host, hint=error.hint)
+    said = " | ".join(telling_lines(output.stdout, output.stderr, 3))
     if output.code != 0:
-        end = " | ".join(telling_lines(output.stdout, output.stderr, 3))
-        return report_check(reporter, name, False, f"exited with {output.code}: {end}", host=host)
+        return report_check(reporter, name, False, f"exited with {output.code}: {said}", host=host)
     if job.expect is None:
         return report_check(reporter, name, True, "", host=host)
     text = output.stdout + "\n" + output.stderr
     found = re.search(job.expect, text, re.MULTILINE)
     if found is None:
-        return report_check(reporter, name, False, f"its output does not match {job.expect!r}", host=host)
+        return report_check(reporter, name, False, f"its output does not match {job.expect!r}: {said}", host=host)
     line = next((line for line in text.splitlines() if found.group(0).splitlines()[0] in line), found.group(0))
     return report_check(reporter, name, True, line.strip()[:200], host=host)
