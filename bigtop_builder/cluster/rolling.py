@@ -125,7 +125,7 @@ def start_order(stack: StackDefinition, components: Iterable[str]) -> list[str]:
 
 def _after(stack: StackDefinition, name: str) -> Sequence[str]:
     component = stack.component(name)
-    return component.after if component else ()
+    return [*component.after, *component.restart_after] if component else ()
 
 
 def _is_follower(stack: StackDefinition, name: str) -> bool:

@@ -212,6 +212,7 @@ def _component(item: Mapping[str, Any], known: StackService | None) -> StackComp
         paths=same.paths if same else [],
         needs=same.needs if same else [],
         after=same.after if same else [],
+        restart_after=same.restart_after if same else [],
     )
 
 

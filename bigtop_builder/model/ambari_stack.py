@@ -104,6 +104,8 @@ class StackComponent(StrictModel):
     needs: list[Need] = Field(default_factory=list)
     after: list[str] = Field(default_factory=list)
     """Components that must run before this one starts (Ambari's role command order)."""
+    restart_after: list[str] = Field(default_factory=list)
+    """Further components that restart before this one, though Ambari starts them together."""
     ambari: AmbariLine | None = None
 
     @property

@@ -135,3 +135,14 @@ def test_a_data_node_that_ends_after_its_start_is_seen_before_the_others_follow(
     assert bench.deploy(HADOOP.replace("dfs.replication: 3", "dfs.replication: 2"), watch=die) == 9
     assert "DATANODE on node1.x.test does not stay up" in bench.failure
     assert [host for name, host in restarted(bench) if name == "DATANODE"] == ["node1"]
+
+
+def test_a_start_that_fails_for_good_is_tried_again_after_outdated_components_were_restarted(bench: Bench) -> None:
+    """On a real server: a history server, while the DataNodes ran with the configuration that was just corrected."""
+    assert bench.deploy(HADOOP) == 0, bench.failure
+    bench.agent.running.discard(("node1.x.test", "ZOOKEEPER_SERVER"))
+    bench.pass_time(60)
+    cause = "RemoteException: Failed to find datanode, suggest to check cluster health. excludeDatanodes=null"
+    bench.work.injections.tasks.append(TaskFault(role="ZOOKEEPER_SERVER", command="START", stderr=cause))
+    assert bench.deploy(HADOOP.replace("dfs.replication: 3", "dfs.replication: 2")) == 0, bench.failure
+    assert ("DATANODE", "node1") in restarted(bench)

@@ -33,10 +33,10 @@ CHECKS = 3
 """Service checks before the service counts as broken."""
 
 
-def restart_outdated(client: Ambari, world: World, reporter: Reporter) -> None:
+def restart_outdated(client: Ambari, world: World, reporter: Reporter) -> bool:
     """Restart running components and clients whose configuration is outdated; stopped components stay stopped.
 
-    Raises AmbariError if a component does not come back; those that have not had their turn stay as they are.
+    Return whether there were any. Raises AmbariError if a component does not come back; those that have not had their turn stay as they are.
     """
     stale = [
         one
@@ -61,6 +61,7 @@ def restart_outdated(client: Ambari, world: World, reporter: Reporter) -> None:
             _await_health(client, world, reporter, turn, bool(standby))
             if turn.checked:
                 _check(client, world, reporter, services[turn.components[0]], turn)
+    return bool(stale)
 
 
 def _await_health(client: Ambari, world: World, reporter: Reporter, turn: Restart, standby: bool) -> None:

@@ -38,11 +38,10 @@ def start(client: Ambari, world: World, reporter: Reporter) -> str:
         try:
             _start(client, world, reporter, down)
         except TaskFailedError as error:
-            if attempt == ATTEMPTS or error.lasting:
+            # What it needs may be running with a configuration that the inventory has corrected since.
+            if attempt == ATTEMPTS or (not restart_outdated(client, world, reporter) and error.lasting):
                 raise
             reporter.notice(f"{error.message}; trying again", warning=True)
-            # What it needs may be running with a configuration that the inventory has corrected since.
-            restart_outdated(client, world, reporter)
         if reporter.dry_run:
             break
     else:
