@@ -36,7 +36,8 @@ CHECKS = 3
 def restart_outdated(client: Ambari, world: World, reporter: Reporter) -> bool:
     """Restart running components and clients whose configuration is outdated; stopped components stay stopped.
 
-    Return whether there were any. Raises AmbariError if a component does not come back; those that have not had their turn stay as they are.
+    Return whether there were any. Raises AmbariError if a component does not come back; those that have not had their
+    turn stay as they are.
     """
     stale = [
         one
