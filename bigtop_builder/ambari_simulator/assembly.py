@@ -137,4 +137,7 @@ def _fault(site: Site, asked: Asked) -> Reply | None:
         if fault.effect == "expire":
             site.sessions.known.clear()
             return None
+    if fault.effect == "slow":
+        time.sleep(fault.seconds)
+        return None
     return Reply(fault.status, {"status": fault.status, "message": "made to fail"})

@@ -191,6 +191,43 @@ def alert_times(site: Site) -> dict[tuple[str, str | None], int]:
     return {(one["definition_name"], one["host_name"]): one["latest_timestamp"] for one in alerts}
 
 
+def test_a_process_that_dies_after_its_start_is_started_until_the_agent_looks(site: Site) -> None:
+    """As DataNodes did whose START was COMPLETED (651)."""
+    site.deployed()
+    site.service("INSTALLED")
+    site.wait(30)
+    site.work.injections.tasks.append(TaskFault(host=site.host(2), command="START", effect="die", seconds=20))
+    number = site.service("STARTED")
+    site.wait(15)
+    assert number is not None
+    assert {task["status"] for task in site.tasks(number)} == {"COMPLETED"}
+    assert site.states() == ["STARTED"] * 3
+    site.wait(20)
+    assert site.states() == ["STARTED", "INSTALLED", "STARTED"]
+
+
+def test_starts_go_in_stages_by_what_needs_what(site: Site) -> None:
+    """Recorded (655), with DataNodes on three hosts and everything else on the first."""
+    first = ["NAMENODE", "RESOURCEMANAGER", "HISTORYSERVER", "SPARK_JOBHISTORYSERVER", "ZOOKEEPER_SERVER"]
+    clients = ["HDFS_CLIENT", "YARN_CLIENT", "MAPREDUCE2_CLIENT", "TEZ_CLIENT", "SPARK_CLIENT", "ZOOKEEPER_CLIENT"]
+    servers = [*first, "APP_TIMELINE_SERVER", "TIMELINE_READER", "SECONDARY_NAMENODE", "DATANODE", "NODEMANAGER"]
+    site.blueprint({"g1": [*servers, *clients]})
+    number = site.create(hosts=1)
+    site.wait(120)
+    (start,) = (one for one in site.work.engine.requests.values() if one.id == number + 4)
+    assert [sorted({task.role for task in stage}) for stage in start.stages] == [
+        ["DATANODE", "NAMENODE", "ZOOKEEPER_SERVER"],
+        ["APP_TIMELINE_SERVER", "HISTORYSERVER", "RESOURCEMANAGER", "SECONDARY_NAMENODE", "TIMELINE_READER"],
+        ["NODEMANAGER"],
+        ["SPARK_JOBHISTORYSERVER"],
+    ]
+    for service in ("HDFS", "YARN"):
+        stopped = site.service("INSTALLED", name=service)
+        assert stopped is not None
+        site.wait(30)
+        assert {task["status"] for task in site.tasks(stopped)} == {"COMPLETED"}
+
+
 def test_agents_look_at_alerts_once_a_minute_and_report_only_changes(site: Site) -> None:
     """As 663, 676, 708 and 710: what did not change keeps its time, whatever happened since."""
     site.blueprint({"g1": DEMO_GROUP})

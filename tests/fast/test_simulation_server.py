@@ -190,6 +190,9 @@ def test_injected_faults_meet_calls(call: Caller) -> None:
     injections = work_of(call.simulation.world).injections
     injections.calls.append(CallFault(path="/hosts", effect="error", status=503, skip=1))
     assert [call("GET", "hosts").status_code for _ in range(3)] == [200, 503, 200]
+    injections.calls.append(CallFault(effect="slow", seconds=0.5))
+    with pytest.raises(requests.ReadTimeout):
+        requests.get(f"{call.simulation.url}/api/v1/hosts", auth=ADMIN, timeout=0.1)
     injections.calls.append(CallFault(method="GET", effect="reset"))
     with pytest.raises(requests.ConnectionError):
         call("GET", "users")

@@ -24,9 +24,11 @@ class TaskFault(StrictModel):
     """Number of matching tries that succeed first."""
     times: int | None = Field(default=1, ge=1)
     """Number of matching tries that are affected; null: all."""
-    effect: Literal["fail", "hang", "slow"] = "fail"
+    effect: Literal["fail", "hang", "slow", "die"] = "fail"
+    """``die``: the task succeeds, and its process ends soon afterwards, as DataNodes did whose start was COMPLETED
+    (651); until the agent looks, Ambari shows STARTED."""
     seconds: float = Field(default=0.0, ge=0)
-    """Seconds until a task fails, or a slow one begins."""
+    """Seconds until a task fails, a slow one begins, or the agent sees the end of a process that died."""
     stderr: str = "resource_management.core.exceptions.Fail: made to fail"
     stdout: str = ""
 
@@ -39,8 +41,11 @@ class CallFault(StrictModel):
     """Any part of the URI."""
     skip: int = Field(default=0, ge=0)
     times: int | None = Field(default=1, ge=1)
-    effect: Literal["error", "reset", "expire"] = "error"
-    """``error``: the answer is ``status``; ``reset``: the connection is cut; ``expire``: all sessions end first."""
+    effect: Literal["error", "reset", "expire", "slow"] = "error"
+    """``error``: the answer is ``status``; ``reset``: the connection is cut; ``expire``: all sessions end first;
+    ``slow``: the answer is late (743: a cluster with 44 tasks took ten seconds)."""
+    seconds: float = Field(default=10.0, ge=0)
+    """Seconds by which a slow answer is late."""
     status: int = Field(default=503, ge=400, le=599)
 
 

@@ -231,6 +231,10 @@ class Work:
         elif isinstance(fault, TaskFault) and fault.effect == "fail":
             outcome = Outcome(False, fault.stdout, fault.stderr, {})
             self.engine.after(now + fault.seconds, lambda then: self.report(order, outcome, then))
+        elif isinstance(fault, TaskFault) and fault.effect == "die":
+            self.crew.take(self, order, now)
+            cluster, task = self.engine.requests[order.task.request].cluster, order.task
+            self.engine.after(now + fault.seconds, lambda _: self.process_died(cluster, task.host, task.role))
 
     def _gone(self, host: Host, now: float) -> None:
         if host.lost_at is not None:
