@@ -10,7 +10,8 @@ import threading
 import time
 import urllib.request
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +38,7 @@ WAYS = {
 }
 STOP_AGENT = "pkill -KILL -f '[a]mbari_agent/main.py|[a]mbari_agent/AmbariAgent.py'"
 START_AGENT = "ambari-agent start >/dev/null 2>&1 || ambari-agent restart >/dev/null"
+BREAK = 'chmod {mode} "$(readlink -f /usr/bigtop/current/zookeeper-client/bin/zkServer.sh)"'
 KILL = {"ZOOKEEPER_SERVER": "pkill -KILL -f '[Q]uorumPeerMain'"}
 
 
@@ -66,6 +68,11 @@ class Server(ABC):
         """A client with other credentials; the caller closes it."""
         return Ambari(self.url, user, password, ca=self.ca, timeout=120)
 
+    @property
+    def verify(self) -> bool | str:
+        """What ``requests`` checks a certificate with."""
+        return str(self.ca) if self.ca else True
+
     def needs(self, *abilities: str) -> None:
         """Skip the test if something cannot be done to this server."""
         for name in abilities:
@@ -88,7 +95,7 @@ class Server(ABC):
             headers={name: value for name, value in {"X-Requested-By": "contract", **headers}.items() if value},
             auth=("admin", self.password),
             timeout=120,
-            verify=str(self.ca) if self.ca else True,
+            verify=self.verify,
         )
 
     def wait(self, what: str, holds: Callable[[], Any], *, within: float | None = None) -> Any:
@@ -112,6 +119,18 @@ class Server(ABC):
     @abstractmethod
     def start_agent(self, host: str) -> None:
         """Start it again; it registers."""
+
+    @contextmanager
+    def broken_start(self, host: str) -> Iterator[None]:
+        """Let ZooKeeper fail to start on a host meanwhile."""
+        self._break(host, True)
+        try:
+            yield
+        finally:
+            self._break(host, False)
+
+    @abstractmethod
+    def _break(self, host: str, broken: bool) -> None: ...
 
     def free_hosts(self) -> None:
         """Make the hosts of a deleted cluster free again: that needs their agents to register anew."""
@@ -160,8 +179,13 @@ class SimulatedServer(Server):
         self._process.terminate()
         self._process.wait(30)
 
-    def _control(self, path: str) -> None:
-        call = urllib.request.Request(f"{self.url}/simulation/{path}", method="POST")
+    def _break(self, host: str, broken: bool) -> None:
+        fault = {"host": host, "command": "START", "stderr": "contract: made to fail"}
+        self._control("faults", "PUT", {"tasks": [fault] if broken else []})
+
+    def _control(self, path: str, method: str = "POST", body: object = None) -> None:
+        content = None if body is None else json.dumps(body).encode()
+        call = urllib.request.Request(f"{self.url}/simulation/{path}", method=method, data=content)
         manager = urllib.request.HTTPPasswordMgrWithDefaultRealm()
         manager.add_password(None, self.url, "admin", self.password)
         headers = {"Authorization": requests.auth._basic_auth_str("admin", self.password)}
@@ -223,6 +247,9 @@ class RealServer(Server):
     def kill(self, host: str, component: str) -> None:
         self._run(host, KILL[component])
 
+    def _break(self, host: str, broken: bool) -> None:
+        self._run(host, BREAK.format(mode="a-x" if broken else "a+x"))
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -270,6 +297,9 @@ class NamedServer(Server):
 
     def kill(self, host: str, component: str) -> None:
         self._run(host, KILL[component])
+
+    def _break(self, host: str, broken: bool) -> None:
+        self._run(host, BREAK.format(mode="a-x" if broken else "a+x"))
 
     def _run(self, host: str, script: str) -> None:
         assert self._reach.on_host, "needs() was not asked"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import requests
 
 from bigtop_builder.adapter.ambari.client import Ambari
 from bigtop_builder.adapter.ambari.errors import AuthenticationError, NotFoundError
@@ -49,3 +50,10 @@ def test_every_host_has_registered_with_its_memory_and_family(server: Server) ->
         assert found[name].state == "HEALTHY"
         assert found[name].os_family.startswith("redhat")
         assert found[name].memory_kb > 0
+
+
+def test_an_ended_session_does_not_matter_to_calls_with_credentials(server: Server) -> None:
+    bogus = {"Cookie": "AMBARISESSIONID=node0bogus1234567890.node0"}
+    assert server.raw("GET", "clusters", **bogus).status_code == 200
+    reply = requests.get(f"{server.url}/api/v1/clusters", headers=bogus, timeout=60, verify=server.verify)
+    assert reply.status_code == 403
