@@ -110,6 +110,7 @@ def test_maintenance_leaves_a_component_out(running: Cluster) -> None:
 
 def test_an_alert_is_what_an_agent_saw_when_it_last_looked(running: Cluster) -> None:
     """It is not computed when it is asked for, and an agent reports only what has changed since."""
+    running.server.needs("agents")
     host, label = running.server.hosts[1], "ZooKeeper Server Process"
     where = (
         f"clusters/{NAME}/alerts?Alert/label={label}&Alert/host_name={host}&fields=Alert/state,Alert/latest_timestamp"
