@@ -137,6 +137,7 @@ _RULES = (
     _Rule("is already defined for another repository version", ConflictError, "give each version its own base URL"),
     _Rule("it is already in the cluster", ConflictError),
     _Rule("Configuration with tag", ConflictError),
+    _Rule("Config group not found", NotFoundError),
     _Rule("cannot be deleted as cluster provisioning", InUseError, "delete the cluster first"),
     _Rule("can't be deleted as it is used", InUseError, "hosts still use this version"),
     _Rule("prohibiting component removal", InUseError, _STOP),

@@ -282,10 +282,11 @@ def _create_groups(call: Call, bodies: tuple[Body, ...]) -> Reply:
 
 
 def _update_groups(call: Call, rows: list[Row], body: Body) -> Reply:
-    """Raises ``Refusal`` 404 for a group that does not exist."""
+    """Raises ``Refusal`` 500 for a group that does not exist; the real server does so too, unlike for a DELETE."""
     cluster = cluster_of(call)
     _require_names(body.properties)
-    _require_group(call, rows)
+    if not rows and (group := call.ids.get(CONFIG_GROUP.key)):
+        raise internal(f"Config group not found, clusterName = {cluster.name}, groupId = {group}")
     for row in rows:
         _fill(cluster, cluster.groups[row["ConfigGroup"]["id"]], body.properties)
     return DONE
