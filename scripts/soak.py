@@ -29,6 +29,7 @@ from trial import PROJECT, ROOT, Trial, demand, terminate_as_interrupt
 from bigtop_builder.adapter.ambari.client import Ambari
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.model.errors import AmbariError, BigtopBuilderError
+from bigtop_builder.recipe.document import load
 from bigtop_builder.recipe.inventory import LoadedInventory
 from bigtop_builder.recipe.settings import load_settings
 
@@ -46,7 +47,9 @@ KILL_ONE = f"one=$(pgrep -f '{SERVICES}' | head -n 1); [ -z \"$one\" ] || kill -
 AGENT = "[a]mbari_agent/main.py|[a]mbari_agent/AmbariAgent.py"
 SERVER = "[o]rg.apache.ambari.server.controller.AmbariServer"
 START_AGENT = "ambari-agent start >/dev/null 2>&1 || ambari-agent restart >/dev/null"
-LEFT = f"pgrep -af '{SERVICES}'; ls /etc/yum.repos.d/ambari-bigtop-*.repo 2>/dev/null; true"
+# Stand-alone services are not the cluster's: destroy leaves them running.
+MANAGED = SERVICES.replace("|deploy[.]master|deploy[.]worker", "")
+LEFT = f"pgrep -af '{MANAGED}'; ls /etc/yum.repos.d/ambari-bigtop-*.repo 2>/dev/null; true"
 """What a destroyed cluster must not leave."""
 
 
@@ -165,7 +168,8 @@ class Soak:
         return subprocess.run(self._deploy(value), cwd=ROOT, timeout=COMMAND_SECONDS, check=False).returncode
 
     def _deploy(self, value: str) -> list[str]:
-        document = yaml.safe_load((ROOT / self.inventory).read_text(encoding="utf-8"))
+        # Not as YAML 1.1, which takes the key `on` of a job for a truth value.
+        document = json.loads(json.dumps(load(ROOT / self.inventory).data))
         document.setdefault("configurations", {}).setdefault(self.kind, {})[self.name] = value
         changed = ROOT / self.inventory.with_name(f".soak-{self.trial.name}.yaml")
         changed.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
