@@ -208,7 +208,27 @@ class SimulatedServer(Server):
         self._control(f"clusters/contract/hosts/{host}/{component}/die")
 
 
-class RealServer(Server):
+class ServerWithHosts(Server):
+    """A real server whose hosts run scripts for the suite."""
+
+    @abstractmethod
+    def _run(self, host: str, script: str) -> None:
+        """Run a script on a host; a failure ends the test."""
+
+    def stop_agent(self, host: str) -> None:
+        self._run(host, STOP_AGENT)
+
+    def start_agent(self, host: str) -> None:
+        self._run(host, START_AGENT)
+
+    def kill(self, host: str, component: str) -> None:
+        self._run(host, KILL[component])
+
+    def _break(self, host: str, broken: bool) -> None:
+        self._run(host, BREAK.format(mode="a-x" if broken else "a+x"))
+
+
+class RealServer(ServerWithHosts):
     """The server that a deployment has set up on a test bed."""
 
     real, patience = True, 300.0
@@ -238,18 +258,6 @@ class RealServer(Server):
         self._run(self._at, "ambari-server restart >/dev/null")
         self.client.wait_ready(300)
 
-    def stop_agent(self, host: str) -> None:
-        self._run(host, STOP_AGENT)
-
-    def start_agent(self, host: str) -> None:
-        self._run(host, START_AGENT)
-
-    def kill(self, host: str, component: str) -> None:
-        self._run(host, KILL[component])
-
-    def _break(self, host: str, broken: bool) -> None:
-        self._run(host, BREAK.format(mode="a-x" if broken else "a+x"))
-
 
 @dataclass(frozen=True)
 class Reach:
@@ -269,7 +277,7 @@ class Reach:
     server_host: str | None = None
 
 
-class NamedServer(Server):
+class NamedServer(ServerWithHosts):
     """Any real server, by its URL."""
 
     real, patience = True, 300.0
@@ -288,18 +296,6 @@ class NamedServer(Server):
             assert self._reach.server_host, "needs() was not asked"
             self._run(self._reach.server_host, "ambari-server restart >/dev/null")
         self.client.wait_ready(300)
-
-    def stop_agent(self, host: str) -> None:
-        self._run(host, STOP_AGENT)
-
-    def start_agent(self, host: str) -> None:
-        self._run(host, START_AGENT)
-
-    def kill(self, host: str, component: str) -> None:
-        self._run(host, KILL[component])
-
-    def _break(self, host: str, broken: bool) -> None:
-        self._run(host, BREAK.format(mode="a-x" if broken else "a+x"))
 
     def _run(self, host: str, script: str) -> None:
         assert self._reach.on_host, "needs() was not asked"
