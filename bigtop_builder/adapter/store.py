@@ -12,7 +12,6 @@ import fcntl
 import json
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -83,21 +82,71 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder, even if its folders are not writable, or if others remove it at the same time."""
+    """Remove a folder, even if its folders are not writable, or if others remove it at the same time.
+
+    However deep a build nested folders, they go: each is moved up to the top before it is emptied, so that nothing
+    recurses, no path becomes long, and no more than two folders are open. Links are removed, never followed.
+    """
     if folder.is_symlink() or not folder.is_dir():
         folder.unlink(missing_ok=True)
         return
+    with contextlib.suppress(FileNotFoundError):
+        handle = _opened(None, str(folder))
+        try:
+            while inner := _emptied(handle, handle):
+                for name in inner:
+                    _remove_folder(handle, name)
+        finally:
+            os.close(handle)
+        folder.rmdir()
+
+
+def _remove_folder(top: int, name: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        handle = _opened(top, name)
+        try:
+            _emptied(handle, top)
+        finally:
+            os.close(handle)
+        os.rmdir(name, dir_fd=top)
+
+
+def _emptied(handle: int, top: int) -> list[str]:
+    """Remove everything but folders from a folder, and move those up to ``top``; return those that are there already."""
+    folders = []
+    with os.scandir(handle) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.name, dir_fd=handle)
+                elif handle == top:
+                    folders.append(entry.name)
+                else:
+                    _move_up(handle, entry.name, top)
+    return folders
+
+
+def _move_up(handle: int, name: str, top: int) -> None:
+    above = secrets.token_hex(12)
     try:
-        shutil.rmtree(folder, onerror=_unless_gone)
+        os.rename(name, above, src_dir_fd=handle, dst_dir_fd=top)
     except PermissionError:
-        for root, _, _ in os.walk(folder):
-            Path(root).chmod(0o700)
-        shutil.rmtree(folder, onerror=_unless_gone)
+        # A folder that is not writable cannot be moved either, because its ".." changes.
+        os.close(_opened(handle, name))
+        os.rename(name, above, src_dir_fd=handle, dst_dir_fd=top)
 
 
-def _unless_gone(_: object, __: str, raised: Any) -> None:
-    if not isinstance(raised[1], FileNotFoundError):
-        raise raised[1]
+def _opened(parent: int | None, name: str) -> int:
+    """Open a folder that can then be read and written, unless it is a link."""
+    flags = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    if os.geteuid() != 0:
+        one = os.open(name, flags | os.O_PATH, dir_fd=parent)
+        try:
+            if os.fstat(one).st_mode & 0o700 != 0o700:
+                Path(f"/proc/self/fd/{one}").chmod(0o700)
+        finally:
+            os.close(one)
+    return os.open(name, flags | os.O_RDONLY, dir_fd=parent)
 
 
 @dataclass
