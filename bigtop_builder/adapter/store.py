@@ -112,7 +112,7 @@ def _remove_folder(top: int, name: str) -> None:
 
 
 def _emptied(handle: int, top: int) -> list[str]:
-    """Remove everything but folders from a folder, and move those up to ``top``; return those that are there already."""
+    """Remove everything but folders from a folder, and move those up to ``top``; return those already there."""
     folders = []
     with os.scandir(handle) as entries:
         for entry in entries:
@@ -242,6 +242,9 @@ class Store:
                 os.sync()
             write_atomically(folder / MANIFEST, json.dumps(dict(manifest), indent=1, sort_keys=True) + "\n")
             sync_folder(folder)
+            if kind == "compile":
+                # The staged tree keeps the modes of Bigtop's %install, where some folders are for everybody.
+                folder.chmod(0o700)
             try:
                 folder.rename(place)
             except OSError as error:
@@ -309,7 +312,8 @@ class Store:
             folder.mkdir(parents=True)
             lock = (folder / "lock").open("a", encoding="utf-8")
             fcntl.flock(lock, fcntl.LOCK_EX)
-            work.mkdir(parents=True)
+            # A build may leave folders that everybody can write; nobody else gets as far as there.
+            work.mkdir(mode=0o700, parents=True)
         return Run(run_id, folder, work, lock)
 
     def is_live(self, run_id: str) -> bool:

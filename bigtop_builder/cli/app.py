@@ -191,6 +191,11 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 def main() -> NoReturn:
-    """Run the program. SIGTERM, which pipelines send, interrupts a command like Ctrl-C."""
+    """Run the program. SIGTERM, which pipelines send, interrupts a command like Ctrl-C.
+
+    Files get the same modes under every umask: the accounts that build and web servers can read what is meant for them,
+    and nobody else can write. What is secret has a mode of its own.
+    """
+    os.umask(0o022)
     signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(run(sys.argv[1:]))

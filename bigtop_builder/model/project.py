@@ -65,6 +65,12 @@ class Limits(StrictModel):
     """Memory limit of every build container, instead of the component's own."""
     timeout: Duration | None = None
     """Time limit of every step, instead of the component's own."""
+    disk: Size = "64g"
+    """The most that a build container may write; a build that writes more is stopped."""
+    result_size: Size = "16g"
+    """The most that is taken over from one build: its staged tree, or its packages."""
+    result_files: int = Field(default=500_000, ge=1)
+    """The most files and folders that are taken over from one build."""
 
 
 class Choice(StrictModel):

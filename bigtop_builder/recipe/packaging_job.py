@@ -16,4 +16,4 @@ class PackagingJob:
     command: tuple[str, ...]
     """Runs in the tool's folder; ``$STAGE`` and ``$FILES`` are set."""
     results: str
-    """A pattern for the packages that it makes."""
+    """The folder that it puts packages into."""

@@ -59,7 +59,7 @@ class RpmFormat:
                 *("rpmbuild", "-bb", "--nodeps", *target),
                 *("--define", f"_topdir /work/{self.name}", f"SPECS/{component}.spec"),
             ),
-            results="RPMS/**/*.rpm",
+            results="RPMS",
         )
 
     def correction(self, line: str) -> str | None:

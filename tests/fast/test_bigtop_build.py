@@ -15,15 +15,16 @@ import pytest
 
 from bigtop_builder.adapter.sources import Fetched, unpack
 from bigtop_builder.adapter.sources.first_use import commit_of, fetch_first, places
-from bigtop_builder.adapter.store import Store
-from bigtop_builder.flow.bigtop.compile_task import LOCAL_METADATA, hand_on
+from bigtop_builder.adapter.store import Store, remove_tree
+from bigtop_builder.adapter.untrusted import Budget
+from bigtop_builder.flow.bigtop.compile_task import LOCAL_METADATA, REPOSITORY, hand_on, keep_installed
 from bigtop_builder.flow.bigtop.maven_seed import artifacts_in, make_seed
 from bigtop_builder.flow.bigtop.payload import BigtopPayload, describe, platform_macros
 from bigtop_builder.flow.bigtop.skeleton import write_skeleton
 from bigtop_builder.flow.bigtop.spec_query import ReadSpec
 from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.model.digest import of_file
-from bigtop_builder.model.errors import ConfigurationError, RecipeError, SourceError
+from bigtop_builder.model.errors import BuildError, ConfigurationError, RecipeError, SourceError
 from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.model.source import Source
 from bigtop_builder.recipe.bigtop.spec import building, documents, setup_folder, words
@@ -139,18 +140,37 @@ def test_a_source_that_is_no_tarball_is_told(tmp_path: Path) -> None:
 
 
 def test_only_what_a_build_installed_is_handed_on(tmp_path: Path) -> None:
-    repository = tmp_path / "repository" / "org" / "a"
+    repository = tmp_path / "home" / REPOSITORY / "org" / "a"
     (repository / "1.0").mkdir(parents=True)
     for name in ("a-1.0.jar", "a-1.0.pom", "lib.jar"):
         (repository / "1.0" / name).write_text(name)
     (repository / "1.0" / "_remote.repositories").write_text("#x\na-1.0.jar>=\na-1.0.pom>=\nlib.jar>central=\n")
     (repository / LOCAL_METADATA).write_text("<metadata/>")
-    (tmp_path / "repository" / "downloaded").mkdir()
-    (tmp_path / "repository" / "downloaded" / "x.jar").write_text("x")
-    hand_on(tmp_path / "repository", tmp_path / "kept", installed=True)
+    downloaded = tmp_path / "home" / REPOSITORY / "downloaded"
+    downloaded.mkdir()
+    (downloaded / "x.jar").write_text("x")
+    keep_installed(tmp_path, tmp_path / "kept", Budget(files=100, size=1 << 20))
     found = sorted(path.relative_to(tmp_path / "kept").as_posix() for path in (tmp_path / "kept").rglob("*.*"))
     wanted = ["1.0", "1.0/_remote.repositories", "1.0/a-1.0.jar", "1.0/a-1.0.pom", LOCAL_METADATA]
     assert found == sorted(f"org/a/{name}" for name in wanted)
+
+
+def test_nothing_is_kept_through_a_link_of_the_build(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "_remote.repositories").write_text("a.jar>=\n")
+    (outside / "a.jar").write_text("of the host")
+    repository = tmp_path / "home" / REPOSITORY
+    (repository / "org").mkdir(parents=True)
+    (repository / "org" / "folder").symlink_to(outside)
+    (repository / "org" / "_remote.repositories").write_text("b.jar>=\n")
+    (repository / "org" / "b.jar").symlink_to(outside / "a.jar")
+    keep_installed(tmp_path, tmp_path / "kept", Budget(files=100, size=1 << 20))
+    assert [path.name for path in (tmp_path / "kept").rglob("*.jar")] == []
+    remove_tree(repository)
+    repository.symlink_to(outside)
+    with pytest.raises(BuildError, match=r"home/\.m2/repository"):
+        keep_installed(tmp_path, tmp_path / "again", Budget(files=100, size=1 << 20))
 
 
 def test_what_is_handed_on_never_writes_through_to_the_shared_cache(tmp_path: Path) -> None:

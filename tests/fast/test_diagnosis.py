@@ -50,7 +50,7 @@ def test_native_files_of_a_noarch_package_are_named(tmp_path: Path, build_root: 
     path = tmp_path / "package.log"
     with LogWriter(path, limit) as log:
         log.write(b"+ bash -eu install.sh\n" * 40 + REFUSED.encode())
-        said = refused_files(log.end, build_root)
+        said = refused_files(log.end, build_root.parent, build_root.name)
     assert said == f": native files in a noarch package: /{PYTHON}/_posixsubprocess.so, /{PYTHON}/_speedups.so"
     found = diagnose(path, f"rpmbuild exited with 1{said}")
     assert found is not None
@@ -59,7 +59,7 @@ def test_native_files_of_a_noarch_package_are_named(tmp_path: Path, build_root: 
 
 def test_native_files_are_only_named_if_rpmbuild_refused_them(tmp_path: Path, build_root: Path) -> None:
     (tmp_path / "log").write_text(UNPACKAGED)
-    assert refused_files(tmp_path / "log", build_root) == ""
+    assert refused_files(tmp_path / "log", build_root.parent, build_root.name) == ""
     found = diagnose(tmp_path / "log", "rpmbuild exited with 1")
     assert found is not None and "file list does not match" in found[0]
 
@@ -68,4 +68,4 @@ def test_many_native_files_are_counted(tmp_path: Path, build_root: Path) -> None
     (tmp_path / "log").write_text(REFUSED)
     for number in range(20):
         (build_root / "ambari-agent-3.0.0.0-1.el8.x86_64" / f"{number}.so").write_bytes(b"\x7fELF")
-    assert refused_files(tmp_path / "log", build_root).endswith("/17.so and 12 more")
+    assert refused_files(tmp_path / "log", build_root.parent, build_root.name).endswith("/17.so and 12 more")

@@ -17,9 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bigtop_builder.adapter.containers.disk_watch import DiskWatch
 from bigtop_builder.adapter.containers.engine import engine_errors
 from bigtop_builder.adapter.step_log import LogWriter
-from bigtop_builder.model.errors import EngineError, InterruptedRunError, LimitError
+from bigtop_builder.adapter.untrusted import disk_use
+from bigtop_builder.model.errors import BuildError, EngineError, InterruptedRunError, LimitError
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -80,6 +82,10 @@ class Sandbox:
     cpus: float | None = None
     pids: int = 4096
     lifetime: int = 7200
+    disk: int = 64 << 30
+    """How many bytes it may write."""
+    measured: Path | None = None
+    """The one folder of this machine that it can write, which is measured; the rest of it is then read-only."""
     capabilities: Sequence[str] = ()
     """Builds have none; a host that installs packages needs a few."""
 
@@ -99,6 +105,7 @@ class Session:
         self._id: str | None = None
         self._scratch: Path | None = None
         self._oom_kills = 0
+        self._disk = DiskWatch(box.disk, self._written, self._kill)
 
     def __enter__(self) -> Session:
         box = self.box
@@ -110,19 +117,34 @@ class Session:
             with engine_errors(f"starting a container for {box.task}"):
                 self._id = self._create(mounts)
                 self._client.api.start(self._id)
-        except BaseException:
-            self.__exit__()
+        except BaseException as error:
+            self.__exit__(type(error))
             raise
+        self._disk.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._id is not None:
-            # Without an engine nothing can be removed now; remove_orphans of a later run finds the container.
-            with contextlib.suppress(EngineError):
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
+        self._disk.stop()
+        try:
+            if self._id is not None:
                 _remove(self._client, self._id)
+        except EngineError:
+            # Of two errors the user must see the first. But without one, whoever goes on relies on the container's
+            # end; a later run finds and removes it (remove_orphans).
+            if kind is None:
+                raise
+        finally:
             self._id = None
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            if self._scratch is not None:
+                shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _written(self) -> int:
+        """Return how many bytes the container has written."""
+        if self.box.measured is not None:
+            return disk_use(self.box.measured)
+        with engine_errors(f"measuring the container of {self.box.task}"):
+            found = self._client.api.containers(all=True, size=True, filters={"id": self._id})
+        return int(found[0].get("SizeRw", 0)) if found else 0
 
     def call(
         self,
@@ -148,6 +170,7 @@ class Session:
             with _Watch(self._kill, timeout, cancelled) as watch:
                 self._copy_output(created["Id"], log)
         self._raise_if_stopped(watch, timeout, log)
+        self._raise_if_disk_is_used_up(log)
         with engine_errors(f"reading the exit code of a command for {self.box.task}"):
             code = self._client.api.exec_inspect(created["Id"])["ExitCode"]
         # When a container ends, its commands see a SIGKILL first and its own state changes later.
@@ -175,6 +198,7 @@ class Session:
             cap_add=list(box.capabilities),
             security_opt=["no-new-privileges"],
             ulimits=[Ulimit(name="nofile", soft=OPEN_FILES, hard=OPEN_FILES)],
+            read_only=box.measured is not None,
             init=True,
         )
         created = api.create_container(
@@ -218,6 +242,16 @@ class Session:
                 f"{self.box.task} exceeded its time limit of {timeout:.0f} s",
                 hint="Raise limits.timeout in the project file, or build.timeout in the component.",
             )
+
+    def _raise_if_disk_is_used_up(self, log: LogWriter) -> None:
+        if not self._disk.exceeded:
+            return
+        limit = self.box.disk / (1 << 30)
+        log.note(f"stopped: it wrote more than {limit:.1f} GiB")
+        raise BuildError(
+            f"{self.box.task} wrote more than {limit:.1f} GiB to the disk",
+            hint="If that is right, raise limits.disk in the project file.",
+        )
 
     def _stops(self) -> bool:
         """Return whether the container has ended or ends within two seconds."""

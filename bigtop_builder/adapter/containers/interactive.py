@@ -54,6 +54,7 @@ def shell_command(box: Sandbox, mounts: Iterable[Mount], cwd: str) -> list[str]:
     argv += ["--security-opt", "no-new-privileges", "--user", f"{box.user.uid}:{box.user.gid}"]
     argv += ["--network", network_mode(box), "--memory", str(box.memory), "--memory-swap", str(box.memory)]
     argv += ["--pids-limit", str(box.pids), "--ulimit", f"nofile={OPEN_FILES}", "--workdir", cwd]
+    argv += ["--read-only"] if box.measured is not None else []
     if box.cpus:
         argv += ["--cpus", str(box.cpus)]
     # Without the label of a run, so that the next run does not remove it: its user ends it.

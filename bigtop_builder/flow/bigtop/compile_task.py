@@ -10,9 +10,10 @@ from pathlib import Path
 from bigtop_builder.adapter.containers.container import Session
 from bigtop_builder.adapter.sources import Fetched
 from bigtop_builder.adapter.tools.normalise import normalise
+from bigtop_builder.adapter.untrusted import BLOCK, Budget, Folder, is_folder, matching, take, take_folder, walk
 from bigtop_builder.flow.bigtop.maven_seed import artifacts_in, make_seed
 from bigtop_builder.flow.bigtop.payload import payload_of, spec_of
-from bigtop_builder.flow.bigtop.rpmbuild import ENVIRONMENT, rpmbuild, write_topdir
+from bigtop_builder.flow.bigtop.rpmbuild import ENVIRONMENT, inside_box, rpmbuild, write_topdir
 from bigtop_builder.flow.build.steps import Compiled
 from bigtop_builder.flow.build.toolchain import in_toolchain, run_build
 from bigtop_builder.flow.build.workbench import Workbench
@@ -27,6 +28,9 @@ DOCUMENTS = "documents"
 """In a compile result: what the spec's file lists take from the build folder."""
 
 REPOSITORY = ".m2/repository"
+LONGEST_TRACKING = 1 << 20
+"""How much of a tracking file is read, in characters: one has a line for each file of an artifact."""
+
 LOCAL_METADATA = "maven-metadata-local.xml"
 
 
@@ -52,53 +56,48 @@ def compile_bigtop(bench: Workbench, fetched: list[Fetched]) -> Compiled:
                 bench.hand_over(path, recursive=False)
 
     downloads = in_toolchain(bench, work, payload.topdir, [], ENVIRONMENT, built=built, prepare=prepare)
-    result = bench.make("result")
-    _built_root(top, order.component).rename(result / "stage")
-    _keep_documents(top, documents(spec_of(order)), result / DOCUMENTS)
-    hand_on(bench.folder / "home" / REPOSITORY, result / INSTALLED, installed=True)
-    report = normalise(result / "stage", started, order.epoch, modes=False)
-    normalise(result / INSTALLED, started, order.epoch)
+    result = bench.private("result")
+    with bench.after("compile"):
+        below = inside_box(payload)
+        take_folder(bench.box, _built_root(bench.box, below, order.component), result / "stage", bench.budget)
+        _keep_documents(bench, below, documents(spec_of(order)), result / DOCUMENTS)
+        keep_installed(bench.box, result / INSTALLED, bench.budget)
+        report = normalise(result / "stage", started, order.epoch, modes=False)
+        normalise(result / INSTALLED, started, order.epoch)
     return Compiled(report, downloads)
 
 
-def _built_root(top: Path, name: str) -> Path:
+def _built_root(box: Path, below: str, name: str) -> str:
     """Return where ``%install`` put the tree: a folder inside the build's own in rpm 4.20, in ``BUILDROOT`` before."""
-    found = [path for path in (*top.glob("BUILD/*/BUILDROOT"), *top.glob("BUILDROOT/*")) if any(path.iterdir())]
+    places = (*matching(box, below, "BUILD/*/BUILDROOT"), *matching(box, below, "BUILDROOT/*"))
+    found = [path for path in places if matching(box, path, "*")]
     if len(found) != 1:
         raise BuildError(f"%install of {name} installed nothing")
     return found[0]
 
 
-def _keep_documents(top: Path, patterns: tuple[str, ...], into: Path) -> None:
+def _keep_documents(bench: Workbench, below: str, patterns: tuple[str, ...], into: Path) -> None:
     into.mkdir()
-    for folder in (*top.glob("BUILD/*"), *top.glob("BUILD/*/*")):
-        if folder.name in ("BUILDROOT", "SPECPARTS") or not folder.is_dir():
+    for folder in (*matching(bench.box, below, "BUILD/*"), *matching(bench.box, below, "BUILD/*/*")):
+        if folder.endswith(("/BUILDROOT", "/SPECPARTS")) or not is_folder(bench.box, folder):
             continue
         for pattern in patterns:
-            for path in sorted(folder.glob(pattern)):
-                target = into / path.relative_to(folder)
+            for path in matching(bench.box, folder, pattern):
+                target = into / path.removeprefix(f"{folder}/")
                 target.parent.mkdir(parents=True, exist_ok=True)
-                if path.is_dir():
-                    shutil.copytree(path, target, symlinks=True, dirs_exist_ok=True)
-                else:
-                    shutil.copy2(path, target, follow_symlinks=False)
+                # Two patterns may match the same, and what the first of them took is no longer there.
+                if not os.path.lexists(target):
+                    take(bench.box, path, target, bench.budget)
 
 
-def hand_on(repository: Path, into: Path, *, installed: bool = False) -> list[Path]:
-    """Copy a local Maven repository; return the files and folders that were made.
-
-    With ``installed`` only what a build installed itself is copied; Maven's tracking files distinguish it from
-    downloads.
-    """
+def hand_on(repository: Path, into: Path) -> list[Path]:
+    """Copy what another build installed into a local Maven repository; return the files and folders that were made."""
     made: list[Path] = []
     _make_folder(into, made)
     for folder, _, files in os.walk(repository):
         here = Path(folder)
-        wanted = set(files)
-        if installed:
-            wanted = _installed(here, wanted) | ({LOCAL_METADATA} & wanted)
         target = into / here.relative_to(repository)
-        for name in sorted(wanted):
+        for name in sorted(files):
             _make_folder(target, made)
             # An existing file may be a hard link into the shared cache, which must not change.
             (target / name).unlink(missing_ok=True)
@@ -107,16 +106,29 @@ def hand_on(repository: Path, into: Path, *, installed: bool = False) -> list[Pa
     return made
 
 
+def keep_installed(box: Path, into: Path, budget: Budget) -> None:
+    """Copy what the build itself installed into its local repository: Maven's tracking files tell it from downloads."""
+    into.mkdir()
+    for folder in walk(box, f"home/{REPOSITORY}"):
+        files = {entry.name: entry for entry in folder.files}
+        target = into / folder.path
+        for name in sorted(_installed(folder, set(files)) | ({LOCAL_METADATA} & files.keys())):
+            budget.spend(folder.inside(name), max(files[name].stat(follow_symlinks=False).st_size, BLOCK))
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder.place(name), target / name)
+
+
 def _make_folder(folder: Path, made: list[Path]) -> None:
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     made += missing
 
 
-def _installed(folder: Path, files: set[str]) -> set[str]:
+def _installed(folder: Folder, files: set[str]) -> set[str]:
     if TRACKING not in files:
         return set()
-    lines = (folder / TRACKING).read_text(encoding="utf-8", errors="replace").splitlines()
+    with open(folder.place(TRACKING), encoding="utf-8", errors="replace") as stream:  # noqa: PTH123
+        lines = stream.read(LONGEST_TRACKING).splitlines()
     local = {line.removesuffix(">=") for line in lines if line.endswith(">=") and not line.startswith("#")}
     found = local & files
     return found | {TRACKING} if found else set()

@@ -11,9 +11,10 @@ from bigtop_builder.adapter.rpm.payload import find_in_payload
 from bigtop_builder.flow.bigtop.compile_task import DOCUMENTS
 from bigtop_builder.flow.bigtop.payload import BigtopPayload, payload_of
 from bigtop_builder.flow.bigtop.rpmbuild import DOCUMENTS as DOCUMENTS_INSIDE
-from bigtop_builder.flow.bigtop.rpmbuild import ENVIRONMENT, INSTEAD, STAGE, rpmbuild, write_topdir
+from bigtop_builder.flow.bigtop.rpmbuild import ENVIRONMENT, INSTEAD, STAGE, inside_box, rpmbuild, write_topdir
 from bigtop_builder.flow.build.clean_host import install_on_clean_host
 from bigtop_builder.flow.build.package_check import report_problems, too_young
+from bigtop_builder.flow.build.packages import take_packages
 from bigtop_builder.flow.build.work_order import WorkOrder
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.errors import BuildError
@@ -40,7 +41,7 @@ def package_bigtop(bench: Workbench) -> list[Path]:
             )
         if code != 0:
             raise BuildError(f"rpmbuild exited with {code}")
-        rpms = sorted((top / "RPMS").rglob("*.rpm"))
+        rpms = take_packages(bench, f"{inside_box(payload)}/RPMS", ".rpm")
         if not rpms:
             raise BuildError(f"the spec of {order.component} made no package")
     _check(bench, payload, rpms)

@@ -33,13 +33,18 @@ def write_topdir(bench: Workbench, payload: BigtopPayload) -> Path:
 
     Return the folder of the topdir on this machine.
     """
-    top = bench.folder / Path(payload.topdir).relative_to("/work")
+    top = bench.box / inside_box(payload)
     for name in ("INSTALL", "SOURCES", "SPECS", "BUILD", "BUILDROOT", "SRPMS", "RPMS"):
         (top / name).mkdir(parents=True, exist_ok=True)
     bench.write_files(bench.order.files, top)
     (bench.make("home") / ".rpmmacros").write_text(payload.macros, encoding="utf-8")
-    bench.hand_over(bench.folder / "build")
+    bench.hand_over(bench.box / "build")
     return top
+
+
+def inside_box(payload: BigtopPayload) -> str:
+    """Return the path of the topdir in the box of the task."""
+    return payload.topdir.removeprefix("/work/")
 
 
 def rpmbuild(payload: BigtopPayload, step: str, *more: str) -> list[str]:

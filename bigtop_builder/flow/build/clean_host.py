@@ -33,7 +33,8 @@ def install_on_clean_host(bench: Workbench, rpms: list[Path], headers: list[RpmH
     folders = sorted({rpm.parent for rpm in (*rpms, *others)})
     mounts = [Mount(folder, f"/rpms/{number}") for number, folder in enumerate(folders)]
     inside = [f"/rpms/{folders.index(rpm.parent)}/{rpm.name}" for rpm in (*others, *rpms)]
-    box = bench.sandbox("host", mounts, {}, user=ROOT, capabilities=CAPABILITIES)
+    # Its scripts run as root, so it has nothing of this machine that it could write.
+    box = bench.sandbox("host", mounts, {"HOME": "/root"}, user=ROOT, capabilities=CAPABILITIES, work=False)
     with bench.session(box, "/") as session:
         rpm = _rpm(bench, session, log)
         before = log.written

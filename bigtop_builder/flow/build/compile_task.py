@@ -24,7 +24,7 @@ def run_compile_task(bench: Workbench, steps: Steps) -> None:
     started, clock = time.time(), time.monotonic()
     fetched = fetch_sources(bench)
     compiled = steps.compile(bench, fetched)
-    order, result = bench.order, bench.folder / "result"
+    order, result = bench.order, bench.private("result")
     if compiled.downloads.uses:
         asked = {kind: use.asked for kind, use in compiled.downloads.uses.items()}
         (result / CACHES).write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 import time
+from itertools import islice
 from pathlib import Path
 
 from bigtop_builder.adapter.containers.container import Mount, Session
 from bigtop_builder.adapter.sources import Fetched, copy_tree, unpack
-from bigtop_builder.adapter.step_log import LogWriter
-from bigtop_builder.adapter.store import remove_tree
 from bigtop_builder.adapter.tools.cache import built_artifacts
 from bigtop_builder.adapter.tools.normalise import normalise
+from bigtop_builder.adapter.untrusted import is_folder, shown, take_folder, walk
 from bigtop_builder.flow.build.steps import Compiled
 from bigtop_builder.flow.build.toolchain import Downloads, in_toolchain, run_build
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.errors import BuildError, RecipeError, StoreError
 
 SRC = "/work/src"
+RESULT = "result"
 
 _FAILED_HUNK = re.compile(r"Hunk #(\d+) FAILED at (\d+)")
 _PATCHED_FILE = re.compile(r"(?:patching|checking) file '?([^'\n]+)'?")
@@ -27,15 +28,22 @@ def compile_script(bench: Workbench, fetched: list[Fetched]) -> Compiled:
     """Compile the sources into ``result/stage``. Raises StepFailedError."""
     started = time.time()
     tree = _unpack(bench, fetched)
-    stage = bench.make("stage")
-    downloads = Downloads()
-    if "compile" in bench.order.images:
-        downloads = _patch_and_compile(bench, tree)
-    else:
-        remove_tree(stage)
-        tree.rename(stage)
-    report = normalise(stage, started, bench.order.epoch)
-    stage.rename(bench.make("result") / "stage")
+    stage = bench.private("result") / "stage"
+    if "compile" not in bench.order.images:
+        with bench.after("unpack"):
+            take_folder(bench.box, tree.name, stage, bench.budget)
+        return Compiled(normalise(stage, started, bench.order.epoch), Downloads())
+    left = bench.make("stage")
+    downloads = _patch_and_compile(bench, tree)
+    with bench.after("compile"):
+        _check_places(bench)
+        take_folder(bench.box, left.name, stage, bench.budget)
+        if not any(stage.iterdir()):
+            raise BuildError(
+                f"the compile script of {bench.order.component} left nothing in $STAGE",
+                hint="Copy the result of the build to $STAGE at the end of build.script.",
+            )
+        report = normalise(stage, started, bench.order.epoch)
     return Compiled(report, downloads)
 
 
@@ -69,15 +77,38 @@ def _patch_and_compile(bench: Workbench, tree: Path) -> Downloads:
     files = bench.write_files(bench.order.files)
     mounts = [Mount(files, "/files"), *_dependencies(bench)]
     environment = {"STAGE": "/work/stage", "FILES": "/files"}
+    _write_input(bench)
 
     def work(session: Session) -> None:
         if bench.order.patches:
             _patch(bench, session)
         with bench.step("compile") as log:
-            _compile(bench, session, log)
+            run_build(bench, session, log, ["bash", "/work/compile.sh"], cwd=SRC, what="the compile script")
 
     built = built_artifacts(bench.order.caches, tree)
     return in_toolchain(bench, work, SRC, mounts, environment, built=built)
+
+
+def _write_input(bench: Workbench) -> None:
+    """Write what the container runs. It must be there before it starts: what it could write is not written again."""
+    script = bench.order.script
+    if not script.strip():
+        script = 'cp -a . "$STAGE/"'
+    bench.make()
+    (bench.box / "compile.sh").write_text("set -euo pipefail\n" + script, encoding="utf-8")
+    folder = bench.make("patches")
+    for number, patch in enumerate(bench.order.patches):
+        (folder / f"{number:04}").write_bytes(patch.content)
+
+
+def _check_places(bench: Workbench) -> None:
+    """Raise BuildError when a build reaches for a place that is not its own, instead of ignoring that it tried."""
+    for folder in islice(walk(bench.box), 1):
+        for entry in folder.entries:
+            if entry.is_symlink():
+                raise BuildError(f"the build put a link at /work/{shown(entry.name)}")
+    if is_folder(bench.box, RESULT):
+        raise BuildError(f"the build made the folder /work/{RESULT}", hint="Its result is what it leaves in $STAGE.")
 
 
 def _dependencies(bench: Workbench) -> list[Mount]:
@@ -94,10 +125,9 @@ def _dependencies(bench: Workbench) -> list[Mount]:
 
 
 def _patch(bench: Workbench, session: Session) -> None:
-    order, folder = bench.order, bench.make("patches")
+    order = bench.order
     with bench.step("patch") as log:
         for number, patch in enumerate(order.patches):
-            (folder / f"{number:04}").write_bytes(patch.content)
             log.note(f"applying {patch.name}")
             before = log.written
             code = session.call(
@@ -133,16 +163,3 @@ def _rejected_hunks(log: Path, offset: int) -> str:
         return "it changes a file that does not exist"
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("==>")]
     return lines[-1] if lines else "patch gave no reason"
-
-
-def _compile(bench: Workbench, session: Session, log: LogWriter) -> None:
-    script = bench.order.script
-    if not script.strip():
-        script = 'cp -a . "$STAGE/"'
-    (bench.folder / "compile.sh").write_text("set -euo pipefail\n" + script, encoding="utf-8")
-    run_build(bench, session, log, ["bash", "/work/compile.sh"], cwd=SRC, what="the compile script")
-    if not any((bench.folder / "stage").iterdir()):
-        raise BuildError(
-            f"the compile script of {bench.order.component} left nothing in $STAGE",
-            hint="Copy the result of the build to $STAGE at the end of build.script.",
-        )

@@ -7,6 +7,7 @@ from pathlib import Path
 from bigtop_builder.adapter.containers.container import Mount
 from bigtop_builder.flow.build.native_files import refused_files
 from bigtop_builder.flow.build.package_check import check
+from bigtop_builder.flow.build.packages import take_packages
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.errors import BuildError
 from bigtop_builder.recipe.package_format import FORMATS
@@ -25,7 +26,7 @@ def _package(bench: Workbench) -> list[Path]:
     package_format = FORMATS[order.package_format]
     with bench.step("package") as log:
         job = package_format.job(order.component, order.spec, order.script, order.arch)
-        top = bench.folder / package_format.name
+        top = bench.make(package_format.name)
         _write(bench, top, job)
         stage = bench.store.stage(order.compile_key) if order.compile_key else bench.make("empty")
         mounts = [Mount(bench.write_files(order.files), "/files"), Mount(stage, "/stage")]
@@ -40,8 +41,9 @@ def _package(bench: Workbench) -> list[Path]:
                 cancelled=bench.worker.cancelled,
             )
         if code != 0:
-            raise BuildError(f"{job.command[0]} exited with {code}{refused_files(log.end, top / 'BUILDROOT')}")
-        packages = sorted(top.glob(job.results))
+            refused = refused_files(log.end, bench.box, f"{top.name}/BUILDROOT")
+            raise BuildError(f"{job.command[0]} exited with {code}{refused}")
+        packages = take_packages(bench, f"{top.name}/{job.results}", package_format.suffix)
         _check_names(job.command[0], set(order.package_files), {package.name for package in packages})
         return packages
 

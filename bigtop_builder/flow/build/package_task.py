@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from bigtop_builder.flow.build.build_facts import package_facts
 from bigtop_builder.flow.build.result import artifacts_in
@@ -19,10 +18,8 @@ def run_package_task(bench: Workbench, steps: Steps) -> list[Artifact]:
     started, clock = time.time(), time.monotonic()
     for note in order.notes:
         bench.note(note)
-    rpms = steps.package(bench)
-    result = bench.make("result")
-    (result / "rpms").mkdir()
-    described = {rpm.name: _keep(rpm, result / "rpms" / rpm.name) for rpm in rpms}
+    result = bench.private("result")
+    described = {package.name: digest.of_file(package) for package in steps.package(bench)}
     manifest = {
         "task": order.task,
         "component": order.component,
@@ -48,10 +45,3 @@ def run_package_task(bench: Workbench, steps: Steps) -> list[Artifact]:
         )
     # The files of a second build, which is not kept, may have other names than those of the first.
     return artifacts_in(place, {name: one for name, one in kept.items() if (place / "rpms" / name).is_file()})
-
-
-def _keep(rpm: Path, target: Path) -> str:
-    """Move a package into the result and return its SHA-256."""
-    rpm.rename(target)
-    target.chmod(0o644)
-    return digest.of_file(target)

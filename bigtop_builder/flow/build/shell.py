@@ -9,7 +9,7 @@ from bigtop_builder.adapter.containers.container import Mount, Sandbox, User
 from bigtop_builder.adapter.containers.interactive import open_shell
 from bigtop_builder.adapter.tools.site import private_folder, site_files
 from bigtop_builder.flow.build.project import Project
-from bigtop_builder.flow.build.task_runner import FAILED
+from bigtop_builder.flow.build.task_runner import CONTAINER, FAILED
 from bigtop_builder.model.errors import NothingSelectedError
 from bigtop_builder.recipe.document import near
 
@@ -17,7 +17,7 @@ from bigtop_builder.recipe.document import near
 def failed_builds(project: Project) -> list[dict[str, str]]:
     """Return the builds that ``shell`` can enter, newest first: task, component, platform, step and folder of each."""
     root = project.store.root / FAILED
-    found = sorted(root.glob("*/shell.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    found = sorted(root.glob(f"*/{CONTAINER}"), key=lambda path: path.stat().st_mtime, reverse=True)
     descriptions = []
     for path in found:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -40,7 +40,7 @@ def open_failed(project: Project, component: str, command: tuple[str, ...] = ("b
             hint=near(name, {one["component"] for one in builds}) or "Only failed builds are kept.",
         )
     folder = Path(chosen[0]["folder"])
-    data = json.loads((folder / "shell.json").read_text(encoding="utf-8"))
+    data = json.loads((folder / CONTAINER).read_text(encoding="utf-8"))
     with private_folder() as private:
         site = site_files(project.file, private)
         site_mounts = [Mount(host, inside) for host, places in site.mounts.items() for inside in places]
@@ -51,14 +51,13 @@ def open_failed(project: Project, component: str, command: tuple[str, ...] = ("b
             store=project.store.root,
             user=User(**data["user"]),
             mounts=[
-                Mount(folder, "/work", read_only=False),
                 *(Mount(Path(host), inside, read_only) for host, inside, read_only in data["mounts"]),
-                *((Mount(folder / "files", "/files"),) if (folder / "files").is_dir() else ()),
                 *site_mounts,
             ],
             environment={**data["environment"], **site.environment},
             network=data["network"],
             memory=data["memory"],
             cpus=data["cpus"],
+            measured=data["measured"] and Path(data["measured"]),
         )
         return open_shell(box, cwd=data["cwd"], command=command)

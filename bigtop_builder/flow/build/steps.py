@@ -46,7 +46,10 @@ class Steps(Protocol):
         ...
 
     def package(self, bench: Workbench) -> list[Path]:
-        """Make and check the packages; return their paths in the scratch. Raises StepFailedError."""
+        """Make and check the packages; return their paths, which are in the scratch's folder ``result/rpms``.
+
+        Raises StepFailedError.
+        """
         ...
 
 
@@ -85,6 +88,9 @@ def _common_parts(project: Project, task: Task) -> WorkOrder:
         images={role: image_key(spec) for role, spec in task_images(project, task).items()},
         limits=_limits(project, Build(), STEP_SECONDS),
         build_limits=_limits(project, build),
+        disk=size_in_bytes(project.file.limits.disk),
+        result_size=size_in_bytes(project.file.limits.result_size),
+        result_files=project.file.limits.result_files,
         log_size=size_in_bytes(project.file.limits.log_size),
         forced=FORCED in task.reasons,
         dependency_keys=dict(task.dependency_keys),

@@ -35,6 +35,9 @@ LOCK_POLL_SECONDS = 0.3
 FAILED = "failed"
 """The folder of the store that keeps the scratch of the last failure of each task, for ``shell``."""
 
+CONTAINER = "container.json"
+"""In such a scratch, beside the box, where no build can write: the container that ``shell`` opens."""
+
 
 def carry_out(worker: Worker, order: WorkOrder, steps: Steps) -> Result:
     """Carry out an order. Failures of the task are in the result."""
@@ -143,7 +146,7 @@ def _keep_for_shell(bench: Workbench, error: BigtopBuilderError) -> None:
     box, cwd = bench.boxes[-1]
     root = bench.store.root / FAILED
     place = root / bench.folder.name
-    root.mkdir(exist_ok=True)
+    root.mkdir(mode=0o700, exist_ok=True)
     if place.exists():
         remove_tree(place)
     site = set(bench.worker.site.environment)
@@ -155,16 +158,21 @@ def _keep_for_shell(bench: Workbench, error: BigtopBuilderError) -> None:
         "image": box.image,
         "cwd": cwd,
         "mounts": [
-            [str(mount.host), mount.inside, mount.read_only]
+            [str(_moved(mount.host, bench.folder, place)), mount.inside, mount.read_only]
             for mount in box.mounts
-            if not mount.host.is_relative_to(bench.folder) and not mount.inside.startswith(("/site", "/etc"))
+            if not mount.inside.startswith(("/site", "/etc"))
         ],
         # The site's variables contain credentials: opening the shell generates them again.
         "environment": {name: value for name, value in box.environment.items() if name not in site},
         "network": box.network,
         "memory": box.memory,
         "cpus": box.cpus,
+        "measured": None if box.measured is None else str(_moved(box.measured, bench.folder, place)),
         "user": asdict(box.user),
     }
     bench.folder.rename(place)
-    write_atomically(place / "shell.json", json.dumps(description, indent=1) + "\n")
+    write_atomically(place / CONTAINER, json.dumps(description, indent=1) + "\n")
+
+
+def _moved(path: Path, former: Path, place: Path) -> Path:
+    return place / path.relative_to(former) if path.is_relative_to(former) else path

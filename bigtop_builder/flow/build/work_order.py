@@ -92,6 +92,12 @@ class WorkOrder:
     """Of steps that have none of their own: patch, package, check."""
     build_limits: Limits
     """Of the step that runs upstream's own build."""
+    disk: int
+    """The most bytes that a container may write."""
+    result_size: int
+    """The most bytes that the host takes over from containers."""
+    result_files: int
+    """The most files and folders that the host takes over from containers."""
     log_size: int
     """The most bytes that the log of one step may have."""
     forced: bool = False

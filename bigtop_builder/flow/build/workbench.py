@@ -11,10 +11,11 @@ from bigtop_builder.adapter.containers.container import Mount, Sandbox, Session,
 from bigtop_builder.adapter.containers.image_record import ImageRecord, recorded
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.flow.build.step import run_step
+from bigtop_builder.adapter.untrusted import Budget
+from bigtop_builder.flow.build.step import StepFailedError, run_step
 from bigtop_builder.flow.build.work_order import ImageRole, Limits, WorkOrder
 from bigtop_builder.flow.build.worker import Worker
-from bigtop_builder.model.errors import EngineError
+from bigtop_builder.model.errors import BigtopBuilderError, EngineError
 from bigtop_builder.model.event import Notice, Step
 from bigtop_builder.recipe.evaluate import RenderedFile
 
@@ -27,6 +28,11 @@ class Workbench:
         self.order = order
         self.store: Store = worker.store
         self.folder = worker.run.work / order.task.replace("/", "+").replace("@", "+")
+        """The task's scratch. No container can write it, except for the box."""
+        self.box = self.folder / "box"
+        """What containers have as ``/work``. Once one has run, only ``adapter.untrusted`` may look into it."""
+        self.budget = Budget(order.result_files, order.result_size)
+        """How much the host takes over of what containers leave."""
         self.notes: list[str] = []
         self.boxes: list[tuple[Sandbox, str]] = []
         """The containers that the task has started, each with its working directory."""
@@ -50,12 +56,29 @@ class Workbench:
             yield log
         self.logs[name] = path
 
+    @contextmanager
+    def after(self, name: Step) -> Iterator[None]:
+        """Do what belongs to a step once its container has ended. Raises StepFailedError as the step itself would."""
+        try:
+            yield
+        except BigtopBuilderError as error:
+            path = self.log_path(name)
+            with path.open("a", encoding="utf-8") as log:
+                log.write(f"==> failed: {error.message}\n")
+            raise StepFailedError(name, path, error) from error
+
     def make(self, *parts: str) -> Path:
-        """Make a folder in the task's scratch, owned by the user of its containers."""
-        path = self.folder.joinpath(*parts)
+        """Make a folder in the box, owned by the user of the containers; before the first of them starts."""
+        path = self.box.joinpath(*parts)
         path.mkdir(parents=True, exist_ok=True)
-        self.hand_over(self.folder, recursive=False)
+        self.hand_over(self.box, recursive=False)
         self.hand_over(path, recursive=False)
+        return path
+
+    def private(self, name: str) -> Path:
+        """Make a folder in the scratch that no container can write."""
+        path = self.folder / name
+        path.mkdir(parents=True, exist_ok=True)
         return path
 
     def hand_over(self, path: Path, *, recursive: bool = True) -> None:
@@ -71,7 +94,7 @@ class Workbench:
 
     def write_files(self, files: Sequence[RenderedFile], root: Path | None = None) -> Path:
         """Write rendered files below ``root``, and return it; by default the folder that is mounted at ``/files``."""
-        root = root or self.make("files")
+        root = root or self.private("files")
         for file in files:
             path = root / file.name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,23 +121,41 @@ class Workbench:
         network: bool = False,
         user: User | None = None,
         capabilities: Sequence[str] = (),
+        work: bool = True,
     ) -> Sandbox:
-        """Describe a container for this task; without ``limits`` those of steps that have none of their own."""
+        """Describe a container for this task; without ``limits`` those of steps that have none of their own.
+
+        Without ``work`` it has nothing of this machine that it could write: what it writes goes with it.
+        """
         limits = limits or self.order.limits
+        if work:
+            mounts = [*self._writable(), *mounts]
         return Sandbox(
             image=self.image_record(role).id,
             run=self.worker.run.id,
             task=self.order.task,
             store=self.store.root,
             user=user or self.worker.user,
-            mounts=[Mount(self.folder, "/work", read_only=False), *mounts],
+            mounts=mounts,
             environment={"LANG": "C.UTF-8", "TZ": "UTC", **environment},
+            disk=self.order.disk,
+            measured=self.box if work else None,
             network=network,
             memory=limits.memory,
             cpus=limits.cpus,
             lifetime=limits.lifetime,
             capabilities=capabilities,
         )
+
+    def _writable(self) -> list[Mount]:
+        """The box, and folders in it for temporary files: the rest of the container is read-only, so that all of what
+        a build writes is in one place, where it is measured."""
+        temporary = self.make("tmp")
+        return [
+            Mount(self.box, "/work", read_only=False),
+            Mount(temporary, "/tmp", read_only=False),
+            Mount(temporary, "/var/tmp", read_only=False),
+        ]
 
     def session(self, box: Sandbox, cwd: str) -> Session:
         """Return a session whose container ``shell`` can enter again if the step fails."""
