@@ -242,9 +242,6 @@ class Store:
                 os.sync()
             write_atomically(folder / MANIFEST, json.dumps(dict(manifest), indent=1, sort_keys=True) + "\n")
             sync_folder(folder)
-            if kind == "compile":
-                # The staged tree keeps the modes of Bigtop's %install, where some folders are for everybody.
-                folder.chmod(0o700)
             try:
                 folder.rename(place)
             except OSError as error:

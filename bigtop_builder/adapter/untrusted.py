@@ -245,12 +245,17 @@ def is_folder(root: Path, path: str) -> bool:
     return True
 
 
-def take(root: Path, below: str, target: Path, budget: Budget) -> None:
+Modes = dict[str, int]
+"""Path in a tree → the mode that a build gave it, where that is none of the usual: 0755 and 0644."""
+
+
+def take(root: Path, below: str, target: Path, budget: Budget, modes: Modes | None = None) -> None:
     """Move the file or folder ``below`` of a tree to ``target``, which must not exist and lies where no build writes.
 
     Files are moved; one with further names is copied, since the others may be in a shared cache. All become this
-    user's own. Times and permissions stay, links stay links. Raises BuildError, naming the path, for everything that
-    has no place in a package's input: devices, sockets and pipes, setuid and setgid programs, names with control
+    user's own, programs and folders with mode 0755 and other files with 0644; ``modes`` receives what is lost by that.
+    Times stay, and links stay links. Raises BuildError, naming the path, for everything that has no place in a
+    package's input: devices, sockets and pipes, without ``modes`` setuid and setgid programs, names with control
     characters or in no text encoding, and when it exceeds the budget or does not exist.
     """
     parent, _, name = below.rpartition("/")
@@ -264,39 +269,52 @@ def take(root: Path, below: str, target: Path, budget: Budget) -> None:
         except FileNotFoundError:
             raise BuildError(f"the build left no {shown(below)}") from None
         if stat.S_ISDIR(status.st_mode):
-            _take_folder(root, below, target, budget)
+            _take_folder(root, below, target, budget, modes)
         else:
-            _take_entry(handle, name, below, str(target), budget)
+            mode = _take_entry(handle, name, below, str(target), budget, special=modes is not None)
+            _note(modes, "", mode)
     finally:
         os.close(handle)
 
 
-def take_folder(root: Path, below: str, target: Path, budget: Budget) -> None:
+def take_folder(root: Path, below: str, target: Path, budget: Budget, modes: Modes | None = None) -> None:
     """Move a folder like ``take``. Raises BuildError also when it is a link or a file."""
     try:
         os.close(open_folder(root, below))
     except FileNotFoundError:
         raise BuildError(f"the build removed the folder {shown(below)}") from None
-    _take_folder(root, below, target, budget)
+    _take_folder(root, below, target, budget, modes)
 
 
-def _take_folder(root: Path, below: str, target: Path, budget: Budget) -> None:
+def _take_folder(root: Path, below: str, target: Path, budget: Budget, modes: Modes | None) -> None:
     made: list[tuple[str, os.stat_result]] = []
     for folder in walk(root, below):
         path, place = _joined(below, folder.path), _joined(str(target), folder.path)
         _check_name(path)
         budget.spend(path, BLOCK)
-        os.mkdir(place, 0o700)  # noqa: PTH102
+        os.mkdir(place, 0o755)  # noqa: PTH102
         made.append((place, os.fstat(folder.handle)))
+        _note(modes, folder.path, stat.S_IMODE(made[-1][1].st_mode))
         for entry in folder.entries:
-            _take_entry(folder.handle, entry.name, f"{path}/{entry.name}", f"{place}/{entry.name}", budget)
+            name = entry.name
+            special = modes is not None
+            mode = _take_entry(folder.handle, name, f"{path}/{name}", f"{place}/{name}", budget, special=special)
+            _note(modes, folder.inside(name), mode)
     # From the inside out, because whatever is put into a folder changes its time.
     for place, status in reversed(made):
-        Path(place).chmod(status.st_mode & 0o777 | 0o700)
+        Path(place).chmod(0o755)
         os.utime(place, ns=(status.st_mtime_ns, status.st_mtime_ns))
 
 
-def _take_entry(handle: int, name: str, path: str, target: str, budget: Budget) -> None:
+def _note(modes: Modes | None, path: str, mode: int | None) -> None:
+    """Record an unusual mode. Files in download caches have 0444, which a copy of them keeps by accident."""
+    if modes is not None and mode not in (None, 0o755, 0o644, 0o444):
+        assert mode is not None
+        modes[path] = mode
+
+
+def _take_entry(handle: int, name: str, path: str, target: str, budget: Budget, *, special: bool) -> int | None:
+    """Move one entry; return the mode that it had, None for a link."""
     _check_name(path)
     one = os.open(name, _ANY, dir_fd=handle)
     try:
@@ -305,10 +323,10 @@ def _take_entry(handle: int, name: str, path: str, target: str, budget: Budget) 
         if stat.S_ISLNK(status.st_mode):
             os.rename(name, target, src_dir_fd=handle)
             _own(target, status)
-            return
+            return None
         if not stat.S_ISREG(status.st_mode):
             raise BuildError(f"the build left something that is neither a file, a folder nor a link: {shown(path)}")
-        if status.st_mode & (stat.S_ISUID | stat.S_ISGID):
+        if status.st_mode & (stat.S_ISUID | stat.S_ISGID) and not special:
             raise BuildError(
                 f"the build left a setuid or setgid program: {shown(path)}",
                 hint="Give the file its mode in the component's 'files:', where everybody sees it.",
@@ -318,7 +336,8 @@ def _take_entry(handle: int, name: str, path: str, target: str, budget: Budget) 
             _own(target, status)
         else:
             _copy(one, target, status)
-        Path(target).chmod(status.st_mode & 0o777 | 0o400)
+        Path(target).chmod(0o755 if status.st_mode & 0o100 else 0o644)
+        return stat.S_IMODE(status.st_mode)
     finally:
         os.close(one)
 

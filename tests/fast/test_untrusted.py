@@ -70,10 +70,25 @@ def test_a_tree_is_taken_over_with_times_modes_and_links(box: Path, tmp_path: Pa
     take(box, "stage", tmp_path / "taken", budget())
     taken = tmp_path / "taken" / "bin"
     assert (taken / "program").read_text() == "run"
-    assert (taken / "program").stat().st_mode & 0o7777 == 0o750
+    assert (taken / "program").stat().st_mode & 0o7777 == 0o755
     assert (taken / "program").stat().st_mtime == 1000
     assert taken.stat().st_mtime == 2000
     assert (taken / "link").readlink() == Path("/etc/shadow")
+
+
+def test_unusual_modes_are_recorded_and_not_kept(box: Path, tmp_path: Path) -> None:
+    stage = box / "stage"
+    for name, mode in {"closed": 0o700, "open": 0o1777, "plain": 0o755}.items():
+        (stage / name).mkdir()
+        (stage / name).chmod(mode)
+    for name, mode in {"closed/secret": 0o600, "open/setuid": 0o4750, "plain/text": 0o644, "cached": 0o444}.items():
+        (stage / name).write_text("x")
+        (stage / name).chmod(mode)
+    modes: dict[str, int] = {}
+    take_folder(box, "stage", tmp_path / "taken", budget(), modes)
+    assert modes == {"closed": 0o700, "open": 0o1777, "closed/secret": 0o600, "open/setuid": 0o4750}
+    found = {path.stat().st_mode & 0o7777 for path in (tmp_path / "taken").rglob("*")}
+    assert found == {0o755, 0o644}
 
 
 def test_what_is_taken_over_belongs_to_this_user(box: Path, tmp_path: Path) -> None:

@@ -23,9 +23,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-CACHED_MODE = 0o444
-"""The mode of files in download caches, which copies keep."""
-
 ARCHIVES = (".jar", ".war", ".zip", ".nar")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
@@ -59,17 +56,12 @@ class Report:
     left_alone: list[str] = field(default_factory=list)
 
 
-def normalise(stage: Path, started: float, epoch: int, *, modes: bool = True) -> Report:
+def normalise(stage: Path, started: float, epoch: int) -> Report:
     """Normalise the tree at ``stage`` in place.
 
-    ``started`` is when the build began and ``epoch`` the time that replaces later ones, both in seconds since 1970.
-    Without ``modes`` the modes of files and folders are kept, except that of files from download caches.
-    """
+    ``started`` is when the build began and ``epoch`` the time that replaces later ones, both in seconds since 1970."""
     report = Report()
-    if modes:
-        _normalise_modes(stage)
-    else:
-        _make_writable(stage)
+    _normalise_modes(stage)
     for path in _files(stage):
         made_here = path.stat().st_mtime >= started - 2
         if path.suffix in ARCHIVES and _rewrite_archive(path, started, epoch, report):
@@ -100,12 +92,6 @@ def _normalise_modes(stage: Path) -> None:
                 shutil.copyfileobj(source, target)
             os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
         path.chmod(0o755 if status.st_mode & 0o100 else 0o644)
-
-
-def _make_writable(stage: Path) -> None:
-    for path in _files(stage):
-        if path.stat().st_mode & 0o777 == CACHED_MODE:
-            path.chmod(0o644)
 
 
 def _clamp_times(stage: Path, epoch: int) -> None:

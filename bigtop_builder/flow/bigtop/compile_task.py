@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 from bigtop_builder.adapter.containers.container import Session
 from bigtop_builder.adapter.sources import Fetched
 from bigtop_builder.adapter.tools.normalise import normalise
-from bigtop_builder.adapter.untrusted import BLOCK, Budget, Folder, is_folder, matching, take, take_folder, walk
+from bigtop_builder.adapter.untrusted import BLOCK, Budget, Folder, Modes, is_folder, matching, take, take_folder, walk
 from bigtop_builder.flow.bigtop.maven_seed import artifacts_in, make_seed
 from bigtop_builder.flow.bigtop.payload import payload_of, spec_of
 from bigtop_builder.flow.bigtop.rpmbuild import ENVIRONMENT, inside_box, rpmbuild, write_topdir
@@ -26,6 +27,10 @@ INSTALLED = "maven"
 
 DOCUMENTS = "documents"
 """In a compile result: what the spec's file lists take from the build folder."""
+
+MODES = "modes.json"
+"""In a compile result: the unusual modes that ``%install`` gave to files and folders, ``{"var/lib/x": 448}``. The tree
+itself has none of them: the account that builds can read it, and nobody can write it or find a setuid program in it."""
 
 REPOSITORY = ".m2/repository"
 LONGEST_TRACKING = 1 << 20
@@ -59,10 +64,13 @@ def compile_bigtop(bench: Workbench, fetched: list[Fetched]) -> Compiled:
     result = bench.private("result")
     with bench.after("compile"):
         below = inside_box(payload)
-        take_folder(bench.box, _built_root(bench.box, below, order.component), result / "stage", bench.budget)
+        modes: Modes = {}
+        root = _built_root(bench.box, below, order.component)
+        take_folder(bench.box, root, result / "stage", bench.budget, modes)
+        (result / MODES).write_text(json.dumps(modes, indent=1) + "\n", encoding="utf-8")
         _keep_documents(bench, below, documents(spec_of(order)), result / DOCUMENTS)
         keep_installed(bench.box, result / INSTALLED, bench.budget)
-        report = normalise(result / "stage", started, order.epoch, modes=False)
+        report = normalise(result / "stage", started, order.epoch)
         normalise(result / INSTALLED, started, order.epoch)
     return Compiled(report, downloads)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 from bigtop_builder.adapter.containers.container import Mount
 from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
 from bigtop_builder.adapter.rpm.payload import find_in_payload
-from bigtop_builder.flow.bigtop.compile_task import DOCUMENTS
+from bigtop_builder.flow.bigtop.compile_task import DOCUMENTS, MODES
 from bigtop_builder.flow.bigtop.payload import BigtopPayload, payload_of
 from bigtop_builder.flow.bigtop.rpmbuild import DOCUMENTS as DOCUMENTS_INSIDE
 from bigtop_builder.flow.bigtop.rpmbuild import ENVIRONMENT, INSTEAD, STAGE, inside_box, rpmbuild, write_topdir
+from bigtop_builder.flow.bigtop.rpmbuild import MODES as MODES_INSIDE
 from bigtop_builder.flow.build.clean_host import install_on_clean_host
 from bigtop_builder.flow.build.package_check import report_problems, too_young
 from bigtop_builder.flow.build.packages import take_packages
@@ -29,7 +32,11 @@ def package_bigtop(bench: Workbench) -> list[Path]:
         # Nothing is unpacked, but rpm wants every source to exist.
         (top / "SOURCES" / payload.seed).touch()
         compiled = bench.store.folder("compile", order.compile_key)
-        mounts = [Mount(compiled / "stage", STAGE), Mount(compiled / DOCUMENTS, DOCUMENTS_INSIDE)]
+        mounts = [
+            Mount(compiled / "stage", STAGE),
+            Mount(compiled / DOCUMENTS, DOCUMENTS_INSIDE),
+            _modes(bench, compiled),
+        ]
         box = bench.sandbox("package", mounts, {**ENVIRONMENT, "SOURCE_DATE_EPOCH": str(order.epoch)})
         with bench.session(box, payload.topdir) as session:
             code = session.call(
@@ -46,6 +53,16 @@ def package_bigtop(bench: Workbench) -> list[Path]:
             raise BuildError(f"the spec of {order.component} made no package")
     _check(bench, payload, rpms)
     return rpms
+
+
+def _modes(bench: Workbench, compiled: Path) -> Mount:
+    """Write the script that gives the installed tree its unusual modes again; the deepest first, since a folder may
+    be closed by it."""
+    modes = json.loads((compiled / MODES).read_text(encoding="utf-8"))
+    lines = [f"chmod {mode:04o} {shlex.quote('./' + path)}\n" for path, mode in sorted(modes.items(), reverse=True)]
+    folder = bench.private("modes")
+    (folder / Path(MODES_INSIDE).name).write_text("".join(lines), encoding="utf-8")
+    return Mount(folder, str(Path(MODES_INSIDE).parent))
 
 
 def _check(bench: Workbench, payload: BigtopPayload, rpms: list[Path]) -> None:

@@ -16,14 +16,14 @@ from bigtop_builder.flow.build.workbench import Workbench
 ENVIRONMENT = {"QA_RPATHS": "0x0002", "USER": "builder"}
 """``QA_RPATHS`` is Bigtop's own: rpm then accepts run paths that are not standard. Some build tools need ``USER``."""
 
-STAGE, DOCUMENTS = "/stage", "/documents"
+STAGE, DOCUMENTS, MODES = "/stage", "/documents", "/modes/restore.sh"
 
 INSTEAD = (
     f"__spec_prep_pre cd %{{_builddir}}; mkdir -p './%{{?buildsubdir}}'; "
     f"cp -a {DOCUMENTS}/. './%{{?buildsubdir}}/'; exit 0",
     "__spec_build_pre exit 0",
     "__spec_check_pre exit 0",
-    f"__spec_install_pre mkdir -p '%{{buildroot}}'; cp -a {STAGE}/. '%{{buildroot}}/'; exit 0",
+    f"__spec_install_pre mkdir -p '%{{buildroot}}'; cd '%{{buildroot}}'; cp -a {STAGE}/. .; . {MODES}; exit 0",
 )
 """Definitions that make each section of a spec end before its own text, because the compiled tree exists already."""
 
