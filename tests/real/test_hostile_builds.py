@@ -15,7 +15,7 @@ from bigtop_builder.adapter.rpm.header import read_header
 from tests.real.conftest import SmallProject
 
 COPY = 'cp hello.txt "$STAGE/"\n'
-DEEP = 'cd "$STAGE"; cp /work/src/hello.txt .; for i in {1..%d}; do mkdir d; cd -P d; done\n'
+DEEP = 'cd "$STAGE"; cp /work/src/hello.txt .; perl -e \'for (1..%d) { mkdir "d" or die; chdir "d" or die }\'\n'
 
 
 @pytest.fixture

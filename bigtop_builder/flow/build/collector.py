@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bigtop_builder.adapter.store import COLLECTING, MANIFEST, Store, remove_tree, translated
+from bigtop_builder.adapter.untrusted import walk
 from bigtop_builder.flow.build.dead_runs import clear_after_crash
 
 RESULTS = ("compile", "package")
@@ -113,21 +114,21 @@ def _used(*paths: Path) -> float:
 def _newest(folder: Path) -> float:
     """Return when a file was last added below; hard links into running builds do not change that."""
     newest = _used(folder)
-    for root, _, _ in os.walk(folder):
-        newest = max(newest, _used(Path(root)))
+    for inner in walk(folder, skip_deeper=True):
+        newest = max(newest, os.fstat(inner.handle).st_mtime)
     return newest
 
 
 def _size(path: Path) -> int:
-    """Return the bytes on disk, including files that are hard links to files elsewhere."""
+    """Return the bytes of all files, including those that are hard links to files elsewhere."""
     if not path.is_dir():
         return path.stat().st_size
     total = 0
-    for root, _, files in os.walk(path):
-        for name in files:
+    for folder in walk(path, skip_deeper=True):
+        for entry in folder.entries:
             # Running builds add and remove files at the same time.
             with contextlib.suppress(FileNotFoundError):
-                total += os.lstat(os.path.join(root, name)).st_size  # noqa: PTH118
+                total += entry.stat(follow_symlinks=False).st_size
     return total
 
 
