@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -22,6 +23,8 @@ from bigtop_builder.adapter.untrusted import (
     take_folder,
     walk,
 )
+from bigtop_builder.flow.build.packages import take_packages
+from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.errors import BuildError
 
 PLENTY = 1 << 40
@@ -314,3 +317,62 @@ def test_removing_a_tree_removes_links_and_not_what_they_lead_to(box: Path, vict
     remove_tree(victim.parent / "top")
     assert state(victim) == before
     assert not (victim.parent / "top").is_symlink()
+
+
+class Bench:
+    """As much of a workbench as packages are taken over with."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.box = folder / "box"
+        self.budget = budget()
+
+    def private(self, name: str) -> Path:
+        (self.folder / name).mkdir(exist_ok=True)
+        return self.folder / name
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    """The folder of a build container into which rpmbuild writes packages."""
+    folder = tmp_path / "box" / "rpm" / "RPMS" / "noarch"
+    folder.mkdir(parents=True)
+    (folder / "good.rpm").write_text("package")
+    return folder
+
+
+def taken(tmp_path: Path) -> list[Path]:
+    return take_packages(cast(Workbench, Bench(tmp_path)), "rpm/RPMS", ".rpm")
+
+
+def test_packages_are_moved_to_where_no_container_writes(tmp_path: Path, packages: Path) -> None:
+    (packages / "said.log").write_text("")
+    assert taken(tmp_path) == [tmp_path / "result" / "rpms" / "good.rpm"]
+    assert not (packages / "good.rpm").exists()
+
+
+def test_a_link_in_the_place_of_a_package_is_refused(tmp_path: Path, packages: Path, victim: Path) -> None:
+    (packages / "evil.rpm").symlink_to(victim / "secret")
+    before = state(victim)
+    with pytest.raises(BuildError, match=r"a link in the place of the package noarch/evil\.rpm"):
+        taken(tmp_path)
+    assert state(victim) == before
+
+
+def test_a_link_to_a_folder_of_packages_is_not_followed(tmp_path: Path, packages: Path, victim: Path) -> None:
+    (victim / "evil.rpm").write_text("of the host")
+    (packages.parent / "x86_64").symlink_to(victim)
+    assert [path.name for path in taken(tmp_path)] == ["good.rpm"]
+    remove_tree(packages.parent)
+    packages.parent.symlink_to(victim)
+    (tmp_path / "result" / "rpms" / "good.rpm").unlink()
+    (tmp_path / "result" / "rpms").rmdir()
+    with pytest.raises(BuildError, match="in the place of the folder rpm/RPMS"):
+        taken(tmp_path)
+
+
+def test_two_packages_of_one_name_are_refused(tmp_path: Path, packages: Path) -> None:
+    (packages.parent / "x86_64").mkdir()
+    (packages.parent / "x86_64" / "good.rpm").write_text("another")
+    with pytest.raises(BuildError, match=r"two packages of the name good\.rpm"):
+        taken(tmp_path)
