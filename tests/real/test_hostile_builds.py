@@ -42,13 +42,13 @@ def state(folder: Path) -> list[tuple[str, int, int, int, bytes]]:
 HOSTILE = {
     "the stage is a link": (
         'rm -rf "$STAGE"; ln -s @VICTIM@ "$STAGE"',
-        "a link to /",
+        "a link to /.* at /work/stage",
     ),
     "the stage is a file": ('rmdir "$STAGE"; echo x > "$STAGE"', "a file in the place of the folder stage"),
     "the stage is a pipe": ('rmdir "$STAGE"; mkfifo "$STAGE"', "a special file in the place of the folder stage"),
     "the stage is gone": ('rmdir "$STAGE"', "removed the folder stage"),
     "the stage is empty": ("true", r"left nothing in \$STAGE"),
-    "the result is a link": (f"{COPY} ln -s @VICTIM@ /work/result", "a link at /work/result"),
+    "the result is a link": (f"{COPY} ln -s @VICTIM@ /work/result", "a link to /.* at /work/result"),
     "a result is planted": (f"{COPY} mkdir -p /work/result; echo {{}} > /work/result/manifest.json", "/work/result"),
     "a pipe": (f'{COPY} mkfifo "$STAGE/pipe"', "neither a file, a folder nor a link: stage/pipe"),
     "a setuid program": (f'{COPY} cp /bin/ls "$STAGE/ls"; chmod 4755 "$STAGE/ls"', "setuid .*: stage/ls"),

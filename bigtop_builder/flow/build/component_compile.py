@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from itertools import islice
@@ -106,7 +107,8 @@ def _check_places(bench: Workbench) -> None:
     for folder in islice(walk(bench.box), 1):
         for entry in folder.entries:
             if entry.is_symlink():
-                raise BuildError(f"the build put a link at /work/{shown(entry.name)}")
+                target = os.readlink(entry.name, dir_fd=folder.handle)
+                raise BuildError(f"the build put a link to {shown(target)} at /work/{shown(entry.name)}")
     if is_folder(bench.box, RESULT):
         raise BuildError(f"the build made the folder /work/{RESULT}", hint="Its result is what it leaves in $STAGE.")
 
