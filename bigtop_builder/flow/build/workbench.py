@@ -29,8 +29,6 @@ class Workbench:
         self.store: Store = worker.store
         self.folder = worker.run.work / order.task.replace("/", "+").replace("@", "+")
         """The task's scratch. No container can write it, except for the box."""
-        self.box = self.folder / "box"
-        """What containers have as ``/work``. Once one has run, only ``adapter.untrusted`` may look into it."""
         self.budget = Budget(order.result_files, order.result_size)
         """How much the host takes over of what containers leave."""
         self.notes: list[str] = []
@@ -38,6 +36,11 @@ class Workbench:
         """The containers that the task has started, each with its working directory."""
         self.logs: dict[Step, Path] = {}
         """The logs of the steps that succeeded."""
+
+    @property
+    def box(self) -> Path:
+        """What containers have as ``/work``. Once one has run, only ``adapter.untrusted`` may look into it."""
+        return self.folder / "box"
 
     def note(self, text: str) -> None:
         """Report something that the user should know of the result."""
