@@ -1,6 +1,6 @@
 """Build ZooKeeper with warm caches and compare with one bare ``docker run`` of the same work, in turn, in one run.
 
-    python -m benchmarks.zookeeper_build [--rounds 2] [--store DIR]
+    python -m benchmarks.zookeeper_build [--rounds 2] [--store DIR] [--former CHECKOUT]
 
 Ours is ``build zookeeper@el8 --force`` as a user types it, on a store that has the source, the images and the Maven
 cache: start-up and plan, unpacking in Python, the compile and package containers, normalising the staged tree, the
@@ -10,6 +10,9 @@ cleaning up. No source is downloaded and no image is made.
 The bare side is one container of the same toolchain image with the site's settings and a plain warm ``~/.m2``, as
 root: ``unzip``, the same compile script, and ``rpmbuild`` of the same spec over the resulting tree, with the same
 install script and files. Nothing is normalised, checked or kept; preparing its inputs and cleaning up are not timed.
+
+``--former`` is a set-up checkout of an older version, which then takes its turn too, on a store of its own: what a change
+costs is the ratio of both.
 
 All times are wall-clock seconds, so other work on the machine blurs the ratio: the load is printed for each round. The
 sides take turns at going first. A store without a result is filled first, outside the measurement.
@@ -27,6 +30,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -62,11 +66,11 @@ mark package
 Parts = dict[str, float]
 
 
-def ours(store: Path, folder: Path) -> Parts:
+def ours(store: Path, folder: Path, python: str = sys.executable) -> Parts:
     """Run one forced build; return the seconds of its steps, of the time between them, and ``all``."""
     events = folder / "events.jsonl"
     events.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "bigtop_builder", "build", "@".join(WHAT), "--force", "--quiet"]
+    command = [python, "-m", "bigtop_builder", "build", "@".join(WHAT), "--force", "--quiet"]
     started = time.monotonic()
     subprocess.run([*command, "--store", str(store), "--events", str(events)], cwd=folder, check=True)
     total = time.monotonic() - started
@@ -139,14 +143,18 @@ def warm_home(worker: Worker, home: Path) -> None:
         (home / name).symlink_to(inside)
 
 
-def table(rounds: list[tuple[Parts, Parts]]) -> None:
-    """Print the means of both sides, part by part, and the ratios."""
-    mine, theirs = ({name: fmean(one[side].get(name, 0.0) for one in rounds) for name in NAMES} for side in (0, 1))
+def table(rounds: list[tuple[Parts, Parts, Parts]], *, former: bool) -> None:
+    """Print the means of the sides, part by part, and the ratios."""
+    mine, theirs, before = (
+        {name: fmean(one[side].get(name, 0.0) for one in rounds) for name in NAMES} for side in (0, 1, 2)
+    )
     print(f"\n{'mean seconds':14}{'ours':>9}{'bare':>9}{'more':>9}")
     for name in NAMES:
         print(f"{name:14}{mine[name]:9.2f}{theirs[name]:9.2f}{mine[name] - theirs[name]:+9.2f}")
     unchecked = (mine["all"] - mine["check"]) / theirs["all"]
     print(f"ours / bare {mine['all'] / theirs['all']:.3f}, without the check {unchecked:.3f} (target {TARGET})")
+    if former:
+        print(f"former version {before['all']:.2f} s; ours / former {mine['all'] / before['all']:.3f}")
 
 
 NAMES = ("image", "fetch", "unpack", "patch", "compile", "package", "check", "between", "all")
@@ -157,42 +165,46 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--store", type=Path, default=cache / "bigtop-builder-benchmark", help="kept between runs")
+    parser.add_argument("--former", type=Path, help="a checkout of an older version, with its .venv")
     given = parser.parse_args()
+    former = given.former and str(given.former.resolve() / ".venv" / "bin" / "python")
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        compare(given.store.resolve(), Path(scratch), given.rounds)
+        compare(given.store.resolve(), Path(scratch), given.rounds, former)
 
 
-def compare(store: Path, folder: Path, count: int) -> None:
-    """Run all rounds, ours and bare in turn."""
+def compare(store: Path, folder: Path, count: int, former: str | None) -> None:
+    """Run all rounds, the sides in turn."""
     project = open_project(load_settings(folder, {"store": str(store)}))
     request = Request(selectors=("@".join(WHAT),), force=True)
     if not project.plan(replace(request, force=False)).nothing_to_do:
         print(f"filling the caches: {ours(store, folder)['all']:.1f} s", flush=True)
+    before = store.with_name(f"{store.name}-former")
+    if former:
+        print(f"filling the caches of the former version: {ours(before, folder, former)['all']:.1f} s", flush=True)
     plan = project.plan(request)
     evaluated = plan.task("/".join(("@".join(WHAT), "package"))).evaluated
     run = project.store.open().start_run()
-    rounds: list[tuple[Parts, Parts]] = []
+    rounds: list[tuple[Parts, Parts, Parts]] = []
     try:
         with open_worker(project, request, run, Recorder(lambda _: None, None), threading.Event()) as worker:
             warm_home(worker, folder / "home")
             for number in range(count):
                 load = os.getloadavg()[0]
-                if number % 2:
-                    mine = ours(store, folder)
-                    theirs = bare(worker, project, evaluated, folder / "home", folder / "work")
-                else:
-                    theirs = bare(worker, project, evaluated, folder / "home", folder / "work")
-                    mine = ours(store, folder)
-                one = (mine, theirs)
+                sides: list[Callable[[], Parts]] = [
+                    lambda: ours(store, folder),
+                    lambda: bare(worker, project, evaluated, folder / "home", folder / "work"),
+                    lambda: ours(before, folder, former) if former else {},
+                ]
+                turn = number % len(sides)
+                done = {side: sides[side]() for side in (*range(turn, len(sides)), *range(turn))}
                 remove_tree(folder / "work")
-                rounds.append(one)
-                print(
-                    f"round {number + 1}: ours {one[0]['all']:.1f} s, bare {one[1]['all']:.1f} s, load {load:.1f}",
-                    flush=True,
-                )
+                rounds.append((done[0], done[1], done[2]))
+                times = f"ours {done[0]['all']:.1f} s, bare {done[1]['all']:.1f} s"
+                times += f", former {done[2]['all']:.1f} s" if former else ""
+                print(f"round {number + 1}: {times}, load {load:.1f}", flush=True)
     finally:
         run.close()
-    table(rounds)
+    table(rounds, former=former is not None)
 
 
 if __name__ == "__main__":
