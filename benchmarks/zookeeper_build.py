@@ -11,8 +11,8 @@ The bare side is one container of the same toolchain image with the site's setti
 root: ``unzip``, the same compile script, and ``rpmbuild`` of the same spec over the resulting tree, with the same
 install script and files. Nothing is normalised, checked or kept; preparing its inputs and cleaning up are not timed.
 
-``--former`` is a set-up checkout of an older version, which then takes its turn too, on a store of its own: what a change
-costs is the ratio of both.
+``--former`` is a set-up checkout of an older version, which then takes its turn too, on a store of its own: what a
+change costs is the ratio of both.
 
 All times are wall-clock seconds, so other work on the machine blurs the ratio: the load is printed for each round. The
 sides take turns at going first. A store without a result is filled first, outside the measurement.
