@@ -38,6 +38,7 @@ from statistics import fmean
 from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.store import remove_tree
+from bigtop_builder.adapter.tools.cache import shared_part
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.worker import Worker, open_worker
 from bigtop_builder.flow.open_project import open_project
@@ -137,7 +138,7 @@ def bare(worker: Worker, project: Project, evaluated: Evaluated, home: Path, wor
 
 def warm_home(worker: Worker, home: Path) -> None:
     """Create a plain home whose ``~/.m2`` holds everything in the store's cache."""
-    shutil.copytree(worker.store.root / "cache" / "maven", home / ".m2" / "repository")
+    shutil.copytree(shared_part("maven", worker.store.root), home / ".m2" / "repository")
     for name, inside in worker.site.home_links.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).symlink_to(inside)

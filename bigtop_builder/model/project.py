@@ -71,6 +71,8 @@ class Limits(StrictModel):
     """The most that is taken over from one build: its staged tree, or its packages."""
     result_files: int = Field(default=500_000, ge=1)
     """The most files and folders that are taken over from one build."""
+    repository_time: Duration = "10m"
+    """How long repositories may take over the checksums, or over the locked files, of what one task downloads."""
 
 
 class Choice(StrictModel):

@@ -316,7 +316,7 @@ def test_loading_puts_everything_in_its_place_once(tmp_path: Path, kind: str) ->
     for name in (f"sha256:{hashlib.sha256(SOURCE).hexdigest()}", f"sha512:{SHA512}", f"git:{COMMIT}"):
         path = stored(store, name)
         assert path is not None and path.read_bytes() == SOURCE
-    assert {name: (store / "cache" / "maven" / name).read_bytes() for name in CACHE} == CACHE
+    assert {name: (store / "cache" / "maven" / "shared" / name).read_bytes() for name in CACHE} == CACHE
     assert (site / "overlay" / "tool").stat().st_mode & 0o777 == 0o755
     assert list((store / "work").iterdir()) == []
     before = contents(site)
@@ -331,7 +331,7 @@ def test_what_differs_stays_and_is_told(tmp_path: Path) -> None:
     mine = site / "bigtop-builder.yaml"
     mine.parent.mkdir()
     mine.write_text("stack: mine\n")
-    jar = site / "store" / "cache" / "maven" / "org/a/1/a-1.jar"
+    jar = site / "store" / "cache" / "maven" / "shared" / "org/a/1/a-1.jar"
     jar.parent.mkdir(parents=True)
     jar.write_bytes(b"another")
     loaded = load(place, site)

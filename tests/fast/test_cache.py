@@ -13,10 +13,41 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.tools.cache import Traffic, built_artifacts, merge, seed
+from bigtop_builder.adapter.tools.cache import Cache, Seeded, Traffic, built_artifacts
 from bigtop_builder.model.build_tools.registry import CACHES, CacheName
 
 OWNER = (os.geteuid(), os.getegid())
+"""The container's user, when it is this very user."""
+OTHER = (os.geteuid() + 1, os.getegid() + 1)
+"""The container's user, when it is another: that needs root."""
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")
+
+
+def cache(name: CacheName, store: Path, component: str = "alpha") -> Cache:
+    return Cache(name, store, component)
+
+
+def merge(name: CacheName, store: Path, home: Path, component: str = "alpha") -> Traffic:
+    """Take over what a build of a component left in its home."""
+    return cache(name, store, component).take(home.parent, home.name)
+
+
+def seed(
+    name: CacheName,
+    store: Path,
+    home: Path,
+    *,
+    owner: tuple[int, int] = OWNER,
+    built: frozenset[str] = frozenset(),
+    component: str = "alpha",
+) -> Seeded:
+    """Seed a build of a component."""
+    return cache(name, store, component).seed(home, owner=owner, built=built)
+
+
+def own(name: CacheName, store: Path, component: str = "alpha") -> Path:
+    """What only this component's builds are seeded with."""
+    return cache(name, store, component).own
 
 
 def put(root: Path, files: dict[str, str]) -> Path:
@@ -51,14 +82,15 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def test_downloads_are_merged_and_seeded_as_links(store: Path, home: Path, tmp_path: Path) -> None:
+@needs_root
+def test_downloads_are_taken_over_and_seeded_as_links(store: Path, home: Path, tmp_path: Path) -> None:
     downloaded(home, "a", "12345")
     assert merge("maven", store, home) == Traffic(1, 5)
-    assert tree(store / "cache/maven") == {"org/x/a/1.0/a-1.0.jar": "12345"}
+    assert tree(own("maven", store)) == {"org/x/a/1.0/a-1.0.jar": "12345"}
     other = tmp_path / "other"
     other.mkdir()
-    assert seed("maven", store, other, owner=OWNER).traffic == Traffic(1, 5)
-    shared = store / "cache/maven/org/x/a/1.0/a-1.0.jar"
+    assert seed("maven", store, other, owner=OTHER).traffic == Traffic(1, 5)
+    shared = own("maven", store) / "org/x/a/1.0/a-1.0.jar"
     seeded = other / ".m2/repository/org/x/a/1.0/a-1.0.jar"
     assert seeded.samefile(shared)
     assert shared.stat().st_mode & 0o777 == 0o444
@@ -84,12 +116,12 @@ def test_what_maven_knows_of_a_repository_is_kept_but_not_of_a_build(store: Path
     put(home / ".m2/repository/org/x/p", {"maven-metadata-local.xml": "<own/>", "maven-metadata-mirror.xml.sha1": "0"})
     put(home / ".m2/repository/org/x/s/1-SNAPSHOT", {"maven-metadata-mirror.xml": "<snapshot/>"})
     merge("maven", store, home)
-    assert tree(store / "cache/maven") == kept
+    assert tree(own("maven", store)) == kept
     other = tmp_path / "other"
     other.mkdir()
     seed("maven", store, other, owner=OWNER)
     (other / ".m2/repository/org/x/p/resolver-status.properties").write_text("t=2")
-    assert tree(store / "cache/maven") == kept
+    assert tree(own("maven", store)) == kept
 
 
 def test_a_write_into_a_seeded_home_does_not_reach_the_shared_cache(store: Path, home: Path, tmp_path: Path) -> None:
@@ -101,9 +133,9 @@ def test_a_write_into_a_seeded_home_does_not_reach_the_shared_cache(store: Path,
     index = other / ".npm/_cacache/index-v5/01/02"
     with index.open("a") as stream:
         stream.write("line 2\n")
-    assert (store / "cache/npm/index-v5/01/02").read_text() == "line 1\n"
+    assert (own("npm", store) / "index-v5/01/02").read_text() == "line 1\n"
     assert merge("npm", store, other) == Traffic(1, 14)
-    assert (store / "cache/npm/index-v5/01/02").read_text() == "line 1\nline 2\n"
+    assert (own("npm", store) / "index-v5/01/02").read_text() == "line 1\nline 2\n"
 
 
 def test_an_artifact_that_the_task_builds_may_be_overwritten(store: Path, home: Path, tmp_path: Path) -> None:
@@ -112,10 +144,10 @@ def test_an_artifact_that_the_task_builds_may_be_overwritten(store: Path, home: 
     source = put(tmp_path / "source", {"pom.xml": "<project><artifactId>hadoop-common</artifactId></project>"})
     other = tmp_path / "other"
     other.mkdir()
-    seed("maven", store, other, owner=OWNER, built=built_artifacts(["maven"], source))
-    own = other / ".m2/repository/org/x/hadoop-common/1.0/hadoop-common-1.0.jar"
-    own.write_text("patched")
-    assert (store / "cache/maven/org/x/hadoop-common/1.0/hadoop-common-1.0.jar").read_text() == "released"
+    owner = OTHER if os.geteuid() == 0 else OWNER
+    seed("maven", store, other, owner=owner, built=built_artifacts(["maven"], source))
+    (other / ".m2/repository/org/x/hadoop-common/1.0/hadoop-common-1.0.jar").write_text("patched")
+    assert (own("maven", store) / "org/x/hadoop-common/1.0/hadoop-common-1.0.jar").read_text() == "released"
 
 
 def test_built_artifacts_reads_the_projects_own_id(tmp_path: Path) -> None:
@@ -134,7 +166,7 @@ def test_what_is_there_is_never_replaced(store: Path, home: Path, tmp_path: Path
     other = tmp_path / "other"
     downloaded(other, "a", "second")
     assert merge("maven", store, other) == Traffic()
-    assert tree(store / "cache/maven") == {"org/x/a/1.0/a-1.0.jar": "first"}
+    assert tree(own("maven", store)) == {"org/x/a/1.0/a-1.0.jar": "first"}
 
 
 def test_two_merges_at_once(store: Path, tmp_path: Path) -> None:
@@ -156,7 +188,7 @@ def test_two_merges_at_once(store: Path, tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert sum(traffic.files for traffic in done) == 64
-    assert len(tree(store / "cache/maven")) == 64
+    assert len(tree(own("maven", store))) == 64
 
 
 def content_of(number: int) -> str:
@@ -218,7 +250,7 @@ def test_processes_that_are_killed_leave_nothing_but_whole_files(store: Path, tm
         kill_first()
 
     found = 0
-    for path in (store / "cache/maven").rglob("*"):
+    for path in own("maven", store).rglob("*"):
         number = int(path.name.removeprefix("artifact").partition("-")[0]) if path.suffix == ".jar" else None
         if number is not None:
             assert path.read_text() == content_of(number)
@@ -242,7 +274,7 @@ def test_node_is_kept_when_its_archive_is_whole(store: Path, home: Path) -> None
     (folder / "node-16.20.2-linux-x64.tar.gz").write_bytes(whole)
     (folder / "node-16.20.2-darwin-x64.tar.gz").write_bytes(whole[:-10])
     assert merge("maven", store, home) == Traffic(1, len(whole))
-    kept = store / "cache/maven/com/github/eirslett/node/16.20.2/node-16.20.2-linux-x64.tar.gz"
+    kept = own("maven", store) / "com/github/eirslett/node/16.20.2/node-16.20.2-linux-x64.tar.gz"
     assert kept.read_bytes() == whole
 
 
@@ -253,7 +285,7 @@ def test_links_and_leftovers_are_not_taken(store: Path, home: Path, tmp_path: Pa
     jar.symlink_to(secret)
     (home / ".m2/repository/linked").symlink_to(tmp_path)
     assert merge("maven", store, home) == Traffic()
-    put(store / "cache/maven/org/x/b/1.0", {"0123456789ab.tmp": "half"})
+    put(own("maven", store) / "org/x/b/1.0", {"0123456789ab.tmp": "half"})
     assert seed("maven", store, home, owner=OWNER).traffic == Traffic()
 
 
@@ -273,7 +305,7 @@ def test_another_file_system_gets_copies(
     assert merge("maven", store, home) == Traffic(1, 5)
     other = tmp_path / "other"
     other.mkdir()
-    assert seed("maven", store, other, owner=OWNER).traffic == Traffic(1, 5)
+    assert seed("maven", store, other, owner=OTHER).traffic == Traffic(1, 5)
     seeded = other / ".m2/repository/org/x/a/1.0/a-1.0.jar"
     assert seeded.read_text() == "12345"
     assert seeded.stat().st_nlink == 1
@@ -305,7 +337,7 @@ def test_another_file_system_gets_copies(
 def test_layouts(kind: CacheName, files: dict[str, str], kept: set[str], store: Path, home: Path) -> None:
     put(home / CACHES[kind].place, files)
     merge(kind, store, home)
-    assert set(tree(store / "cache" / kind)) == kept
+    assert set(tree(own(kind, store))) == kept
 
 
 def test_nothing_there_is_nothing_done(store: Path, home: Path) -> None:

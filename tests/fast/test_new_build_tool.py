@@ -62,7 +62,7 @@ from pathlib import Path
 
 from bigtop_builder.adapter.bundle.cache import whole_cache
 from bigtop_builder.adapter.tools.addresses import Addresses
-from bigtop_builder.adapter.tools.cache import merge, seed
+from bigtop_builder.adapter.tools.cache import Cache
 from bigtop_builder.adapter.tools.cache_use import content, used
 from bigtop_builder.adapter.tools.site import site_files
 from bigtop_builder.cli.schemas import json_schema
@@ -79,10 +79,11 @@ for folder in (store, first / ".smithy/cache/crates", first / ".smithy/cache/ind
 (first / ".smithy/cache/crates/hammer").write_text("12345")
 (first / ".smithy/cache/index/list").write_text("hammer")
 (first / ".smithy/cache/lock").write_text("")
-merged = merge("smithy", store, first)
-seeded = seed("smithy", store, second, owner=(os.geteuid(), os.getegid()))
+cache = Cache("smithy", store, "anvil")
+merged = cache.take(project, "first")
+seeded = cache.seed(second, owner=(os.geteuid(), os.getegid()))
 (second / ".smithy/cache/crates/tongs").write_text("123")
-use = used("smithy", second, seeded)
+use = used("smithy", project, "second", seeded)
 tencent = Addresses(settings.project.mirrors.model_copy(update={"preset": "tencent", "cache": None}))
 site = site_files(settings.project, project / "private", offline=True)
 schema = json_schema("project")["$defs"]
@@ -91,7 +92,7 @@ print(json.dumps({
     "merged": [merged.files, merged.size],
     "seeded": sorted(seeded.files),
     "new": [dict(use.new), content("smithy", use.new).files],
-    "whole": whole_cache(store, "smithy"),
+    "whole": whole_cache(cache),
     "bundled": BundledCache(kind="smithy", path="caches/smithy.tar", files=1, size=1).kind,
     "text": (project / "private/site/smithy.toml").read_text(),
     "link": site.home_links[".smithy/config.toml"],

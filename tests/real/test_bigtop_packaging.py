@@ -224,7 +224,7 @@ def test_a_tree_in_bigtops_layout_is_built_to_the_end(harbour: Harbour) -> None:
     mine = next(file.digest for file in sail.files if file.path.endswith("rig.jar"))
     theirs = next(file.digest for file in main.files if file.path.endswith("rig.jar"))
     assert mine == theirs
-    assert not (harbour.tool.store / "cache" / "maven" / "org" / "example" / "rig").exists()
+    assert not (harbour.tool.store / "cache" / "maven" / "shared" / "org" / "example" / "rig").exists()
 
     assert "reused" in harbour.tool("build", "--all").stderr
     harbour.tool("build", "rig", "sail", "--platform", "el9")

@@ -12,7 +12,7 @@ from pathlib import Path
 from bigtop_builder.adapter.bundle.reader import ChunkStream, check_member
 from bigtop_builder.adapter.bundle.writer import file_chunks
 from bigtop_builder.adapter.store import translated
-from bigtop_builder.adapter.tools.cache_files import folders
+from bigtop_builder.adapter.tools.cache import OWN, SHARED, Cache
 from bigtop_builder.model.build_tools.registry import CACHES, CacheName
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import SourceError
@@ -27,14 +27,9 @@ class Taken:
     kept: list[str] = field(default_factory=list)
 
 
-def whole_cache(store: Path, kind: CacheName) -> list[str]:
-    """Return the sorted paths of all files in a store's cache."""
-    return sorted(
-        path
-        for folder, files in folders(store / "cache" / kind)
-        for entry in files
-        if CACHES[kind].role(path := f"{folder}/{entry.name}" if folder else entry.name) != "private"
-    )
+def whole_cache(cache: Cache) -> list[str]:
+    """Return the sorted paths of all files that seed builds of a component."""
+    return sorted(cache.files())
 
 
 def pack(root: Path, paths: Iterable[str]) -> Iterator[bytes]:
@@ -76,13 +71,17 @@ def unpack(chunks: Iterator[bytes], scratch: Path, place: str) -> list[str]:
 
 
 def take_in(kind: CacheName, store: Path, scratch: Path, paths: Iterable[str]) -> Taken:
-    """Move unpacked files into a store's cache; existing files are kept. Raises StoreError."""
-    shared, taken = store / "cache" / kind, Taken()
-    with translated(shared):
+    """Move unpacked files into a store's cache; existing files are kept. Raises StoreError.
+
+    Whoever loads a bundle trusts whoever made it, also in what is shared.
+    """
+    root, taken = store / "cache" / kind, Taken()
+    with translated(root):
         for path in paths:
-            if CACHES[kind].role(path) == "private":
+            part, inside = _split(path)
+            if CACHES[kind].role(inside) == "private":
                 continue
-            target = shared / path
+            target = root / part / inside
             target.parent.mkdir(parents=True, exist_ok=True)
             (scratch / path).chmod(0o444)
             if _place(scratch / path, target):
@@ -92,6 +91,20 @@ def take_in(kind: CacheName, store: Path, scratch: Path, paths: Iterable[str]) -
             else:
                 taken.kept.append(path)
     return taken
+
+
+def _split(path: str) -> tuple[str, str]:
+    """Return the part of a cache that a path of an archive starts with, and the path in it.
+
+    Bundles of older versions have no parts: all was shared.
+    """
+    first, _, rest = path.partition("/")
+    if first == SHARED:
+        return SHARED, rest
+    if first == OWN:
+        component, _, inside = rest.partition("/")
+        return f"{OWN}/{component}", inside
+    return SHARED, path
 
 
 def _place(source: Path, target: Path) -> bool:

@@ -180,7 +180,7 @@ class Web:
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                with self._follow(session, request) as response:
+                with self.follow(session, request.address, request.headers, request.auth) as response:
                     request.response = response
                     request.put(Answer(response.status_code, response.headers, response.url, iter(())))
                     while not request.abandoned.is_set():
@@ -191,14 +191,19 @@ class Web:
         except Exception as error:
             request.put(error)
 
-    def _follow(self, session: requests.Session, request: _Request) -> requests.Response:
-        """Follow redirects ourselves: each hop has its own proxy, and credentials are sent only to their host."""
+    def follow(
+        self, session: requests.Session, address: str, headers: Mapping[str, str], login: Auth | None
+    ) -> requests.Response:
+        """Send a GET and return the response, whose body has not been read.
+
+        Redirects are followed here, since each hop has its own proxy, and credentials are sent only to their host.
+        Blocks as long as the server likes to dribble: ``get`` does not. Raises whatever requests raises.
+        """
         from requests.auth import HTTPBasicAuth
         from requests.utils import select_proxy, should_bypass_proxies
 
-        address = request.address
         # As bytes, because requests encodes text as Latin-1.
-        auth = HTTPBasicAuth(*(part.encode() for part in request.auth)) if request.auth else None
+        auth = HTTPBasicAuth(*(part.encode() for part in login)) if login else None
         seen: list[str] = []
         while address not in seen and len(seen) <= MAX_REDIRECTS:
             seen.append(address)
@@ -207,7 +212,7 @@ class Web:
                 proxy = None
             response = session.get(
                 address,
-                headers=request.headers,
+                headers=headers,
                 auth=auth,
                 stream=True,
                 allow_redirects=False,

@@ -1,28 +1,42 @@
 """Download caches that all builds share and none can spoil.
 
 Build tools do not expect several writers in their caches, and a build also puts its own results there. So each task
-gets a private copy below its home, seeded from the shared cache, and its downloads are merged back:
+gets a private copy below its home, and what it downloaded is taken over when it has ended. A build may have written
+anything into its copy, under any name; hence two parts in the store:
+
+- ``own/COMPONENT`` takes what a build of this component left, and seeds builds of this component alone;
+- ``shared`` seeds every build. A file moves there when it has been proved that it is what the remote gave: by the
+  checksum that a repository publishes, which this program asks for itself, or by a digest that is the file's name.
+
+What files are (``model.build_tools``):
 
 - *content* never changes once written: it is seeded as a hard link to a file that only this program's user may write,
-  which costs no time and no space, and merged where the shared cache has no file of that name;
-- *bookkeeping* is rewritten in place by the tools: it is seeded as a copy, and the newest replaces the shared one.
-  When two tasks merge at once, the additions of one are lost: later that costs a request, never a wrong file;
+  which costs no time and no space;
+- *bookkeeping* is rewritten in place by the tools: it is seeded as a copy, the newest replaces the older one, and it
+  is never shared, because nobody publishes what it must say;
 - everything else (locks, statistics, results of the build itself) stays *private*.
 
-Merge after the task's container has ended: until then one of its processes could still write.
-Find what a task used (see ``cache_use``) before the merge, which reads files itself.
+Where the container runs as this very user, a build could make a linked file writable and change it for all: then
+everything is copied, which costs nothing on file systems that share blocks (Btrfs, XFS).
+
+Take over after the task's container has ended: until then one of its processes could still write.
+Find what a task used (see ``cache_use``) before that, because taking over reads files itself.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from bigtop_builder.adapter.store import translated
+from bigtop_builder.adapter.store import translated, write_atomically
 from bigtop_builder.adapter.tools.cache_files import (
+    READ_SIZE,
     clock,
     copy_file,
     folders,
@@ -30,16 +44,24 @@ from bigtop_builder.adapter.tools.cache_files import (
     link,
     make_folder,
     make_folders,
+    open_left,
     publish_newest,
     publish_once,
 )
+from bigtop_builder.adapter.tools.repository_files import Digest, RepositoryFiles
+from bigtop_builder.adapter.untrusted import Folder, walk
 from bigtop_builder.model.build_tools.registry import CACHES, CacheName
-from bigtop_builder.model.build_tools.tool import CacheLayout
+from bigtop_builder.model.build_tools.tool import AddressBook, CacheFolder, CacheLayout
+
+SHARED, OWN = "shared", "own"
+ANSWERS = ".answers.json"
+"""In the folder of a component: the files that cannot be shared, and why, so that nobody asks for them again."""
+STRONG = ("sha256", "sha512")
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """What was seeded or merged. ``size`` is in bytes."""
+    """What was seeded or taken over. ``size`` is in bytes."""
 
     files: int = 0
     size: int = 0
@@ -64,67 +86,261 @@ class Seeded:
         return Traffic(len(self.files), sum(self.files.values()))
 
 
+@dataclass(frozen=True)
+class Checked:
+    """How many files were proved and are shared now, which are not what the remote gives, and how many were not
+    asked about because a repository gave no answer in time."""
+
+    shared: int = 0
+    differing: tuple[str, ...] = ()
+    unanswered: int = 0
+
+
 def built_artifacts(names: Iterable[CacheName], tree: Path) -> frozenset[str]:
     """Return what a source tree builds itself and installs into these caches, such as Maven's modules."""
     return frozenset().union(*(CACHES[name].built(tree) for name in names))
 
 
-def seed(
-    name: CacheName, store: Path, home: Path, *, owner: tuple[int, int], built: frozenset[str] = frozenset()
-) -> Seeded:
-    """Fill a task's private cache below ``home``. ``owner`` is the uid and gid of its container.
+def shared_part(name: CacheName, store: Path) -> Path:
+    """Return the folder that seeds every build."""
+    return store / "cache" / name / SHARED
 
-    Files that the task builds itself (see ``built_artifacts``), and that a repository has too, are copied, so that
-    the task may overwrite them. Raises StoreError.
+
+@dataclass(frozen=True)
+class Cache:
+    """The download cache of a build tool, as the builds of one component see it."""
+
+    name: CacheName
+    store: Path
+    component: str
+
+    @property
+    def layout(self) -> CacheLayout:
+        """What the files in it are."""
+        return CACHES[self.name]
+
+    @property
+    def root(self) -> Path:
+        """The folder of the store with both parts, and those of other components."""
+        return self.store / "cache" / self.name
+
+    @property
+    def shared(self) -> Path:
+        """The part that seeds every build."""
+        return self.root / SHARED
+
+    @property
+    def own(self) -> Path:
+        """The part that seeds builds of this component."""
+        return self.root / OWN / self.component
+
+    def find(self, path: str) -> Path | None:
+        """Return the file at a path of the tool's cache."""
+        # In this order, because a file may be on its way from the second place to the first.
+        for part in (self.shared, self.own, self.shared):
+            if (part / path).is_file():
+                return part / path
+        return None
+
+    def files(self) -> dict[str, os.DirEntry[str]]:
+        """Return all that a build of this component is seeded with, by path."""
+        return {**dict(_seeds(self.layout, self.own)), **dict(_seeds(self.layout, self.shared))}
+
+    def seed(
+        self,
+        home: Path,
+        *,
+        owner: tuple[int, int],
+        built: frozenset[str] = frozenset(),
+        only: Collection[str] | None = None,
+    ) -> Seeded:
+        """Fill a task's private cache below ``home``. ``owner`` is the uid and gid of its container.
+
+        Files that the task builds itself (see ``built_artifacts``), and that a repository has too, are copied, so that
+        the task may overwrite them. With ``only``, nothing but these paths is seeded. Raises StoreError.
+        """
+        layout, private = self.layout, home / self.layout.place
+        seeded: dict[str, int] = {}
+        links = owner[0] != os.geteuid()
+        with translated(private):
+            make_folders(private, home, owner)
+            moment = clock(private)
+            made = {""}
+            for path, source, size in self._sources(only):
+                folder = path.rpartition("/")[0]
+                _make_inside(str(private), folder, owner, made)
+                content = links and layout.role(path) == "content" and not layout.overwritten(folder, built)
+                place = link if content else copy_file
+                with suppress(FileExistsError, FileNotFoundError):
+                    place(source, f"{private}/{path}", owner)
+                    seeded[path] = size
+        return Seeded(seeded, moment)
+
+    def _sources(self, only: Collection[str] | None) -> Iterator[tuple[str, str, int]]:
+        if only is None:
+            for path, entry in self.files().items():
+                with suppress(FileNotFoundError):
+                    yield path, entry.path, entry.stat(follow_symlinks=False).st_size
+            return
+        for path in sorted(only):
+            if source := self.find(path):
+                yield path, str(source), source.stat().st_size
+
+    def take(self, root: Path, below: str) -> Traffic:
+        """Take over what a build downloaded into its home, the folder ``below`` of its scratch ``root``.
+
+        It is only for builds of this component until ``check`` has proved more. Existing content is never replaced.
+        Raises BuildError when a link leads to the cache, StoreError.
+        """
+        total = Traffic()
+        with translated(self.root):
+            for folder, name in downloads(self.layout, root, f"{below}/{self.layout.place}"):
+                path = folder.inside(name)
+                content, target = self.layout.role(path) == "content", self.own / path
+                if content and ((self.shared / path).exists() or target.exists()):
+                    continue
+                # A build may have left files that it alone can read.
+                with suppress(PermissionError), open_left(folder, name) as left:
+                    if not content and is_same(left, target):
+                        continue
+                    if (publish_once if content else publish_newest)(left, target):
+                        total += Traffic(1, os.fstat(left.fileno()).st_size)
+        return total
+
+    def check(self, book: AddressBook, repositories: RepositoryFiles) -> Checked:
+        """Prove files of this component's part, as far as that can be done, and share them.
+
+        Raises ConfigurationError when the address of a repository is unknown, StoreError.
+        """
+        answers = _read_answers(self.own / ANSWERS)
+        with translated(self.root):
+            paths = [path for path, _ in _seeds(self.layout, self.own) if path not in answers]
+            checked = prove(self.layout, self.own, self.shared, paths, answers, book, repositories)
+            if self.own.is_dir():
+                write_atomically(self.own / ANSWERS, json.dumps(answers, indent=0, sort_keys=True))
+        return checked
+
+    def adopt(self, book: AddressBook, repositories: RepositoryFiles) -> Checked:
+        """Prove what older versions shared unproved, and share it again; what cannot be proved is removed.
+
+        Raises like ``check``.
+        """
+        answers: dict[str, str] = {}
+        with translated(self.root):
+            paths = list(self.former())
+            checked = prove(self.layout, self.root, self.shared, paths, answers, book, repositories)
+            if not checked.unanswered:
+                for path in paths:
+                    (self.root / path).unlink(missing_ok=True)
+        return checked
+
+    def former(self) -> Iterator[str]:
+        """Yield the files of the layout that older versions had, which shared everything."""
+        for folder, files in folders(self.root):
+            if folder.partition("/")[0] not in (SHARED, OWN):
+                yield from (f"{folder}/{entry.name}" if folder else entry.name for entry in files)
+
+
+def _make_inside(private: str, folder: str, owner: tuple[int, int], made: set[str]) -> None:
+    if folder not in made:
+        _make_inside(private, folder.rpartition("/")[0], owner, made)
+        make_folder(f"{private}/{folder}", owner)
+        made.add(folder)
+
+
+def _seeds(layout: CacheLayout, part: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    for folder, files in folders(part):
+        for entry in files:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if layout.role(path) != "private":
+                yield path, entry
+
+
+def downloads(layout: CacheLayout, root: Path, below: str) -> Iterator[tuple[Folder, str]]:
+    """Yield the files that the tool may have downloaded into the cache that a build left, with their folders.
+
+    Raises BuildError when a link leads to the cache.
     """
-    layout = CACHES[name]
-    shared, private = store / "cache" / name, home / layout.place
-    seeded: dict[str, int] = {}
-    with translated(private):
-        make_folders(private, home, owner)
-        moment = clock(private)
-        for folder, files in folders(shared):
-            target = f"{private}/{folder}"
-            if folder:
-                make_folder(target, owner)
-            writable = layout.overwritten(folder, built)
-            for entry in files:
-                path = f"{folder}/{entry.name}" if folder else entry.name
-                role = layout.role(path)
-                if role == "private":
-                    continue
-                place = link if role == "content" and not writable else copy_file
-                with suppress(FileExistsError):
-                    place(entry.path, f"{target}/{entry.name}", owner)
-                seeded[path] = entry.stat(follow_symlinks=False).st_size
-    return Seeded(seeded, moment)
+    for folder in walk(root, below, skip_deeper=True):
+        names = [entry.name for entry in folder.files if _plain(folder.inside(entry.name))]
+        try:
+            chosen = layout.downloaded(CacheFolder(folder.path, names, partial(open_left, folder)))
+        except OSError:
+            continue
+        for name in names:
+            if name in chosen and layout.role(folder.inside(name)) != "private":
+                yield folder, name
 
 
-def merge(name: CacheName, store: Path, home: Path) -> Traffic:
-    """Merge what a task downloaded into the shared cache and return what was new. Raises StoreError.
-
-    Existing content is never replaced by other content, and links that a build made are not followed.
-    """
-    layout = CACHES[name]
-    shared, private = store / "cache" / name, home / layout.place
-    total = Traffic()
-    with translated(shared):
-        for folder, files in folders(private):
-            downloaded = downloads(layout, folder, files)
-            for entry in files:
-                if entry.name not in downloaded:
-                    continue
-                role = layout.role(f"{folder}/{entry.name}" if folder else entry.name)
-                target = shared / folder / entry.name
-                if role == "private" or (target.exists() if role == "content" else is_same(entry, target)):
-                    continue
-                target.parent.mkdir(parents=True, exist_ok=True)
-                publish = publish_once if role == "content" else publish_newest
-                if publish(Path(entry.path), target):
-                    total += Traffic(1, entry.stat(follow_symlinks=False).st_size)
-    return total
+def _plain(path: str) -> bool:
+    """Whether a path is printable text: no registry has others."""
+    return path.isprintable() and path.isascii()
 
 
-def downloads(layout: CacheLayout, folder: str, files: list[os.DirEntry[str]]) -> Collection[str]:
-    """Return the names of a folder's files that the tool may have downloaded."""
-    return layout.downloaded(folder, {entry.name: entry.path for entry in files})
+def prove(
+    layout: CacheLayout,
+    part: Path,
+    shared: Path,
+    paths: Iterable[str],
+    answers: dict[str, str],
+    book: AddressBook,
+    repositories: RepositoryFiles,
+) -> Checked:
+    """Move the files of ``part`` that are what the remote gives to ``shared``; note in ``answers`` which are not."""
+    wanted = {}
+    named = {}
+    for path in paths:
+        if layout.role(path) != "content":
+            continue
+        if (shared / path).exists():
+            (part / path).unlink(missing_ok=True)
+            continue
+        if own := layout.digest(path):
+            named[path] = own
+        if remotes := [remote for remote in layout.remotes(book, path) if remote.checksums]:
+            wanted[path] = remotes
+    published = repositories.checksums(wanted) if wanted else {}
+    moved, differing = 0, []
+    for path in sorted({*wanted, *named}):
+        expected = [named[path]] if path in named else []
+        if path in wanted:
+            if path not in published:
+                continue
+            expected += published[path]
+            if not published[path]:
+                answers[path] = "no repository that the project names publishes a checksum"
+                continue
+        elif named[path][0] not in STRONG:
+            continue
+        if matches(part / path, expected):
+            _move(part / path, shared / path)
+            moved += 1
+        else:
+            answers[path] = "differs from the published checksum"
+            differing.append(path)
+    return Checked(moved, tuple(differing), len(wanted.keys() - published.keys()))
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.link(source, target)
+    source.unlink(missing_ok=True)
+
+
+def matches(path: Path, expected: Iterable[Digest]) -> bool:
+    """Whether a file has all these digests."""
+    hashes = [(hashlib.new(algorithm), value) for algorithm, value in expected]
+    with path.open("rb") as stream:
+        while piece := stream.read(READ_SIZE):
+            for one, _ in hashes:
+                one.update(piece)
+    return all(one.hexdigest() == value for one, value in hashes)
+
+
+def _read_answers(path: Path) -> dict[str, str]:
+    try:
+        answers: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return answers

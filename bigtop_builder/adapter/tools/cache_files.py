@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
+
+from bigtop_builder.adapter.untrusted import Folder
+
+READ_SIZE = 1 << 20
+FICLONE = 0x40049409
+"""The request that makes a file share the blocks of another (``linux/fs.h``)."""
 
 
 def folders(root: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
-    """Yield every folder below ``root`` by its relative path, with its plain files; links are not followed."""
+    """Yield every folder below ``root``, which no build can write, by its relative path, with its plain files."""
     pending = [""]
     while pending:
         folder = pending.pop()
@@ -57,8 +67,12 @@ def link(source: str, target: str, _: tuple[int, int] | None = None) -> None:
 
 
 def copy_file(source: str, target: str, owner: tuple[int, int]) -> None:
-    """Copy a file that the container's user may write."""
-    shutil.copyfile(source, target)
+    """Copy a file that the container's user may write, sharing its blocks where the file system can."""
+    with open(source, "rb") as old, open(target, "xb") as new:  # noqa: PTH123
+        try:
+            fcntl.ioctl(new, FICLONE, old.fileno())
+        except OSError:
+            shutil.copyfileobj(old, new, READ_SIZE)
     _never_read(target)
     os.chown(target, *owner)
 
@@ -81,19 +95,32 @@ def clock(folder: Path) -> int | None:
         probe.unlink(missing_ok=True)
 
 
-def is_same(entry: os.DirEntry[str], target: Path) -> bool:
-    """Whether two files have the same bytes."""
+def open_left(folder: Folder, name: str) -> BinaryIO:
+    """Open a plain file that a build left. Raises OSError for anything else, and for a file that may not be read."""
+    handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder.handle)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "is no plain file", name)
+    return os.fdopen(handle, "rb")
+
+
+def is_same(left: BinaryIO, target: Path) -> bool:
+    """Whether a file that a build left has the bytes of ``target``."""
+    left.seek(0)
     try:
-        return Path(entry.path).read_bytes() == target.read_bytes()
+        with target.open("rb") as stream:
+            while True:
+                piece = stream.read(READ_SIZE)
+                if piece != left.read(READ_SIZE):
+                    return False
+                if not piece:
+                    return True
     except FileNotFoundError:
         return False
 
 
-def publish_once(source: Path, target: Path) -> bool:
-    """Publish a file that never changes; False when another task was first.
-
-    It changes its owner before it becomes visible, so that no build can still write it.
-    """
+def publish_once(left: BinaryIO, target: Path) -> bool:
+    """Copy a file that a build left to where only this user writes; False when another task was first."""
 
     def place(temporary: Path) -> bool:
         with suppress(FileExistsError):
@@ -101,29 +128,37 @@ def publish_once(source: Path, target: Path) -> bool:
             return True
         return False
 
-    return _with_temporary(source, target, place)
+    return _with_temporary(left, target, place)
 
 
-def publish_newest(source: Path, target: Path) -> bool:
-    """Publish a copy of a file in place of an older one."""
+def publish_newest(left: BinaryIO, target: Path) -> bool:
+    """Copy a file that a build left in place of an older one."""
 
     def place(temporary: Path) -> bool:
         temporary.replace(target)
         return True
 
-    return _with_temporary(source, target, place, copy=True)
+    return _with_temporary(left, target, place)
 
 
-def _with_temporary(source: Path, target: Path, place: Callable[[Path], bool], *, copy: bool = False) -> bool:
-    temporary = target.with_name(f"{secrets.token_hex(6)}.tmp")
-    try:
-        if copy:
-            shutil.copyfile(source, temporary)
-        else:
-            link(str(source), str(temporary))
-        if temporary.stat().st_uid != os.geteuid():
-            os.chown(temporary, os.geteuid(), os.getegid())
+def _with_temporary(left: BinaryIO, target: Path, place: Callable[[Path], bool]) -> bool:
+    # A copy and never a link: who holds the old file open, or has another name of it, must not reach the new one.
+    left.seek(0)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_beside(target) as temporary:
+        with temporary.open("xb") as stream:
+            shutil.copyfileobj(left, stream, READ_SIZE)
+        status = os.fstat(left.fileno())
+        os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
         temporary.chmod(0o444)
         return place(temporary)
+
+
+@contextlib.contextmanager
+def temporary_beside(target: Path) -> Iterator[Path]:
+    """Yield a name that no seed and no bundle takes, and remove what is there at the end."""
+    temporary = target.with_name(f"{secrets.token_hex(6)}.tmp")
+    try:
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)

@@ -7,13 +7,14 @@ result may name more files than a task read, never fewer.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bigtop_builder.adapter.store import translated
 from bigtop_builder.adapter.tools.cache import Seeded, Traffic, downloads
-from bigtop_builder.adapter.tools.cache_files import folders
+from bigtop_builder.adapter.untrusted import walk
 from bigtop_builder.model.build_tools.registry import CACHES, CacheName
 
 
@@ -32,28 +33,29 @@ class CacheUse:
         return sorted({*self.hit, *self.new})
 
 
-def used(name: CacheName, home: Path, seeded: Seeded) -> CacheUse:
-    """Return what the task with this home used: everything seeded, if the file system keeps no atime.
+def used(name: CacheName, root: Path, below: str, seeded: Seeded) -> CacheUse:
+    """Return what a task used: everything seeded, if the file system keeps no atime.
 
-    Call it before ``merge``. Raises StoreError.
+    Its home is the folder ``below`` of its scratch ``root``. Call it before ``Cache.take``. Raises BuildError when a
+    link leads to the cache, StoreError.
     """
     layout = CACHES[name]
-    private = home / layout.place
+    place = f"{below}/{layout.place}"
     read: set[str] = set()
     left = set(seeded.files)
-    new: dict[str, int] = {}
-    with translated(private):
-        for folder, files in folders(private):
-            downloaded = downloads(layout, folder, files)
-            for entry in files:
-                path = f"{folder}/{entry.name}" if folder else entry.name
-                status = entry.stat(follow_symlinks=False)
-                if path in seeded.files:
+    with translated(root):
+        for folder in walk(root, place, skip_deeper=True):
+            for entry in folder.files:
+                path = folder.inside(entry.name)
+                if path in left:
                     left.discard(path)
-                    if seeded.moment is None or status.st_atime_ns >= seeded.moment:
+                    if seeded.moment is None or entry.stat(follow_symlinks=False).st_atime_ns >= seeded.moment:
                         read.add(path)
-                elif entry.name in downloaded and layout.role(path) != "private":
-                    new[path] = status.st_size
+        new = {
+            path: os.stat(name, dir_fd=folder.handle, follow_symlinks=False).st_size
+            for folder, name in downloads(layout, root, place)
+            if (path := folder.inside(name)) not in seeded.files
+        }
     # The build may have read what it removed.
     units = {layout.unit(path) for path in read | left}
     return CacheUse({path: size for path, size in seeded.files.items() if layout.unit(path) in units}, new)

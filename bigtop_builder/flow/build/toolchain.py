@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bigtop_builder.adapter.containers.container import Mount, Session
 from bigtop_builder.adapter.step_log import LogWriter
-from bigtop_builder.adapter.tools.cache import Seeded, merge, seed
+from bigtop_builder.adapter.tools.cache import Cache, Checked, Seeded
 from bigtop_builder.adapter.tools.cache_use import CacheUse, content, used
+from bigtop_builder.adapter.tools.repository_files import RepositoryFiles
 from bigtop_builder.flow.build.workbench import Workbench
-from bigtop_builder.model.build_tools.registry import CacheName
-from bigtop_builder.model.errors import BuildError, EngineError
-from bigtop_builder.model.event import CacheFigures, CacheUsed
+from bigtop_builder.model.build_tools.tool import AddressBook
+from bigtop_builder.model.errors import BigtopBuilderError, BuildError, ConfigurationError, EngineError
+from bigtop_builder.model.event import CacheFigures, CacheUsed, Notice
+
+HOME = "home"
+"""The folder of the task's scratch that is ``$HOME``."""
+SHOWN = 3
+"""How many files one notice names."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +48,12 @@ def in_toolchain(
     ``work`` raises.
     """
     order, worker = bench.order, bench.worker
-    home = bench.make("home")
+    home = bench.make(HOME)
     owner = (worker.user.uid, worker.user.gid)
-    seeded = {kind: seed(kind, bench.store.root, home, owner=owner, built=built) for kind in order.caches}
+    caches = [Cache(kind, bench.store.root, order.component) for kind in order.caches]
+    for cache in caches:
+        _adopt(bench, cache)
+    seeded = {cache: cache.seed(home, owner=owner, built=built) for cache in caches}
     for name, inside in worker.site.home_links.items():
         link = home / name
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -62,39 +72,73 @@ def in_toolchain(
     }
     network = order.network and not worker.offline
     box = bench.sandbox("compile", mounts, environment, limits=order.build_limits, network=network)
-    downloads = Downloads({}, {})
-    ended = True
     try:
         with bench.session(box, cwd) as session:
             work(session)
     except EngineError:
-        ended = False
+        # Taking over needs the container to have ended, and it may still be running.
         raise
-    finally:
-        # Downloads of a failed build are kept too. But merging needs the container to have ended, and after an
-        # engine error it may still be running.
-        if ended:
-            downloads = _keep_downloads(bench, home, seeded)
-    return downloads
+    except BaseException:
+        # Downloads of a failed build are kept too, but of two errors the user must see the build's own.
+        with suppress(BigtopBuilderError):
+            _keep_downloads(bench, seeded)
+        raise
+    return _keep_downloads(bench, seeded)
 
 
-def _keep_downloads(bench: Workbench, home: Path, seeded: Mapping[CacheName, Seeded]) -> Downloads:
-    """Merge what was downloaded into the shared caches."""
+def _keep_downloads(bench: Workbench, seeded: Mapping[Cache, Seeded]) -> Downloads:
+    """Take over what was downloaded, and share what the remote really gave."""
     counts: dict[str, dict[str, int]] = {}
     uses: dict[str, CacheUse] = {}
-    for kind, before in seeded.items():
-        uses[kind] = use = used(kind, home, before)
-        hit, new = content(kind, use.hit), content(kind, use.new)
-        merged = merge(kind, bench.store.root, home)
+    for cache, before in seeded.items():
+        uses[cache.name] = use = used(cache.name, bench.folder, HOME, before)
+        hit, new = content(cache.name, use.hit), content(cache.name, use.new)
+        taken = cache.take(bench.folder, HOME)
         figures = CacheFigures(asked=hit.files + new.files, hit=hit.files, hit_bytes=hit.size, new_bytes=new.size)
-        bench.worker.emit(CacheUsed(task=bench.order.task, cache=kind, figures=figures))
-        counts[kind] = {
+        bench.worker.emit(CacheUsed(task=bench.order.task, cache=cache.name, figures=figures))
+        counts[cache.name] = {
             "reused_files": before.traffic.files,
             "reused_bytes": before.traffic.size,
-            "new_files": merged.files,
-            "new_bytes": merged.size,
+            "new_files": taken.files,
+            "new_bytes": taken.size,
         }
+        _report(bench, cache, _asking(bench, cache.check))
     return Downloads(counts, uses)
+
+
+def _adopt(bench: Workbench, cache: Cache) -> None:
+    """Prove what an older version shared without proof."""
+    if bench.worker.offline or not (former := sum(1 for _ in cache.former())):
+        return
+    bench.note(f"{cache.name}: {former} downloads of an older version are compared with what repositories publish")
+    _report(bench, cache, _asking(bench, cache.adopt))
+
+
+def _asking(bench: Workbench, check: Callable[[AddressBook, RepositoryFiles], Checked]) -> Checked:
+    """Ask repositories, unless this run is offline or does not know where they are."""
+    worker = bench.worker
+    if worker.offline:
+        return Checked()
+    try:
+        return check(worker.addresses, worker.repositories)
+    except ConfigurationError as error:
+        worker.emit(Notice(text=f"no download is shared with other components: {error.message}", task=bench.order.task))
+        return Checked()
+
+
+def _report(bench: Workbench, cache: Cache, checked: Checked) -> None:
+    if checked.differing:
+        more = len(checked.differing) - SHOWN
+        bench.note(
+            f"{cache.name}: not what a repository publishes, and so not shared with other components: "
+            + ", ".join(checked.differing[:SHOWN])
+            + (f", and {more} more" if more > 0 else "")
+        )
+    if checked.unanswered:
+        bench.note(
+            f"{cache.name}: {checked.unanswered} downloads are not shared with other components yet, "
+            "because repositories gave no checksum in time"
+        )
 
 
 def run_build(bench: Workbench, session: Session, log: LogWriter, command: list[str], *, cwd: str, what: str) -> None:

@@ -12,15 +12,17 @@ from bigtop_builder.adapter.containers.container import User, build_user
 from bigtop_builder.adapter.containers.engine import connect
 from bigtop_builder.adapter.containers.image import SiteAccess, Workshop, ensure
 from bigtop_builder.adapter.sources import Fetcher
-from bigtop_builder.adapter.sources.web import ca_bundle, proxies
+from bigtop_builder.adapter.sources.web import Web, ca_bundle, proxies
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.store import Run, Store
 from bigtop_builder.adapter.tools.addresses import Addresses
+from bigtop_builder.adapter.tools.repository_files import RepositoryFiles
 from bigtop_builder.adapter.tools.site import SiteSettings, private_folder, site_files
 from bigtop_builder.adapter.tools.super_pom import super_pom
 from bigtop_builder.flow.build.dead_runs import clear_dead_runs
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.run.recorder import Bus
+from bigtop_builder.model.base import seconds
 from bigtop_builder.model.build_tools import debian
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.model.event import Notice
@@ -44,6 +46,8 @@ class Worker:
     cancelled: threading.Event
     """Set when the run is to stop: whatever takes long looks at it."""
     shop: Workshop
+    addresses: Addresses
+    repositories: RepositoryFiles
     offline: bool = False
     user: User = field(default_factory=build_user)
     """Who runs in the containers."""
@@ -65,7 +69,12 @@ def open_worker(
         with private_folder() as folder:
             shop, fetcher, addresses = _suppliers(project, request, run, emit, client, cancelled)
             site = site_files(project.file, folder, addresses, offline=request.offline)
-            yield Worker(store, run, client, site, fetcher, emit, cancelled, shop, request.offline)
+            repositories = RepositoryFiles(
+                Web(project.file.network), seconds(project.file.limits.repository_time), cancelled
+            )
+            yield Worker(
+                store, run, client, site, fetcher, emit, cancelled, shop, addresses, repositories, request.offline
+            )
     finally:
         client.close()
 

@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 from bigtop_builder.adapter.bundle.cache import whole_cache
 from bigtop_builder.adapter.containers.image_recipe import ImageSpec, image_key
 from bigtop_builder.adapter.sources.download_store import stored
+from bigtop_builder.adapter.tools.cache import Cache
 from bigtop_builder.flow.build.project import Project
 from bigtop_builder.model.build_tools.registry import CacheName
 from bigtop_builder.model.bundle import BundledSource
@@ -93,19 +94,22 @@ def cache_files(project: Project, plan: Plan) -> tuple[dict[CacheName, list[str]
                     f"{', '.join(kinds)} in the store"
                 )
         for kind in kinds:
-            paths = asked[kind] if asked and kind in asked else whole_cache(project.store.root, kind)
-            _require_files(project.store.root / "cache" / kind, paths, task.evaluated.name)
-            wanted.setdefault(kind, set()).update(paths)
+            cache = Cache(kind, project.store.root, task.evaluated.name)
+            paths = asked[kind] if asked and kind in asked else whole_cache(cache)
+            wanted.setdefault(kind, set()).update(_places(cache, paths))
     return {kind: sorted(paths) for kind, paths in sorted(wanted.items())}, notes
 
 
-def _require_files(root: Path, paths: Iterable[str], component: str) -> None:
-    gone = [path for path in paths if not (root / path).is_file()]
-    if gone:
-        raise StoreError(
-            f"{component} was compiled with {gone[0]}, which is no longer in the download cache",
-            hint=f"Compile it again first: bigtop-builder build {component} --force",
-        )
+def _places(cache: Cache, paths: Iterable[str]) -> Iterator[str]:
+    """Yield where files are below the cache's folder in the store. Raises StoreError when one is gone."""
+    for path in paths:
+        place = cache.find(path)
+        if place is None:
+            raise StoreError(
+                f"{cache.component} was compiled with {path}, which is no longer in the download cache",
+                hint=f"Compile it again first: bigtop-builder build {cache.component} --force",
+            )
+        yield place.relative_to(cache.root).as_posix()
 
 
 def image_specs(project: Project, plan: Plan) -> list[ImageSpec]:

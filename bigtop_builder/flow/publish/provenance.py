@@ -25,6 +25,7 @@ from bigtop_builder.adapter.rpm.gnupg import Signer
 from bigtop_builder.adapter.rpm.header import read_header
 from bigtop_builder.adapter.rpm.signing import verify_detached
 from bigtop_builder.adapter.store import Store
+from bigtop_builder.adapter.tools.cache import shared_part
 from bigtop_builder.flow.publish.attestation import PREDICATE, Origins, statement
 from bigtop_builder.model.digest import of_bytes
 from bigtop_builder.model.errors import PublishError
@@ -52,8 +53,8 @@ def complete(
 
 
 def maven_cache(store: Store | None) -> MavenCache:
-    """Open the Maven cache that all builds of a store share."""
-    return MavenCache(store.root / "cache" / "maven" if store else None)
+    """Open the part of the Maven cache whose files are what repositories published."""
+    return MavenCache(shared_part("maven", store.root) if store else None)
 
 
 def _documents(

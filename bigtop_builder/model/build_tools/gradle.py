@@ -11,6 +11,7 @@ from bigtop_builder.model.build_tools.tool import (
     CacheLayout,
     Download,
     MavenMirror,
+    Remote,
     Repository,
     Site,
     ToolSettings,
@@ -130,6 +131,34 @@ def _repository(place: Repository, name: str) -> str:
 """
 
 
+def _in_maven(path: str) -> str | None:
+    """Return the path of ``files-2.1/GROUP/MODULE/VERSION/SHA-1/FILE`` in a Maven repository."""
+    parts = path.split("/")
+    if len(parts) != 6:
+        return None
+    _, group, module, version, _, name = parts
+    return f"{group.replace('.', '/')}/{module}/{version}/{name}"
+
+
+def _remotes(book: AddressBook, path: str) -> list[Remote]:
+    inside = _in_maven(path)
+    if inside is None:
+        return []
+    main, portal = maven.repository(book, "gradle"), plugins(book)
+    known = [main] if main else maven.known_repositories(book)
+    return maven.in_repositories([*known, *([portal] if portal and portal not in known else [])], inside)
+
+
+def _digest(path: str) -> tuple[str, str] | None:
+    """Return the SHA-1 in the path, which Gradle writes as a number: without leading zeros."""
+    parts = path.split("/")
+    return ("sha1", parts[4].zfill(40)) if len(parts) == 6 else None
+
+
+def _purl(path: str) -> str:
+    return maven.purl(_in_maven(path) or "")
+
+
 def _unit(path: str) -> str:
     """Group the files of a module: Gradle reads its description alone when nothing compiles against the jar."""
     parts = path.split("/")
@@ -162,6 +191,9 @@ TOOL = BuildTool(
     cache=CacheLayout(
         ".gradle/caches/modules-2",
         {r"(\.lock|^gc\.properties)$": "private", r"^files-2\.1/": "content", r"^metadata-": "bookkeeping"},
+        remotes=_remotes,
+        digest=_digest,
+        purl=_purl,
         unit=_unit,
     ),
     settings=_settings,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import Field
 
@@ -14,10 +15,12 @@ from bigtop_builder.model.build_tools.java_proxy import non_proxy_hosts
 from bigtop_builder.model.build_tools.tool import (
     AddressBook,
     BuildTool,
+    CacheFolder,
     CacheLayout,
     Download,
     MavenMirror,
     ProxyServer,
+    Remote,
     Repository,
     Site,
     ToolSettings,
@@ -29,7 +32,11 @@ TRACKING = "_remote.repositories"
 METADATA = r"(^|/)(resolver-status\.properties|maven-metadata-[^/]+\.xml)$"
 """Which versions a repository has, and when Maven asked: needed for a plugin named without a version."""
 
-FRONTEND = "com/github/eirslett/"
+TRACKING_SIZE = 1 << 20
+LARGEST_ARCHIVE = 1 << 30
+"""Unpacked bytes: an archive of Node has 200 MB."""
+
+FRONTEND = re.compile(r"com/github/eirslett/(node|npm|yarn)/([^/]+)(?:/([^/]+))?$")
 """Where the frontend plugin keeps archives of Node, npm and yarn; Maven does not track them."""
 
 NODE_SERVER = "site-node"
@@ -171,36 +178,81 @@ def _login(user: str, password: str) -> str:
     return _fields({"username": f"${{env.{user}}}", "password": f"${{env.{password}}}"})
 
 
-def _downloaded(folder: str, files: Mapping[str, str]) -> set[str]:
+def _downloaded(folder: CacheFolder) -> set[str]:
     """Select metadata, what a repository and no local install has written, and complete archives of Node."""
-    found = {name for name in files if re.search(METADATA, name)}
-    if f"/{FRONTEND}" in f"/{folder}/":
-        found |= {name for name, path in files.items() if _is_complete_archive(path)}
-    if TRACKING not in files:
+    names = set(folder.names)
+    found = {name for name in names if re.search(METADATA, name)}
+    if FRONTEND.match(folder.path):
+        found |= {name for name in names if name.endswith((".tar.gz", ".tgz")) and _is_complete(folder, name)}
+    if TRACKING not in names:
         return found
     remote: set[str] = set()
     local: set[str] = set()
-    for line in Path(files[TRACKING]).read_text(encoding="utf-8", errors="replace").splitlines():
+    with folder.open(TRACKING) as stream:
+        text = stream.read(TRACKING_SIZE).decode(errors="replace")
+    for line in text.splitlines():
         name, mark, origin = line.partition(">")
         if mark and not line.startswith("#"):
             (remote if origin.removesuffix("=") else local).add(name)
-    return found | ((remote - local) & files.keys())
+    return found | ((remote - local) & names)
 
 
-def _is_complete_archive(path: str) -> bool:
+def _is_complete(folder: CacheFolder, name: str) -> bool:
     """Read an archive to its end: the plugin writes in place, so a failed build may leave a truncated one."""
     import gzip
     import zlib
 
-    if not path.endswith((".tar.gz", ".tgz")):
-        return False
+    left = LARGEST_ARCHIVE
     try:
-        with gzip.open(path) as stream:
-            while stream.read(1 << 20):
-                pass
+        with folder.open(name) as packed, gzip.open(packed) as stream:
+            while piece := stream.read(1 << 20):
+                left -= len(piece)
+                if left < 0:
+                    return False
     except (OSError, EOFError, zlib.error):
         return False
     return True
+
+
+def known_repositories(book: AddressBook) -> list[MavenMirror]:
+    """Return the repositories that the host knows: all mirrors, and Central unless one of them mirrors it."""
+    known = mirrors(book)
+    return known if any(_mirrors_central(mirror.mirror_of) for mirror in known) else [*known, _central(book)]
+
+
+def in_repositories(repositories: Sequence[MavenMirror], path: str) -> list[Remote]:
+    """Return the addresses of a file in repositories of Maven's layout."""
+    return [Remote(f"{one.url.rstrip('/')}/{quote(path)}", one.credentials) for one in repositories]
+
+
+def _remotes(book: AddressBook, path: str) -> list[Remote]:
+    archive = FRONTEND.match(path)
+    if archive is None:
+        return in_repositories(known_repositories(book), path)
+    tool, version, name = archive.groups()
+    base = book.address(tool) if tool in ("node", "npm") else None
+    if base is None:
+        return []
+    inside = f"v{version}/{name.replace('node-', 'node-v', 1)}" if tool == "node" else f"npm/-/npm-{version}.tgz"
+    url = f"{base.rstrip('/')}/{quote(inside)}"
+    # Neither server has a checksum beside an archive, so these stay with their component.
+    return [Remote(url, book.credentials(base), checksums=False)]
+
+
+def purl(path: str) -> str:
+    """Return the package URL of an artifact by its path in a repository; nothing for a path that names none."""
+    if archive := FRONTEND.match(path):
+        return f"pkg:{'npm' if archive[1] == 'npm' else 'generic'}/{archive[1]}@{quote(archive[2])}"
+    parts = path.split("/")
+    if len(parts) < 4:
+        return ""
+    *group, artifact, version, name = parts
+    if not name.startswith(f"{artifact}-{version}"):
+        return ""
+    classifier, _, kind = name.removeprefix(f"{artifact}-{version}").partition(".")
+    qualifiers = {"classifier": classifier.removeprefix("-"), "type": kind}
+    text = "&".join(f"{key}={quote(value, safe='')}" for key, value in qualifiers.items() if value)
+    return f"pkg:maven/{quote('.'.join(group))}/{quote(artifact)}@{quote(version)}?{text}"
 
 
 def _unit(path: str) -> str:
@@ -213,14 +265,20 @@ def built_artifacts(tree: Path) -> frozenset[str]:
     from xml.etree import ElementTree
 
     found = set()
-    for folder, folders, files in os.walk(tree):
-        folders[:] = [name for name in folders if name not in ("src", "target", ".git", "node_modules")]
-        if "pom.xml" in files:
-            with suppress(ElementTree.ParseError, OSError):
-                artifact = ElementTree.parse(Path(folder) / "pom.xml").getroot().findtext("{*}artifactId")
-                if artifact:
-                    found.add(artifact.strip())
-    return frozenset(found)
+    pending = [tree]
+    while pending:
+        with suppress(ElementTree.ParseError, OSError), os.scandir(pending.pop()) as entries:
+            inside = list(entries)
+            pending += [
+                Path(entry.path)
+                for entry in inside
+                if entry.is_dir(follow_symlinks=False) and entry.name not in ("src", "target", ".git", "node_modules")
+            ]
+            for entry in inside:
+                if entry.name == "pom.xml" and entry.is_file(follow_symlinks=False):
+                    artifact = ElementTree.parse(entry.path).getroot().findtext("{*}artifactId")
+                    found.add((artifact or "").strip())
+    return frozenset(found - {""})
 
 
 def _overwritten(folder: str, built: frozenset[str]) -> bool:
@@ -253,6 +311,8 @@ TOOL = BuildTool(
             r"/": "content",
         },
         downloaded=_downloaded,
+        remotes=_remotes,
+        purl=purl,
         unit=_unit,
         built=built_artifacts,
         overwritten=_overwritten,

@@ -43,6 +43,12 @@ def _settings(site: Site) -> ToolSettings:
     )
 
 
+def _digest(path: str) -> tuple[str, str] | None:
+    """Return the digest by which npm finds a file: ``content-v2/sha512/aa/bb/…``."""
+    _, algorithm, *parts = path.split("/")
+    return (algorithm, "".join(parts)) if algorithm in ("sha256", "sha512") else None
+
+
 TOOL = BuildTool(
     "npm",
     downloads=(
@@ -58,6 +64,8 @@ TOOL = BuildTool(
     ),
     mirrors=NpmMirrors,
     site_cache=NpmSiteCache,
-    cache=CacheLayout(".npm/_cacache", {r"^content-v2/": "content", r"^index-v5/": "bookkeeping"}),
+    cache=CacheLayout(
+        ".npm/_cacache", {r"^content-v2/[^/]+/": "content", r"^index-v5/": "bookkeeping"}, digest=_digest
+    ),
     settings=_settings,
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
 from bigtop_builder.model.base import Address, Credentials, StrictModel
 
@@ -166,15 +166,44 @@ class ToolSettings(NamedTuple):
     """Words for variables that several tools add to, such as ``ANT_OPTS``."""
 
 
+class Remote(NamedTuple):
+    """Where a file of a download cache comes from: an address that this program may ask itself."""
+
+    url: str
+    credentials: Credentials | None = None
+    checksums: bool = True
+    """Whether the server publishes ``<url>.sha1`` and the like."""
+
+
+class CacheFolder(NamedTuple):
+    """A folder of a download cache as a build left it."""
+
+    path: str
+    names: Collection[str]
+    """Its plain files."""
+    open: Callable[[str], BinaryIO]
+    """Opens one of them, never through a link. Raises OSError."""
+
+
 class CacheLayout(NamedTuple):
-    """Where a tool keeps its download cache, and what its files are. Paths are relative to ``place``."""
+    """Where a tool keeps its download cache, and what its files are. Paths are relative to ``place``.
+
+    A file of content is shared by all components when the host can tell that it is what the remote gave: it must
+    have the checksum that one of its ``remotes`` publishes, or be named by its own SHA-256 or SHA-512 (``digest``).
+    """
 
     place: str
     """The cache's folder below ``$HOME``."""
     roles: Mapping[str, Role]
     """The first pattern that is found in a path decides the role of the file; without one it is private."""
-    downloaded: Callable[[str, Mapping[str, str]], Collection[str]] = lambda folder, files: files
-    """Selects the files of a folder that the tool may have downloaded, from absolute paths by name."""
+    downloaded: Callable[[CacheFolder], Collection[str]] = lambda folder: folder.names
+    """Selects the files of a folder that the tool may have downloaded."""
+    remotes: Callable[[AddressBook, str], Sequence[Remote]] = lambda book, path: ()
+    """Returns where a file of content comes from; nothing when that is unknown. Raises ConfigurationError."""
+    digest: Callable[[str], tuple[str, str] | None] = lambda path: None
+    """Returns the digest in the name of a file of content: algorithm and hexadecimal value."""
+    purl: Callable[[str], str] = lambda path: ""
+    """Returns the package URL of a file of content, for attestations; nothing when it is not part of a package."""
     unit: Callable[[str], str] = lambda path: path
     """Maps files that are used together to one name: reading one of them counts as a use of all."""
     built: Callable[[Path], frozenset[str]] = lambda tree: frozenset()
