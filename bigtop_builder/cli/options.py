@@ -116,6 +116,15 @@ Builder = Annotated[
         rich_help_panel=BUILDING,
     ),
 ]
+Locks = Annotated[
+    Literal["use", "ignore", "require"] | None,
+    typer.Option(
+        "--locks",
+        help="Compile with the locks of components that have one, with none, or only with a lock.",
+        show_default=False,
+        rich_help_panel=BUILDING,
+    ),
+]
 Native = Annotated[
     Literal["refuse", "label"] | None,
     typer.Option(

@@ -137,6 +137,9 @@ class ProjectFile(StrictModel):
     """Build with Bigtop's own packaging, not with the component files."""
     sources: dict[Name, SourcePin] = Field(default_factory=dict)
     """Digests of sources that Bigtop's own packaging downloads, by component."""
+    locks: Literal["use", "ignore", "require"] = "use"
+    """Whether a component that has a lock compiles with it, without a network; ``require`` refuses to compile with one
+    what has no lock."""
     mirrors: Mirrors = Mirrors()
     network: Network = Network()
     signing: Signing = Signing()

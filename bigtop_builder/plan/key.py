@@ -34,6 +34,8 @@ def compile_ingredients(
         ingredients["image"] = image
     if build.network is False:
         ingredients["network"] = "none"
+    if evaluated.lock is not None:
+        ingredients["lock"] = evaluated.lock.digest
     if evaluated.native:
         ingredients["architecture"] = evaluated.target.arch
         ingredients["platform"] = evaluated.target.builder.name

@@ -25,6 +25,7 @@ from bigtop_builder.recipe.choices import (
     chosen_version,
 )
 from bigtop_builder.recipe.document import DocumentPath, near
+from bigtop_builder.recipe.lock import LockFile
 from bigtop_builder.recipe.package_format import FORMATS, PackageFormat
 from bigtop_builder.recipe.packages import LeftOut, evaluate_packages
 from bigtop_builder.recipe.patches import AppliedPatch, read_patches
@@ -101,6 +102,8 @@ class Evaluated:
     spec_blocks: Mapping[str, str]
     context: Mapping[str, Any] = field(repr=False, compare=False)
     compile_step: CompileStep
+    lock: LockFile | None = None
+    """What its compile step may download; with it there is no network."""
     unverified_reason: str = ""
     """Why its build has never completed; empty when it has."""
     packaging: str = COMPONENT_FILES

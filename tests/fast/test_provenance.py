@@ -43,6 +43,8 @@ COMPILED: dict[str, Any] = {
     },
     "patches": [{"name": "fix.patch", "sha256": "c" * 64, "note": "Cures a thing."}],
     "local_source": None,
+    "hermetic": True,
+    "locked": {"maven": {"org/x/a/1.0/a-1.0.jar": "7" * 64, "org/x/a/maven-metadata.xml": "8" * 64}},
     "built": 1_700_000_000.0,
     "seconds": 60.0,
 }
@@ -66,7 +68,7 @@ PACKAGED: dict[str, Any] = {
     "built": 1_700_000_060.0,
     "seconds": 10.0,
 }
-NEW = ("run", "builder", "image", "logs", "stack", "packaging", "architecture", "patches")
+NEW = ("run", "builder", "image", "logs", "stack", "packaging", "architecture", "patches", "hermetic", "locked")
 """What manifests did not tell before."""
 
 
@@ -171,6 +173,26 @@ def test_what_it_was_made_from_is_told_with_digests(run: Publish) -> None:
     }
 
 
+def test_locked_downloads_are_told_with_digests_and_package_urls(run: Publish) -> None:
+    definition = said(run(OWN))["predicate"]["buildDefinition"]
+    dependencies = {one["name"]: one for one in definition["resolvedDependencies"]}
+    assert dependencies["maven org/x/a/1.0/a-1.0.jar"] == {
+        "name": "maven org/x/a/1.0/a-1.0.jar",
+        "uri": "pkg:maven/org.x/a@1.0?type=jar",
+        "digest": {"sha256": "7" * 64},
+    }
+    assert dependencies["maven org/x/a/maven-metadata.xml"]["digest"] == {"sha256": "8" * 64}
+    assert definition["internalParameters"]["compile"]["hermetic"] is True
+
+
+def test_a_compile_with_a_network_is_not_called_hermetic(run: Publish, tmp_path: Path) -> None:
+    compiled = {name: value for name, value in COMPILED.items() if name != "locked"} | {"hermetic": False}
+    store = fill(Store(tmp_path / "other").open(), compiled, PACKAGED)
+    inner = said(run(OWN, store=store))["predicate"]["buildDefinition"]["internalParameters"]
+    assert inner["compile"]["hermetic"] is False
+    assert inner["notRecorded"] == ["compile: what it downloaded or found in download caches, because it had no lock"]
+
+
 def test_an_older_result_is_attested_as_far_as_it_is_known(run: Publish, tmp_path: Path) -> None:
     source = {"digest": "sha256:" + "a" * 64, "from": "Maven g:own:1"}
     compiled = {name: value for name, value in COMPILED.items() if name not in NEW} | {"sources": {"main": source}}
@@ -178,7 +200,9 @@ def test_an_older_result_is_attested_as_far_as_it_is_known(run: Publish, tmp_pat
     old = fill(Store(tmp_path / "old").open(), compiled, packaged)
     definition = said(run(OWN, store=old))["predicate"]["buildDefinition"]
     missing = definition["internalParameters"]["notRecorded"]
-    assert [text.partition(":")[0] for text in missing] == ["package", "compile"]
+    assert [text.partition(":")[0] for text in missing] == ["package", "compile", "compile"]
+    assert "what it downloaded" in missing[-1]
+    assert "hermetic" not in definition["internalParameters"]["compile"]
     assert definition["externalParameters"]["stack"] == {"name": STACK}
     names = {one["name"]: one["digest"] for one in definition["resolvedDependencies"]}
     assert names == {

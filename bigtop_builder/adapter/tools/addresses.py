@@ -65,6 +65,15 @@ class Addresses:
         self._found: dict[str, str | None] = {}
         self._lock = threading.RLock()
 
+    def without_credentials(self) -> Addresses:
+        """Return the same addresses without users and passwords."""
+        mirrors = self._mirrors
+        maven = [one.model_copy(update={"credentials": None}) for one in self.configured("maven")]
+        cache = mirrors.cache.model_copy(update={"credentials": None}) if mirrors.cache else None
+        other = Addresses(mirrors.model_copy(update={"maven": maven, "cache": cache}))
+        other._host, other._found, other._lock = self._host, self._found, self._lock
+        return other
+
     @property
     def preset(self) -> str:
         """The name of the preset."""

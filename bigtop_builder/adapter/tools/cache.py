@@ -34,7 +34,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from bigtop_builder.adapter.store import translated, write_atomically
+from bigtop_builder.adapter.store import remove_tree, translated, write_atomically
 from bigtop_builder.adapter.tools.cache_files import (
     READ_SIZE,
     clock,
@@ -56,6 +56,7 @@ from bigtop_builder.model.build_tools.tool import AddressBook, CacheFolder, Cach
 SHARED, OWN = "shared", "own"
 ANSWERS = ".answers.json"
 """In the folder of a component: the files that cannot be shared, and why, so that nobody asks for them again."""
+DIFFERS, UNPUBLISHED = "differs from what is published", "is published by no repository that the project names"
 STRONG = ("sha256", "sha512")
 
 
@@ -220,6 +221,11 @@ class Cache:
                 write_atomically(self.own / ANSWERS, json.dumps(answers, indent=0, sort_keys=True))
         return checked
 
+    def differing(self, paths: Iterable[str]) -> list[str]:
+        """Return the files of this component's part that are known not to be what a repository publishes."""
+        answers = _read_answers(self.own / ANSWERS)
+        return [path for path in paths if answers.get(path) == DIFFERS]
+
     def adopt(self, book: AddressBook, repositories: RepositoryFiles) -> Checked:
         """Prove what older versions shared unproved, and share it again; what cannot be proved is removed.
 
@@ -229,9 +235,10 @@ class Cache:
         with translated(self.root):
             paths = list(self.former())
             checked = prove(self.layout, self.root, self.shared, paths, answers, book, repositories)
-            if not checked.unanswered:
-                for path in paths:
-                    (self.root / path).unlink(missing_ok=True)
+            if not checked.unanswered and self.root.is_dir():
+                for entry in list(self.root.iterdir()):
+                    if entry.name not in (SHARED, OWN):
+                        remove_tree(entry)
         return checked
 
     def former(self) -> Iterator[str]:
@@ -308,7 +315,7 @@ def prove(
                 continue
             expected += published[path]
             if not published[path]:
-                answers[path] = "no repository that the project names publishes a checksum"
+                answers[path] = UNPUBLISHED
                 continue
         elif named[path][0] not in STRONG:
             continue
@@ -316,7 +323,7 @@ def prove(
             _move(part / path, shared / path)
             moved += 1
         else:
-            answers[path] = "differs from the published checksum"
+            answers[path] = DIFFERS
             differing.append(path)
     return Checked(moved, tuple(differing), len(wanted.keys() - published.keys()))
 

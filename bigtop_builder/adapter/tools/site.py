@@ -62,10 +62,21 @@ def site_files(
     With ``offline`` the tools use their caches alone, however old. Raises ConfigurationError for a secret, a CA
     bundle or an address that is unavailable.
     """
-    site = folder / "site"
-    addresses = addresses or Addresses(project.mirrors)
+    return _files(project, folder / "site", addresses or Addresses(project.mirrors), proxies(project.network), offline)
+
+
+def sealed_site_files(project: ProjectFile, folder: Path, addresses: Addresses) -> SiteSettings:
+    """Write settings into ``folder`` for a build without a network: without secrets and proxies, tools stay offline.
+
+    Raises like ``site_files``.
+    """
+    return _files(project, folder / "sealed", addresses.without_credentials(), {}, offline=True)
+
+
+def _files(
+    project: ProjectFile, site: Path, addresses: Addresses, known: dict[str, str], offline: bool
+) -> SiteSettings:
     pem = ca_bundle(project.network)
-    known = proxies(project.network)
     network = SiteNetwork(addresses, known, offline=offline)
     settings = tool_settings(network)
     _write(site, {name: text.encode() for name, text in settings.files.items()})

@@ -30,6 +30,7 @@ class Selection:
     builder: str | None
     native: str | None
     packaging: str | None
+    locks: str | None
     force: bool
 
     def open(
@@ -45,7 +46,8 @@ class Selection:
         from bigtop_builder.flow.build.project import Request
         from bigtop_builder.flow.open_project import open_project
 
-        settings = options.settings_with(invocation, self.packaging, builder=self.builder, native=self.native, **flags)
+        flags |= {"builder": self.builder, "native": self.native, "locks": self.locks}
+        settings = options.settings_with(invocation, self.packaging, **flags)
         if self.everything and settings.project.native is None:
             settings = replace(settings, project=settings.project.model_copy(update={"native": "label"}))
         choices = options.parse_choices(self.sets, self.sources, invocation.cwd)
@@ -71,6 +73,7 @@ class Selection:
             "--builder": self.builder,
             "--native": self.native,
             "--packaging": self.packaging,
+            "--locks": self.locks,
         }
         flags = [text for name, value in named.items() if value is not None for text in (name, str(value))]
         flags += [text for value in self.sets for text in ("--set", value)]
@@ -126,6 +129,7 @@ def plan(
     builder: options.Builder = None,
     native: options.Native = None,
     packaging: options.PackagingOption = None,
+    locks: options.Locks = None,
     force: options.Force = False,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 20 if there is something to build, else with 0.")
@@ -143,6 +147,7 @@ def plan(
         builder,
         native,
         packaging,
+        locks,
         force,
     )
     project, request = selection.open(invocation)
@@ -170,6 +175,7 @@ def build(
     builder: options.Builder = None,
     native: options.Native = None,
     packaging: options.PackagingOption = None,
+    locks: options.Locks = None,
     force: options.Force = False,
     jobs: options.Jobs = None,
     keep_going: options.KeepGoing = False,
@@ -193,6 +199,7 @@ def build(
         builder,
         native,
         packaging,
+        locks,
         force,
     )
     project, request = selection.open(

@@ -100,6 +100,7 @@ def create(
         builder=builder,
         native=native,
         packaging=None,
+        locks=None,
         force=False,
     )
     project, request = selection.open(invocation, keep_going=keep_going, limits__jobs=jobs)

@@ -20,8 +20,19 @@ def compile_facts(bench: Workbench, fetched: list[Fetched]) -> dict[str, Any]:
         **_facts(bench, "compile" if "compile" in order.images else None),
         **order.facts,
         "platform": order.builder,
+        **_downloads(bench),
         "sources": {source.name: _source(one) for source, one in zip(order.sources, fetched, strict=True)},
     }
+
+
+def _downloads(bench: Workbench) -> dict[str, Any]:
+    """Say whether nothing but what the manifest lists could get into the staged tree, and list the locked downloads."""
+    order = bench.order
+    if order.lock is not None:
+        downloads = order.lock.downloads
+        locked = {kind: {path: file.sha256 for path, file in files.items()} for kind, files in downloads.items()}
+        return {"hermetic": True, "locked": locked}
+    return {"hermetic": "compile" not in order.images or not (order.network or order.caches)}
 
 
 def package_facts(bench: Workbench) -> dict[str, Any]:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bigtop_builder.adapter.sources import Fetched
+from bigtop_builder.adapter.store import translated, write_atomically
 from bigtop_builder.flow.build.build_facts import compile_facts
 from bigtop_builder.flow.build.step import PROGRESS_SECONDS
 from bigtop_builder.flow.build.steps import Steps
+from bigtop_builder.flow.build.toolchain import provide_locked
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.event import CacheFigures, CacheUsed, StepProgress
 from bigtop_builder.model.source import Source
 
 CACHES = "caches.json"
 """In the result of a task that used download caches: for each kind the files that it read or downloaded, by their
-paths below the shared cache: ``{"maven": ["org/…/a-1.jar", …]}``."""
+paths in the tool's own cache: ``{"maven": ["org/…/a-1.jar", …]}``."""
 
 
 def run_compile_task(bench: Workbench, steps: Steps) -> None:
@@ -25,9 +28,9 @@ def run_compile_task(bench: Workbench, steps: Steps) -> None:
     fetched = fetch_sources(bench)
     compiled = steps.compile(bench, fetched)
     order, result = bench.order, bench.private("result")
-    if compiled.downloads.uses:
-        asked = {kind: use.asked for kind, use in compiled.downloads.uses.items()}
-        (result / CACHES).write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
+    asked = {kind: use.asked for kind, use in compiled.downloads.uses.items()}
+    if asked:
+        (result / CACHES).write_text(_as_text(asked), encoding="utf-8")
     report = compiled.report
     manifest = {
         "task": order.task,
@@ -42,7 +45,15 @@ def run_compile_task(bench: Workbench, steps: Steps) -> None:
         "built": started,
         "seconds": round(time.monotonic() - clock, 3),
     }
-    bench.store.commit("compile", order.key, result, manifest)
+    place = bench.store.commit("compile", order.key, result, manifest)
+    if asked:
+        # The result of an earlier compile stays, but what that one read may no longer be in the caches.
+        with translated(place):
+            write_atomically(place / CACHES, _as_text(asked))
+
+
+def _as_text(asked: Mapping[str, Sequence[str]]) -> str:
+    return json.dumps(asked, indent=1) + "\n"
 
 
 def fetch_sources(bench: Workbench) -> list[Fetched]:
@@ -58,6 +69,7 @@ def fetch_sources(bench: Workbench) -> list[Fetched]:
                 log.note(note)
             log.note(f"{source.name}: {one.alternative} ({one.digest})")
             fetched.append(one)
+        provide_locked(bench, log)
         if fetched:
             bench.worker.emit(CacheUsed(task=order.task, cache="sources", figures=_figures(fetched)))
         return fetched

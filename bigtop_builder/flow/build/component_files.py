@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from bigtop_builder.model.component import Component
@@ -14,6 +15,7 @@ from bigtop_builder.plan import key
 from bigtop_builder.plan.task import Refusal
 from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.evaluate import COMPONENT_FILES, Evaluated, RenderedFile, Target, evaluate
+from bigtop_builder.recipe.lock import find_lock, lock_name
 from bigtop_builder.recipe.settings import Settings
 from bigtop_builder.recipe.spec import render_spec, service_files
 
@@ -89,7 +91,24 @@ class ComponentFiles:
             if isinstance(target_or_refusal, Refusal):
                 return target_or_refusal
             target = target_or_refusal
-        return evaluate(self._catalog, self.stack, name, target, choice, versions)
+        evaluated = evaluate(self._catalog, self.stack, name, target, choice, versions)
+        return self._with_lock(evaluated) if self._settings.project.locks != "ignore" else evaluated
+
+    def _with_lock(self, evaluated: Evaluated) -> Evaluated | Refusal:
+        """Add the lock of a component that needs one. The user's own source tree may download something else."""
+        if evaluated.compile_step != "container" or evaluated.build.network is False:
+            return evaluated
+        lock = None
+        if evaluated.local_source is None:
+            lock = find_lock(self._catalog.component(evaluated.name).folders, lock_of(evaluated))
+        if lock is None and self._settings.project.locks == "require":
+            return Refusal(
+                evaluated.name,
+                evaluated.target.platform.name,
+                f"{evaluated.name} {evaluated.version} has no lock for {evaluated.target.builder.name}, and 'locks' "
+                f"requires one. Make it: bigtop-builder lock {evaluated.name}",
+            )
+        return replace(evaluated, lock=lock)
 
     def _native_target(self, name: str, target: Target) -> Target | Refusal:
         platform, builder = target.platform, target.builder
@@ -131,6 +150,12 @@ class ComponentFiles:
         """Yield the patches of the version with their notes."""
         for patch in evaluated.patches:
             yield {"name": patch.name, "sha256": of_file(patch.path), "note": patch.note}
+
+
+def lock_of(evaluated: Evaluated) -> str:
+    """Return the name of the lock file that belongs to a component as it was evaluated."""
+    target = evaluated.target
+    return lock_name(evaluated.version, evaluated.variant, target.builder.name, target.arch)
 
 
 def _unverified(component: Component) -> dict[str, str]:

@@ -14,6 +14,7 @@ from bigtop_builder.flow.build.work_order import ExpectedPackage, Patch, WorkOrd
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.component import Package
 from bigtop_builder.recipe.evaluate import Evaluated
+from bigtop_builder.recipe.lock import read_lock
 from bigtop_builder.recipe.patches import AppliedPatch
 
 
@@ -24,7 +25,10 @@ class ComponentSteps:
         """Add scripts, files and patches, or the spec and the expected packages."""
         if order.kind == "compile":
             patches = tuple(map(_patch, evaluated.patches))
-            return replace(order, script=evaluated.build.script, files=evaluated.build_files, patches=patches)
+            lock = read_lock(evaluated.lock) if evaluated.lock is not None else None
+            return replace(
+                order, script=evaluated.build.script, files=evaluated.build_files, patches=patches, lock=lock
+            )
         missing = [f"{package.package} is left out: {package.reason}" for package in evaluated.left_out]
         return replace(
             order,

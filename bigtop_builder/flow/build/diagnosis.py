@@ -121,6 +121,33 @@ PATTERNS = (
 )
 
 
+MISSING = tuple(
+    re.compile(regex)
+    for regex in (
+        r"in offline mode and the artifact (\S+) has not been downloaded",
+        r"artifact (\S+) has not been downloaded from it before",
+        r"No versions available for (\S+) within specified range",
+        r"No cached version of (\S+) available for offline mode",
+        r"ENOTCACHED[\s\S]{,200}? request to (\S+)",
+        r"Plugin not found in any plugin repository[^\n]*?(\S+:\S+)",
+        r"No plugin found for prefix '([^']+)'",
+        r"[Cc]ould not resolve host:? '?([^\s';]+)",
+        r"UnknownHostException: ([^\s:]+)",
+        r"getaddrinfo (?:ENOTFOUND|EAI_AGAIN) ([^\s:]+)",
+        r"unable to resolve host address .?([^\s'’]+)",
+        r"connect to ([^\s:]+)[^\n]*? failed: (?:Network is unreachable|Temporary failure)",
+    )
+)
+"""What build tools print when they may not ask anybody: each names an artifact, or the host that has it."""
+
+
+def missing_download(log: Path) -> str | None:
+    """Return what the build asked for and did not get, from the end of the log of a build without a network."""
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", log_end(log))
+    found = [match for pattern in MISSING if (match := pattern.search(text))]
+    return min(found, key=lambda match: match.start())[1].rstrip(".,;") if found else None
+
+
 def tail(log: Path, lines: int = SHOWN_LINES) -> list[str]:
     """Return the last ``lines`` of a log, without empty ones and colours, each cut to LINE_LIMIT characters."""
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", log_end(log))

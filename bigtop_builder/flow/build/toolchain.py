@@ -11,14 +11,17 @@ from bigtop_builder.adapter.containers.container import Mount, Session
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.tools.cache import Cache, Checked, Seeded
 from bigtop_builder.adapter.tools.cache_use import CacheUse, content, used
+from bigtop_builder.adapter.tools.locked_cache import provide, seed_locked
 from bigtop_builder.adapter.tools.repository_files import RepositoryFiles
+from bigtop_builder.flow.build.diagnosis import missing_download
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.build_tools.tool import AddressBook
 from bigtop_builder.model.errors import BigtopBuilderError, BuildError, ConfigurationError, EngineError
 from bigtop_builder.model.event import CacheFigures, CacheUsed, Notice
+from bigtop_builder.model.lock import Lock
 
 HOME = "home"
-"""The folder of the task's scratch that is ``$HOME``."""
+"""The folder of the task's box that is ``$HOME``."""
 SHOWN = 3
 """How many files one notice names."""
 
@@ -49,28 +52,25 @@ def in_toolchain(
     """
     order, worker = bench.order, bench.worker
     home = bench.make(HOME)
-    owner = (worker.user.uid, worker.user.gid)
-    caches = [Cache(kind, bench.store.root, order.component) for kind in order.caches]
-    for cache in caches:
-        _adopt(bench, cache)
-    seeded = {cache: cache.seed(home, owner=owner, built=built) for cache in caches}
-    for name, inside in worker.site.home_links.items():
+    seeded = _seed_locked(bench, home, order.lock) if order.lock else _seed(bench, home, built)
+    site = worker.site if order.lock is None else worker.sealed_site
+    for name, inside in site.home_links.items():
         link = home / name
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(inside)
         bench.hand_over(link.parent, recursive=False)
     prepare(home)
     mounts = [
-        *(Mount(host, inside) for host, places in worker.site.mounts.items() for inside in places),
+        *(Mount(host, inside) for host, places in site.mounts.items() for inside in places),
         *mounts,
     ]
     environment = {
         **environment,
         "SOURCE_DATE_EPOCH": str(order.epoch),
-        **worker.site.environment,
+        **site.environment,
         **order.environment,
     }
-    network = order.network and not worker.offline
+    network = order.network and not worker.offline and order.lock is None
     box = bench.sandbox("compile", mounts, environment, limits=order.build_limits, network=network)
     try:
         with bench.session(box, cwd) as session:
@@ -80,10 +80,50 @@ def in_toolchain(
         raise
     except BaseException:
         # Downloads of a failed build are kept too, but of two errors the user must see the build's own.
-        with suppress(BigtopBuilderError):
-            _keep_downloads(bench, seeded)
+        if order.lock is None:
+            with suppress(BigtopBuilderError):
+                _keep_downloads(bench, seeded)
         raise
-    return _keep_downloads(bench, seeded)
+    if order.lock is not None:
+        return _locked_downloads(bench, seeded)
+    with bench.after("compile"):
+        return _keep_downloads(bench, seeded)
+
+
+def _seed(bench: Workbench, home: Path, built: frozenset[str]) -> dict[Cache, Seeded]:
+    user = bench.worker.user
+    caches = [Cache(kind, bench.store.root, bench.order.component) for kind in bench.order.caches]
+    for cache in caches:
+        _adopt(bench, cache)
+    return {cache: cache.seed(home, owner=(user.uid, user.gid), built=built) for cache in caches}
+
+
+def _seed_locked(bench: Workbench, home: Path, lock: Lock) -> dict[Cache, Seeded]:
+    owner = (bench.worker.user.uid, bench.worker.user.gid)
+    return {
+        cache: seed_locked(cache, files, bench.worker.addresses, home, owner)
+        for kind, files in lock.downloads.items()
+        for cache in [Cache(kind, bench.store.root, bench.order.component)]
+    }
+
+
+def provide_locked(bench: Workbench, log: LogWriter) -> None:
+    """Have everything in the store that the order's lock lists. Raises SourceError, StoreError, ConfigurationError."""
+    worker, lock = bench.worker, bench.order.lock
+    for kind, files in lock.downloads.items() if lock else ():
+        cache = Cache(kind, bench.store.root, bench.order.component)
+        new = provide(cache, files, worker.addresses, None if worker.offline else worker.repositories)
+        log.note(f"{kind}: {len(files)} locked downloads, {new} of them downloaded now")
+
+
+def _locked_downloads(bench: Workbench, seeded: Mapping[Cache, Seeded]) -> Downloads:
+    """Count what was seeded. Without a network nothing was downloaded, so nothing that the build left is looked at."""
+    uses = {cache.name: CacheUse(before.files) for cache, before in seeded.items()}
+    for cache, before in seeded.items():
+        hit = before.traffic
+        figures = CacheFigures(asked=hit.files, hit=hit.files, hit_bytes=hit.size)
+        bench.worker.emit(CacheUsed(task=bench.order.task, cache=cache.name, figures=figures))
+    return Downloads({}, uses)
 
 
 def _keep_downloads(bench: Workbench, seeded: Mapping[Cache, Seeded]) -> Downloads:
@@ -91,9 +131,9 @@ def _keep_downloads(bench: Workbench, seeded: Mapping[Cache, Seeded]) -> Downloa
     counts: dict[str, dict[str, int]] = {}
     uses: dict[str, CacheUse] = {}
     for cache, before in seeded.items():
-        uses[cache.name] = use = used(cache.name, bench.folder, HOME, before)
+        uses[cache.name] = use = used(cache.name, bench.box, HOME, before)
         hit, new = content(cache.name, use.hit), content(cache.name, use.new)
-        taken = cache.take(bench.folder, HOME)
+        taken = cache.take(bench.box, HOME)
         figures = CacheFigures(asked=hit.files + new.files, hit=hit.files, hit_bytes=hit.size, new_bytes=new.size)
         bench.worker.emit(CacheUsed(task=bench.order.task, cache=cache.name, figures=figures))
         counts[cache.name] = {
@@ -150,5 +190,14 @@ def run_build(bench: Workbench, session: Session, log: LogWriter, command: list[
         timeout=bench.order.build_limits.seconds,
         cancelled=bench.worker.cancelled,
     )
-    if code != 0:
-        raise BuildError("the container ran out of memory" if session.out_of_memory else f"{what} exited with {code}")
+    if code == 0:
+        return
+    if session.out_of_memory:
+        raise BuildError("the container ran out of memory")
+    if bench.order.lock is not None and (asked := missing_download(log.path)):
+        raise BuildError(
+            f"{what} asks for {asked}, which is not in the lock",
+            hint=f"If that is right, make the lock again: bigtop-builder lock {bench.order.component}. "
+            "To compile with a network: --locks ignore",
+        )
+    raise BuildError(f"{what} exited with {code}")

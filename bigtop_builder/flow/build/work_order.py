@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ConfigDict
 
 from bigtop_builder.model.build_tools.registry import CacheName
+from bigtop_builder.model.lock import Lock
 from bigtop_builder.model.source import Source
 from bigtop_builder.plan.task import Kind
 from bigtop_builder.recipe.evaluate import RenderedFile
@@ -119,6 +120,8 @@ class WorkOrder:
     environment: Mapping[str, str] = field(default_factory=dict)
     network: bool = False
     """Whether the compile step may use the network."""
+    lock: Lock | None = None
+    """What the compile step may download; with it there is no network."""
     caches: tuple[CacheName, ...] = ()
     files: tuple[RenderedFile, ...] = ()
     spec: str = ""

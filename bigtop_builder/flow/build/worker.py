@@ -17,7 +17,7 @@ from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.store import Run, Store
 from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.adapter.tools.repository_files import RepositoryFiles
-from bigtop_builder.adapter.tools.site import SiteSettings, private_folder, site_files
+from bigtop_builder.adapter.tools.site import SiteSettings, private_folder, sealed_site_files, site_files
 from bigtop_builder.adapter.tools.super_pom import super_pom
 from bigtop_builder.flow.build.dead_runs import clear_dead_runs
 from bigtop_builder.flow.build.project import Project, Request
@@ -48,6 +48,8 @@ class Worker:
     shop: Workshop
     addresses: Addresses
     repositories: RepositoryFiles
+    sealed_site: SiteSettings
+    """For compiling with a lock: without secrets, since there is no network, and with tools that ask nobody."""
     offline: bool = False
     user: User = field(default_factory=build_user)
     """Who runs in the containers."""
@@ -72,8 +74,20 @@ def open_worker(
             repositories = RepositoryFiles(
                 Web(project.file.network), seconds(project.file.limits.repository_time), cancelled
             )
+            sealed = sealed_site_files(project.file, folder, addresses)
             yield Worker(
-                store, run, client, site, fetcher, emit, cancelled, shop, addresses, repositories, request.offline
+                store,
+                run,
+                client,
+                site,
+                fetcher,
+                emit,
+                cancelled,
+                shop,
+                addresses,
+                repositories,
+                sealed,
+                request.offline,
             )
     finally:
         client.close()

@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
 from bigtop_builder.adapter.store import Store
+from bigtop_builder.model.build_tools.registry import CACHES
 from bigtop_builder.model.errors import PublishError, StoreError
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -139,7 +140,8 @@ def _compile_parameters(origin: Origin) -> dict[str, Any]:
     key = origin.package.get("compile_key")
     if origin.compiled is None:
         return {"key": key} if key else {}
-    return {"key": key, "ingredients": origin.compiled["ingredients"], **_metadata(origin.compiled)}
+    hermetic = {"hermetic": origin.compiled["hermetic"]} if "hermetic" in origin.compiled else {}
+    return {"key": key, "ingredients": origin.compiled["ingredients"], **hermetic, **_metadata(origin.compiled)}
 
 
 def _metadata(manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -166,6 +168,9 @@ def _missing(origin: Origin) -> Iterator[str]:
         yield "compile: everything except the key, because its result is no longer in the store"
     if compiled is not None and "run" not in compiled:
         yield "compile: run, version of bigtop-builder, image, addresses of sources, notes of patches, logs"
+    if compiled is not None and not compiled.get("hermetic"):
+        why = "it had no lock" if "hermetic" in compiled else "an older version compiled it"
+        yield f"compile: what it downloaded or found in download caches, because {why}"
     for name, source in compiled["sources"].items() if compiled else ():
         if "uri" in source and not source["address"] and not source["uri"].startswith("file:"):
             yield f"compile: the address that the source {name} was downloaded from"
@@ -201,6 +206,11 @@ def _dependencies(origin: Origin) -> Iterator[dict[str, Any]]:
                 "uri": f"urn:bigtop-builder:compile:{key}",
                 "digest": {"bigtopBuilderKey": key},
             }
+    for kind, files in compiled.get("locked", {}).items():
+        for path, sha256 in files.items():
+            yield _without_empty(
+                {"name": f"{kind} {path}", "uri": CACHES[kind].purl(path), "digest": {"sha256": sha256}}
+            )
 
 
 def _patches(compiled: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

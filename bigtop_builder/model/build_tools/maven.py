@@ -39,6 +39,9 @@ LARGEST_ARCHIVE = 1 << 30
 FRONTEND = re.compile(r"com/github/eirslett/(node|npm|yarn)/([^/]+)(?:/([^/]+))?$")
 """Where the frontend plugin keeps archives of Node, npm and yarn; Maven does not track them."""
 
+VERSIONS = "maven-metadata.xml"
+"""An artifact's list of versions as a repository has it."""
+
 NODE_SERVER = "site-node"
 
 # A NAT that forgot an idle connection leaves the next request on it hanging, and Maven keeps connections while a module
@@ -239,6 +242,19 @@ def _remotes(book: AddressBook, path: str) -> list[Remote]:
     return [Remote(url, book.credentials(base), checksums=False)]
 
 
+def _portable(path: str) -> str:
+    """Name an artifact's list of versions without the repository; nothing for the times when Maven asked for it."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/{VERSIONS}" if name.startswith("maven-metadata-") else ""
+
+
+def _local(book: AddressBook, path: str) -> list[str]:
+    """Return a name for each repository that Maven may have in mind here."""
+    folder, _, _ = path.rpartition("/")
+    ids = dict.fromkeys([*(mirror.id for mirror in mirrors(book)), "central"])
+    return [f"{folder}/maven-metadata-{one}.xml" for one in ids]
+
+
 def purl(path: str) -> str:
     """Return the package URL of an artifact by its path in a repository; nothing for a path that names none."""
     if archive := FRONTEND.match(path):
@@ -312,6 +328,8 @@ TOOL = BuildTool(
         },
         downloaded=_downloaded,
         remotes=_remotes,
+        portable=_portable,
+        local=_local,
         purl=purl,
         unit=_unit,
         built=built_artifacts,

@@ -202,6 +202,11 @@ class CacheLayout(NamedTuple):
     """Returns where a file of content comes from; nothing when that is unknown. Raises ConfigurationError."""
     digest: Callable[[str], tuple[str, str] | None] = lambda path: None
     """Returns the digest in the name of a file of content: algorithm and hexadecimal value."""
+    portable: Callable[[str], str | None] = lambda path: None
+    """Returns the name of bookkeeping in a lock, where it means the same at every site; nothing (``""``) when the tool
+    does without it, None when a lock cannot hold it."""
+    local: Callable[[AddressBook, str], Sequence[str]] = lambda book, path: ()
+    """Returns the paths of such bookkeeping in the cache at this site."""
     purl: Callable[[str], str] = lambda path: ""
     """Returns the package URL of a file of content, for attestations; nothing when it is not part of a package."""
     unit: Callable[[str], str] = lambda path: path
