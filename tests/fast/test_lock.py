@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.adapter.tools.cache import Cache
 from bigtop_builder.adapter.tools.locked_cache import provide, seed_locked
 from bigtop_builder.flow.build.compile_task import CACHES
@@ -21,6 +22,7 @@ from bigtop_builder.flow.packagings import PACKAGINGS
 from bigtop_builder.model.digest import of_text
 from bigtop_builder.model.errors import BuildError, ConfigurationError, RecipeError, SourceError
 from bigtop_builder.model.lock import Lock, LockedFile
+from bigtop_builder.model.mirrors import Mirrors
 from bigtop_builder.plan.task import Task
 from bigtop_builder.recipe.lock import find_lock, lock_text, read_lock
 from tests.fast.conftest import ProjectFolder
@@ -196,15 +198,23 @@ def test_offline_what_is_missing_is_named(cache: Cache, remote: Repository) -> N
     assert remote.asked == []
 
 
-def test_the_next_repository_is_asked(cache: Cache, remote: Repository) -> None:
+def test_the_choice_of_a_lock_between_repositories_is_for_its_component_alone(cache: Cache, remote: Repository) -> None:
     with repository() as second:
         book = remote.book
         mirrors = [{"url": remote.url}, {"id": "second", "url": second.url, "mirror_of": "second"}]
         book._mirrors = book._mirrors.model_validate({"maven": mirrors})
-        remote.files[JAR] = b"EVIL"
+        remote.files[JAR] = b"another"
         second.files |= {JAR: b"jar", POM: b"pom"}
         assert provide(cache, LOCKED, book, repository_files()) == 2
-    assert tree(cache.shared) == {JAR: "jar", POM: "pom"}
+    assert tree(cache.own) == {JAR: "jar", POM: "pom"}
+    assert not cache.shared.exists() or tree(cache.shared) == {}
+
+
+def test_what_older_versions_downloaded_is_taken_by_its_digest(cache: Cache) -> None:
+    put(cache.root, {JAR: "jar", POM: "EVIL"})
+    with pytest.raises(SourceError, match="1 locked downloads"):
+        provide(cache, LOCKED, Addresses(Mirrors()), None)
+    assert tree(cache.own) == {JAR: "jar"}
 
 
 def test_only_what_is_locked_is_seeded(cache: Cache, remote: Repository, tmp_path: Path) -> None:
@@ -309,6 +319,7 @@ def test_nothing_to_lock_is_told(project: ProjectFolder) -> None:
         ("npm ERR! code ENOTCACHED\nnpm ERR! request to https://r.example/x failed", "https://r.example/x"),
         ("curl: (6) Could not resolve host: example.org", "example.org"),
         ("fatal: unable to access 'https://h.example/': Could not resolve host: h.example", "h.example"),
+        ("bash: line 3: example.org: Temporary failure in name resolution", "example.org"),
         ("wget: unable to resolve host address 'example.org'", "example.org"),
         ("Caused by: java.net.UnknownHostException: example.org: Name or service not known", "example.org"),
         ("getaddrinfo EAI_AGAIN registry.example registry.example:443", "registry.example"),

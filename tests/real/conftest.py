@@ -76,7 +76,7 @@ class SmallProject:
         path.write_text(textwrap.dedent(text), encoding="utf-8")
         return path
 
-    def component(self, name: str, script: str, *, depends: str = "") -> None:
+    def component(self, name: str, script: str, *, depends: str = "", **build: Any) -> None:
         """A component that compiles without network from a file of its own and gives one package."""
         source = self.write(f"overlay/components/{name}/hello.txt", f"hello from {name}\n")
         folder = f"{{{{ parent_dir }}}}/usr/lib/{name}"
@@ -91,7 +91,7 @@ class SmallProject:
                     ],
                 }
             },
-            "build": {"network": False, "memory": "512m", "timeout": "5m", "script": textwrap.dedent(script)},
+            "build": {"network": False, "memory": "512m", "timeout": "5m", "script": textwrap.dedent(script), **build},
             "install": f'install -D -m 0644 "$STAGE/hello.txt" "$BUILDROOT{folder}/hello.txt"\n',
             "packages": [{"name": name + "{{ suffix }}", "summary": "A small component", "files": [folder]}],
         }

@@ -241,6 +241,16 @@ class Cache:
                         remove_tree(entry)
         return checked
 
+    def adopt_own(self, path: str, expected: Iterable[Digest]) -> bool:
+        """Give this component a file that an older version shared, if it has these digests."""
+        former = self.root / path
+        if path.partition("/")[0] in (SHARED, OWN) or not former.is_file() or not matches(former, expected):
+            return False
+        (self.own / path).parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.link(former, self.own / path)
+        return True
+
     def former(self) -> Iterator[str]:
         """Yield the files of the layout that older versions had, which shared everything."""
         for folder, files in folders(self.root):

@@ -45,27 +45,35 @@ def _missing(cache: Cache, locked: Locked) -> list[str]:
     paths = [path for path, file in locked.items() if file.text is None]
 
     def is_there(path: str) -> bool:
+        expected = [("sha256", locked[path].sha256)]
         found = cache.find(path)
-        return found is not None and matches(found, [("sha256", locked[path].sha256)])
+        return (found is not None and matches(found, expected)) or cache.adopt_own(path, expected)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         return [path for path, there in zip(paths, threads.map(is_there, paths), strict=True) if not there]
 
 
 def _download(cache: Cache, missing: Locked, book: AddressBook, repositories: RepositoryFiles) -> dict[str, str]:
-    """Download files into the shared part, since a repository gave them; return for each failure the reason."""
+    """Download files; return for each failure the reason.
+
+    What the one repository of a path gives is for every component. Of several, the lock has chosen for this one.
+    """
     with ExitStack() as stack:
-        wanted = []
+        wanted: dict[Path, Wanted] = {}
         for path, file in missing.items():
-            target = cache.shared / path
+            remotes = cache.layout.remotes(book, path)
+            target = (cache.shared if len(remotes) == 1 else cache.own) / path
             target.parent.mkdir(parents=True, exist_ok=True)
             temporary = stack.enter_context(temporary_beside(target))
-            wanted.append(Wanted(path, cache.layout.remotes(book, path), file.size, file.sha256, temporary))
-        failed = repositories.download(wanted)
-        for one in wanted:
+            wanted[target] = Wanted(path, remotes, file.size, file.sha256, temporary)
+        failed = repositories.download(list(wanted.values()))
+        for target, one in wanted.items():
             if one.path not in failed:
                 one.target.chmod(0o444)
-                one.target.replace(cache.shared / one.path)
+                one.target.replace(target)
+                if target != cache.shared / one.path:
+                    # It has other bytes, and would be found first.
+                    (cache.shared / one.path).unlink(missing_ok=True)
     return failed
 
 

@@ -134,6 +134,7 @@ MISSING = tuple(
         r"[Cc]ould not resolve host:? '?([^\s';]+)",
         r"UnknownHostException: ([^\s:]+)",
         r"getaddrinfo (?:ENOTFOUND|EAI_AGAIN) ([^\s:]+)",
+        r"([\w.-]+): (?:Temporary failure in name resolution|Name or service not known)",
         r"unable to resolve host address .?([^\s'’]+)",
         r"connect to ([^\s:]+)[^\n]*? failed: (?:Network is unreachable|Temporary failure)",
     )
