@@ -13,7 +13,7 @@ from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.adapter.tools.cache import Cache
 from bigtop_builder.adapter.tools.locked_cache import provide, seed_locked
 from bigtop_builder.flow.build.compile_task import CACHES
-from bigtop_builder.flow.build.diagnosis import missing_download
+from bigtop_builder.flow.build.diagnosis import missing_download, overlooked_download
 from bigtop_builder.flow.build.lock_writer import make_lock, recorded
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.steps import work_order
@@ -330,6 +330,18 @@ def test_what_a_locked_build_asked_for_is_named(line: str, named: str, tmp_path:
     log = tmp_path / "log"
     log.write_text(f"[INFO] Building\n\x1b[1m{line}\x1b[m\n[ERROR] Failed to connect\n")
     assert missing_download(log) == named
+
+
+def test_a_build_that_went_on_without_an_artifact_is_found_out(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    line = (
+        "[WARNING] Could not transfer: Cannot access mirror (https://repo.example) in offline mode and the artifact "
+        "org.x:a:pom:1.0 has not been downloaded from it before.\n"
+    )
+    log.write_text("[INFO] in offline mode\n" + line + "[INFO] BUILD SUCCESS\n" * 30_000)
+    assert overlooked_download(log) == "org.x:a:pom:1.0"
+    log.write_text("[INFO] BUILD SUCCESS\n")
+    assert overlooked_download(log) is None
 
 
 def test_a_failure_of_another_kind_names_nothing(tmp_path: Path) -> None:

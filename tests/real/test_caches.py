@@ -97,5 +97,5 @@ def test_zookeeper_without_one_of_its_locked_plugins_fails_by_its_name(tmp_path:
         del lock["downloads"]["maven"][path]
     (folder / "locks" / shipped.name).write_text(json.dumps(lock))
     failed = Tool(tmp_path, shared_store)("build", "zookeeper", code=10)
-    assert "asks for org.apache.maven.plugins:maven-compiler-plugin:pom:" in failed.stderr
+    assert "asks for org.apache.maven.plugins:maven-compiler-plugin:jar:" in failed.stderr
     assert "is not in the lock" in failed.stderr

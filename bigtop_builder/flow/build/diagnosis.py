@@ -149,6 +149,16 @@ def missing_download(log: Path) -> str | None:
     return min(found, key=lambda match: match.start())[1].rstrip(".,;") if found else None
 
 
+def overlooked_download(log: Path) -> str | None:
+    """Return an artifact that a build without a network asked for and went on without.
+
+    Maven takes an artifact whose POM is missing for one without dependencies, and only warns.
+    """
+    with log.open(encoding="utf-8", errors="replace") as stream:
+        found = (match for line in stream if "offline mode" in line for match in [MISSING[0].search(line)] if match)
+        return next((match[1] for match in found), None)
+
+
 def tail(log: Path, lines: int = SHOWN_LINES) -> list[str]:
     """Return the last ``lines`` of a log, without empty ones and colours, each cut to LINE_LIMIT characters."""
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", log_end(log))

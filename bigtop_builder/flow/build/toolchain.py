@@ -13,7 +13,7 @@ from bigtop_builder.adapter.tools.cache import Cache, Checked, Seeded
 from bigtop_builder.adapter.tools.cache_use import CacheUse, content, used
 from bigtop_builder.adapter.tools.locked_cache import provide, seed_locked
 from bigtop_builder.adapter.tools.repository_files import RepositoryFiles
-from bigtop_builder.flow.build.diagnosis import missing_download
+from bigtop_builder.flow.build.diagnosis import missing_download, overlooked_download
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.build_tools.tool import AddressBook
 from bigtop_builder.model.errors import BigtopBuilderError, BuildError, ConfigurationError, EngineError
@@ -190,14 +190,14 @@ def run_build(bench: Workbench, session: Session, log: LogWriter, command: list[
         timeout=bench.order.build_limits.seconds,
         cancelled=bench.worker.cancelled,
     )
-    if code == 0:
-        return
-    if session.out_of_memory:
+    if code != 0 and session.out_of_memory:
         raise BuildError("the container ran out of memory")
-    if bench.order.lock is not None and (asked := missing_download(log.path)):
+    find = missing_download if code != 0 else overlooked_download
+    if bench.order.lock is not None and (asked := find(log.path)):
         raise BuildError(
             f"{what} asks for {asked}, which is not in the lock",
             hint=f"If that is right, make the lock again: bigtop-builder lock {bench.order.component}. "
             "To compile with a network: --locks ignore",
         )
-    raise BuildError(f"{what} exited with {code}")
+    if code != 0:
+        raise BuildError(f"{what} exited with {code}")
