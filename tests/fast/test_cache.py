@@ -42,7 +42,7 @@ def seed(
     component: str = "alpha",
 ) -> Seeded:
     """Seed a build of a component."""
-    return cache(name, store, component).seed(home, owner=owner, built=built)
+    return cache(name, store, component).seed(home, owner=owner, links=owner != OWNER, built=built)
 
 
 def own(name: CacheName, store: Path, component: str = "alpha") -> Path:

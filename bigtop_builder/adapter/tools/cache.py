@@ -152,17 +152,19 @@ class Cache:
         home: Path,
         *,
         owner: tuple[int, int],
+        links: bool,
         built: frozenset[str] = frozenset(),
         only: Collection[str] | None = None,
     ) -> Seeded:
-        """Fill a task's private cache below ``home``. ``owner`` is the uid and gid of its container.
+        """Fill a task's private cache below ``home``.
 
-        Files that the task builds itself (see ``built_artifacts``), and that a repository has too, are copied, so that
-        the task may overwrite them. With ``only``, nothing but these paths is seeded. Raises StoreError.
+        ``owner`` is the uid and gid of who runs in its container; ``links`` says that this is another account than
+        ours, which cannot write our files: without it all is copied. Files that the task builds itself (see
+        ``built_artifacts``), and that a repository has too, are copied in any case, so that the task may overwrite
+        them. With ``only``, nothing but these paths is seeded. Raises StoreError.
         """
         layout, private = self.layout, home / self.layout.place
         seeded: dict[str, int] = {}
-        links = owner[0] != os.geteuid()
         with translated(private):
             make_folders(private, home, owner)
             moment = clock(private)

@@ -86,10 +86,19 @@ def _unavailable(cache: Cache, failed: Mapping[str, str]) -> SourceError:
     )
 
 
-def seed_locked(cache: Cache, locked: Locked, book: AddressBook, home: Path, owner: tuple[int, int]) -> Seeded:
-    """Fill a task's private cache with the locked files and nothing else. Raises StoreError."""
+def seed_locked(
+    cache: Cache,
+    locked: Locked,
+    book: AddressBook,
+    home: Path,
+    *,
+    owner: tuple[int, int],
+    links: bool,
+    built: frozenset[str] = frozenset(),
+) -> Seeded:
+    """Fill a task's private cache with the locked files and nothing else. See ``Cache.seed``. Raises StoreError."""
     paths = [path for path, file in locked.items() if file.text is None]
-    seeded = cache.seed(home, owner=owner, only=paths)
+    seeded = cache.seed(home, owner=owner, links=links, built=built, only=paths)
     if gone := sorted(set(paths) - set(seeded.files)):
         raise StoreError(f"{gone[0]} was removed from the download cache during this run", hint="Repeat the command.")
     private = home / cache.layout.place

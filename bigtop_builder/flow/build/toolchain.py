@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,6 @@ from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.build_tools.tool import AddressBook
 from bigtop_builder.model.errors import BigtopBuilderError, BuildError, ConfigurationError, EngineError
 from bigtop_builder.model.event import CacheFigures, CacheUsed, Notice
-from bigtop_builder.model.lock import Lock
 
 HOME = "home"
 """The folder of the task's box that is ``$HOME``."""
@@ -52,7 +52,7 @@ def in_toolchain(
     """
     order, worker = bench.order, bench.worker
     home = bench.make(HOME)
-    seeded = _seed_locked(bench, home, order.lock) if order.lock else _seed(bench, home, built)
+    seeded = _seed(bench, home, built)
     site = worker.site if order.lock is None else worker.sealed_site
     for name, inside in site.home_links.items():
         link = home / name
@@ -91,20 +91,19 @@ def in_toolchain(
 
 
 def _seed(bench: Workbench, home: Path, built: frozenset[str]) -> dict[Cache, Seeded]:
-    user = bench.worker.user
-    caches = [Cache(kind, bench.store.root, bench.order.component) for kind in bench.order.caches]
-    for cache in caches:
-        _adopt(bench, cache)
-    return {cache: cache.seed(home, owner=(user.uid, user.gid), built=built) for cache in caches}
-
-
-def _seed_locked(bench: Workbench, home: Path, lock: Lock) -> dict[Cache, Seeded]:
-    owner = (bench.worker.user.uid, bench.worker.user.gid)
-    return {
-        cache: seed_locked(cache, files, bench.worker.addresses, home, owner)
-        for kind, files in lock.downloads.items()
-        for cache in [Cache(kind, bench.store.root, bench.order.component)]
-    }
+    """Fill the home's caches: with the locked files alone, if there is a lock."""
+    order, user = bench.order, bench.worker.user
+    owner, links = (user.uid, user.gid), user.uid != os.geteuid()
+    seeded = {}
+    for kind in order.caches if order.lock is None else order.lock.downloads:
+        cache = Cache(kind, bench.store.root, order.component)
+        if order.lock is not None:
+            files, book = order.lock.downloads[kind], bench.worker.addresses
+            seeded[cache] = seed_locked(cache, files, book, home, owner=owner, links=links, built=built)
+        else:
+            _adopt(bench, cache)
+            seeded[cache] = cache.seed(home, owner=owner, links=links, built=built)
+    return seeded
 
 
 def provide_locked(bench: Workbench, log: LogWriter) -> None:
