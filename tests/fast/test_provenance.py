@@ -345,6 +345,7 @@ def test_provenance_of_a_published_package(run: Publish, place: Path, capsys: py
     text = capsys.readouterr().out
     for part in ("own 1.0, release 1", "Cures a thing.", "git+https://example.org/own.git@v1", "20260101-000000-abcd"):
         assert part in text
+    assert "yes, 2 locked downloads of maven" in text and "org/x/a" not in text
     assert "beside the package, signed" in text
     assert "0, and 0 more shaded" in text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,8 +78,18 @@ def _statement(said: dict[str, Any], attested: bool) -> Iterator[tuple[str, str]
     yield "key", inner["package"]["key"]
     if inner["compile"]:
         yield "compile key", inner["compile"]["key"]
+    from bigtop_builder.model.build_tools.registry import CACHES
+
+    downloads = Counter[str]()
     for one in definition["resolvedDependencies"]:
-        yield from _dependency(one)
+        kind = one["name"].partition(" ")[0]
+        if kind in CACHES:
+            downloads[kind] += 1
+        else:
+            yield from _dependency(one)
+    if "hermetic" in inner["compile"]:
+        locked = ", ".join(f"{count} locked downloads of {kind}" for kind, count in downloads.items())
+        yield "hermetic", f"yes, {locked or 'without downloads'}" if inner["compile"]["hermetic"] else "no"
     versions = details["builder"].get("version", {})
     yield "builder", " ".join(f"{name} {version}" for name, version in versions.items()) or "not recorded"
     meta = details["metadata"]
