@@ -68,7 +68,7 @@ class Limits(StrictModel):
     disk: Size = "64g"
     """The most that a build container may write; a build that writes more is stopped."""
     result_size: Size = "16g"
-    """The most that is taken over from one build: its staged tree, or its packages."""
+    """The most that is taken over from one build: its staged tree, or its packages; and so much of its downloads."""
     result_files: int = Field(default=500_000, ge=1)
     """The most files and folders that are taken over from one build."""
     repository_time: Duration = "10m"

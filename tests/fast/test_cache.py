@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.adapter.tools.cache import Cache, Seeded, Traffic, built_artifacts
+from bigtop_builder.adapter.untrusted import Budget
 from bigtop_builder.model.build_tools.registry import CACHES, CacheName
 
 OWNER = (os.geteuid(), os.getegid())
@@ -29,7 +30,7 @@ def cache(name: CacheName, store: Path, component: str = "alpha") -> Cache:
 
 def merge(name: CacheName, store: Path, home: Path, component: str = "alpha") -> Traffic:
     """Take over what a build of a component left in its home."""
-    return cache(name, store, component).take(home.parent, home.name)
+    return cache(name, store, component).take(home.parent, home.name, Budget(100_000, 1 << 30))
 
 
 def seed(

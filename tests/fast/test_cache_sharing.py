@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.adapter.tools.cache import ANSWERS, Cache, Checked
+from bigtop_builder.adapter.untrusted import Budget
 from bigtop_builder.model.build_tools.registry import CACHES, CacheName
 from bigtop_builder.model.errors import BuildError
 from tests.fast.maven_repository import Repository, repository, repository_files
@@ -308,6 +309,14 @@ def test_what_is_taken_over_is_out_of_the_builds_reach(store: Path, home: Path) 
         still_open.write("EVIL")
     (home / "second-name").write_text("EVIL")
     assert tree(own("maven", store)) == {JAR: "real"}
+
+
+@pytest.mark.parametrize("budget", [Budget(2, 1 << 20), Budget(9, 10)])
+def test_what_is_taken_over_is_limited(store: Path, home: Path, budget: Budget) -> None:
+    for number in range(3):
+        downloaded(home, f"a{number}", "12345")
+    with pytest.raises(BuildError, match="the build left more than"):
+        cache("maven", store).take(home.parent, home.name, budget)
 
 
 def test_the_same_user_gets_copies(store: Path, home: Path, tmp_path: Path, remote: Repository) -> None:

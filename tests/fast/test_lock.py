@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bigtop_builder.adapter.bundle.cache import pack, take_in, unpack
 from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.adapter.tools.cache import Cache
 from bigtop_builder.adapter.tools.locked_cache import provide, seed_locked
@@ -215,6 +217,21 @@ def test_what_older_versions_downloaded_is_taken_by_its_digest(cache: Cache) -> 
     with pytest.raises(SourceError, match="1 locked downloads"):
         provide(cache, LOCKED, Addresses(Mirrors()), None)
     assert tree(cache.own) == {JAR: "jar"}
+
+
+def test_a_bundle_takes_locked_downloads_to_a_closed_site(cache: Cache, tmp_path: Path) -> None:
+    put(cache.shared, {JAR: "jar"})
+    put(cache.own, {POM: "pom"})
+    places = [place.relative_to(cache.root).as_posix() for path in (JAR, POM) if (place := cache.find(path))]
+    closed = Cache("maven", tmp_path / "closed", "a")
+    for _ in range(2):
+        scratch = tmp_path / "scratch"
+        paths = unpack(pack(cache.root, places), scratch, "a bundle")
+        taken = take_in("maven", closed.store, scratch, paths)
+        shutil.rmtree(scratch)
+    assert (taken.new, taken.same, taken.kept) == (0, 2, [])
+    assert (tree(closed.shared), tree(closed.own)) == ({JAR: "jar"}, {POM: "pom"})
+    assert provide(closed, LOCKED, Addresses(Mirrors()), None) == 0
 
 
 def test_only_what_is_locked_is_seeded(cache: Cache, remote: Repository, tmp_path: Path) -> None:

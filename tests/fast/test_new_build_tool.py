@@ -65,6 +65,7 @@ from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.adapter.tools.cache import Cache
 from bigtop_builder.adapter.tools.cache_use import content, used
 from bigtop_builder.adapter.tools.site import site_files
+from bigtop_builder.adapter.untrusted import Budget
 from bigtop_builder.cli.schemas import json_schema
 from bigtop_builder.model.bundle import BundledCache
 from bigtop_builder.recipe.catalog import Catalog, shipped_templates
@@ -80,7 +81,7 @@ for folder in (store, first / ".smithy/cache/crates", first / ".smithy/cache/ind
 (first / ".smithy/cache/index/list").write_text("hammer")
 (first / ".smithy/cache/lock").write_text("")
 cache = Cache("smithy", store, "anvil")
-merged = cache.take(project, "first")
+merged = cache.take(project, "first", Budget(9, 99))
 seeded = cache.seed(second, owner=(os.geteuid(), os.getegid()), links=False)
 (second / ".smithy/cache/crates/tongs").write_text("123")
 use = used("smithy", project, "second", seeded)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from bigtop_builder.adapter.redact import Redactor, disguises
 from bigtop_builder.adapter.tools.addresses import Addresses
-from bigtop_builder.adapter.tools.site import SiteSettings, private_folder, site_files
+from bigtop_builder.adapter.tools.site import SiteSettings, private_folder, sealed_site_files, site_files
 from bigtop_builder.adapter.tools.truststore import certificates, java_truststore
 from bigtop_builder.model.build_tools.java_proxy import non_proxy_hosts
 from bigtop_builder.model.errors import ConfigurationError
@@ -248,3 +248,22 @@ def test_offline_tells_every_tool_to_be_content_with_its_cache(bundle: Path, fol
     assert "offline=true\n" in files["npmrc"]
     assert "gradle.startParameter.offline = true\n" in files["init.gradle"]
     assert settings.home_links[".gradle/init.gradle"] == "/site/init.gradle"
+
+
+def test_a_build_without_a_network_gets_no_secret_and_no_proxy(bundle: Path, folder: Path) -> None:
+    cache = {
+        "url": "https://other:also-in-url@cache.corp",
+        "credentials": {"user": "env:SITE_USER", "password": "env:SITE_PASSWORD"},
+    }
+    project = closed(bundle, npm="https://npm.corp", cache=cache)
+    addresses = Addresses(project.mirrors)
+    open_site, sealed = site_files(project, folder, addresses), sealed_site_files(project, folder, addresses)
+    everything = "\n".join([*texts(sealed).values(), *sealed.environment.values()])
+    assert sealed.secrets == []
+    for secret in [*open_site.secrets, PASSWORD, "in-url", "proxy.corp"]:
+        assert secret not in everything
+    assert not [name for name in sealed.environment if "proxy" in name.lower() or name.startswith("BIGTOP_SITE")]
+    files = texts(sealed)
+    assert ElementTree.fromstring(files["m2-settings.xml"]).findtext("offline") == "true"
+    assert "https://nexus.corp/two?a=1&amp;b=2" in files["m2-settings.xml"]
+    assert sealed.home_links == open_site.home_links

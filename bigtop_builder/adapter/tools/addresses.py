@@ -10,12 +10,14 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 from bigtop_builder.adapter.tools.debian_mirror import debian_mirror
 from bigtop_builder.adapter.tools.maven_central import maven_central
 from bigtop_builder.model.base import Credentials
 from bigtop_builder.model.build_tools.registry import DOWNLOADS
+from bigtop_builder.model.build_tools.tool import MavenMirror
 from bigtop_builder.model.mirrors import Mirrors
 
 CLIENT_TIMEOUT = 30
@@ -67,10 +69,7 @@ class Addresses:
 
     def without_credentials(self) -> Addresses:
         """Return the same addresses without users and passwords."""
-        mirrors = self._mirrors
-        maven = [one.model_copy(update={"credentials": None}) for one in self.configured("maven")]
-        cache = mirrors.cache.model_copy(update={"credentials": None}) if mirrors.cache else None
-        other = Addresses(mirrors.model_copy(update={"maven": maven, "cache": cache}))
+        other = _Anonymous(self._mirrors)
         other._host, other._found, other._lock = self._host, self._found, self._lock
         return other
 
@@ -125,3 +124,32 @@ class Addresses:
         if cache is not None and f"{address}/".startswith(cache.url.rstrip("/") + "/"):
             return cache.credentials
         return None
+
+
+class _Anonymous(Addresses):
+    def configured(self, name: str) -> Any:
+        found = super().configured(name)
+        if isinstance(found, list):
+            return [_without_login(one) for one in found]
+        return _without_login(found) if isinstance(found, str) else found
+
+    def cached(self, name: str) -> str | None:
+        found = super().cached(name)
+        return found and _without_login(found)
+
+    def own(self, name: str) -> str | None:
+        found = super().own(name)
+        return found and _without_login(found)
+
+    def credentials(self, address: str) -> Credentials | None:
+        return None
+
+
+Place = TypeVar("Place", str, MavenMirror)
+
+
+def _without_login(place: Place) -> Place:
+    if isinstance(place, MavenMirror):
+        return place.model_copy(update={"url": _without_login(place.url), "credentials": None})
+    parts = urlsplit(place)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -49,7 +49,7 @@ from bigtop_builder.adapter.tools.cache_files import (
     publish_once,
 )
 from bigtop_builder.adapter.tools.repository_files import Digest, RepositoryFiles
-from bigtop_builder.adapter.untrusted import Folder, walk
+from bigtop_builder.adapter.untrusted import Budget, Folder, walk
 from bigtop_builder.model.build_tools.registry import CACHES, CacheName
 from bigtop_builder.model.build_tools.tool import AddressBook, CacheFolder, CacheLayout
 
@@ -189,11 +189,11 @@ class Cache:
             if source := self.find(path):
                 yield path, str(source), source.stat().st_size
 
-    def take(self, root: Path, below: str) -> Traffic:
+    def take(self, root: Path, below: str, budget: Budget) -> Traffic:
         """Take over what a build downloaded into its home, the folder ``below`` of its scratch ``root``.
 
         It is only for builds of this component until ``check`` has proved more. Existing content is never replaced.
-        Raises BuildError when a link leads to the cache, StoreError.
+        Raises BuildError when a link leads to the cache, or when it exceeds the budget; StoreError.
         """
         total = Traffic()
         with translated(self.root):
@@ -204,10 +204,12 @@ class Cache:
                     continue
                 # A build may have left files that it alone can read.
                 with suppress(PermissionError), open_left(folder, name) as left:
+                    size = os.fstat(left.fileno()).st_size
                     if not content and is_same(left, target):
                         continue
+                    budget.spend(path, size)
                     if (publish_once if content else publish_newest)(left, target):
-                        total += Traffic(1, os.fstat(left.fileno()).st_size)
+                        total += Traffic(1, size)
         return total
 
     def check(self, book: AddressBook, repositories: RepositoryFiles) -> Checked:

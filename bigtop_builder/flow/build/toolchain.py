@@ -14,6 +14,7 @@ from bigtop_builder.adapter.tools.cache import Cache, Checked, Seeded
 from bigtop_builder.adapter.tools.cache_use import CacheUse, content, used
 from bigtop_builder.adapter.tools.locked_cache import provide, seed_locked
 from bigtop_builder.adapter.tools.repository_files import RepositoryFiles
+from bigtop_builder.adapter.untrusted import Budget
 from bigtop_builder.flow.build.diagnosis import missing_download, overlooked_download
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.build_tools.tool import AddressBook
@@ -129,10 +130,11 @@ def _keep_downloads(bench: Workbench, seeded: Mapping[Cache, Seeded]) -> Downloa
     """Take over what was downloaded, and share what the remote really gave."""
     counts: dict[str, dict[str, int]] = {}
     uses: dict[str, CacheUse] = {}
+    budget = Budget(bench.order.result_files, bench.order.result_size)
     for cache, before in seeded.items():
         uses[cache.name] = use = used(cache.name, bench.box, HOME, before)
         hit, new = content(cache.name, use.hit), content(cache.name, use.new)
-        taken = cache.take(bench.box, HOME)
+        taken = cache.take(bench.box, HOME, budget)
         figures = CacheFigures(asked=hit.files + new.files, hit=hit.files, hit_bytes=hit.size, new_bytes=new.size)
         bench.worker.emit(CacheUsed(task=bench.order.task, cache=cache.name, figures=figures))
         counts[cache.name] = {
@@ -149,7 +151,8 @@ def _adopt(bench: Workbench, cache: Cache) -> None:
     """Prove what an older version shared without proof."""
     if bench.worker.offline or not (former := sum(1 for _ in cache.former())):
         return
-    bench.note(f"{cache.name}: {former} downloads of an older version are compared with what repositories publish")
+    text = f"{cache.name}: {former} downloads of an older version are compared with what repositories publish"
+    bench.worker.emit(Notice(text=text, task=bench.order.task))
     _report(bench, cache, _asking(bench, cache.adopt))
 
 
@@ -174,10 +177,11 @@ def _report(bench: Workbench, cache: Cache, checked: Checked) -> None:
             + (f", and {more} more" if more > 0 else "")
         )
     if checked.unanswered:
-        bench.note(
+        text = (
             f"{cache.name}: {checked.unanswered} downloads are not shared with other components yet, "
             "because repositories gave no checksum in time"
         )
+        bench.worker.emit(Notice(text=text, task=bench.order.task))
 
 
 def run_build(bench: Workbench, session: Session, log: LogWriter, command: list[str], *, cwd: str, what: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from bigtop_builder.model.build_tools.registry import CacheName
 from bigtop_builder.model.bundle import BundledSource
 from bigtop_builder.model.errors import ConfigurationError, StoreError
 from bigtop_builder.plan.task import Plan, Task
+from bigtop_builder.recipe.lock import read_lock
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.bundle.images import Images
@@ -83,7 +84,7 @@ def cache_files(project: Project, plan: Plan) -> tuple[dict[CacheName, list[str]
     wanted: dict[CacheName, set[str]] = {}
     notes: list[str] = []
     for task in _compiles(plan):
-        kinds = task.evaluated.build.caches if task.evaluated.compile_step == "container" else ()
+        kinds = _caches(task)
         try:
             asked = json.loads((project.store.folder("compile", task.key) / CACHES).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -98,6 +99,13 @@ def cache_files(project: Project, plan: Plan) -> tuple[dict[CacheName, list[str]
             paths = asked[kind] if asked and kind in asked else whole_cache(cache)
             wanted.setdefault(kind, set()).update(_places(cache, paths))
     return {kind: sorted(paths) for kind, paths in sorted(wanted.items())}, notes
+
+
+def _caches(task: Task) -> Collection[CacheName]:
+    evaluated = task.evaluated
+    if evaluated.compile_step != "container":
+        return ()
+    return read_lock(evaluated.lock).downloads if evaluated.lock is not None else evaluated.build.caches
 
 
 def _places(cache: Cache, paths: Iterable[str]) -> Iterator[str]:
