@@ -349,16 +349,26 @@ def test_what_a_locked_build_asked_for_is_named(line: str, named: str, tmp_path:
     assert missing_download(log) == named
 
 
-def test_a_build_that_went_on_without_an_artifact_is_found_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        (
+            "[WARNING] Cannot access mirror (https://repo.example) in offline mode and the artifact "
+            "org.x:a:pom:1.0 has not been downloaded from it before.",
+            "org.x:a:pom:1.0",
+        ),
+        ("[WARNING] The POM for org.x:b:jar:1.0 is missing, no dependency information available", "org.x:b:jar:1.0"),
+        ("[WARNING] The POM for org.x:a:jar:1.0 is missing, no dependency information available", None),
+        ("[WARNING] The POM for org.x:a:jar:tests:1.0 is missing, no dependency information available", None),
+        ("[INFO] in offline mode", None),
+        ("[WARNING] The POM for x is missing, no dependency information available", "x"),
+    ],
+)
+def test_a_build_that_went_on_without_an_artifact_is_found_out(line: str, named: str | None, tmp_path: Path) -> None:
+    """Maven only warns; where the lock has the artifact without a POM, there was none when the lock was made."""
     log = tmp_path / "log"
-    line = (
-        "[WARNING] Could not transfer: Cannot access mirror (https://repo.example) in offline mode and the artifact "
-        "org.x:a:pom:1.0 has not been downloaded from it before.\n"
-    )
-    log.write_text("[INFO] in offline mode\n" + line + "[INFO] BUILD SUCCESS\n" * 30_000)
-    assert overlooked_download(log) == "org.x:a:pom:1.0"
-    log.write_text("[INFO] BUILD SUCCESS\n")
-    assert overlooked_download(log) is None
+    log.write_text(f"[INFO] Building\n{line}\n" + "[INFO] BUILD SUCCESS\n" * 30_000)
+    assert overlooked_download(log, [JAR]) == named
 
 
 def test_a_failure_of_another_kind_names_nothing(tmp_path: Path) -> None:

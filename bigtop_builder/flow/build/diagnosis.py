@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,14 +150,26 @@ def missing_download(log: Path) -> str | None:
     return min(found, key=lambda match: match.start())[1].rstrip(".,;") if found else None
 
 
-def overlooked_download(log: Path) -> str | None:
-    """Return an artifact that a build without a network asked for and went on without.
+MISSING_POM = re.compile(r"The POM for (\S+) is missing, no dependency information available")
 
-    Maven takes an artifact whose POM is missing for one without dependencies, and only warns.
+
+def overlooked_download(log: Path, locked: Collection[str]) -> str | None:
+    """Return an artifact that a locked build asked for and went on without.
+
+    Maven takes an artifact whose POM is missing for one without dependencies, and only warns. Some never had a POM:
+    then ``locked``, the paths of Maven's downloads, have the artifact alone.
     """
+    folders = {path.rpartition("/")[0] for path in locked}
     with log.open(encoding="utf-8", errors="replace") as stream:
-        found = (match for line in stream if "offline mode" in line for match in [MISSING[0].search(line)] if match)
-        return next((match[1] for match in found), None)
+        for line in stream:
+            if "offline mode" in line and (match := MISSING[0].search(line)):
+                return match[1]
+            if "The POM for" in line and (match := MISSING_POM.search(line)):
+                group, _, rest = match[1].partition(":")
+                folder = f"{group.replace('.', '/')}/{rest.partition(':')[0]}/{rest.rpartition(':')[2]}"
+                if folder not in folders:
+                    return match[1]
+    return None
 
 
 def tail(log: Path, lines: int = SHOWN_LINES) -> list[str]:

@@ -195,8 +195,7 @@ def run_build(bench: Workbench, session: Session, log: LogWriter, command: list[
     )
     if code != 0 and session.out_of_memory:
         raise BuildError("the container ran out of memory")
-    find = missing_download if code != 0 else overlooked_download
-    if bench.order.lock is not None and (asked := find(log.path)):
+    if (asked := _not_locked(bench, log.path, failed=code != 0)) is not None:
         raise BuildError(
             f"{what} asks for {asked}, which is not in the lock",
             hint=f"If that is right, make the lock again: bigtop-builder lock {bench.order.component}. "
@@ -204,3 +203,11 @@ def run_build(bench: Workbench, session: Session, log: LogWriter, command: list[
         )
     if code != 0:
         raise BuildError(f"{what} exited with {code}")
+
+
+def _not_locked(bench: Workbench, log: Path, *, failed: bool) -> str | None:
+    """Return what a locked build asked for and did not get."""
+    lock = bench.order.lock
+    if lock is None:
+        return None
+    return missing_download(log) if failed else overlooked_download(log, lock.downloads.get("maven", {}))
