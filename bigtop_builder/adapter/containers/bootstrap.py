@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bigtop_builder.adapter.containers.engine import engine_errors
@@ -47,7 +48,7 @@ def bootstrap(
     log: LogWriter,
     cancelled: threading.Event,
 ) -> str:
-    """Make the base image of a Debian suite with debootstrap; return its tag.
+    """Make the base image of a Debian suite with debootstrap; return its id.
 
     ``scratch`` is a folder with some 500 MB of free space on a file system that allows devices and programs. Raises
     EngineError when this machine cannot do it, ConfigurationError for a mirror with a password, BuildError when
@@ -77,11 +78,22 @@ def bootstrap(
         excluded = [f"--exclude={pattern}" for pattern in NOT_IMPORTED]
         tar = ["tar", "--create", "--numeric-owner", *excluded, f"--file={archive}", f"--directory={tree}", "."]
         _run(tar, {}, log, cancelled)
-        name, version = tag.split(":")
-        with engine_errors("importing the base image"), archive.open("rb") as stream:
-            client.api.import_image(src=stream, repository=name, tag=version)
+        with archive.open("rb") as stream:
+            found = import_image(client, stream, tag)
     log.note(f"made {tag}")
-    return tag
+    return found
+
+
+def import_image(client: DockerClient, archive: IO[bytes], tag: str) -> str:
+    """Make an image of an archive of files; return its id. Podman ignores the tag of an import, so it comes after."""
+    with engine_errors(f"importing the image {tag}"):
+        answer = client.api.import_image(src=archive)
+        found = str(json.loads(answer.strip().splitlines()[-1]).get("status", ""))
+        if not found:
+            raise EngineError(f"importing the image {tag}: the engine answered {answer.strip()[-500:]}")
+        name, version = tag.split(":")
+        client.api.tag(found, name, version, force=True)
+    return found
 
 
 ISOLATED = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import tempfile
 import threading
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.adapter.containers.disk_watch import DiskWatch
-from bigtop_builder.adapter.containers.engine import engine_errors
+from bigtop_builder.adapter.containers.engine import engine_errors, is_podman
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.untrusted import disk_use
 from bigtop_builder.model.errors import BuildError, EngineError, InterruptedRunError, LimitError
@@ -30,6 +31,9 @@ LABEL = "org.bigtop-builder"
 HOME = "/work/home"
 OPEN_FILES = 4096
 """The limit of open files: some tools close every possible descriptor one by one, so it must not be huge."""
+
+PROCESSES = 16384
+"""The limit of a user's processes where one must be given; it counts those of all containers of the user."""
 
 GRACE_SECONDS = 120
 """How much longer than its steps a container lives before it ends by itself."""
@@ -197,7 +201,7 @@ class Session:
             cap_drop=["ALL"],
             cap_add=list(box.capabilities),
             security_opt=["no-new-privileges"],
-            ulimits=[Ulimit(name="nofile", soft=OPEN_FILES, hard=OPEN_FILES)],
+            ulimits=[Ulimit(name=name, soft=limit, hard=limit) for name, limit in ulimits(self._client).items()],
             read_only=box.measured is not None,
             init=True,
         )
@@ -321,6 +325,19 @@ class _Watch:
 def network_mode(box: Sandbox) -> str:
     """Return the engine's network mode for a container."""
     return "bridge" if box.network else "none"
+
+
+def ulimits(client: DockerClient) -> dict[str, int]:
+    """Return the limits of each process, by their names.
+
+    Given any, Podman drops the site's defaults of the others and asks for more processes than it may grant when it
+    runs with fewer capabilities than root has.
+    """
+    limits = {"nofile": OPEN_FILES}
+    if is_podman(client):
+        ours = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+        limits["nproc"] = PROCESSES if ours == resource.RLIM_INFINITY else min(PROCESSES, ours)
+    return limits
 
 
 def account_files(folder: Path, user: User) -> list[Mount]:

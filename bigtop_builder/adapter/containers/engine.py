@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from bigtop_builder.model.errors import EngineError
@@ -86,6 +87,14 @@ def facts(client: DockerClient) -> EngineFacts:
         architecture=str(info.get("Architecture", "")),
         local=local,
     )
+
+
+@lru_cache(maxsize=8)
+def is_podman(client: DockerClient) -> bool:
+    """Return whether the engine is Podman, which has Docker's API but not all of its habits. Raises EngineError."""
+    with engine_errors("reading the version of the container engine"):
+        version = client.version()
+    return any("Podman" in str(part.get("Name", "")) for part in version.get("Components") or ())
 
 
 @contextmanager

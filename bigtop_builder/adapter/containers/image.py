@@ -91,7 +91,7 @@ def ensure(shop: Workshop, spec: ImageSpec, log: LogWriter) -> ImageRecord:
             return record
         if spec.parent is not None:
             below = ensure(shop, spec.parent, log)
-            origin, base = below.tag, below.base
+            origin, base = below.id, below.base
         else:
             origin, base = _base(shop, spec, log)
         tag = f"bigtop-builder/{spec.name}:{key[:12]}"
@@ -128,13 +128,17 @@ def present(client: DockerClient, reference: str) -> str | None:
 
 
 def _base(shop: Workshop, spec: ImageSpec, log: LogWriter) -> tuple[str, str]:
-    """Return the image that a Dockerfile starts from, and the name that the record keeps of it."""
+    """Return the id of the image that a Dockerfile starts from, and the name that the record keeps of it.
+
+    A name would not do for Podman, which looks for it in registries.
+    """
     image = spec.platform.image
     if image.debootstrap is not None:
         tag = base_tag(image.debootstrap, shop.site.debian_mirror)
         with shop.store.locked("image-base"):
-            if not present(shop.client, tag):
-                bootstrap(
+            found = present(shop.client, tag)
+            if not found:
+                found = bootstrap(
                     shop.client,
                     image.debootstrap,
                     mirror=shop.site.debian_mirror,
@@ -143,19 +147,18 @@ def _base(shop: Workshop, spec: ImageSpec, log: LogWriter) -> tuple[str, str]:
                     log=log,
                     cancelled=shop.cancelled,
                 )
-        return tag, tag
+        return found, tag
     if image.reference is None:
         raise RecipeError(
             f"{spec.platform.title} has no public image to build in",
             hint=f"Name your own as image.reference (and image.digest) in platforms/{spec.platform.name}.yaml of an "
             "overlay, or build in the embedded image (builder: embedded).",
         )
-    pinned = _pinned(shop, spec.platform.name, image.reference, image.digest, log)
-    return pinned, pinned
+    return _pinned(shop, spec.platform.name, image.reference, image.digest, log)
 
 
-def _pinned(shop: Workshop, platform: str, reference: str, wanted: str | None, log: LogWriter) -> str:
-    """Return ``repository@digest``. A reference without a digest keeps the digest of its first pull."""
+def _pinned(shop: Workshop, platform: str, reference: str, wanted: str | None, log: LogWriter) -> tuple[str, str]:
+    """Return the id and ``repository@digest``. A reference without a digest keeps the digest of its first pull."""
     pin = shop.store.root / "images" / f"base-{platform}-{digest.of_text(reference)[:8]}"
     if wanted is None and pin.is_file():
         wanted = pin.read_text(encoding="utf-8").strip()
@@ -163,17 +166,18 @@ def _pinned(shop: Workshop, platform: str, reference: str, wanted: str | None, l
     if not colon or "/" in version:
         repository, version = reference, "latest"
     name = f"{repository}@{wanted}" if wanted else f"{repository}:{version}"
-    if wanted is None or not present(shop.client, name):
+    found = present(shop.client, name) if wanted else None
+    if found is None:
         log.note(f"pulling {name}")
         with engine_errors(f"pulling {name}"):
-            shop.client.images.pull(repository, tag=wanted or version)
+            found = str(shop.client.images.pull(repository, tag=wanted or version).id)
     if wanted is None:
         with engine_errors(f"looking for the image {name}"):
-            digests: list[str] = shop.client.images.get(name).attrs["RepoDigests"]
+            digests: list[str] = shop.client.images.get(found).attrs["RepoDigests"]
         wanted = digests[0].partition("@")[2]
         with translated(shop.store.root):
             write_atomically(pin, wanted + "\n")
-    return f"{repository}@{wanted}"
+    return found, f"{repository}@{wanted}"
 
 
 def _build(shop: Workshop, spec: ImageSpec, base: str, tag: str, key: str, log: LogWriter) -> str:
