@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.containers.container import Mount, Sandbox, User, build_user
+from bigtop_builder.adapter.containers.container import Mount, Sandbox, User
 from bigtop_builder.adapter.containers.engine import connect
 from bigtop_builder.adapter.containers.interactive import shell_command
 from bigtop_builder.model.errors import EngineError, ExitCode
@@ -118,7 +118,8 @@ def test_the_shell_gets_the_container_of_a_session() -> None:
         memory=1 << 30,
         cpus=1.5,
     )
-    command = shell_command(box, [Mount(Path("/a"), "/work", read_only=False), Mount(Path("/b"), "/files")], "/work")
+    mounts = [Mount(Path("/a"), "/work", read_only=False), Mount(Path("/b"), "/files")]
+    command = shell_command(box, mounts, "/work", {"nofile": 4096})
     line = " ".join(command)
     assert "hidden" not in line
     assert "--env TOKEN" in line
@@ -126,8 +127,5 @@ def test_the_shell_gets_the_container_of_a_session() -> None:
     assert "--memory 1073741824 --memory-swap 1073741824" in line
     assert "--volume /a:/work --volume /b:/files:ro" in line
     assert "docker.sock" not in line
+    assert "--ulimit nofile=4096" in line
     assert command[-1] == "sha256:1"
-
-
-def test_the_user_of_a_build_is_never_root() -> None:
-    assert build_user().uid != 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from bigtop_builder.adapter.containers import engine
-from bigtop_builder.adapter.containers.container import Mount, Sandbox, Session, User, build_user, remove_orphans
+from bigtop_builder.adapter.containers.container import Mount, Sandbox, Session, User, remove_orphans
 from bigtop_builder.adapter.containers.image import SiteAccess, Workshop, ensure
 from bigtop_builder.adapter.containers.image_recipe import ImageSpec, image_spec
 from bigtop_builder.adapter.containers.image_record import ImageRecord
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 CATALOG = Catalog()
 PLATFORM = CATALOG.platform("debian-bootstrap")
+USER = User(2_000_000, 2_000_000, listed=False)
 SECRET = "correct-horse-battery"
 
 
@@ -70,7 +71,7 @@ def box(package_image: ImageRecord, tmp_path: Path) -> Sandbox:
         run="test-run",
         task=f"t@p/{tmp_path.name}",
         store=tmp_path,
-        user=build_user(),
+        user=USER,
         lifetime=120,
     )
 
@@ -335,6 +336,6 @@ def test_a_host_installs_packages_as_one_of_red_hats_family_does(
 def test_the_address_of_maven_central_without_a_maven_here(
     shop: Workshop, package_image: ImageRecord, log: LogWriter
 ) -> None:
-    pom = super_pom(shop, package_image, log)
+    pom = super_pom(shop, package_image, USER, log)
     assert central_in_pom(pom).startswith("https://")
-    assert super_pom(dataclasses.replace(shop, run="none"), package_image, log) == pom
+    assert super_pom(dataclasses.replace(shop, run="none"), package_image, USER, log) == pom

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from bigtop_builder.adapter.containers.engine import engine_errors
-from bigtop_builder.adapter.containers.image import present
+from bigtop_builder.adapter.containers.engine_images import present
 from bigtop_builder.adapter.containers.image_record import ImageRecord, record_path, recorded
 from bigtop_builder.adapter.store import Store, translated, write_atomically
 from bigtop_builder.model.bundle import BundledImage

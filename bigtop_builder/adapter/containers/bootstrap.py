@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -11,10 +10,10 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bigtop_builder.adapter.containers.engine import engine_errors
+from bigtop_builder.adapter.containers.engine_images import import_image
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import (
@@ -81,18 +80,6 @@ def bootstrap(
         with archive.open("rb") as stream:
             found = import_image(client, stream, tag)
     log.note(f"made {tag}")
-    return found
-
-
-def import_image(client: DockerClient, archive: IO[bytes], tag: str) -> str:
-    """Make an image of an archive of files; return its id. Podman ignores the tag of an import, so it comes after."""
-    with engine_errors(f"importing the image {tag}"):
-        answer = client.api.import_image(src=archive)
-        found = str(json.loads(answer.strip().splitlines()[-1]).get("status", ""))
-        if not found:
-            raise EngineError(f"importing the image {tag}: the engine answered {answer.strip()[-500:]}")
-        name, version = tag.split(":")
-        client.api.tag(found, name, version, force=True)
     return found
 
 

@@ -7,7 +7,6 @@ socket and no root user; it ends by itself when its time is up, even if this pro
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
 import shutil
 import tempfile
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.adapter.containers.disk_watch import DiskWatch
 from bigtop_builder.adapter.containers.engine import engine_errors, is_podman
+from bigtop_builder.adapter.containers.handover import hand_over, take_back
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.untrusted import disk_use
 from bigtop_builder.model.errors import BuildError, EngineError, InterruptedRunError, LimitError
@@ -52,13 +52,8 @@ class User:
     uid: int
     gid: int
     listed: bool
-
-
-def build_user() -> User:
-    """Return the images' own user ``builder`` (1000) when this program runs as root, else the caller."""
-    if os.geteuid() == 0:
-        return User(1000, 1000, listed=True)
-    return User(os.geteuid(), os.getegid(), listed=False)
+    lent: bool = False
+    """Whether only the engine can give this user the folders that it may write: see ``handover``."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +105,7 @@ class Session:
         self._scratch: Path | None = None
         self._oom_kills = 0
         self._disk = DiskWatch(box.disk, self._written, self._kill)
+        self._lent: list[Path] = []
 
     def __enter__(self) -> Session:
         box = self.box
@@ -118,6 +114,9 @@ class Session:
             self._scratch = Path(tempfile.mkdtemp(prefix="bigtop-builder-"))
             mounts += account_files(self._scratch, box.user)
         try:
+            if box.user.lent:
+                self._lent = [mount.host for mount in mounts if not mount.read_only]
+                hand_over(self._client, self._lent, (box.user.uid, box.user.gid), box.labels)
             with engine_errors(f"starting a container for {box.task}"):
                 self._id = self._create(mounts)
                 self._client.api.start(self._id)
@@ -132,13 +131,15 @@ class Session:
         try:
             if self._id is not None:
                 _remove(self._client, self._id)
+            if self._lent:
+                take_back(self._client, self._lent, self.box.labels)
         except EngineError:
             # Of two errors the user must see the first. But without one, whoever goes on relies on the container's
-            # end; a later run finds and removes it (remove_orphans).
+            # end and on what it left; a later run removes it and takes back what it had (clear_dead_runs).
             if kind is None:
                 raise
         finally:
-            self._id = None
+            self._id, self._lent = None, []
             if self._scratch is not None:
                 shutil.rmtree(self._scratch, ignore_errors=True)
 

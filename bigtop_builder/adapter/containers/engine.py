@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bigtop_builder.model.errors import EngineError
 
@@ -47,6 +47,11 @@ class EngineFacts:
     architecture: str
     local: bool
     """Whether it runs on this machine, so that folders can be mounted into containers."""
+    kind: Literal["Docker", "Podman"] = "Docker"
+    rootless: bool = False
+    """Whether it runs as an ordinary account, as whose own and subordinate ids the users of containers appear."""
+    remapped: bool = False
+    """Whether it runs as root and maps the users of containers to other ids (Docker's ``userns-remap``)."""
 
 
 def connect() -> DockerClient:
@@ -75,6 +80,7 @@ def facts(client: DockerClient) -> EngineFacts:
         info = client.info()
     local = client.api.base_url.startswith("http+docker://")
     root = str(info.get("DockerRootDir", ""))
+    options = {part for option in info.get("SecurityOptions") or () for part in str(option).split(",")}
     return EngineFacts(
         version=str(info.get("ServerVersion", "")),
         api=client.api.api_version,
@@ -86,6 +92,10 @@ def facts(client: DockerClient) -> EngineFacts:
         cpus=int(info.get("NCPU", 0)),
         architecture=str(info.get("Architecture", "")),
         local=local,
+        kind="Podman" if is_podman(client) else "Docker",
+        # Podman has a field of its own for it.
+        rootless="name=rootless" in options or bool(info.get("Rootless")),
+        remapped="name=userns" in options,
     )
 
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from bigtop_builder.adapter.containers.bootstrap import base_tag, bootstrap
 from bigtop_builder.adapter.containers.container import LABEL, Sandbox, Session, User
 from bigtop_builder.adapter.containers.engine import engine_errors
+from bigtop_builder.adapter.containers.engine_images import present
 from bigtop_builder.adapter.containers.image_recipe import (
     STAGE_LABEL,
     ImageSpec,
@@ -112,19 +113,6 @@ def ensure(shop: Workshop, spec: ImageSpec, log: LogWriter) -> ImageRecord:
         with translated(shop.store.root):
             write_atomically(record_path(shop.store, key), json.dumps(dataclasses.asdict(record), indent=1))
         return record
-
-
-def present(client: DockerClient, reference: str) -> str | None:
-    """Return the id of an image, or None when the engine does not have it. Raises EngineError."""
-    import docker
-
-    try:
-        with engine_errors(f"looking for the image {reference}"):
-            return client.images.get(reference).id
-    except Exception as error:
-        if isinstance(error.__cause__, docker.errors.NotFound):
-            return None
-        raise
 
 
 def _base(shop: Workshop, spec: ImageSpec, log: LogWriter) -> tuple[str, str]:

@@ -2,58 +2,79 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.containers.container import (
     HOME,
     LABEL,
-    OPEN_FILES,
     Mount,
     Sandbox,
     account_files,
     network_mode,
+    ulimits,
 )
+from bigtop_builder.adapter.containers.engine import DEFAULT_SOCKET, connect, is_podman
+from bigtop_builder.adapter.containers.handover import hand_over, take_back
 from bigtop_builder.model.errors import EngineError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 
 def open_shell(box: Sandbox, *, cwd: str, command: Sequence[str] = ("bash",)) -> int:
     """Run a command on this terminal in a container like a session's; return its exit code. Raises EngineError.
 
-    It needs the ``docker`` command, because the SDK cannot attach a terminal properly.
+    It needs the command ``docker`` or, for Podman, ``podman``, because the SDK cannot attach a terminal properly.
     """
-    docker = shutil.which("docker")
-    if docker is None:
-        raise EngineError(
-            "the command docker is not on PATH; a shell in a container needs it",
-            hint=f"Install Docker's command line, or run the image {box.image} elsewhere.",
-        )
     mounts = list(box.mounts)
     if not box.user.listed:
         folder = box.store / "shell"
         folder.mkdir(exist_ok=True)
         mounts += account_files(folder, box.user)
-    # Values go through the environment, because every user of the machine can see a command line.
-    argv = [*shell_command(box, mounts, cwd), *command]
-    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        return subprocess.run(argv, executable=docker, env={**os.environ, **box.environment}, check=False).returncode
-    finally:
-        signal.signal(signal.SIGINT, former)
+    lent = [mount.host for mount in box.mounts if box.user.lent and not mount.read_only]
+    labels = {f"{LABEL}.task": box.task}
+    with contextlib.closing(connect()) as client:
+        program = engine_command(client, box.image)
+        argv = [*program, *shell_command(box, mounts, cwd, ulimits(client)), *command]
+        hand_over(client, lent, (box.user.uid, box.user.gid), labels)
+        # Values go through the environment, because every user of the machine can see a command line.
+        former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return subprocess.run(argv, env={**os.environ, **box.environment}, check=False).returncode
+        finally:
+            signal.signal(signal.SIGINT, former)
+            take_back(client, lent, labels)
 
 
-def shell_command(box: Sandbox, mounts: Iterable[Mount], cwd: str) -> list[str]:
-    """Return the ``docker run`` command of a container like a session's, on a terminal."""
-    argv = ["docker", "run", "--rm", "--interactive", "--init", "--cap-drop", "ALL"]
+def engine_command(client: DockerClient, image: str) -> list[str]:
+    """Return the command that reaches the engine: Docker's, which Podman understands too, or Podman's own."""
+    docker, podman = shutil.which("docker"), shutil.which("podman")
+    if docker is not None:
+        return [docker]
+    if podman is not None and is_podman(client):
+        return [podman, "--url", os.environ.get("DOCKER_HOST") or DEFAULT_SOCKET]
+    raise EngineError(
+        "the command docker is not on PATH; a shell in a container needs it",
+        hint=f"Install Docker's command line (podman for Podman), or run the image {image} elsewhere.",
+    )
+
+
+def shell_command(box: Sandbox, mounts: Iterable[Mount], cwd: str, limits: Mapping[str, int]) -> list[str]:
+    """Return the ``run`` command of a container like a session's, on a terminal. ``limits`` are its ulimits."""
+    argv = ["run", "--rm", "--interactive", "--init", "--cap-drop", "ALL"]
     argv += ["--tty"] if sys.stdin.isatty() else []
     argv += [item for name in box.capabilities for item in ("--cap-add", name)]
     argv += ["--security-opt", "no-new-privileges", "--user", f"{box.user.uid}:{box.user.gid}"]
     argv += ["--network", network_mode(box), "--memory", str(box.memory), "--memory-swap", str(box.memory)]
-    argv += ["--pids-limit", str(box.pids), "--ulimit", f"nofile={OPEN_FILES}", "--workdir", cwd]
+    argv += ["--pids-limit", str(box.pids), "--workdir", cwd]
+    argv += [item for name, limit in limits.items() for item in ("--ulimit", f"{name}={limit}")]
     argv += ["--read-only"] if box.measured is not None else []
     if box.cpus:
         argv += ["--cpus", str(box.cpus)]

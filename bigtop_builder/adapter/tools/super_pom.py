@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from bigtop_builder.adapter.containers.container import Mount, Sandbox, Session, build_user
+from bigtop_builder.adapter.containers.container import Mount, Sandbox, Session, User
 from bigtop_builder.adapter.containers.image import Workshop
 from bigtop_builder.adapter.containers.image_record import ImageRecord
 from bigtop_builder.adapter.step_log import LogWriter
@@ -25,22 +25,23 @@ unzip -p "$jar" org/apache/maven/model/pom-4.0.0.xml > /tmp/pom.xml
 """
 
 
-def super_pom(shop: Workshop, image: ImageRecord, log: LogWriter) -> str:
+def super_pom(shop: Workshop, image: ImageRecord, user: User, log: LogWriter) -> str:
     """Return the text of the super POM in Debian's package of Maven; it is fetched once for a store.
 
-    ``image`` is the package image of a Debian platform. Raises SourceError, EngineError, StoreError.
+    ``image`` is the package image of a Debian platform, ``user`` who runs in it. Raises SourceError, EngineError,
+    StoreError.
     """
     kept = shop.store.root / "images" / "maven-super-pom.xml"
     with shop.store.locked("super-pom"):
         if kept.is_file():
             return kept.read_text(encoding="utf-8")
-        text = _fetch(shop, image, log)
+        text = _fetch(shop, image, user, log)
         with translated(kept):
             write_atomically(kept, text)
         return text
 
 
-def _fetch(shop: Workshop, image: ImageRecord, log: LogWriter) -> str:
+def _fetch(shop: Workshop, image: ImageRecord, user: User, log: LogWriter) -> str:
     proxies = {name if name == "no_proxy" else f"{name}_proxy": value for name, value in shop.site.proxies.items()}
     authorities = shop.site.ca_bundle
     box = Sandbox(
@@ -48,7 +49,7 @@ def _fetch(shop: Workshop, image: ImageRecord, log: LogWriter) -> str:
         run=shop.run,
         task="super-pom",
         store=shop.store.root,
-        user=build_user(),
+        user=user,
         mounts=[Mount(authorities, "/run/ca.pem")] if authorities else [],
         environment=proxies,
         network=True,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.containers.container import remove_orphans
-from bigtop_builder.adapter.containers.engine import connect
+from bigtop_builder.adapter.containers.engine import connect, facts
+from bigtop_builder.adapter.containers.handover import take_back
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.model.errors import EngineError
 
@@ -20,7 +22,13 @@ def clear_dead_runs(store: Store, client: DockerClient) -> list[str]:
         f"removed a container left by a run that died: {task}"
         for task in remove_orphans(client, store.root, store.is_live)
     ]
-    return removed + [f"cleared the scratch of the run {run}, which died" for run in store.remove_dead_work()]
+    cleared = store.remove_dead_work()
+    left = [store.root / "work" / run for run in store.dead_work()]
+    if left and os.geteuid() != 0 and facts(client).rootless:
+        # A container's user still has them.
+        take_back(client, left, {})
+        cleared += store.remove_dead_work()
+    return removed + [f"cleared the scratch of the run {run}, which died" for run in cleared]
 
 
 def clear_after_crash(store: Store) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -93,8 +92,8 @@ def in_toolchain(
 
 def _seed(bench: Workbench, home: Path, built: frozenset[str]) -> dict[Cache, Seeded]:
     """Fill the home's caches: with the locked files alone, if there is a lock."""
-    order, user = bench.order, bench.worker.user
-    owner, links = (user.uid, user.gid), user.uid != os.geteuid()
+    order, account = bench.order, bench.worker.account
+    owner, links = account.owner, account.apart
     seeded = {}
     for kind in order.caches if order.lock is None else order.lock.downloads:
         cache = Cache(kind, bench.store.root, order.component)

@@ -85,15 +85,15 @@ class Workbench:
         return path
 
     def hand_over(self, path: Path, *, recursive: bool = True) -> None:
-        """Give a path to the containers' user; only root can, for anyone else it is the same user."""
+        """Give a path to the containers' user; only root can. For others ``Session`` lends it to a container."""
         if os.geteuid() != 0:
             return
-        user = self.worker.user
-        os.chown(path, user.uid, user.gid, follow_symlinks=False)
+        owner = self.worker.account.owner
+        os.chown(path, *owner, follow_symlinks=False)
         if recursive:
             for folder, folders, files in os.walk(path):
                 for name in (*folders, *files):
-                    os.chown(os.path.join(folder, name), user.uid, user.gid, follow_symlinks=False)  # noqa: PTH118
+                    os.chown(os.path.join(folder, name), *owner, follow_symlinks=False)  # noqa: PTH118
 
     def write_files(self, files: Sequence[RenderedFile], root: Path | None = None) -> Path:
         """Write rendered files below ``root``, and return it; by default the folder that is mounted at ``/files``."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bigtop_builder.adapter.containers.container import User, build_user
-from bigtop_builder.adapter.containers.engine import connect
+from bigtop_builder.adapter.containers.accounts import Account, build_account
+from bigtop_builder.adapter.containers.container import User
+from bigtop_builder.adapter.containers.engine import connect, facts
 from bigtop_builder.adapter.containers.image import SiteAccess, Workshop, ensure
 from bigtop_builder.adapter.sources import Fetcher
 from bigtop_builder.adapter.sources.web import Web, ca_bundle, proxies
@@ -46,13 +47,18 @@ class Worker:
     cancelled: threading.Event
     """Set when the run is to stop: whatever takes long looks at it."""
     shop: Workshop
+    account: Account
+    """Who runs in the containers, and who that is on this machine."""
     addresses: Addresses
     repositories: RepositoryFiles
     sealed_site: SiteSettings
     """For compiling with a lock: without secrets, since there is no network, and with tools that ask nobody."""
     offline: bool = False
-    user: User = field(default_factory=build_user)
-    """Who runs in the containers."""
+
+    @property
+    def user(self) -> User:
+        """Who runs in the containers."""
+        return self.account.user
 
 
 @contextmanager
@@ -65,11 +71,11 @@ def open_worker(
     """
     client = connect()
     try:
-        store = project.store
+        store, account = project.store, build_account(facts(client))
         for notice in clear_dead_runs(store, client):
             emit(Notice(text=notice))
         with private_folder() as folder:
-            shop, fetcher, addresses = _suppliers(project, request, run, emit, client, cancelled)
+            shop, fetcher, addresses = _suppliers(project, request, run, emit, client, cancelled, account.user)
             site = site_files(project.file, folder, addresses, offline=request.offline)
             repositories = RepositoryFiles(
                 Web(project.file.network), seconds(project.file.limits.repository_time), cancelled
@@ -84,6 +90,7 @@ def open_worker(
                 emit,
                 cancelled,
                 shop,
+                account,
                 addresses,
                 repositories,
                 sealed,
@@ -100,6 +107,7 @@ def _suppliers(
     emit: Bus,
     client: DockerClient,
     cancelled: threading.Event,
+    user: User,
 ) -> tuple[Workshop, Fetcher, Addresses]:
     """Images are made with fetched files, and on a host without Maven the first image says where to fetch from."""
     file = project.file
@@ -113,7 +121,7 @@ def _suppliers(
             )
         emit(Notice(text="no Maven on this machine: reading the address of Maven Central from Debian's package"))
         with LogWriter(run.log("images", "super-pom"), LOG_LIMIT) as log:
-            return super_pom(shop, ensure(shop, project.package_image(embedded), log), log)
+            return super_pom(shop, ensure(shop, project.package_image(embedded), log), user, log)
 
     addresses = Addresses(file.mirrors, super_pom=pom)
     fetcher = Fetcher(project.store.root, file, offline=request.offline, addresses=addresses)

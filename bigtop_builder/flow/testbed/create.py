@@ -10,7 +10,8 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigtop_builder.adapter.containers.image import ensure, present
+from bigtop_builder.adapter.containers.engine_images import present
+from bigtop_builder.adapter.containers.image import ensure
 from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.containers.testbed import Bed, Container, Content, Machine, speaks_ssh
