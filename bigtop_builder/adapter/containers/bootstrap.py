@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from bigtop_builder.adapter.containers.engine import facts
 from bigtop_builder.adapter.containers.engine_images import import_image
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.model import digest
@@ -49,9 +50,9 @@ def bootstrap(
 ) -> str:
     """Make the base image of a Debian suite with debootstrap; return its id.
 
-    ``scratch`` is a folder with some 500 MB of free space on a file system that allows devices and programs. Raises
-    EngineError when this machine cannot do it, ConfigurationError for a mirror with a password, BuildError when
-    debootstrap fails, LimitError, InterruptedRunError.
+    ``scratch`` is a folder with some 500 MB of free space on a file system that allows programs and, for root,
+    devices. Raises EngineError when this machine cannot do it, ConfigurationError for a mirror with a password,
+    BuildError when debootstrap fails, LimitError, InterruptedRunError.
     """
     tag = base_tag(suite, mirror)
     if urlsplit(mirror).password:
@@ -59,11 +60,7 @@ def bootstrap(
             "the Debian mirror's address contains a password, which would stay in the image",
             hint="Give the address without it, and have a proxy or the network's address grant access.",
         )
-    if os.geteuid() != 0:
-        raise EngineError(
-            "the embedded builder image must be made as root once, because debootstrap needs it",
-            hint=f"Run one build as root, {INSTEAD}.",
-        )
+    isolated = _isolated(client)
     program = shutil.which("debootstrap", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if program is None:
         raise EngineError(
@@ -73,22 +70,47 @@ def bootstrap(
     with tempfile.TemporaryDirectory(dir=scratch, prefix="bootstrap-") as folder:
         tree, archive = Path(folder) / "tree", Path(folder) / "tree.tar"
         settings = {f"{name}_proxy" if name != "no_proxy" else name: value for name, value in proxies.items()}
-        _run([*ISOLATED, program, "--variant=minbase", suite, str(tree), mirror], settings, log, cancelled)
         excluded = [f"--exclude={pattern}" for pattern in NOT_IMPORTED]
         tar = ["tar", "--create", "--numeric-owner", *excluded, f"--file={archive}", f"--directory={tree}", "."]
-        _run(tar, {}, log, cancelled)
+        try:
+            _run([*isolated, program, "--variant=minbase", suite, str(tree), mirror], settings, log, cancelled)
+            _run([*isolated, *tar], {}, log, cancelled)
+        finally:
+            subprocess.run([*isolated, "rm", "-rf", str(tree)], capture_output=True, timeout=TIME_LIMIT, check=False)
         with archive.open("rb") as stream:
             found = import_image(client, stream, tag)
     log.note(f"made {tag}")
     return found
 
 
-ISOLATED = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child")
-"""debootstrap mounts /proc inside its tree; in namespaces of its own no mount or process outlives this program."""
+def _isolated(client: DockerClient) -> list[str]:
+    """Return the command that runs another in namespaces of its own: debootstrap mounts /proc inside its tree.
+
+    For an ordinary account with a rootless engine it is root of a user namespace, with the account's subordinate ids.
+    Raises EngineError when this account cannot have one.
+    """
+    user = ["--user", "--map-root-user", "--map-auto"] if os.geteuid() != 0 else []
+    if user and not facts(client).rootless:
+        raise EngineError(
+            "the embedded builder image must be made as root once, because debootstrap needs it",
+            hint=f"Run one build as root, {INSTEAD}.",
+        )
+    command = ["unshare", *user, "--mount", "--pid", "--fork", "--kill-child"]
+    tried = subprocess.run([*command, "true"], capture_output=True, text=True, timeout=60, check=False)
+    if tried.returncode != 0:
+        raise EngineError(
+            f"this account cannot make the embedded builder image: {tried.stderr.strip()}",
+            hint="It needs util-linux 2.38, newuidmap (package uidmap) and ranges in /etc/subuid and /etc/subgid; "
+            f"{INSTEAD}.",
+        )
+    return ["setpriv", "--pdeathsig", "KILL", *command]
 
 
 def _run(command: list[str], settings: Mapping[str, str], log: LogWriter, cancelled: threading.Event) -> None:
     environment = {**os.environ, **settings, "LC_ALL": "C.UTF-8"}
+    if os.geteuid() != 0:
+        # Tells debootstrap that it cannot make devices.
+        environment["container"] = "lxc"
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -106,19 +128,16 @@ def _run(command: list[str], settings: Mapping[str, str], log: LogWriter, cancel
         if reader.is_alive():
             os.killpg(process.pid, signal.SIGKILL)
         reader.join()
+    name = "tar" if "tar" in command else "debootstrap"
     if cancelled.is_set():
         raise InterruptedRunError("making the base image was interrupted")
     if process.returncode == -signal.SIGKILL:
-        raise LimitError(f"{_name(command)} took longer than {TIME_LIMIT} s")
+        raise LimitError(f"{name} took longer than {TIME_LIMIT} s")
     if process.returncode != 0:
         raise BuildError(
-            f"{_name(command)} failed with exit code {process.returncode}: see {log.path}",
+            f"{name} failed with exit code {process.returncode}: see {log.path}",
             hint="It downloads Debian's packages: check mirrors.debian and network.proxy in the project file.",
         )
-
-
-def _name(command: list[str]) -> str:
-    return Path(command[len(ISOLATED)] if command[0] == ISOLATED[0] else command[0]).name
 
 
 def _copy(process: subprocess.Popen[bytes], log: LogWriter) -> None:
