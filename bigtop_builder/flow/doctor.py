@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -20,10 +21,13 @@ from urllib.parse import urlsplit
 from bigtop_builder.model.base import Credentials
 from bigtop_builder.model.build_tools import apache, debian, maven, pip
 from bigtop_builder.model.build_tools.registry import DOWNLOADS
-from bigtop_builder.model.errors import BigtopBuilderError
+from bigtop_builder.model.errors import BigtopBuilderError, EngineError
 from bigtop_builder.recipe.settings import Settings
 
 if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from bigtop_builder.adapter.containers.engine import EngineFacts
     from bigtop_builder.adapter.tools.addresses import Addresses
 
 GIB = 1 << 30
@@ -81,24 +85,59 @@ def _enough(name: str, size: int, warning: int, failure: int, what: str, advice:
     return Finding(name, "warning" if size < warning else "ok", detail, advice)
 
 
-def _engine(_: Settings) -> Iterator[Finding]:
+def _engine(settings: Settings) -> Iterator[Finding]:
     from bigtop_builder.adapter.containers import engine
 
-    client = engine.connect()
-    try:
+    with contextlib.closing(engine.connect()) as client:
         facts = engine.facts(client)
-    finally:
-        client.close()
-    detail = f"version {facts.version}, API {facts.api}, {facts.storage_driver}, {facts.architecture}"
-    yield Finding("engine", "ok", detail)
-    if not facts.local:
-        advice = "Containers mount folders of this machine: set DOCKER_HOST to an engine on this machine."
-        yield Finding("engine place", "failure", "the engine is on another machine", advice)
-    if facts.free_disk is not None:
-        advice = f"Free some space below {facts.data_root}, for example with: docker image prune"
-        yield _enough("engine disk", facts.free_disk, DISK_WARNING, DISK_FAILURE, f"free at {facts.data_root}", advice)
-    advice = "Large components need 4 GiB each; use -j 1, or give the engine more memory."
-    yield _enough("engine memory", facts.memory, MEMORY_WARNING, MEMORY_FAILURE, "of memory", advice)
+        how = "rootless" if facts.rootless else "remapped" if facts.remapped else "as root"
+        detail = f"{facts.kind} {facts.version} {how}, API {facts.api}, {facts.storage_driver}, {facts.architecture}"
+        yield Finding("engine", "ok", detail)
+        if facts.free_disk is not None:
+            advice = f"Free some space below {facts.data_root}, for example with: docker image prune"
+            what = f"free at {facts.data_root}"
+            yield _enough("engine disk", facts.free_disk, DISK_WARNING, DISK_FAILURE, what, advice)
+        advice = "Large components need 4 GiB each; use -j 1, or give the engine more memory."
+        yield _enough("engine memory", facts.memory, MEMORY_WARNING, MEMORY_FAILURE, "of memory", advice)
+        if not facts.local:
+            advice = "Containers mount folders of this machine: set DOCKER_HOST to an engine on this machine."
+            yield Finding("engine place", "failure", "the engine is on another machine", advice)
+            return
+        yield from engine_trial(client, facts, _existing(settings.store.absolute()))
+        alone = facts.rootless and shutil.which("newuidmap") is not None
+        if settings.project.builder == "embedded" and os.geteuid() != 0 and not alone:
+            advice = "Run as root, use a rootless engine and newuidmap (package uidmap), or use --builder platform."
+            yield Finding("root", "warning", "this account cannot create the embedded builder image", advice)
+
+
+def engine_trial(client: DockerClient, facts: EngineFacts, folder: Path) -> Iterator[Finding]:
+    """Try a mount and a container, and report as whom builds run and which of their limits hold."""
+    from bigtop_builder.adapter.containers.accounts import build_account
+    from bigtop_builder.adapter.containers.trial import try_container
+
+    account = build_account(facts)
+    try:
+        trial = try_container(client, account, folder)
+    except (OSError, EngineError) as error:
+        hint = error.hint if isinstance(error, EngineError) else None
+        message = error.message if isinstance(error, EngineError) else str(error)
+        yield Finding("container", "failure", message, hint or "")
+        return
+    yield Finding("container", "ok", f"started, read and wrote below {folder} in {trial.seconds:.1f} s")
+    if account.apart and trial.uid != os.geteuid():
+        yield Finding("build account", "ok", f"builds run as another account than yours ({trial.uid})")
+    else:
+        detail = f"builds run as your own account ({trial.uid}): what escapes from a container can change your files"
+        advice = "Use a rootless engine (Docker or Podman) of your own, or run as root: see docs/engines.md."
+        yield Finding("build account", "warning", detail, advice)
+    names = {"memory": trial.memory_limited, "processes": trial.processes_limited}
+    missing = [name for name, holds in names.items() if not holds]
+    if missing:
+        detail = f"the engine does not limit the {' and '.join(missing)} of builds"
+        advice = "Rootless engines need cgroup version 2 and systemd's delegation of it: see docs/engines.md."
+        yield Finding("build limits", "warning", detail, advice)
+    else:
+        yield Finding("build limits", "ok", "memory and processes of builds are limited")
 
 
 def _existing(path: Path) -> Path:
@@ -144,9 +183,6 @@ def _tools(settings: Settings) -> Iterator[Finding]:
     }
     if settings.project.builder == "embedded":
         wanted["debootstrap"] = ("the embedded builder image", "Install debootstrap, or use --builder platform.")
-        if os.geteuid() != 0:
-            advice = "Run as root, or use --builder platform."
-            yield Finding("root", "warning", "only root can create the embedded builder image", advice)
     for tool, (purpose, advice) in wanted.items():
         place = shutil.which(tool, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
         yield Finding(tool, "ok", place) if place else Finding(tool, "warning", f"missing: {purpose}", advice)

@@ -42,6 +42,15 @@ class Account:
     """Whether it is another account of this machine than the caller's, so that a build cannot change what the caller
     owns."""
 
+    def give(self, path: Path, *, recursive: bool = True) -> None:
+        """Give a path, and what is in it, to the account as far as that needs no engine; no link is followed."""
+        if self.owner == (os.geteuid(), os.getegid()):
+            return
+        os.chown(path, *self.owner, follow_symlinks=False)
+        for folder, folders, files in os.walk(path) if recursive else ():
+            for name in (*folders, *files):
+                os.chown(os.path.join(folder, name), *self.owner, follow_symlinks=False)  # noqa: PTH118
+
 
 def build_account(engine: EngineFacts, *, subids: Path = Path("/etc")) -> Account:
     """Return the account that builds run as. ``subids`` is the folder with subuid and subgid.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,14 +85,7 @@ class Workbench:
 
     def hand_over(self, path: Path, *, recursive: bool = True) -> None:
         """Give a path to the containers' user; only root can. For others ``Session`` lends it to a container."""
-        if os.geteuid() != 0:
-            return
-        owner = self.worker.account.owner
-        os.chown(path, *owner, follow_symlinks=False)
-        if recursive:
-            for folder, folders, files in os.walk(path):
-                for name in (*folders, *files):
-                    os.chown(os.path.join(folder, name), *owner, follow_symlinks=False)  # noqa: PTH118
+        self.worker.account.give(path, recursive=recursive)
 
     def write_files(self, files: Sequence[RenderedFile], root: Path | None = None) -> Path:
         """Write rendered files below ``root``, and return it; by default the folder that is mounted at ``/files``."""
