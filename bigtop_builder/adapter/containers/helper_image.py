@@ -45,9 +45,11 @@ def _archive() -> bytes:
             raise EngineError(f"this machine has no program {name}", hint="Install coreutils, findutils and a shell.")
         files[f"bin/{name}"] = Path(found)
         files |= {library.lstrip("/"): Path(library) for library in _libraries(found)}
+    # Folders that are not in the archive get the modes that an engine likes.
+    folders = {*FOLDERS, *(str(parent) for name in files for parent in Path(name).parents)}
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
-        for folder in FOLDERS:
+        for folder in sorted(folders):
             member = tarfile.TarInfo(folder)
             member.type, member.mode = tarfile.DIRTYPE, 0o755
             archive.addfile(member)
