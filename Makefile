@@ -1,4 +1,4 @@
-.PHONY: setup venv engine lint test test-full demo real-ambari soak bench
+.PHONY: setup venv engine lint test test-full engines demo real-ambari soak bench
 
 setup:   ## set up the checkout: Python environment and container engine
 	@scripts/setup
@@ -17,6 +17,9 @@ test:    ## lint, fast tests and real tests
 
 test-full:  ## the long builds
 	@scripts/test-full
+
+engines:  ## small builds with Podman and rootless engines, as root: ACCOUNT=NAME is the ordinary account
+	@scripts/engines $(ENGINES)
 
 demo: setup  ## build, publish and deploy on container hosts
 	@.venv/bin/python scripts/demo.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -13,12 +14,14 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from bigtop_builder.adapter.containers import engine
+from bigtop_builder.adapter.containers.accounts import Account, build_account
 from bigtop_builder.adapter.containers.container import Mount, Sandbox, Session, User, remove_orphans
 from bigtop_builder.adapter.containers.image import SiteAccess, Workshop, ensure
 from bigtop_builder.adapter.containers.image_recipe import ImageSpec, image_spec
 from bigtop_builder.adapter.containers.image_record import ImageRecord
+from bigtop_builder.adapter.containers.trial import try_container
 from bigtop_builder.adapter.step_log import LogWriter
-from bigtop_builder.adapter.store import Store
+from bigtop_builder.adapter.store import Store, remove_tree
 from bigtop_builder.adapter.tools.debian_mirror import debian_mirror
 from bigtop_builder.adapter.tools.maven_central import central_in_pom
 from bigtop_builder.adapter.tools.super_pom import super_pom
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
 
 CATALOG = Catalog()
 PLATFORM = CATALOG.platform("debian-bootstrap")
-USER = User(2_000_000, 2_000_000, listed=False)
 SECRET = "correct-horse-battery"
 
 
@@ -44,6 +46,16 @@ def client() -> Iterator[DockerClient]:
     connected = engine.connect()
     yield connected
     connected.close()
+
+
+@pytest.fixture(scope="module")
+def account(client: DockerClient) -> Account:
+    return build_account(engine.facts(client))
+
+
+@pytest.fixture(scope="module")
+def user(account: Account) -> User:
+    return account.user
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +77,13 @@ def log(tmp_path: Path) -> Iterator[LogWriter]:
 
 
 @pytest.fixture
-def box(package_image: ImageRecord, tmp_path: Path) -> Sandbox:
+def box(package_image: ImageRecord, user: User, tmp_path: Path) -> Sandbox:
     return Sandbox(
         image=package_image.id,
         run="test-run",
         task=f"t@p/{tmp_path.name}",
         store=tmp_path,
-        user=USER,
+        user=user,
         lifetime=120,
     )
 
@@ -125,6 +137,36 @@ def test_mounts_environment_and_exit_code(client: DockerClient, box: Sandbox, lo
     assert "from outside" in log.path.read_text()
 
 
+def test_a_build_has_its_folders_while_it_runs_and_nothing_of_the_shared_caches(
+    client: DockerClient, account: Account, box: Sandbox, log: LogWriter, tmp_path: Path
+) -> None:
+    work, shared = tmp_path / "work", tmp_path / "shared.jar"
+    (work / "inner").mkdir(parents=True)
+    (work / "inner" / "mine").write_text("before\n")
+    account.give(work)
+    shared.write_text("shared\n")
+    shared.chmod(0o444)
+    os.link(shared, work / "linked.jar")
+    box = dataclasses.replace(box, mounts=[Mount(work, "/work", read_only=False)])
+    script = """
+        chmod 0600 inner/mine; echo after >> inner/mine; ln -s /etc/passwd link
+        mkdir closed; touch closed/x; chmod 0500 closed
+        if chmod u+w linked.jar 2>/dev/null; then echo spoilt > linked.jar; exit 7; fi
+    """
+    with Session(client, box) as session:
+        code = session.call(script, log=log, timeout=60, cancelled=threading.Event())
+        assert account.apart == ((work / "link").lstat().st_uid != os.geteuid())
+    if account.apart:
+        assert code == 0
+        assert shared.read_text() == "shared\n"
+    if account.user.lent:
+        assert {path.lstat().st_uid for path in (work, *work.iterdir())} == {os.geteuid()}
+    assert (work / "inner" / "mine").read_text() == "before\nafter\n"
+    remove_tree(work)
+    assert not work.exists()
+    assert shared.stat().st_uid == os.geteuid()
+
+
 def test_a_callers_own_id_has_a_name(client: DockerClient, box: Sandbox, log: LogWriter) -> None:
     box = dataclasses.replace(box, user=User(4242, 4343, listed=False))
     code, text = run(client, box, "id -un; id -gn; getent passwd 4242", log)
@@ -150,7 +192,11 @@ def test_interrupt(client: DockerClient, box: Sandbox, log: LogWriter) -> None:
     assert containers(client, box) == []
 
 
-def test_out_of_memory_is_said(client: DockerClient, box: Sandbox, log: LogWriter) -> None:
+def test_out_of_memory_is_said(
+    client: DockerClient, account: Account, box: Sandbox, log: LogWriter, tmp_path: Path
+) -> None:
+    if not try_container(client, account, tmp_path).memory_limited:
+        pytest.skip("this engine does not limit memory; doctor says so")
     box = dataclasses.replace(box, memory=64 << 20)
     with Session(client, box) as session:
         code = session.call("tail /dev/zero", log=log, timeout=60, cancelled=threading.Event(), cwd="/")
@@ -334,8 +380,8 @@ def test_a_host_installs_packages_as_one_of_red_hats_family_does(
 
 
 def test_the_address_of_maven_central_without_a_maven_here(
-    shop: Workshop, package_image: ImageRecord, log: LogWriter
+    shop: Workshop, package_image: ImageRecord, user: User, log: LogWriter
 ) -> None:
-    pom = super_pom(shop, package_image, USER, log)
+    pom = super_pom(shop, package_image, user, log)
     assert central_in_pom(pom).startswith("https://")
-    assert super_pom(dataclasses.replace(shop, run="none"), package_image, USER, log) == pom
+    assert super_pom(dataclasses.replace(shop, run="none"), package_image, user, log) == pom

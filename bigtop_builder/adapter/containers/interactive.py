@@ -54,12 +54,16 @@ def open_shell(box: Sandbox, *, cwd: str, command: Sequence[str] = ("bash",)) ->
 
 
 def engine_command(client: DockerClient, image: str) -> list[str]:
-    """Return the command that reaches the engine: Docker's, which Podman understands too, or Podman's own."""
-    docker, podman = shutil.which("docker"), shutil.which("podman")
+    """Return the command that reaches the engine: Podman's own for Podman, else Docker's.
+
+    Docker's reaches Podman too, but is told by Podman 4.3 that every command of a removed container succeeded.
+    """
+    podman = shutil.which("podman") if is_podman(client) else None
+    if podman is not None:
+        return [podman, "--url", os.environ.get("DOCKER_HOST") or DEFAULT_SOCKET]
+    docker = shutil.which("docker")
     if docker is not None:
         return [docker]
-    if podman is not None and is_podman(client):
-        return [podman, "--url", os.environ.get("DOCKER_HOST") or DEFAULT_SOCKET]
     raise EngineError(
         "the command docker is not on PATH; a shell in a container needs it",
         hint=f"Install Docker's command line (podman for Podman), or run the image {image} elsewhere.",
