@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -17,14 +18,23 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from bigtop_builder.flow.doctor import Finding, check_bundle, examine, reach
+from bigtop_builder.adapter.containers.accounts import Account
+from bigtop_builder.adapter.containers.container import User
+from bigtop_builder.adapter.containers.engine import facts
+from bigtop_builder.flow.doctor import Finding, check_bundle, engine_trial, examine, reach
 from bigtop_builder.recipe.settings import Settings, load_settings
+from tests.fast.engine_double import EngineDouble, with_helper
 
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
 
 
 def settings(tmp_path: Path, **flags: object) -> Settings:
@@ -55,8 +65,7 @@ def authority(days: int) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def test_every_check_gives_a_finding_and_problems_have_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
+def test_every_check_gives_a_finding_and_problems_have_advice(tmp_path: Path) -> None:
     findings = examine(settings(tmp_path), offline=True)
     names = {one.name for one in findings}
     assert names >= {"engine", "store", "store disk", "output", "processors", "memory", "git", "gpg", "clock"}
@@ -185,3 +194,69 @@ def test_a_proxy_that_is_set_but_not_there_fails(tmp_path: Path, site: str) -> N
     assert finding(found, "proxy").state == "failure"
     assert finding(found, "proxy").detail.startswith(f"127.0.0.1:{port}")
     assert finding(found, "maven mirror").state == "warning"
+
+
+def tried(double: EngineDouble, tmp_path: Path) -> dict[str, Finding]:
+    """The findings of a trial with an engine, by name."""
+    double.scratch = tmp_path
+    return {one.name: one for one in engine_trial(double.client, facts(double.client), tmp_path)}
+
+
+@pytest.fixture
+def another_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This account is an ordinary one, and what the double's containers write belongs to another."""
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    monkeypatch.setattr(os, "getegid", lambda: 54321)
+
+
+@pytest.mark.usefixtures("another_account")
+@pytest.mark.parametrize("name", ["docker-rootless", "podman-rootless"])
+def test_a_rootless_engine_is_fine(tmp_path: Path, name: str) -> None:
+    found = tried(EngineDouble(name), tmp_path)
+    assert [one.state for one in found.values()] == ["ok", "ok", "ok"]
+    assert "started, read and wrote" in found["container"].detail
+    assert "another account than yours" in found["build account"].detail
+    assert not list(tmp_path.glob(".trial-*"))
+
+
+@pytest.mark.usefixtures("another_account")
+def test_an_engine_that_does_not_see_the_store_fails(tmp_path: Path) -> None:
+    found = tried(EngineDouble("podman-rootless", sees=False), tmp_path)
+    assert list(found) == ["container"]
+    assert found["container"].state == "failure"
+    assert f"cannot read and write a folder of this machine ({tmp_path})" in found["container"].detail
+    assert "--store" in found["container"].advice
+
+
+@pytest.mark.usefixtures("another_account")
+def test_an_engine_that_cannot_start_a_container_fails(tmp_path: Path) -> None:
+    double = with_helper(EngineDouble("docker-rootless", broken=frozenset({"start 1"})))
+    assert tried(double, tmp_path)["container"].state == "failure"
+    assert double.done[-1] == "remove 2", "what was lent is taken back"
+
+
+@pytest.mark.usefixtures("another_account")
+def test_limits_that_do_not_hold_are_a_warning(tmp_path: Path) -> None:
+    found = tried(EngineDouble("podman-rootless", limits=False), tmp_path)["build limits"]
+    assert found.state == "warning"
+    assert "does not limit the memory and processes" in found.detail
+    assert "cgroup" in found.advice
+
+
+@pytest.mark.usefixtures("another_account")
+def test_an_account_that_cannot_be_another_is_a_warning(tmp_path: Path) -> None:
+    found = tried(EngineDouble("docker"), tmp_path)["build account"]
+    assert found.state == "warning"
+    assert "your own account" in found.detail
+    assert "rootless" in found.advice
+
+
+def test_the_account_is_what_the_trial_saw_not_what_was_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = os.geteuid()
+    monkeypatch.setattr(
+        "bigtop_builder.adapter.containers.accounts.build_account",
+        lambda _: Account(User(1000, 1000, listed=True), (me, os.getegid()), apart=True),
+    )
+    assert tried(EngineDouble("docker"), tmp_path)["build account"].state == "warning"

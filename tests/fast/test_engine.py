@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import http.server
+import io
 import json
 import os
+import pwd
+import shutil
 import socketserver
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bigtop_builder.adapter.containers.container import Mount, Sandbox, User
-from bigtop_builder.adapter.containers.engine import connect
-from bigtop_builder.adapter.containers.interactive import shell_command
-from bigtop_builder.model.errors import EngineError, ExitCode
+from bigtop_builder.adapter.containers.accounts import Account, build_account
+from bigtop_builder.adapter.containers.container import Mount, Sandbox, Session, User, ulimits
+from bigtop_builder.adapter.containers.engine import connect, facts
+from bigtop_builder.adapter.containers.engine_images import import_image, present
+from bigtop_builder.adapter.containers.handover import hand_over, take_back
+from bigtop_builder.adapter.containers.helper_image import PROGRAMS, helper_image
+from bigtop_builder.adapter.containers.interactive import engine_command, shell_command
+from bigtop_builder.model.errors import EngineError, ExitCode, LimitError
+from tests.fast.engine_double import EngineDouble, with_helper
 
 ROOT = Path(__file__).parents[2]
 
@@ -129,3 +139,188 @@ def test_the_shell_gets_the_container_of_a_session() -> None:
     assert "docker.sock" not in line
     assert "--ulimit nofile=4096" in line
     assert command[-1] == "sha256:1"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "rootless", "remapped"),
+    [
+        ("docker", "Docker", False, False),
+        ("docker-rootless", "Docker", True, False),
+        ("docker-remapped", "Docker", False, True),
+        ("podman", "Podman", False, False),
+        ("podman-rootless", "Podman", True, False),
+    ],
+)
+def test_engines_are_told_apart(name: str, kind: str, rootless: bool, remapped: bool) -> None:
+    found = facts(EngineDouble(name).client)
+    assert (found.kind, found.rootless, found.remapped) == (kind, rootless, remapped)
+
+
+def be(monkeypatch: pytest.MonkeyPatch, uid: int, gid: int) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    monkeypatch.setattr(os, "getegid", lambda: gid)
+
+
+def account(name: str, subids: Path) -> Account:
+    return build_account(facts(EngineDouble(name).client), subids=subids)
+
+
+@pytest.mark.parametrize("name", ["docker", "podman"])
+def test_roots_builds_run_as_a_number_that_nobody_has(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    be(monkeypatch, 0, 0)
+    found = account(name, tmp_path)
+    assert found.apart and not found.user.listed and not found.user.lent
+    assert found.owner == (found.user.uid, found.user.gid)
+    assert 65536 <= found.user.uid <= 2097150
+    with pytest.raises(KeyError):
+        pwd.getpwuid(found.user.uid)
+
+
+def test_the_number_of_builds_is_in_nobodys_range(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    be(monkeypatch, 0, 0)
+    (tmp_path / "subuid").write_text("someone:2031616:65536\n# a remark\nbroken:x:y\n1001:100000:65536\n")
+    (tmp_path / "subgid").write_text("someone:2097150:1\n")
+    found = account("docker", tmp_path)
+    assert found.owner == (2031615, 2097149)
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: None if uid == 2031615 else {}[uid])
+    assert account("docker", tmp_path).owner == (2031614, 2097149)
+
+
+def test_a_site_chooses_the_number_of_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    be(monkeypatch, 0, 0)
+    for name in ("subuid", "subgid"):
+        (tmp_path / name).write_text("someone:100000:65536\nbigtop-builder:700000:1\n")
+    assert account("docker", tmp_path).owner == (700000, 700000)
+    (tmp_path / "subuid").write_text("bigtop-builder:3000000:1\n")
+    assert account("docker", tmp_path).owner == (2097150, 700000), "build tools refuse larger numbers"
+
+
+def test_a_remapping_engine_gives_builds_a_mapped_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    be(monkeypatch, 0, 0)
+    found = account("docker-remapped", tmp_path)
+    assert (found.user, found.owner, found.apart) == (User(1000, 1000, listed=True), (101000, 201000), True)
+    be(monkeypatch, 1001, 1001)
+    with pytest.raises(EngineError, match="userns-remap"):
+        account("docker-remapped", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["docker-rootless", "podman-rootless"])
+def test_a_rootless_engine_lends_builds_their_folders(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    be(monkeypatch, 1001, 1002)
+    found = account(name, tmp_path)
+    assert (found.user, found.owner) == (User(1000, 1000, listed=True, lent=True), (1001, 1002))
+    assert found.apart
+    be(monkeypatch, 0, 0)
+    with pytest.raises(EngineError, match="is rootless"):
+        account(name, tmp_path)
+
+
+def test_an_ordinary_account_and_an_engine_of_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    be(monkeypatch, 1001, 1002)
+    found = account("docker", tmp_path)
+    assert (found.user, found.apart) == (User(1001, 1002, listed=False), False)
+
+
+def test_podman_is_given_what_it_may_grant() -> None:
+    assert set(ulimits(EngineDouble("docker").client)) == {"nofile"}
+    given = ulimits(EngineDouble("podman").client)
+    assert set(given) == {"nofile", "nproc"}
+    assert given["nproc"] <= 16384
+
+
+@pytest.mark.parametrize("name", ["docker", "podman"])
+def test_an_imported_image_has_its_tag_on_every_engine(name: str) -> None:
+    double = EngineDouble(name)
+    assert import_image(double.client, io.BytesIO(b""), "bigtop-builder/base:trixie-1") == "sha256:1"
+    assert present(double.client, "bigtop-builder/base:trixie-1") == "sha256:1"
+    assert present(double.client, "bigtop-builder/base:latest") is None
+
+
+def test_the_helper_image_is_made_once_of_this_machines_programs() -> None:
+    made: list[bytes] = []
+
+    class Keeping(EngineDouble):
+        def import_image(self, src: Any, repository: str | None = None, tag: str | None = None) -> str:
+            made.append(src.read())
+            return super().import_image(src, repository, tag)
+
+        __hash__ = object.__hash__
+
+    double = Keeping()
+    assert helper_image(double.client) == helper_image(double.client)
+    assert len(made) == 1
+    with tarfile.open(fileobj=io.BytesIO(made[0])) as archive:
+        members = {member.name: member for member in archive}
+    assert {f"bin/{name}" for name in PROGRAMS} <= set(members)
+    assert all(str(parent) in members for name in members for parent in Path(name).parents)
+    assert {member.mode for member in members.values()} == {0o755}
+
+
+def test_files_are_handed_over_without_following_links_and_without_the_shared_caches(tmp_path: Path) -> None:
+    double = with_helper(EngineDouble("podman-rootless"))
+    hand_over(double.client, [tmp_path], (1000, 1000), {"a": "b"})
+    take_back(double.client, [tmp_path], {"a": "b"})
+    over, back = double.made
+    command = "find /lent/0 -xdev ! ( -type f -links +1 -perm 0444 ) -exec chown -h 1000:1000 {} +"
+    assert over["entrypoint"] == command.split()
+    assert back["entrypoint"] == ["find", "/lent/0", "-xdev", "-exec", "chown", "-h", "0:0", "{}", "+"]
+    for made in double.made:
+        assert made["host_config"]["binds"] == [f"{tmp_path}:/lent/0:rw"]
+        assert made["host_config"]["cap_drop"] == ["ALL"]
+        assert made["network_disabled"]
+    assert double.done == ["create 0", "start 0", "wait 0", "remove 0", "create 1", "start 1", "wait 1", "remove 1"]
+
+
+def test_an_engine_that_cannot_hand_files_over_says_so(tmp_path: Path) -> None:
+    double = with_helper(EngineDouble("podman-rootless", status=1))
+    with pytest.raises(EngineError, match=r"cannot change the owner of .*: chown: .*not permitted") as caught:
+        hand_over(double.client, [tmp_path], (1000, 1000), {})
+    assert "/etc/subuid" in str(caught.value.hint)
+    assert double.done[-1] == "remove 0"
+
+
+def lent_box(tmp_path: Path) -> Sandbox:
+    mounts = [Mount(tmp_path, "/work", read_only=False), Mount(tmp_path, "/files")]
+    user = User(1000, 1000, listed=True, lent=True)
+    return Sandbox(image="sha256:2", run="r", task="t", store=tmp_path, user=user, mounts=mounts)
+
+
+def test_a_container_has_its_folders_only_while_it_runs(tmp_path: Path) -> None:
+    double = with_helper(EngineDouble("podman-rootless"))
+    with Session(double.client, lent_box(tmp_path)):
+        assert [made["image"] for made in double.made] == ["sha256:1", "sha256:2"]
+    assert [made["image"] for made in double.made] == ["sha256:1", "sha256:2", "sha256:1"]
+    assert double.made[0]["host_config"]["binds"] == [f"{tmp_path}:/lent/0:rw"]
+    assert double.done.index("remove 1") < double.done.index("create 2")
+    assert double.made[2]["labels"]["org.bigtop-builder.run"] == "r", "a run that is killed now leaves no container"
+
+
+def test_a_container_that_may_still_run_keeps_its_folders(tmp_path: Path) -> None:
+    double = with_helper(EngineDouble("podman-rootless", broken=frozenset({"remove 1"})))
+    with pytest.raises(EngineError, match="removing a container"), Session(double.client, lent_box(tmp_path)):
+        pass
+    assert len(double.made) == 2
+
+
+def test_the_error_of_a_build_wins_over_that_of_taking_back(tmp_path: Path) -> None:
+    double = with_helper(EngineDouble("podman-rootless"))
+    with pytest.raises(LimitError), Session(double.client, lent_box(tmp_path)):
+        double.status = 1
+        raise LimitError("too long")
+
+
+def test_a_shell_is_opened_by_the_engines_own_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = {"docker": "/bin/docker", "podman": "/bin/podman"}
+    monkeypatch.setattr(shutil, "which", commands.get)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///run/p.sock")
+    assert engine_command(EngineDouble("docker").client, "i") == ["/bin/docker"]
+    assert engine_command(EngineDouble("podman").client, "i") == ["/bin/podman", "--url", "unix:///run/p.sock"]
+    del commands["podman"]
+    assert engine_command(EngineDouble("podman").client, "i") == ["/bin/docker"]
+    commands.clear()
+    with pytest.raises(EngineError, match="docker is not on PATH"):
+        engine_command(EngineDouble("docker").client, "i")
