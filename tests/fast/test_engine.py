@@ -313,6 +313,23 @@ def test_the_error_of_a_build_wins_over_that_of_taking_back(tmp_path: Path) -> N
         raise LimitError("too long")
 
 
+def test_the_name_of_an_account_is_mounted_from_the_store_and_readable_whatever_the_umask(tmp_path: Path) -> None:
+    double = EngineDouble()
+    (tmp_path / "work" / "r").mkdir(parents=True)
+    box = Sandbox(image="i", run="r", task="t", store=tmp_path, user=User(2097150, 2097150, listed=False))
+    former = os.umask(0o077)
+    try:
+        with Session(double.client, box):
+            binds = [Path(bind.split(":")[0]) for bind in double.made[0]["host_config"]["binds"]]
+            assert [path.name for path in binds] == ["passwd", "group"]
+            assert all(path.is_relative_to(tmp_path / "work" / "r") for path in binds)
+            assert {path.stat().st_mode & 0o777 for path in binds} == {0o644}
+            assert "builder:x:2097150:2097150:" in binds[0].read_text()
+    finally:
+        os.umask(former)
+    assert not list((tmp_path / "work" / "r").iterdir())
+
+
 def test_a_shell_is_opened_by_the_engines_own_command(monkeypatch: pytest.MonkeyPatch) -> None:
     commands = {"docker": "/bin/docker", "podman": "/bin/podman"}
     monkeypatch.setattr(shutil, "which", commands.get)

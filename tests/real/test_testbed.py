@@ -182,7 +182,7 @@ def test_a_container_that_never_started_is_made_again(tool: Tool, name: str, cli
     inspected = client.api.inspect_container(ids(client, name)[host])
     client.api.remove_container(inspected["Id"], force=True)
     client.api.create_container(
-        inspected["Image"], ["true"], name=inspected["Name"], labels=inspected["Config"]["Labels"]
+        inspected["Image"], ["true"], name=inspected["Name"].lstrip("/"), labels=inspected["Config"]["Labels"]
     )
     again = tool.json("testbed", "up", "--name", name)
     assert [change.split(" (")[0] for change in again["changes"]] == [f"made {host}"]

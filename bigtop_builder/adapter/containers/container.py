@@ -111,7 +111,9 @@ class Session:
         box = self.box
         mounts = list(box.mounts)
         if not box.user.listed:
-            self._scratch = Path(tempfile.mkdtemp(prefix="bigtop-builder-"))
+            # In the store, which the engine sees; it need not see this machine's folder for temporary files.
+            work = box.store / "work" / box.run
+            self._scratch = Path(tempfile.mkdtemp(prefix="account-", dir=work if work.is_dir() else box.store))
             mounts += account_files(self._scratch, box.user)
         try:
             if box.user.lent:
@@ -353,7 +355,8 @@ def account_files(folder: Path, user: User) -> list[Mount]:
         "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
     )
     group.write_text(f"root:x:0:\nbuilder:x:{user.gid}:\nnogroup:x:65534:\n")
-    folder.chmod(0o755)
+    for path, mode in ((passwd, 0o644), (group, 0o644), (folder, 0o755)):
+        path.chmod(mode)
     return [Mount(passwd, "/etc/passwd"), Mount(group, "/etc/group")]
 
 

@@ -60,7 +60,7 @@ def try_container(client: DockerClient, account: Account, folder: Path) -> Trial
             image=image,
             run="trial",
             task="trial",
-            store=folder,
+            store=Path(name),
             user=account.user,
             mounts=[Mount(work, "/work", read_only=False)],
             memory=MEMORY,
