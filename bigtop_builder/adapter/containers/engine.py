@@ -69,7 +69,7 @@ def connect() -> DockerClient:
         wanted = ".".join(str(part) for part in MINIMUM_API)
         raise EngineError(
             f"the container engine has API {api}; {wanted} or newer is required",
-            hint="Install Docker 19.03 or newer.",
+            hint="Install Docker 19.03 or Podman 4.3, or newer.",
         )
     return client
 
@@ -147,7 +147,7 @@ def _unreachable(error: BaseException) -> EngineError:
     if "Permission denied" in causes or "PermissionError" in causes:
         return EngineError(
             f"no permission to use the container engine at {where}",
-            hint="Run as root, or join the group docker and log in again.",
+            hint="Run as root, or use a rootless engine of your own: set DOCKER_HOST to its socket.",
         )
     if "No such file" in causes or "refused" in causes:
         return EngineError(
