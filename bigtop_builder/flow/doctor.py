@@ -115,13 +115,14 @@ def engine_trial(client: DockerClient, facts: EngineFacts, folder: Path) -> Iter
     from bigtop_builder.adapter.containers.accounts import build_account
     from bigtop_builder.adapter.containers.trial import try_container
 
-    account = build_account(facts)
     try:
+        account = build_account(facts)
         trial = try_container(client, account, folder)
     except (OSError, EngineError) as error:
         hint = error.hint if isinstance(error, EngineError) else None
         message = error.message if isinstance(error, EngineError) else str(error)
-        yield Finding("container", "failure", message, hint or "")
+        advice = "See the engine's log; rootless engines need ranges for their account in /etc/subuid and /etc/subgid."
+        yield Finding("container", "failure", message, hint or advice)
         return
     yield Finding("container", "ok", f"started, read and wrote below {folder} in {trial.seconds:.1f} s")
     if account.apart and trial.uid != os.geteuid():

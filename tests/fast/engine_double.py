@@ -117,6 +117,9 @@ class EngineDouble:
         self._do(f"create {len(self.made) - 1}")
         return {"Id": str(len(self.made) - 1)}
 
+    def containers(self, **_: Any) -> list[Any]:
+        return []
+
     def start(self, container: str) -> None:
         self._do(f"start {container}")
 

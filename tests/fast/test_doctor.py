@@ -235,6 +235,13 @@ def test_an_engine_that_cannot_start_a_container_fails(tmp_path: Path) -> None:
     assert double.done[-1] == "remove 2", "what was lent is taken back"
 
 
+def test_an_engine_that_this_account_cannot_build_with_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    found = tried(EngineDouble("docker-rootless"), tmp_path)["container"]
+    assert found.state == "failure"
+    assert "is rootless" in found.detail and "DOCKER_HOST" in found.advice
+
+
 @pytest.mark.usefixtures("another_account")
 def test_limits_that_do_not_hold_are_a_warning(tmp_path: Path) -> None:
     found = tried(EngineDouble("podman-rootless", limits=False), tmp_path)["build limits"]

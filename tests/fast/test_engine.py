@@ -26,6 +26,8 @@ from bigtop_builder.adapter.containers.engine_images import import_image, presen
 from bigtop_builder.adapter.containers.handover import hand_over, take_back
 from bigtop_builder.adapter.containers.helper_image import PROGRAMS, helper_image
 from bigtop_builder.adapter.containers.interactive import engine_command, shell_command
+from bigtop_builder.adapter.store import Store
+from bigtop_builder.flow.build.dead_runs import clear_dead_runs
 from bigtop_builder.model.errors import EngineError, ExitCode, LimitError
 from tests.fast.engine_double import EngineDouble, with_helper
 
@@ -311,6 +313,29 @@ def test_the_error_of_a_build_wins_over_that_of_taking_back(tmp_path: Path) -> N
     with pytest.raises(LimitError), Session(double.client, lent_box(tmp_path)):
         double.status = 1
         raise LimitError("too long")
+
+
+def test_what_a_dead_run_left_to_a_container_is_taken_back_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    double = with_helper(EngineDouble("podman-rootless"))
+
+    class Foreign(Store):
+        """Its scratch cannot be removed before it was taken back."""
+
+        def remove_dead_work(self) -> list[str]:
+            return super().remove_dead_work() if double.made else []
+
+    store = Foreign(tmp_path / "store")
+    store.open()
+    assert clear_dead_runs(store, double.client) == []
+    assert not double.made, "nothing is taken back when nothing is left"
+    left = store.root / "work" / "dead"
+    left.mkdir()
+    be(monkeypatch, 1001, 1001)
+    assert clear_dead_runs(store, double.client) == ["cleared the scratch of the run dead, which died"]
+    assert double.made[0]["host_config"]["binds"] == [f"{left}:/lent/0:rw"]
+    assert not left.exists()
 
 
 def test_the_name_of_an_account_is_mounted_from_the_store_and_readable_whatever_the_umask(tmp_path: Path) -> None:

@@ -136,4 +136,6 @@ def _remove(store: Store, item: Item) -> None:
     # Rename first, so that a crash leaves nothing half removed: the next run clears what it finds in work/.
     grave = store.root / "work" / f"gone-{secrets.token_hex(8)}"
     item.path.rename(grave)
-    remove_tree(grave)
+    # What still belongs to a container's user is taken back by the next run that has an engine.
+    with contextlib.suppress(PermissionError):
+        remove_tree(grave)
