@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ def helper_image(client: DockerClient) -> str:
     return present(client, tag) or import_image(client, io.BytesIO(archive), tag)
 
 
+@cache
 def _archive() -> bytes:
     """Return the image's files as a tar archive, the same bytes for the same programs."""
     files: dict[str, Path] = {}
