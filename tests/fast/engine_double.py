@@ -127,8 +127,8 @@ class EngineDouble:
         self._do(f"wait {container}")
         return {"StatusCode": self.status}
 
-    def logs(self, container: str, tail: int) -> bytes:
-        return b"chown: /lent/0: Operation not permitted\n"
+    def logs(self, container: str, stderr: bool, tail: int) -> bytes:
+        return b"chown: /lent/0: Operation not permitted\n" if stderr else b"2048\t/lent/0\n"
 
     def remove_container(self, container: str, **_: Any) -> None:
         self._do(f"remove {container}")

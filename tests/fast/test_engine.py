@@ -23,7 +23,7 @@ from bigtop_builder.adapter.containers.accounts import Account, build_account
 from bigtop_builder.adapter.containers.container import Mount, Sandbox, Session, User, ulimits
 from bigtop_builder.adapter.containers.engine import connect, facts
 from bigtop_builder.adapter.containers.engine_images import import_image, present
-from bigtop_builder.adapter.containers.handover import hand_over, take_back
+from bigtop_builder.adapter.containers.handover import hand_over, measure, outermost, take_back
 from bigtop_builder.adapter.containers.helper_image import PROGRAMS, helper_image
 from bigtop_builder.adapter.containers.interactive import engine_command, shell_command
 from bigtop_builder.adapter.store import Store
@@ -279,10 +279,23 @@ def test_files_are_handed_over_without_following_links_and_without_the_shared_ca
 
 def test_an_engine_that_cannot_hand_files_over_says_so(tmp_path: Path) -> None:
     double = with_helper(EngineDouble("podman-rootless", status=1))
-    with pytest.raises(EngineError, match=r"cannot change the owner of .*: chown: .*not permitted") as caught:
+    with pytest.raises(EngineError, match=r"cannot run find over .*: chown: .*not permitted") as caught:
         hand_over(double.client, [tmp_path], (1000, 1000), {})
     assert "/etc/subuid" in str(caught.value.hint)
     assert double.done[-1] == "remove 0"
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_what_is_closed_to_this_account_is_measured_by_the_engine(tmp_path: Path, status: int) -> None:
+    double = with_helper(EngineDouble("podman-rootless", status=status))
+    assert measure(double.client, tmp_path, {}) == 2 << 20
+    assert double.made[0]["host_config"]["cap_add"] == ["DAC_READ_SEARCH"]
+    assert double.done[-1] == "remove 0"
+
+
+def test_folders_in_others_are_lent_with_them(tmp_path: Path) -> None:
+    assert outermost([tmp_path, tmp_path / "tmp", tmp_path, tmp_path / "tmp"]) == [tmp_path]
+    assert outermost([tmp_path / "a", tmp_path / "ab"]) == [tmp_path / "a", tmp_path / "ab"]
 
 
 def lent_box(tmp_path: Path) -> Sandbox:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.adapter.containers.disk_watch import DiskWatch
 from bigtop_builder.adapter.containers.engine import engine_errors, is_podman
-from bigtop_builder.adapter.containers.handover import hand_over, take_back
+from bigtop_builder.adapter.containers.handover import hand_over, measure, outermost, take_back
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.untrusted import disk_use
 from bigtop_builder.model.errors import BuildError, EngineError, InterruptedRunError, LimitError
@@ -117,7 +117,7 @@ class Session:
             mounts += account_files(self._scratch, box.user)
         try:
             if box.user.lent:
-                self._lent = [mount.host for mount in mounts if not mount.read_only]
+                self._lent = outermost(mount.host for mount in mounts if not mount.read_only)
                 hand_over(self._client, self._lent, (box.user.uid, box.user.gid), box.labels)
             with engine_errors(f"starting a container for {box.task}"):
                 self._id = self._create(mounts)
@@ -147,6 +147,9 @@ class Session:
 
     def _written(self) -> int:
         """Return how many bytes the container has written."""
+        if self._lent:
+            # Folders that only their owner may enter are closed to this account, too.
+            return sum(measure(self._client, folder, self.box.labels) for folder in self._lent)
         if self.box.measured is not None:
             return disk_use(self.box.measured)
         with engine_errors(f"measuring the container of {self.box.task}"):

@@ -7,7 +7,7 @@ question, changes their owners. It follows no link.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +19,17 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 SECONDS = 600
-CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER")
+CHANGING, READING = ("CHOWN", "DAC_OVERRIDE", "FOWNER"), ("DAC_READ_SEARCH",)
+"""The capabilities of the containers that change owners, and that measure."""
 
 UNLESS_SHARED = ("!", "(", "-type", "f", "-links", "+1", "-perm", "0444", ")")
 """Hard links into the shared download caches stay ours, so that no build can change them."""
+
+
+def outermost(folders: Iterable[Path]) -> list[Path]:
+    """Return the folders that are in no other of them, each once."""
+    unique = list(dict.fromkeys(folders))
+    return [one for one in unique if not any(other in one.parents for other in unique)]
 
 
 def hand_over(client: DockerClient, folders: Sequence[Path], owner: tuple[int, int], labels: Mapping[str, str]) -> None:
@@ -35,26 +42,49 @@ def take_back(client: DockerClient, folders: Sequence[Path], labels: Mapping[str
     _change_owner(client, folders, (), "0:0", labels)
 
 
+def measure(client: DockerClient, folder: Path, labels: Mapping[str, str]) -> int:
+    """Return the bytes on disk below a folder, whoever may read it. Raises EngineError."""
+    # It fails, and counts all the same, when something goes away meanwhile.
+    said = _run(client, [folder], ["du", "-skx", "/lent/0"], READING, labels, fine=(0, 1))
+    return int(said.split()[0]) * 1024
+
+
 def _change_owner(
     client: DockerClient, folders: Sequence[Path], chosen: Sequence[str], owner: str, labels: Mapping[str, str]
 ) -> None:
-    if not folders:
-        return
-    image = helper_image(client)
     places = [f"/lent/{number}" for number in range(len(folders))]
+    change = ["find", *places, "-xdev", *chosen, "-exec", "chown", "-h", owner, "{}", "+"]
+    if folders:
+        _run(client, folders, change, CHANGING, labels)
+
+
+def _run(
+    client: DockerClient,
+    folders: Sequence[Path],
+    command: list[str],
+    capabilities: Sequence[str],
+    labels: Mapping[str, str],
+    *,
+    fine: Sequence[int] = (0,),
+) -> bytes:
+    """Run a command in a container with the folders at ``/lent/0`` …; return what it said.
+
+    Raises EngineError unless its exit code is one of ``fine``.
+    """
+    image = helper_image(client)
     api = client.api
-    with engine_errors("changing the owner of files"):
+    with engine_errors(f"running {command[0]} over the files of a build"):
         created = api.create_container(
             image,
-            entrypoint=["find", *places, "-xdev", *chosen, "-exec", "chown", "-h", owner, "{}", "+"],
+            entrypoint=command,
             user="0:0",
             labels=dict(labels),
             network_disabled=True,
             host_config=api.create_host_config(
-                binds=[f"{folder}:{place}:rw" for folder, place in zip(folders, places, strict=True)],
+                binds=[f"{folder}:/lent/{number}:rw" for number, folder in enumerate(folders)],
                 network_mode="none",
                 cap_drop=["ALL"],
-                cap_add=list(CAPABILITIES),
+                cap_add=list(capabilities),
                 security_opt=["no-new-privileges"],
                 read_only=True,
             ),
@@ -63,11 +93,12 @@ def _change_owner(
         try:
             api.start(created["Id"])
             code = api.wait(created["Id"], timeout=SECONDS)["StatusCode"]
-            said = api.logs(created["Id"], tail=3) if code else b""
+            said: bytes = api.logs(created["Id"], stderr=code not in fine, tail=3)
         finally:
             api.remove_container(created["Id"], v=True, force=True)
-    if code:
+    if code not in fine:
         raise EngineError(
-            f"the engine cannot change the owner of {folders[0]}: {said.decode(errors='replace').strip()}",
+            f"the engine cannot run {command[0]} over {folders[0]}: {said.decode(errors='replace').strip()}",
             hint="The engine needs ranges for your account in /etc/subuid and /etc/subgid.",
         )
+    return said

@@ -21,7 +21,7 @@ from bigtop_builder.adapter.containers.container import (
     ulimits,
 )
 from bigtop_builder.adapter.containers.engine import DEFAULT_SOCKET, connect, is_podman
-from bigtop_builder.adapter.containers.handover import hand_over, take_back
+from bigtop_builder.adapter.containers.handover import hand_over, outermost, take_back
 from bigtop_builder.model.errors import EngineError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def open_shell(box: Sandbox, *, cwd: str, command: Sequence[str] = ("bash",)) ->
         folder = box.store / "shell"
         folder.mkdir(exist_ok=True)
         mounts += account_files(folder, box.user)
-    lent = [mount.host for mount in box.mounts if box.user.lent and not mount.read_only]
+    lent = outermost(mount.host for mount in box.mounts if box.user.lent and not mount.read_only)
     labels = {f"{LABEL}.task": box.task}
     with contextlib.closing(connect()) as client:
         program = engine_command(client, box.image)
