@@ -23,7 +23,7 @@ from bigtop_builder.adapter.containers.accounts import Account, build_account
 from bigtop_builder.adapter.containers.container import Mount, Sandbox, Session, User, ulimits
 from bigtop_builder.adapter.containers.engine import connect, facts
 from bigtop_builder.adapter.containers.engine_images import import_image, present
-from bigtop_builder.adapter.containers.handover import hand_over, measure, outermost, take_back
+from bigtop_builder.adapter.containers.handover import GIVE, TAKE, hand_over, measure, outermost, take_back
 from bigtop_builder.adapter.containers.helper_image import PROGRAMS, helper_image
 from bigtop_builder.adapter.containers.interactive import engine_command, shell_command
 from bigtop_builder.adapter.store import Store
@@ -267,9 +267,8 @@ def test_files_are_handed_over_without_following_links_and_without_the_shared_ca
     hand_over(double.client, [tmp_path], (1000, 1000), {"a": "b"})
     take_back(double.client, [tmp_path], {"a": "b"})
     over, back = double.made
-    command = "find /lent/0 -xdev ! ( -type f -links +1 -perm 0444 ) -exec chown -h 1000:1000 {} +"
-    assert over["entrypoint"] == command.split()
-    assert back["entrypoint"] == ["find", "/lent/0", "-xdev", "-exec", "chown", "-h", "0:0", "{}", "+"]
+    assert over["entrypoint"] == ["sh", "-ec", GIVE, "sh", "1000:1000", "/lent/0"]
+    assert back["entrypoint"] == ["sh", "-ec", TAKE, "sh", "0:0", "/lent/0"]
     for made in double.made:
         assert made["host_config"]["binds"] == [f"{tmp_path}:/lent/0:rw"]
         assert made["host_config"]["cap_drop"] == ["ALL"]
@@ -279,10 +278,39 @@ def test_files_are_handed_over_without_following_links_and_without_the_shared_ca
 
 def test_an_engine_that_cannot_hand_files_over_says_so(tmp_path: Path) -> None:
     double = with_helper(EngineDouble("podman-rootless", status=1))
-    with pytest.raises(EngineError, match=r"cannot run find over .*: chown: .*not permitted") as caught:
+    with pytest.raises(EngineError, match=r"cannot change or measure .*: chown: .*not permitted") as caught:
         hand_over(double.client, [tmp_path], (1000, 1000), {})
     assert "/etc/subuid" in str(caught.value.hint)
     assert double.done[-1] == "remove 0"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="owners are changed by root")
+def test_owners_change_and_modes_stay_without_following_links(tmp_path: Path) -> None:
+    box, outside, shared = tmp_path / "box", tmp_path / "outside", tmp_path / "shared.jar"
+    (box / "a folder\nof two lines").mkdir(parents=True)
+    outside.write_text("")
+    shared.write_text("")
+    shared.chmod(0o444)
+    os.link(shared, box / "linked.jar")
+    (box / "link").symlink_to(outside)
+    for name, mode in (("usual", 0o640), ("-rf", 0o600), ("a folder\nof two lines/program", 0o6750)):
+        (box / name).write_text("")
+        (box / name).chmod(mode)
+
+    def run(script: str, owner: str) -> dict[str, tuple[int, int]]:
+        subprocess.run(["sh", "-ec", script, "sh", owner, str(box)], check=True, timeout=60)
+        paths = [box, *box.rglob("*")]
+        return {path.name: (path.lstat().st_uid, path.lstat().st_mode & 0o7777) for path in paths}
+
+    lent = run(GIVE, "4711:4711")
+    assert {name for name, (uid, _) in lent.items() if uid != 4711} == {"linked.jar"}
+    (box / "a folder\nof two lines" / "program").chmod(0o6750)
+    back = run(TAKE, "4712:4712")
+    assert {uid for uid, _ in back.values()} == {4712}
+    assert back["program"][1] == 0o6750
+    assert back["usual"][1] == 0o640
+    assert back["box"][1] == 0o700
+    assert outside.stat().st_uid == 0
 
 
 @pytest.mark.parametrize("status", [0, 1])

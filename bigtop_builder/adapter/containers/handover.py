@@ -19,11 +19,24 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 SECONDS = 600
-CHANGING, READING = ("CHOWN", "DAC_OVERRIDE", "FOWNER"), ("DAC_READ_SEARCH",)
+CHANGING, READING = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID"), ("DAC_READ_SEARCH",)
 """The capabilities of the containers that change owners, and that measure."""
 
-UNLESS_SHARED = ("!", "(", "-type", "f", "-links", "+1", "-perm", "0444", ")")
+GIVE = """
+owner=$1; shift
+find "$@" -xdev ! \\( -type f -links +1 -perm 0444 \\) -exec chown -h "$owner" {} +
+"""
 """Hard links into the shared download caches stay ours, so that no build can change them."""
+
+TAKE = """
+owner=$1; shift
+chmod 0700 "$@"
+find "$@" -xdev \\( ! -type f -o ! -perm /6000 \\) -exec chown -h "$owner" {} +
+find "$@" -xdev -type f -perm /6000 -exec sh -ec '
+    for file; do mode=$(stat -c %a "$file"); chown -h "$0" "$file"; chmod "$mode" "$file"; done' "$owner" {} +
+"""
+"""A change of the owner takes setuid bits away, but those of the result are part of it. So that nobody else can run
+such a program of ours, the folders are closed first."""
 
 
 def outermost(folders: Iterable[Path]) -> list[Path]:
@@ -34,12 +47,12 @@ def outermost(folders: Iterable[Path]) -> list[Path]:
 
 def hand_over(client: DockerClient, folders: Sequence[Path], owner: tuple[int, int], labels: Mapping[str, str]) -> None:
     """Give folders and all that is in them to ``owner``, a uid and gid inside containers. Raises EngineError."""
-    _change_owner(client, folders, UNLESS_SHARED, f"{owner[0]}:{owner[1]}", labels)
+    _change_owner(client, folders, GIVE, f"{owner[0]}:{owner[1]}", labels)
 
 
 def take_back(client: DockerClient, folders: Sequence[Path], labels: Mapping[str, str]) -> None:
     """Make folders and all that is in them the caller's again. Raises EngineError."""
-    _change_owner(client, folders, (), "0:0", labels)
+    _change_owner(client, folders, TAKE, "0:0", labels)
 
 
 def measure(client: DockerClient, folder: Path, labels: Mapping[str, str]) -> int:
@@ -50,12 +63,11 @@ def measure(client: DockerClient, folder: Path, labels: Mapping[str, str]) -> in
 
 
 def _change_owner(
-    client: DockerClient, folders: Sequence[Path], chosen: Sequence[str], owner: str, labels: Mapping[str, str]
+    client: DockerClient, folders: Sequence[Path], script: str, owner: str, labels: Mapping[str, str]
 ) -> None:
     places = [f"/lent/{number}" for number in range(len(folders))]
-    change = ["find", *places, "-xdev", *chosen, "-exec", "chown", "-h", owner, "{}", "+"]
     if folders:
-        _run(client, folders, change, CHANGING, labels)
+        _run(client, folders, ["sh", "-ec", script, "sh", owner, *places], CHANGING, labels)
 
 
 def _run(
@@ -73,7 +85,7 @@ def _run(
     """
     image = helper_image(client)
     api = client.api
-    with engine_errors(f"running {command[0]} over the files of a build"):
+    with engine_errors("changing or measuring the files of a build"):
         created = api.create_container(
             image,
             entrypoint=command,
@@ -98,7 +110,7 @@ def _run(
             api.remove_container(created["Id"], v=True, force=True)
     if code not in fine:
         raise EngineError(
-            f"the engine cannot run {command[0]} over {folders[0]}: {said.decode(errors='replace').strip()}",
+            f"the engine cannot change or measure {folders[0]}: {said.decode(errors='replace').strip()}",
             hint="The engine needs ranges for your account in /etc/subuid and /etc/subgid.",
         )
     return said

@@ -22,7 +22,7 @@ from bigtop_builder.model.errors import EngineError
 if TYPE_CHECKING:
     from docker import DockerClient
 
-PROGRAMS = ("sh", "cat", "chown", "du", "find", "sleep")
+PROGRAMS = ("sh", "cat", "chmod", "chown", "du", "find", "sleep", "stat")
 FOLDERS = ("dev", "etc", "proc", "sys", "tmp", "work")
 SEARCHED = "/usr/sbin:/usr/bin:/sbin:/bin"
 

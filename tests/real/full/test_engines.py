@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import stat
 import time
 from pathlib import Path
 from typing import Any
@@ -88,11 +87,11 @@ def test_what_a_killed_run_left_is_cleared_by_the_next(small: SmallProject) -> N
     assert not list(work.iterdir())
 
 
-def test_what_a_build_leaves_in_the_store_is_the_callers(small: SmallProject) -> None:
-    small.component("kept", f'echo {time.time_ns()}\ncp hello.txt "$STAGE/"; chmod u+s "$STAGE/hello.txt"\n')
+def test_a_result_is_the_callers_and_has_no_setuid_program(small: SmallProject) -> None:
+    small.component("kept", f'echo {time.time_ns()}\ncp hello.txt "$STAGE/"\n')
     small.tool("build", "kept")
     newest = max((small.tool.store / "compile").iterdir(), key=lambda path: path.stat().st_mtime)
     assert (newest / "stage" / "hello.txt").is_file()
-    if os.geteuid() != 0:
-        assert not foreign(newest)
-        assert not (newest / "stage" / "hello.txt").stat().st_mode & stat.S_ISUID
+    assert not foreign(newest)
+    small.component("setuid", 'cp hello.txt "$STAGE/"; chmod 4755 "$STAGE/hello.txt"\n')
+    assert "setuid" in small.tool("build", "setuid", code=10).stderr
