@@ -108,7 +108,12 @@ def _remove_folder(top: int, name: str) -> None:
             _emptied(handle, top)
         finally:
             os.close(handle)
-        os.rmdir(name, dir_fd=top)
+        try:
+            os.rmdir(name, dir_fd=top)
+        except OSError as error:
+            # Whoever removes it at the same time has moved something up into it: it is emptied again.
+            if error.errno != errno.ENOTEMPTY:
+                raise
 
 
 def _emptied(handle: int, top: int) -> list[str]:

@@ -254,6 +254,24 @@ def test_a_place_that_is_a_file_is_refused(tmp_path: Path) -> None:
         Store(tmp_path / "store").open()
 
 
+def test_a_folder_that_fills_while_it_is_removed_is_emptied_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = tmp_path / "tree"
+    (tree / "task" / "deep").mkdir(parents=True)
+    rmdir, late = os.rmdir, ["late"]
+
+    def filled(name: str, *, dir_fd: int | None = None) -> None:
+        if name == "task" and late:
+            (tree / name / late.pop()).mkdir()
+        rmdir(name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "rmdir", filled)
+    remove_tree(tree)
+    assert not tree.exists()
+    assert not late
+
+
 def test_a_tree_is_removed_by_several_at_once(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     for outer in range(30):
