@@ -18,11 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from bigtop_builder.adapter.tree_digest import tree_digest
 from bigtop_builder.model.errors import StoreError
 from bigtop_builder.plan.task import Kind
 
 FORMAT = "1"
 MANIFEST = "manifest.json"
+TREE = "tree"
+"""In the manifest of a compile result: the digest of everything beside it."""
 KEYS = "keys"
 """The file of a run with the keys of the results that it relies on."""
 
@@ -235,7 +238,10 @@ class Store:
         return sorted((self.folder("package", key) / "rpms").glob("*.rpm"))
 
     def commit(self, kind: Kind, key: str, folder: Path, manifest: Mapping[str, Any]) -> Path:
-        """Move a finished ``folder`` into place as the result of its key; keep an existing result."""
+        """Move a finished ``folder`` into place as the result of its key; keep an existing result.
+
+        The manifest of a compile result gets the digest of its files, against which they are measured when used.
+        """
         place = self.folder(kind, key)
         with translated(self.root):
             if kind == "package":
@@ -245,6 +251,7 @@ class Store:
             else:
                 # A staged tree has thousands of files: one sync of everything is faster than one per file.
                 os.sync()
+                manifest = {**manifest, TREE: tree_digest(folder, frozenset({MANIFEST}))}
             write_atomically(folder / MANIFEST, json.dumps(dict(manifest), indent=1, sort_keys=True) + "\n")
             sync_folder(folder)
             try:

@@ -91,6 +91,7 @@ _group(
     verify=bundle.verify,
     load=bundle.load,
 )
+_group("store", STORE, "Verify the store.", verify=store.verify)
 _group("hosts", DEPLOY, "Check and prepare the hosts of a cluster.", check=hosts.check, prepare=hosts.prepare)
 _group(
     "testbed",

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bigtop_builder.model.digest import CHUNK
+from bigtop_builder.model.digest import CHUNK, of_file
 from bigtop_builder.model.errors import InterruptedRunError, StoreError
 
 LOCK_POLL = 0.1
@@ -50,6 +50,36 @@ def origin(store: Path, sha256: str) -> str:
         return (store / "sources" / "origin" / sha256).read_text()
     except OSError:
         return ""
+
+
+def altered_source(store: Path, digest: str) -> str | None:
+    """Return how a stored file differs from its digest; None if it does not, or if nothing is stored. Reads it once.
+
+    A commit has no digest that its archive could be compared with: there the SHA-256 under which it is stored counts.
+    """
+    path = stored(store, digest)
+    if path is None:
+        return None
+    algorithm, _, value = digest.partition(":")
+    sums = {"sha256": path.name, **({"sha512": value} if algorithm == "sha512" else {})}
+    for name, expected in sums.items():
+        try:
+            found = of_file(path, name)
+        except OSError as error:
+            return f"{path} is unreadable: {error.strerror}"
+        if found != expected:
+            return f"the {name} of {path} is {found}"
+    return None
+
+
+def discard_source(store: Path, digest: str) -> None:
+    """Remove a stored file, and the index entry by which it was found."""
+    path = stored(store, digest)
+    algorithm, _, value = digest.partition(":")
+    if path is not None:
+        path.unlink(missing_ok=True)
+    if algorithm != "sha256":
+        (store / "sources" / algorithm / value).unlink(missing_ok=True)
 
 
 class Part:

@@ -6,11 +6,19 @@ import io
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigtop_builder.adapter.sources.download_store import Part, WrongDigestError, claim, origin, stored
+from bigtop_builder.adapter.sources.download_store import (
+    Part,
+    WrongDigestError,
+    altered_source,
+    claim,
+    discard_source,
+    origin,
+    stored,
+)
 from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.model.build_tools import pip
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError, InterruptedRunError, SourceError
@@ -55,6 +63,8 @@ class Fetched:
     """The alternative that it matches."""
     address: str = ""
     """The address of its download, now or earlier; empty if it is unknown."""
+    altered: str = ""
+    """How the copy that was in the store differed from its digest: it was removed and fetched again."""
 
 
 class _FailedError(Exception):
@@ -97,12 +107,17 @@ class Fetcher:
         """
         from bigtop_builder.adapter.sources.candidates import describe
 
+        altered = ""
         for alternative in source.alternatives:
             if (path := stored(self._store, alternative.digest)) is not None:
                 label = f"store ({describe(alternative)})"
-                return self._fetched(path, alternative, label, stored=True)
+                why = altered_source(self._store, alternative.digest)
+                if why is None:
+                    return self._fetched(path, alternative, label, stored=True)
+                discard_source(self._store, alternative.digest)
+                altered = f"source {source.name!r} was altered in the store, and is fetched again: {why}"
         cancelled = cancelled or threading.Event()
-        notes: list[str] = []
+        notes: list[str] = [altered] if altered else []
         hints: list[str] = []
         for alternative in source.alternatives:
             if cancelled.is_set():
@@ -117,7 +132,7 @@ class Fetcher:
                 hints += [failed.hint] if failed.hint and failed.hint not in hints else []
             notes += [why if why.startswith(label) else f"{label}: {why}" for why in misses]
             if path is not None:
-                return self._fetched(path, alternative, label, notes)
+                return replace(self._fetched(path, alternative, label, notes), altered=altered)
         raise SourceError(
             f"source {source.name!r} is unavailable:\n" + "\n".join(f"  - {note}" for note in notes),
             hint="\n".join(hints) or NO_HINT,

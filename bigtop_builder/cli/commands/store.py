@@ -1,4 +1,4 @@
-"""Commands for the store: shell, images, gc."""
+"""Commands for the store: shell, images, gc, store verify."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 from bigtop_builder.cli import options
 from bigtop_builder.cli.invocation import Invocation
-from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.model.errors import ConfigurationError, ExitCode
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -109,6 +109,43 @@ def gc(
         f"{verb} {size(collected.freed_bytes)} in {count(len(rows), 'item')} {chosen}; "
         f"{size(collected.kept_bytes)} kept"
     )
+
+
+def verify(
+    invocation: Invocation,
+    remove: Annotated[
+        bool,
+        typer.Option("--remove", help="Remove what does not match, so that the next build makes it again."),
+    ] = False,
+) -> None:
+    """Measure every source, staged tree and package in the store against its recorded digest.
+
+    Exits with 2 if something does not match, unless --remove removed all of it.
+    """
+    from bigtop_builder.adapter.measure import Altered, altered_items
+    from bigtop_builder.adapter.measure import remove as remove_altered
+    from bigtop_builder.adapter.store import COLLECTING, Store
+    from bigtop_builder.cli.text_format import columns, count
+
+    store, measured = Store(invocation.settings().store).open(), 0
+    found: list[tuple[Altered, bool]] = []
+    with store.locked(COLLECTING, shared=True):
+        for item in altered_items(store):
+            measured += 1
+            if item is not None:
+                found.append((item, remove and remove_altered(store, item)))
+    rows = [(item.kind, item.task or item.name, item.why) for item, _ in found]
+    data = [{**asdict(item), "removed": gone} for item, gone in found]
+    invocation.answer(columns(rows), {"measured": measured, "altered": data})
+    gone = sum(gone for _, gone in found)
+    invocation.say(
+        f"{count(measured, 'item')} measured, {count(len(found), 'item')} not as recorded"
+        + (f", {gone} removed: the next build makes them again" if gone else "")
+    )
+    if gone < len(found):
+        if not remove:
+            invocation.say("Remove them with: bigtop-builder store verify --remove")
+        raise typer.Exit(ExitCode.USAGE)
 
 
 def _amount(option: str, text: str, units: dict[str, int]) -> int:

@@ -9,6 +9,7 @@ from bigtop_builder.adapter.store import COLLECTING
 from bigtop_builder.flow.build.executor import Executor
 from bigtop_builder.flow.build.export import export
 from bigtop_builder.flow.build.local_executor import LocalExecutor
+from bigtop_builder.flow.build.measured import Result, measured_plan
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.result import RunResult, exit_code, stored_result
 from bigtop_builder.flow.build.runner import Runner, keys_of, refused
@@ -36,7 +37,8 @@ def build(
     started = time.monotonic()
     store = project.store.open()
     with store.locked(COLLECTING, shared=True):
-        plan = project.plan(request)
+        measured: set[Result] = set()
+        plan, notes = measured_plan(project, request, measured)
         if plan.nothing_to_do and not request.check_reproducible:
             return _nothing_to_do(project, plan, bus, started)
         if not plan.tasks:
@@ -45,7 +47,9 @@ def build(
         run.protect(keys_of(plan))
     tasks = [*(task.planned for task in plan.tasks), *map(refused, plan.refusals)]
     with record_run(store, run, bus, "build", tasks=tasks, started=started) as active:
-        runner = Runner(project, request, active, packagings, executor or LocalExecutor(packagings))
+        for note in notes:
+            active.emit(Notice(text=note))
+        runner = Runner(project, request, active, packagings, executor or LocalExecutor(packagings), measured)
         plan, results, reproduced = runner.run(plan)
         active.exit_code = exit_code(plan, results, reproduced)
     return RunResult(plan, results, active.exit_code, run.id, active.seconds, reproduced)

@@ -65,6 +65,8 @@ def fetch_sources(bench: Workbench) -> list[Fetched]:
             log.note(f"the source is {order.local_source}")
         for source in order.sources:
             one = _fetch(bench, source)
+            if one.altered:
+                bench.note(one.altered)
             for note in one.notes:
                 log.note(note)
             log.note(f"{source.name}: {one.alternative} ({one.digest})")

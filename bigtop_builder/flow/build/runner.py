@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from bigtop_builder.adapter.store import COLLECTING
 from bigtop_builder.flow.build.executor import Execution, Executor
 from bigtop_builder.flow.build.export import export
+from bigtop_builder.flow.build.measured import Result as Measured
+from bigtop_builder.flow.build.measured import measured_plan
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.result import Result, ended_without_running, stored_result
 from bigtop_builder.flow.run.run import ActiveRun
 from bigtop_builder.model.errors import BigtopBuilderError, ExitCode, InterruptedRunError
-from bigtop_builder.model.event import Failure, PlannedTask, Reproduced, TaskFinished, TaskStarted
+from bigtop_builder.model.event import Failure, Notice, PlannedTask, Reproduced, TaskFinished, TaskStarted
 from bigtop_builder.plan.scheduler import Outcome, Scheduler, Settle, Start, Work
 from bigtop_builder.plan.task import Plan, Refusal, Task
 
@@ -31,7 +33,13 @@ class Runner:
     """Runs the tasks of one plan."""
 
     def __init__(
-        self, project: Project, request: Request, active: ActiveRun, packagings: Packagings, executor: Executor
+        self,
+        project: Project,
+        request: Request,
+        active: ActiveRun,
+        packagings: Packagings,
+        executor: Executor,
+        measured: set[Measured],
     ) -> None:
         assert active.run is not None
         self.project = project
@@ -41,6 +49,7 @@ class Runner:
         self._packagings = packagings
         self._executor = executor
         self._cancelled = active.cancelled
+        self._measured = measured
         # A simple queue, since a signal handler puts into it: its put may interrupt another call of itself.
         self._ended: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
         """Results in the order in which they arrive; None asks for the run to be cancelled."""
@@ -71,8 +80,10 @@ class Runner:
         images = needed_images(self.project, plan, for_all=self.request.check_reproducible)
         if execution.prepare_images(images):
             with self.project.store.locked(COLLECTING, shared=True):
-                plan = self.project.plan(self.request)
+                plan, notes = measured_plan(self.project, self.request, self._measured)
                 self._run.protect(keys_of(plan))
+            for note in notes:
+                self._emit(Notice(text=note))
         return plan
 
     def _build(self, plan: Plan, execution: Execution) -> None:

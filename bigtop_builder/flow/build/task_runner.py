@@ -10,9 +10,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from bigtop_builder.adapter.measure import altered, discard
 from bigtop_builder.adapter.store import remove_tree, translated, write_atomically
 from bigtop_builder.flow.build.compile_task import run_compile_task
 from bigtop_builder.flow.build.diagnosis import DISK_FULL, diagnose, tail
+from bigtop_builder.flow.build.measured import require_measured
 from bigtop_builder.flow.build.package_task import run_package_task
 from bigtop_builder.flow.build.reproducibility import reproduce
 from bigtop_builder.flow.build.result import Result, stored_packages
@@ -47,9 +49,16 @@ def carry_out(worker: Worker, order: WorkOrder, steps: Steps) -> Result:
     bench = Workbench(worker, order)
     try:
         with translated(store.root), _key_lock(worker, order):
-            if store.has(order.kind, order.key) and not order.forced:
+            made = store.has(order.kind, order.key) and not order.forced
+            why = altered(store, order.kind, order.key) if made else None
+            if made and why is None:
                 store.touch(order.kind, order.key)
                 return _result(order, "reused", *stored_packages(store, order.kind, order.key))
+            if why is not None:
+                discard(store, order.kind, order.key)
+                worker.emit(
+                    Notice(text=f"a result in the store was altered, and is made again: {why}", task=order.task)
+                )
             artifacts = run_task(bench, steps)
             store.record_last(order.task, order.key, order.ingredients, time.monotonic() - started)
         return _result(order, "done", artifacts, bench.notes)
@@ -68,7 +77,8 @@ def carry_out(worker: Worker, order: WorkOrder, steps: Steps) -> Result:
 
 
 def run_task(bench: Workbench, steps: Steps) -> list[Artifact]:
-    """Run the steps of a task; return its packages. Raises StepFailedError."""
+    """Run the steps of a task; return its packages. Raises StepFailedError, StoreError."""
+    require_measured(bench.store, bench.order)
     if bench.order.kind == "package":
         return run_package_task(bench, steps)
     run_compile_task(bench, steps)

@@ -16,7 +16,13 @@ from pathlib import Path
 from bigtop_builder.adapter.bundle.cache import take_in, unpack
 from bigtop_builder.adapter.bundle.reader import BundleReader, ChunkStream
 from bigtop_builder.adapter.bundle.writer import Progress
-from bigtop_builder.adapter.sources.download_store import WrongDigestError, claim, stored
+from bigtop_builder.adapter.sources.download_store import (
+    WrongDigestError,
+    altered_source,
+    claim,
+    discard_source,
+    stored,
+)
 from bigtop_builder.adapter.store import COLLECTING, Run, Store, translated
 from bigtop_builder.model.bundle import SUPER_POM, BundledFile, BundledImages, BundledSource
 from bigtop_builder.model.digest import of_file
@@ -110,7 +116,12 @@ class Loading:
 
     def _source(self, store: Store, source: BundledSource) -> None:
         file = self._files[source.path]
-        missing = [name for name in (f"sha256:{file.sha256}", *source.names) if stored(store.root, name) is None]
+        names = (f"sha256:{file.sha256}", *source.names)
+        for name in names:
+            # A build at a closed site finds an altered source and cannot fetch it: loading again is the way to get it.
+            if altered_source(store.root, name) is not None:
+                discard_source(store.root, name)
+        missing = [name for name in names if stored(store.root, name) is None]
         for name in missing:
             with claim(store.root, name, threading.Event(), lambda: None) as part:
                 if part is None:
