@@ -39,6 +39,28 @@ SYSTEM = (
 )
 
 
+Compressor = Literal["gzip", "bzip2", "lzma", "xz", "zstd"]
+KeyAlgorithm = Literal["RSA", "EdDSA"]
+KeyDigest = Literal["SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512"]
+
+
+PAYLOADS: dict[str, Compressor] = {"gzdio": "gzip", "xzdio": "xz", "zstdio": "zstd"}
+"""Names of compressors in rpm's terms of input and output."""
+
+
+class RpmRules(StrictModel):
+    """What the platform's own rpm reads with its default settings: ``repo publish`` refuses everything else for it."""
+
+    payloads: list[Compressor] = Field(default=["gzip", "bzip2", "lzma", "xz"], min_length=1)
+    """Compressions of the payload, besides that of ``payload``. The default is what rpm 4.11 and later read."""
+    keys: list[KeyAlgorithm] = Field(default=["RSA"], min_length=1)
+    """Algorithms of signing keys. DSA is not among them: it is too weak on every platform."""
+    rsa_bits: int = Field(default=2048, ge=2048)
+    """The shortest RSA key, in bits. Shorter ones are too weak on every platform."""
+    key_digests: list[KeyDigest] = Field(default=["SHA-224", "SHA-256", "SHA-384", "SHA-512"])
+    """Digests of the signatures by which a key vouches for itself."""
+
+
 class Platform(StrictModel):
     """A platform (``templates/platforms/<name>.yaml``)."""
 
@@ -57,6 +79,8 @@ class Platform(StrictModel):
     """RPM macros that specs branch on: ``rhel: "8"``."""
     payload: str = Field(pattern=r"^w[0-9]{1,2}\.(gzdio|xzdio|zstdio)$")
     """A payload compression that the platform's rpm supports."""
+    rpm: RpmRules = RpmRules()
+    """What the platform's own rpm reads."""
     image: Image
     """The platform's own builder image, which native packages need."""
     host_packages: list[str] = Field(default_factory=list)
@@ -67,3 +91,8 @@ class Platform(StrictModel):
     """What packages may require from the system's own repositories: names, paths and patterns. ``repo verify`` expects
     everything else in the stack's repository. The default is what every Linux with RPM has."""
     note: str = ""
+
+    @property
+    def readable_payloads(self) -> list[Compressor]:
+        """The compressions that the platform's rpm reads; the one that its packages get is among them."""
+        return list(dict.fromkeys([*self.rpm.payloads, PAYLOADS[self.payload.rpartition(".")[2]]]))

@@ -19,6 +19,7 @@ from bigtop_builder.adapter.rpm.signing import open_keyring
 from bigtop_builder.adapter.rpm.version import evr_key
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.publish.provenance import complete
+from bigtop_builder.flow.publish.rpm_rules import check_key, check_payload
 from bigtop_builder.flow.publish.verifier import is_whole
 from bigtop_builder.model.errors import Location, PublishError
 from bigtop_builder.model.platform import Platform
@@ -89,8 +90,10 @@ def publish(
     if rules.keep_snapshots < MIN_SNAPSHOTS:
         raise PublishError(f"keep_snapshots must be {MIN_SNAPSHOTS} or more: the previous snapshot is always kept")
     given = [(path, read_header(path)) for path in sorted(set(packages))]
+    check_key(signer, platform)
     for path, header in given:
         _check_origin(path, header, platform, rules)
+        check_payload(path, header, platform)
     publications = Publications(root, stack, platform.name)
     with writing(root), open_keyring(signer.public_key()) as keyring:
         current = publications.current()
