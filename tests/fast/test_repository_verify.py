@@ -80,7 +80,8 @@ def test_another_key_is_not_trusted(published: Publication, tmp_path: Path) -> N
     assert all(problem.detail.endswith("signed with another key") for problem in verdict.problems)
     assert [problem.kind for problem in verdict.problems].count("signature") == 3
     assert [problem.kind for problem in verdict.problems].count("provenance") == 2
-    assert len(verdict.problems) == 5
+    assert [problem.kind for problem in verdict.problems].count("manifest") == 1
+    assert len(verdict.problems) == 6
 
 
 def test_changed_and_missing_packages(harmed: Path) -> None:
@@ -104,6 +105,7 @@ def test_changed_metadata(harmed: Path) -> None:
         (problem.kind, problem.subject.rpartition("/")[2]) for problem in verify(str(harmed), system=SYSTEM).problems
     } == {
         ("signature", "repomd.xml"),
+        ("manifest", "manifest.json"),
         ("digest", other.name),
     }
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from bigtop_builder.adapter.repository.metadata import Chunks, package_chunks
 from bigtop_builder.adapter.rpm.gnupg import Signer
-from bigtop_builder.adapter.rpm.header import RpmHeader
+from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
 from bigtop_builder.adapter.rpm.signing import sign_package, verify_package
 from bigtop_builder.adapter.rpm.version import EVR
 from bigtop_builder.adapter.store import write_atomically
+from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import PublishError
 
 SBOM, SBOM_SIGNATURE = ".cdx.json", ".cdx.json.asc"
@@ -61,6 +62,14 @@ def _stem(content: str, fingerprint: str) -> str:
     return f"{content}-{fingerprint[-16:].lower()}"
 
 
+def _belongs(target: Path, header: RpmHeader, keyring: Path) -> bool:
+    """Whether a file of the pool that nothing is recorded of is this package, signed by this key."""
+    try:
+        return read_header(target).sha256 == header.sha256 and not verify_package(target, keyring)
+    except PublishError:
+        return False
+
+
 class Pool:
     """The folders of a root that publications share.
 
@@ -78,21 +87,21 @@ class Pool:
         return self.files / f"{package.stem}.rpm"
 
     def take(self, source: Path, header: RpmHeader, signer: Signer, keyring: Path) -> PooledPackage:
-        """Sign a package into the pool; one that is already there with this key is not read again.
+        """Sign a package into the pool; one that is already there with this key is only measured.
 
-        Raises PublishError if it is damaged, OSError if the pool cannot be written.
+        One in the pool that is not what was recorded of it, or that came there otherwise and does not verify, is signed
+        again. Raises PublishError if the package is damaged, OSError if the pool cannot be written.
         """
         stem = _stem(header.sha256, signer.fingerprint)
         target = self.files / f"{stem}.rpm"
         described = self.metadata / f"{stem}.json"
-        if target.is_file() and described.is_file():
-            package = PooledPackage(**json.loads(described.read_text(encoding="utf-8"))["package"])
-            if target.stat().st_size == package.size:
-                return package
-            target.unlink()
+        package = self._measured(target, described)
+        if package is not None:
+            return package
         for folder in (self.files, self.metadata):
             folder.mkdir(parents=True, exist_ok=True)
-        if not target.is_file():
+        if not _belongs(target, header, keyring):
+            target.unlink(missing_ok=True)
             # An attestation covers the signed file, and a new signature makes a new file.
             self._forget_documents(stem)
             self._sign(source, target, header, signer, keyring)
@@ -111,6 +120,14 @@ class Pool:
         )
         write_atomically(described, json.dumps({"package": vars(package), "chunks": vars(chunks)}))
         return package
+
+    def _measured(self, target: Path, described: Path) -> PooledPackage | None:
+        """The recorded package, if it is there and has the recorded bytes."""
+        try:
+            package = PooledPackage(**json.loads(described.read_text(encoding="utf-8"))["package"])
+            return package if of_file(target) == package.sha256 else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def _sign(self, source: Path, target: Path, header: RpmHeader, signer: Signer, keyring: Path) -> None:
         incoming = target.with_name(f".incoming-{target.name}")

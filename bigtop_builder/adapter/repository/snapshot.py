@@ -17,10 +17,12 @@ from pathlib import Path
 from bigtop_builder.adapter.repository.metadata import PACKAGES, PROVENANCE, write_repodata
 from bigtop_builder.adapter.repository.pool import Pool, PooledPackage
 from bigtop_builder.adapter.store import remove_tree, sync_folder
-from bigtop_builder.model.digest import of_data
+from bigtop_builder.model.digest import of_data, of_file
 from bigtop_builder.model.errors import PublishError
 
 MANIFEST = "manifest.json"
+MANIFEST_SIGNATURE = f"{MANIFEST}.asc"
+REPOMD = "repodata/repomd.xml"
 UNFINISHED = ".new"
 
 
@@ -28,17 +30,19 @@ UNFINISHED = ".new"
 class Contents:
     """The contents of a snapshot.
 
-    ``epoch`` is its time in seconds, never less than that of its predecessor; ``files`` are its small text files by
-    name, such as the ``.repo`` file and the public key.
+    ``epoch`` is its time in seconds and the revision of its metadata, always greater than that of its predecessor;
+    ``files`` are its small text files by name, such as the ``.repo`` file and the public key. After ``expires``, in
+    seconds since the epoch, whoever verifies it should look for a newer one.
     """
 
     packages: tuple[PooledPackage, ...]
     files: dict[str, str]
     epoch: int
+    expires: int | None = None
 
     @property
     def digest(self) -> str:
-        """SHA-256 over everything except the time."""
+        """SHA-256 over everything except the times."""
         return of_data([[package.stem for package in self.packages], self.files])
 
 
@@ -63,7 +67,7 @@ class Publications:
         try:
             data = json.loads((snapshot / MANIFEST).read_text(encoding="utf-8"))
             packages = tuple(PooledPackage(**package) for package in data["packages"])
-            return Contents(packages, data["files"], data["epoch"])
+            return Contents(packages, data["files"], data["epoch"], data.get("expires"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise PublishError(
                 f"the publication {snapshot} is damaged: {error}",
@@ -71,7 +75,10 @@ class Publications:
             ) from error
 
     def write(self, pool: Pool, contents: Contents, sign: Callable[[bytes], bytes]) -> Path:
-        """Write a snapshot aside, then give it its name; ``sign`` returns the signature of ``repomd.xml``.
+        """Write a snapshot aside, then give it its name; ``sign`` returns the signature of a file's content.
+
+        The manifest has the digest of ``repomd.xml`` and the text of all other files, so that its signature covers the
+        whole snapshot: ``repomd.xml`` has the digests of the metadata, and these those of the packages.
 
         Raises OSError if the root cannot be written.
         """
@@ -92,9 +99,13 @@ class Publications:
             "packages": [vars(package) for package in contents.packages],
             "files": contents.files,
             "epoch": contents.epoch,
+            "expires": contents.expires,
+            "repomd": of_file(repomd),
         }
         (unfinished / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
-        for path in [*(unfinished / "repodata").iterdir(), *(unfinished / name for name in contents.files)]:
+        (unfinished / MANIFEST_SIGNATURE).write_bytes(sign((unfinished / MANIFEST).read_bytes()))
+        named = (*contents.files, MANIFEST, MANIFEST_SIGNATURE)
+        for path in [*(unfinished / "repodata").iterdir(), *(unfinished / name for name in named)]:
             sync_folder(path)
         for folder in (unfinished / PACKAGES, unfinished / PROVENANCE, unfinished / "repodata", unfinished):
             sync_folder(folder)
@@ -120,6 +131,14 @@ class Publications:
             remove_tree(path)
         return old
 
+    def newest_epoch(self) -> int:
+        """The greatest time of a snapshot, visible or not; 0 if there is none that can be read."""
+        newest = 0
+        for snapshot in self.snapshots():
+            with contextlib.suppress(PublishError):
+                newest = max(newest, self.read(snapshot).epoch)
+        return newest
+
     def snapshots(self) -> list[Path]:
         """All snapshots, oldest first."""
         return sorted(path for path in self.folder.glob("[0-9]*-*") if path.is_dir())
@@ -136,7 +155,12 @@ class Publications:
 
 @contextlib.contextmanager
 def writing(root: Path) -> Iterator[None]:
-    """Lock the root for one publication, and turn errors of the operating system into PublishError."""
+    """Lock the root for one publication, and turn errors of the operating system into PublishError.
+
+    What is written inside has the modes 0755 and 0644, whatever the user's umask is: web servers must read it, and
+    nobody else may write it. The umask is the whole process's, so it is restored as soon as the publication ends.
+    """
+    umask = os.umask(0o022)
     try:
         root.mkdir(parents=True, exist_ok=True)
         with (root / ".lock").open("a") as lock:
@@ -152,3 +176,5 @@ def writing(root: Path) -> Iterator[None]:
             f"cannot write the repository at {root}: {error.strerror or error}",
             hint=f"{hint}. What was published before is untouched.",
         ) from error
+    finally:
+        os.umask(umask)

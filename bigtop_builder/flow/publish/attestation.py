@@ -65,7 +65,11 @@ class Origins:
         A package is identified by its header, which holds the digests of all its files. If several results produced the
         same header, the newest is returned.
         """
-        same = [origin for path in self._by_name.get(header.file_name, ()) if (origin := self._read(path, header))]
+        return self.holding(header.file_name, header.sha256)
+
+    def holding(self, file_name: str, content: str) -> Origin | None:
+        """Return the same for a file name and the SHA-256 of a header."""
+        same = [origin for path in self._by_name.get(file_name, ()) if (origin := self._read(path, content))]
         return max(same, key=lambda origin: float(origin.package["built"]), default=None)
 
     def named(self, text: str) -> list[Path]:
@@ -79,10 +83,10 @@ class Origins:
         """Return the names of all packages."""
         return {name.rsplit("-", 2)[0] for name in self._by_name}
 
-    def _read(self, path: Path, header: RpmHeader) -> Origin | None:
+    def _read(self, path: Path, content: str) -> Origin | None:
         assert self._store is not None
         try:
-            if read_header(path).sha256 != header.sha256:
+            if read_header(path).sha256 != content:
                 return None
             package = self._store.manifest("package", path.parent.parent.name)
             key = package.get("compile_key")

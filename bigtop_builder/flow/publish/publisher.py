@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,15 +13,18 @@ from pathlib import Path
 
 from bigtop_builder.adapter.repository.metadata import PACKAGES, PROVENANCE
 from bigtop_builder.adapter.repository.pool import STATEMENT, Pool, PooledPackage
-from bigtop_builder.adapter.repository.snapshot import Contents, Publications, writing
+from bigtop_builder.adapter.repository.seen import Seen, State
+from bigtop_builder.adapter.repository.snapshot import REPOMD, Contents, Publications, writing
 from bigtop_builder.adapter.rpm.gnupg import Signer
 from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
 from bigtop_builder.adapter.rpm.signing import open_keyring
 from bigtop_builder.adapter.rpm.version import evr_key
 from bigtop_builder.adapter.store import Store
+from bigtop_builder.flow.publish.key_rotation import KeyChange, key_files, sign_again
 from bigtop_builder.flow.publish.provenance import complete
 from bigtop_builder.flow.publish.rpm_rules import check_key, check_payload
 from bigtop_builder.flow.publish.verifier import is_whole
+from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import Location, PublishError
 from bigtop_builder.model.platform import Platform
 from bigtop_builder.recipe.catalog import shipped_templates
@@ -47,6 +51,10 @@ class Rules:
     """Accept packages with another platform's dist tag or architecture."""
     only_these: bool = False
     """Drop packages that were published before and are not given now."""
+    valid_for: int | None = None
+    """After how many seconds ``repo verify`` reports the publication as expired; None for never."""
+    keys: KeyChange | None = None
+    """How the keys change; then no packages need to be given."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,13 @@ class Publication:
     added: tuple[str, ...]
     removed: tuple[str, ...]
     changed: bool
+    revision: int = 0
+    expires: int | None = None
+    """When it expires, in seconds since the epoch."""
+    signed_again: tuple[str, ...] = ()
+    """Published packages that got a signature of this key instead of another's."""
+    keys: tuple[str, ...] = ()
+    """The files of the public keys, the signing key's first."""
     not_attested: tuple[str, ...] = ()
     """The given packages that come from no result of the store: they have an SBOM and no attestation."""
 
@@ -81,11 +96,12 @@ def publish(
     """Add packages to a stack's repository for a platform: sign them and switch in a new snapshot as a whole.
 
     Each package gets an SBOM, and an attestation if a result of ``store`` records where it came from. Packages that
-    were published before are not read again. Raises PublishError if there are no packages, if one is damaged, foreign,
-    or conflicts with another of the same name and version, or if the root cannot be written.
+    were published before are not read again, unless this is another key than theirs: then they are signed again.
+    Raises PublishError if there are no packages, if one is damaged, foreign, or conflicts with another of the same name
+    and version, if the platform's rpm could not read the key or a package, or if the root cannot be written.
     """
     rules = rules or Rules()
-    if not packages:
+    if not packages and rules.keys is None:
         raise PublishError("no packages to publish", hint="Build some first, or give their files.")
     if rules.keep_snapshots < MIN_SNAPSHOTS:
         raise PublishError(f"keep_snapshots must be {MIN_SNAPSHOTS} or more: the previous snapshot is always kept")
@@ -97,6 +113,8 @@ def publish(
     publications = Publications(root, stack, platform.name)
     with writing(root), open_keyring(signer.public_key()) as keyring:
         current = publications.current()
+        if current is None and not packages:
+            raise PublishError(f"nothing is published at {publications.visible}", hint="Publish packages first.")
         former = publications.read(current) if current else Contents((), {}, 0)
         _check_conflicts(given, former.packages, rules)
         pool = Pool(publications.root)
@@ -104,34 +122,56 @@ def publish(
             unique = {header.sha256: (path, header) for path, header in given}.values()
             taken = list(threads.map(lambda item: pool.take(item[0], item[1], signer, keyring), unique))
         selected = _select(taken, former.packages, rules)
+        foreign = [package for package in selected if package.key != signer.fingerprint]
+        again = sign_again(foreign, pool, signer, store) if foreign else {}
+        selected = tuple(again.get(package, package) for package in selected)
         documents = complete(pool, selected, signer, store)
-        files = _files(publications, stack, platform, signer, rules)
-        epoch = max(former.epoch + 1, *(package.build_time for package in selected))
-        contents = Contents(selected, files, epoch)
-        same = current is not None and contents.digest == former.digest
+        files = _files(publications, stack, platform, signer, rules, former.files)
+        contents = Contents(selected, files, _epoch(publications, former, selected, store), _expires(rules))
+        same = current is not None and contents.digest == former.digest and contents.expires == former.expires
         changed = not (same and is_whole(publications.visible, keyring, _sizes(documents)))
         if current is None or changed:
             current = publications.write(pool, contents, signer.sign_armored)
             publications.switch(current)
+        else:
+            contents = former
+        if store is not None:
+            state = State(contents.epoch, of_file(current / REPOMD))
+            Seen(store.root).record(str(publications.visible), state)
         if publications.prune(rules.keep_snapshots):
             pool.sweep()
-    before = {package.file_name: package.stem for package in former.packages}
-    after = {package.file_name: package.stem for package in selected}
+    before = {package.file_name: package.content for package in former.packages}
+    after = {package.file_name: package.content for package in selected}
     given_now = set(taken)
-    repo_name, key_name = files
+    repo_name, *key_names = files
     return Publication(
         folder=publications.visible,
         snapshot=current,
         repo_file=publications.visible / repo_name,
-        key_file=publications.visible / key_name,
+        key_file=publications.visible / key_names[0],
         packages=len(selected),
-        added=tuple(sorted(name for name, stem in after.items() if before.get(name) != stem)),
+        added=tuple(sorted(name for name, content in after.items() if before.get(name) != content)),
         removed=tuple(sorted(before.keys() - after.keys())),
         changed=changed,
+        revision=contents.epoch,
+        expires=contents.expires,
+        signed_again=tuple(sorted(package.file_name for package in again)),
+        keys=tuple(key_names),
         not_attested=tuple(
             package.file_name for package in selected if package in given_now and STATEMENT not in documents[package]
         ),
     )
+
+
+def _epoch(publications: Publications, former: Contents, selected: Sequence[PooledPackage], store: Store | None) -> int:
+    """Return the time and revision of a new snapshot: greater than all before, whatever the clock says."""
+    seen = Seen(store.root).last(str(publications.visible)) if store is not None else None
+    before = max(former.epoch, publications.newest_epoch(), seen.revision if seen else 0)
+    return max(before + 1, *(package.build_time for package in selected), 1)
+
+
+def _expires(rules: Rules) -> int | None:
+    return None if rules.valid_for is None else int(time.time()) + rules.valid_for
 
 
 def _sizes(documents: Mapping[PooledPackage, Mapping[str, Path]]) -> dict[str, int]:
@@ -189,8 +229,16 @@ def _select(taken: Iterable[PooledPackage], former: Iterable[PooledPackage], rul
     return tuple(selected)
 
 
-def _files(publications: Publications, stack: str, platform: Platform, signer: Signer, rules: Rules) -> dict[str, str]:
-    key_file = f"RPM-GPG-KEY-{stack}"
+def _files(
+    publications: Publications,
+    stack: str,
+    platform: Platform,
+    signer: Signer,
+    rules: Rules,
+    former: Mapping[str, str],
+) -> dict[str, str]:
+    """Return the ``.repo`` file and the public keys, by name."""
+    keys = key_files(signer, f"RPM-GPG-KEY-{stack}", former, rules.keys or KeyChange())
     address = rules.base_url.rstrip("/") if rules.base_url else publications.root.as_uri()
     template = shipped_templates() / "repo" / "repository.repo.j2"
     context = {
@@ -198,7 +246,7 @@ def _files(publications: Publications, stack: str, platform: Platform, signer: S
         "platform": platform.name,
         "title": platform.title,
         "base_url": f"{address}/{stack}/{platform.name}",
-        "key_file": key_file,
+        "key_urls": " ".join(f"{address}/{stack}/{platform.name}/{name}" for name in keys),
     }
     text = render(template.read_text(encoding="utf-8"), context, Location(template))
-    return {f"{stack}-{platform.name}.repo": text, key_file: signer.public_key().decode()}
+    return {f"{stack}-{platform.name}.repo": text, **keys}

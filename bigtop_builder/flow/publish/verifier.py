@@ -1,4 +1,4 @@
-"""Verify a published repository: signatures, digests, duplicates, closure, provenance."""
+"""Verify a published repository: signatures, digests, freshness, duplicates, closure, provenance."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bigtop_builder.adapter.repository.reader import MissingError, Reader, open_repository
+from bigtop_builder.adapter.repository.seen import Seen, State
+from bigtop_builder.adapter.repository.snapshot import REPOMD
 from bigtop_builder.adapter.rpm.header import read_header
 from bigtop_builder.adapter.rpm.signing import open_keyring, verify_detached, verify_package
 from bigtop_builder.flow.publish.closure import Capability, Member, unmet
+from bigtop_builder.flow.publish.freshness import manifest_problems, step_back
 from bigtop_builder.flow.publish.provenance import problems as documents_problems
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import PublishError
@@ -20,9 +23,8 @@ from bigtop_builder.model.errors import PublishError
 if TYPE_CHECKING:
     import createrepo_c
 
-ProblemKind = Literal["signature", "digest", "missing", "duplicate", "requires", "provenance"]
+ProblemKind = Literal["signature", "manifest", "freshness", "digest", "missing", "duplicate", "requires", "provenance"]
 SENSES = {"EQ": "=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
-REPOMD = "repodata/repomd.xml"
 METADATA = ("primary", "filelists", "other")
 
 
@@ -43,20 +45,33 @@ class Verdict:
     problems: tuple[Problem, ...]
 
 
-def verify(place: str, *, key: bytes | None = None, system: Iterable[str] = ()) -> Verdict:
+def verify(
+    place: str,
+    *,
+    key: bytes | None = None,
+    system: Iterable[str] = (),
+    seen: Seen | None = None,
+    accept_older: bool = False,
+) -> Verdict:
     """Check the repository in a folder or below an ``http(s)`` address.
 
     ``key`` is the public key to trust; without it the one beside the repository is used, which proves that the
     repository is intact, not whose it is. ``system`` lists what hosts provide besides the repository (see
-    closure.unmet). Raises PublishError if there is no repository or its metadata cannot be read.
+    closure.unmet). A state that is older than what ``seen`` has of this place is a problem, unless ``accept_older``,
+    which forgets what was seen. Raises PublishError if there is no repository or its metadata cannot be read.
     """
     reader = open_repository(place)
     problems: list[Problem] = []
     with contextlib.ExitStack() as stack:
         keyring = stack.enter_context(open_keyring(key or reader.public_key()))
         repomd = stack.enter_context(reader.file(REPOMD))
-        problems += _repomd_signature(reader, repomd, keyring)
+        unsigned = _repomd_signature(reader, repomd, keyring)
+        problems += unsigned
         paths = _metadata(reader, repomd, stack, problems)
+        revision = _revision(repomd)
+        problems += [Problem(*found) for found in manifest_problems(reader, repomd, revision, keyring)]
+        if seen is not None and not unsigned and revision is not None:
+            problems += _freshness(seen, place, State(revision, of_file(repomd)), accept_older)
         packages = _packages(paths)
         without: list[str] = []
         for package in packages:
@@ -76,6 +91,23 @@ def verify(place: str, *, key: bytes | None = None, system: Iterable[str] = ()) 
     return Verdict(len(packages), tuple(problems))
 
 
+def _revision(repomd: Path) -> int | None:
+    import createrepo_c
+
+    text = createrepo_c.Repomd(str(repomd)).revision
+    return int(text) if text and text.isdecimal() else None
+
+
+def _freshness(seen: Seen, place: str, state: State, accept_older: bool) -> list[Problem]:
+    try:
+        if accept_older:
+            seen.record(place, state)
+        older = step_back(seen, place, state)
+    except OSError as error:
+        raise PublishError(f"the store cannot record what was seen of {place}: {error.strerror}") from error
+    return [Problem("freshness", REPOMD, older)] if older else []
+
+
 def is_whole(folder: Path, keyring: Path, sizes: Mapping[str, int]) -> bool:
     """Whether the signed metadata is intact and every file of ``sizes``, by its name in the folder, has its size.
 
@@ -89,6 +121,8 @@ def is_whole(folder: Path, keyring: Path, sizes: Mapping[str, int]) -> bool:
             if _repomd_signature(reader, repomd, keyring):
                 return False
             _metadata(reader, repomd, stack, problems)
+            if any(True for _ in manifest_problems(reader, repomd, _revision(repomd), keyring)):
+                return False
         found = {name: (folder / name).stat().st_size for name in sizes}
     except (PublishError, OSError):
         return False
