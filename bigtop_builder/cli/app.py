@@ -24,6 +24,7 @@ from bigtop_builder.cli.commands import (
     provenance,
     repo,
     runs,
+    signing,
     stack,
     store,
     testbed,
@@ -81,6 +82,7 @@ _group(
     serve=repo.serve,
     verify=repo.verify,
     compare=repo.compare,
+    rotate_key=signing.rotate_key,
     check_stack=stack.check_stack,
 )
 _group(

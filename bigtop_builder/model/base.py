@@ -23,6 +23,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Sha512 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 GitCommit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 DURATION, SIZE = r"^[1-9][0-9]*(s|m|h)$", r"^[1-9][0-9]*(k|m|g)$"
+AGE = r"^[1-9][0-9]*(h|d|w)$"
 SECRET = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|command:.+|prompt)$"
 HOSTS = r"^[A-Za-z0-9][A-Za-z0-9.,\[\]-]*$"
 CAPITALS = r"^[A-Z][A-Z0-9_]*$"
@@ -32,6 +33,9 @@ FILE_MODE = r"^([0-7]{3,4}|.*\{\{.*)$"
 """An octal mode, or a template of one."""
 Duration = Annotated[str, StringConstraints(pattern=DURATION)]
 """A time span: ``90s``, ``40m``, ``2h``."""
+
+Age = Annotated[str, StringConstraints(pattern=AGE)]
+"""A longer time span: ``12h``, ``30d``, ``8w``."""
 
 Address = Annotated[str, StringConstraints(pattern=REPOSITORY_URL)]
 """``https://…``, ``http://…`` or ``file://…``."""
@@ -52,6 +56,7 @@ class Credentials(StrictModel):
 EXAMPLES = {
     DURATION: "90s, 40m or 2h",
     SIZE: "512m or 4g",
+    AGE: "12h, 30d or 8w",
     SECRET: "env:NAME, file:PATH, command:COMMAND LINE or prompt",
     HOSTS: "node1.example.com or node[01-50].example.com",
     CAPITALS: "ZOOKEEPER or ZOOKEEPER_SERVER, as Ambari writes it",
@@ -62,7 +67,7 @@ EXAMPLES = {
 }
 """Pattern → matching examples, for hints."""
 
-SECONDS = {"s": 1, "m": 60, "h": 3600}
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 BYTES = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from bigtop_builder.model.base import (
+    Age,
     Credentials,
     Duration,
     GitCommit,
@@ -52,6 +53,8 @@ class Signing(StrictModel):
     """GnuPG home; by default one below the store."""
     passphrase: str | None = Field(default=None, pattern=r"^(env|file):.+$")
     """``env:NAME`` or ``file:PATH``."""
+    valid_for: Age | None = None
+    """How long a publication is valid: ``repo verify`` reports an older one as expired. Default: for ever."""
 
 
 class Limits(StrictModel):

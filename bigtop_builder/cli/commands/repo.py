@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bigtop_builder.cli import options
+from bigtop_builder.cli.commands.signing import answer_publications, open_signing_key, valid_seconds
 from bigtop_builder.cli.invocation import Invocation
-from bigtop_builder.model.errors import ConfigurationError, ExitCode, NothingSelectedError, PublishError
+from bigtop_builder.model.errors import ConfigurationError, ExitCode, NothingSelectedError
 
 if TYPE_CHECKING:
-    from bigtop_builder.adapter.rpm.gnupg import Signer
     from bigtop_builder.flow.publish.package_compare import Allowance
-    from bigtop_builder.flow.publish.publisher import Publication
     from bigtop_builder.recipe.evaluate import Evaluated
     from bigtop_builder.recipe.settings import Settings
 
@@ -88,6 +86,15 @@ def publish(
     only_these: Annotated[
         bool, typer.Option("--only-these", help="Drop published packages that are not given now.")
     ] = False,
+    valid_for: Annotated[
+        str | None,
+        typer.Option(
+            "--valid-for",
+            metavar="TIME",
+            help="Have repo verify report this publication as expired after 12h, 30d or 8w. Default: the project's.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Publish packages as a new signed snapshot, which replaces the previous one in one step."""
     from bigtop_builder.adapter.store import Store
@@ -96,46 +103,28 @@ def publish(
     from bigtop_builder.flow.publish.publisher import publish as publish_packages
     from bigtop_builder.recipe.catalog import Catalog
 
-    settings = invocation.settings(signing__key=key, repository=_text(invocation, root))
+    settings = invocation.settings(signing__key=key, signing__valid_for=valid_for, repository=_text(invocation, root))
     catalog = Catalog(settings.overlays)
     stack = open_packaging(settings).stack.name
     chosen = platform or settings.project.platforms
     if packages and len(chosen) > 1:
         raise ConfigurationError("packages are given for several platforms", hint="Name one with --platform.")
-    rules = Rules(base_url, keep_snapshots, keep_versions, replace, allow_foreign, only_these)
+    rules = Rules(
+        base_url, keep_snapshots, keep_versions, replace, allow_foreign, only_these, valid_seconds(settings.project)
+    )
     given = {name: _package_files(invocation, packages, settings.output / name) for name in chosen}
     store = Store(settings.store)
-    with _signer(settings, make_key, invocation) as signer:
+    with open_signing_key(settings, invocation, make=make_key) as signer:
         done = {
             name: publish_packages(files, settings.repository, stack, catalog.platform(name), signer, rules, store)
             for name, files in given.items()
         }
         fingerprint = signer.fingerprint
-    text = "\n".join(_publication_text(one) for one in done.values())
-    data = {name: {**_plain(asdict(one)), "key": fingerprint} for name, one in done.items()}
-    invocation.answer(text, data)
+    answer_publications(invocation, done, fingerprint)
 
 
 def _text(invocation: Invocation, path: Path | None) -> str | None:
     return str(invocation.cwd / path) if path else None
-
-
-def _plain(data: dict[str, object]) -> dict[str, object]:
-    return {name: str(value) if isinstance(value, Path) else value for name, value in data.items()}
-
-
-def _publication_text(done: Publication) -> str:
-    from bigtop_builder.cli.text_format import count
-
-    change = f"{len(done.added)} added, {len(done.removed)} removed" if done.changed else "unchanged"
-    head = f"{done.folder}: {count(done.packages, 'package')}, {change}"
-    lines = [head, f"  repo file  {done.repo_file}", f"  key        {done.key_file}"]
-    if done.not_attested:
-        lines.append(
-            f"  {count(len(done.not_attested), 'package')} without attestation, because no result in the store has "
-            f"the provenance: {', '.join(done.not_attested)}"
-        )
-    return "\n".join(lines)
 
 
 def _package_files(invocation: Invocation, given: list[Path] | None, folder: Path) -> list[Path]:
@@ -152,27 +141,6 @@ def _package_files(invocation: Invocation, given: list[Path] | None, folder: Pat
         place = "the given folders" if given else str(folder)
         raise NothingSelectedError(f"no packages in {place}", hint="Build some first, or name their files.")
     return files
-
-
-@contextlib.contextmanager
-def _signer(settings: Settings, make: bool, invocation: Invocation) -> Iterator[Signer]:
-    """Open the project's signing key; with ``make`` generate one if it has none. Raises PublishError."""
-    from bigtop_builder.adapter.rpm.gnupg import make_key, open_signer
-    from bigtop_builder.adapter.secret import read_secret
-
-    signing = settings.project.signing
-    homedir = Path(signing.homedir) if signing.homedir else settings.store / "gnupg"
-    passphrase = read_secret(signing.passphrase, "signing.passphrase") if signing.passphrase else None
-    if not any((homedir / "private-keys-v1.d").glob("*.key")):
-        if not make:
-            raise PublishError(
-                f"no signing key in {homedir}",
-                hint="Generate one with --make-key, or set signing.key and signing.homedir in the project file.",
-            )
-        fingerprint = make_key(homedir, f"{settings.project.stack} packages", "packages@localhost", passphrase)
-        invocation.say(f"generated the signing key {fingerprint} in {homedir}; keep that folder safe")
-    with open_signer(homedir, signing.key, passphrase) as signer:
-        yield signer
 
 
 def serve(
@@ -215,8 +183,13 @@ def verify(
             show_default=False,
         ),
     ] = None,
+    accept_older: Annotated[
+        bool,
+        typer.Option("--accept-older", help="Accept a state that is older than one seen here before, from now on."),
+    ] = False,
 ) -> None:
-    """Verify a repository: signatures, digests, duplicates, and that all requirements are met."""
+    """Verify a repository: signatures, digests, freshness, duplicates, and that all requirements are met."""
+    from bigtop_builder.adapter.repository.seen import Seen
     from bigtop_builder.cli.text_format import count
     from bigtop_builder.flow.publish.verifier import verify as verify_repository
     from bigtop_builder.recipe.catalog import Catalog
@@ -227,12 +200,12 @@ def verify(
     chosen = platform or settings.project.platforms
     if place is not None and len(chosen) > 1:
         raise ConfigurationError("a place is given, but there are several platforms", hint="Name one with --platform.")
-    verdicts = {}
+    verdicts, seen = {}, Seen(settings.store)
     for name in chosen:
         where = place or str(settings.repository / options.stack_name(settings) / name)
         described = catalog.platform(name)
         system = [*described.host_provides, *described.system_provides]
-        verdicts[where] = verify_repository(where, key=trusted, system=system)
+        verdicts[where] = verify_repository(where, key=trusted, system=system, seen=seen, accept_older=accept_older)
     lines: list[str] = []
     for where, verdict in verdicts.items():
         lines += [f"{problem.kind}: {problem.subject}: {problem.detail}" for problem in verdict.problems]

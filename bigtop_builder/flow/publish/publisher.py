@@ -239,7 +239,12 @@ def _files(
 ) -> dict[str, str]:
     """Return the ``.repo`` file and the public keys, by name."""
     keys = key_files(signer, f"RPM-GPG-KEY-{stack}", former, rules.keys or KeyChange())
+    repo_file = f"{stack}-{platform.name}.repo"
     address = rules.base_url.rstrip("/") if rules.base_url else publications.root.as_uri()
+    if rules.keys is not None and rules.base_url is None:
+        # A change of keys does not move the repository.
+        found = re.search(rf"^baseurl=(.+)/{re.escape(f'{stack}/{platform.name}')}$", former.get(repo_file, ""), re.M)
+        address = found[1] if found else address
     template = shipped_templates() / "repo" / "repository.repo.j2"
     context = {
         "stack": stack,
@@ -249,4 +254,4 @@ def _files(
         "key_urls": " ".join(f"{address}/{stack}/{platform.name}/{name}" for name in keys),
     }
     text = render(template.read_text(encoding="utf-8"), context, Location(template))
-    return {f"{stack}-{platform.name}.repo": text, **keys}
+    return {repo_file: text, **keys}
