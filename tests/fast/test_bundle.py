@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,13 @@ import pytest
 
 from bigtop_builder.adapter.bundle.cache import pack
 from bigtop_builder.adapter.bundle.reader import BundleReader
+from bigtop_builder.adapter.bundle.repository import take_over
 from bigtop_builder.adapter.bundle.writer import BundleWriter, file_chunks
 from bigtop_builder.adapter.rpm.gnupg import Signer
+from bigtop_builder.adapter.rpm.signing import sign_package
 from bigtop_builder.adapter.sources.download_store import stored
 from bigtop_builder.adapter.store import Store
+from bigtop_builder.cli.app import run as command
 from bigtop_builder.flow.build.project import Request
 from bigtop_builder.flow.bundle.creator import Created, Wanted, create_bundle
 from bigtop_builder.flow.bundle.loader import Loaded, Loading
@@ -31,7 +34,15 @@ from bigtop_builder.flow.publish.publisher import Rules, publish
 from bigtop_builder.flow.publish.verifier import verify
 from bigtop_builder.model import bundle as model
 from bigtop_builder.model.bundle import MANIFEST, SIGNATURE, Manifest, Part
-from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError, PublishError, SourceError, StoreError
+from bigtop_builder.model.errors import (
+    BigtopBuilderError,
+    ConfigurationError,
+    ExitCode,
+    PublishError,
+    SourceError,
+    StoreError,
+)
+from bigtop_builder.recipe.catalog import Catalog
 from tests.fast.conftest import ProjectFolder
 from tests.rpmfile import Spec, write_rpm
 
@@ -307,6 +318,81 @@ def test_a_signature_is_of_a_key_and_of_this_manifest(tmp_path: Path, signer: Si
         require_signature(BundleReader(write(tmp_path / "b.tar")), signer.public_key())
 
 
+def cli_load(place: Path, site: Path, *options: str) -> int:
+    site.mkdir(exist_ok=True)
+    return command(["-C", str(site), "bundle", "load", str(place), "--store", str(site / "store"), *options])
+
+
+def test_a_bundle_that_nothing_proves_is_refused(
+    tmp_path: Path, signer: Signer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = tmp_path / "trusted.asc"
+    key.write_bytes(signer.public_key())
+    site = tmp_path / "site"
+    for number, place in enumerate([write(tmp_path / "unsigned.tar"), write(tmp_path / "signed.tar", signer)]):
+        assert cli_load(place, site) == ExitCode.PUBLISH
+        told = capsys.readouterr().err
+        assert "nothing proves who made" in told and "--accept-unsigned" in told and "--key FILE" in told
+        assert ("is not checked" if number else "it is not signed") in told
+    assert list(site.iterdir()) == [], "nothing was written"
+    assert cli_load(tmp_path / "unsigned.tar", site, "--key", str(key)) == ExitCode.PUBLISH
+    assert cli_load(tmp_path / "signed.tar", site, "--key", str(key), "--accept-unsigned") == ExitCode.USAGE
+    assert list(site.iterdir()) == []
+    capsys.readouterr()
+    assert cli_load(tmp_path / "signed.tar", site, "--key", str(key)) == ExitCode.DONE
+    assert "not verified" not in capsys.readouterr().err
+    assert (site / "bigtop-builder.yaml").is_file()
+
+
+def test_an_accepted_bundle_says_what_is_not_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli_load(write(tmp_path / "a.tar"), tmp_path / "site", "--accept-unsigned") == ExitCode.DONE
+    told = capsys.readouterr().err
+    assert "nothing proves who made this bundle" in told
+    for part in ("the project file", "1 sources", "caches of maven"):
+        assert f"not verified: {part}" in told or part in told
+
+
+def test_a_key_inside_the_bundle_is_not_trusted(
+    tmp_path: Path, project: ProjectFolder, signer: Signer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It comes with its own public key and a project file; neither makes it one that loads without being told."""
+    project.component("a")
+    made = create(project, signer=signer)
+    assert cli_load(made.place, tmp_path / "site") == ExitCode.PUBLISH
+
+
+def test_an_altered_manifest_is_refused_with_the_right_key(tmp_path: Path, signer: Signer) -> None:
+    key = tmp_path / "trusted.asc"
+    key.write_bytes(signer.public_key())
+    place = write(tmp_path / "a.tar", signer)
+
+    def swap(info: tarfile.TarInfo, content: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:
+        return [(info, content.replace(b'"tool": "1"', b'"tool": "2"') if info.name == MANIFEST else content)]
+
+    assert cli_load(rewritten(place, swap), tmp_path / "site", "--key", str(key)) == ExitCode.PUBLISH
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077])
+@pytest.mark.parametrize("kind", KINDS)
+def test_bundles_are_made_and_loaded_under_every_umask(
+    project: ProjectFolder, signer: Signer, tmp_path: Path, mask: int, kind: str
+) -> None:
+    before = os.umask(mask)
+    try:
+        site = tmp_path / "site"
+        project.component("a")
+        output = tmp_path / kind
+        options = ["--without", "wheels", "--without", "images", "--without", "sources", "--without", "caches"]
+        line = ["-C", str(project.root), "bundle", "create", "a", "--output", str(output), "--platform", "el8"]
+        assert command([*line, *options]) == 0
+        assert cli_load(output, site, "--accept-unsigned") == 0
+    finally:
+        os.umask(before)
+    for top in (site, output):
+        for path in [top, *top.rglob("*")]:
+            assert path.is_symlink() or not path.stat().st_mode & 0o022, path
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_loading_puts_everything_in_its_place_once(tmp_path: Path, kind: str) -> None:
     place, site = write(tmp_path / kind), tmp_path / "site"
@@ -542,3 +628,65 @@ def test_a_component_built_from_a_local_folder_is_refused(project: ProjectFolder
     )
     with pytest.raises(ConfigurationError, match="which a bundle does not contain"):
         create(project)
+
+
+def planted(folder: Path, signer: Signer) -> None:
+    """A package with our name, recorded as signed by our key, which it is not."""
+    evil = write_rpm(folder / "in", Spec(name="a", files={"/a": b"evil"}))
+    (folder / "packages" / evil.name).write_bytes(evil.read_bytes())
+
+
+def other_content(folder: Path, signer: Signer) -> None:
+    """A package that our key signed, recorded under the content of another."""
+    other = write_rpm(folder / "in", Spec(name="a", files={"/a": b"another one"}))
+    sign_package(signer, other, folder / "packages" / other.name)
+
+
+def no_key(folder: Path, signer: Signer) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["files"]["RPM-GPG-KEY-small"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def older(folder: Path, signer: Signer) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "epoch": 1, "files": {**manifest["files"], "x": ""}}))
+
+
+@pytest.mark.parametrize("harm", [planted, other_content, no_key])
+def test_a_bundled_repository_cannot_plant_packages_in_the_pool(
+    signer: Signer, tmp_path: Path, harm: Callable[[Path, Signer], None]
+) -> None:
+    el8 = Catalog().platform("el8")
+    first = write_rpm(tmp_path / "in1", Spec(name="a", files={"/a": b"a"}))
+    done = publish([first], tmp_path / "connected", "small", el8, signer, Rules())
+    bundled = model.BundledRepository(stack="small", platform="el8", path="repositories/small/el8")
+    root = tmp_path / "site"
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(done.folder, folder, dirs_exist_ok=True)
+        for path in folder.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        harm(folder, signer)
+
+    with pytest.raises(PublishError, match="bundled repository is damaged"):
+        take_over(root, bundled, fill, replace=True)
+    assert not (root / "small").exists() and not list((root / ".pool").glob("*"))
+
+
+def test_an_older_repository_of_a_bundle_is_not_taken_over(signer: Signer, tmp_path: Path) -> None:
+    el8 = Catalog().platform("el8")
+    first = write_rpm(tmp_path / "in1", Spec(name="a", files={"/a": b"a"}))
+    done = publish([first], tmp_path / "connected", "small", el8, signer, Rules())
+    bundled = model.BundledRepository(stack="small", platform="el8", path="repositories/small/el8")
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(done.folder, folder, dirs_exist_ok=True)
+
+    def fill_older(folder: Path) -> None:
+        fill(folder)
+        older(folder, signer)
+
+    assert take_over(tmp_path / "site", bundled, fill, replace=False) == "new"
+    assert take_over(tmp_path / "site", bundled, fill, replace=False) == "same"
+    assert take_over(tmp_path / "site", bundled, fill_older, replace=False) == "kept"

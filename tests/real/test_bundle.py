@@ -97,7 +97,7 @@ def test_zookeeper_is_built_without_any_network(connected: Tool, closed: ClosedS
     assert "signature good" in closed.run(tool, "bundle", "verify", bundle, "--key", key).stdout
     loaded = json.loads(closed.run(tool, "bundle", "load", bundle, "--key", key, "--json").stdout)
     assert loaded["kept"] == [] and loaded["same"] == {} and loaded["new"]["images"] >= 3
-    again = json.loads(closed.run(tool, "bundle", "load", bundle, "--json").stdout)
+    again = json.loads(closed.run(tool, "bundle", "load", bundle, "--key", key, "--json").stdout)
     assert again["new"] == {} and again["kept"] == []
     assert {part: again["same"][part] for part in loaded["new"]} == loaded["new"]
 
@@ -121,12 +121,16 @@ def test_images_wait_where_no_engine_answers(connected: Tool, tmp_path: Path) ->
     other.folder.mkdir()
     environment = {**other.environment(), "DOCKER_HOST": f"unix://{tmp_path}/none.sock"}
     done = subprocess.run(
-        other.argv("bundle", "load", made["place"]), cwd=other.folder, env=environment, text=True, capture_output=True
+        other.argv("bundle", "load", made["place"], "--accept-unsigned"),
+        cwd=other.folder,
+        env=environment,
+        text=True,
+        capture_output=True,
     )
     assert done.returncode == 5, done.stderr
     assert "images not loaded: bigtop-builder/debian-bootstrap-host:" in done.stderr
     assert (other.folder / "bigtop-builder.yaml").is_file()
-    loaded = other.json("bundle", "load", made["place"])
+    loaded = other.json("bundle", "load", made["place"], "--accept-unsigned")
     assert loaded["waiting"] == []
     plan = other.json("plan", "bigtop-utils")
     assert [task["reasons"] for task in plan["tasks"]] == [["not built yet"]]
@@ -139,12 +143,12 @@ def test_killed_load_is_repeated(connected: Tool, tmp_path: Path) -> None:
     other = Tool(tmp_path / "other", tmp_path / "other" / "store")
     other.folder.mkdir()
     for seconds in (0.4, 0.8, 1.6):
-        running = other.start("bundle", "load", made["place"])
+        running = other.start("bundle", "load", made["place"], "--accept-unsigned")
         try:
             running.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             running.send_signal(signal.SIGKILL)
             running.communicate()
-    loaded = other.json("bundle", "load", made["place"])
+    loaded = other.json("bundle", "load", made["place"], "--accept-unsigned")
     assert loaded["kept"] == []
     assert other.json("build", "bigtop-utils", "--offline")["exit_code"] == 0

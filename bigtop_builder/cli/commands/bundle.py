@@ -163,17 +163,25 @@ def load(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace existing files that differ from the bundle's.")
     ] = False,
+    accept_unsigned: Annotated[
+        bool,
+        typer.Option("--accept-unsigned", help="Load a bundle although nothing proves who made it and its contents."),
+    ] = False,
 ) -> None:
-    """Load a bundle into the store, the container engine and the project's folder, and verify each file."""
+    """Load a bundle into the store, the container engine and the project's folder, and verify each file.
+
+    Its manifest must be signed by the key that --key names.
+    """
     from bigtop_builder.adapter.store import Store
     from bigtop_builder.flow.bundle.loader import Loading
     from bigtop_builder.flow.bundle.verifier import require_signature
 
     reader = _open(invocation, bundle)
+    if key is not None and accept_unsigned:
+        raise ConfigurationError("--key and --accept-unsigned exclude each other", hint="Leave one of them out.")
+    for text in require_signature(reader, _key(invocation, key), accept_unsigned=accept_unsigned):
+        invocation.say(text)
     reader.expect_all()
-    trusted = _key(invocation, key)
-    if trusted is not None:
-        require_signature(reader, trusted)
     with Meter(invocation, "reading") as meter:
         loading = Loading(reader, replace=replace, progress=meter)
         loading.project(invocation.settings().root)
