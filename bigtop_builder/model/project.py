@@ -55,6 +55,11 @@ class Signing(StrictModel):
     """``env:NAME`` or ``file:PATH``."""
     valid_for: Age | None = None
     """How long a publication is valid: ``repo verify`` reports an older one as expired. Default: for ever."""
+    attestation_key: str | None = Field(default=None, pattern=r"^(env|file):.+$")
+    """A private key in PEM, ECDSA P-256 or Ed25519, as ``env:NAME`` or ``file:PATH``: attestations then also come as
+    DSSE envelopes, which ``cosign`` reads."""
+    attestation_passphrase: str | None = Field(default=None, pattern=r"^(env|file):.+$")
+    """``env:NAME`` or ``file:PATH``."""
 
 
 class Limits(StrictModel):

@@ -20,6 +20,9 @@ PACKAGES = "packages"
 PROVENANCE = "provenance"
 """The folder of their SBOMs and attestations, which repodata does not list."""
 
+ATTESTATION_KEY = "attestation-key.pem"
+"""The public key of the attestations' envelopes, if they have any."""
+
 
 @dataclass(frozen=True)
 class Chunks:

@@ -19,7 +19,9 @@ from bigtop_builder.model.errors import PublishError
 
 SBOM, SBOM_SIGNATURE = ".cdx.json", ".cdx.json.asc"
 STATEMENT, STATEMENT_SIGNATURE = ".intoto.json", ".intoto.json.asc"
-DOCUMENTS = (STATEMENT, STATEMENT_SIGNATURE, SBOM_SIGNATURE, SBOM)
+ENVELOPE = ".intoto.dsse.json"
+"""The statement once more, as a DSSE envelope."""
+DOCUMENTS = (ENVELOPE, STATEMENT, STATEMENT_SIGNATURE, SBOM_SIGNATURE, SBOM)
 """Suffixes of the documents beside a package. The SBOM is written last: if it exists, all exist."""
 
 
@@ -172,6 +174,13 @@ class Pool:
         """Store a package's documents, by suffix. Raises OSError if the pool cannot be written."""
         self.provenance.mkdir(parents=True, exist_ok=True)
         self._forget_documents(package.stem)
+        self._write_documents(package, documents)
+
+    def add_envelope(self, package: PooledPackage, envelope: bytes) -> None:
+        """Add the envelope to the documents of a package. Raises OSError if the pool cannot be written."""
+        self._write_documents(package, {ENVELOPE: envelope})
+
+    def _write_documents(self, package: PooledPackage, documents: Mapping[str, bytes]) -> None:
         for suffix in DOCUMENTS:
             if suffix in documents:
                 path = self.provenance / f"{package.stem}{suffix}"

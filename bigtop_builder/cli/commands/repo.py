@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bigtop_builder.cli import options
-from bigtop_builder.cli.commands.signing import answer_publications, open_signing_key, valid_seconds
+from bigtop_builder.cli.commands.signing import (
+    answer_publications,
+    open_attestation_key,
+    open_signing_key,
+    valid_seconds,
+)
 from bigtop_builder.cli.invocation import Invocation
 from bigtop_builder.model.errors import ConfigurationError, ExitCode, NothingSelectedError
 
@@ -110,7 +115,14 @@ def publish(
     if packages and len(chosen) > 1:
         raise ConfigurationError("packages are given for several platforms", hint="Name one with --platform.")
     rules = Rules(
-        base_url, keep_snapshots, keep_versions, replace, allow_foreign, only_these, valid_seconds(settings.project)
+        base_url,
+        keep_snapshots,
+        keep_versions,
+        replace,
+        allow_foreign,
+        only_these,
+        valid_for=valid_seconds(settings.project),
+        attestor=open_attestation_key(settings.project),
     )
     given = {name: _package_files(invocation, packages, settings.output / name) for name in chosen}
     store = Store(settings.store)

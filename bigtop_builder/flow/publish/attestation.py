@@ -3,10 +3,9 @@
 It contains what the store's manifests recorded when the package was built, and names what they did not record.
 ``docs/provenance.md`` describes the build type.
 
-The attestation is a plain statement with a detached OpenPGP signature by the repository's key, not a DSSE envelope. An
-envelope would hold the same OpenPGP signature in a form that no common verifier reads: those of DSSE expect a raw or a
-Sigstore key. Whoever installs from the repository already has its OpenPGP key and ``gpgv``, and the type of the
-statement, which an envelope exists to bind, is part of what is signed.
+The attestation is a plain statement with a detached OpenPGP signature by the repository's key: whoever installs from
+the repository already has that key and ``gpgv``. With a key for it, the same bytes also come as a DSSE envelope, which
+verifiers of in-toto read: those take raw keys and no OpenPGP.
 """
 
 from __future__ import annotations

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from bigtop_builder.adapter.provenance.cyclonedx import ATTESTATION, HEADER_PROPERTY, sbom
+from bigtop_builder.adapter.provenance.dsse import AttestationKey, open_envelope, signing_key_id
 from bigtop_builder.adapter.provenance.maven_cache import MavenCache
 from bigtop_builder.adapter.repository.metadata import PROVENANCE
 from bigtop_builder.adapter.repository.pool import (
+    ENVELOPE,
     SBOM,
     SBOM_SIGNATURE,
     STATEMENT,
@@ -32,16 +34,37 @@ from bigtop_builder.model.errors import PublishError
 
 
 def complete(
-    pool: Pool, packages: Iterable[PooledPackage], signer: Signer, store: Store | None
+    pool: Pool,
+    packages: Iterable[PooledPackage],
+    signer: Signer,
+    store: Store | None,
+    attestor: AttestationKey | None = None,
 ) -> dict[PooledPackage, dict[str, Path]]:
     """Create the documents that packages of the pool lack; return those of all packages, by package and suffix.
 
-    A package that no result of ``store`` holds gets only an SBOM. Raises PublishError if a package is damaged.
+    A package that no result of ``store`` holds gets only an SBOM; an ``attestor`` adds envelopes to the attestations.
+    Raises PublishError if a package is damaged.
     """
     every = pool.documents(packages)
     lacking = [package for package, documents in every.items() if not documents]
-    if not lacking:
-        return every
+    if lacking:
+        _make(pool, lacking, signer, store)
+        every = pool.documents(every)
+    bare = [package for package, documents in every.items() if attestor and not _enveloped(documents, attestor)]
+    for package in bare:
+        assert attestor is not None
+        pool.add_envelope(package, attestor.envelope(every[package][STATEMENT].read_bytes()))
+    return pool.documents(every) if bare else every
+
+
+def _enveloped(documents: Mapping[str, Path], attestor: AttestationKey) -> bool:
+    """Whether there is nothing to put into an envelope, or this key has done so."""
+    if STATEMENT not in documents:
+        return True
+    return ENVELOPE in documents and signing_key_id(documents[ENVELOPE].read_bytes()) == attestor.key_id
+
+
+def _make(pool: Pool, lacking: Sequence[PooledPackage], signer: Signer, store: Store | None) -> None:
     origins, cache = Origins(store), maven_cache(store)
 
     def make(package: PooledPackage) -> None:
@@ -49,7 +72,6 @@ def complete(
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         list(threads.map(make, lacking))
-    return pool.documents(every)
 
 
 def maven_cache(store: Store | None) -> MavenCache:
@@ -71,11 +93,13 @@ def _documents(
     return documents
 
 
-def problems(reader: Reader, file: str, sha256: str, header: str, keyring: Path) -> list[str] | None:
+def problems(
+    reader: Reader, file: str, sha256: str, header: str, keyring: Path, attestor: bytes | None = None
+) -> list[str] | None:
     """Return what is wrong with the documents beside the package ``file`` of a repository; None if it has no SBOM.
 
-    ``sha256`` is that of the package, ``header`` that of its header alone. Raises PublishError if the repository is
-    unreachable.
+    ``sha256`` is that of the package, ``header`` that of its header alone. ``attestor`` is the public key of the
+    envelopes; None if the repository has none. Raises PublishError if the repository is unreachable.
     """
     bill_name, statement_name = f"{file}{SBOM}", f"{file}{STATEMENT}"
     try:
@@ -95,6 +119,8 @@ def problems(reader: Reader, file: str, sha256: str, header: str, keyring: Path)
         said = signed(reader, statement_name, keyring)
         if said["predicateType"] != PREDICATE or said["subject"][0]["digest"] != {"sha256": sha256}:
             found.append(f"{statement_name} describes another package")
+        if attestor is not None:
+            found += _envelope_problems(reader, f"{file}{ENVELOPE}", said, attestor)
     except MissingError:
         found.append(f"{statement_name}, which the SBOM names, is missing")
     except DocumentError as error:
@@ -102,6 +128,17 @@ def problems(reader: Reader, file: str, sha256: str, header: str, keyring: Path)
     except (KeyError, TypeError, IndexError):
         found.append(f"{statement_name} is not an attestation of bigtop-builder")
     return found
+
+
+def _envelope_problems(reader: Reader, name: str, statement: dict[str, Any], attestor: bytes) -> list[str]:
+    try:
+        with reader.file(f"{PROVENANCE}/{name}") as path:
+            same = json.loads(open_envelope(path.read_bytes(), attestor)) == statement
+    except MissingError:
+        return [f"{name} is missing"]
+    except ValueError as error:
+        return [f"{name}: {error}"]
+    return [] if same else [f"{name} holds another attestation"]
 
 
 class DocumentError(PublishError):

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from bigtop_builder.adapter.repository.metadata import PACKAGES, PROVENANCE
+from bigtop_builder.adapter.provenance.dsse import AttestationKey
+from bigtop_builder.adapter.repository.metadata import ATTESTATION_KEY, PACKAGES, PROVENANCE
 from bigtop_builder.adapter.repository.pool import STATEMENT, Pool, PooledPackage
 from bigtop_builder.adapter.repository.seen import Seen, State
 from bigtop_builder.adapter.repository.snapshot import REPOMD, Contents, Publications, writing
@@ -55,6 +56,8 @@ class Rules:
     """After how many seconds ``repo verify`` reports the publication as expired; None for never."""
     keys: KeyChange | None = None
     """How the keys change; then no packages need to be given."""
+    attestor: AttestationKey | None = None
+    """Puts the attestations into DSSE envelopes too."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def publish(
         foreign = [package for package in selected if package.key != signer.fingerprint]
         again = sign_again(foreign, pool, signer, store) if foreign else {}
         selected = tuple(again.get(package, package) for package in selected)
-        documents = complete(pool, selected, signer, store)
+        documents = complete(pool, selected, signer, store, rules.attestor)
         files = _files(publications, stack, platform, signer, rules, former.files)
         contents = Contents(selected, files, _epoch(publications, former, selected, store), _expires(rules))
         same = current is not None and contents.digest == former.digest and contents.expires == former.expires
@@ -143,7 +146,7 @@ def publish(
     before = {package.file_name: package.content for package in former.packages}
     after = {package.file_name: package.content for package in selected}
     given_now = set(taken)
-    repo_name, *key_names = files
+    repo_name, *key_names = (name for name in files if name != ATTESTATION_KEY)
     return Publication(
         folder=publications.visible,
         snapshot=current,
@@ -254,4 +257,6 @@ def _files(
         "key_urls": " ".join(f"{address}/{stack}/{platform.name}/{name}" for name in keys),
     }
     text = render(template.read_text(encoding="utf-8"), context, Location(template))
-    return {repo_file: text, **keys}
+    # Without an attestor now, the envelopes of earlier publications stay, and so does their key.
+    attestor = rules.attestor.public if rules.attestor else former.get(ATTESTATION_KEY)
+    return {repo_file: text, **keys, **({ATTESTATION_KEY: attestor} if attestor else {})}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from bigtop_builder.adapter.repository.metadata import ATTESTATION_KEY
 from bigtop_builder.adapter.repository.reader import MissingError, Reader, open_repository
 from bigtop_builder.adapter.repository.seen import Seen, State
 from bigtop_builder.adapter.repository.snapshot import REPOMD
@@ -74,8 +75,9 @@ def verify(
             problems += _freshness(seen, place, State(revision, of_file(repomd)), accept_older)
         packages = _packages(paths)
         without: list[str] = []
+        attestor = _attestation_key(reader)
         for package in packages:
-            problems += _package_problems(reader, package, keyring, without)
+            problems += _package_problems(reader, package, keyring, attestor, without)
         # A repository without any was published by a version that created none.
         if len(without) < len(packages):
             problems += [Problem("provenance", nevra, "it has no SBOM") for nevra in without]
@@ -157,6 +159,15 @@ def _metadata(reader: Reader, repomd: Path, stack: contextlib.ExitStack, problem
     return paths
 
 
+def _attestation_key(reader: Reader) -> bytes | None:
+    """The key of the envelopes. The manifest covers it: a missing or another one is a problem there."""
+    try:
+        with reader.file(ATTESTATION_KEY) as path:
+            return path.read_bytes()
+    except MissingError:
+        return None
+
+
 def _packages(paths: dict[str, Path]) -> list[createrepo_c.Package]:
     import createrepo_c
 
@@ -173,7 +184,7 @@ def _packages(paths: dict[str, Path]) -> list[createrepo_c.Package]:
 
 
 def _package_problems(
-    reader: Reader, package: createrepo_c.Package, keyring: Path, without: list[str]
+    reader: Reader, package: createrepo_c.Package, keyring: Path, attestor: bytes | None, without: list[str]
 ) -> list[Problem]:
     """Check a package and the documents beside it; one that has no SBOM goes into ``without``."""
     nevra = package.nevra()
@@ -190,7 +201,7 @@ def _package_problems(
         return [Problem("missing", nevra, f"{package.location_href} is missing")]
     except PublishError as error:
         return [Problem("digest", nevra, error.message)]
-    beside = documents_problems(reader, file, package.pkgId, header, keyring)
+    beside = documents_problems(reader, file, package.pkgId, header, keyring, attestor)
     if beside is None:
         without.append(nevra)
     return wrong + [Problem("provenance", nevra, text) for text in beside or ()]
