@@ -185,8 +185,10 @@ def test_a_key_is_rotated_step_by_step(
     assert tool("repo", "rotate-key", new, "--announce") == 0
     assert gpgkeys(project.root) == [base, f"{base}-{new[-16:].lower()}"]
     assert signed_by(old_key) and (folder / f"RPM-GPG-KEY-small-{new[-16:].lower()}").read_bytes() == new_key
+    assert (folder / "repodata/repomd.xml.key").read_bytes() == old_key + new_key
     capsys.readouterr()
     assert tool("repo", "rotate-key", new) == 0
+    assert (folder / "repodata/repomd.xml.key").read_bytes() == new_key + old_key
     captured = capsys.readouterr()
     assert json.loads(captured.out)["el8"]["signed_again"] == ["a-1.0-1.el8.noarch.rpm"]
     assert f"signing.key in the project file to {new}" in captured.err

@@ -20,6 +20,9 @@ PACKAGES = "packages"
 PROVENANCE = "provenance"
 """The folder of their SBOMs and attestations, which repodata does not list."""
 
+ALL_KEYS = "repodata/repomd.xml.key"
+"""All public keys in one file, under the name where zypper and the inventory's default look for it."""
+
 ATTESTATION_KEY = "attestation-key.pem"
 """The public key of the attestations' envelopes, if they have any."""
 

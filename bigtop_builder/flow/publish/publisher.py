@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from bigtop_builder.adapter.provenance.dsse import AttestationKey
-from bigtop_builder.adapter.repository.metadata import ATTESTATION_KEY, PACKAGES, PROVENANCE
+from bigtop_builder.adapter.repository.metadata import ALL_KEYS, ATTESTATION_KEY, PACKAGES, PROVENANCE
 from bigtop_builder.adapter.repository.pool import STATEMENT, Pool, PooledPackage
 from bigtop_builder.adapter.repository.seen import Seen, State
 from bigtop_builder.adapter.repository.snapshot import REPOMD, Contents, Publications, writing
@@ -146,7 +146,7 @@ def publish(
     before = {package.file_name: package.content for package in former.packages}
     after = {package.file_name: package.content for package in selected}
     given_now = set(taken)
-    repo_name, *key_names = (name for name in files if name != ATTESTATION_KEY)
+    repo_name, *key_names = (name for name in files if name not in (ATTESTATION_KEY, ALL_KEYS))
     return Publication(
         folder=publications.visible,
         snapshot=current,
@@ -259,4 +259,9 @@ def _files(
     text = render(template.read_text(encoding="utf-8"), context, Location(template))
     # Without an attestor now, the envelopes of earlier publications stay, and so does their key.
     attestor = rules.attestor.public if rules.attestor else former.get(ATTESTATION_KEY)
-    return {repo_file: text, **keys, **({ATTESTATION_KEY: attestor} if attestor else {})}
+    return {
+        repo_file: text,
+        **keys,
+        ALL_KEYS: "".join(keys.values()),
+        **({ATTESTATION_KEY: attestor} if attestor else {}),
+    }
