@@ -109,8 +109,6 @@ _group(
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code. No exception leaves this function."""
     as_json = "--json" in arguments
-    # Whatever the user's umask allows: nothing that this program makes is for everybody to write.
-    os.umask(os.umask(0o022) | 0o022)
     try:
         code = typer.main.get_command(app).main(list(arguments), PROGRAM, standalone_mode=False)
         sys.stdout.flush()

@@ -149,7 +149,9 @@ def test_repodata_depends_on_nothing_but_the_packages(run: Publish, root: Path, 
     chunks = [Pool(root).chunks(package) for package in contents.packages]
     repomd = write_repodata(tmp_path, chunks, contents.epoch)
     assert {path.name: path.read_bytes() for path in repomd.parent.iterdir()} == {
-        path.name: path.read_bytes() for path in (done.snapshot / "repodata").iterdir() if path.suffix not in (".asc", ".key")
+        path.name: path.read_bytes()
+        for path in (done.snapshot / "repodata").iterdir()
+        if path.suffix not in (".asc", ".key")
     }
 
 

@@ -114,16 +114,8 @@ def publish(
     chosen = platform or settings.project.platforms
     if packages and len(chosen) > 1:
         raise ConfigurationError("packages are given for several platforms", hint="Name one with --platform.")
-    rules = Rules(
-        base_url,
-        keep_snapshots,
-        keep_versions,
-        replace,
-        allow_foreign,
-        only_these,
-        valid_for=valid_seconds(settings.project),
-        attestor=open_attestation_key(settings.project),
-    )
+    valid, attestor = valid_seconds(settings.project), open_attestation_key(settings.project)
+    rules = Rules(base_url, keep_snapshots, keep_versions, replace, allow_foreign, only_these, valid, attestor=attestor)
     given = {name: _package_files(invocation, packages, settings.output / name) for name in chosen}
     store = Store(settings.store)
     with open_signing_key(settings, invocation, make=make_key) as signer:
