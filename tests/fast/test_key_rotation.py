@@ -75,6 +75,18 @@ def test_a_new_key_signs_everything_again(run: Publish, store: Store, signer: Si
     assert run(other, b).signed_again == () and not run(other, b).changed
 
 
+def test_a_new_key_alone_does_not_go_on_naming_the_former(
+    run: Publish, store: Store, signer: Signer, other: Signer
+) -> None:
+    """That may be the reason for the new one."""
+    a, b = keep(store, A, B)
+    run(signer, a)
+    done = run(other, b)
+    assert done.keys == (f"RPM-GPG-KEY-{STACK}",) and done.repo_file.read_text().count("RPM-GPG-KEY") == 1
+    assert (done.folder / "repodata/repomd.xml.key").read_bytes() == other.public_key()
+    assert not list(done.folder.glob(f"*{signer.fingerprint[-16:].lower()}*"))
+
+
 def test_a_package_that_is_given_again_needs_no_store(
     run: Publish, tmp_path: Path, signer: Signer, other: Signer
 ) -> None:
@@ -194,6 +206,8 @@ def test_a_key_is_rotated_step_by_step(
     assert f"signing.key in the project file to {new}" in captured.err
     assert gpgkeys(project.root) == [base, f"{base}-{old[-16:].lower()}"]
     assert signed_by(new_key) and not signed_by(old_key)
+    # Hosts still have the .repo file of the first step, and dnf wants every key that it lists.
+    assert (folder / f"RPM-GPG-KEY-small-{new[-16:].lower()}").read_bytes() == new_key
     # Further publications keep both, until the rotation ends.
     project.write(
         "bigtop-builder.yaml",

@@ -32,23 +32,42 @@ class KeyChange:
     """Name the signing key alone."""
 
 
-def key_files(signer: Signer, key_file: str, former: Mapping[str, str], change: KeyChange) -> dict[str, str]:
-    """Return the public keys of a publication by file name, the signing key's first.
+@dataclass(frozen=True)
+class PublishedKeys:
+    """The public keys of a publication: the ``files``, and the names of those that its ``.repo`` file lists.
+
+    The signing key's file is the first of them, and always has the same name; each key also has a file that is named
+    after it. A ``.repo`` file that named a key before it signed can so be used unchanged when it does.
+    """
+
+    files: dict[str, str]
+    listed: tuple[str, ...]
+
+    @property
+    def all_in_one(self) -> str:
+        """The listed keys in one file."""
+        return "".join(self.files[name] for name in self.listed)
+
+
+def published_keys(signer: Signer, key_file: str, former: Mapping[str, str], change: KeyChange) -> PublishedKeys:
+    """Return the public keys of a publication; ``key_file`` is the name of the signing key's.
 
     ``former`` are the files of the publication before; its announced and former keys stay unless ``change`` drops
     them. Raises PublishError for a key that cannot be read.
     """
-    own = signer.public_key().decode()
-    others: dict[str, str] = {}
-    if not change.only_signing:
-        texts = [text for name, text in former.items() if name.startswith(f"{key_file}-")]
-        texts += [former[key_file]] if change.keep_former and key_file in former else []
-        texts += [key.decode(errors="replace") for key in change.announce]
-        for text in texts:
-            fingerprint = fingerprint_of(text)
-            if fingerprint != signer.fingerprint:
-                others[f"{key_file}-{fingerprint[-16:].lower()}"] = text
-    return {key_file: own, **dict(sorted(others.items()))}
+    own, signed_before = signer.public_key().decode(), former.get(key_file, "")
+    texts = [text for name, text in former.items() if name.startswith(f"{key_file}-") and text != signed_before]
+    texts += [signed_before] if change.keep_former and signed_before else []
+    texts += [key.decode(errors="replace") for key in change.announce]
+    by_id = {fingerprint_of(text): text for text in texts if not change.only_signing}
+    by_id.pop(signer.fingerprint, None)
+    others = {_named(key_file, fingerprint): text for fingerprint, text in sorted(by_id.items())}
+    files = {key_file: own, _named(key_file, signer.fingerprint): own, **others}
+    return PublishedKeys(files, (key_file, *others))
+
+
+def _named(key_file: str, fingerprint: str) -> str:
+    return f"{key_file}-{fingerprint[-16:].lower()}"
 
 
 def fingerprint_of(armoured: str) -> str:

@@ -21,7 +21,7 @@ from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
 from bigtop_builder.adapter.rpm.signing import open_keyring
 from bigtop_builder.adapter.rpm.version import evr_key
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.flow.publish.key_rotation import KeyChange, key_files, sign_again
+from bigtop_builder.flow.publish.key_rotation import KeyChange, published_keys, sign_again
 from bigtop_builder.flow.publish.provenance import complete
 from bigtop_builder.flow.publish.rpm_rules import check_key, check_payload
 from bigtop_builder.flow.publish.verifier import is_whole
@@ -82,7 +82,7 @@ class Publication:
     signed_again: tuple[str, ...] = ()
     """Published packages that got a signature of this key instead of another's."""
     keys: tuple[str, ...] = ()
-    """The files of the public keys, the signing key's first."""
+    """The files of the public keys that the ``.repo`` file lists, the signing key's first."""
     not_attested: tuple[str, ...] = ()
     """The given packages that come from no result of the store: they have an SBOM and no attestation."""
 
@@ -147,6 +147,7 @@ def publish(
     after = {package.file_name: package.content for package in selected}
     given_now = set(taken)
     repo_name, *key_names = (name for name in files if name not in (ATTESTATION_KEY, ALL_KEYS))
+    own = files[key_names[0]]
     return Publication(
         folder=publications.visible,
         snapshot=current,
@@ -159,7 +160,7 @@ def publish(
         revision=contents.epoch,
         expires=contents.expires,
         signed_again=tuple(sorted(package.file_name for package in again)),
-        keys=tuple(key_names),
+        keys=(key_names[0], *(name for name in key_names if files[name] != own)),
         not_attested=tuple(
             package.file_name for package in selected if package in given_now and STATEMENT not in documents[package]
         ),
@@ -241,7 +242,7 @@ def _files(
     former: Mapping[str, str],
 ) -> dict[str, str]:
     """Return the ``.repo`` file and the public keys, by name."""
-    keys = key_files(signer, f"RPM-GPG-KEY-{stack}", former, rules.keys or KeyChange())
+    keys = published_keys(signer, f"RPM-GPG-KEY-{stack}", former, rules.keys or KeyChange())
     repo_file = f"{stack}-{platform.name}.repo"
     address = rules.base_url.rstrip("/") if rules.base_url else publications.root.as_uri()
     if rules.keys is not None and rules.base_url is None:
@@ -254,14 +255,10 @@ def _files(
         "platform": platform.name,
         "title": platform.title,
         "base_url": f"{address}/{stack}/{platform.name}",
-        "key_urls": " ".join(f"{address}/{stack}/{platform.name}/{name}" for name in keys),
+        "key_urls": " ".join(f"{address}/{stack}/{platform.name}/{name}" for name in keys.listed),
     }
     text = render(template.read_text(encoding="utf-8"), context, Location(template))
     # Without an attestor now, the envelopes of earlier publications stay, and so does their key.
     attestor = rules.attestor.public if rules.attestor else former.get(ATTESTATION_KEY)
-    return {
-        repo_file: text,
-        **keys,
-        ALL_KEYS: "".join(keys.values()),
-        **({ATTESTATION_KEY: attestor} if attestor else {}),
-    }
+    extra = {ATTESTATION_KEY: attestor} if attestor else {}
+    return {repo_file: text, **keys.files, ALL_KEYS: keys.all_in_one, **extra}
