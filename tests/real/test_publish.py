@@ -14,12 +14,13 @@ from bigtop_builder.adapter.containers import engine
 from bigtop_builder.adapter.containers.image import SiteAccess, Workshop, ensure
 from bigtop_builder.adapter.containers.image_recipe import image_spec
 from bigtop_builder.adapter.containers.image_record import ImageRecord
-from bigtop_builder.adapter.rpm.gnupg import Signer
+from bigtop_builder.adapter.rpm.gnupg import Signer, make_key, open_signer
 from bigtop_builder.adapter.rpm.header import read_header
 from bigtop_builder.adapter.rpm.payload import find_in_payload, payload_files
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.adapter.tools.debian_mirror import debian_mirror
+from bigtop_builder.flow.publish.key_rotation import KeyChange
 from bigtop_builder.flow.publish.publisher import Rules, publish
 from bigtop_builder.flow.publish.server import RepositoryServer
 from bigtop_builder.model.source import Source
@@ -241,3 +242,35 @@ def test_dnf_refuses_unsigned_packages_in_signed_metadata(
     said = run(client, host, f"dnf -y -q {options} {checks} install helper_3_2_0 && echo installed; true", tmp_path)
     assert "is not signed" in said
     assert "installed\n" not in said
+
+
+def test_dnf_follows_a_key_rotation(client: DockerClient, host: ImageRecord, signer: Signer, tmp_path: Path) -> None:
+    """A host that learns the new key by the first step installs after each of them, with the .repo file it has."""
+    packages = [write_rpm(tmp_path / "in", spec) for spec in (DEMO, HELPER)]
+    visible = tmp_path / "repository" / STACK / PLATFORM.name
+    repo_file = visible / f"{STACK}-{PLATFORM.name}.repo"
+    make_key(tmp_path / "home", "Another", "another@example.org")
+    volumes = {str(tmp_path): {"bind": str(tmp_path), "mode": "ro"}}
+    machine = client.containers.run(host.id, ["sleep", "600"], detach=True, network_mode="none", volumes=volumes)
+
+    def on_host(script: str) -> None:
+        code, said = machine.exec_run(["bash", "-c", f"set -e; {script}"])
+        assert code == 0, said.decode()
+
+    def step(by: Signer, change: KeyChange | None) -> None:
+        publish(packages, tmp_path / "repository", STACK, PLATFORM, by, Rules(keys=change))
+
+    dnf = "dnf -y -q --setopt=reposdir=/etc/own --refresh"
+    try:
+        with open_signer(tmp_path / "home") as other:
+            step(signer, None)
+            on_host(f"mkdir /etc/own; cp {repo_file} /etc/own/; rpm --import {visible}/RPM-GPG-KEY-{STACK}")
+            on_host(f"{dnf} install helper_3_2_0")
+            step(signer, KeyChange(announce=(other.public_key(),)))
+            on_host(f"cp {repo_file} /etc/own/; rpm --import {visible}/repodata/repomd.xml.key; {dnf} makecache")
+            step(other, KeyChange(keep_former=True))
+            on_host(f"{dnf} install demo_3_2_0; rpmkeys --checksig {visible}/packages/*.rpm")
+            step(other, KeyChange(only_signing=True))
+            on_host(f"rpm -e gpg-pubkey-{signer.fingerprint[-8:].lower()}; {dnf} reinstall demo_3_2_0 helper_3_2_0")
+    finally:
+        machine.remove(force=True)
