@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+BEGIN = b"-----BEGIN PGP"
 SIGNATURE_PACKET, KEY_PACKET, USER_PACKET, SUBKEY_PACKET = 2, 6, 13, 14
 CERTIFICATIONS = (0x10, 0x11, 0x12, 0x13)
 SUBKEY_BINDING, DIRECT_KEY = 0x18, 0x1F
@@ -109,9 +110,13 @@ def _public_key(body: bytes) -> PublicKey:
 
 
 def dearmor(text: bytes) -> bytes:
-    """Return the bytes inside an ASCII armour; ``text`` itself when it has none. Raises ValueError."""
-    if not text.lstrip().startswith(b"-----BEGIN PGP"):
+    """Return the bytes inside one or several ASCII armours; ``text`` itself when it has none. Raises ValueError."""
+    if not text.lstrip().startswith(BEGIN):
         return text
+    return b"".join(_dearmored(BEGIN + block) for block in text.split(BEGIN)[1:])
+
+
+def _dearmored(text: bytes) -> bytes:
     lines = [line.strip() for line in text.strip().splitlines()]
     start = lines.index(b"") + 1 if b"" in lines else 1
     body = [line for line in lines[start:] if line and not line.startswith((b"-----", b"="))]

@@ -14,6 +14,7 @@ from bigtop_builder.flow.deploy.reporter import Emit, Reporter
 from bigtop_builder.flow.deploy.world import World
 
 if TYPE_CHECKING:
+    from bigtop_builder.adapter.repository.seen import Seen
     from bigtop_builder.adapter.secret import Secrets
     from bigtop_builder.recipe.inventory import LoadedInventory
 
@@ -43,6 +44,7 @@ def open_deployment(
     clock: Callable[[], float] | None = None,
     pause: Callable[[float], object] | None = None,
     record: Path | None = None,
+    seen: Seen | None = None,
 ) -> Iterator[Deployment]:
     """Open one call of ``deploy``, ``status``, ``verify`` or ``destroy``; its connections are closed at the end.
 
@@ -50,7 +52,7 @@ def open_deployment(
     """
     cancelled = cancelled or threading.Event()
     with Connections(loaded, secrets, cancelled, hosted, ca, record) as connections:
-        world = World(loaded, connections, overlays)
+        world = World(loaded, connections, overlays, seen)
         reporter = Reporter(
             bus, secrets, logs, cancelled, dry_run, pause=pause, mark=mark, passed=world.forget_components
         )

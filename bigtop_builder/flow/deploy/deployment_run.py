@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from bigtop_builder.adapter.repository.seen import Seen
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.sources.web import ca_bundle
 from bigtop_builder.adapter.store import Store
@@ -169,6 +170,7 @@ def _run(
                 overlays=call.settings.overlays,
                 mark=None if rehearsal else store.root / "clusters" / f"{name}.verified",
                 record=call.record,
+                seen=None if rehearsal else Seen(store.root),
             ) as deployment,
         ):
             active.exit_code = _carry_out(deployment, phases, table)

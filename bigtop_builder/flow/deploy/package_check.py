@@ -12,6 +12,7 @@ from bigtop_builder.cluster.demands import PackageWish, all_components, wanted_p
 from bigtop_builder.flow.deploy.recommended_values import places_of
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import version_of
+from bigtop_builder.flow.deploy.repository_state import check_repository_states
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.flow.publish.stack_check import check_offer
 from bigtop_builder.hosts.facts import Wanted
@@ -51,12 +52,13 @@ def _components(world: World, host: str) -> tuple[str, ...]:
 
 
 def check_packages(world: World, reporter: Reporter, families: tuple[str, ...]) -> None:
-    """Check that hosts can install every package that agents will request. Raises AmbariError otherwise."""
+    """Check that hosts can install every package that agents will request. Raises AmbariError, PublishError."""
     offers: dict[str, Offer] = {}
     errors = 0
     if world.inventory.repositories and world.layout is not None:
         for family in families:
             offers[family] = _offer(world, family)
+            check_repository_states(world, reporter, family)
             errors += _check_offer(world, reporter, family, offers[family])
         _check_jobs(world, reporter, offers)
     missing = _check_hosts(world, reporter, offers) if world.facts else 0

@@ -15,6 +15,7 @@ from bigtop_builder.recipe.document import near
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
     from bigtop_builder.adapter.ambari.service import HostComponent
+    from bigtop_builder.adapter.repository.seen import Seen
     from bigtop_builder.cluster.layout import Layout
     from bigtop_builder.flow.publish.stack_check import Offer
     from bigtop_builder.hosts.facts import HostFacts
@@ -28,8 +29,16 @@ NEWEST_LINE = "3.0.0.0"
 class World:
     """What is known. The inventory does not change; everything else is read on first use and can be forgotten."""
 
-    def __init__(self, loaded: LoadedInventory, connections: Connections, overlays: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self,
+        loaded: LoadedInventory,
+        connections: Connections,
+        overlays: tuple[Path, ...] = (),
+        seen: Seen | None = None,
+    ) -> None:
         self.loaded = loaded
+        self.seen = seen
+        """What was seen of repositories before; None where nothing is remembered."""
         self.layout: Layout | None = None
         """The layout, once it is given by the groups or recommended."""
         self.facts: Mapping[str, HostFacts] | None = None

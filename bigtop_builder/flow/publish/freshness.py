@@ -16,7 +16,7 @@ from bigtop_builder.model.digest import of_file
 
 Found = tuple[Literal["manifest", "freshness"], str, str]
 
-AGAIN = "; publish again: an older version did not sign it"
+UNSIGNED, MISSING = "not signed; publish again: an older version did not sign it", "missing"
 
 
 def manifest_problems(reader: Reader, repomd: Path, revision: int | None, keyring: Path) -> Iterator[Found]:
@@ -31,7 +31,7 @@ def manifest_problems(reader: Reader, repomd: Path, revision: int | None, keyrin
         with reader.file(MANIFEST_SIGNATURE) as path:
             wrong = verify_detached(content, path.read_bytes(), keyring)
     except MissingError as error:
-        yield "manifest", MANIFEST, "not signed" + AGAIN if MANIFEST_SIGNATURE in error.message else "missing"
+        yield "manifest", MANIFEST, UNSIGNED if MANIFEST_SIGNATURE in error.message else MISSING
         return
     if wrong:
         yield "manifest", MANIFEST, wrong

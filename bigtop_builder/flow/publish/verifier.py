@@ -66,13 +66,8 @@ def verify(
     with contextlib.ExitStack() as stack:
         keyring = stack.enter_context(open_keyring(key or reader.public_key()))
         repomd = stack.enter_context(reader.file(REPOMD))
-        unsigned = _repomd_signature(reader, repomd, keyring)
-        problems += unsigned
+        problems += _state(reader, repomd, keyring, place, seen, accept_older)
         paths = _metadata(reader, repomd, stack, problems)
-        revision = _revision(repomd)
-        problems += [Problem(*found) for found in manifest_problems(reader, repomd, revision, keyring)]
-        if seen is not None and not unsigned and revision is not None:
-            problems += _freshness(seen, place, State(revision, of_file(repomd)), accept_older)
         packages = _packages(paths)
         without: list[str] = []
         attestor = _attestation_key(reader)
@@ -93,10 +88,33 @@ def verify(
     return Verdict(len(packages), tuple(problems))
 
 
+def verify_state(place: str, key: bytes, seen: Seen) -> tuple[Problem, ...]:
+    """Check that a repository's metadata are signed by a key, whole, not expired and not older than seen before.
+
+    Packages are not read. Raises PublishError if there is no repository, or if its metadata cannot be read.
+    """
+    reader = open_repository(place)
+    with reader.file(REPOMD) as repomd, open_keyring(key) as keyring:
+        return tuple(_state(reader, repomd, keyring, place, seen, accept_older=False))
+
+
+def _state(
+    reader: Reader, repomd: Path, keyring: Path, place: str, seen: Seen | None, accept_older: bool
+) -> list[Problem]:
+    unsigned, revision = _repomd_signature(reader, repomd, keyring), _revision(repomd)
+    problems = unsigned + [Problem(*found) for found in manifest_problems(reader, repomd, revision, keyring)]
+    if seen is not None and not unsigned and revision is not None:
+        problems += _freshness(seen, place, State(revision, of_file(repomd)), accept_older)
+    return problems
+
+
 def _revision(repomd: Path) -> int | None:
     import createrepo_c
 
-    text = createrepo_c.Repomd(str(repomd)).revision
+    try:
+        text = createrepo_c.Repomd(str(repomd)).revision
+    except createrepo_c.CreaterepoCError as error:
+        raise PublishError(f"{REPOMD} cannot be read: {str(error).strip()}") from error
     return int(text) if text and text.isdecimal() else None
 
 
