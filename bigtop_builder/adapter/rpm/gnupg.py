@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from pathlib import Path
 from bigtop_builder.model.errors import PublishError
 
 TIMEOUT = 120
+AGENT_TRIES, AGENT_PAUSE = 5, 0.2
+"""How often to ask again when the agent is just ending, and how many seconds to wait in between."""
 KEY_TYPE = "rsa3072"
 """RSA, because rpm 4.11 of EL 7 supports nothing newer; 3072 bits sign three times as fast as 4096."""
 SOCKET_LIMIT = 107 - len("/S.gpg-agent.browser")
@@ -112,7 +115,7 @@ def _agent_runs(homedir: Path) -> bool:
 
 def _find_key(short: Path, homedir: Path, key: str | None) -> tuple[str, frozenset[str]]:
     """Return the primary fingerprint, and all fingerprints of that key."""
-    answer = _run([*_command(short), "--with-colons", "--list-secret-keys", *([key] if key else [])])
+    answer = _list_secret_keys(short, key)
     keys: list[list[str]] = []
     for line in answer.stdout.decode(errors="replace").splitlines():
         fields = line.split(":")
@@ -129,6 +132,18 @@ def _find_key(short: Path, homedir: Path, key: str | None) -> tuple[str, frozens
         listed = ", ".join(found[0] for found in keys)
         raise PublishError(f"several secret keys in {homedir} match", hint=f"Name one by its fingerprint: {listed}")
     return keys[0][0], frozenset(keys[0])
+
+
+def _list_secret_keys(homedir: Path, key: str | None) -> subprocess.CompletedProcess[bytes]:
+    """List secret keys. An agent that was told to end may still answer the first call, and then knows none."""
+    command = [*_command(homedir), "--with-colons", "--list-secret-keys", *([key] if key else [])]
+    answer = _run(command)
+    for _ in range(AGENT_TRIES):
+        if answer.stdout or b"agent" not in answer.stderr:
+            break
+        time.sleep(AGENT_PAUSE)
+        answer = _run(command)
+    return answer
 
 
 def _command(homedir: Path) -> list[str]:
