@@ -644,7 +644,7 @@ def other_content(folder: Path, signer: Signer) -> None:
 
 def no_key(folder: Path, signer: Signer) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
-    del manifest["files"]["RPM-GPG-KEY-small"]
+    manifest["files"] = {name: text for name, text in manifest["files"].items() if "RPM-GPG-KEY" not in name}
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
