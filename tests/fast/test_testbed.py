@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from bigtop_builder.adapter import background_process
 from bigtop_builder.adapter.background_process import Process
 from bigtop_builder.adapter.containers.testbed import POOL, free_subnets, routes
+from bigtop_builder.adapter.repository.metadata import revision_of
 from bigtop_builder.adapter.ssh.access import keep_key
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.cli import app
@@ -307,6 +308,17 @@ def test_a_repository_that_is_served_is_only_changed_when_its_packages_are(tmp_p
     assert len(names) == 4 and all(name == "repomd.xml" or name.encode() in _repomd(scratch) for name in names)
     assert [folder.stat().st_ino for folder in (scratch, scratch / "packages")] == mounted
     assert {path.name for path in scratch.iterdir()} == {"packages", "repodata"}
+
+
+def test_its_revision_increases_even_if_the_clock_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rpms, scratch, revisions = tmp_path / "rpms", tmp_path / "scratch", []
+    for index, version in enumerate(("1.0", "1.1", "1.2")):
+        for name in ("ambari-server", "ambari-agent"):
+            write_rpm(rpms, Spec(name=name, version=version))
+        monkeypatch.setattr("time.time", lambda index=index: 1_800_000_000 - index)
+        ambari_packages(str(rpms), "http://10.0.0.2", scratch, lambda text: None)
+        revisions.append(revision_of(scratch / "repodata/repomd.xml"))
+    assert revisions == [1_800_000_000, 1_800_000_001, 1_800_000_002]
 
 
 def _repomd(folder: Path) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bigtop_builder.adapter.repository.metadata import ATTESTATION_KEY
+from bigtop_builder.adapter.repository.metadata import ATTESTATION_KEY, revision_of
 from bigtop_builder.adapter.repository.reader import MissingError, Reader, open_repository
 from bigtop_builder.adapter.repository.seen import Seen, State
 from bigtop_builder.adapter.repository.snapshot import REPOMD
@@ -101,21 +101,11 @@ def verify_state(place: str, key: bytes, seen: Seen) -> tuple[Problem, ...]:
 def _state(
     reader: Reader, repomd: Path, keyring: Path, place: str, seen: Seen | None, accept_older: bool
 ) -> list[Problem]:
-    unsigned, revision = _repomd_signature(reader, repomd, keyring), _revision(repomd)
+    unsigned, revision = _repomd_signature(reader, repomd, keyring), revision_of(repomd)
     problems = unsigned + [Problem(*found) for found in manifest_problems(reader, repomd, revision, keyring)]
     if seen is not None and not unsigned and revision is not None:
         problems += _freshness(seen, place, State(revision, of_file(repomd)), accept_older)
     return problems
-
-
-def _revision(repomd: Path) -> int | None:
-    import createrepo_c
-
-    try:
-        text = createrepo_c.Repomd(str(repomd)).revision
-    except createrepo_c.CreaterepoCError as error:
-        raise PublishError(f"{REPOMD} cannot be read: {str(error).strip()}") from error
-    return int(text) if text and text.isdecimal() else None
 
 
 def _freshness(seen: Seen, place: str, state: State, accept_older: bool) -> list[Problem]:
@@ -141,7 +131,7 @@ def is_whole(folder: Path, keyring: Path, sizes: Mapping[str, int]) -> bool:
             if _repomd_signature(reader, repomd, keyring):
                 return False
             _metadata(reader, repomd, stack, problems)
-            if any(True for _ in manifest_problems(reader, repomd, _revision(repomd), keyring)):
+            if any(True for _ in manifest_problems(reader, repomd, revision_of(repomd), keyring)):
                 return False
         found = {name: (folder / name).stat().st_size for name in sizes}
     except (PublishError, OSError):

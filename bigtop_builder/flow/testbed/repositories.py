@@ -101,7 +101,7 @@ def _make_metadata(rpms: Sequence[Path], folder: Path) -> bool:
     A container may have mounted ``folder``, so the folder itself stays. The new files, which are named after their
     digests, are complete before ``repomd.xml``, which names them, takes the place of the old one.
     """
-    from bigtop_builder.adapter.repository.metadata import package_chunks, write_repodata
+    from bigtop_builder.adapter.repository.metadata import package_chunks, revision_of, write_repodata
 
     # The packages are mounted over this folder.
     (folder / "packages").mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,9 @@ def _make_metadata(rpms: Sequence[Path], folder: Path) -> bool:
     served.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as scratch:
         chunks = [package_chunks(path, path.name) for path in rpms]
-        repomd = write_repodata(Path(scratch), chunks, int(time.time()))
+        # dnf keeps its copy of metadata that seem to have become older, whatever the clock did.
+        epoch = max(int(time.time()), (revision_of(served / "repomd.xml") or 0) + 1)
+        repomd = write_repodata(Path(scratch), chunks, epoch)
         data = {path.name for path in repomd.parent.iterdir()}
         before = {path.name for path in served.iterdir()}
         if data == before:
