@@ -223,7 +223,7 @@ class Store:
         path = self.folder(kind, key) / MANIFEST
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise StoreError(
                 f"the result {path} is damaged: {error}", hint=f"Remove the folder {path.parent} and build again."
             ) from None

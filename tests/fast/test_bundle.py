@@ -297,6 +297,15 @@ def test_a_manifest_that_makes_no_sense_is_refused(tmp_path: Path, wrong: dict[s
         BundleReader(write(tmp_path / "a.tar", **wrong))
 
 
+def test_a_deep_manifest_is_refused(tmp_path: Path) -> None:
+    place = tmp_path / "a.tar"
+    with BundleWriter(place) as writer:
+        writer.add(MANIFEST, [b"[" * 200_000])
+        writer.finish()
+    with pytest.raises(SourceError, match="the manifest is damaged"):
+        BundleReader(place)
+
+
 def test_a_newer_format_is_refused_before_anything_else(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="has format 2; this program reads 1") as caught:
         BundleReader(write(tmp_path / "a.tar", format=2, surprise=1))

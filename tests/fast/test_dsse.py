@@ -82,6 +82,11 @@ def test_altered_envelopes_are_told(make: Callable[[], Any], change: dict[str, A
         open_envelope(altered, key.public.encode())
 
 
+def test_deep_envelopes_are_told() -> None:
+    with pytest.raises(ValueError, match="not a DSSE envelope"):
+        open_envelope(b"[" * 200_000, load(p256()).public.encode())
+
+
 def test_another_key_has_not_signed_it() -> None:
     with pytest.raises(ValueError, match="no signature"):
         open_envelope(load(p256()).envelope(b"{}"), load(p256()).public.encode())

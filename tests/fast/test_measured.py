@@ -181,7 +181,9 @@ def test_a_staged_tree_that_nothing_needs_is_not_read(space: Project) -> None:
     assert again(space) == ([], [])
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"rpms": 1, "notes": []}', '{"key": "of another", "rpms": {}}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", "[" * 200_000, '{"rpms": 1, "notes": []}', '{"key": "of another", "rpms": {}}']
+)
 def test_a_damaged_manifest_counts_as_altered(space: Project, text: str) -> None:
     results = built(space)
     (results["a@el8/package"][1] / MANIFEST).write_text(text)

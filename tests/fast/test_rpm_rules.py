@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -112,6 +114,16 @@ def test_a_key_is_read_as_gpg_reads_it(signer: Signer) -> None:
 def test_damaged_keys_are_told(data: bytes) -> None:
     with pytest.raises(ValueError):
         parse_key(data)
+
+
+def test_mutated_keys_give_no_other_error(signer: Signer) -> None:
+    chance, armoured = random.Random(12), signer.public_key()
+    for number in range(2000):
+        data = bytearray(armoured if number % 2 else dearmor(armoured))
+        for _ in range(chance.randint(1, 4)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        with contextlib.suppress(ValueError):
+            parse_key(dearmor(bytes(data[: chance.randint(1, len(data))])))
 
 
 @pytest.mark.parametrize(

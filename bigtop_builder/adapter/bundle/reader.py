@@ -201,7 +201,7 @@ def _manifest(place: Path, data: bytes) -> Manifest:
         problem = error.errors(include_url=False)[0]
         where = ".".join(map(str, problem["loc"]))
         raise SourceError(f"{place}: the manifest is damaged: {where}: {problem['msg']}", hint=CUT_OFF) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SourceError(f"{place}: the manifest is damaged: {error}", hint=CUT_OFF) from error
     _check_references(place, manifest)
     return manifest

@@ -107,7 +107,7 @@ def open_envelope(envelope: bytes, public: bytes) -> bytes:
             raise ValueError("its payload is not an in-toto statement")
         statement = base64.b64decode(content["payload"], validate=True)
         signatures = [base64.b64decode(one["sig"], validate=True) for one in content["signatures"]]
-    except (KeyError, TypeError, binascii.Error, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, binascii.Error, json.JSONDecodeError, RecursionError) as error:
         raise ValueError("it is not a DSSE envelope") from error
     try:
         key = load_pem_public_key(public)

@@ -68,7 +68,7 @@ class Publications:
             data = json.loads((snapshot / MANIFEST).read_text(encoding="utf-8"))
             packages = tuple(PooledPackage(**package) for package in data["packages"])
             return Contents(packages, data["files"], data["epoch"], data.get("expires"))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise PublishError(
                 f"the publication {snapshot} is damaged: {error}",
                 hint=f"Remove the link {self.visible} and publish everything again.",

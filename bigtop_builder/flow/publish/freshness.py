@@ -43,7 +43,7 @@ def manifest_problems(reader: Reader, repomd: Path, revision: int | None, keyrin
             yield "manifest", MANIFEST, "it belongs to other metadata"
         if expires is not None and time.time() > expires:
             yield "freshness", MANIFEST, f"expired on {_date(expires)}: publish again, or look for a newer state"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         yield "manifest", MANIFEST, "it is not a manifest of bigtop-builder"
         return
     for name, text in sorted(files.items()):
