@@ -22,10 +22,16 @@ MAX_SIZE = 2 << 20
 MAX_DEPTH = 50
 
 
+def clipped(text: str, length: int = 300) -> str:
+    """Return a text of a file as a message may quote it."""
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """Return a hint with the most similar known names, or with all of them when there are few."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.55)
+    # Comparing takes as long as both names together, for each known one.
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.55) if len(name) <= 200 else []
     if close:
         return f"Did you mean {' or '.join(close)}?"
     return f"Known: {', '.join(names)}." if names and len(names) <= 30 else ""

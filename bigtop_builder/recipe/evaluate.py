@@ -26,9 +26,11 @@ from bigtop_builder.recipe.choices import (
 )
 from bigtop_builder.recipe.document import DocumentPath, near
 from bigtop_builder.recipe.lock import LockFile
+from bigtop_builder.recipe.meter import metered
 from bigtop_builder.recipe.package_format import FORMATS, PackageFormat
 from bigtop_builder.recipe.packages import LeftOut, evaluate_packages
 from bigtop_builder.recipe.patches import AppliedPatch, read_patches
+from bigtop_builder.recipe.plain import shared
 from bigtop_builder.recipe.renderer import Renderer
 from bigtop_builder.recipe.template import render
 
@@ -145,8 +147,19 @@ def evaluate(
     Raises RecipeError or ConfigurationError with the location of a mistake.
     """
     loaded = catalog.component(name)
+    with metered():
+        return _evaluate(catalog, loaded, stack, target, choice, versions or stack.components)
+
+
+def _evaluate(
+    catalog: Catalog,
+    loaded: LoadedComponent,
+    stack: Stack,
+    target: Target,
+    choice: Choice,
+    versions: Mapping[str, str],
+) -> Evaluated:
     component, document = loaded.component, loaded.document
-    versions = versions or stack.components
     version = chosen_version(component, document, choice, versions)
     chosen = chosen_release(component, document, version, choice)
     variant_name, variant = chosen_variant(component, choice)
@@ -163,7 +176,7 @@ def evaluate(
     depends = _dependencies(catalog, loaded, renderer)
     packages, left_out = evaluate_packages(component, renderer)
     return Evaluated(
-        name=name,
+        name=component.name,
         version=version,
         release=choice.release or chosen.release,
         summary=renderer.text(component.summary, ("summary",)),
@@ -234,12 +247,12 @@ def _context(
         "name": component.name,
         "version": version,
         "release": release,
-        "stack": stack,
+        "stack": shared(stack),
         "suffix": stack.suffix,
         "parent_dir": stack.parent_dir,
         "prefix": stack.prefix,
-        "versions": versions,
-        "platform": target.platform,
+        "versions": versions if isinstance(versions, dict) else dict(versions),
+        "platform": shared(target.platform),
         "arch": target.arch,
         "native": component.arch == "native",
     }

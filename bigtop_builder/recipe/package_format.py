@@ -31,7 +31,10 @@ class PackageFormat(Protocol):
 
     @property
     def filters(self) -> Mapping[str, Callable[[Any], Any]]:
-        """Filters for the format's templates, which every template may use."""
+        """Filters for the format's templates, which every template may use: over text, or over a package.
+
+        Templates see packages as plain data; the filter is given the package itself.
+        """
 
     def file_name(self, name: str, version: str, release: str, arch: str) -> str:
         """Return the name of a package file; ``release`` includes the dist tag."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bigtop_builder.model.component import Service
 from bigtop_builder.model.errors import Location, RecipeError
 from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile
+from bigtop_builder.recipe.plain import plain
 from bigtop_builder.recipe.template import render_file
 
 SERVICES = "services/"
@@ -16,12 +19,23 @@ def render_spec(evaluated: Evaluated) -> str:
     """Return the text of the spec. Raises RecipeError when the template fails."""
     context = {
         **evaluated.context,
-        "c": evaluated,
+        "c": _shown(evaluated),
         "noarch": not evaluated.native,
         "epoch": evaluated.stack.epoch,
         "payload": evaluated.target.platform.payload,
     }
     return render_file(evaluated.spec_template, context)
+
+
+_SHOWN = (
+    *("name", "version", "release", "summary", "description", "license", "url", "group", "native", "arch", "variant"),
+    *("options", "packages", "spec_blocks", "build_depends", "runtime_depends"),
+)
+"""What spec templates see of a component, beside the names that all templates know."""
+
+
+def _shown(evaluated: Evaluated) -> dict[str, Any]:
+    return {name: plain(getattr(evaluated, name)) for name in _SHOWN}
 
 
 def service_files(catalog: Catalog, evaluated: Evaluated) -> tuple[RenderedFile, ...]:
@@ -52,4 +66,4 @@ def _generic(catalog: Catalog, evaluated: Evaluated, service: Service) -> bytes:
             location=Location(evaluated.spec_template),
         )
     template = catalog.package_template(evaluated.format.name, "service.init.j2")
-    return render_file(template, {**evaluated.context, "service": service}).encode()
+    return render_file(template, {**evaluated.context, "service": plain(service)}).encode()

@@ -5,53 +5,49 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.model import digest
+from bigtop_builder.model.component import Package
 from bigtop_builder.model.errors import Location, RecipeError
-from bigtop_builder.recipe.document import near
+from bigtop_builder.recipe.document import clipped, near
+from bigtop_builder.recipe.meter import BudgetError, meter, metered
 from bigtop_builder.recipe.package_format import FORMATS
 from bigtop_builder.recipe.template_cache import CodeCache
 
 if TYPE_CHECKING:
     from jinja2 import Template
-    from jinja2.sandbox import SandboxedEnvironment
+
+    from bigtop_builder.recipe.sandbox import Sandbox
 
 COMMENT = ("{##", "##}")
 """Not jinja2's own ``{#``, which would swallow bash's ``${#name}``."""
 
 
 @lru_cache(maxsize=1)
-def environment() -> SandboxedEnvironment:
+def environment() -> Sandbox:
     """Return the jinja2 environment that all templates share."""
     from jinja2 import StrictUndefined
-    from jinja2.sandbox import SandboxedEnvironment
 
-    known: dict[tuple[type, str], bool] = {}
+    from bigtop_builder.recipe.sandbox import Sandbox
 
-    class Sandbox(SandboxedEnvironment):
-        """Remembers the verdict on an attribute, which depends only on its name and the type of the object."""
-
-        def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-            safe = known.get((type(obj), attr))
-            if safe is None:
-                safe = known[type(obj), attr] = super().is_safe_attribute(obj, attr, value)
-            return safe
-
-    env = Sandbox(
+    return Sandbox(
+        {name: _over_models(one) for known in FORMATS.values() for name, one in known.filters.items()},
         undefined=StrictUndefined,
         comment_start_string=COMMENT[0],
         comment_end_string=COMMENT[1],
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,
     )
-    for package_format in FORMATS.values():
-        env.filters.update(package_format.filters)
-    return env
+
+
+def _over_models(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Give a filter of a package format the package that a template's plain data describes."""
+    return lambda value: function(Package.model_validate(value) if isinstance(value, dict) else value)
 
 
 def is_template(text: str) -> bool:
@@ -65,9 +61,11 @@ _cache: CodeCache | None = None
 def compile_with(folder: Path) -> CodeCache:
     """Use, and fill, the cache of compiled templates in ``folder`` from now on."""
     global _cache
-    # jinja2 applies filters to constants while compiling, so the code of the filters affects the result.
-    sources = [__file__, *(inspect.getfile(type(known)) for known in FORMATS.values())]
-    _cache = CodeCache(folder, digest.of_data([digest.of_file(Path(source)) for source in sources]))
+    here = Path(__file__)
+    sources = [here, here.with_name("sandbox.py"), here.with_name("sandbox_filters.py")]
+    # Compiling looks at which filters there are.
+    sources += [Path(inspect.getfile(type(known))) for known in FORMATS.values()]
+    _cache = CodeCache(folder, digest.of_data([digest.of_file(source) for source in sources]))
     return _cache
 
 
@@ -87,12 +85,17 @@ Place = Location | Callable[[], Location]
 
 
 def render(text: str, context: Mapping[str, Any], location: Place) -> str:
-    """Render ``text``. Raises RecipeError at ``location`` for an unknown name or a bad template."""
+    """Render ``text``, whose context is plain data (see ``plain``).
+
+    Raises RecipeError at ``location`` for an unknown name, for a bad template and for one that does too much.
+    """
     if not is_template(text):
         return text
     parts = _plain_names(text)
-    if parts is not None and (plain := _join(parts, context)) is not None:
-        return plain
+    if parts is not None:
+        with suppress(BudgetError, TypeError):
+            if (joined := _join(parts, context)) is not None:
+                return joined
     return str(_guarded(lambda: _compiled(text).render(context), context, location, text))
 
 
@@ -125,7 +128,7 @@ def _join(parts: tuple[str | tuple[str, ...], ...], context: Mapping[str, Any]) 
     """Return the rendered text; None when a name is undefined or forbidden, which jinja2 then reports with its line."""
     from jinja2 import Undefined
 
-    lookup = environment().getattr
+    lookup, budget = environment().getattr, meter()
     texts: list[str] = []
     for part in parts:
         if isinstance(part, str):
@@ -139,6 +142,7 @@ def _join(parts: tuple[str | tuple[str, ...], ...], context: Mapping[str, Any]) 
             value = lookup(value, attribute)
             if isinstance(value, Undefined):
                 return None
+        budget.charge(value)
         texts.append(value if isinstance(value, str) else str(value))
     return "".join(texts)
 
@@ -169,10 +173,18 @@ def _guarded(work: Any, context: Mapping[str, Any], location: Place, text: str) 
     from jinja2.exceptions import SecurityError
 
     try:
-        value = work()
-        return value if isinstance(value, str | bool | int) else bool(value)
+        with metered():
+            value = work()
+            meter().charge(value)
+            return value if isinstance(value, str | bool | int) else bool(value)
+    except BudgetError:
+        raise RecipeError(
+            "the template takes too long, or makes too much text",
+            location=_located(location),
+            hint="Repeat less: what a component's templates do together is bounded.",
+        ) from None
     except UndefinedError as error:
-        quoted = (error.message or "").split("'")[1::2] or [""]
+        quoted = [clipped(name) for name in (error.message or "").split("'")[1::2] or [""]]
         inner = len(quoted) > 1  # 'dict object' has no attribute 'x'
         raise RecipeError(
             f"the template uses an undefined name: {'.' if inner else ''}{quoted[-1]}",
@@ -180,13 +192,19 @@ def _guarded(work: Any, context: Mapping[str, Any], location: Place, text: str) 
             hint=None if inner else near(quoted[-1], context) or None,
         ) from None
     except SecurityError as error:
-        raise RecipeError(f"the template does something forbidden: {error}", location=_located(location)) from None
+        raise RecipeError(
+            f"the template does something forbidden: {clipped(str(error))}", location=_located(location)
+        ) from None
     except TemplateError as error:
         raise RecipeError(
-            f"the template is invalid: {error.message}", location=_inside(_located(location), error, text)
+            f"the template is invalid: {clipped(error.message or '')}",
+            location=_inside(_located(location), error, text),
         ) from None
-    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
-        raise RecipeError(f"the template fails: {error}", location=_located(location)) from None
+    except (RecursionError, MemoryError, SyntaxError):
+        # Also of Python's compiler, which takes no more nested blocks than that.
+        raise RecipeError("the template is nested too deeply", location=_located(location)) from None
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        raise RecipeError(f"the template fails: {clipped(str(error))}", location=_located(location)) from None
 
 
 def _located(place: Place) -> Location:

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from bigtop_builder.model.errors import Location, RecipeError
 from bigtop_builder.model.stack import Stack
 from bigtop_builder.recipe import template
+from bigtop_builder.recipe.plain import plain
 
 CONTEXT: dict[str, Any] = {
     "name": "zookeeper",
     "release": 1,
     "versions": {"spark": "3.2.3", "keys": "the key, not the method"},
-    "stack": Stack(name="bigtop", version="3.2.0", epoch=1, components={"spark": "3.2.3"}),
+    "stack": plain(Stack(name="bigtop", version="3.2.0", epoch=1, components={"spark": "3.2.3"})),
     "nothing": None,
     "braces": "{{ name }}",
 }

@@ -43,9 +43,11 @@ class Program:
 
 def filled(template: str, values: Mapping[str, Any]) -> str:
     """Render the ``content`` of a configuration with the values that its scripts provide; unknown ones are empty."""
-    from jinja2.sandbox import SandboxedEnvironment
+    from bigtop_builder.recipe.meter import metered
+    from bigtop_builder.recipe.sandbox import Sandbox
 
-    return SandboxedEnvironment(keep_trailing_newline=True).from_string(template).render(values)
+    with metered():
+        return Sandbox(keep_trailing_newline=True).from_string(template).render(values)
 
 
 def lives(pid_file: str) -> str:
