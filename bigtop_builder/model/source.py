@@ -98,7 +98,7 @@ class FileSource(Digested):
 
 
 def _kind(value: object) -> str | None:
-    keys = value if isinstance(value, dict) else vars(value)
+    keys = value if isinstance(value, dict) else getattr(value, "__dict__", ())
     return next((kind for kind in KINDS if kind in keys), None)
 
 

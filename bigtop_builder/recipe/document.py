@@ -20,6 +20,12 @@ DocumentPath = tuple[Key, ...]
 
 MAX_SIZE = 2 << 20
 MAX_DEPTH = 50
+MAX_NODES = 50_000
+"""Values and keys of a file, those that aliases repeat included; the largest shipped file has a twentieth of it."""
+MAX_NUMBER = 400
+"""Characters of a number: converting takes time with their square."""
+_SIMPLE = 2_000
+"""Brackets and dashes of a text that is composed without looking at it: libyaml survives that depth."""
 
 
 def clipped(text: str, length: int = 300) -> str:
@@ -44,8 +50,8 @@ def show_path(path: Iterable[Key]) -> str:
         if isinstance(key, int):
             text += f"[{key}]"
         else:
-            text += f".{key}" if text else str(key)
-    return text
+            text += f".{clipped(key, 100)}" if text else clipped(str(key), 100)
+    return clipped(text)
 
 
 @dataclass
@@ -119,20 +125,30 @@ def _merge(
 
 def load(file: Path) -> Document:
     """Read a YAML mapping from a file. Raises ConfigurationError with line and column when it does not parse."""
+    return parse(read_text(file), file)
+
+
+def read_text(file: Path) -> str:
+    """Read a text file of the user. Raises ConfigurationError when it is unreadable, too large, or not UTF-8."""
     try:
-        if file.stat().st_size > MAX_SIZE:
+        with file.open("rb") as stream:
+            # Not its size on disk, which is 0 for a device that never ends.
+            data = stream.read(MAX_SIZE + 1)
+        if len(data) > MAX_SIZE:
             raise ConfigurationError(f"the file is larger than {MAX_SIZE >> 20} MiB", location=Location(file))
-        text = file.read_text(encoding="utf-8")
+        return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"is not UTF-8 text: {error.reason}", location=Location(file)) from None
-    except OSError as error:
-        raise ConfigurationError(f"cannot be read: {error.strerror or error}", location=Location(file)) from None
-    return parse(text, file)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"cannot be read: {getattr(error, 'strerror', None) or error}", location=Location(file)
+        ) from None
 
 
 def parse(text: str, file: Path) -> Document:
     """Read a YAML mapping from ``text``; errors name ``file``. Raises ConfigurationError."""
     try:
+        _check_size(text, file)
         node = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise _yaml_error(error, text, file) from None
@@ -145,15 +161,50 @@ def parse(text: str, file: Path) -> Document:
             "must be a mapping of keys to values at its top level", location=_place(node, file, ())
         )
     try:
-        data = _plain(node, MAX_DEPTH)
-    except (_UnusualError, yaml.YAMLError, ValueError):
+        data = _plain(node, MAX_DEPTH, [MAX_NODES])
+    except (_UnusualError, yaml.YAMLError, ValueError, ArithmeticError):
         data = _construct(node, (), file, {})
     return Document(data, file, text)
 
 
+def parse_value(text: str, place: str) -> Any:
+    """Return the value that a YAML text stands for, as a variable of the environment has it.
+
+    What is not YAML stands for itself. Raises ConfigurationError for what is nested too deeply or too large.
+    """
+    file = Path(place)
+    try:
+        _check_size(text, file)
+        node = yaml.compose(text, Loader=_Loader)
+        return None if node is None else _construct(node, (), file, {})
+    except yaml.YAMLError:
+        return text
+
+
+def _check_size(text: str, file: Path) -> None:
+    """Check depth and number of values before they are composed: libyaml composes by recursion, and crashes.
+
+    Raises ConfigurationError with the place, and YAMLError.
+    """
+    if len(text) < MAX_NODES and sum(map(text.count, ("[", "{", "- ", "? "))) < _SIMPLE:
+        return
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH or count > 2 * MAX_NODES:
+            mark = event.start_mark
+            place = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
+            raise ConfigurationError(
+                "is nested too deeply" if depth > MAX_DEPTH else f"has more than {MAX_NODES} values", location=place
+            )
+
+
 def _yaml_error(error: yaml.YAMLError, text: str, file: Path) -> ConfigurationError:
     mark, begun = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
-    problem: str = getattr(error, "problem", None) or str(error)
+    problem = clipped(getattr(error, "problem", None) or str(error))
     hint = None
     if mark and text[mark.index : mark.index + 1] == "\t":
         problem, hint = "a tab is used for indentation", "Indent with spaces."
@@ -177,30 +228,40 @@ class _UnusualError(Exception):
     """A node is probably a mistake, so ``_construct`` must look at it."""
 
 
-def _plain(node: yaml.Node, depth: int) -> Any:
-    """Return the value of ``node`` without locations, several times as fast as ``_construct``."""
+def _plain(node: yaml.Node, depth: int, left: list[int]) -> Any:
+    """Return the value of ``node`` without locations, several times as fast as ``_construct``.
+
+    ``left`` is how many values there may still be.
+    """
     if node.tag == _TEXT and isinstance(node, yaml.ScalarNode):
         return node.value
     if not depth:
         raise _UnusualError
+    if isinstance(node, yaml.CollectionNode):
+        left[0] -= len(node.value)
+        if left[0] < 0:
+            raise _UnusualError
     if isinstance(node, yaml.MappingNode):
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = key_node.value
             if not isinstance(key_node, yaml.ScalarNode) or key in result or key == "<<":
                 raise _UnusualError
-            result[key] = _plain(value_node, depth - 1)
+            result[key] = _plain(value_node, depth - 1, left)
         return result
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, depth - 1) for item in node.value]
+        return [_plain(item, depth - 1, left) for item in node.value]
     return _scalar(node)
 
 
 def _scalar(node: yaml.Node) -> Any:
     if node.tag not in _PLAIN_TAGS:
         raise _UnusualError
-    value = _SCALARS.construct_object(node)
-    return value if isinstance(value, str | int | float | bool | None) else str(node.value)
+    text = str(node.value)
+    if len(text) > MAX_NUMBER and node.tag != _TEXT:
+        raise ValueError("it is too long for a number")
+    value = _SCALARS.yaml_constructors[node.tag](_SCALARS, node)
+    return value if isinstance(value, str | int | float | bool | None) else text
 
 
 def _construct(
@@ -215,6 +276,10 @@ def _construct(
     places[path] = Location(file, mark.line + 1, mark.column + 1)
     if len(path) > MAX_DEPTH:
         raise ConfigurationError("is nested too deeply", location=_place(node, file, path))
+    if len(places) > MAX_NODES:
+        raise ConfigurationError(
+            f"has more than {MAX_NODES} values, since aliases repeat them", location=_place(node, file, path)
+        )
     if isinstance(node, yaml.MappingNode):
         return _construct_mapping(node, path, file, places)
     if isinstance(node, yaml.SequenceNode):
@@ -222,9 +287,13 @@ def _construct(
     try:
         return _scalar(node)
     except _UnusualError:
-        raise ConfigurationError(f"the YAML tag {node.tag} is not allowed", location=_place(node, file, path)) from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigurationError(f"is not a valid value: {error}", location=_place(node, file, path)) from None
+        raise ConfigurationError(
+            f"the YAML tag {clipped(node.tag)} is not allowed", location=_place(node, file, path)
+        ) from None
+    except (yaml.YAMLError, ValueError, ArithmeticError) as error:
+        raise ConfigurationError(
+            f"is not a valid value: {clipped(str(error))}", location=_place(node, file, path)
+        ) from None
 
 
 def _construct_mapping(
@@ -245,5 +314,5 @@ def _key_problem(node: yaml.Node, key: str, known: Mapping[str, Any]) -> str | N
     if not isinstance(node, yaml.ScalarNode):
         return "a key must be plain text"
     if key in known:
-        return f"the key {key!r} is repeated"
+        return f"the key {clipped(key)!r} is repeated"
     return "YAML merge keys are not supported" if key == "<<" else None

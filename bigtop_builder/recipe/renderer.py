@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from bigtop_builder.model.errors import Location, RecipeError
-from bigtop_builder.recipe.document import Document, DocumentPath
+from bigtop_builder.recipe.document import Document, DocumentPath, clipped
 from bigtop_builder.recipe.template import render, truth
 
 M = TypeVar("M", bound=BaseModel)
@@ -41,8 +41,10 @@ class Renderer:
         try:
             return type(value).model_validate(self._tree(value.model_dump(exclude_unset=True), path))
         except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
             raise RecipeError(
-                f"is not valid once its templates are rendered: {error}", location=self.document.locate(path)
+                f"is not valid once its templates are rendered: {clipped(first['msg'].removeprefix('Value error, '))}",
+                location=self.document.locate((*path, *first["loc"])),
             ) from None
 
     def _tree(self, value: Any, path: DocumentPath) -> Any:

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 
 from bigtop_builder.model.errors import ConfigurationError, Location
 from bigtop_builder.model.project import ProjectFile, default_store
-from bigtop_builder.recipe.document import Document, DocumentPath, load, near
+from bigtop_builder.recipe.document import Document, DocumentPath, load, near, parse_value
 from bigtop_builder.recipe.validation import validate
 
 PROJECT_FILE = "bigtop-builder.yaml"
@@ -170,10 +169,7 @@ def _from_environment(environment: Mapping[str, str]) -> Document:
                 hint=near(first, ProjectFile.model_fields) or None,
             )
         text = environment[name]
-        try:
-            value = yaml.safe_load(text) if text else text
-        except yaml.YAMLError:
-            value = text
+        value = parse_value(text, f"environment {name}") if text else text
         _put(document, dotted, value, f"environment {name}")
     return document
 

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from bigtop_builder.model.base import EXAMPLES, SECRET
-from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors
-from bigtop_builder.recipe.document import Document, DocumentPath, near
+from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors, Location
+from bigtop_builder.recipe.document import Document, DocumentPath, clipped, near
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -29,6 +29,9 @@ KINDS = {
 }
 """The type that is required, by the type of pydantic's error."""
 
+MOST = 20
+"""The most mistakes that are reported at once."""
+
 _SECRET_KEY = re.compile(r"passw|passphrase|secret", re.IGNORECASE)
 
 
@@ -38,6 +41,8 @@ def validate(document: Document, model: type[M]) -> M:
         return model.model_validate(document.data)
     except ValidationError as error:
         problems = [_problem(document, model, tuple(problem["loc"]), problem) for problem in _mistakes(document, error)]
+        if error.error_count() > MOST:
+            problems.append(ConfigurationError("has further mistakes", location=Location(document.file)))
         if len(problems) == 1:
             raise problems[0] from None
         raise ConfigurationErrors(problems) from None
@@ -50,7 +55,7 @@ def _mistakes(document: Document, error: ValidationError) -> list[dict[str, Any]
     """
     found: dict[str, dict[str, Any]] = {}
     rest: list[dict[str, Any]] = []
-    for details in error.errors(include_url=False):
+    for details in error.errors(include_url=False)[:MOST]:
         problem: dict[str, Any] = {**details}
         kind = KINDS.get(problem["type"])
         if kind is None:
@@ -82,7 +87,7 @@ def _problem(
     if kind == "extra_forbidden":
         schema = _schema(model)
         return ConfigurationError(
-            f"unknown key {last!r}",
+            f"unknown key {clipped(str(last), 100)!r}",
             location=location,
             hint=near(str(last), _keys_at(schema, schema, path[:-1])) or None,
         )
@@ -112,7 +117,7 @@ def _message(problem: Mapping[str, Any], context: Mapping[str, Any]) -> str:
         return f"must be {_yaml_words(context['expected'])}"
     if kind == "string_pattern_mismatch":
         return "is invalid"
-    return str(problem["msg"]).removeprefix("Value error, ")
+    return clipped(str(problem["msg"]).removeprefix("Value error, "))
 
 
 def _yaml_words(values: str) -> str:
@@ -123,7 +128,7 @@ def _hint(kind: str, given: Any, context: Mapping[str, Any]) -> str | None:
     if kind == "string_type" and isinstance(given, int | float):
         return "Put the value in quotes."
     if kind == "list_type" and isinstance(given, str):
-        return f"Write a list: [{given}]"
+        return f"Write a list: [{clipped(given, 80)}]"
     pattern = context.get("pattern", "")
     if pattern:
         return f"For example: {EXAMPLES[pattern]}." if pattern in EXAMPLES else f"It must match {pattern}"

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bigtop_builder.adapter.redact import disguises
 from bigtop_builder.adapter.secret import read_secret
 from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.recipe.document import load
 
 SHORTEST = 6
 """In characters: shorter values occur by chance."""
@@ -93,8 +92,8 @@ def references_of(secrets: Secrets, texts: Mapping[str, Path]) -> None:
     for path in texts.values():
         if path.suffix in (".yaml", ".yml"):
             try:
-                secrets.add_references(yaml.safe_load(path.read_text(encoding="utf-8")), path)
-            except (yaml.YAMLError, UnicodeDecodeError):
+                secrets.add_references(load(path).data, path)
+            except ConfigurationError:
                 continue
 
 
