@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo
+
+from bigtop_builder.model.safe_text import (
+    absolute_path,
+    file_name,
+    host_path,
+    plain_text,
+    relative_path,
+    target_folder,
+)
 
 
 class StrictModel(BaseModel):
@@ -19,6 +29,37 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._+-]*$", max_
 Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+~]*$", max_length=60)]
 """An RPM version, without dashes. Quote it in YAML, or 3.10 becomes the number 3.1."""
 
+TEMPLATES = "templates"
+"""The key of the validation context that permits templates, which are checked again when they are rendered."""
+
+
+def is_template(text: str) -> bool:
+    """Return whether rendering could change the text."""
+    return "{{" in text or "{%" in text
+
+
+def unless_template(check: Callable[[str], str]) -> AfterValidator:
+    """Return a validator that skips templates where the file may have them, which is in component files alone."""
+
+    def run(text: str, info: ValidationInfo) -> str:
+        return text if (info.context or {}).get(TEMPLATES) and is_template(text) else check(text)
+
+    return AfterValidator(run)
+
+
+FileName = Annotated[str, unless_template(file_name)]
+"""The name of one file or folder, at most 200 bytes."""
+RelativePath = Annotated[str, unless_template(relative_path)]
+"""A path below a folder."""
+TargetFolder = Annotated[str, unless_template(target_folder)]
+"""A path below a folder, or ``.``."""
+PlainText = Annotated[str, unless_template(plain_text)]
+"""Text of one line, without control characters."""
+HostPath = Annotated[str, AfterValidator(host_path)]
+"""A path of this machine."""
+AbsolutePath = Annotated[str, AfterValidator(absolute_path)]
+"""A path on a host."""
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Sha512 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 GitCommit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
@@ -28,7 +69,7 @@ SECRET = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|command:.+|prompt)$"
 HOSTS = r"^[A-Za-z0-9][A-Za-z0-9.,\[\]-]*$"
 CAPITALS = r"^[A-Z][A-Z0-9_]*$"
 SERVER_URL, REPOSITORY_URL = r"^https?://[^\s/]+/?$", r"^(https?|file)://\S+$"
-CLUSTER = r"^[A-Za-z0-9_-]{1,100}$"
+CLUSTER = r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$"
 FILE_MODE = r"^([0-7]{3,4}|.*\{\{.*)$"
 """An octal mode, or a template of one."""
 Duration = Annotated[str, StringConstraints(pattern=DURATION)]

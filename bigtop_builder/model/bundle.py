@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from bigtop_builder.model.base import Name, Sha256, StrictModel
 from bigtop_builder.model.build_tools.registry import CacheName
+from bigtop_builder.model.safe_text import LONGEST_PATH, relative_path
 
 FORMAT = 1
 """Raised when an older program would misread a bundle."""
@@ -24,10 +25,10 @@ BUILDING: frozenset[Part] = frozenset({"sources", "caches", "images"})
 
 def safe_path(path: str) -> str:
     """Return ``path`` if it is relative and never leaves its folder. Raises ValueError."""
-    parts = path.split("/")
-    if any(part in ("", ".", "..") for part in parts) or "\\" in path or any(ord(letter) < 32 for letter in path):
-        raise ValueError(f"{path!r} is not a relative path below a folder")
-    return path
+    try:
+        return relative_path(path)
+    except ValueError as error:
+        raise ValueError(f"{path[:LONGEST_PATH]!r} is not a relative path below a folder: it {error}") from None
 
 
 SafePath = Annotated[str, AfterValidator(safe_path)]

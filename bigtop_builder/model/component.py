@@ -15,7 +15,17 @@ from pydantic import (
     model_validator,
 )
 
-from bigtop_builder.model.base import FILE_MODE, Duration, Name, Size, StrictModel, Version
+from bigtop_builder.model.base import (
+    FILE_MODE,
+    Duration,
+    FileName,
+    Name,
+    PlainText,
+    RelativePath,
+    Size,
+    StrictModel,
+    Version,
+)
 from bigtop_builder.model.build_tools.registry import CacheName
 from bigtop_builder.model.source import Source
 
@@ -25,7 +35,7 @@ Phase = Literal["pre", "post", "preun", "postun", "pretrans", "posttrans"]
 class Release(StrictModel):
     """One version of a component."""
 
-    release: int = Field(default=1, ge=1)
+    release: int = Field(default=1, ge=1, le=999_999_999)
     """The package release number, before the dist tag."""
     sources: list[Source] = Field(default_factory=list)
     """The sources of the version. Its patches are in ``patches/<version>/``."""
@@ -78,7 +88,7 @@ class Option(StrictModel):
 class Service(StrictModel):
     """A SysV service. Its script is rendered from the generic one unless ``script`` names another."""
 
-    name: str
+    name: FileName
     """The name of the script in ``/etc/rc.d/init.d``."""
     description: str
     """A description in one line."""
@@ -92,15 +102,15 @@ class Service(StrictModel):
     """The file for the process id."""
     log_file: str = ""
     """The file for the output of the process."""
-    script: str | None = None
+    script: RelativePath | None = None
     """A complete script, as a file below ``files/``."""
 
 
 class User(StrictModel):
     """A system user and its group of the same name, created before the files are installed."""
 
-    name: str
-    home: str
+    name: FileName
+    home: PlainText
     comment: str = ""
     shell: str = "/sbin/nologin"
     groups: list[str] = Field(default_factory=list)
@@ -110,11 +120,11 @@ class User(StrictModel):
 class Link(StrictModel):
     """A link managed by ``alternatives``."""
 
-    link: str
+    link: PlainText
     """The public path: ``/etc/zookeeper/conf``."""
-    name: str
+    name: FileName
     """The name of the group: ``zookeeper-conf``."""
-    path: str
+    path: PlainText
     """The target of the link."""
     priority: int = 30
 
@@ -122,7 +132,7 @@ class Link(StrictModel):
 class FileEntry(StrictModel):
     """An entry of ``files`` that says more than a path. An entry whose path renders to nothing is dropped."""
 
-    path: str
+    path: PlainText
     """A file, a folder with everything in it, or a shell pattern."""
     config: Literal[True, False, "noreplace"] = False
     """A configuration file. ``noreplace``: an upgrade never replaces what the host's owner changed."""
@@ -170,7 +180,7 @@ class FileEntry(StrictModel):
 class Package(StrictModel):
     """One package."""
 
-    name: str
+    name: FileName
     """The full name, as a template: ``spark{{ suffix }}-master``."""
     summary: str
     description: str = ""
@@ -181,7 +191,7 @@ class Package(StrictModel):
     provides: list[str] = Field(default_factory=list)
     conflicts: list[str] = Field(default_factory=list)
     obsoletes: list[str] = Field(default_factory=list)
-    files: list[str | FileEntry] = Field(default_factory=list)
+    files: list[PlainText | FileEntry] = Field(default_factory=list)
     """The content of the package: paths, or entries that say more. One that renders to nothing is dropped."""
     keep_folder_modes: bool = False
     """Whether folders keep the modes that ``install`` gave them; otherwise every folder gets 0755."""
@@ -280,7 +290,7 @@ class Component(StrictModel):
     """Bash that runs without network and lays the tree at ``$STAGE`` out below ``$BUILDROOT``. The component's rendered
     files are at ``$FILES``."""
     packages: list[Package] = Field(min_length=1)
-    spec: str | None = None
+    spec: RelativePath | None = None
     """The component's own spec template, beside its file, instead of the generic one."""
     spec_blocks: dict[Literal["macros", "preamble", "install_after", "tail"], str] = Field(default_factory=dict)
     """Text that replaces a block of the generic spec."""

@@ -13,8 +13,12 @@ from bigtop_builder.model.base import (
     REPOSITORY_URL,
     SECRET,
     SERVER_URL,
+    AbsolutePath,
     Duration,
+    FileName,
+    HostPath,
     Name,
+    PlainText,
     StrictModel,
 )
 from bigtop_builder.model.layout_choice import LayoutChoice, Placement, Size
@@ -26,6 +30,8 @@ never written into our files."""
 HostPattern = Annotated[str, StringConstraints(pattern=HOSTS, max_length=253)]
 """The FQDN of a host, or a range of hosts: ``node[01-50].example.com``; the width of the first number is kept."""
 
+Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9\[:][A-Za-z0-9.:%\[\]_-]*$", max_length=253)]
+"""The name or the IP address of one host."""
 GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$", max_length=80)]
 ServiceName = Annotated[str, StringConstraints(pattern=CAPITALS, max_length=80)]
 """A service by its name in Ambari: ``ZOOKEEPER``, ``SPARK``."""
@@ -34,7 +40,6 @@ ComponentName = Annotated[str, StringConstraints(pattern=CAPITALS, max_length=80
 """A component by its name in Ambari: ``ZOOKEEPER_SERVER``."""
 
 PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=120)]
-AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[^\x00\n]*$", max_length=4000)]
 Mode = Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3,4}$")]
 """Octal, quoted: ``"0644"``."""
 
@@ -60,7 +65,7 @@ Configurations = dict[str, Properties]
 class Jump(StrictModel):
     """A jump host for every connection."""
 
-    host: str
+    host: Address
     port: int = Field(default=22, ge=1, le=65535)
     user: UserName | None = None
     """Default: the user of the hosts."""
@@ -71,7 +76,7 @@ class Ssh(StrictModel):
 
     user: UserName = "root"
     port: int = Field(default=22, ge=1, le=65535)
-    key: str | None = None
+    key: HostPath | None = None
     """Path of a private key."""
     key_passphrase: SecretReference | None = None
     agent: bool = True
@@ -82,7 +87,7 @@ class Ssh(StrictModel):
     sudo_password: SecretReference | None = None
     """Without it, sudo must not ask for a password."""
     jump: Jump | None = None
-    known_hosts: str | None = None
+    known_hosts: HostPath | None = None
     """Path of the file with host keys. Default: ``~/.ssh/known_hosts``."""
     host_keys: Literal["strict", "accept-new"] = "strict"
     """``strict`` refuses unknown hosts; ``accept-new`` records their keys the first time. A changed key is always
@@ -97,10 +102,10 @@ class Ssh(StrictModel):
 class Host(StrictModel):
     """Settings of a single host."""
 
-    address: str | None = None
+    address: Address | None = None
     """Address for SSH if the name of the host does not resolve here."""
     port: int | None = Field(default=None, ge=1, le=65535)
-    rack: str | None = Field(default=None, pattern=r"^/.+")
+    rack: PlainText | None = Field(default=None, pattern=r"^/.+")
     """The rack, such as ``/dc1/rack2``; without it, the group's. A host without any keeps the rack that it has in
     Ambari. After a change Ambari marks services that depend on racks (HDFS) as outdated; ``deploy`` restarts them."""
 
@@ -120,16 +125,16 @@ class Group(StrictModel):
     """Empty with ``layout: auto``: the stack advisor places components."""
     configurations: Configurations = Field(default_factory=dict)
     """Properties with other values on the hosts of this group."""
-    rack: str | None = Field(default=None, pattern=r"^/.+")
+    rack: PlainText | None = Field(default=None, pattern=r"^/.+")
     """The rack of all hosts of the group that have none of their own."""
 
 
 class Https(StrictModel):
     """HTTPS of an Ambari server that ``deploy`` sets up. The files are copied to it."""
 
-    certificate: str
+    certificate: HostPath
     """Path of the PEM certificate."""
-    key: str
+    key: HostPath
     """Path of the PEM key."""
     key_password: SecretReference | None = None
     port: int = Field(default=8443, ge=1, le=65535)
@@ -140,7 +145,7 @@ class Database(StrictModel):
 
     kind: DatabaseKind = "embedded"
     """``embedded``: the PostgreSQL that ``ambari-server setup`` creates on the server itself."""
-    host: str | None = None
+    host: Address | None = None
     """The host that it runs on. Default: the host of the Ambari server."""
     port: int | None = Field(default=None, ge=1, le=65535)
     name: str = Field(default="ambari", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
@@ -162,11 +167,11 @@ class Database(StrictModel):
 class NewServer(StrictModel):
     """An Ambari server that ``deploy`` sets up, with its agents."""
 
-    host: str
+    host: Address
     """FQDN of the server's host; it does not have to be in a group."""
-    repository: str
+    repository: PlainText
     """Base URL of the yum repository with ambari-server and ambari-agent."""
-    gpg_key: str | None = None
+    gpg_key: PlainText | None = None
     """URL of the key that signs it."""
     gpg_check: bool = True
     version: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+){2,3}$")
@@ -186,9 +191,9 @@ class Ambari(StrictModel):
 
     url: str = Field(pattern=SERVER_URL)
     """``http://ambari.example.com:8080``."""
-    user: str = "admin"
+    user: PlainText = "admin"
     password: SecretReference
-    ca: str | None = None
+    ca: HostPath | None = None
     """PEM file of the authority that signed the server's certificate. Default: ``network.ca_bundle``, or the
     authorities of this machine. Verification cannot be turned off."""
     setup: NewServer | None = None
@@ -272,7 +277,7 @@ class Prepare(StrictModel):
     PowerTools on EL 8, CRB on EL 9. HDFS installs ``snappy-devel`` and ``libtirpc-devel`` from it."""
     jdbc_driver: PackageName | None = None
     """The package of a JDBC driver for services that use a database."""
-    ca: str | None = None
+    ca: HostPath | None = None
     """PEM file of the authorities that signed the certificates of HTTPS repositories. It is copied to the hosts and
     set as ``sslcacert`` of the repositories."""
 
@@ -380,7 +385,7 @@ class Inventory(StrictModel):
     prepare: Prepare = Prepare()
     require: Demands = Demands()
     standalone: dict[Name, Standalone] = Field(default_factory=dict)
-    jobs: dict[str, Job] = Field(default_factory=dict)
+    jobs: dict[FileName, Job] = Field(default_factory=dict)
     """Jobs for ``verify`` to run, by name."""
 
     @property

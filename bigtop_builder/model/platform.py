@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from bigtop_builder.model.base import Name, StrictModel
+from bigtop_builder.model.base import FileName, Name, PlainText, RelativePath, StrictModel
 
 Family = Literal["rhel", "openeuler", "kylin", "debian"]
 
@@ -14,13 +14,13 @@ Family = Literal["rhel", "openeuler", "kylin", "debian"]
 class Image(StrictModel):
     """The base image of a platform's builder."""
 
-    reference: str | None = None
+    reference: PlainText | None = Field(default=None, pattern=r"^[A-Za-z0-9]")
     """A public image: ``rockylinux:8``."""
     digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
     """The registry digest that ``reference`` must have."""
-    debootstrap: str | None = None
+    debootstrap: FileName | None = None
     """Instead of a public image: the Debian suite to bootstrap one from."""
-    template: str
+    template: RelativePath
     """The Dockerfile template below ``templates/images`` that adds the toolchain."""
 
     @model_validator(mode="after")

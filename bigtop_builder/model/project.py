@@ -12,7 +12,9 @@ from bigtop_builder.model.base import (
     Credentials,
     Duration,
     GitCommit,
+    HostPath,
     Name,
+    PlainText,
     Sha256,
     Sha512,
     Size,
@@ -35,7 +37,7 @@ class Proxy(StrictModel):
 class Network(StrictModel):
     """How this site reaches the internet."""
 
-    ca_bundle: str | None = None
+    ca_bundle: HostPath | None = None
     """PEM file with the certificate authorities to trust; by default the host's own bundle."""
     proxy: Proxy = Proxy()
     connect_timeout: Duration = "20s"
@@ -47,9 +49,9 @@ class Network(StrictModel):
 class Signing(StrictModel):
     """The key that signs packages and repository metadata."""
 
-    key: str | None = None
+    key: PlainText | None = None
     """Fingerprint or user id of a key in ``homedir``."""
-    homedir: str | None = None
+    homedir: HostPath | None = None
     """GnuPG home; by default one below the store."""
     passphrase: str | None = Field(default=None, pattern=r"^(env|file):.+$")
     """``env:NAME`` or ``file:PATH``."""
@@ -87,17 +89,17 @@ class Choice(StrictModel):
     """The user's choices for one component."""
 
     version: Version | None = None
-    release: int | None = Field(default=None, ge=1)
+    release: int | None = Field(default=None, ge=1, le=999_999_999)
     variant: Name | None = None
-    options: dict[str, str] = Field(default_factory=dict)
-    source: str | None = None
+    options: dict[str, PlainText] = Field(default_factory=dict)
+    source: HostPath | None = None
     """A folder or archive that replaces the component's main source."""
 
 
 class Packaging(StrictModel):
     """Bigtop's own packaging instead of the component files."""
 
-    bigtop: str
+    bigtop: HostPath
     """A tree of Apache Bigtop 3.2.0 or newer: a checkout, or a release archive."""
     suffix: bool = True
     """Whether package names carry the stack's suffix, as in ``zookeeper_3_2_0``; Bigtop's ``-PpkgSuffix``."""
@@ -132,13 +134,13 @@ class ProjectFile(StrictModel):
     native: Literal["refuse", "label"] | None = None
     """What to do with a native package on a platform other than the builder's: refuse it, or build it and label it
     with the platform it was built on. By default a component that was named is refused, and ``--all`` labels."""
-    store: str | None = None
+    store: HostPath | None = None
     """The store; by default ``$XDG_CACHE_HOME/bigtop-builder``."""
-    output: str = "output"
+    output: HostPath = "output"
     """The folder of finished packages, by platform."""
-    repository: str = "repository"
+    repository: HostPath = "repository"
     """The root of published repositories."""
-    overlays: list[str] = Field(default_factory=list)
+    overlays: list[HostPath] = Field(default_factory=list)
     """Folders with the structure of ``templates`` that add or change files; later ones win."""
     components: dict[Name, Choice] = Field(default_factory=dict)
     packaging: Packaging | None = None

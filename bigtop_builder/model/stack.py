@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from bigtop_builder.model.base import Name, StrictModel, Version
+from bigtop_builder.model.base import AbsolutePath, Name, StrictModel, Version
 
 
 class Stack(StrictModel):
@@ -14,9 +14,9 @@ class Stack(StrictModel):
     """``bigtop-3.2.0``."""
     version: Version
     """``3.2.0``."""
-    prefix: str = Field(default="/usr/bigtop", pattern=r"^/[^\s]*[^/\s]$")
+    prefix: AbsolutePath = Field(default="/usr/bigtop", pattern=r"^/[^\s]*[^/\s]$")
     """The stack root, Ambari's ``cluster-env/stack_root``."""
-    epoch: int = Field(ge=0)
+    epoch: int = Field(ge=0, le=0xFFFFFFFF)
     """SOURCE_DATE_EPOCH, in seconds: no file in a package is newer."""
     components: dict[Name, Version] = Field(min_length=1)
     """The components and their versions."""

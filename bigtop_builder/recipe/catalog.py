@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from bigtop_builder.model.component import Component
 from bigtop_builder.model.errors import ConfigurationError, Location, RecipeError
 from bigtop_builder.model.platform import Platform
+from bigtop_builder.model.safe_text import relative_path
 from bigtop_builder.model.stack import Stack
 from bigtop_builder.recipe.document import Document, load, near
 from bigtop_builder.recipe.package_format import FORMATS
@@ -55,7 +57,7 @@ class LoadedComponent:
                     raise RecipeError(
                         "is not a patch", location=Location(path), hint="Names of patches end in .patch or .diff."
                     )
-                found[path.name] = path
+                found[path.name] = _own(path, folder)
         return [found[name] for name in sorted(found)]
 
     def files(self) -> dict[str, Path]:
@@ -66,7 +68,7 @@ class LoadedComponent:
             if root.is_dir():
                 for path in sorted(root.rglob("*")):
                     if path.is_file():
-                        found[path.relative_to(root).as_posix()] = path
+                        found[path.relative_to(root).as_posix()] = _own(path, folder)
         return found
 
 
@@ -122,7 +124,7 @@ class Catalog:
             files = self.component_files.get(name)
             if files is None:
                 raise RecipeError(f"there is no component {name!r}", hint=near(name, self.component_files) or None)
-            document, component = _load(files, Component)
+            document, component = _load(files, Component, templates=True)
             if component.name != name:
                 raise RecipeError(f"the name must be that of the folder, {name!r}", location=document.locate(("name",)))
             check_file_lists(component, document)
@@ -183,8 +185,21 @@ class Catalog:
         raise RecipeError(f"there is no template {kind}/{name}", location=Location(self.roots[0] / kind))
 
 
-def _load(files: list[Path], model: type[M]) -> tuple[Document, M]:
+def _own(path: Path, folder: Path) -> Path:
+    """Return a file of a component's folder. Raises RecipeError for a name or a link that leads elsewhere."""
+    try:
+        relative_path(path.relative_to(folder).as_posix())
+    except ValueError as error:
+        raise RecipeError(f"the name of the file {error}", location=Location(path)) from None
+    # An overlay is somebody else's, and what is read here goes into packages.
+    real, root = os.path.realpath(path), os.path.realpath(folder.parent.parent)
+    if os.path.commonpath((real, root)) != root:
+        raise RecipeError("is a link to a file outside the overlay", location=Location(path))
+    return path
+
+
+def _load(files: list[Path], model: type[M], *, templates: bool = False) -> tuple[Document, M]:
     document = load(files[0])
     for file in files[1:]:
         document = document.merged(load(file))
-    return document, validate(document, model)
+    return document, validate(document, model, templates=templates)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from bigtop_builder.model.base import EXAMPLES, SECRET
+from bigtop_builder.model.base import EXAMPLES, SECRET, TEMPLATES
 from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors, Location
 from bigtop_builder.recipe.document import Document, DocumentPath, clipped, near
 
@@ -35,10 +35,13 @@ MOST = 20
 _SECRET_KEY = re.compile(r"passw|passphrase|secret", re.IGNORECASE)
 
 
-def validate(document: Document, model: type[M]) -> M:
-    """Return the document as ``model``. Raises ConfigurationErrors with every mistake and its location."""
+def validate(document: Document, model: type[M], *, templates: bool = False) -> M:
+    """Return the document as ``model``; with ``templates`` names may be templates, which are checked when rendered.
+
+    Raises ConfigurationErrors with every mistake and its location.
+    """
     try:
-        return model.model_validate(document.data)
+        return model.model_validate(document.data, context={TEMPLATES: templates})
     except ValidationError as error:
         problems = [_problem(document, model, tuple(problem["loc"]), problem) for problem in _mistakes(document, error)]
         if error.error_count() > MOST:

@@ -349,3 +349,26 @@ def check(text: str) -> None:
     except ConfigurationError as error:
         assert error.location is not None
         assert error.location.line is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bigtop {\n a = " + "[" * 200_000 + "}\n",
+        "bigtop {\n a = " + "(" * 200_000 + "}\n",
+        "bigtop {\n a = 1" + "+1" * 200_000 + "\n}",
+        "bigtop {\n a = 1" + "?:1" * 200_000 + "\n}",
+        "bigtop {\n a" + ".a" * 200_000 + " = 1\n}",
+        "a {" * 200_000,
+        "bigtop {\n a = " + '"${' * 100_000 + "\n}",
+        "bigtop {\n a = " + "9" * 200_000 + "\n}",
+        "bigtop {\n a0 = 'xx'\n" + "".join(f' a{n + 1} = "${{a{n}}}${{a{n}}}"\n' for n in range(60)) + "}\n",
+        "bigtop {\n a0 = 'xx'\n" + "".join(f" a{n + 1} = a{n}.replace('x', 'xxxxxxxxx')\n" for n in range(60)) + "}\n",
+        TEXT.replace("base_version", "base_version = '" + "1" * 300 + "'\n //", 1),
+    ],
+)
+def test_a_bomb_is_an_error_with_its_line(text: str) -> None:
+    error = problem(text)
+    assert error.location is not None
+    assert error.location.line is not None
+    assert len(str(error)) < 500

@@ -11,6 +11,7 @@ from bigtop_builder.adapter.rpm.block import Block, MalformedError, RpmBlocks, r
 from bigtop_builder.adapter.rpm.openpgp import Signature, parse_signature
 from bigtop_builder.adapter.rpm.tags import FLAG_LETTERS, FileFlag, Sense, SignatureTag, Tag
 from bigtop_builder.model.component import Phase
+from bigtop_builder.model.safe_text import LONGEST_NAME
 
 SCRIPTS: dict[Phase, tuple[Tag, Tag]] = {
     "pre": (Tag.PRE, Tag.PRE_PROGRAM),
@@ -139,7 +140,9 @@ def _header(blocks: RpmBlocks) -> RpmHeader:
     if signature.text(SignatureTag.SHA256) not in ("", sha256):
         raise MalformedError("damaged: the header does not match its recorded SHA-256")
     for tag in (Tag.NAME, Tag.VERSION, Tag.RELEASE, Tag.ARCH):
-        if not block.text(tag) or "/" in block.text(tag):
+        # Each is a part of the file name that packages are published under.
+        text = block.text(tag)
+        if not text or "/" in text or not text.isprintable() or len(text.encode()) > LONGEST_NAME:
             raise MalformedError(f"damaged: it has no usable {tag.name.lower()}")
     return RpmHeader(
         name=block.text(Tag.NAME),

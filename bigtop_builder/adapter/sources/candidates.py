@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from bigtop_builder.adapter.secret import read_secret
 from bigtop_builder.adapter.sources.errors import public
@@ -80,19 +80,7 @@ def uri(alternative: Alternative) -> str:
 
 def file_name(alternative: Alternative) -> str:
     """Return the file's name outside the store."""
-    match alternative:
-        case HttpsSource():
-            return PurePosixPath(urlsplit(alternative.https).path).name
-        case ApacheSource():
-            return PurePosixPath(alternative.apache).name
-        case MavenSource():
-            return maven_path(alternative.maven).rpartition("/")[2]
-        case PypiSource():
-            return alternative.file or alternative.pypi.replace("==", "-") + ".tar.gz"
-        case GitSource():
-            return f"{alternative.commit}.tar"
-        case _:
-            return PurePosixPath(alternative.file).name
+    return alternative.file_name
 
 
 def of_https(source: HttpsSource, addresses: Addresses) -> list[Candidate]:
@@ -112,7 +100,7 @@ def of_apache(source: ApacheSource, addresses: Addresses) -> list[Candidate]:
 
 def of_maven(source: MavenSource, addresses: Addresses) -> list[Candidate]:
     """Return the file on the Maven mirrors of Central, in the standard repository layout."""
-    path = maven_path(source.maven)
+    path = source.path
     return [
         Candidate(f"{mirror.url.rstrip('/')}/{path}", _auth(mirror.credentials, f"mirrors.maven ({mirror.id})"))
         for mirror in maven.central(addresses)
@@ -124,14 +112,6 @@ def of_debian(source: DebianSource, addresses: Addresses) -> list[Candidate]:
     name = source.debian
     letter = name[:4] if name.startswith("lib") else name[0]
     return [at(f"{debian.mirror(addresses)}/pool/{source.section}/{letter}/{name}/{quote(source.file)}", addresses)]
-
-
-def maven_path(coordinates: str) -> str:
-    """Return the path of ``group:artifact:version[:type[:classifier]]`` in a Maven repository."""
-    group, artifact, version, *rest = coordinates.split(":")
-    kind = rest[0] if rest else "jar"
-    classifier = f"-{rest[1]}" if len(rest) > 1 else ""
-    return f"{group.replace('.', '/')}/{artifact}/{version}/{artifact}-{version}{classifier}.{kind}"
 
 
 def _auth(credentials: Credentials | None, place: str) -> Auth | None:

@@ -241,7 +241,7 @@ def _event(reporter: Reporter, task: TaskView, **more: object) -> AmbariTask:
 
 def save_logs(reporter: Reporter, task: TaskView) -> list[Path]:
     """Write a task's output to the run's folder, without secrets, and return the files."""
-    name = re.sub(r"[^A-Za-z0-9._-]", "_", f"{task.request}-{task.id}-{task.host}-{task.role}-{task.command}")
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", f"{task.request}-{task.id}-{task.host}-{task.role}-{task.command}")[:200]
     reporter.logs.mkdir(parents=True, exist_ok=True)
     written = []
     for kind, text in (("stderr", task.stderr), ("stdout", task.stdout)):

@@ -11,14 +11,14 @@ from types import MappingProxyType
 
 from bigtop_builder.model.errors import ConfigurationError, Location
 from bigtop_builder.recipe.bigtop.slurper import Block, Entries, Value, slurp
-from bigtop_builder.recipe.document import MAX_SIZE, near
+from bigtop_builder.recipe.document import MAX_SIZE, clipped, near
 
 OLDEST = (3, 2)
 """The first release whose packages have the suffix and the parent directory of the stack."""
 
-_LABEL = re.compile(r"[a-z0-9][a-z0-9._+-]*")
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*")
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*")
+_LABEL = re.compile(r"[a-z0-9][a-z0-9._+-]{,99}")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{,99}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{,199}")
 
 
 @dataclass(frozen=True)
@@ -286,7 +286,7 @@ def _text(block: Block, name: str, pattern: re.Pattern[str] | None = None) -> st
         raise ConfigurationError(f"{name!r} must be text", location=block.place(name))
     text = str(value)
     if not text.isprintable() or (pattern is not None and not pattern.fullmatch(text)):
-        raise ConfigurationError(f"{name!r} cannot be {text!r}", location=block.place(name))
+        raise ConfigurationError(f"{name!r} cannot be {clipped(text, 80)!r}", location=block.place(name))
     return text
 
 

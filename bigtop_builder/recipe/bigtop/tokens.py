@@ -11,6 +11,8 @@ from bigtop_builder.model.errors import ConfigurationError, Location
 Kind = Literal["name", "text", "number", "mark", "newline", "end"]
 MAX_DEPTH = 50
 MAX_DIGITS = 18
+MAX_TOKENS = 30_000
+"""Bigtop's own bill has a fifth of them."""
 QUOTE_VERSIONS = "Put a version in quotes: '3.2.0'."
 
 _MARKS = ("?:", "->", "==", "!=", "{", "}", "[", "]", "(", ")", "=", ":", ",", ".", "+", "-", ";")
@@ -49,6 +51,7 @@ class _Reader:
         self.line = 1
         self.column = 1
         self.depth = 0
+        self.count = 0
 
     def read(self, closing: str) -> list[Token]:
         """Read tokens up to the end of the file, or to the bracket that closes an interpolation."""
@@ -102,6 +105,9 @@ class _Reader:
 
     def _next(self) -> Token:
         at, character = self._here(), self._peek()
+        self.count += 1
+        if self.count > MAX_TOKENS:
+            raise ConfigurationError(f"the file has more than {MAX_TOKENS} words and signs", location=at)
         if not character:
             return Token("end", "", at)
         if character == "\n":
