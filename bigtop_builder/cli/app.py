@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -30,6 +31,7 @@ from bigtop_builder.cli.commands import (
     testbed,
 )
 from bigtop_builder.cli.invocation import command, keep_globals
+from bigtop_builder.cli.text_format import printable, printable_json
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationErrors, ExitCode
 
 PROGRAM = "bigtop-builder"
@@ -151,13 +153,13 @@ def _data(error: BigtopBuilderError) -> dict[str, object]:
 def _say(place: str, message: str, hint: str | None) -> None:
     colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     error, advice = ("\x1b[1;31merror:\x1b[0m", "\x1b[1mhint:\x1b[0m") if colour else ("error:", "hint:")
-    sys.stderr.write(f"{error} {place + ': ' if place else ''}{message}\n")
+    sys.stderr.write(f"{error} {printable(place + ': ' if place else '')}{printable(message)}\n")
     if hint:
-        sys.stderr.write(f"  {advice} {hint}\n")
+        sys.stderr.write(f"  {advice} {printable(hint)}\n")
 
 
 def _print_json(error: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps({"error": error}, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(printable_json(json.dumps({"error": error}, indent=2, ensure_ascii=False)) + "\n")
     sys.stdout.flush()
 
 
@@ -187,7 +189,7 @@ def _report_defect(as_json: bool) -> int:
     else:
         _say("", message, hint)
     if os.environ.get("BIGTOP_TRACEBACK") == "1":
-        sys.stderr.write(text)
+        sys.stderr.write(printable(text))
     return ExitCode.DEFECT
 
 
@@ -203,4 +205,8 @@ def main() -> NoReturn:
     """
     os.umask(0o022)
     signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A character that the locale does not have is no reason to end with a traceback.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))

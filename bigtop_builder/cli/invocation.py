@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Literal, ParamSpe
 import typer
 
 from bigtop_builder import __version__
-from bigtop_builder.cli.text_format import styled
+from bigtop_builder.cli.text_format import coloured, printable, printable_json
 from bigtop_builder.model.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ class Invocation:
     def answer(self, text: str, data: object) -> None:
         """Print the answer of a command: ``data`` as JSON with ``--json``, else ``text``."""
         if self.json:
-            text = json.dumps(data, indent=2, ensure_ascii=False)
+            text = printable_json(json.dumps(data, indent=2, ensure_ascii=False))
+        else:
+            text = printable(text, colour=self.colours())
         if text:
             sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
@@ -67,7 +69,7 @@ class Invocation:
     def say(self, text: str) -> None:
         """Print a message for people, unless ``--quiet``."""
         if not self.quiet:
-            sys.stderr.write(text + "\n")
+            sys.stderr.write(printable(text, colour=self.colours(sys.stderr)) + "\n")
 
     def colours(self, stream: Any = None) -> bool:
         """Whether ``stream`` (by default standard output) may be coloured."""
@@ -75,7 +77,7 @@ class Invocation:
 
     def paint(self, text: str, colour: Colour, stream: Any = None) -> str:
         """Return ``text`` in a colour, if ``stream`` may be coloured."""
-        return styled(text, colour) if self.colours(stream) else text
+        return coloured(text, colour) if self.colours(stream) else text
 
 
 def _globals(

@@ -1,34 +1,14 @@
-"""Text of strangers: names that may become paths, and characters that a terminal or a reader would not take as text."""
+"""Names of strangers that may become paths."""
 
 from __future__ import annotations
-
-import re
 
 LONGEST_NAME, LONGEST_PATH = 200, 4000
 """In bytes. File systems take 255 for a name; what is left is for our own endings, such as ``.part``."""
 
-UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f"  # C0, DEL and C1: a terminal takes them for commands.
-    "\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"  # Invisible, or changes the order of what is read.
-    "\ud800-\udfff\ufff9-\ufffb\ufffe\uffff]"  # Not text at all.
-)
-
-
-def escaped(text: str, keep: str = "") -> str:
-    """Return a text with ``\\x1b`` and the like for what must not reach a terminal, except what ``keep`` has."""
-    if text.isprintable():
-        return text
-    return UNSAFE.sub(lambda found: found[0] if found[0] in keep else _escape(found[0]), text)
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
 
 def plain_text(text: str) -> str:
     """Return a text of one line without control characters. Raises ValueError."""
-    if not text.isprintable() and UNSAFE.search(text):
+    if not text.isprintable():
         raise ValueError("must not contain control characters or invisible ones")
     return text
 

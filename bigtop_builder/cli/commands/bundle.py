@@ -16,6 +16,7 @@ import typer
 from bigtop_builder.cli import options
 from bigtop_builder.cli.commands.build import Selection
 from bigtop_builder.cli.invocation import Invocation
+from bigtop_builder.cli.text_format import printable
 from bigtop_builder.model.errors import ConfigurationError, ExitCode
 
 if TYPE_CHECKING:
@@ -291,5 +292,5 @@ class Meter:
         now = time.monotonic()
         if self._live and now - self._shown >= SHOW_SECONDS:
             self._shown = now
-            sys.stderr.write(f"\r\x1b[K{self._doing} {as_text(self._done)}  {name[:60]}")
+            sys.stderr.write(f"\r\x1b[K{self._doing} {as_text(self._done)}  {printable(name[:60])}")
             sys.stderr.flush()

@@ -11,6 +11,7 @@ import typer
 
 from bigtop_builder.cli import options
 from bigtop_builder.cli.invocation import Invocation
+from bigtop_builder.cli.text_format import LogText
 from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError
 
 if TYPE_CHECKING:
@@ -121,9 +122,11 @@ def _print_step_logs(
     else:
         for task, one in found:
             _print_heading(invocation, task, one)
+            text = _log_text(invocation)
             for part in log_files(Path(one.log or "")):
                 for chunk in read_chunks(part):
-                    sys.stdout.buffer.write(chunk)
+                    sys.stdout.write(text.feed(chunk))
+            sys.stdout.write(text.feed(b"", last=True))
             sys.stdout.flush()
 
 
@@ -145,9 +148,15 @@ def _print_task_logs(invocation: Invocation, run: RecordedRun, host: str | None,
     else:
         for title, log in found:
             invocation.say(invocation.paint(f"── {title} ({log})", "bold", sys.stderr))
+            text = _log_text(invocation)
             for chunk in read_chunks(Path(log)):
-                sys.stdout.buffer.write(chunk)
+                sys.stdout.write(text.feed(chunk))
+            sys.stdout.write(text.feed(b"", last=True))
             sys.stdout.flush()
+
+
+def _log_text(invocation: Invocation) -> LogText:
+    return LogText(invocation.environment, colour=invocation.colours())
 
 
 def _print_heading(invocation: Invocation, task: TaskState, step: StepState) -> None:
@@ -159,9 +168,13 @@ def _follow(invocation: Invocation, store: Store, run: RecordedRun, component: s
     from bigtop_builder.flow.run.records import follow_logs
 
     shown: str | None = None
+    texts: dict[str | None, LogText] = {}
     for task, one, chunk in follow_logs(store, run, component, step):
         if shown != one.log:
             _print_heading(invocation, task, one)
             shown = one.log
-        sys.stdout.buffer.write(chunk)
+        text = texts.setdefault(one.log, _log_text(invocation))
+        sys.stdout.write(text.feed(chunk))
         sys.stdout.flush()
+    for text in texts.values():
+        sys.stdout.write(text.feed(b"", last=True))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from bigtop_builder.cli.text_format import Line, clean
+from bigtop_builder.cli.text_format import Line, clean, one_line
 from bigtop_builder.cli.views.closing import component_digest, failures
-from bigtop_builder.cli.views.plain import PlainView
+from bigtop_builder.cli.views.plain import Command, PlainView
 from bigtop_builder.flow.run.build_state import TaskState
 from bigtop_builder.flow.run.state import RunState
 from bigtop_builder.model.event import Notice
@@ -28,15 +28,15 @@ class GitHubView(PlainView):
         if not inside:
             yield title
             return
-        yield f"::group::{title}"
+        yield Command(f"::group::{one_line(title)}")
         yield from inside
-        yield "::endgroup::"
+        yield Command("::endgroup::")
 
     def annotation(self, level: str, title: str, text: str) -> str:
         """Return a warning or an error as a command that annotates the page."""
-        escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-        name = title.replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
-        return f"::{level} title={name}::{escaped}" if name else f"::{level}::{escaped}"
+        shown = "%0A".join(one_line(line.replace("%", "%25")) for line in text.split("\n"))
+        name = one_line(title.replace("%", "%25").replace(":", "%3A").replace(",", "%2C"))
+        return Command(f"::{level} title={name}::{shown}" if name else f"::{level}::{shown}")
 
     def notice(self, event: Notice) -> Iterator[str]:
         """Yield a notice of a build. An error is shown here as well, since the page needs it."""
@@ -64,6 +64,6 @@ class GitLabView(PlainView):
         section = re.sub(r"[^A-Za-z0-9_.-]", "-", task.planned.task)
         started = int(task.started or 0)
         ended = int((task.started or 0) + task.seconds)
-        yield f"\x1b[0Ksection_start:{started}:{section}[collapsed=true]\r\x1b[0K{title}"
+        yield Command(f"\x1b[0Ksection_start:{started}:{section}[collapsed=true]\r\x1b[0K{one_line(title)}")
         yield from inside
-        yield f"\x1b[0Ksection_end:{ended}:{section}\r\x1b[0K"
+        yield Command(f"\x1b[0Ksection_end:{ended}:{section}\r\x1b[0K")

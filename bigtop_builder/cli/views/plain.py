@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TextIO
 
-from bigtop_builder.cli.text_format import Line, clean, count, size, span, styled
+from bigtop_builder.cli.text_format import Line, clean, count, printable, size, span, styled
 from bigtop_builder.cli.views.closing import MARKS, closing
 from bigtop_builder.cli.views.phase_lines import PhaseLines
 from bigtop_builder.flow.run.build_state import TaskState
@@ -23,6 +23,12 @@ from bigtop_builder.model.event import (
 
 HEARTBEAT = 60.0
 """Seconds between signs of life of a long step: pipelines end a job that is silent for too long."""
+
+
+class Command(str):
+    """A line that is meant as a command of a pipeline, and has nothing else in it that could be one."""
+
+    __slots__ = ()
 
 
 class PlainView:
@@ -43,9 +49,8 @@ class PlainView:
     def __call__(self, event: AnyEvent, state: RunState) -> None:
         """Show ``event``; ``state`` includes it already."""
         for text, style in self._lines(event, state):
-            line = styled(text, style) if self.colour else text
-            # Pipelines take "##[" anywhere in a line for a command; what a build printed must not be one.
-            self.out.write(line.replace("##[", "# #[") + "\n")
+            line = text if isinstance(text, Command) else printable(text)
+            self.out.write((styled(line, style) if self.colour else line) + "\n")
         self.out.flush()
 
     def close(self) -> None:

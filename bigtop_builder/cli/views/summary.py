@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
 
-from bigtop_builder.cli.text_format import clean, size, span
+from bigtop_builder.cli.text_format import clean, escaped, size, span
 from bigtop_builder.cli.views import phase_lines
 from bigtop_builder.cli.views.closing import MARKS, component_digest, failures, headline, phase_digest
 from bigtop_builder.flow.run.build_state import ComponentState, Shown
 from bigtop_builder.flow.run.deploy_state import PhaseState
 from bigtop_builder.flow.run.state import RunState
 from bigtop_builder.model.event import Artifact, CacheFigures, Failure
+
+_MARKDOWN = re.compile(r"[\\`*_\[\]<>#|!&~@]")
 
 
 class ComponentSummary(BaseModel):
@@ -135,16 +138,16 @@ def _build_page(state: RunState) -> Iterator[str]:
     packages = [package for one in components for package in one.artifacts]
     if packages:
         yield from ("", "| package | size | sha256 |", "|---|---:|---|")
-        yield from (f"| `{package.file}` | {size(package.size)} | `{package.sha256}` |" for package in packages)
+        yield from (f"| {_code(package.file)} | {size(package.size)} | `{package.sha256}` |" for package in packages)
     if state.build.caches:
         yield from ("", "| cache | requests | hits | reused | downloaded |", "|---|---:|---:|---:|---:|")
         for name, used in sorted(state.build.caches.items()):
-            yield f"| {name} | {used.asked} | {used.hit} | {size(used.hit_bytes)} | {size(used.new_bytes)} |"
+            yield f"| {_cell(name)} | {used.asked} | {used.hit} | {size(used.hit_bytes)} | {size(used.new_bytes)} |"
     compared = [one for one in components if one.identical is not None]
     if compared:
         yield from ("", "| built twice | |", "|---|---|")
         for one in compared:
-            first = "".join(f": `{clean(difference)}`" for difference in one.differences[:1])
+            first = "".join(f": {_code(difference)}" for difference in one.differences[:1])
             yield f"| {one.name} | {'identical' if one.identical else 'differs' + first} |"
     for one in failures(components):
         yield from _fenced(f"{one.name} failed", "\n".join(text for text, _ in component_digest(one)))
@@ -154,11 +157,24 @@ def _deploy_page(state: RunState) -> Iterator[str]:
     yield from ("| | phase | state | changes | time | note |", "|---|---|---|---:|---:|---|")
     for phase in state.deploy.phases.values():
         mark = phase_lines.MARKS.get(phase.state, "·")
-        note = " ".join(clean(phase.note).replace("|", "\\|").split())
-        yield f"| {mark} | {phase.name} | {phase.state} | {phase.changed} | {span(phase.seconds)} | {note} |"
+        yield (
+            f"| {mark} | {phase.name} | {phase.state} | {phase.changed} | {span(phase.seconds)} | {_cell(phase.note)} |"
+        )
     failed = state.deploy.failed
     if failed is not None and failed.failure is not None:
         yield from _fenced(f"{failed.name} failed", "\n".join(text for text, _ in phase_digest(failed.failure)))
+
+
+def _cell(text: str) -> str:
+    """Return a text as the cell of a table, in which no character is Markdown or HTML."""
+    line = " ".join(escaped(clean(text)).split())
+    return _MARKDOWN.sub(lambda found: f"&#{ord(found[0])};", line)
+
+
+def _code(text: str) -> str:
+    """Return a text as code in the cell of a table."""
+    line = " ".join(escaped(clean(text)).split())
+    return f"`{line.replace('`', chr(39)).replace('|', chr(92) + '|')}`"
 
 
 def _fenced(title: str, text: str) -> Iterator[str]:

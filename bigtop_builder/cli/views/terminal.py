@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 from rich.tree import Tree
 
-from bigtop_builder.cli.text_format import Line, clean, count, size, span
+from bigtop_builder.cli.text_format import Line, clean, count, one_line, printable, size, span
 from bigtop_builder.cli.views.closing import MARKS, closing
 from bigtop_builder.cli.views.phase_lines import PhaseLines
 from bigtop_builder.flow.run.build_state import Shown, StepState, TaskState
@@ -79,12 +79,12 @@ class TerminalView:
         if self.state.has_tasks:
             parts.append(self._tree())
         if self.state.has_phases:
-            parts.append(Text(self._footer()))
+            parts.append(Text(one_line(self._footer())))
         return Group(*parts)
 
     def _print(self, lines: Iterator[Line]) -> None:
         for text, style in lines:
-            self.console.print(Text(text, style), soft_wrap=True)
+            self.console.print(Text(printable(text), style), soft_wrap=True)
 
     def _show_task_event(self, event: AnyEvent, state: RunState) -> None:
         if isinstance(event, TaskFinished):
@@ -92,7 +92,7 @@ class TerminalView:
         elif isinstance(event, Reproduced):
             same = event.identical
             text = f"{event.task}  a second build is {'identical' if same else 'different'}"
-            self.console.print(Text(text, "green" if same else "bold red"), soft_wrap=True)
+            self.console.print(Text(printable(text), "green" if same else "bold red"), soft_wrap=True)
         elif isinstance(event, Notice) and event.level != "error" and not state.has_phases:
             # Whoever catches an error that ends the run reports it.
             style = "yellow" if event.level == "warning" else "dim"
@@ -128,29 +128,29 @@ class TerminalView:
         head.append(f"  {span(now - self.state.started)}", "dim")
         tree = Tree(head, guide_style="dim")
         for task in self.state.build.running():
-            branch = tree.add(Text(task.planned.task, "cyan"))
+            branch = tree.add(Text(one_line(task.planned.task), "cyan"))
             if task.step is not None:
                 branch.add(_running(task.step, now))
         return tree
 
 
 def _running(step: StepState, now: float) -> Text:
-    line = Text(f"{step.name:<8}{span(now - step.started):>8}")
+    line = Text(f"{one_line(step.name):<8}{span(now - step.started):>8}")
     if step.total:
         line.append(f"  {size(step.done)} of {size(step.total)} ({100 * step.done // step.total}%)", "dim")
     elif step.done:
         line.append(f"  {size(step.done)}", "dim")
     if step.note:
-        line.append(f"  {clean(step.note)}", "dim")
+        line.append(f"  {one_line(clean(step.note))}", "dim")
     line.truncate(200)
     return line
 
 
 def _ended(task: TaskState, state: RunState) -> Text:
-    line = Text(f"{MARKS[task.state]} {task.planned.task}", COLOURS[task.state])
+    line = Text(f"{MARKS[task.state]} {one_line(task.planned.task)}", COLOURS[task.state])
     line.append(f"  {task.state}", COLOURS[task.state])
     if task.blocked_by:
-        line.append(f" by {task.blocked_by}", "dim")
+        line.append(f" by {one_line(task.blocked_by)}", "dim")
     if task.seconds:
         line.append(f"  {span(task.seconds)}", "dim")
     if task.artifacts:
