@@ -15,6 +15,7 @@ from functools import cmp_to_key
 from bigtop_builder.cluster.demand_check import OfferedPackage
 from bigtop_builder.cluster.demands import PackageWish, name_suffix, selector_names, wanted_packages, wanted_services
 from bigtop_builder.model.ambari_stack import StackDefinition
+from bigtop_builder.model.json_text import parse_json
 
 Compare = Callable[[str, str], int]
 """Compares two ``[epoch:]version-release``: -1, 0 or 1."""
@@ -39,7 +40,7 @@ class Former:
 def read_former(text: str) -> Former:
     """Parse the text of a Former. Raises ValueError for anything else."""
     try:
-        data = json.loads(text)
+        data = parse_json(text)
         return Former(tuple(data["services"]), dict(data["packages"]), dict(data["selected"]))
     except (KeyError, TypeError) as error:
         raise ValueError(f"not the record of an upgrade: {error!r}") from error

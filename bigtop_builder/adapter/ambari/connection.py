@@ -27,6 +27,7 @@ from bigtop_builder.adapter.ambari.query import all_of, encode
 from bigtop_builder.adapter.ambari.recording import CONFIDENTIAL, Recorder
 from bigtop_builder.adapter.redact import MASK, disguises
 from bigtop_builder.model.errors import ConfigurationError, InterruptedRunError
+from bigtop_builder.model.json_text import parse_json
 
 Json = dict[str, Any]
 
@@ -254,7 +255,7 @@ class Connection:
         if not text.strip():
             return Answer(reply.status, None, None)
         try:
-            data = json.loads(text)
+            data = parse_json(text)
         except ValueError:
             data = None
         if not isinstance(data, dict | list):

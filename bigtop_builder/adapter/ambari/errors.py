@@ -6,11 +6,11 @@ fragments of messages were seen on a live server of 3.0 and read in the sources 
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 
 from bigtop_builder.model.errors import AmbariError
+from bigtop_builder.model.json_text import parse_json
 
 MESSAGE_LENGTH = 2000
 SERVER_LOG = "/var/log/ambari-server/ambari-server.log"
@@ -253,7 +253,7 @@ def refusal(call: str, status: int, answer: str, page: str = "") -> RefusedError
 def message_of(body: str) -> str:
     """Return the message of an error's body: ``message`` of its JSON, or its plain text; HTML pages are dropped."""
     try:
-        parsed = json.loads(body)
+        parsed = parse_json(body)
     except ValueError:
         text = "" if body.lstrip()[:1] == "<" else body
     else:

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from bigtop_builder.adapter.ambari.http import Reply
 from bigtop_builder.adapter.redact import MASK, disguises
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError
+from bigtop_builder.model.json_text import parse_json
 
 CONFIDENTIAL = re.compile(r"passw|secret|credential|private|^key$|token", re.IGNORECASE)
 """Names of properties whose values nobody else may see."""
@@ -143,6 +144,6 @@ def _parsed(body: bytes | None) -> Any:
         return None
     text = body.decode("utf-8", "replace")
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         return text

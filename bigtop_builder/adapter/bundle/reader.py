@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import os
 import tarfile
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from bigtop_builder.adapter.bundle.writer import Progress
 from bigtop_builder.model.bundle import FORMAT, MANIFEST, SIGNATURE, BundledFile, Manifest, safe_path
 from bigtop_builder.model.digest import CHUNK
 from bigtop_builder.model.errors import ConfigurationError, SourceError
+from bigtop_builder.model.json_text import parse_json
 
 LARGEST_MANIFEST = 256 << 20
 CUT_OFF = "Copy it again from its origin, and check it with: bigtop-builder bundle verify"
@@ -189,7 +189,7 @@ def _unsafe(place: str) -> Iterator[None]:
 
 def _manifest(place: Path, data: bytes) -> Manifest:
     try:
-        document = json.loads(data)
+        document = parse_json(data)
         found = document.get("format") if isinstance(document, dict) else None
         if isinstance(found, int) and found > FORMAT:
             raise ConfigurationError(

@@ -7,7 +7,6 @@ are read. A file that cannot be read as an archive is still listed, with its nam
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import stat
 import tempfile
@@ -32,6 +31,7 @@ from bigtop_builder.adapter.provenance.identity import (
 from bigtop_builder.adapter.provenance.maven_cache import MavenCache
 from bigtop_builder.adapter.rpm.header import RpmHeader
 from bigtop_builder.adapter.rpm.payload import Member, payload_files
+from bigtop_builder.model.json_text import parse_json
 
 ARCHIVES = (".jar", ".war", ".ear")
 IN_MEMORY = 16 << 20
@@ -214,7 +214,7 @@ def _python(text: str) -> Iterator[tuple[Coordinates, str]]:
 
 def _npm(text: str) -> Iterator[tuple[Coordinates, str]]:
     try:
-        data: Any = json.loads(text)
+        data: Any = parse_json(text)
     except ValueError:
         return
     if isinstance(data, dict) and isinstance(data.get("name"), str) and isinstance(data.get("version"), str):

@@ -13,6 +13,7 @@ from typing import Any
 from bigtop_builder.adapter.rpm.header import PackagedFile, RpmHeader
 from bigtop_builder.model.component import Phase
 from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.model.json_text import parse_json
 from bigtop_builder.recipe.evaluate import Evaluated
 
 DIST_TAG = re.compile(r"\.(?:el|fc|deb|oe|ky)[0-9][a-z0-9]*")
@@ -101,7 +102,7 @@ def read_reference(paths: Iterable[Path]) -> list[dict[str, Any]]:
     packages: list[dict[str, Any]] = []
     for path in paths:
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = parse_json(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"the reference {path} cannot be read: {error}") from error
         if not isinstance(data, list) or not all(isinstance(item, dict) and "name" in item for item in data):
