@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bigtop_builder.model.component import Component, FileEntry, Package
 from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors, RecipeError
-from bigtop_builder.recipe.document import Document, DocumentPath
+from bigtop_builder.recipe.document import Document, DocumentPath, clipped
 from bigtop_builder.recipe.package_format import FORMATS
 from bigtop_builder.recipe.renderer import Renderer
 
@@ -81,7 +81,7 @@ def _foreign_lines(package: Package, path: DocumentPath, document: Document) -> 
             hint = known.correction(line)
             if hint is not None:
                 yield RecipeError(
-                    f"'files' takes paths and entries, not the syntax of {known.name}: {line}",
+                    f"'files' takes paths and entries, not the syntax of {known.name}: {clipped(line)}",
                     hint=hint,
                     location=document.locate((*path, "files", index)),
                 )

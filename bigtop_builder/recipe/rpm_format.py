@@ -19,6 +19,8 @@ FLAGS = ("doc", "license", "ghost", "dir", "exclude")
 ATTRIBUTES = ("mode", "owner", "group")
 """The arguments of ``%attr``, in rpm's order."""
 
+LONGEST_LINE = 1000
+"""The longest line for which an entry is suggested."""
 _DIRECTIVE = re.compile(r"%([a-z]+)\s*(?:\(([^)]*)\))?\s*")
 _PATHS = re.compile(r"(?:\{\{.*?\}\}|\S)+")
 _PLAIN = re.compile(r"[\w/][\w./*-]*")
@@ -72,7 +74,8 @@ class RpmFormat:
                 "Say mode, owner and group in the entries themselves, and keep_folder_modes: true in the package "
                 "to keep the modes that 'install' gave to folders."
             )
-        entries = file_entries(line)
+        # What it takes to read a line grows with the square of its length.
+        entries = file_entries(line) if len(line) <= LONGEST_LINE else None
         if entries is None:
             return "No key of an entry says this. A spec template of the component's own (the key 'spec') may."
         return f"Write: {', '.join(map(flow_mapping, entries))}"

@@ -69,16 +69,20 @@ def _owner(attributes: str, default: str) -> str:
 
 def _entries(line: str, default: str) -> list[Listed]:
     owner, flags = default, ""
-    rest = line.strip()
-    while directive := DIRECTIVE.match(rest):
+    text, end = line.strip(), 0
+    while directive := DIRECTIVE.match(text, end):
         word, arguments = directive[1], directive[2] or ""
         if word == "exclude":
             return []
         if word == "attr":
             owner = _owner(arguments, default)
         flags += FLAGS.get(word, "") + ("n" if word == "config" and "noreplace" in arguments else "")
-        rest = rest[directive.end() :]
-    return [Listed(_tidy(word), owner, flags) for word in shlex.split(rest) if word.startswith("/")]
+        end = directive.end()
+    try:
+        words = shlex.split(text[end:])
+    except ValueError:  # A quote that nothing closes: rpm takes it as it is.
+        words = text[end:].split()
+    return [Listed(_tidy(word), owner, flags) for word in words if word.startswith("/")]
 
 
 def _tidy(path: str) -> str:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.model import digest
 from bigtop_builder.model.component import Package
-from bigtop_builder.model.errors import Location, RecipeError
-from bigtop_builder.recipe.document import clipped, near
+from bigtop_builder.model.errors import ConfigurationError, Location, RecipeError
+from bigtop_builder.recipe.document import MAX_SIZE, clipped, near, read_text
 from bigtop_builder.recipe.meter import BudgetError, meter, metered
 from bigtop_builder.recipe.package_format import FORMATS
 from bigtop_builder.recipe.template_cache import CodeCache
@@ -91,6 +91,8 @@ def render(text: str, context: Mapping[str, Any], location: Place) -> str:
     """
     if not is_template(text):
         return text
+    if len(text) > MAX_SIZE:
+        raise RecipeError(f"the template is larger than {MAX_SIZE >> 20} MiB", location=_located(location))
     parts = _plain_names(text)
     if parts is not None:
         with suppress(BudgetError, TypeError):
@@ -150,9 +152,9 @@ def _join(parts: tuple[str | tuple[str, ...], ...], context: Mapping[str, Any]) 
 def render_file(file: Path, context: Mapping[str, Any]) -> str:
     """Render a template file. Raises RecipeError with its line."""
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"cannot be read: {error}", location=Location(file)) from None
+        text = read_text(file)
+    except ConfigurationError as error:
+        raise RecipeError(error.message, location=error.location) from None
     return render(text, context, Location(file))
 
 

@@ -165,3 +165,8 @@ def test_a_platform_with_an_unknown_format_is_an_error(project: ProjectFolder) -
         open_project(project.settings()).plan(Request(everything=True, platforms=("el8",)))
     assert caught.value.hint == "Did you mean rpm?"
     assert caught.value.location and caught.value.location.path == "package_format"
+
+
+@pytest.mark.parametrize("line", ["%config " + "{{" * 500_000, "%doc " * 200_000 + "/a", "%attr(" * 200_000])
+def test_a_long_line_of_a_file_list_is_refused_without_reading_it(line: str) -> None:
+    assert RPM.correction(line) is not None
