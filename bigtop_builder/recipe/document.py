@@ -160,11 +160,17 @@ def parse(text: str, file: Path) -> Document:
         raise ConfigurationError(
             "must be a mapping of keys to values at its top level", location=_place(node, file, ())
         )
+    return Document(_data(node, file), file, text)
+
+
+def _data(node: yaml.Node, file: Path) -> Any:
     try:
-        data = _plain(node, MAX_DEPTH, [MAX_NODES])
+        return _plain(node, MAX_DEPTH, [MAX_NODES])
+    except _TooManyError:
+        message = f"stands for more than {MAX_NODES} values, since aliases repeat"
+        raise ConfigurationError(message, location=_place(_largest(node, {}) or node, file, ())) from None
     except (_UnusualError, yaml.YAMLError, ValueError, ArithmeticError):
-        data = _construct(node, (), file, {})
-    return Document(data, file, text)
+        return _construct(node, (), file, {})
 
 
 def parse_value(text: str, place: str) -> Any:
@@ -176,7 +182,7 @@ def parse_value(text: str, place: str) -> Any:
     try:
         _check_size(text, file)
         node = yaml.compose(text, Loader=_Loader)
-        return None if node is None else _construct(node, (), file, {})
+        return None if node is None else _data(node, file)
     except yaml.YAMLError:
         return text
 
@@ -228,6 +234,26 @@ class _UnusualError(Exception):
     """A node is probably a mistake, so ``_construct`` must look at it."""
 
 
+class _TooManyError(Exception):
+    """A document stands for more values than it may."""
+
+
+def _largest(node: yaml.Node, sizes: dict[int, int]) -> yaml.Node | None:
+    """Return the first node that stands for too many values by itself, without walking what aliases repeat."""
+    if id(node) in sizes or not isinstance(node, yaml.CollectionNode):
+        return None
+    # What contains itself has no size.
+    sizes[id(node)] = MAX_NODES
+    total = len(node.value)
+    for item in node.value:
+        for child in item if isinstance(item, tuple) else (item,):
+            if (found := _largest(child, sizes)) is not None:
+                return found
+            total += sizes.get(id(child), 0)
+    sizes[id(node)] = total
+    return node if total > MAX_NODES else None
+
+
 def _plain(node: yaml.Node, depth: int, left: list[int]) -> Any:
     """Return the value of ``node`` without locations, several times as fast as ``_construct``.
 
@@ -240,7 +266,7 @@ def _plain(node: yaml.Node, depth: int, left: list[int]) -> Any:
     if isinstance(node, yaml.CollectionNode):
         left[0] -= len(node.value)
         if left[0] < 0:
-            raise _UnusualError
+            raise _TooManyError
     if isinstance(node, yaml.MappingNode):
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
@@ -276,10 +302,6 @@ def _construct(
     places[path] = Location(file, mark.line + 1, mark.column + 1)
     if len(path) > MAX_DEPTH:
         raise ConfigurationError("is nested too deeply", location=_place(node, file, path))
-    if len(places) > MAX_NODES:
-        raise ConfigurationError(
-            f"has more than {MAX_NODES} values, since aliases repeat them", location=_place(node, file, path)
-        )
     if isinstance(node, yaml.MappingNode):
         return _construct_mapping(node, path, file, places)
     if isinstance(node, yaml.SequenceNode):

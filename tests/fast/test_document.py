@@ -150,7 +150,7 @@ def levels(text: str, width: int, depth: int) -> str:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (levels("[x, x]", 9, 10), "more than"),
+        (levels("[x, x]", 9, 10), "aliases repeat"),
         (levels("{x: 1}", 2, 46), "more than"),
         (levels("[" + "x," * 1000 + "]", 1000, 3), "more than"),
         ("a: &a [*a, *a]", "nested too deeply"),
