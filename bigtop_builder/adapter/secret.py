@@ -63,7 +63,9 @@ def _prompt(place: str) -> str:
         raise ConfigurationError(
             f"{place}: there is no terminal to prompt on", hint="Use env:NAME, file:PATH or command:COMMAND instead."
         )
-    return getpass.getpass(f"{place}: ", stream=sys.stderr)
+    # The place has keys of a file, which must not reach the terminal as commands.
+    shown = "".join(letter if letter.isprintable() else "?" for letter in place)
+    return getpass.getpass(f"{shown}: ", stream=sys.stderr)
 
 
 class Secrets:

@@ -25,12 +25,12 @@ SELECTION, BUILDING, REPORTS = "What to build", "How to build", "Reports"
 
 def complete_component(incomplete: str) -> list[str]:
     """Return component names for the completion of the shell."""
-    return [name for name in _catalog().component_files if name.startswith(incomplete)]
+    return [name for name in _catalog().component_files if name.startswith(incomplete) and name.isprintable()]
 
 
 def complete_platform(incomplete: str) -> list[str]:
     """Return platform names for the completion of the shell."""
-    return [name for name in _catalog().platform_files if name.startswith(incomplete)]
+    return [name for name in _catalog().platform_files if name.startswith(incomplete) and name.isprintable()]
 
 
 def _catalog() -> Catalog:

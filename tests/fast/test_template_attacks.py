@@ -5,10 +5,13 @@ No time is asserted: a template whose budget did not hold would keep the test fr
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bigtop_builder.model.component import Package
 from bigtop_builder.model.errors import Location, RecipeError
@@ -283,3 +286,111 @@ def test_names_alone_share_the_budget() -> None:
     with metered(), pytest.raises(RecipeError, match="takes too long"):
         for _ in range(BUDGET):
             template.render("{{ long }}", {"long": "a" * 1_000_000}, HERE)
+
+
+TOKENS = [
+    "{{",
+    "}}",
+    "{%",
+    "%}",
+    "{##",
+    "##}",
+    "{%-",
+    "-%}",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ":",
+    ".",
+    "|",
+    "~",
+    "+",
+    "-",
+    "*",
+    "**",
+    "/",
+    "//",
+    "%",
+    "==",
+    "<",
+    "in",
+    "not",
+    "and",
+    "or",
+    "is",
+    "if",
+    "else",
+    "elif",
+    "endif",
+    "for",
+    "endfor",
+    "set",
+    "endset",
+    "macro",
+    "endmacro",
+    "call",
+    "endcall",
+    "filter",
+    "endfilter",
+    "with",
+    "endwith",
+    "raw",
+    "endraw",
+    "block",
+    "include",
+    "import",
+    "namespace",
+    "range",
+    "loop",
+    "caller",
+    "self",
+    "name",
+    "stack",
+    "hosts",
+    "versions",
+    "release",
+    "c",
+    "x",
+    "y",
+    "true",
+    "none",
+    "0",
+    "1",
+    "9999999999",
+    "1.5",
+    "'a'",
+    "'%s'",
+    "'%99999d'",
+    "'{0}'",
+    "=",
+    "default",
+    "join",
+    "replace",
+    "map",
+    "select",
+    "list",
+    "sort",
+    "length",
+    "upper",
+    "format",
+    "indent",
+    "dictsort",
+    "get",
+    "items",
+    "split",
+    "append",
+    "__class__",
+    "version",
+]
+
+
+@given(st.lists(st.sampled_from(TOKENS), max_size=30).map(" ".join))
+def test_any_template_is_rendered_or_refused(text: str) -> None:
+    with suppress(RecipeError):
+        assert isinstance(template.render(text, context(), HERE), str)
+    with suppress(RecipeError):
+        assert isinstance(template.truth(text, context(), HERE), bool)

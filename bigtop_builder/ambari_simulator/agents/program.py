@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.ambari_simulator.engine.work import Context
+
+if TYPE_CHECKING:
+    from bigtop_builder.recipe.sandbox import Sandbox
 
 JAVA_HOME = "/usr/lib/jvm/java"
 """The JAVA_HOME of hosts; the test bed's image links it there."""
@@ -44,10 +48,16 @@ class Program:
 def filled(template: str, values: Mapping[str, Any]) -> str:
     """Render the ``content`` of a configuration with the values that its scripts provide; unknown ones are empty."""
     from bigtop_builder.recipe.meter import metered
-    from bigtop_builder.recipe.sandbox import Sandbox
 
     with metered():
-        return Sandbox(keep_trailing_newline=True).from_string(template).render(values)
+        return _sandbox().from_string(template).render(values)
+
+
+@lru_cache(maxsize=1)
+def _sandbox() -> Sandbox:
+    from bigtop_builder.recipe.sandbox import Sandbox
+
+    return Sandbox(keep_trailing_newline=True)
 
 
 def lives(pid_file: str) -> str:
