@@ -71,7 +71,7 @@ def image_spec(
     component's build requires. Raises RecipeError.
     """
     for name in packages:
-        if not PACKAGE_NAME.match(name):
+        if not PACKAGE_NAME.fullmatch(name):
             raise RecipeError(f"{name!r} is not the name of a package of {platform.title}")
     parent = None if kind == "package" else image_spec(platform, "package", find)
     context = {
