@@ -53,7 +53,7 @@ RelativePath = Annotated[str, unless_template(relative_path)]
 """A path below a folder."""
 TargetFolder = Annotated[str, unless_template(target_folder)]
 """A path below a folder, or ``.``."""
-PlainText = Annotated[str, unless_template(plain_text)]
+PlainText = Annotated[str, AfterValidator(plain_text)]
 """Text of one line, without control characters."""
 HostPath = Annotated[str, AfterValidator(host_path)]
 """A path of this machine."""

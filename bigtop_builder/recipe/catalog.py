@@ -52,6 +52,8 @@ class LoadedComponent:
                         location=Location(path),
                         hint=near(path.name, self.component.versions) or None,
                     )
+            if (folder / "patches").is_symlink() or (folder / "patches" / version).is_symlink():
+                _check_inside(folder / "patches" / version, folder)
             for path in sorted((folder / "patches" / version).glob("[!.]*")):
                 if path.suffix not in (".patch", ".diff") or not path.is_file():
                     raise RecipeError(
@@ -66,6 +68,7 @@ class LoadedComponent:
         for folder in reversed(self.folders):
             root = folder / "files"
             if root.is_dir():
+                _check_inside(root, folder)
                 for path in sorted(root.rglob("*")):
                     if path.is_file():
                         found[path.relative_to(root).as_posix()] = _own(path, folder)
@@ -191,11 +194,16 @@ def _own(path: Path, folder: Path) -> Path:
         relative_path(path.relative_to(folder).as_posix())
     except ValueError as error:
         raise RecipeError(f"the name of the file {error}", location=Location(path)) from None
-    # An overlay is somebody else's, and what is read here goes into packages.
-    real, root = os.path.realpath(path), os.path.realpath(folder.parent.parent)
-    if os.path.commonpath((real, root)) != root:
-        raise RecipeError("is a link to a file outside the overlay", location=Location(path))
+    if path.is_symlink():
+        _check_inside(path, folder)
     return path
+
+
+def _check_inside(path: Path, folder: Path) -> None:
+    """Raise RecipeError unless the real path is in the overlay of a component's folder, which is somebody else's."""
+    root = os.path.realpath(folder.parent.parent)
+    if os.path.commonpath((os.path.realpath(path), root)) != root:
+        raise RecipeError("is a link to a file outside the overlay", location=Location(path))
 
 
 def _load(files: list[Path], model: type[M], *, templates: bool = False) -> tuple[Document, M]:

@@ -27,6 +27,7 @@ from jinja2.utils import Namespace
 from bigtop_builder.recipe.meter import LARGEST_INTEGER, BudgetError, meter
 from bigtop_builder.recipe.sandbox_filters import (
     FILTERS,
+    SHORT,
     TESTS,
     bounded_filter,
     bounded_test,
@@ -163,8 +164,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Carry out a chain of comparisons."""
         budget = meter()
         for name, right in zip(rest[::2], rest[1::2], strict=True):
-            budget.charge(left)
-            budget.charge(right)
+            for value in (left, right):
+                if type(value) is not str or len(value) > SHORT:
+                    budget.charge(value)
             if not _COMPARISONS[name](left, right):
                 return False
             left = right
@@ -191,7 +193,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if isinstance(obj, Undefined):
             return obj[argument]
         if type(obj) in (str, list, tuple, dict):
-            meter().charge(argument)
+            if type(argument) not in (str, int):
+                meter().charge(argument)
             try:
                 return obj[argument]
             except (TypeError, LookupError):
@@ -211,7 +214,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         budget = meter()
         budget.spend(10)
         for value in (*args, *(kwargs[key] for key in kwargs.keys() - _OF_JINJA)):
-            budget.charge(value)
+            if type(value) is not str or len(value) > SHORT:
+                budget.charge(value)
         if isinstance(__obj, BuiltinMethodType) and __obj.__name__ in _METHODS.get(type(__obj.__self__), ()):
             budget.spend(text_cost(__obj.__name__, __obj.__self__, args))
             result = settled(__obj(*args, **{key: kwargs[key] for key in kwargs.keys() - _OF_JINJA}))
@@ -255,7 +259,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super()._generate(source, *arguments, **settings)
 
     def _shown(self, value: Any) -> Any:
-        meter().charge(value)
+        if type(value) is not str:
+            meter().charge(value)
+        elif len(value) >= 16:
+            meter().spend(len(value) >> 4)
         return value
 
 

@@ -29,6 +29,8 @@ TESTS = words(
 )
 _ARGUMENTS = {"replace": ("old", "new"), "indent": ("width",)}
 """The arguments that make a result large, in order; templates may also name them."""
+SHORT = 255
+"""The longest text that an operation looks at for the price of its own node."""
 _WIDEST = 1000
 """The largest width or precision of a format."""
 _FORMAT = re.compile(r"%(?:\([^()]*\))?[-+ #0]*(\d*)\.?(\d*)")
@@ -44,7 +46,8 @@ def bounded_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any
     def run(context: Context, value: Any, *args: Any, **kwargs: Any) -> Any:
         budget = meter()
         for one in (value, *args, *kwargs.values()):
-            budget.charge(one)
+            if type(one) is not str or len(one) > SHORT:
+                budget.charge(one)
         if isinstance(value, str):
             named = (kwargs[key] for key in _ARGUMENTS.get(name, ()) if key in kwargs)
             budget.spend(text_cost(name, value, (*args, *named)) if name in _ON_TEXT else len(value))
@@ -88,9 +91,14 @@ def _leading(function: Callable[..., Any]) -> Callable[[Context], tuple[Any, ...
 
 def each(value: Any) -> Any:
     """Return what a loop goes through, whose size is paid for before the loop begins."""
-    if isinstance(value, list | tuple | dict | str):
+    kind = type(value)
+    if kind in (list, tuple):
+        if value:
+            meter().spend(len(value))
+        return value
+    if kind in (dict, str):
         meter().spend(len(value))
-        return value if isinstance(value, list | tuple) else list(value)
+        return list(value)
     meter().charge(value)
     return list(value)
 
