@@ -270,6 +270,8 @@ def _limited(stream: TokenStream) -> Iterable[Any]:
     for count, token in enumerate(stream):
         if count >= LONGEST:
             raise TemplateSyntaxError(f"it is longer than {LONGEST} tokens", token.lineno)
+        if isinstance(token.value, int) and token.value.bit_length() > LARGEST_INTEGER:
+            raise TemplateSyntaxError("a number is too large", token.lineno)
         yield token
 
 

@@ -51,6 +51,10 @@ def bounded_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any
         if isinstance(value, str):
             named = (kwargs[key] for key in _ARGUMENTS.get(name, ()) if key in kwargs)
             budget.spend(text_cost(name, value, (*args, *named)) if name in _ON_TEXT else len(value))
+        if name not in _ON_TEXT and type(value) in (list, tuple, dict, str):
+            # An attribute may be a list of paths, each of which is looked up in each item.
+            paths = (one for one in (*args, *kwargs.values()) if isinstance(one, str))
+            budget.spend(len(value) * sum(1 + one.count(".") + one.count(",") for one in paths))
         if name == "format":
             return formatted(value, kwargs or args)
         if name == "join":

@@ -66,4 +66,4 @@ def _generic(catalog: Catalog, evaluated: Evaluated, service: Service) -> bytes:
             location=Location(evaluated.spec_template),
         )
     template = catalog.package_template(evaluated.format.name, "service.init.j2")
-    return render_file(template, {**evaluated.context, "service": plain(service)}).encode()
+    return render_file(template, {**evaluated.context, "service": service}).encode()

@@ -10,12 +10,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from bigtop_builder.model import digest
 from bigtop_builder.model.component import Package
 from bigtop_builder.model.errors import ConfigurationError, Location, RecipeError
 from bigtop_builder.recipe.document import MAX_SIZE, clipped, near, read_text
 from bigtop_builder.recipe.meter import BudgetError, meter, metered
 from bigtop_builder.recipe.package_format import FORMATS
+from bigtop_builder.recipe.plain import plain
 from bigtop_builder.recipe.template_cache import CodeCache
 
 if TYPE_CHECKING:
@@ -150,12 +153,13 @@ def _join(parts: tuple[str | tuple[str, ...], ...], context: Mapping[str, Any]) 
 
 
 def render_file(file: Path, context: Mapping[str, Any]) -> str:
-    """Render a template file. Raises RecipeError with its line."""
+    """Render a template file, which sees models as plain data. Raises RecipeError with its line."""
     try:
         text = read_text(file)
     except ConfigurationError as error:
         raise RecipeError(error.message, location=error.location) from None
-    return render(text, context, Location(file))
+    seen = {name: plain(value) if isinstance(value, BaseModel) else value for name, value in context.items()}
+    return render(text, seen, Location(file))
 
 
 def truth(expression: str, context: Mapping[str, Any], location: Place) -> bool:
