@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from bigtop_builder.model.archive_limits import ArchiveLimits
 from bigtop_builder.model.base import (
     Age,
     Credentials,
@@ -20,6 +21,7 @@ from bigtop_builder.model.base import (
     Size,
     StrictModel,
     Version,
+    size_in_bytes,
 )
 from bigtop_builder.model.mirrors import Mirrors
 from bigtop_builder.model.source import Alternative
@@ -83,6 +85,18 @@ class Limits(StrictModel):
     """The most files and folders that are taken over from one build."""
     repository_time: Duration = "10m"
     """How long repositories may take over the checksums, or over the locked files, of what one task downloads."""
+    archive_size: Size = "20g"
+    """The largest unpacked size of an archive or package; above 1 GiB, it may unpack to 200 times its size at most."""
+    archive_members: int = Field(default=500_000, ge=1)
+    """The most members of an archive."""
+    archive_memory: Size = "256m"
+    """Memory for unpacking an archive: the dictionary of xz, the window of zstd."""
+
+    @property
+    def archives(self) -> ArchiveLimits:
+        """The bounds of archives, in bytes."""
+        memory = size_in_bytes(self.archive_memory)
+        return ArchiveLimits(size_in_bytes(self.archive_size), self.archive_members, memory)
 
 
 class Choice(StrictModel):

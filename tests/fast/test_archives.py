@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import os
 import stat
 import subprocess
@@ -15,7 +18,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bigtop_builder.adapter.sources import archive, copy_tree, local_digest, unpack
+from bigtop_builder.adapter.sources import copy_tree, local_digest, tree, unpack
+from bigtop_builder.model.archive_limits import ArchiveLimits
 from bigtop_builder.model.errors import SourceError
 
 TIME = 1_600_000_000
@@ -194,14 +198,58 @@ def test_any_bytes_give_a_source_error(tmp_path_factory: pytest.TempPathFactory,
             unpack(place / "a", place / "tree", strip=0, name="a")
 
 
-def test_too_many_and_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_and_too_large(tmp_path: Path) -> None:
     made = tar(tmp_path / "a.tar.gz", *(member(f"top/{number}") for number in range(5)), mode="w:gz")
-    monkeypatch.setattr(archive, "LARGEST", 30)
+    plain = tar(tmp_path / "a.tar", *(member(f"top/{number}") for number in range(5)))
     with pytest.raises(SourceError, match="'top/4' makes the unpacked size exceed 30 bytes"):
-        unpack(made, tmp_path / "tree", strip=1, name="a.tar.gz")
-    monkeypatch.setattr(archive, "MEMBERS", 3)
-    with pytest.raises(SourceError, match="'top/3' exceeds the allowed number"):
-        unpack(made, tmp_path / "tree", strip=1, name="a.tar.gz")
+        unpack(plain, tmp_path / "tree", strip=1, name="a.tar", limits=ArchiveLimits(size=30))
+    with pytest.raises(SourceError, match=r"a\.tar\.gz cannot be unpacked: it unpacks to more than 30 bytes"):
+        unpack(made, tmp_path / "tree", strip=1, name="a.tar.gz", limits=ArchiveLimits(size=30))
+    with pytest.raises(SourceError, match="more members than the allowed number"):
+        unpack(made, tmp_path / "tree", strip=1, name="a.tar.gz", limits=ArchiveLimits(members=3))
+    assert names(tmp_path) == ["a.tar", "a.tar.gz"]
+
+
+def test_all_names_together_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tar(tmp_path / "a.tar", *(member(f"top/{number:0100}/x") for number in range(5)))
+    unpack(made, tmp_path / "tree", strip=1, name="a.tar")
+    monkeypatch.setattr(tree, "NAMES", 700)
+    with pytest.raises(SourceError, match="makes the names of the archive too long"):
+        unpack(made, tmp_path / "other", strip=1, name="a.tar")
+    assert not (tmp_path / "other").exists()
+
+
+def test_damage_in_the_middle_of_a_tar_is_no_end(tmp_path: Path) -> None:
+    made = tar(tmp_path / "a.tar", member("top/a"), member("top/b"))
+    made.write_bytes(made.read_bytes().replace(b"top/b", b"top/c"))
+    with pytest.raises(SourceError, match=r"a\.tar cannot be unpacked: bad checksum"):
+        unpack(made, tmp_path / "tree", strip=1, name="a.tar")
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_long_names_and_links_of_both_formats(tmp_path: Path, form: int) -> None:
+    name, target = "top/" + "/".join(["folder" * 6] * 6), "n" * 180
+    with tarfile.open(tmp_path / "a.tar", "w", format=form) as made:
+        info = member(f"{name}/\u00e9")
+        info.mtime = 1_600_000_000.5
+        made.addfile(info)
+        made.addfile(member("top/link", tarfile.SYMTYPE, target))
+        made.addfile(member(f"{name}/hard", tarfile.LNKTYPE, f"{name}/\u00e9"))
+    unpack(tmp_path / "a.tar", tmp_path / "tree", strip=1, name="a.tar")
+    file = tmp_path / "tree" / name.removeprefix("top/") / "\u00e9"
+    assert file.stat().st_nlink == 2
+    assert file.stat().st_mtime == (1_600_000_000.5 if form == tarfile.PAX_FORMAT else TIME)
+    assert (tmp_path / "tree/link").readlink() == Path(target)
+
+
+@pytest.mark.parametrize("padding", [b"", bytes(8)])
+def test_streams_one_after_another(tmp_path: Path, padding: bytes) -> None:
+    data = tar(tmp_path / "plain", *SOURCE).read_bytes()
+    for name, compress in (("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)):
+        made = tmp_path / f"a.{name}"
+        made.write_bytes(compress(data[:700]) + (padding if name == "xz" else b"") + compress(data[700:]))
+        unpack(made, tmp_path / name, strip=1, name=made.name)
+        assert names(tmp_path / name) == ["bin", "bin/hard", "bin/link", "bin/run", "readme"]
 
 
 def test_a_second_source_is_merged_unless_files_clash(tmp_path: Path) -> None:

@@ -8,7 +8,10 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, cast
 
+from bigtop_builder.adapter.archives.compression import DamagedArchiveError, Unpacked
+from bigtop_builder.adapter.archives.tar import read_tar
 from bigtop_builder.adapter.bundle.reader import ChunkStream, check_member
 from bigtop_builder.adapter.bundle.writer import file_chunks
 from bigtop_builder.adapter.store import translated
@@ -16,6 +19,9 @@ from bigtop_builder.adapter.tools.cache import OWN, SHARED, Cache
 from bigtop_builder.model.build_tools.registry import CACHES, CacheName
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import SourceError
+
+MEMBERS = 2_000_000
+"""Files of one cache: its archive is this program's own, but a bundle comes from strangers."""
 
 
 @dataclass
@@ -52,18 +58,16 @@ def unpack(chunks: Iterator[bytes], scratch: Path, place: str) -> list[str]:
     paths: list[str] = []
     stream = ChunkStream(chunks)
     try:
-        with translated(scratch), tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20) as archive:
-            for info in archive:
+        with translated(scratch):
+            for info, content in read_tar(Unpacked(cast("IO[bytes]", stream), ""), MEMBERS):
                 check_member(info, place)
                 target = scratch / info.name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                content = archive.extractfile(info)
-                assert content is not None
-                with content, target.open("xb") as written:
+                with target.open("xb") as written:
                     while piece := content.read(1 << 20):
                         written.write(piece)
                 paths.append(info.name)
-    except tarfile.TarError as error:
+    except DamagedArchiveError as error:
         stream.drain()
         raise SourceError(f"{place} is damaged: {error}") from error
     stream.drain()

@@ -10,10 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from bigtop_builder.adapter.archives.compression import DamagedArchiveError, Unpacked
+from bigtop_builder.adapter.archives.tar import read_tar
 from bigtop_builder.adapter.containers.engine import engine_errors
 from bigtop_builder.adapter.containers.engine_images import present
 from bigtop_builder.adapter.containers.image_record import ImageRecord, record_path, recorded
 from bigtop_builder.adapter.store import Store, translated, write_atomically
+from bigtop_builder.model.archive_limits import DEFAULT
 from bigtop_builder.model.bundle import BundledImage
 from bigtop_builder.model.digest import CHUNK
 from bigtop_builder.model.errors import EngineError, SourceError
@@ -97,27 +100,30 @@ class SavedImages:
             with answer:
                 if answer.status_code != 200:
                     raise EngineError(f"saving images: the engine refused: {answer.text[:500]}")
-                for piece in _settled(cast("IO[bytes]", answer.raw)):
-                    self.size += len(piece)
-                    if packed := compressor.compress(piece):
-                        yield packed
+                try:
+                    for piece in _settled(cast("IO[bytes]", answer.raw)):
+                        self.size += len(piece)
+                        if packed := compressor.compress(piece):
+                            yield packed
+                except DamagedArchiveError as error:
+                    raise EngineError(f"saving images: the engine's archive is damaged: {error}") from error
         yield compressor.flush()
 
 
 def _settled(stream: IO[bytes]) -> Iterator[bytes]:
     """Remove what differs between two archives of the same images: times, and the order in which images are listed."""
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
-        for info in archive:
-            info.mtime, info.pax_headers = 0, {}
-            content = archive.extractfile(info) if info.isreg() else None
-            if content is not None and info.name == LISTING:
-                images = sorted(json.load(content), key=lambda image: str(image["Config"]))
-                content = io.BytesIO(json.dumps(images).encode())
-                info.size = len(content.getbuffer())
-            yield info.tobuf(tarfile.GNU_FORMAT)
-            while content is not None and (piece := content.read(CHUNK)):
-                yield piece
-            yield bytes(-info.size % tarfile.BLOCKSIZE) if info.isreg() else b""
+    for info, content in read_tar(Unpacked(stream, "")):
+        info.mtime = 0
+        listing = b""
+        if info.isreg() and info.name == LISTING:
+            images = sorted(json.loads(content.read()), key=lambda image: str(image["Config"]))
+            listing = json.dumps(images).encode()
+            info.size = len(listing)
+        yield info.tobuf(tarfile.GNU_FORMAT)
+        yield listing
+        while piece := content.read(CHUNK):
+            yield piece
+        yield bytes(-info.size % tarfile.BLOCKSIZE) if info.isreg() else b""
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
@@ -126,7 +132,8 @@ def load_images(client: DockerClient, packed: io.RawIOBase) -> None:
     import zstandard
 
     def unpacked() -> Iterator[bytes]:
-        with zstandard.ZstdDecompressor().stream_reader(cast("IO[bytes]", packed)) as reader:
+        decoder = zstandard.ZstdDecompressor(max_window_size=DEFAULT.memory)
+        with decoder.stream_reader(cast("IO[bytes]", packed)) as reader:
             while piece := reader.read(CHUNK):
                 yield piece
 

@@ -15,13 +15,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bigtop_builder.adapter.archives.compression import DamagedArchiveError, Unpacked
+from bigtop_builder.adapter.archives.tar import read_tar
 from bigtop_builder.adapter.bundle.writer import Progress
 from bigtop_builder.model.bundle import FORMAT, MANIFEST, SIGNATURE, BundledFile, Manifest, safe_path
 from bigtop_builder.model.digest import CHUNK
 from bigtop_builder.model.errors import ConfigurationError, SourceError
 from bigtop_builder.model.json_text import parse_json
 
-LARGEST_MANIFEST = 256 << 20
+LARGEST_MANIFEST = 32 << 20
 CUT_OFF = "Copy it again from its origin, and check it with: bigtop-builder bundle verify"
 
 
@@ -150,16 +152,16 @@ def check_member(info: tarfile.TarInfo, place: str) -> None:
 def _of_archive(place: Path) -> Iterator[tuple[str, Member]]:
     seen: set[str] = set()
     try:
-        with tarfile.open(place, "r:") as archive:
-            for info in archive:
+        with place.open("rb") as file:
+            for info, _ in read_tar(Unpacked(file, "")):
                 check_member(info, str(place))
                 if info.name in seen:
                     raise SourceError(f"{place} has {info.name!r} twice", hint=CUT_OFF)
                 seen.add(info.name)
                 yield info.name, Member(info.size, place, info.offset_data)
-    except tarfile.ReadError as error:
+    except DamagedArchiveError as error:
         if seen:
-            raise SourceError(f"{place} is truncated after {max(seen)}", hint=CUT_OFF) from error
+            raise SourceError(f"{place} is truncated or damaged after {max(seen)}: {error}", hint=CUT_OFF) from error
         raise ConfigurationError(f"{place} is not a bundle: {error}") from error
 
 

@@ -11,13 +11,13 @@ import re
 import stat
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from bigtop_builder.adapter.archives.zip import DAMAGE, open_zip
 from bigtop_builder.adapter.provenance.identity import (
     Coordinates,
     Identity,
@@ -32,20 +32,31 @@ from bigtop_builder.adapter.provenance.maven_cache import MavenCache
 from bigtop_builder.adapter.rpm.header import RpmHeader
 from bigtop_builder.adapter.rpm.payload import Member, payload_files
 from bigtop_builder.model.json_text import parse_json
+from bigtop_builder.model.archive_limits import DEFAULT
 
 ARCHIVES = (".jar", ".war", ".ear")
 IN_MEMORY = 16 << 20
 CHUNK = 1 << 20
 SMALL = 1 << 20
 """The maximum size of a text entry that is read, in bytes."""
-NESTED_LIMIT = 1 << 30
-"""The maximum unpacked size of an archive inside an archive, in bytes."""
+MOST_POMS = 10_000
+"""The most modules that one archive may be made of."""
 
 _POM = re.compile(r"META-INF/maven/[^/]+/[^/]+/pom\.properties$")
 _PYTHON = re.compile(r"\.(dist-info/METADATA|egg-info/PKG-INFO|egg-info)$")
 _NPM = re.compile(r"/node_modules/((@[^/]+/)?[^/]+)/package\.json$")
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
-"""Everything that ``zipfile`` raises for broken, encrypted or unknown archives."""
+
+
+class _Budget:
+    """How many bytes of archives inside archives may still be unpacked."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def spend(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise zipfile.BadZipFile("the archives inside archives unpack to more than the limit")
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,7 @@ def libraries(path: Path, header: RpmHeader, cache: MavenCache) -> tuple[Library
     """
     regular = {file.path: file for file in header.files if stat.S_ISREG(file.mode)}
     found: dict[str, Library] = {}
+    budget = _Budget(DEFAULT.unpacked(path.stat().st_size))
     linked: list[tuple[str, str]] = []
     for member in payload_files(path):
         if member.path not in regular:
@@ -87,7 +99,7 @@ def libraries(path: Path, header: RpmHeader, cache: MavenCache) -> tuple[Library
                 # cpio stores the bytes of hard links once, with the last of them.
                 linked.append((member.path, regular[member.path].digest))
                 continue
-            library = _archive(PurePosixPath(member.path).name, member.read, member.path, cache, nested=True)
+            library = _archive(PurePosixPath(member.path).name, member.read, member.path, cache, budget, nested=True)
         else:
             other = _other(member)
             if other is None:
@@ -108,39 +120,41 @@ def _add(found: dict[str, Library], library: Library, key: str) -> None:
 
 
 def _archive(
-    name: str, read: Callable[[int], bytes], location: str, cache: MavenCache, *, nested: bool, limit: int | None = None
+    name: str, read: Callable[[int], bytes], location: str, cache: MavenCache, budget: _Budget, *, nested: bool
 ) -> Library:
     """Describe an archive whose bytes ``read`` returns; with ``nested``, also the archives inside."""
     sha256, sha1, size = hashlib.sha256(), hashlib.sha1(usedforsecurity=False), 0
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as file:
         while chunk := read(CHUNK):
             size += len(chunk)
-            if limit is not None and size > limit:
-                raise zipfile.BadZipFile("it is larger than the limit for an archive")
+            if not nested:
+                budget.spend(len(chunk))
             sha256.update(chunk)
             sha1.update(chunk)
             file.write(chunk)
         file.seek(0)
-        looked = _look(file, name, size, sha256.hexdigest(), cache, nested)
+        looked = _look(file, name, size, sha256.hexdigest(), cache, budget if nested else None)
     return replace(looked, locations=(location,), sha256=sha256.hexdigest(), sha1=sha1.hexdigest())
 
 
-def _look(file: IO[bytes], name: str, size: int, sha256: str, cache: MavenCache, nested: bool) -> Library:
+def _look(file: IO[bytes], name: str, size: int, sha256: str, cache: MavenCache, budget: _Budget | None) -> Library:
     poms: dict[str, Coordinates] = {}
     manifest: dict[str, str] = {}
     inside: list[Library] = []
     damage = ""
     try:
-        with zipfile.ZipFile(file) as archive:
+        with open_zip(file) as archive:
             manifest = _manifest(archive)
             for entry in archive.infolist():
                 if _POM.search(entry.filename):
                     own = from_pom_properties(entry.filename, _text(archive, entry))
                     if own:
                         poms[entry.filename] = own
-                elif nested and entry.filename.lower().endswith(ARCHIVES) and not entry.is_dir():
-                    inside.append(_nested(archive, entry, cache))
-    except _DAMAGE as error:
+                    if len(poms) > MOST_POMS:
+                        raise zipfile.BadZipFile(f"it contains more than {MOST_POMS} modules")
+                elif budget is not None and entry.filename.lower().endswith(ARCHIVES) and not entry.is_dir():
+                    inside.append(_nested(archive, entry, cache, budget))
+    except DAMAGE as error:
         damage = f"{type(error).__name__}: {error}"
     identity = _identify(name, size, sha256, poms, manifest, cache)
     shaded = [
@@ -168,12 +182,12 @@ def _identify(
     return only_pom(poms, name) or from_manifest(manifest, name) or from_file_name(name)
 
 
-def _nested(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, cache: MavenCache) -> Library:
+def _nested(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, cache: MavenCache, budget: _Budget) -> Library:
     name = PurePosixPath(entry.filename).name
     try:
         with archive.open(entry) as stream:
-            return _archive(name, stream.read, entry.filename, cache, nested=False, limit=NESTED_LIMIT)
-    except _DAMAGE as error:
+            return _archive(name, stream.read, entry.filename, cache, budget, nested=False)
+    except DAMAGE as error:
         return Library(from_file_name(name), (entry.filename,), damage=f"{type(error).__name__}: {error}")
 
 

@@ -21,7 +21,10 @@ LEAD_MAGIC = b"\xed\xab\xee\xdb"
 HEADER_MAGIC = b"\x8e\xad\xe8\x01\x00\x00\x00\x00"
 INDEX_ENTRY = struct.Struct(">IIiI")
 MAX_ENTRIES = 0xFFFF
-MAX_STORE = 256 << 20
+MAX_STORE = 32 << 20
+"""rpm allows 256 MiB since 4.14, 16 MiB before; 200,000 files need about 30."""
+MAX_VALUES = 4_000_000
+"""The most numbers and texts of all tags together."""
 WIDTHS = {Type.CHAR: 1, Type.INT8: 1, Type.INT16: 2, Type.INT32: 4, Type.INT64: 8, Type.BINARY: 1}
 CODES = {Type.INT8: "B", Type.INT16: "H", Type.INT32: "I", Type.INT64: "Q"}
 TEXTS = frozenset({Type.STRING, Type.STRING_ARRAY, Type.I18N_STRING})
@@ -148,18 +151,26 @@ def _read_block(stream: BinaryIO, size: int, what: str) -> Block:
 def _entries(body: bytes, count: int, what: str) -> dict[int, Entry]:
     store = body[count * INDEX_ENTRY.size :]
     entries: dict[int, Entry] = {}
+    left, values_left = len(store), MAX_VALUES
     for tag, number_of_type, offset, number in INDEX_ENTRY.iter_unpack(body[: count * INDEX_ENTRY.size]):
         if number_of_type > Type.I18N_STRING or not 0 <= offset <= len(store):
             raise MalformedError(f"damaged: tag {tag} of the {what} points nowhere")
         kind = Type(number_of_type)
-        entries[tag] = Entry(tag, kind, number, _slice(store, kind, offset, number, tag, what))
+        data = _slice(store, kind, offset, number, tag, what)
+        left -= len(data)
+        values_left -= number if kind in TEXTS or kind in CODES else 1
+        if left < 0:
+            raise MalformedError(f"damaged: tags of the {what} overlap")
+        if values_left < 0:
+            raise MalformedError(f"damaged: the {what} has more than {MAX_VALUES} values")
+        entries[tag] = Entry(tag, kind, number, data)
     return entries
 
 
 def _slice(store: bytes, kind: Type, offset: int, count: int, tag: int, what: str) -> bytes:
     if kind in TEXTS:
         end = offset
-        for _ in range(1 if kind is Type.STRING else count):
+        for _ in range(1 if kind is Type.STRING else min(count, MAX_VALUES + 1)):
             end = store.find(b"\0", end) + 1
             if end == 0:
                 raise MalformedError(f"damaged: a text of tag {tag} of the {what} has no end")

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
+from bigtop_builder.adapter.archives.zip import DAMAGE, open_zip
 from bigtop_builder.adapter.rpm.header import PackagedFile, RpmHeader, read_header
 from bigtop_builder.adapter.rpm.payload import payload_files
 
@@ -21,7 +22,6 @@ NAMED_ENTRIES = 5
 """How many differing entries of an archive are listed."""
 DERIVED = {"files", "sigmd5", "sha256", "payload_offset", "signature"}
 """Header fields that differ only because something else differs."""
-DAMAGE = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError)
 
 
 def tree_differences(one: Path, two: Path) -> Iterator[str]:
@@ -71,7 +71,7 @@ def _same(one: IO[bytes], two: IO[bytes]) -> bool:
 def _entries_that_differ(one: IO[bytes], two: IO[bytes]) -> str:
     """Return ``; inside: NAME (content), …`` for two archives; empty for other files."""
     try:
-        with zipfile.ZipFile(one) as mine, zipfile.ZipFile(two) as other:
+        with open_zip(one) as mine, open_zip(two) as other:
             entries = [{entry.filename: entry for entry in archive.infolist()} for archive in (mine, other)]
             differing = [
                 f"{name} ({how})"

@@ -23,6 +23,12 @@ SCRIPTS: dict[Phase, tuple[Tag, Tag]] = {
 }
 
 
+ALL_PATHS = 128 << 20
+"""The most characters of the paths of all files: a header may name one long folder for each of them."""
+
+LAST_TIME = 0xFFFFFFFF
+
+
 @dataclass(frozen=True)
 class Script:
     """A scriptlet; ``text`` is empty when only the interpreter is called."""
@@ -156,7 +162,7 @@ def _header(blocks: RpmBlocks) -> RpmHeader:
         group=block.text(Tag.GROUP),
         url=block.text(Tag.URL),
         build_host=block.text(Tag.BUILD_HOST),
-        build_time=next(iter(block.numbers(Tag.BUILD_TIME)), 0),
+        build_time=_time(block),
         source_rpm=block.text(Tag.SOURCE_RPM),
         requires=_dependencies(block, Tag.REQUIRE_NAMES, Tag.REQUIRE_FLAGS, Tag.REQUIRE_VERSIONS),
         provides=_dependencies(block, Tag.PROVIDE_NAMES, Tag.PROVIDE_FLAGS, Tag.PROVIDE_VERSIONS),
@@ -171,6 +177,13 @@ def _header(blocks: RpmBlocks) -> RpmHeader:
         sha256=sha256,
         signature=_signature(signature),
     )
+
+
+def _time(block: Block) -> int:
+    time = next(iter(block.numbers(Tag.BUILD_TIME)), 0)
+    if time > LAST_TIME:
+        raise MalformedError(f"damaged: its build time is {time}")
+    return time
 
 
 def _signature(block: Block) -> Signature | None:
@@ -204,6 +217,8 @@ def _paths(block: Block) -> list[str]:
     if Tag.BASE_NAMES not in block.entries:
         return list(block.texts(Tag.OLD_FILE_NAMES))
     names = block.texts(Tag.BASE_NAMES)
+    if sum(len(directories[index]) for index in indexes) > ALL_PATHS:
+        raise MalformedError("damaged: the paths of its files are too long")
     return [directories[index] + name for index, name in zip(indexes, names, strict=True)]
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO, cast
 
+from bigtop_builder.adapter.archives.compression import DamagedArchiveError, Unpacked, compression_of
 from bigtop_builder.adapter.rpm.block import MalformedError, unreadable
 from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
+from bigtop_builder.model.archive_limits import DEFAULT, ArchiveLimits
 
 CPIO_HEADER = 110
 NEWC_MAGICS = (b"070701", b"070702")
@@ -19,31 +16,26 @@ STRIPPED_MAGIC = b"07070X"
 """RPM's own format for files too large for newc's 32-bit sizes: only the file's index in the header follows."""
 TRAILER = "TRAILER!!!"
 CHUNK = 1 << 18
+LONGEST_NAME = 4096 + 2
+"""The longest path that Linux opens, with the dot before it and the zero behind it."""
 
 
 class _Payload:
     """The decompressed payload. Any damage becomes a PublishError that names the package."""
 
-    def __init__(self, package: Path, stream: IO[bytes]) -> None:
-        from zstandard import ZstdError
-
+    def __init__(self, package: Path, stream: Unpacked) -> None:
         self._package = package
         self._stream = stream
-        self._damage = (EOFError, zlib.error, lzma.LZMAError, ZstdError, OSError)
 
     def exactly(self, size: int) -> bytes:
-        """Return exactly ``size`` bytes; decompressors may return fewer at a time."""
-        pieces = []
-        while size > 0:
-            try:
-                piece = self._stream.read(min(size, CHUNK))
-            except self._damage as error:
-                raise unreadable(self._package, f"damaged payload: {error}") from error
-            if not piece:
-                raise unreadable(self._package, "damaged payload: it ends too early")
-            pieces.append(piece)
-            size -= len(piece)
-        return b"".join(pieces)
+        """Return exactly ``size`` bytes."""
+        try:
+            data = self._stream.read(size)
+        except (DamagedArchiveError, OSError) as error:
+            raise unreadable(self._package, f"damaged payload: {error}") from error
+        if len(data) < size:
+            raise unreadable(self._package, "damaged payload: it ends too early")
+        return data
 
 
 class Member:
@@ -65,29 +57,34 @@ class Member:
         return data
 
 
-def payload_files(path: Path) -> Iterator[Member]:
+def payload_files(path: Path, limits: ArchiveLimits = DEFAULT) -> Iterator[Member]:
     """Yield every file of the payload in its order; folders are empty, a link's bytes are its target.
 
-    Raises PublishError when the package is damaged or its compression is unknown.
+    Raises PublishError when the package is damaged, unpacks to more than the limit or its compression is unknown.
     """
     header = read_header(path)
     with path.open("rb") as raw:
         raw.seek(header.payload_offset)
+        compression, size = header.payload_compressor, limits.unpacked(path.stat().st_size)
+        if compression == "gzip":
+            # rpm also names gzip as the compressor of an uncompressed payload.
+            compression = compression_of(raw.read(2))
+            raw.seek(header.payload_offset)
         try:
-            with _decompressed(raw, header.payload_compressor) as stream:
-                yield from _members(_Payload(path, stream), header)
+            stream = Unpacked(raw, compression, limit=size, memory=limits.memory)
+            yield from _members(_Payload(path, stream), header, limits.members)
         except (ValueError, IndexError) as error:
             raise unreadable(path, f"damaged payload: {error}") from error
 
 
-def find_in_payload(path: Path, forbidden: Sequence[bytes]) -> list[tuple[str, bytes]]:
+def find_in_payload(path: Path, forbidden: Sequence[bytes], limits: ArchiveLimits = DEFAULT) -> list[tuple[str, bytes]]:
     """Return which files contain one of the ``forbidden`` byte strings: unique pairs of path and string.
 
     Compressed content inside a file, as in a jar, is not searched. Raises PublishError as payload_files does.
     """
     overlap = max((len(text) for text in forbidden), default=1) - 1
     found: list[tuple[str, bytes]] = []
-    for member in payload_files(path):
+    for member in payload_files(path, limits):
         missing = list(forbidden)
         window = b""
         while missing and (chunk := member.read(CHUNK)):
@@ -98,29 +95,14 @@ def find_in_payload(path: Path, forbidden: Sequence[bytes]) -> list[tuple[str, b
     return found
 
 
-def _decompressed(raw: BinaryIO, compressor: str) -> IO[bytes]:
-    if compressor == "zstd":
-        import zstandard
-
-        return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-    if compressor in ("xz", "lzma"):
-        return lzma.LZMAFile(raw)
-    if compressor == "bzip2":
-        return bz2.BZ2File(raw)
-    if compressor != "gzip":
-        raise MalformedError(f"unknown compression {compressor!r}")
-    start = raw.read(2)
-    raw.seek(-len(start), 1)
-    # rpm also names gzip as the compressor of an uncompressed payload.
-    return cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if start == b"\x1f\x8b" else raw
-
-
-def _members(payload: _Payload, header: RpmHeader) -> Iterator[Member]:
-    while True:
+def _members(payload: _Payload, header: RpmHeader, members: int) -> Iterator[Member]:
+    for _ in range(members + 1):
         magic = payload.exactly(6)
         if magic in NEWC_MAGICS:
             fields = payload.exactly(CPIO_HEADER - 6)
             size, name_size = int(fields[48:56], 16), int(fields[88:96], 16)
+            if not 0 < name_size <= LONGEST_NAME:
+                raise MalformedError(f"a name has {name_size} bytes")
             name = payload.exactly(name_size)[:-1].decode(errors="replace")
             payload.exactly(-(CPIO_HEADER + name_size) % 4)
             if name == TRAILER:
@@ -136,3 +118,4 @@ def _members(payload: _Payload, header: RpmHeader) -> Iterator[Member]:
         while member.left:
             member.read(CHUNK)
         payload.exactly(-size % 4)
+    raise MalformedError(f"it has more than {members} files")

@@ -6,6 +6,8 @@ import functools
 import re
 
 PART = re.compile(r"~|\^|[0-9]+|[a-zA-Z]+")
+LONGEST_EPOCH = 10
+"""Digits; an epoch has 32 bits."""
 EVR = tuple[int, str, str]
 """Epoch, version, release; an empty release matches any."""
 
@@ -14,7 +16,8 @@ def parse_evr(text: str) -> EVR:
     """Parse ``1:3.5.9-2.el7`` into ``(1, "3.5.9", "2.el7")``."""
     epoch, colon, rest = text.rpartition(":")
     version, _, release = rest.partition("-")
-    return (int(epoch) if colon and epoch.isdigit() else 0), version, release
+    number = epoch if colon and epoch.isascii() and epoch.isdigit() and len(epoch) <= LONGEST_EPOCH else "0"
+    return int(number), version, release
 
 
 def compare_versions(left: str, right: str) -> int:
@@ -37,7 +40,9 @@ def _compare_parts(a: str, b: str) -> int:
     if not a or not b:
         return 1 if a else -1
     if a.isdigit() and b.isdigit():
-        return (int(a) > int(b)) - (int(a) < int(b))
+        # As text: rpm compares numbers of any length, Python converts 4,300 digits at most.
+        left, right = ((len(digits), digits) for digits in (a.lstrip("0"), b.lstrip("0")))
+        return (left > right) - (left < right)
     if a.isdigit() != b.isdigit():
         return 1 if a.isdigit() else -1
     return (a > b) - (a < b)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import IO, Literal, NoReturn
+from typing import Literal, NoReturn, Protocol
 
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import SourceError
@@ -14,6 +14,19 @@ BUFFER = 1 << 20
 Kind = Literal["folder", "file", "link"]
 LONGEST_NAME = 255
 LONGEST_PATH = 3000
+DEEPEST = 256
+"""Folders in a path: what walks a tree later may call itself for each."""
+NAMES = 256 << 20
+"""The most characters of all paths of a tree together, which are held in memory."""
+
+
+class Readable(Protocol):
+    """The content of a member."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """Return at most ``size`` bytes; empty at the end."""
+
+
 FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -26,6 +39,7 @@ class Tree:
         self._strip = strip
         self._size_limit = size_limit
         self._members_left = member_limit
+        self._names_left = NAMES
         self._size = 0
         self._kinds: dict[str, Kind] = {"": "folder"}
         self._folder_times: dict[str, float] = {}
@@ -43,7 +57,7 @@ class Tree:
             self._make_folders(member, path)
             self._folder_times[path] = mtime
 
-    def file(self, member: str, content: IO[bytes], *, executable: bool, mtime: float) -> None:
+    def file(self, member: str, content: Readable, *, executable: bool, mtime: float) -> None:
         """Add a file; a later one of the same name replaces it, as tar does."""
         path = self._place(member)
         if not path:
@@ -125,6 +139,8 @@ class Tree:
             self.refuse(member[:100] + "…", "has a name that is too long")
         if ".." in parts:
             self.refuse(member, "has a path that leaves the archive")
+        if len(parts) > DEEPEST:
+            self.refuse(member[:100] + "…", f"is inside more than {DEEPEST} folders")
         if len(parts) < self._strip:
             return None
         return "/".join(parts[self._strip :])
@@ -136,6 +152,12 @@ class Tree:
             (self._root / path).unlink()
         elif known is not None:
             self.refuse(member, f"would replace a {known} of the same archive")
+        self._note(member, path, kind)
+
+    def _note(self, member: str, path: str, kind: Kind) -> None:
+        self._names_left -= len(path)
+        if self._names_left < 0:
+            self.refuse(member, "makes the names of the archive too long")
         self._kinds[path] = kind
 
     def _make_folders(self, member: str, path: str) -> None:
@@ -147,7 +169,7 @@ class Tree:
             known = self._kinds.get(so_far)
             if known is None:
                 (self._root / so_far).mkdir()
-                self._kinds[so_far] = "folder"
+                self._note(member, so_far, "folder")
             elif known != "folder":
                 self.refuse(member, f"has a path through a {known} of the same archive")
 
@@ -226,5 +248,5 @@ def copy_tree(folder: Path, into: Path) -> None:
             ignore=lambda place, names: {".git"} & set(names),
             dirs_exist_ok=True,
         )
-    except (shutil.Error, OSError) as error:
+    except (shutil.Error, OSError, RecursionError) as error:
         raise SourceError(f"{folder} cannot be copied: {error}", hint="see --source") from error

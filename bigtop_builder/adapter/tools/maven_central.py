@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+from bigtop_builder.adapter.archives.compression import DamagedArchiveError, Unpacked, compression_of
+from bigtop_builder.adapter.archives.tar import read_tar
+from bigtop_builder.adapter.archives.zip import DAMAGE, open_zip
+from bigtop_builder.model.archive_limits import DEFAULT
 from bigtop_builder.model.errors import ConfigurationError
 
+LARGEST = 64 << 20
+"""Bytes of a Maven distribution, or of a file in it."""
 SUPER_POM = "org/apache/maven/model/pom-4.0.0.xml"
 
 
@@ -40,7 +44,7 @@ def central_of(distribution: Path) -> str | None:
     """
     try:
         pom = _super_pom_of(distribution)
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error):
+    except DAMAGE:
         return None
     return central_in_pom(pom) if pom is not None else None
 
@@ -60,24 +64,37 @@ def central_in_pom(pom: str) -> str:
 
 def _super_pom_of(file: Path) -> str | None:
     if zipfile.is_zipfile(file):
-        return _super_pom_in_zip(file.read_bytes())
-    with tarfile.open(file) as archive:
-        for member in archive:
-            name = Path(member.name).name
-            if name.startswith("maven-model-builder") and name.endswith(".jar"):
-                stream = archive.extractfile(member)
-                return _super_pom_in_zip(stream.read()) if stream else None
+        with file.open("rb") as packed:
+            return _super_pom_in_zip(_small(packed.read(LARGEST + 1)))
+    with file.open("rb") as packed:
+        kind = compression_of(packed.read(6))
+        packed.seek(0)
+        for member, content in read_tar(Unpacked(packed, kind, limit=DEFAULT.unpacked(file.stat().st_size))):
+            name = member.name.rpartition("/")[2]
+            if member.isreg() and name.startswith("maven-model-builder") and name.endswith(".jar"):
+                return _super_pom_in_zip(_small(content.read(LARGEST + 1)))
     return None
 
 
-def _super_pom_in_zip(data: bytes) -> str | None:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+def _small(data: bytes) -> bytes:
+    if len(data) > LARGEST:
+        raise DamagedArchiveError("a file of a Maven distribution is too large")
+    return data
+
+
+def _super_pom_in_zip(data: bytes, *, inside: bool = False) -> str | None:
+    with open_zip(io.BytesIO(data)) as archive:
         for name in archive.namelist():
             if name == SUPER_POM:
-                return archive.read(name).decode()
-            if name.rpartition("/")[2].startswith("maven-model-builder") and name.endswith(".jar"):
-                return _super_pom_in_zip(archive.read(name))
+                return _read(archive, name).decode()
+            if not inside and name.rpartition("/")[2].startswith("maven-model-builder") and name.endswith(".jar"):
+                return _super_pom_in_zip(_read(archive, name), inside=True)
     return None
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> bytes:
+    with archive.open(name) as stream:
+        return _small(stream.read(LARGEST + 1))
 
 
 def _model_builders() -> Iterator[Path]:

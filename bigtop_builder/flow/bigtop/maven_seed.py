@@ -9,11 +9,15 @@ import tarfile
 from pathlib import Path
 from xml.etree import ElementTree
 
+from bigtop_builder.adapter.archives.compression import DamagedArchiveError, Unpacked, compression_of
+from bigtop_builder.adapter.archives.tar import read_tar
 from bigtop_builder.adapter.sources import Fetched, copy_tree, unpack
 from bigtop_builder.adapter.store import remove_tree
 from bigtop_builder.flow.bigtop.payload import BigtopPayload
+from bigtop_builder.model.archive_limits import DEFAULT
 from bigtop_builder.model.errors import RecipeError
 
+LARGEST_POM = 16 << 20
 LEVEL = 1
 """The gzip level: low, since the seed is read once."""
 
@@ -51,20 +55,20 @@ def artifacts_in(seed: Path) -> frozenset[str]:
     """
     found: set[str] = set()
     try:
-        with tarfile.open(seed, "r|*") as tar:
-            for member in tar:
+        with seed.open("rb") as file:
+            kind = compression_of(file.read(6))
+            file.seek(0)
+            for member, content in read_tar(Unpacked(file, kind, limit=DEFAULT.unpacked(seed.stat().st_size))):
                 parts = member.name.split("/")
                 if parts[-1] != "pom.xml" or not member.isfile() or {"src", "target", "node_modules"} & set(parts[:-1]):
                     continue
-                stream = tar.extractfile(member)
-                assert stream is not None
                 try:
-                    artifact = ElementTree.parse(stream).getroot().findtext("{*}artifactId")
+                    artifact = ElementTree.fromstring(content.read(LARGEST_POM)).findtext("{*}artifactId")
                 except ElementTree.ParseError:
                     continue
                 if artifact:
                     found.add(artifact.strip())
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (DamagedArchiveError, OSError) as error:
         raise RecipeError(f"the source {seed.name} is no tarball: {error}") from error
     return frozenset(found)
 

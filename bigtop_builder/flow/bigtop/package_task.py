@@ -92,7 +92,7 @@ def _note_peculiarities(bench: Workbench, payload: BigtopPayload, rpms: list[Pat
     if programs and order.builder != order.platform:
         bench.note(f"{', '.join(programs)}: built on {order.builder}, may not run on {order.platform}")
     path = payload.topdir.encode()
-    leaks = [f"{rpm.name}: {where}" for rpm in rpms for where, _ in find_in_payload(rpm, (path,))]
+    leaks = [f"{rpm.name}: {where}" for rpm in rpms for where, _ in find_in_payload(rpm, (path,), order.archive_limits)]
     if leaks:
         more = f" and {len(leaks) - 1} more" if leaks[1:] else ""
         bench.note(f"the build path is in {leaks[0]}{more}")

@@ -57,7 +57,7 @@ def _unpack(bench: Workbench, fetched: list[Fetched]) -> Path:
             if local.is_dir():
                 copy_tree(local, tree)
             else:
-                unpack(local, tree, strip=1, name=local.name)
+                unpack(local, tree, strip=1, name=local.name, limits=order.archive_limits)
             log.note(f"{local} → {tree.name}")
         for source, one in zip(order.sources, fetched, strict=True):
             into = (tree / source.into).resolve()
@@ -67,7 +67,7 @@ def _unpack(bench: Workbench, fetched: list[Fetched]) -> Path:
                 into.mkdir(parents=True, exist_ok=True)
                 (into / one.name).write_bytes(one.path.read_bytes())
             else:
-                unpack(one.path, into, strip=source.strip, name=one.name)
+                unpack(one.path, into, strip=source.strip, name=one.name, limits=order.archive_limits)
             log.note(f"{one.name} → {source.into}")
         bench.hand_over(tree)
         return tree

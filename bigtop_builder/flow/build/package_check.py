@@ -11,6 +11,7 @@ from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.flow.build.clean_host import install_on_clean_host
 from bigtop_builder.flow.build.work_order import ExpectedPackage, WorkOrder
 from bigtop_builder.flow.build.workbench import Workbench
+from bigtop_builder.model.archive_limits import ArchiveLimits
 from bigtop_builder.model.errors import BuildError
 
 BUILD_PATHS = (b"/work/src", b"/work/stage", b"/work/rpm", b"/work/home")
@@ -24,7 +25,7 @@ def check(bench: Workbench, rpms: list[Path]) -> None:
     """Check the finished packages and install them on a clean host. Raises StepFailedError."""
     with bench.step("check") as log:
         headers = [read_header(rpm) for rpm in rpms]
-        report_problems(log, [*_expectations(bench.order, headers), *_leaks(rpms)])
+        report_problems(log, [*_expectations(bench.order, headers), *_leaks(rpms, bench.order.archive_limits)])
         log.note(f"{len(headers)} packages, {sum(len(header.files) for header in headers)} files: as expected")
         install_on_clean_host(bench, rpms, headers, log)
 
@@ -77,7 +78,7 @@ def _squeezed(need: str) -> str:
     return " ".join(need.split())
 
 
-def _leaks(rpms: list[Path]) -> Iterator[str]:
+def _leaks(rpms: list[Path], limits: ArchiveLimits) -> Iterator[str]:
     for rpm in rpms:
-        for path, text in find_in_payload(rpm, BUILD_PATHS):
+        for path, text in find_in_payload(rpm, BUILD_PATHS, limits):
             yield f"{rpm.name}: {path} contains the build path {text.decode()}"

@@ -92,6 +92,7 @@ def _common_parts(project: Project, task: Task) -> WorkOrder:
         result_size=size_in_bytes(project.file.limits.result_size),
         result_files=project.file.limits.result_files,
         log_size=size_in_bytes(project.file.limits.log_size),
+        archive_limits=project.file.limits.archives,
         forced=FORCED in task.reasons,
         dependency_keys=dict(task.dependency_keys),
         compile_key=task.compile_key,

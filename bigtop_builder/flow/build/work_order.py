@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict
 
+from bigtop_builder.model.archive_limits import DEFAULT, ArchiveLimits
 from bigtop_builder.model.build_tools.registry import CacheName
 from bigtop_builder.model.lock import Lock
 from bigtop_builder.model.source import Source
@@ -101,6 +102,8 @@ class WorkOrder:
     """The most files and folders that the host takes over from containers."""
     log_size: int
     """The most bytes that the log of one step may have."""
+    archive_limits: ArchiveLimits = DEFAULT
+    """The bounds of sources and of what a build packed."""
     forced: bool = False
     """Whether to build although the key has a result already."""
     repeated: bool = False

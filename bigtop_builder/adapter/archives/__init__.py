@@ -1,0 +1,1 @@
+"""Reads archives and compressed files that strangers made, in bounded memory."""
