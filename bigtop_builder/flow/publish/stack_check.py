@@ -125,7 +125,7 @@ def _packages(reader: Reader) -> list[createrepo_c.Package]:
     with contextlib.ExitStack() as stack:
         try:
             repomd = createrepo_c.Repomd(str(stack.enter_context(reader.file(REPOMD))))
-            records: Mapping[str, str] = {record.type: record.location_href for record in repomd.records}
+            records: Mapping[str, str] = {one.type: one.location_href for one in repomd.records if one.location_href}
             for kind in METADATA:
                 if kind not in records:
                     raise PublishError(f"{REPOMD} lists no {kind} metadata")
