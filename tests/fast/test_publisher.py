@@ -129,6 +129,19 @@ def test_metadata_that_was_lost_is_made_again(run: Publish, root: Path) -> None:
     assert len(listed(run(B).folder)) == 2
 
 
+def test_what_a_killed_publication_was_writing_is_removed(run: Publish, root: Path) -> None:
+    run(Spec())
+    left = [
+        root / ".pool" / "..incoming-a.rpm.0123",
+        root / ".metadata" / ".a.json.0123",
+        root / ".provenance" / ".a.0",
+    ]
+    for path in left:
+        path.write_bytes(b"half")
+    run(Spec())
+    assert not any(path.exists() for path in left)
+
+
 def test_time_never_goes_back(run: Publish) -> None:
     new = replace(A, build_time=1_700_000_000)
     epochs = []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bigtop_builder.adapter.rpm import gnupg
 from bigtop_builder.adapter.rpm.gnupg import Signer, make_key, open_signer
 from bigtop_builder.adapter.rpm.header import read_header
 from bigtop_builder.adapter.rpm.signing import open_keyring, sign_package, verify_detached, verify_package
@@ -130,3 +133,35 @@ def test_damaged_package_is_not_signed(signer: Signer, tmp_path: Path) -> None:
     with pytest.raises(PublishError, match="not an RPM"):
         sign_package(signer, source, tmp_path / "target.rpm")
     assert not (tmp_path / "target.rpm").exists()
+
+
+def test_an_agent_whose_starter_was_killed_is_stopped(tmp_path: Path) -> None:
+    make_key(tmp_path, "A test", "test@example.org")
+
+    def agent_runs() -> bool:
+        answer = subprocess.run(
+            ["gpg-connect-agent", "--homedir", str(tmp_path), "--no-autostart", "getinfo pid", "/bye"],
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        return answer.returncode == 0 and answer.stdout.startswith(b"D ")
+
+    def leave_one(starter: int) -> None:
+        subprocess.run(["gpgconf", "--homedir", str(tmp_path), "--launch", "gpg-agent"], timeout=60, check=True)
+        (tmp_path / gnupg.AGENT_MARK).write_text(f"{starter}\n")
+
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    leave_one(ended.pid)
+    with open_signer(tmp_path) as signer:
+        signer.sign_armored(b"x")
+    assert not agent_runs()
+    leave_one(os.getpid())
+    with open_signer(tmp_path):
+        pass
+    assert agent_runs(), "another process that lives still needs it"
+    (tmp_path / gnupg.AGENT_MARK).write_text(f"{ended.pid}\n")
+    with open_signer(tmp_path):
+        pass
+    assert not agent_runs()

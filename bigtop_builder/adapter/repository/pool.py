@@ -192,6 +192,12 @@ class Pool:
         for suffix in reversed(DOCUMENTS):
             (self.provenance / f"{stem}{suffix}").unlink(missing_ok=True)
 
+    def clear_unfinished(self) -> None:
+        """Remove what a killed publication was writing: hidden files of the pool's folders."""
+        for folder in (self.files, self.metadata, self.provenance):
+            for path in folder.glob(".*"):
+                path.unlink()
+
     def sweep(self) -> int:
         """Remove packages that no snapshot links to any more; return how many."""
         removed = 0

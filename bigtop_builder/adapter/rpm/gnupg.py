@@ -21,6 +21,8 @@ AGENT_TRIES, AGENT_PAUSE = 5, 0.2
 KEY_TYPE = "rsa3072"
 """RSA, because rpm 4.11 of EL 7 supports nothing newer; 3072 bits sign three times as fast as 4096."""
 SOCKET_LIMIT = 107 - len("/S.gpg-agent.browser")
+AGENT_MARK = "bigtop-builder.agent"
+"""In a GnuPG home: the process that started the agent and will stop it."""
 INSTALL_HINT = "Install GnuPG 2.2 or later: 'apt install gnupg', or 'dnf install gnupg2'."
 
 
@@ -97,9 +99,24 @@ def _gpg_home(homedir: Path) -> Iterator[Path]:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="gnupg-"))
             (Path(folder) / "h").symlink_to(short)
             short = Path(folder) / "h"
-        if not _agent_runs(short):
+        mark = short / AGENT_MARK
+        if not _agent_runs(short) or _abandoned(mark):
+            mark.write_text(f"{os.getpid()}\n", encoding="utf-8")
+            stack.callback(mark.unlink, missing_ok=True)
             stack.callback(_run, ["gpgconf", "--homedir", str(short), "--kill", "gpg-agent"])
         yield short
+
+
+def _abandoned(mark: Path) -> bool:
+    """Whether the process that started the agent was killed, so that nobody stops it."""
+    try:
+        starter = int(mark.read_text(encoding="utf-8"))
+        os.kill(starter, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError):
+        pass
+    return False
 
 
 def _agent_runs(homedir: Path) -> bool:

@@ -121,6 +121,7 @@ def publish(
         former = publications.read(current) if current else Contents((), {}, 0)
         _check_conflicts(given, former.packages, rules)
         pool = Pool(publications.root)
+        pool.clear_unfinished()
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             unique = {header.sha256: (path, header) for path, header in given}.values()
             taken = list(threads.map(lambda item: pool.take(item[0], item[1], signer, keyring), unique))
