@@ -8,10 +8,10 @@ import shlex
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 from bigtop_builder.adapter.redact import MASK, disguises
 from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.model.home import expand_home
 
 COMMAND_SECONDS = 60
 
@@ -34,7 +34,7 @@ def read_secret(reference: str, place: str) -> str:
     if reference == "prompt":
         return _prompt(place)
     try:
-        return Path(name).expanduser().read_text().rstrip("\r\n")
+        return expand_home(name).read_text().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{place}: {name} cannot be read: {error}", hint="name a readable file") from error
 

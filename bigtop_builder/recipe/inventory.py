@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors, Location
+from bigtop_builder.model.home import expand_home
 from bigtop_builder.model.inventory import Ambari, Configurations, Inventory
 from bigtop_builder.recipe.document import Document, DocumentPath, load, near
 from bigtop_builder.recipe.validation import validate
@@ -156,7 +157,7 @@ def _absolute(document: Document, folder: Path) -> Document:
             data = data.get(key) if isinstance(data, dict) else None
         value = data.get(path[-1]) if isinstance(data, dict) else None
         if isinstance(value, str):
-            data[path[-1]] = str(folder / Path(value).expanduser())
+            data[path[-1]] = str(folder / expand_home(value))
     return document
 
 

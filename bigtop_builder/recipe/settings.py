@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bigtop_builder.model.errors import ConfigurationError, Location
+from bigtop_builder.model.home import expand_home
 from bigtop_builder.model.project import ProjectFile, default_store
 from bigtop_builder.recipe.document import Document, DocumentPath, load, near, parse_value
 from bigtop_builder.recipe.validation import validate
@@ -112,7 +113,7 @@ def load_settings(
 
 def _user_file(environment: Mapping[str, str]) -> Path | None:
     config = environment.get("XDG_CONFIG_HOME")
-    folder = Path(config) if config else Path(environment.get("HOME", "~")).expanduser() / ".config"
+    folder = Path(config) if config else expand_home(environment.get("HOME", "~")) / ".config"
     file = folder / "bigtop-builder" / "config.yaml"
     return file if file.is_file() else None
 
@@ -121,7 +122,7 @@ def _absolute(document: Document, base: Path) -> Document:
     """Make paths absolute, so that they no longer depend on which file they come from."""
 
     def resolved(value: Any) -> Any:
-        return os.path.normpath(base / Path(value).expanduser()) if isinstance(value, str) and value else value
+        return os.path.normpath(base / expand_home(value)) if isinstance(value, str) and value else value
 
     for path in PATHS:
         holder: Any = document.data

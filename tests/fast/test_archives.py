@@ -156,6 +156,15 @@ def test_hostile_zip(tmp_path: Path, entry: tuple[str, int, bytes], reason: str)
     assert names(tmp_path) == ["a.zip", "in"]
 
 
+def test_a_zip_with_an_entry_without_a_name(tmp_path: Path) -> None:
+    made = zipped(tmp_path / "a.zip", ("x", stat.S_IFREG | 0o644, b""))
+    data = made.read_bytes().replace(b"\x01\x00\x00\x00x", b"\x00\x00\x01\x00x")
+    start = data.index(b"PK\x01\x02")
+    made.write_bytes(data[: start + 28] + b"\0\0\1\0" + data[start + 32 :])
+    with pytest.raises(SourceError, match=r"a\.zip cannot be unpacked: an entry has no name"):
+        unpack(made, tmp_path / "tree", strip=0, name="a.zip")
+
+
 PARTS = st.sampled_from(["a", "b", "c", "..", ".", "", "~"])
 PATHS = st.lists(PARTS, min_size=1, max_size=5).map("/".join)
 KINDS = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE])

@@ -181,6 +181,8 @@ def test_order_of_versions(lower: str, higher: str) -> None:
 
 def test_equal_versions() -> None:
     assert compare_versions("1.05", "1_5") == 0
+    assert compare_versions("1." + "9" * 5000, "1.1" + "0" * 5000) == -1
+    assert parse_evr("²:1-1") == parse_evr("9" * 5000 + ":1-1") == (0, "1", "1")
     assert compare_evr(parse_evr("1.0"), parse_evr("1.0-3")) == 0
     assert compare_evr(parse_evr("1:1.0"), parse_evr("2.0")) == 1
 

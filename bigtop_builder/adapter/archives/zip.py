@@ -41,6 +41,8 @@ def open_zip(file: IO[bytes], members: int = DEFAULT.members) -> zipfile.ZipFile
     entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
     starts = [entry.header_offset for entry in entries] + [archive.start_dir]
     for entry, end in zip(entries, starts[1:], strict=True):
+        if not entry.filename:
+            raise DamagedArchiveError("an entry has no name")
         if entry.header_offset < 0 or entry.header_offset + LOCAL_HEADER + entry.compress_size > end:
             raise DamagedArchiveError(f"the entry {entry.filename!r} overlaps another one")
         if entry.compress_type not in METHODS:

@@ -22,6 +22,7 @@ from bigtop_builder.adapter.sources.download_store import (
 from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.model.build_tools import pip
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError, InterruptedRunError, SourceError
+from bigtop_builder.model.home import expand_home
 from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.model.source import (
     Alternative,
@@ -263,7 +264,7 @@ class Fetcher:
         return part.accept({}, {"git": source.digest.removeprefix("git:")}, origin=public(source.git))[0]
 
     def _from_file(self, source: FileSource, base: Path, progress: Progress, cancelled: threading.Event) -> Path:
-        path = base / Path(source.file).expanduser()
+        path = base / expand_home(source.file)
         try:
             stream = path.open("rb")
         except OSError as error:

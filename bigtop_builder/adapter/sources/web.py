@@ -22,6 +22,7 @@ from bigtop_builder.adapter.secret import read_secret
 from bigtop_builder.adapter.sources.errors import TransferError, explain
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.errors import ConfigurationError, InterruptedRunError
+from bigtop_builder.model.home import expand_home
 from bigtop_builder.model.project import Network
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def ca_bundle(network: Network) -> Path:
     Raises ConfigurationError if the configured one is missing.
     """
     if network.ca_bundle:
-        path = Path(network.ca_bundle).expanduser()
+        path = expand_home(network.ca_bundle)
         if not path.is_file():
             raise ConfigurationError(f"network.ca_bundle: there is no file {path}", hint="set it to a PEM file")
         return path

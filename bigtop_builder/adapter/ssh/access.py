@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.model.home import expand_home
 
 if TYPE_CHECKING:
     from paramiko import PKey, Transport
@@ -34,7 +35,7 @@ class Access:
         self._keys: list[PKey] = []
         if ssh.key is not None:
             passphrase = secrets.value(ssh.key_passphrase, "ssh.key_passphrase") if ssh.key_passphrase else None
-            self._add_key(Path(ssh.key).expanduser(), passphrase)
+            self._add_key(expand_home(ssh.key), passphrase)
         elif self._password is None:
             self._add_default_keys()
         if self._agent:

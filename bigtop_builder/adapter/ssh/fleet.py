@@ -18,6 +18,7 @@ from bigtop_builder.adapter.ssh.known_hosts import KnownHosts
 from bigtop_builder.adapter.ssh.remote import Output, Remote
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.errors import HostError, InterruptedRunError, UnreachableHostError
+from bigtop_builder.model.home import expand_home
 
 if TYPE_CHECKING:
     from paramiko import Channel
@@ -42,7 +43,7 @@ class Fleet:
         self._ssh = ssh
         self._terms = Terms(
             Access(ssh, secrets),
-            KnownHosts(known.expanduser(), ssh.host_keys),
+            KnownHosts(expand_home(known), ssh.host_keys),
             float(seconds(ssh.connect_timeout)),
             cancelled,
         )

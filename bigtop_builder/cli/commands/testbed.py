@@ -10,6 +10,7 @@ import typer
 
 from bigtop_builder.cli.invocation import Invocation
 from bigtop_builder.model.errors import ConfigurationError, ExitCode
+from bigtop_builder.model.home import expand_home
 
 if TYPE_CHECKING:
     from bigtop_builder.flow.testbed.testbed import Status
@@ -99,7 +100,7 @@ def _place(invocation: Invocation, option: str, given: str | None) -> str | None
     """Return an address as given, or the path of a folder. Raises ConfigurationError."""
     if given is None or "://" in given:
         return given
-    folder = invocation.cwd / Path(given).expanduser()
+    folder = invocation.cwd / expand_home(given)
     if not folder.is_dir():
         raise ConfigurationError(
             f"{option}: {folder} is not a folder", hint="Name a folder, or an address with http://."

@@ -10,6 +10,7 @@ from typing import Any
 from bigtop_builder.adapter.redact import disguises
 from bigtop_builder.adapter.secret import read_secret
 from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.model.home import expand_home
 from bigtop_builder.recipe.document import load
 
 SHORTEST = 6
@@ -41,7 +42,7 @@ class Secrets:
                 continue
             kind, _, name = reference.partition(":")
             if kind == "file":
-                self.files.add(Path(name).expanduser().absolute())
+                self.files.add(expand_home(name).absolute())
             try:
                 value = read_secret(reference, str(place))
             except ConfigurationError:

@@ -135,7 +135,7 @@ def _packages(reader: Reader) -> list[createrepo_c.Package]:
                     primary_path=paths["primary"], filelists_path=paths["filelists"], other_path=paths["other"]
                 )
             )
-        except createrepo_c.CreaterepoCError as error:
+        except (createrepo_c.CreaterepoCError, UnicodeDecodeError) as error:
             raise PublishError(f"the repository's metadata cannot be read: {str(error).strip()}") from error
         except MissingError as error:
             hint = "A repository is the folder that holds repodata."

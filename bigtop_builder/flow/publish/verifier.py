@@ -155,7 +155,7 @@ def _metadata(reader: Reader, repomd: Path, stack: contextlib.ExitStack, problem
 
     try:
         records = {one.type: one for one in createrepo_c.Repomd(str(repomd)).records if one.location_href}
-    except createrepo_c.CreaterepoCError as error:
+    except (createrepo_c.CreaterepoCError, UnicodeDecodeError) as error:
         raise PublishError(f"{REPOMD} cannot be read: {str(error).strip()}") from error
     paths = {}
     for kind in METADATA:
@@ -189,7 +189,7 @@ def _packages(paths: dict[str, Path]) -> list[createrepo_c.Package]:
                 other_path=str(paths["other"]),
             )
         )
-    except createrepo_c.CreaterepoCError as error:
+    except (createrepo_c.CreaterepoCError, UnicodeDecodeError) as error:
         raise PublishError(f"the repository's metadata cannot be read: {str(error).strip()}") from error
 
 
