@@ -1,4 +1,4 @@
-.PHONY: setup venv engine lint test test-full engines demo real-ambari soak bench
+.PHONY: setup venv engine lint test test-full engines fuzz kills demo real-ambari soak bench
 
 setup:   ## set up the checkout: Python environment and container engine
 	@scripts/setup
@@ -20,6 +20,12 @@ test-full:  ## the long builds
 
 engines:  ## small builds with Podman and rootless engines, as root: ACCOUNT=NAME is the ordinary account
 	@scripts/engines $(ENGINES)
+
+fuzz: venv  ## damaged input for every reader, as long as wanted: ROUNDS=20000 SEED=1 TARGET=rpm
+	@.venv/bin/python scripts/fuzz.py --rounds $(or $(ROUNDS),2000) --first $(or $(FIRST),0) $(if $(SEED),--seed $(SEED)) --target "$(TARGET)"
+
+kills: setup  ## kill build, publish, bundle and deploy at random times, run them again and compare: COUNT=100 SEED=1 COMMAND=build
+	@.venv/bin/python scripts/kills.py --count $(or $(COUNT),100) $(if $(SEED),--seed $(SEED)) --command "$(COMMAND)"
 
 demo: setup  ## build, publish and deploy on container hosts
 	@.venv/bin/python scripts/demo.py
