@@ -17,9 +17,15 @@ from tests.rpmfile import BINARY, array, block
 MIB = 1 << 20
 
 
-def zeros(mebibytes: int) -> bytes:
-    """A gzip file of so many MiB of zeros, made of equal parts: made at once, however large."""
-    return gzip.compress(bytes(16 * MIB), 9) * (mebibytes // 16)
+def zeros(start: bytes, mebibytes: int) -> bytes:
+    """A gzip file of ``start`` and so many MiB of zeros, made of equal parts: made at once, however large.
+
+    Only its checksum is wrong, which nobody reads up to.
+    """
+    made = zlib.compressobj(9, wbits=31)
+    before = made.compress(start) + made.flush(zlib.Z_FULL_FLUSH)
+    part = made.compress(bytes(16 * MIB)) + made.flush(zlib.Z_FULL_FLUSH)
+    return before + part * (mebibytes // 16) + made.flush()
 
 
 def header(kind: bytes, size: int, name: str = "top/member") -> bytes:
@@ -33,7 +39,7 @@ def padded(data: bytes) -> bytes:
 
 
 def huge_header(kind: bytes) -> bytes:
-    return gzip.compress(header(kind, 2048 * MIB)) + zeros(2048)
+    return zeros(header(kind, 2048 * MIB), 2048)
 
 
 def long_keywords() -> bytes:
@@ -58,7 +64,7 @@ def sparse_map() -> bytes:
 def sparse_records() -> bytes:
     records = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"
     start = header(tarfile.XHDTYPE, len(records)) + padded(records) + header(tarfile.REGTYPE, 2048 * MIB)
-    return gzip.compress(start) + zeros(2048)
+    return zeros(start, 2048)
 
 
 def deep_folders() -> bytes:
@@ -131,9 +137,9 @@ ARCHIVES: dict[str, tuple[Callable[[], bytes], str]] = {
     "sparse records": (sparse_records, "sparse"),
     "folders": (deep_folders, "more than 256 folders"),
     "negative size": (negative_size, "negative size"),
-    "zeros": (lambda: gzip.compress(header(tarfile.REGTYPE, 4096 * MIB)) + zeros(256), "unpacks to more than"),
+    "zeros": (lambda: zeros(header(tarfile.REGTYPE, 4096 * MIB), 256), "unpacks to more than"),
     "zeros above the stripped folder": (
-        lambda: gzip.compress(header(tarfile.REGTYPE, 4096 * MIB, "member")) + zeros(256),
+        lambda: zeros(header(tarfile.REGTYPE, 4096 * MIB, "member"), 256),
         "unpacks to more than",
     ),
     "xz dictionary": (xz_dictionary, "[Mm]emory"),
@@ -186,13 +192,13 @@ def long_folder() -> bytes:
 
 def cpio_name() -> bytes:
     fields = b"070701" + b"%08x" * 13 % (1, 0o100644, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xFFFFFFFF, 0)
-    return package({1125: text("gzip")}, gzip.compress(fields) + zeros(2048))
+    return package({1125: text("gzip")}, zeros(fields, 2048))
 
 
 def payload_of_zeros() -> bytes:
     name = b"./a\0"
     fields = b"070701" + b"%08x" * 13 % (1, 0o100644, 0, 0, 1, 0, 0xFFFFFF00, 0, 0, 0, 0, len(name), 0)
-    return package({1125: text("gzip")}, gzip.compress(fields + name + bytes(2)) + zeros(256))
+    return package({1125: text("gzip")}, zeros(fields + name + bytes(2), 256))
 
 
 PACKAGES: dict[str, tuple[Callable[[], bytes], str]] = {
