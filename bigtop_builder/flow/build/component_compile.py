@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import time
 from itertools import islice
 from pathlib import Path
@@ -65,7 +66,7 @@ def _unpack(bench: Workbench, fetched: list[Fetched]) -> Path:
                 raise RecipeError(f"source {source.name}: 'into: {source.into}' leads out of the source tree")
             if source.unpack == "no":
                 into.mkdir(parents=True, exist_ok=True)
-                (into / one.name).write_bytes(one.path.read_bytes())
+                shutil.copyfile(one.path, into / one.name)
             else:
                 unpack(one.path, into, strip=source.strip, name=one.name, limits=order.archive_limits)
             log.note(f"{one.name} → {source.into}")
