@@ -210,6 +210,10 @@ class Subject:
         """Return where it runs."""
         return self.site.project
 
+    def ended(self) -> bool:
+        """Whether the killed command had done its work, and refuses to do it again."""
+        return False
+
     def state(self) -> Any:
         """Return the state after."""
         raise NotImplementedError
@@ -346,6 +350,10 @@ class BundleCreate(Subject):
     def argv(self) -> list[str]:
         """Return the command."""
         return [*TOOL, "bundle", "create", "--all", *PARTS, "--output", str(self.place)]
+
+    def ended(self) -> bool:
+        """Whether the bundle has its name already: it is never replaced."""
+        return self.place.exists()
 
     def state(self) -> Any:
         """Return the bundle, which must be whole, and what is beside it."""
@@ -522,7 +530,8 @@ def disturb(subject: Subject, chance: random.Random) -> tuple[float, list[str]] 
     if code != -signal.SIGKILL:
         return None if code == 0 else (moment, [f"ended with {code} before it was killed"])
     try:
-        site.run(subject.argv(), subject.folder())
+        if not subject.ended():
+            site.run(subject.argv(), subject.folder())
         wrong = differences(subject.expected, subject.state())
     except RuntimeError as error:
         return moment, [str(error)]

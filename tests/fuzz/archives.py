@@ -57,7 +57,7 @@ def sample_tar(format_of: int) -> bytes:
             ("top/pom.xml", tarfile.REGTYPE, ""),
         ):
             info = tarfile.TarInfo(name)
-            info.type, info.linkname, info.mtime = kind, link, 1_600_000_000.5  # type: ignore[assignment]
+            info.type, info.linkname, info.mtime = kind, link, 1_600_000_000.5
             content = b"<project><artifactId>x</artifactId></project>" if kind == tarfile.REGTYPE else b""
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))

@@ -67,7 +67,7 @@ def mutated(data: bytes, random: Random, others: Sequence[bytes] = ()) -> bytes:
     return data
 
 
-def _place(data: bytes, random: Random) -> int:
+def _place(data: bytes | bytearray, random: Random) -> int:
     # Formats keep what steers them at the beginning and at the end.
     reach = random.choice((len(data), min(len(data), 600)))
     place = random.randint(0, max(reach - 1, 0))
