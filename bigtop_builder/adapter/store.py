@@ -223,6 +223,8 @@ class Store:
         path = self.folder(kind, key) / MANIFEST
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(data, dict):
+                raise ValueError("it is no record of a result")
         except (OSError, ValueError, RecursionError) as error:
             raise StoreError(
                 f"the result {path} is damaged: {error}", hint=f"Remove the folder {path.parent} and build again."
@@ -281,9 +283,10 @@ class Store:
         """Return ``{"key", "ingredients", "seconds"}`` of a task's newest result; None if it has none."""
         try:
             data: dict[str, Any] = json.loads(self._last_path(task_id).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            whole = isinstance(data["key"], str) and isinstance(data["ingredients"], dict) and data["seconds"] >= 0
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None
-        return data
+        return data if whole else None
 
     def last_ingredients(self, task_id: str) -> Mapping[str, str] | None:
         """Return the key ingredients of a task's newest result; None if it has none."""

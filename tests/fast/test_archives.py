@@ -127,6 +127,9 @@ HOSTILE = {
     "symlink over a folder": ([member("top/a/b"), member("top/a", tarfile.SYMTYPE, ".")], "replace a folder"),
     "device": ([member("top/a", tarfile.CHRTYPE)], "device or a pipe"),
     "pipe": ([member("top/a", tarfile.FIFOTYPE)], "device or a pipe"),
+    "newline": ([member("top/a\nb")], "control character"),
+    "escape sequence": ([member("top/\x1b[2J")], "control character"),
+    "link with an escape sequence": ([member("top/a", tarfile.SYMTYPE, "\x1b[2J")], "points out"),
     "long name": ([member("top/" + "n" * 300)], "too long"),
 }
 

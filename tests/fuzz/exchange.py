@@ -20,6 +20,7 @@ from bigtop_builder.adapter.repository.metadata import package_chunks, write_rep
 from bigtop_builder.adapter.sources import Fetcher
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.cluster.stack_data import load_stack
+from bigtop_builder.flow.build.result import stored_packages
 from bigtop_builder.flow.bundle.loader import Loading
 from bigtop_builder.flow.bundle.verifier import verify_bundle
 from bigtop_builder.flow.publish.stack_check import read_offer
@@ -250,3 +251,36 @@ class EventLogs(Target):
         run.close()
         for found in newest_runs(store, 9):
             assert found.status
+
+
+class StoreRecords(Target):
+    """The records of results in a store, as a failing disk or an editor may leave them."""
+
+    name = "store"
+    rounds = 150
+    key = "ab" * 32
+
+    def damaged(self, random: Random) -> bytes:
+        """Return a manifest and the record of a last build."""
+        rpm = {"a-1.rpm": SHA256}
+        manifest: Any = {"key": self.key, "rpms": rpm, "notes": ["x"], "seconds": 1.5, "ingredients": {"a": "b"}}
+        last: Any = {"key": self.key, "ingredients": {"a": "b"}, "seconds": 1.0}
+        records = [changed(manifest, random), last] if random.random() < 0.5 else [manifest, changed(last, random)]
+        texts = [json.dumps(record).encode() for record in records]
+        return b"\n----\n".join(mutated(text, random) if random.random() < 0.3 else text for text in texts)
+
+    def read(self, data: bytes, scratch: Path) -> None:
+        """Read what a plan and a build read of them."""
+        manifest, _, last = data.partition(b"\n----\n")
+        store = Store(scratch / "store")
+        store.open()
+        folder = store.folder("package", self.key)
+        (folder / "rpms").mkdir(parents=True)
+        (folder / "rpms" / "a-1.rpm").write_bytes(CONTENT)
+        (folder / "manifest.json").write_bytes(manifest)
+        store.record_last("a@el8/package", self.key, {}, 1.0)
+        next((scratch / "store" / "last").iterdir()).write_bytes(last)
+        store.last("a@el8/package")
+        store.last_ingredients("a@el8/package")
+        if store.has("package", self.key):
+            stored_packages(store, "package", self.key)

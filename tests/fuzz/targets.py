@@ -23,4 +23,5 @@ TARGETS: tuple[type[Target], ...] = (
     exchange.Answers,
     exchange.Repositories,
     exchange.EventLogs,
+    exchange.StoreRecords,
 )

@@ -31,8 +31,8 @@ from bigtop_builder.adapter.provenance.identity import (
 from bigtop_builder.adapter.provenance.maven_cache import MavenCache
 from bigtop_builder.adapter.rpm.header import RpmHeader
 from bigtop_builder.adapter.rpm.payload import Member, payload_files
-from bigtop_builder.model.json_text import parse_json
 from bigtop_builder.model.archive_limits import DEFAULT
+from bigtop_builder.model.json_text import parse_json
 
 ARCHIVES = (".jar", ".war", ".ear")
 IN_MEMORY = 16 << 20

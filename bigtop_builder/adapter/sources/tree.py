@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Literal, NoReturn, Protocol
@@ -14,6 +15,8 @@ BUFFER = 1 << 20
 Kind = Literal["folder", "file", "link"]
 LONGEST_NAME = 255
 LONGEST_PATH = 3000
+SHOWN = 200
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 DEEPEST = 256
 """Folders in a path: what walks a tree later may call itself for each."""
 NAMES = 256 << 20
@@ -47,7 +50,8 @@ class Tree:
     def refuse(self, member: str, why: str) -> NoReturn:
         """Abort because of ``member``."""
         raise SourceError(
-            f"{self._archive}: member {member!r} {why}", hint="nothing was unpacked: do not use this archive"
+            f"{self._archive}: member {_shortened(member)!r} {why}",
+            hint="nothing was unpacked: do not use this archive",
         )
 
     def folder(self, member: str, mtime: float) -> None:
@@ -90,12 +94,12 @@ class Tree:
         if (
             not target
             or len(target) > LONGEST_PATH
-            or "\0" in target
+            or CONTROL.search(target)
             or target.startswith("/")
             or ".." in parts[up:]
             or above > path.count("/")
         ):
-            self.refuse(member, f"is a link that points out of the tree ({target!r})")
+            self.refuse(member, f"is a link that points out of the tree ({_shortened(target)!r})")
         self._make_room(member, path, "link")
         (self._root / path).symlink_to("/".join(parts))
 
@@ -106,7 +110,7 @@ class Tree:
             return
         existing = "/".join(_parts(target)[self._strip :])
         if target.startswith("/") or self._kinds.get(existing) != "file":
-            self.refuse(member, f"is a hard link to {target!r}, which is not a file in the tree")
+            self.refuse(member, f"is a hard link to {_shortened(target)!r}, which is not a file in the tree")
         if existing != path:
             self._make_room(member, path, "file")
             (self._root / path).hardlink_to(self._root / existing)
@@ -132,15 +136,15 @@ class Tree:
             self.refuse(member, "exceeds the allowed number of members")
         if member.startswith("/"):
             self.refuse(member, "has an absolute path")
-        if "\0" in member:
-            self.refuse(member, "has a NUL in its path")
+        if CONTROL.search(member):
+            self.refuse(member, "has a control character in its path")
         parts = _parts(member)
         if any(len(os.fsencode(part)) > LONGEST_NAME for part in parts) or len(member) > LONGEST_PATH:
-            self.refuse(member[:100] + "…", "has a name that is too long")
+            self.refuse(member, "has a name that is too long")
         if ".." in parts:
             self.refuse(member, "has a path that leaves the archive")
         if len(parts) > DEEPEST:
-            self.refuse(member[:100] + "…", f"is inside more than {DEEPEST} folders")
+            self.refuse(member, f"is inside more than {DEEPEST} folders")
         if len(parts) < self._strip:
             return None
         return "/".join(parts[self._strip :])
@@ -178,6 +182,10 @@ class Tree:
             os.utime(descriptor, (mtime, mtime))
         except (OverflowError, ValueError, OSError):
             self.refuse(member, f"has an impossible time ({mtime})")
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= SHOWN else f"{name[:SHOWN]}…"
 
 
 def _parts(path: str) -> list[str]:

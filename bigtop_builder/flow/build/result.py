@@ -69,7 +69,7 @@ def stored_packages(store: Store, kind: Kind, key: str) -> tuple[tuple[Artifact,
     folder = store.folder("package", key)
     try:
         return tuple(artifacts_in(folder, manifest["rpms"])), tuple(manifest["notes"])
-    except OSError as error:
+    except (OSError, LookupError, TypeError, AttributeError, ValueError) as error:
         raise StoreError(
             f"the result {folder} is damaged: {error}", hint="Remove this folder and build again."
         ) from error
