@@ -99,7 +99,7 @@ def _check(info: tarfile.TarInfo) -> None:
     if info.size < 0:
         raise DamagedArchiveError("a member has a negative size")
     if info.type == tarfile.GNUTYPE_SPARSE:
-        raise DamagedArchiveError(f"{info.name!r} is a sparse file; pack the archive without them")
+        raise DamagedArchiveError(f"{info.name[:200]!r} is a sparse file; pack the archive without them")
 
 
 def _content(stream: Unpacked, info: tarfile.TarInfo) -> bytes:
@@ -132,7 +132,7 @@ _USED = frozenset({"path", "linkpath", "size", "mtime"})
 
 def _apply(info: tarfile.TarInfo, records: dict[str, str]) -> None:
     if any(key.startswith("GNU.sparse") for key in records):
-        raise DamagedArchiveError(f"{info.name!r} is a sparse file; pack the archive without them")
+        raise DamagedArchiveError(f"{info.name[:200]!r} is a sparse file; pack the archive without them")
     info.name = records.get("path", info.name)
     info.linkname = records.get("linkpath", info.linkname)
     if info.isdir():

@@ -44,9 +44,9 @@ def open_zip(file: IO[bytes], members: int = DEFAULT.members) -> zipfile.ZipFile
         if not entry.filename:
             raise DamagedArchiveError("an entry has no name")
         if entry.header_offset < 0 or entry.header_offset + LOCAL_HEADER + entry.compress_size > end:
-            raise DamagedArchiveError(f"the entry {entry.filename!r} overlaps another one")
+            raise DamagedArchiveError(f"the entry {entry.filename[:200]!r} overlaps another one")
         if entry.compress_type not in METHODS:
-            raise DamagedArchiveError(f"the entry {entry.filename!r} is not compressed with deflate")
+            raise DamagedArchiveError(f"the entry {entry.filename[:200]!r} is not compressed with deflate")
     return archive
 
 
