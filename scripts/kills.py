@@ -391,7 +391,8 @@ class BundleLoad(Subject):
         return self.target
 
     def state(self) -> Any:
-        """Return every file of the site but the records of runs."""
+        """Return every file of the site but the records of runs; the scratch of the killed one is gc's work."""
+        self.site.run([*TOOL, "gc", "--store", str(self.target / "store"), "--older-than", "1000d"], self.target)
         found = state_of_folder(self.target)
         return {name: digest for name, digest in found.items() if not name.startswith(RUNNING)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from pathlib import Path
 
@@ -49,6 +50,16 @@ def test_a_folder_is_read(tmp_path: Path) -> None:
         offer = read_offer([place], stack)
         assert len(offer.packages) == 2
         assert check_offer(offer, stack, components, family="redhat8", version="3.2.0") == []
+
+
+def test_a_location_that_is_no_path_is_told(tmp_path: Path) -> None:
+    folder = repository(tmp_path, ZOOKEEPER)
+    repomd = folder / "repodata" / "repomd.xml"
+    for location in ("n" * 5000, "/etc/passwd", "../../../etc/passwd"):
+        repomd.write_text(re.sub('href="[^"]*primary.xml.gz"', f'href="{location}"', repomd.read_text()))
+        with pytest.raises(PublishError, match=r"is no path in|leads out of|is not in"):
+            read_offer([str(folder)], load_stack())
+        repomd.write_text(repomd.read_text().replace(location, "primary.xml.gz"))
 
 
 def test_an_address_is_read(tmp_path: Path) -> None:

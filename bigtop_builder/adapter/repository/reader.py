@@ -39,10 +39,14 @@ class FolderReader:
     @contextlib.contextmanager
     def file(self, location: str) -> Iterator[Path]:
         """The file itself. Raises PublishError if the path leads out of the folder."""
-        path = (self._folder / location).resolve()
+        try:
+            path = (self._folder / location).resolve()
+            found = path.is_file()
+        except (OSError, ValueError) as error:
+            raise PublishError(f"{location[:200]!r} is no path in the repository {self._folder}") from error
         if not path.is_relative_to(self._folder):
             raise PublishError(f"{location} leads out of the repository {self._folder}")
-        if not path.is_file():
+        if not found:
             raise MissingError(f"{location} is not in {self._folder}")
         yield path
 
