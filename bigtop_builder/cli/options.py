@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError
-from bigtop_builder.model.home import expand_home
 
 if TYPE_CHECKING:
     from bigtop_builder.cli.invocation import Invocation
@@ -267,6 +266,8 @@ def parse_choices(sets: Sequence[str] | None, sources: Sequence[str] | None, cwd
             raise ConfigurationError(
                 f"--source {text!r} is not COMPONENT=PATH", hint="For example: --source spark=../spark"
             )
+        from bigtop_builder.model.home import expand_home
+
         place = cwd / expand_home(path)
         if not place.exists():
             raise ConfigurationError(f"--source {text!r}: {place} does not exist")

@@ -10,7 +10,6 @@ import typer
 
 from bigtop_builder.cli.invocation import Invocation
 from bigtop_builder.model.errors import ConfigurationError, ExitCode
-from bigtop_builder.model.home import expand_home
 
 if TYPE_CHECKING:
     from bigtop_builder.flow.testbed.testbed import Status
@@ -100,6 +99,8 @@ def _place(invocation: Invocation, option: str, given: str | None) -> str | None
     """Return an address as given, or the path of a folder. Raises ConfigurationError."""
     if given is None or "://" in given:
         return given
+    from bigtop_builder.model.home import expand_home
+
     folder = invocation.cwd / expand_home(given)
     if not folder.is_dir():
         raise ConfigurationError(
