@@ -294,3 +294,25 @@ def test_a_tree_is_removed_by_several_at_once(tmp_path: Path) -> None:
         thread.join()
     assert not failures
     assert not tree.exists()
+
+
+def test_two_remove_the_same_tree_at_once(tmp_path: Path) -> None:
+    for number in range(20):
+        top = tmp_path / f"run{number}"
+        for folder in range(30):
+            (top / "task" / f"{folder}" / "deeper" / "deepest").mkdir(parents=True)
+        problems: list[OSError] = []
+
+        def remove(place: Path, problems: list[OSError] = problems) -> None:
+            try:
+                remove_tree(place)
+            except OSError as error:
+                problems.append(error)
+
+        threads = [threading.Thread(target=remove, args=(place,)) for place in (top / "task", top)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        # The inner one may find its folder filled again by what the outer one left to it; the outer one ends the work.
+        assert not top.exists(), problems
