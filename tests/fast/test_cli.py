@@ -314,7 +314,7 @@ HEAVY = {
 }
 """What only commands that build, publish or talk to hosts may load."""
 HELP_LOADS = re.compile(
-    r"bigtop_builder(\.(model|model\.errors|cli|cli\.(app|commands(\.\w+)?|invocation|options|text_format)))?"
+    r"bigtop_builder(\.(model|model\.(errors|home)|cli|cli\.(app|commands(\.\w+)?|invocation|options|text_format)))?"
 )
 """The modules of ours that ``--help`` may load."""
 
