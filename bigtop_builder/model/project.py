@@ -45,6 +45,10 @@ class Network(StrictModel):
     connect_timeout: Duration = "20s"
     stall_timeout: Duration = "60s"
     """A transfer that receives nothing for this long is aborted."""
+    minimum_rate: Size = "1k"
+    """Bytes per second, on average over ``stall_timeout``, below which a transfer is aborted."""
+    transfer_timeout: Duration = "4h"
+    """A transfer that is not complete after this time is aborted, however much it receives."""
     retries: int = Field(default=2, ge=0, le=10)
 
 
@@ -71,6 +75,8 @@ class Limits(StrictModel):
 
     jobs: int = Field(default=0, ge=0, le=256)
     """Tasks to run in parallel; 0 chooses by processors and memory."""
+    download_size: Size = "20g"
+    """The largest file to download."""
     log_size: Size = "64m"
     """The largest log of one step; the middle of a longer one is dropped."""
     memory: Size | None = None

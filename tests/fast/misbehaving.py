@@ -159,3 +159,50 @@ def failing_first(status: int, times: int, then: Behaviour) -> Behaviour:
             then(handler)
 
     return behave
+
+
+def raw(head: bytes, *, then: bytes = b"", times: int = 1) -> Behaviour:
+    """Sends bytes as they are, ``then`` so many times, and closes; ``then`` repeats until released if 0."""
+
+    def behave(handler: Handler) -> None:
+        handler.close_connection = True
+        handler.wfile.write(head)
+        sent = 0
+        while not handler.server.release.is_set() and (times == 0 or sent < times):
+            handler.wfile.write(then)
+            sent += 1
+        handler.wfile.flush()
+
+    return behave
+
+
+def dripping(head: bytes, drop: bytes) -> Behaviour:
+    """Sends ``head``, then ``drop`` again and again, a few times a second."""
+
+    def behave(handler: Handler) -> None:
+        handler.close_connection = True
+        handler.wfile.write(head)
+        while not handler.server.release.wait(0.05):
+            handler.wfile.write(drop)
+            handler.wfile.flush()
+
+    return behave
+
+
+def always(status: int, body: bytes, *, length: int | None = None, **headers: str) -> Behaviour:
+    """The same answer to every request."""
+
+    def behave(handler: Handler) -> None:
+        handler.answer(status, body, length=length, **headers)
+
+    return behave
+
+
+def in_turn(*behaviours: Behaviour) -> Behaviour:
+    """One behaviour after the other, then the last one for ever."""
+    left = list(behaviours)
+
+    def behave(handler: Handler) -> None:
+        (left.pop(0) if len(left) > 1 else left[0])(handler)
+
+    return behave

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,14 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.adapter.sources import Fetcher, download, stored
+from bigtop_builder.adapter.sources import Fetcher, download, stored, web
+from bigtop_builder.adapter.sources.errors import TransferError
 from bigtop_builder.model.errors import InterruptedRunError, SourceError
 from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.model.source import Source
 from tests.fast.misbehaving import (
+    Behaviour,
     File,
     Server,
+    always,
+    dripping,
     failing_first,
+    in_turn,
+    raw,
     redirecting,
     silent,
     stalling,
@@ -237,3 +244,161 @@ def test_offline_asks_nobody(tmp_path: Path, server: Server) -> None:
     assert server.seen == []
     Fetcher(tmp_path, project()).fetch(wanted, base=tmp_path)
     assert Fetcher(tmp_path, project(), offline=True).fetch(wanted, base=tmp_path).path.read_bytes() == CONTENT
+
+
+SIZE = len(CONTENT)
+HALF = SIZE // 2
+SHORT = always(200, CONTENT[:HALF], length=SIZE, ETag='"v1"')
+"""Ends in the middle of the file, so that the next request is for the rest."""
+
+
+def resumed(body: bytes, content_range: str, **headers: str) -> Behaviour:
+    """Ends a first transfer too early, then answers 206 whatever the request."""
+    return in_turn(SHORT, always(206, body, Content_Range=content_range, **headers))
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        (always(206, CONTENT, Content_Range=f"bytes 0-{SIZE - 1}/{SIZE}"), "although the whole was requested"),
+        (always(206, CONTENT[:10], Content_Range=f"bytes 0-9/{SIZE}"), "although the whole was requested"),
+        (resumed(CONTENT[:HALF], f"bytes 0-{HALF - 1}/{SIZE}"), "wrong position|although the whole"),
+        (resumed(CONTENT[HALF:], f"bytes {HALF}-3/{SIZE}"), "wrong position|although the whole"),
+        (resumed(CONTENT[HALF:], f"bytes {HALF}-{SIZE - 1}/{SIZE - 7}"), "wrong position|although the whole"),
+        (resumed(CONTENT[HALF:], "bytes " + "9" * 5000 + "-/*"), "wrong position|although the whole"),
+        (resumed(CONTENT[HALF:], "rubbish"), "wrong position|although the whole"),
+        (resumed(CONTENT[HALF:] + b"more", f"bytes {HALF}-{SIZE - 1}/{SIZE}"), "more than it had announced|although"),
+        (resumed(CONTENT[HALF:], f"bytes {HALF}-{SIZE - 1}/{SIZE}", ETag='"v2"'), "has changed|although the whole"),
+        (resumed(b"?" * HALF, f"bytes {HALF}-{SIZE - 1}/{SIZE}"), "although the whole"),
+        (in_turn(SHORT, always(416, b"", Content_Range=f"bytes */{HALF + 1}")), "416"),
+        (in_turn(SHORT, always(416, b"")), "416"),
+        (
+            in_turn(SHORT, always(206, b"--x\r\n\r\nx\r\n--x--", Content_Type="multipart/byteranges; boundary=x")),
+            "wrong position|although the whole",
+        ),
+        (always(200, CONTENT, Content_Encoding="gzip", ETag='"\xb2"'), ""),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: \xb2\r\n\r\n", then=b"x"), "wrong digest"),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 6000 + b"\r\n\r\n", then=b"x"), ""),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", then=b"x"), "wrong digest"),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", then=b"x"), ""),
+        (raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", then=b"zz\r\n"), ""),
+        (raw(b""), "connection was lost"),
+        (raw(b"\0" * 1000), ""),
+        (raw(b"HTTP/1.1 200 OK\r\n", then=b"X: " + b"x" * 1000, times=0), "connection was lost"),
+        (raw(b"HTTP/1.1 200 OK\r\n", then=b"X: y\r\n", times=0), "connection was lost"),
+    ],
+)
+def test_the_next_alternative_is_taken(tmp_path: Path, server: Server, behaviour: Behaviour, reason: str) -> None:
+    server.routes |= {"/bad": behaviour, "/good": File(CONTENT)}
+    wanted = source(https(server.url("/bad")), https(server.url("/good")))
+    fetched = Fetcher(tmp_path, project()).fetch(wanted, base=tmp_path)
+    assert fetched.path.read_bytes() == CONTENT
+    if fetched.alternative == server.url("/good"):
+        assert re.search(reason, fetched.notes[0])
+    else:
+        assert not reason
+    assert server.paths().count("/bad") <= 6
+    assert partial_files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x"),
+        dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+        dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+)
+def test_a_server_that_never_ends_is_left(tmp_path: Path, server: Server, behaviour: Behaviour) -> None:
+    server.routes |= {"/bad": behaviour, "/good": File(CONTENT)}
+    wanted = source(https(server.url("/bad")), https(server.url("/good")))
+    fetched = Fetcher(tmp_path, project(retries=0, connect_timeout="1s")).fetch(wanted, base=tmp_path)
+    assert fetched.path.read_bytes() == CONTENT
+    assert re.search("stalled|no answer within", fetched.notes[0])
+    for thread in threading.enumerate():
+        if thread.name == "download":
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        raw(b"HTTP/1.1 200 OK\r\n\r\n", then=b"x" * 65536, times=0),
+        raw(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", then=b"1000\r\n" + b"x" * 4096 + b"\r\n", times=0
+        ),
+        always(200, b"", length=1 << 40),
+    ],
+)
+def test_more_bytes_than_the_limit(tmp_path: Path, server: Server, behaviour: Behaviour) -> None:
+    server.routes |= {"/bad": behaviour, "/good": File(CONTENT)}
+    settings = ProjectFile.model_validate({**project().model_dump(), "limits": {"download_size": "1m"}})
+    wanted = source(https(server.url("/bad")), https(server.url("/good")))
+    fetched = Fetcher(tmp_path, settings).fetch(wanted, base=tmp_path)
+    assert fetched.path.read_bytes() == CONTENT
+    assert "more than 1048576" in fetched.notes[0]
+    assert server.paths() == ["/bad", "/good"]
+
+
+def test_a_transfer_has_a_time_limit_however_fast_it_is(tmp_path: Path, server: Server) -> None:
+    server.routes["/file"] = dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 4096)
+    error = failure(tmp_path, server.url("/file"), transfer_timeout="1s")
+    assert "not complete after 1 s" in error.message
+    assert len(server.seen) == 1
+
+
+def test_the_same_first_part_again_and_again_is_no_progress(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "WORTHWHILE", 1000)
+    server.routes["/file"] = in_turn(*[SHORT, always(206, b"", Content_Range="bytes 1-2/3")] * 20)
+    failure(tmp_path, server.url("/file"), retries=3)
+    assert len(server.seen) == 4
+
+
+def test_rubbish_of_an_earlier_run_is_dropped_once(tmp_path: Path, server: Server) -> None:
+    partial = tmp_path / "sources/partial"
+    partial.mkdir(parents=True)
+    (partial / f"sha256-{SHA256}.part").write_bytes(b"?" * 1000)
+    server.routes["/file"] = File(CONTENT)
+    fetched = Fetcher(tmp_path, project()).fetch(source(https(server.url("/file"))), base=tmp_path)
+    assert fetched.path.read_bytes() == CONTENT
+    assert [seen.headers.get("range") for seen in server.seen] == ["bytes=1000-", None]
+
+
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "ftp://127.0.0.1/file", "gopher://x/", "data:,x", "javascript:x"]
+)
+def test_redirects_stay_with_http(tmp_path: Path, server: Server, target: str) -> None:
+    server.routes |= {"/bad": redirecting(target), "/good": File(CONTENT)}
+    wanted = source(https(server.url("/bad")), https(server.url("/good")))
+    fetched = Fetcher(tmp_path, project()).fetch(wanted, base=tmp_path)
+    assert "a redirect from http to " in fetched.notes[0]
+
+
+def test_redirects_do_not_give_up_tls() -> None:
+    with pytest.raises(TransferError, match="from https to http"):
+        web._allowed("https://a/x", "http://a/x")
+    assert web._allowed("http://a/x", "https://b/x") == "https://b/x"
+    assert web._allowed("https://a/x", "https://b/x") == "https://b/x"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"[" * 200_000,
+        b'{"files": ' + b"[" * 200_000,
+        b'{"files": [{"filename": 1}]}',
+        b"\xff",
+        b"NaN",
+        b"<!--" * 200_000,
+    ],
+)
+def test_an_index_page_that_is_none(tmp_path: Path, server: Server, page: bytes) -> None:
+    kind = "text/html" if page.startswith(b"<") else "application/vnd.pypi.simple.v1+json"
+    server.routes["/demo/"] = always(200, page, Content_Type=kind)
+    settings = ProjectFile.model_validate({**project().model_dump(), "mirrors": {"pip": server.url("")}})
+    with pytest.raises(SourceError, match="index"):
+        Fetcher(tmp_path, settings).fetch(source({"pypi": "demo==1.0", "sha256": SHA256}), base=tmp_path)

@@ -20,6 +20,7 @@ from bigtop_builder.adapter.sources.download_store import (
     stored,
 )
 from bigtop_builder.adapter.tools.addresses import Addresses
+from bigtop_builder.model.base import size_in_bytes
 from bigtop_builder.model.build_tools import pip
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError, InterruptedRunError, SourceError
 from bigtop_builder.model.home import expand_home
@@ -88,6 +89,7 @@ class Fetcher:
     ) -> None:
         self._store = store
         self._network = project.network
+        self._largest = size_in_bytes(project.limits.download_size)
         self._offline = offline
         self._addresses = addresses or Addresses(project.mirrors)
         self._web: Web | None = None
@@ -228,12 +230,14 @@ class Fetcher:
         from bigtop_builder.adapter.sources.errors import TransferError, public
 
         web = self._the_web()
+        afresh = False
         while True:
             resumed = download(
                 web,
                 candidate.address,
                 part,
                 retries=self._network.retries,
+                largest=self._largest,
                 progress=progress,
                 cancelled=cancelled,
                 auth=candidate.auth,
@@ -242,9 +246,10 @@ class Fetcher:
                 return part.accept(_digests(alternative), origin=public(candidate.address))[0]
             except WrongDigestError as error:
                 part.clear()
-                # Bytes of two responses may belong to two files: a clean try shows.
-                if not resumed:
+                # Bytes of two responses may belong to two files: one clean try shows.
+                if not resumed or afresh:
                     raise TransferError(_wrong(error), hint=DIGEST_HINT) from error
+                afresh = True
 
     def _from_git(self, source: GitSource, part: Part, cancelled: threading.Event) -> Path:
         from bigtop_builder.adapter.sources import git

@@ -9,6 +9,7 @@ from pathlib import Path
 from bigtop_builder.adapter.sources.download_store import claim
 from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.model import digest
+from bigtop_builder.model.base import size_in_bytes
 from bigtop_builder.model.build_tools.apache import releases
 from bigtop_builder.model.errors import SourceError
 from bigtop_builder.model.project import ProjectFile
@@ -44,6 +45,7 @@ def fetch_first(store: Path, project: ProjectFile, addresses: list[str], cancell
                     address,
                     part,
                     retries=project.network.retries,
+                    largest=size_in_bytes(project.limits.download_size),
                     progress=lambda done, total, note: None,
                     cancelled=cancelled,
                 )

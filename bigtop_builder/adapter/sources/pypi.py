@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from html.parser import HTMLParser
+from html import unescape
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from bigtop_builder.adapter.sources.errors import TransferError
@@ -14,6 +14,8 @@ from bigtop_builder.model.source import PypiSource
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.5, text/html;q=0.2"
 LARGEST_INDEX = 64 << 20
+LINK = re.compile(r"""<a\s[^<>]*?\bhref\s*=\s*(?:"([^"<>]*)"|'([^'<>]*)')""", re.IGNORECASE)
+"""A link of an index page, which is all that is needed of it: a parser of HTML can be made to take minutes."""
 SDIST = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz")
 
 
@@ -42,24 +44,13 @@ def _from_json(data: bytes) -> list[tuple[str, str]]:
     try:
         files = json.loads(data)["files"]
         return [(str(file["filename"]), str(file["url"])) for file in files]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise TransferError("the index page is not valid JSON of PEP 691") from error
 
 
 def _from_html(data: bytes) -> list[tuple[str, str]]:
-    parser = _Links()
-    parser.feed(data.decode(errors="replace"))
-    parser.close()
-    return [(unquote(urlsplit(link).path.rpartition("/")[2]), link) for link in parser.links]
-
-
-class _Links(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.links: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.links += [value for name, value in attrs if tag == "a" and name == "href" and value]
+    links = [unescape(double or single) for double, single in LINK.findall(data.decode(errors="replace"))]
+    return [(unquote(urlsplit(link).path.rpartition("/")[2]), link) for link in links]
 
 
 def _is_sdist(file: str, name: str, version: str) -> bool:

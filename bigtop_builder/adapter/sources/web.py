@@ -20,7 +20,7 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from bigtop_builder.adapter.secret import read_secret
 from bigtop_builder.adapter.sources.errors import TransferError, explain
-from bigtop_builder.model.base import seconds
+from bigtop_builder.model.base import seconds, size_in_bytes
 from bigtop_builder.model.errors import ConfigurationError, InterruptedRunError
 from bigtop_builder.model.home import expand_home
 from bigtop_builder.model.project import Network
@@ -28,12 +28,13 @@ from bigtop_builder.model.project import Network
 if TYPE_CHECKING:
     import requests
 
+    from bigtop_builder.adapter.http_sockets import Line
+
 MAX_REDIRECTS = 10
 READ_SIZE = 1 << 18
 QUEUE_LENGTH = 32
 POLL = 0.1
-SLOWEST = 1024
-"""Bytes per second, over a stall_timeout, below which a transfer counts as stalled."""
+TIME_HINT = "raise network.transfer_timeout in bigtop-builder.yaml if the connection is that slow"
 HOST_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
 Auth = tuple[str, str]
@@ -110,7 +111,7 @@ class _Request:
     auth: Auth | None
     answers: queue.Queue[Answer | bytes | Exception | None] = field(default_factory=lambda: queue.Queue(QUEUE_LENGTH))
     abandoned: threading.Event = field(default_factory=threading.Event)
-    response: requests.Response | None = None
+    line: Line | None = None
 
     def put(self, item: Answer | bytes | Exception | None) -> None:
         """Pass an item to the caller, unless the caller has given up."""
@@ -122,10 +123,8 @@ class _Request:
     def abandon(self) -> None:
         """End the request without waiting for the thread."""
         self.abandoned.set()
-        if self.response is not None:
-            # Wakes the thread from its read; the connection may be closed already.
-            with suppress(Exception):
-                self.response.raw.shutdown()
+        if self.line is not None:
+            self.line.cut()
 
 
 class Web:
@@ -133,6 +132,8 @@ class Web:
 
     def __init__(self, network: Network) -> None:
         self.stall = seconds(network.stall_timeout)
+        self.longest = seconds(network.transfer_timeout)
+        self._slowest = size_in_bytes(network.minimum_rate)
         self._connect = seconds(network.connect_timeout)
         self._bundle = str(ca_bundle(network))
         self._proxies = proxies(network)
@@ -147,7 +148,9 @@ class Web:
         auth: Auth | None = None,
     ) -> Iterator[Answer]:
         """Send a GET, follow redirects and yield the response. Raises TransferError and InterruptedRunError."""
-        request = _Request(address, {"Accept-Encoding": "identity", **(headers or {})}, auth)
+        from bigtop_builder.adapter.http_sockets import Line
+
+        request = _Request(address, {"Accept-Encoding": "identity", **(headers or {})}, auth, line=Line())
         worker = threading.Thread(target=self._serve, args=(request,), name="download", daemon=True)
         worker.start()
         try:
@@ -161,6 +164,7 @@ class Web:
             request.abandon()
 
     def _body(self, request: _Request, cancelled: threading.Event) -> Iterator[bytes]:
+        end = time.monotonic() + self.longest
         window_end = time.monotonic() + self.stall
         received = 0
         while True:
@@ -169,8 +173,10 @@ class Web:
                 return
             yield data
             received += len(data)
+            if time.monotonic() > end:
+                raise TransferError(f"not complete after {self.longest} s", hint=TIME_HINT)
             if time.monotonic() > window_end:
-                if received < SLOWEST * self.stall:
+                if received < self._slowest * self.stall:
                     text = f"stalled: only {received} bytes in {self.stall} s"
                     raise TransferError(text, again=True)
                 window_end, received = time.monotonic() + self.stall, 0
@@ -178,11 +184,16 @@ class Web:
     def _serve(self, request: _Request) -> None:
         import requests
 
+        from bigtop_builder.adapter.http_sockets import CuttableAdapter
+
+        assert request.line is not None
+        request.line.use()
         try:
             with requests.Session() as session:
                 session.trust_env = False
+                for scheme in ("http://", "https://"):
+                    session.mount(scheme, CuttableAdapter())
                 with self.follow(session, request.address, request.headers, request.auth) as response:
-                    request.response = response
                     request.put(Answer(response.status_code, response.headers, response.url, iter(())))
                     while not request.abandoned.is_set():
                         data = response.raw.read1(READ_SIZE, decode_content=False)
@@ -191,6 +202,8 @@ class Web:
                             return
         except Exception as error:
             request.put(error)
+        finally:
+            request.line.release()
 
     def follow(
         self, session: requests.Session, address: str, headers: Mapping[str, str], login: Auth | None
@@ -224,13 +237,21 @@ class Web:
             if not response.is_redirect:
                 return response
             response.close()
-            target = urljoin(address, response.headers["location"])
+            target = _allowed(address, urljoin(address, response.headers["location"]))
             if urlsplit(target)[:2] != urlsplit(address)[:2]:
                 auth = None
             address = target
         if address in seen:
             raise TransferError(f"circular redirects over {len(seen)} addresses")
         raise TransferError(f"more than {MAX_REDIRECTS} redirects")
+
+
+def _allowed(address: str, target: str) -> str:
+    """Return the target of a redirect, which may neither give up TLS nor leave HTTP. Raises TransferError."""
+    former, scheme = urlsplit(address).scheme, urlsplit(target).scheme
+    if scheme not in ("http", "https") or (former == "https" and scheme == "http"):
+        raise TransferError(f"a redirect from {former} to {scheme or 'nowhere'}, which is not followed")
+    return target
 
 
 def _take(request: _Request, limit: float, cancelled: threading.Event, late: str) -> Answer | bytes | None:
