@@ -77,6 +77,8 @@ class Limits(StrictModel):
     """Tasks to run in parallel; 0 chooses by processors and memory."""
     download_size: Size = "20g"
     """The largest file to download."""
+    metadata_size: Size = "512m"
+    """The largest unpacked metadata file of a repository to read."""
     log_size: Size = "64m"
     """The largest log of one step; the middle of a longer one is dropped."""
     memory: Size | None = None

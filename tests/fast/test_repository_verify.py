@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import hashlib
+import lzma
 import shutil
 import threading
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from bigtop_builder.adapter.rpm.gnupg import Signer, make_key, open_signer
 from bigtop_builder.adapter.rpm.version import compare_evr, compare_versions, parse_evr
@@ -16,6 +21,8 @@ from bigtop_builder.flow.publish.server import RepositoryServer
 from bigtop_builder.flow.publish.verifier import Problem, verify
 from bigtop_builder.model.errors import PublishError
 from bigtop_builder.model.platform import Image, Platform
+from bigtop_builder.model.project import ProjectFile
+from tests.fast.misbehaving import Behaviour, File, Server, always, dripping, raw, redirecting
 from tests.rpmfile import Spec, write_rpm
 
 PLATFORM = Platform(
@@ -191,3 +198,96 @@ def test_packages_may_ask_the_system_for_what_it_has() -> None:
     asked = ("/usr/bin/env", "which", "libc.so.6(GLIBC_2.34)(64bit)", "rtld(GNU_HASH)", "ours")
     member = Member("a-0:1-1.noarch", tuple(map(Capability.parse, asked)), (), ())
     assert unmet([member], PLATFORM.system_provides) == [("a-0:1-1.noarch", "ours")]
+
+
+REPOMD = """<repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>1</revision>{}</repomd>"""
+RECORD = """<data type="{kind}"><checksum type="{type}">{sum}</checksum><location href="{href}"/></data>"""
+
+
+def listing(content: bytes, *, type: str = "sha256", href: str = "repodata/{kind}.xml.gz") -> bytes:
+    """A repomd.xml whose three metadata files have the same content."""
+    digest = hashlib.sha256(content).hexdigest()
+    records = [
+        RECORD.format(kind=kind, type=type, sum=digest, href=href.format(kind=kind))
+        for kind in ("primary", "filelists", "other")
+    ]
+    return REPOMD.format("".join(records)).encode()
+
+
+ENTITIES = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;">]><x>&b;</x>"""
+BOMB = gzip.compress(b"<metadata>" + b" " * (4 << 20))
+
+
+@pytest.mark.parametrize(
+    ("repomd", "content", "expected"),
+    [
+        (None, BOMB, "unpacks to more than 1048576 bytes"),
+        (None, bz2.compress(b" " * (4 << 20)), "unpacks to more than 1048576 bytes"),
+        (None, lzma.compress(b" " * (4 << 20)), "unpacks to more than 1048576 bytes"),
+        (None, zstandard.compress(b" " * (4 << 20)), "unpacks to more than 1048576 bytes"),
+        (None, gzip.compress(ENTITIES), "declares entities"),
+        (None, gzip.compress(ENTITIES.decode().encode("utf-16")), "declares entities"),
+        (None, BOMB[: len(BOMB) // 2], "cannot be read"),
+        (ENTITIES, b"", "declares entities"),
+        (gzip.compress(b" " * (4 << 20)), b"", "unpacks to more than 1048576 bytes"),
+        (listing(b"", type="md5"), b"", "md5"),
+        (listing(b"", type="rot13"), b"", "rot13"),
+        (listing(b"", href=".."), b"", "metadata cannot be read|does not match|does not exist"),
+        (listing(b"", href=""), b"", "gives no location|does not exist"),
+        (b"<repomd>" + b"<data>" * 100_000, b"", "cannot be read"),
+    ],
+    ids=[
+        "gzip-bomb",
+        "bzip2-bomb",
+        "xz-bomb",
+        "zstd-bomb",
+        "entities",
+        "utf-16",
+        "cut-short",
+        "repomd-entities",
+        "repomd-bomb",
+        "md5",
+        "no-digest",
+        "dots",
+        "no-location",
+        "deep",
+    ],
+)
+def test_hostile_metadata_behind_an_address(
+    published: Publication, repomd: bytes | None, content: bytes, expected: str
+) -> None:
+    key = next(published.folder.glob("RPM-GPG-KEY-*")).read_bytes()
+    project = ProjectFile.model_validate({"limits": {"metadata_size": "1m"}})
+    with Server() as server:
+        server.routes |= {
+            "/s/el8/repodata/repomd.xml": File(listing(content) if repomd is None else repomd),
+            **{f"/s/el8/repodata/{kind}.xml.gz": File(content) for kind in ("primary", "filelists", "other")},
+        }
+        with pytest.raises(PublishError, match=expected):
+            verify(server.url("/s/el8"), key=key, project=project)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "expected"),
+    [
+        (always(206, b"<repomd/>", Content_Range="bytes 0-8/9"), "206 Partial Content"),
+        (always(200, b"<repomd/>", length=1000), "too early"),
+        (dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), "stalled"),
+        (dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), "no answer within"),
+        (raw(b"HTTP/1.1 200 OK\r\n\r\n", then=b"x" * 65536, times=0), "more than 1048576 bytes"),
+        (redirecting("file:///etc/passwd"), "redirect from http to file"),
+        (redirecting("repomd.xml"), "circular"),
+        (raw(b""), "connection was lost"),
+    ],
+)
+def test_a_hostile_server(published: Publication, behaviour: Behaviour, expected: str) -> None:
+    key = next(published.folder.glob("RPM-GPG-KEY-*")).read_bytes()
+    limits = {"metadata_size": "1m"}
+    project = ProjectFile.model_validate(
+        {"limits": limits, "network": {"stall_timeout": "1s", "connect_timeout": "1s"}}
+    )
+    with Server() as server:
+        server.routes["/s/el8/repodata/repomd.xml"] = behaviour
+        with pytest.raises(PublishError, match=expected):
+            verify(server.url("/s/el8"), key=key, project=project)
+        assert set(server.paths()) == {"/s/el8/repodata/repomd.xml"}

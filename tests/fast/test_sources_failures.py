@@ -395,6 +395,7 @@ def test_redirects_do_not_give_up_tls() -> None:
         b"NaN",
         b"<!--" * 200_000,
     ],
+    ids=["deep", "deep-files", "no-url", "not-utf-8", "not-a-number", "html"],
 )
 def test_an_index_page_that_is_none(tmp_path: Path, server: Server, page: bytes) -> None:
     kind = "text/html" if page.startswith(b"<") else "application/vnd.pypi.simple.v1+json"

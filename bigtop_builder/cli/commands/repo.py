@@ -209,7 +209,9 @@ def verify(
         where = place or str(settings.repository / options.stack_name(settings) / name)
         described = catalog.platform(name)
         system = [*described.host_provides, *described.system_provides]
-        verdicts[where] = verify_repository(where, key=trusted, system=system, seen=seen, accept_older=accept_older)
+        verdicts[where] = verify_repository(
+            where, key=trusted, system=system, seen=seen, accept_older=accept_older, project=settings.project
+        )
     lines: list[str] = []
     for where, verdict in verdicts.items():
         lines += [f"{problem.kind}: {problem.subject}: {problem.detail}" for problem in verdict.problems]

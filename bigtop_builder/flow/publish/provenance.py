@@ -32,6 +32,9 @@ from bigtop_builder.flow.publish.attestation import PREDICATE, Origins, statemen
 from bigtop_builder.model.digest import of_bytes
 from bigtop_builder.model.errors import PublishError
 
+LARGEST = 64 << 20
+"""Bytes that no document beside a package has."""
+
 
 def complete(
     pool: Pool,
@@ -150,11 +153,11 @@ def signed(reader: Reader, name: str, keyring: Path | None) -> dict[str, Any]:
 
     Raises MissingError if it does not exist, DocumentError if it is not JSON or not signed by a key of the keyring.
     """
-    with reader.file(f"{PROVENANCE}/{name}") as path:
+    with reader.file(f"{PROVENANCE}/{name}", LARGEST) as path:
         content = path.read_bytes()
     if keyring is not None:
         try:
-            with reader.file(f"{PROVENANCE}/{name}.asc") as signature:
+            with reader.file(f"{PROVENANCE}/{name}.asc", LARGEST) as signature:
                 wrong = verify_detached(content, signature.read_bytes(), keyring)
         except MissingError:
             wrong = "not signed"
@@ -162,6 +165,6 @@ def signed(reader: Reader, name: str, keyring: Path | None) -> dict[str, Any]:
             raise DocumentError(f"{name}: {wrong}")
     try:
         data: dict[str, Any] = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DocumentError(f"{name} is not JSON: {error}") from error
     return data

@@ -124,12 +124,12 @@ def _packages(reader: Reader) -> list[createrepo_c.Package]:
 
     with contextlib.ExitStack() as stack:
         try:
-            repomd = createrepo_c.Repomd(str(stack.enter_context(reader.file(REPOMD))))
+            repomd = createrepo_c.Repomd(str(stack.enter_context(reader.metadata(REPOMD))))
             records: Mapping[str, str] = {one.type: one.location_href for one in repomd.records if one.location_href}
             for kind in METADATA:
-                if kind not in records:
+                if not records.get(kind):
                     raise PublishError(f"{REPOMD} lists no {kind} metadata")
-            paths = {kind: str(stack.enter_context(reader.file(records[kind]))) for kind in METADATA}
+            paths = {kind: str(stack.enter_context(reader.metadata(records[kind]))) for kind in METADATA}
             return list(
                 createrepo_c.PackageIterator(
                     primary_path=paths["primary"], filelists_path=paths["filelists"], other_path=paths["other"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bigtop_builder.adapter.repository.metadata import ATTESTATION_KEY, revision_of
-from bigtop_builder.adapter.repository.reader import MissingError, Reader, open_repository
+from bigtop_builder.adapter.repository.reader import SMALL, MissingError, Reader, open_repository
 from bigtop_builder.adapter.repository.seen import Seen, State
 from bigtop_builder.adapter.repository.snapshot import REPOMD
 from bigtop_builder.adapter.rpm.header import read_header
@@ -21,12 +21,14 @@ from bigtop_builder.flow.publish.freshness import manifest_problems, step_back
 from bigtop_builder.flow.publish.provenance import problems as documents_problems
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import PublishError
+from bigtop_builder.model.project import ProjectFile
 
 if TYPE_CHECKING:
     import createrepo_c
 
 ProblemKind = Literal["signature", "manifest", "freshness", "digest", "missing", "duplicate", "requires", "provenance"]
 SENSES = {"EQ": "=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
+DIGESTS = ("sha256", "sha384", "sha512")
 METADATA = ("primary", "filelists", "other")
 
 
@@ -54,6 +56,7 @@ def verify(
     system: Iterable[str] = (),
     seen: Seen | None = None,
     accept_older: bool = False,
+    project: ProjectFile | None = None,
 ) -> Verdict:
     """Check the repository in a folder or below an ``http(s)`` address.
 
@@ -62,11 +65,12 @@ def verify(
     closure.unmet). A state that is older than what ``seen`` has of this place is a problem, unless ``accept_older``,
     which forgets what was seen. Raises PublishError if there is no repository or its metadata cannot be read.
     """
-    reader = open_repository(place)
+    project = project or ProjectFile()
+    reader = open_repository(place, project.network, project.limits)
     problems: list[Problem] = []
     with contextlib.ExitStack() as stack:
         keyring = stack.enter_context(open_keyring(key or reader.public_key()))
-        repomd = stack.enter_context(reader.file(REPOMD))
+        repomd = stack.enter_context(reader.metadata(REPOMD))
         problems += _state(reader, repomd, keyring, place, seen, accept_older)
         paths = _metadata(reader, repomd, stack, problems)
         packages = _packages(paths)
@@ -128,7 +132,7 @@ def is_whole(folder: Path, keyring: Path, sizes: Mapping[str, int]) -> bool:
     problems: list[Problem] = []
     try:
         with contextlib.ExitStack() as stack:
-            repomd = stack.enter_context(reader.file(REPOMD))
+            repomd = stack.enter_context(reader.metadata(REPOMD))
             if _repomd_signature(reader, repomd, keyring):
                 return False
             _metadata(reader, repomd, stack, problems)
@@ -142,7 +146,7 @@ def is_whole(folder: Path, keyring: Path, sizes: Mapping[str, int]) -> bool:
 
 def _repomd_signature(reader: Reader, repomd: Path, keyring: Path) -> list[Problem]:
     try:
-        with reader.file(f"{REPOMD}.asc") as signature:
+        with reader.file(f"{REPOMD}.asc", SMALL) as signature:
             wrong = verify_detached(repomd.read_bytes(), signature.read_bytes(), keyring)
     except MissingError:
         wrong = "not signed"
@@ -162,9 +166,10 @@ def _metadata(reader: Reader, repomd: Path, stack: contextlib.ExitStack, problem
         if kind not in records:
             raise PublishError(f"{REPOMD} lists no {kind} metadata")
         record = records[kind]
-        paths[kind] = stack.enter_context(reader.file(record.location_href))
-        known = record.checksum_type in hashlib.algorithms_guaranteed and not record.checksum_type.startswith("shake")
-        if not known or of_file(paths[kind], record.checksum_type) != record.checksum:
+        if not record.location_href:
+            raise PublishError(f"{REPOMD} gives no location of the {kind} metadata")
+        paths[kind] = stack.enter_context(reader.metadata(record.location_href))
+        if _digest(paths[kind], record.checksum_type) != record.checksum:
             problems.append(Problem("digest", record.location_href, f"its {record.checksum_type} does not match"))
     return paths
 
@@ -172,10 +177,16 @@ def _metadata(reader: Reader, repomd: Path, stack: contextlib.ExitStack, problem
 def _attestation_key(reader: Reader) -> bytes | None:
     """The key of the envelopes. The manifest covers it: a missing or another one is a problem there."""
     try:
-        with reader.file(ATTESTATION_KEY) as path:
+        with reader.file(ATTESTATION_KEY, SMALL) as path:
             return path.read_bytes()
     except MissingError:
         return None
+
+
+def _digest(path: Path, algorithm: str | None) -> str:
+    if algorithm not in DIGESTS:
+        raise PublishError(f"the metadata use {algorithm or 'no algorithm'} as a digest of files")
+    return of_file(path, algorithm)
 
 
 def _packages(paths: dict[str, Path]) -> list[createrepo_c.Package]:
@@ -201,7 +212,7 @@ def _package_problems(
     file = package.location_href.rpartition("/")[2]
     try:
         with reader.file(package.location_href) as path:
-            if of_file(path, package.checksum_type) != package.pkgId:
+            if _digest(path, package.checksum_type) != package.pkgId:
                 return [
                     Problem("digest", nevra, f"the {package.checksum_type} of {package.location_href} does not match")
                 ]
