@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
@@ -9,12 +10,14 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bigtop_builder.flow.publish.server import RepositoryServer
+from bigtop_builder.adapter.http_server import _client
+from bigtop_builder.flow.publish.server import Handler, RepositoryServer
 from bigtop_builder.model.errors import PublishError
 
 CONTENT = bytes(range(256)) * 20_000
@@ -35,6 +38,9 @@ def server(tmp_path: Path) -> Iterator[RepositoryServer]:
     (tmp_path / "secret").write_text("secret")
     (root / "out").symlink_to(tmp_path / "secret")
     (root / "loop").symlink_to("loop")
+    (root / ".pool").mkdir()
+    (root / ".pool" / "secret").write_text("secret")
+    (root / "in").symlink_to(".pool/secret")
     os.mkfifo(root / "pipe")
     with RepositoryServer(root, port=0) as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
@@ -93,13 +99,58 @@ def test_one_range(server: RepositoryServer, wanted: str, expected: bytes, conte
     assert (status, headers["Content-Range"], body) == (206, content_range, expected)
 
 
-@pytest.mark.parametrize("wanted", ["bytes=0-1,4-5", "bytes=9-2", "bytes=-", "lines=1-2", "bytes=x-y", "bytes=²-"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        *("bytes=9-2", "bytes=-", "lines=1-2", "bytes=x-y", "bytes=²-", "bytes=", "bytes", "bytes=,,", "bytes=0-1,x"),
+        *("bytes=0-9,5-15", "bytes=0-1,9-2", "bytes= 1 - 2", "bytes=" + ",".join(f"{n}-{n}" for n in range(100))),
+    ],
+)
 def test_ranges_that_are_ignored(server: RepositoryServer, wanted: str) -> None:
     status, _, body = ask(server, FILE, Range=wanted)
     assert (status, body) == (200, CONTENT)
 
 
-@pytest.mark.parametrize(("path", "wanted"), [(FILE, "bytes=5120000-"), (FILE, "bytes=-0"), ("empty", "bytes=0-0")])
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("bytes=0-1,4-5", [("0-1", CONTENT[:2]), ("4-5", CONTENT[4:6])]),
+        ("bytes=-3, 10-11 ,,", [("5119997-5119999", CONTENT[-3:]), ("10-11", CONTENT[10:12])]),
+        ("Bytes=0-0,7-" + "9" * 5000, [("0-0", CONTENT[:1]), ("7-5119999", CONTENT[7:])]),
+    ],
+)
+def test_several_ranges(server: RepositoryServer, wanted: str, expected: list[tuple[str, bytes]]) -> None:
+    status, headers, body = ask(server, FILE, Range=wanted)
+    kind, _, boundary = headers["Content-Type"].partition("; boundary=")
+    assert (status, kind) == (206, "multipart/byteranges")
+    parts = [part.removesuffix(b"\r\n") for part in body.split(f"--{boundary}".encode())]
+    assert (parts[0], parts[-1]) == (b"", b"--")
+    heads = [f"\r\nContent-Type: application/x-rpm\r\nContent-Range: bytes {place}/5120000" for place, _ in expected]
+    assert parts[1:-1] == [
+        f"{head}\r\n\r\n".encode() + content for head, (_, content) in zip(heads, expected, strict=True)
+    ]
+
+
+def test_one_of_several_ranges_that_is_there(server: RepositoryServer) -> None:
+    status, headers, body = ask(server, FILE, Range="bytes=6000000-,1-2,-0")
+    assert (status, headers["Content-Range"], body) == (206, "bytes 1-2/5120000", CONTENT[1:3])
+
+
+def test_head_has_no_ranges(server: RepositoryServer) -> None:
+    status, headers, _ = ask(server, FILE, "HEAD", Range="bytes=0-1")
+    assert (status, headers["Content-Length"]) == (200, str(len(CONTENT)))
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        (FILE, "bytes=5120000-"),
+        (FILE, "bytes=-0"),
+        ("empty", "bytes=0-0"),
+        (FILE, "bytes=6000000-,-0"),
+        (FILE, "bytes=" + "9" * 5000 + "-"),
+    ],
+)
 def test_range_that_is_not_there(server: RepositoryServer, path: str, wanted: str) -> None:
     status, headers, _ = ask(server, path.replace("empty", "/bigtop-3.2.0/el8/empty"), Range=wanted)
     assert status == 416
@@ -134,6 +185,7 @@ def test_connection_is_kept_after_304_and_416(server: RepositoryServer) -> None:
     [
         "/none",
         "/out",
+        "/in",
         "/loop",
         "/pipe",
         "/.snapshots/",
@@ -163,7 +215,9 @@ def test_listing(server: RepositoryServer) -> None:
     assert b"hidden" not in body
     assert b'<a href="./a%20b%26c.rpm">a b&amp;c.rpm</a>' in ask(server, "/bigtop-3.2.0/el8/packages/")[2]
     assert ask(server, "/bigtop-3.2.0/el8/packages/a%20b%26c.rpm")[2] == b"odd name"
-    assert b".snapshots" not in ask(server, "/")[2]
+    top = ask(server, "/")[2]
+    assert b"bigtop-3.2.0/" in top
+    assert not [name for name in (b".snapshots", b".pool", b"out", b"in<", b"loop") if name in top]
 
 
 def test_redirect_stays_on_this_host(server: RepositoryServer) -> None:
@@ -209,7 +263,7 @@ def test_many_at_once(server: RepositoryServer) -> None:
 def test_clients_that_vanish_or_sleep_leave_no_trace(
     server: RepositoryServer, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bigtop_builder.flow.publish.server.Handler.timeout", 0.2)
+    monkeypatch.setattr(Handler, "head_seconds", 0.2)
     with socket.create_connection(server.server_address[:2], timeout=10) as connection:
         connection.sendall(f"GET {FILE} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         connection.recv(100)
@@ -254,3 +308,87 @@ def test_interrupt_ends_it_cleanly(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert (out, err, process.returncode) == ("ended\n", "", 0)
+
+
+def test_a_head_has_a_time_limit_however_it_drips(server: RepositoryServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Handler, "head_seconds", 0.3)
+    with socket.create_connection(server.server_address[:2], timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+        with pytest.raises(OSError):
+            for _ in range(400):
+                connection.sendall(b"x")
+                time.sleep(0.05)
+
+
+def test_an_idle_connection_has_a_time_limit(server: RepositoryServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Handler, "idle_seconds", 0.2)
+    with socket.create_connection(server.server_address[:2], timeout=10) as connection:
+        assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    "head", [b"X: " + b"x" * 70_000, b"X: y\r\n" * 12_000, b"X: " + b"x" * 60_000 + b"\r\n" + b"Y: y" * 9000]
+)
+def test_a_head_has_a_size(server: RepositoryServer, head: bytes) -> None:
+    request = b"GET / HTTP/1.1\r\n" + head + b"\r\n\r\n"
+    with socket.create_connection(server.server_address[:2], timeout=10) as connection, contextlib.suppress(OSError):
+        connection.sendall(request)
+        assert connection.recv(12) == b"HTTP/1.1 431"
+    assert ask(server, FILE, "HEAD")[0] == 200
+
+
+def test_a_client_that_takes_nothing_is_left(server: RepositoryServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Handler, "window_seconds", 0.3)
+    (server.root / "large").write_bytes(b"x" * (32 << 20))
+    with socket.create_connection(server.server_address[:2], timeout=10) as connection:
+        connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        for _ in range(400):
+            if not server._places:
+                break
+            time.sleep(0.05)
+        assert not server._places
+        received = 0
+        with contextlib.suppress(OSError):
+            while piece := connection.recv(1 << 20):
+                received += len(piece)
+        assert received < 32 << 20
+
+
+def test_slow_clients_do_not_shut_others_out(server: RepositoryServer) -> None:
+    with contextlib.ExitStack() as stack:
+        for number in range(200):
+            slow = stack.enter_context(socket.create_connection(server.server_address[:2], timeout=10))
+            slow.sendall(b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * (number % 3))
+        for _ in range(5):
+            assert ask(server, FILE)[2] == CONTENT
+        assert len(server._places) <= server.most_of_client
+
+
+def test_many_clients_make_place_for_one_more(server: RepositoryServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "most_connections", 8)
+    with contextlib.ExitStack() as stack:
+        for number in range(20):
+            slow = stack.enter_context(socket.socket())
+            slow.bind((f"127.0.0.{2 + number % 5}", 0))
+            slow.connect(server.server_address[:2])
+        assert ask(server, FILE)[2] == CONTENT
+
+
+def test_a_place_is_refused_while_all_are_served(server: RepositoryServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "most_of_client", 1)
+    (server.root / "large").write_bytes(b"x" * (32 << 20))
+    with socket.create_connection(server.server_address[:2], timeout=10) as connection:
+        connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        with pytest.raises((ConnectionError, http.client.HTTPException)):
+            ask(server, FILE)
+        while connection.recv(1 << 20):
+            pass
+    assert ask(server, FILE)[0] == 200
+
+
+def test_clients_of_ipv6_count_by_network() -> None:
+    assert _client("2001:db8::1") == _client("2001:db8::2:3") != _client("2001:db8:0:1::1")
+    assert _client("::ffff:10.0.0.1") == _client("10.0.0.1") != _client("10.0.0.2")
+    assert _client("fe80::1%eth0") == _client("fe80::2")

@@ -9,23 +9,19 @@ from __future__ import annotations
 import contextlib
 import html
 import os
-import re
-import socket
-import threading
+import secrets
+import stat
 from collections.abc import Callable
 from email.utils import formatdate, parsedate_to_datetime
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
+from bigtop_builder.adapter.http_server import BoundedHandler, BoundedServer
+from bigtop_builder.flow.publish.byte_ranges import Range, parse_ranges
 from bigtop_builder.model.errors import PublishError
 
-IDLE_SECONDS = 30
-"""Seconds after which an idle client is disconnected."""
-MAX_CONNECTIONS = 256
-RANGE = re.compile(r"bytes=(\d*)-(\d*)$", re.ASCII)
 TYPES = {
     ".rpm": "application/x-rpm",
     ".xml": "text/xml",
@@ -34,33 +30,22 @@ TYPES = {
     ".repo": "text/plain; charset=utf-8",
     ".asc": "text/plain; charset=utf-8",
 }
+SNAPSHOTS = ".snapshots"
 Log = Callable[[str], None]
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(BoundedHandler):
     """Handles the requests of one connection."""
 
     server: RepositoryServer
-    protocol_version = "HTTP/1.1"
     server_version = "bigtop-builder"
     sys_version = ""
-    timeout = IDLE_SECONDS
 
-    def handle(self) -> None:
-        """Handle requests; a client that disconnects or stalls ends its own connection and nothing else."""
-        with contextlib.suppress(ConnectionError, TimeoutError):
-            super().handle()
-
-    def finish(self) -> None:
-        """Like ``handle``, for output that is still buffered."""
-        with contextlib.suppress(ConnectionError, TimeoutError):
-            super().finish()
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802
         """Answer with the file or folder, or a range of it."""
         self._answer(with_body=True)
 
-    def do_HEAD(self) -> None:
+    def do_HEAD(self) -> None:  # noqa: N802
         """Answer like ``do_GET``, without the body."""
         self._answer(with_body=False)
 
@@ -80,20 +65,15 @@ class Handler(BaseHTTPRequestHandler):
             # An unread body would be parsed as the next request.
             self.close_connection = True
         path = self.server.locate(urlsplit(self.path).path)
-        if path is None:
-            self._send(HTTPStatus.NOT_FOUND, {}, b"not found\n", with_body=with_body)
-        elif path.is_dir():
+        if path is not None and path.is_dir():
             self._send_folder(path, with_body=with_body)
-        elif not path.is_file():
+            return
+        file = _open_file(path) if path is not None else None
+        if path is None or file is None:
             self._send(HTTPStatus.NOT_FOUND, {}, b"not found\n", with_body=with_body)
-        else:
-            try:
-                file = path.open("rb")
-            except OSError:
-                self._send(HTTPStatus.NOT_FOUND, {}, b"not found\n", with_body=with_body)
-                return
-            with file:
-                self._send_file(path, file, with_body=with_body)
+            return
+        with file:
+            self._send_file(path, file, with_body=with_body)
 
     def _send_folder(self, folder: Path, *, with_body: bool) -> None:
         requested = urlsplit(self.path).path
@@ -102,9 +82,12 @@ class Handler(BaseHTTPRequestHandler):
             target = "/" + requested.lstrip("/") + "/"
             self._send(HTTPStatus.MOVED_PERMANENTLY, {"Location": target}, with_body=with_body)
             return
-        names = sorted(
-            entry.name + ("/" if entry.is_dir() else "") for entry in folder.iterdir() if entry.name[0] != "."
-        )
+        try:
+            entries = [entry for entry in folder.iterdir() if entry.name[0] != "." and self.server.serves(entry)]
+        except OSError:
+            self._send(HTTPStatus.NOT_FOUND, {}, b"not found\n", with_body=with_body)
+            return
+        names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in entries)
         links = "".join(f'<li><a href="./{quote(os.fsencode(name))}">{html.escape(name)}</a></li>\n' for name in names)
         title = html.escape(unquote(requested))
         page = f"<!DOCTYPE html>\n<title>{title}</title>\n<h1>{title}</h1>\n<ul>\n{links}</ul>\n"
@@ -123,21 +106,42 @@ class Handler(BaseHTTPRequestHandler):
         if self._is_known(etag, int(status.st_mtime)):
             self._send(HTTPStatus.NOT_MODIFIED, headers, with_body=False, length=None)
             return
-        start, end = 0, status.st_size
-        code = HTTPStatus.OK
-        wanted = self._wanted_range(status.st_size, etag, headers["Last-Modified"])
-        if wanted is not None:
-            start, end = wanted
-            if start >= end:
-                headers["Content-Range"] = f"bytes */{status.st_size}"
-                self._send(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers, with_body=with_body)
+        # A range is defined for GET alone.
+        condition = self.headers.get("If-Range")
+        header = self.headers.get("Range") if with_body else None
+        ranges = None
+        if header is not None and condition in (None, etag, headers["Last-Modified"]):
+            ranges = parse_ranges(header, status.st_size)
+        if ranges is None:
+            self._send(HTTPStatus.OK, headers, with_body=False, length=status.st_size)
+            if with_body:
+                self.send_file(file, 0, status.st_size)
+        elif not ranges:
+            headers["Content-Range"] = f"bytes */{status.st_size}"
+            self._send(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers)
+        else:
+            self._send_ranges(file, headers, ranges, status.st_size)
+
+    def _send_ranges(self, file: BinaryIO, headers: dict[str, str], ranges: list[Range], size: int) -> None:
+        if len(ranges) == 1:
+            start, end = ranges[0]
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+            self._send(HTTPStatus.PARTIAL_CONTENT, headers, with_body=False, length=end - start)
+            self.send_file(file, start, end - start)
+            return
+        boundary = secrets.token_hex(16)
+        opening = f"\r\n--{boundary}\r\nContent-Type: {headers['Content-Type']}\r\nContent-Range: bytes "
+        heads = [f"{opening}{start}-{end - 1}/{size}\r\n\r\n".encode() for start, end in ranges]
+        tail = f"\r\n--{boundary}--\r\n".encode()
+        length = sum(len(head) + end - start for head, (start, end) in zip(heads, ranges, strict=True)) + len(tail)
+        headers["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
+        self._send(HTTPStatus.PARTIAL_CONTENT, headers, with_body=False, length=length)
+        for head, (start, end) in zip(heads, ranges, strict=True):
+            self.wfile.write(head)
+            self.send_file(file, start, end - start)
+            if self.close_connection:
                 return
-            code = HTTPStatus.PARTIAL_CONTENT
-            headers["Content-Range"] = f"bytes {start}-{end - 1}/{status.st_size}"
-        self._send(code, headers, with_body=False, length=end - start)
-        if with_body and end > start:
-            sent = self.connection.sendfile(file, start, end - start)
-            self.close_connection |= sent < end - start
+        self.wfile.write(tail)
 
     def _is_known(self, etag: str, modified: int) -> bool:
         """Whether the client already has this version (RFC 9110 section 13)."""
@@ -151,22 +155,6 @@ class Handler(BaseHTTPRequestHandler):
             return modified <= parsedate_to_datetime(since).timestamp()
         except (ValueError, OverflowError):
             return False
-
-    def _wanted_range(self, size: int, etag: str, modified: str) -> tuple[int, int] | None:
-        """Return the first byte and the one after the last; None for the whole body, and for several ranges at once.
-
-        RFC 9110 section 14: a range that starts beyond the end is not satisfiable.
-        """
-        match = RANGE.match(self.headers.get("Range", "").strip())
-        condition = self.headers.get("If-Range")
-        if match is None or match[0] == "bytes=-" or condition not in (None, etag, modified):
-            return None
-        first, last = match.groups()
-        if not first:
-            return max(0, size - int(last)), size
-        if last and int(last) < int(first):
-            return None
-        return int(first), min(size, int(last) + 1) if last else size
 
     def _send(
         self,
@@ -188,23 +176,29 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-class RepositoryServer(ThreadingHTTPServer):
-    """Serves the files below ``root``, except hidden names and links that lead out of it.
+def _open_file(path: Path) -> BinaryIO | None:
+    """Open a file, and nothing else: ``path`` has no links, and one that is put there now is not followed."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
+    return os.fdopen(descriptor, "rb")
+
+
+class RepositoryServer(BoundedServer):
+    """Serves the files below ``root``, except hidden names and links that lead out of it or to what is hidden.
 
     Raises PublishError if the folder does not exist or the port is unavailable.
     """
-
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 64
 
     def __init__(self, root: Path, host: str = "127.0.0.1", port: int = 8080, log: Log | None = None) -> None:
         if not root.is_dir():
             raise PublishError(f"no repository at {root}", hint="Publish one first: bigtop-builder repo publish")
         self.root = root.resolve()
         self.log: Log = log or (lambda line: None)
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
         try:
             super().__init__((host, port), Handler)
         except (OSError, OverflowError) as error:
@@ -226,30 +220,27 @@ class RepositoryServer(ThreadingHTTPServer):
             return None
         try:
             path = self.root.joinpath(*names).resolve(strict=True)
-        except (OSError, RuntimeError):
+        except (OSError, RuntimeError, ValueError):
             return None
-        return path if path.is_relative_to(self.root) else None
+        return path if self._is_published(path) else None
 
-    def server_bind(self) -> None:
-        """Bind without looking up the host's name, which can hang."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Handle a connection in a thread of its own, or refuse it if there are too many."""
-        if self._places.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.log("too many connections: refused one")
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Handle a connection, then free its place."""
+    def serves(self, path: Path) -> bool:
+        """Whether the target of a path is served: that of a link may not be."""
         try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._places.release()
+            return self._is_published(path.resolve(strict=True))
+        except (OSError, RuntimeError):
+            return False
+
+    def _is_published(self, path: Path) -> bool:
+        if not path.is_relative_to(self.root):
+            return False
+        names = path.relative_to(self.root).parts
+        # The publisher's own links lead to its snapshots.
+        return not any(name[0] == "." for name in names[names[:1] == (SNAPSHOTS,) :])
+
+    def refused(self, client: str) -> None:
+        """Print a line for a connection that is refused."""
+        self.log(f"{client} too many connections: refused one")
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print one line, where the standard library prints a traceback."""
