@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bigtop_builder.ambari_simulator.arguments import SimulationArguments, faults, recorded_hosts
-from bigtop_builder.model.errors import BigtopBuilderError
+from bigtop_builder.ambari_simulator.engine.state import SHIPPED, World
+from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError
 
 
 def parse(arguments: list[str] | None = None) -> SimulationArguments:
@@ -26,6 +27,10 @@ def parse(arguments: list[str] | None = None) -> SimulationArguments:
         "--host", action="append", default=[], metavar="FQDN=IP", help="a host on paper; may be repeated"
     )
     parser.add_argument("--inject", type=Path, help="a YAML file of failures to show")
+    parser.add_argument("--password", type=Path, metavar="FILE", help="file with the administrator's password")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="NETWORK", help="hear callers of this network alone; repeatable"
+    )
     parser.add_argument("--certificate", type=Path, help="PEM file; turns HTTPS on")
     parser.add_argument("--key", type=Path, help="PEM file of the certificate's key")
     parser.add_argument("--ambari", default="3.0.0.0", help="the version of Ambari to be")
@@ -43,6 +48,23 @@ def parse(arguments: list[str] | None = None) -> SimulationArguments:
 def fast_clock(speed: float) -> Callable[[], float]:
     """Return a clock that goes ``speed`` times as fast since 1970, so that a later process's is never behind."""
     return lambda: time.time() * speed
+
+
+def set_password(world: World, file: Path) -> str:
+    """Give the administrator the password in a file, unless it has been changed meanwhile; return the password.
+
+    Raises ConfigurationError if the file has none.
+    """
+    try:
+        password = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"--password {file}: {error}") from error
+    if not password:
+        raise ConfigurationError(f"--password {file}: the file is empty")
+    administrator = world.users.get("admin")
+    if administrator is not None and administrator.password == SHIPPED:
+        administrator.password = password
+    return password
 
 
 def run(arguments: SimulationArguments) -> int:
@@ -69,6 +91,8 @@ def run(arguments: SimulationArguments) -> int:
         world.switches.update(found.switches)
     keeper = Keeper(world, arguments.keep) if arguments.keep else None
     known = keeper is not None and keeper.resume()
+    if arguments.password is not None:
+        world.agent_key = set_password(world, arguments.password)
     if known and crew is None:
         paper.find_running(world)
     ended = threading.Event()
@@ -80,6 +104,7 @@ def run(arguments: SimulationArguments) -> int:
         port=arguments.port,
         certificate=arguments.certificate,
         key=arguments.key,
+        allowed=arguments.allow,
     ) as simulation:
         if arguments.state_file:
             _write(arguments.state_file, {"url": simulation.url, "pid": os.getpid(), "started": time.time()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from pydantic import Field
@@ -26,6 +27,10 @@ class SimulationArguments(StrictModel):
     hosts: dict[str, str] = Field(default_factory=dict)
     """FQDN -> IP of hosts on paper."""
     inject: Path | None = None
+    password: Path | None = None
+    """The file with the administrator's password."""
+    allow: list[IPv4Network] = Field(default_factory=list)
+    """The networks whose callers are heard."""
     certificate: Path | None = None
     key: Path | None = None
     ambari: str = "3.0.0.0"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Self
 
@@ -21,8 +22,7 @@ from bigtop_builder.ambari_simulator.persistence import Keeper
 from bigtop_builder.ambari_simulator.resource_tree import registry
 from bigtop_builder.ambari_simulator.resources.clusters import connect
 from bigtop_builder.ambari_simulator.resources.stacks import load_stacks
-from bigtop_builder.ambari_simulator.rest.authentication import SignInRefused, sign_in
-from bigtop_builder.ambari_simulator.rest.control import PREFIX, control, registers
+from bigtop_builder.ambari_simulator.rest.control import PREFIX, control
 from bigtop_builder.ambari_simulator.rest.http import Asked, Dropped, Site
 from bigtop_builder.ambari_simulator.rest.replies import Reply
 from bigtop_builder.ambari_simulator.rest.server import Simulation
@@ -63,9 +63,12 @@ def serve(
     port: int = 0,
     certificate: Path | None = None,
     key: Path | None = None,
+    allowed: Sequence[IPv4Network] = (),
 ) -> Simulation:
     """Create a server of a world without starting it. Raises ``OSError`` if the address cannot be bound."""
-    simulation = Simulation(world, registry(), address=address, port=port, certificate=certificate, key=key)
+    simulation = Simulation(
+        world, registry(), address=address, port=port, certificate=certificate, key=key, allowed=allowed
+    )
     simulation.site.faults.append(lambda asked: _control(simulation.site, asked))
     simulation.site.faults.append(lambda asked: _fault(simulation.site, asked))
     return simulation
@@ -113,16 +116,10 @@ class Ticker:
 
 
 def _control(site: Site, asked: Asked) -> Reply | None:
-    """Answer a call to the simulation's own URIs, which takes an administrator; agents may register without
-    credentials, as with the real server."""
+    """Answer a call to the simulation's own URIs."""
     if not asked.target.startswith(PREFIX):
         return None
     with site.world.lock:
-        try:
-            if not registers(asked.method, asked.path):
-                sign_in(asked.headers, site.sessions, site.world)
-        except SignInRefused as error:
-            return Reply(403, {"status": 403, "message": str(error)})
         return control(site.world, asked.method, asked.target, asked.content.decode("utf-8", "replace"))
 
 

@@ -14,6 +14,7 @@ from bigtop_builder.ambari_simulator.assembly import Ticker, make_world, serve
 from bigtop_builder.ambari_simulator.engine.engine import INSTANT
 from bigtop_builder.ambari_simulator.engine.state import Host
 from bigtop_builder.ambari_simulator.engine.work import Context, work_of
+from bigtop_builder.ambari_simulator.rest.authentication import agent_secret
 
 HOSTS = [f"node{number}.example.com" for number in (1, 2)]
 
@@ -126,6 +127,11 @@ def test_faults_come_and_go_by_uri(server: Server) -> None:
 
 def test_hosts_are_lost_and_come_back_by_uri(server: Server) -> None:
     assert server.call("POST", f"/simulation/hosts/{HOSTS[0]}/lose").status_code == 200
-    assert server.call("POST", f"/simulation/hosts/{HOSTS[0]}/register", password="wrong").status_code == 200
+    path = f"/simulation/hosts/{HOSTS[0]}/register"
+    assert server.call("POST", path, password="wrong").status_code == 403
+    for host, status in ((HOSTS[1], 403), (HOSTS[0], 200)):
+        own = (host, agent_secret("admin", host))
+        assert requests.post(server.url + path, auth=own, timeout=30).status_code == status
+    assert requests.post(f"{server.url}/simulation/restart", auth=own, timeout=30).status_code == 403
     assert server.call("POST", "/simulation/restart").status_code == 200
     assert server.call("POST", "/simulation/hosts/nosuch/lose").status_code == 404

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from bigtop_builder.ambari_simulator.__main__ import set_password
 from bigtop_builder.ambari_simulator.arguments import faults
 from bigtop_builder.ambari_simulator.assembly import make_world, serve, simulate
 from bigtop_builder.ambari_simulator.engine.injection import CallFault
+from bigtop_builder.ambari_simulator.engine.repository_probe import fetch
 from bigtop_builder.ambari_simulator.engine.state import Host
 from bigtop_builder.ambari_simulator.engine.work import work_of
 from bigtop_builder.ambari_simulator.rest.server import Simulation
 from bigtop_builder.model.errors import ConfigurationError
+from tests.fast.misbehaving import Server, always, redirecting
 
 ADMIN = ("admin", "admin")
 HEADERS = {"X-Requested-By": "test", "Accept": "*/*"}
@@ -300,3 +307,209 @@ def test_a_process_tells_a_mistake_without_a_trace(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert "none.yaml" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.fixture
+def served() -> Iterator[Simulation]:
+    with simulate([Host("n1.lab", "10.0.0.1")]) as simulation:
+        yield simulation
+
+
+def exchange(simulation: Simulation, request: bytes) -> bytes:
+    """Send bytes as they are; return what comes until the connection is closed."""
+    with socket.create_connection(("127.0.0.1", simulation.port), timeout=20) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(request)
+        pieces = []
+        with contextlib.suppress(ConnectionError):
+            while piece := connection.recv(65536):
+                pieces.append(piece)
+    return b"".join(pieces)
+
+
+BASIC = b"Authorization: Basic " + base64.b64encode(b"admin:admin") + b"\r\n"
+PATHS = [
+    "/",
+    "/api/v1",
+    "/api/v1/clusters",
+    "/api/v1/nosuch",
+    "/index.html",
+    "/simulation/faults",
+    "/api/v1/../x",
+    "/%00",
+]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+def test_nothing_is_answered_without_login(served: Simulation, method: str) -> None:
+    work_of(served.world).injections.calls.append(CallFault(path="/", status=502))
+    for path in [*PATHS, "/simulation/restart", "/simulation/hosts/n1.lab/register"]:
+        for headers in (
+            b"",
+            b"Authorization: Basic YWRtaW46eA==\r\n",
+            b"Authorization: Basic !\r\n",
+            b"Cookie: a=b\r\n",
+        ):
+            request = f"{method} {path} HTTP/1.1\r\nHost: x\r\nX-Requested-By: x\r\nConnection: close\r\n".encode()
+            assert exchange(served, request + headers + b"\r\n").startswith(b"HTTP/1.1 403 "), (path, headers)
+    assert len(work_of(served.world).injections.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"[" * 200_000, 400),
+        (b"[" * 200_000 + b"]" * 200_000, 400),
+        (b'{"a":' * 500 + b"1" + b"}" * 500, 400),
+        (b'{"Clusters": {"version": ' + b"9" * 100_000 + b"}}", 400),
+        (b'{"Clusters": {"version": NaN}}', 400),
+        (b'{"Clusters": {"version": Infinity}}', 400),
+        (b"\xff\xfe", 400),
+        (b'"text"', 400),
+        (b" " * (17 << 20), 413),
+    ],
+    ids=["open", "deep", "objects", "digits", "nan", "infinity", "utf-8", "text", "large"],
+)
+def test_bodies_that_are_none(served: Simulation, body: bytes, status: int) -> None:
+    for path in ("clusters/c", "blueprints/b"):
+        head = f"POST /api/v1/{path} HTTP/1.1\r\nHost: x\r\nX-Requested-By: x\r\nConnection: close\r\n".encode() + BASIC
+        answer = exchange(served, head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        assert answer.startswith(b"HTTP/1.1 %d " % status) or (status == 413 and not answer)
+    override = b"POST /api/v1/hosts HTTP/1.1\r\nHost: x\r\nX-Requested-By: x\r\nX-Http-Method-Override: GET\r\n" + BASIC
+    exchange(served, override + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    assert requests.get(f"{served.url}/api/v1/clusters", auth=ADMIN, timeout=10).status_code == 200
+
+
+def test_half_a_pair_of_surrogates(served: Simulation) -> None:
+    body = r'{"Hosts": {"\ud800": "x"}}'
+    address = f"{served.url}/api/v1/hosts/n1.lab"
+    answer = requests.put(address, data=body, auth=ADMIN, headers=HEADERS, timeout=10)
+    assert answer.status_code == 400
+    assert "Hosts/?" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "status"),
+    [
+        (b"Transfer-Encoding: chunked", b'2\r\n{"\r\n3;x=y\r\na":\r\n5\r\n "1"}\r\n0\r\nX: y\r\n\r\n', 400),
+        (b"Transfer-Encoding: chunked", b"zz\r\n", 400),
+        (b"Transfer-Encoding: chunked", b"-1\r\n", 400),
+        (b"Transfer-Encoding: chunked", b"ffffffff\r\n", 413),
+        (b"Transfer-Encoding: chunked", b"0\r\n" + b"X: y\r\n" * 100, 400),
+        (b"Transfer-Encoding: gzip", b"", 400),
+        (b"Transfer-Encoding: chunked\r\nContent-Length: 5", b"0\r\n\r\n", 400),
+        (b"Content-Length: -1", b"", 400),
+        (b"Content-Length: x", b"", 400),
+        (b"Content-Length: \xb2", b"", 400),
+        (b"Content-Length: " + b"9" * 5000, b"", 400),
+        (b"Content-Length: 999999999999", b"", 413),
+        (b"Content-Length: 1\r\nContent-Length: 2", b"xx", 400),
+    ],
+)
+def test_how_long_a_body_is(served: Simulation, head: bytes, body: bytes, status: int) -> None:
+    request = b"POST /api/v1/clusters/c HTTP/1.1\r\nHost: x\r\nX-Requested-By: x\r\nConnection: close\r\n"
+    known = exchange(served, request + BASIC + head + b"\r\n\r\n" + body)
+    assert known.startswith(b"HTTP/1.1 %d " % status)
+    assert known.count(b"HTTP/1.1 ") == 1
+    assert exchange(served, request + head + b"\r\n\r\n" + body).startswith(b"HTTP/1.1 403 ")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "(" * 200_000,
+        "!(" * 20_000 + "Hosts/cpu_count=1" + ")" * 20_000,
+        "(" * 60 + "Hosts/cpu_count=1" + ")" * 60,
+        "Hosts/host_name.matches(" + "(" * 5000 + ")",
+        "Hosts/host_name.matches(a{99999999999})",
+        "page_size=" + "9" * 5000,
+        "fields=" + "nosuch/" * 5000,
+    ],
+    ids=["open", "negations", "nested", "pattern", "repeats", "page", "fields"],
+)
+def test_queries_that_are_none(served: Simulation, query: str) -> None:
+    headers = {**HEADERS, "X-Http-Method-Override": "GET"}
+    body = json.dumps({"RequestInfo": {"query": query}})
+    answer = requests.post(f"{served.url}/api/v1/hosts", data=body, auth=ADMIN, headers=headers, timeout=30)
+    assert answer.status_code == 400
+
+
+def test_long_queries(served: Simulation) -> None:
+    headers = {**HEADERS, "X-Http-Method-Override": "GET"}
+    for sign in "|&":
+        body = json.dumps({"RequestInfo": {"query": sign.join(["Hosts/host_name=n1.lab"] * 3000)}})
+        answer = requests.post(f"{served.url}/api/v1/hosts", data=body, auth=ADMIN, headers=headers, timeout=60)
+        assert len(answer.json()["items"]) == 1
+    fields = ",".join(["Hosts/host_name"] * 3000)
+    answer = requests.get(f"{served.url}/api/v1/hosts?fields={fields}", auth=ADMIN, timeout=60)
+    assert len(answer.json()["items"]) == 1
+
+
+ADDRESSES = [
+    "file:///etc/passwd",
+    "ftp://x/",
+    "data:,x",
+    "jar:http://x!/",
+    "http://x/\nenabled=1",
+    "//x",
+    "netdoc:/etc",
+]
+
+
+@pytest.mark.parametrize("url", ADDRESSES)
+def test_only_addresses_of_http(served: Simulation, url: str, tmp_path: Path) -> None:
+    def call(method: str, path: str, body: Any) -> requests.Response:
+        address = f"{served.url}/api/v1/{path}"
+        return requests.request(method, address, data=json.dumps(body), auth=ADMIN, headers=HEADERS, timeout=10)
+
+    probed = {"Repositories": {"base_url": url, "repo_name": "x", "verify_base_url": True}}
+    place = f"{STACK}/operating_systems/redhat8/repositories/x?validate_only=true"
+    assert call("POST", place, probed).status_code == 400
+    repository = {"Repositories": {"base_url": url, "repo_id": "x", "repo_name": "x"}}
+    system = {"OperatingSystems": {"os_type": "redhat8"}, "repositories": [repository]}
+    body = {"RepositoryVersions": {"repository_version": "3.2.0", "display_name": "x"}, "operating_systems": [system]}
+    assert call("POST", f"{STACK}/repository_versions", body).status_code == 400
+    assert call("POST", "version_definitions", {"VersionDefinition": {"version_url": url}}).status_code in (400, 500)
+    assert fetch(url)[0] == 0
+
+
+def test_a_redirect_does_not_lead_to_files(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    with Server() as server:
+        for target in (f"file://{tmp_path}/secret", "ftp://127.0.0.1/x", "data:,secret"):
+            server.routes["/x"] = redirecting(target)
+            assert "secret" not in fetch(server.url("/x"))[1].replace(target, "")
+        server.routes["/large"] = always(200, b"x" * (2 << 20))
+        assert len(fetch(server.url("/large"))[1]) == 1 << 20
+
+
+def test_a_definition_declares_no_entities(served: Simulation) -> None:
+    text = '<!DOCTYPE r [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><repository-version>&b;</repository-version>'
+    body = {"VersionDefinition": {"version_base64": base64.b64encode(text.encode()).decode()}}
+    address = f"{served.url}/api/v1/version_definitions"
+    answer = requests.post(address, data=json.dumps(body), auth=ADMIN, headers=HEADERS, timeout=10)
+    assert answer.status_code == 400
+    assert "document type" in answer.text
+
+
+def test_callers_of_other_networks_are_not_heard() -> None:
+    with serve(make_world(), allowed=[IPv4Network("10.9.0.0/16")]) as simulation:
+        assert exchange(simulation, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") == b""
+    with serve(make_world(), allowed=[IPv4Network("10.9.0.0/16"), IPv4Network("127.0.0.0/8")]) as simulation:
+        assert b" 403 " in exchange(simulation, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+
+def test_a_password_of_its_own(tmp_path: Path) -> None:
+    file, world = tmp_path / "password", make_world()
+    file.write_text("of this bed\n")
+    assert set_password(world, file) == "of this bed"
+    assert world.users["admin"].password == "of this bed"
+    world.users["admin"].password = "changed meanwhile"
+    set_password(world, file)
+    assert world.users["admin"].password == "changed meanwhile"
+    for bad in (tmp_path / "none", tmp_path):
+        with pytest.raises(ConfigurationError):
+            set_password(world, bad)
+    file.write_text("\n")
+    with pytest.raises(ConfigurationError, match="empty"):
+        set_password(world, file)

@@ -218,7 +218,8 @@ def test_the_simulated_ambari_knows_the_hosts_and_ends_with_them(tool: Tool, nam
         "Blueprints": {"stack_name": "BIGTOP", "stack_version": "3.2.0"},
         "host_groups": [{"name": "g", "components": [{"name": "ZOOKEEPER_SERVER"}]}],
     }
-    header, user = {"X-Requested-By": "test"}, ("admin", "admin")
+    header = {"X-Requested-By": "test"}
+    user = ("admin", Path(found["ambari"]["password"].removeprefix("file:")).read_text().strip())
     assert (
         requests.post(blueprint, json=body, params=unchecked, headers=header, auth=user, timeout=30).status_code == 201
     )

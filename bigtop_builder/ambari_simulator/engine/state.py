@@ -31,6 +31,9 @@ STATUS_SECONDS = 2.0
 COMPONENTS_SECONDS = 3.0
 """Until then components are UNKNOWN (706; seen a second longer than the hosts' own state)."""
 
+SHIPPED = "admin"
+"""The password that a new server's administrator has."""
+
 
 @dataclass
 class User:
@@ -137,7 +140,9 @@ class World:
         self.version = version
         self.lock = threading.RLock()
         self.started = clock()
-        self.users: dict[str, User] = {"admin": User("admin", "admin", admin=True, created=self.started)}
+        self.users: dict[str, User] = {"admin": User("admin", SHIPPED, admin=True, created=self.started)}
+        self.agent_key = SHIPPED
+        """The agents of hosts derive their passwords from it."""
         self.hosts: dict[str, Host] = {}
         self.stacks: dict[tuple[str, str], StackDefinition] = {}
         self.switches: set[str] = set()

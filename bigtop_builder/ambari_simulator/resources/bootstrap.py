@@ -5,11 +5,11 @@ A host that the world knows gets its agent and registers a little later; any oth
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from bigtop_builder.ambari_simulator.engine.state import World
+from bigtop_builder.ambari_simulator.rest.json_body import parse_json
 from bigtop_builder.ambari_simulator.rest.registry import Call
 from bigtop_builder.ambari_simulator.rest.replies import Refusal, Reply
 
@@ -51,9 +51,9 @@ def _start(call: Call) -> Reply:
     if any(run.running(now) for run in world.bootstraps.values()):
         return _told("ERROR", "BootStrap in Progress: Cannot Run more than one.", 0)
     try:
-        given = json.loads(call.text)
+        given = parse_json(call.text)
         hosts = tuple(str(host).lower() for host in given.get("hosts") or ())
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, TypeError):
         raise Refusal(400, None) from None
     number = world.number("bootstrap")
     world.bootstraps[number] = Bootstrap(hosts, frozenset(set(hosts) & world.hosts.keys()), now)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 from xml.etree import ElementTree
 
+from bigtop_builder.ambari_simulator.engine.repository_probe import is_address
 from bigtop_builder.ambari_simulator.engine.stack_repositories import add_stack_repositories, repository_document
 from bigtop_builder.ambari_simulator.engine.state import RepositoryVersion, World
 from bigtop_builder.ambari_simulator.rest.replies import Refusal, internal
@@ -20,6 +21,8 @@ COMPANIONS = frozenset({"KERBEROS", "AMBARI_METRICS", "AMBARI_INFRA_SOLR"})
 
 def parse_definition(world: World, text: str) -> RepositoryVersion:
     """Parse a repository version (number 0). Raises ``Refusal``: 400 for bad XML, 500 for an unknown stack."""
+    if "<!DOCTYPE" in text:
+        raise Refusal(400, "com.ctc.wstx.exc.WstxException: A document type is not expected")
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
@@ -52,6 +55,14 @@ def parse_definition(world: World, text: str) -> RepositoryVersion:
     )
 
 
+def check_repository(url: str, *names: str) -> None:
+    """Refuse what would become other lines of the hosts' repository files, and an address that is not of HTTP."""
+    if url and not is_address(url):
+        raise Refusal(400, f"Could not access base url '{url}', only http and https are known")
+    if any(not name.isprintable() for name in names):
+        raise Refusal(400, "The id or name of a repository has control characters")
+
+
 def _text(root: ElementTree.Element, path: str) -> str:
     return (root.findtext(path) or "").strip()
 
@@ -60,12 +71,11 @@ def _systems(root: ElementTree.Element) -> dict[str, dict[str, Any]]:
     systems: dict[str, dict[str, Any]] = {}
     for system in root.findall("repository-info/os"):
         family = system.get("family", "")
-        repositories = [
-            repository_document(
-                family, _text(repo, "baseurl"), _text(repo, "repoid"), _text(repo, "reponame"), _text(repo, "unique")
-            )
-            for repo in system.findall("repo")
-        ]
+        repositories = []
+        for repo in system.findall("repo"):
+            url, repo_id, name = (_text(repo, tag) for tag in ("baseurl", "repoid", "reponame"))
+            check_repository(url, repo_id, name)
+            repositories.append(repository_document(family, url, repo_id, name, _text(repo, "unique")))
         systems[family] = {"ambari_managed_repositories": True, "repositories": repositories}
     return systems
 

@@ -9,7 +9,7 @@ from typing import Any
 from bigtop_builder.ambari_simulator.engine.repository_probe import refusal
 from bigtop_builder.ambari_simulator.engine.stack_repositories import repository_document
 from bigtop_builder.ambari_simulator.engine.state import RepositoryVersion
-from bigtop_builder.ambari_simulator.resources.definition import manifest, stack_services
+from bigtop_builder.ambari_simulator.resources.definition import check_repository, manifest, stack_services
 from bigtop_builder.ambari_simulator.rest.query import Row
 from bigtop_builder.ambari_simulator.rest.registry import Body, Call, Resource, properties
 from bigtop_builder.ambari_simulator.rest.replies import CREATED, DONE, Refusal, Reply, internal
@@ -155,7 +155,9 @@ def systems_of(call: Call, documents: list[dict[str, Any]]) -> dict[str, dict[st
 
 
 def _repository(family: str, given: dict[str, Any]) -> dict[str, Any]:
-    made = repository_document(family, given.get("base_url", ""), given.get("repo_id", ""), given.get("repo_name", ""))
+    url, repo_id, repo_name = (str(given.get(name) or "") for name in ("base_url", "repo_id", "repo_name"))
+    check_repository(url, repo_id, repo_name)
+    made = repository_document(family, url, repo_id, repo_name)
     kept = {name: given[name] for name in KEPT if given.get(name) is not None}
     return made | {"mirrors_list": None, "unique": given.get("unique") == "true"} | kept
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
 import re
 import secrets
 from collections.abc import Mapping
@@ -15,6 +17,9 @@ from bigtop_builder.ambari_simulator.rest.replies import Refusal
 COOKIE = "AMBARISESSIONID"
 INACTIVE_LIMIT = 1800.0
 """Seconds after which an unused session expires (the server's default)."""
+
+MOST_SESSIONS = 10_000
+"""Each call without a cookie opens one."""
 
 NOT_TO_BE_READ = "The authenticated user does not have the appropriate authorizations to get the requested resource(s)"
 
@@ -41,6 +46,10 @@ class Sessions:
 
     def open(self, user: User, now: float) -> str:
         """Create a session; return its cookie value."""
+        if len(self.known) >= MOST_SESSIONS:
+            live = {value: one for value, one in self.known.items() if now - one.used <= INACTIVE_LIMIT}
+            oldest = sorted(live, key=lambda value: live[value].used)[: len(live) // 2]
+            self.known = {value: one for value, one in live.items() if value not in set(oldest)}
         value = f"node0{secrets.token_hex(12)}.node0"
         self.known[value] = Session(user.name, now)
         return value
@@ -65,6 +74,39 @@ class Sessions:
             self.known.pop(part.strip().partition("=")[2], None)
 
 
+def is_known(headers: Mapping[str, str], sessions: Sessions, world: World) -> bool:
+    """Whether a call comes from a user, as ``sign_in`` decides it; changes nothing but the time of the session."""
+    if sessions.find(headers.get("Cookie", ""), world) is not None:
+        return True
+    given = _credentials(headers)
+    user = world.users.get(given[0].lower()) if given else None
+    return given is not None and user is not None and user.active and _same(user.password, given[1])
+
+
+def agent_secret(key: str, host: str) -> str:
+    """Return the password with which the agent of one host, and of no other, registers."""
+    return hmac.new(key.encode(), host.encode(), hashlib.sha256).hexdigest()
+
+
+def is_agent(headers: Mapping[str, str], host: str, world: World) -> bool:
+    """Whether a call comes from the agent of ``host``."""
+    given = _credentials(headers)
+    return given is not None and given[0] == host and _same(agent_secret(world.agent_key, host), given[1])
+
+
+def _credentials(headers: Mapping[str, str]) -> tuple[str, str] | None:
+    kind, _, token = headers.get("Authorization", "").partition(" ")
+    try:
+        name, separator, password = base64.b64decode(token, validate=True).decode("utf-8").partition(":")
+    except ValueError:
+        return None
+    return (name, password) if kind.lower() == "basic" and separator else None
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode())
+
+
 def sign_in(headers: Mapping[str, str], sessions: Sessions, world: World) -> tuple[User, str | None]:
     """Return the calling user and, for a call without a session, the cookie of a new one.
 
@@ -81,7 +123,7 @@ def sign_in(headers: Mapping[str, str], sessions: Sessions, world: World) -> tup
     except (binascii.Error, UnicodeDecodeError):
         raise SignInRefused("Failed to decode basic authentication token") from None
     found = world.users.get(name.lower())
-    if not separator or found is None or not found.active or found.password != password:
+    if not separator or found is None or not found.active or not _same(found.password, password):
         if found is not None:
             found.failures += 1
         raise SignInRefused("Unable to sign in. Invalid username/password combination.")

@@ -9,7 +9,7 @@ POST              /simulation/clusters/C/hosts/NAME/COMPONENT/die     a process 
 
 from __future__ import annotations
 
-import json
+import re
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 from bigtop_builder.ambari_simulator.engine.injection import CallFault, TaskFault
 from bigtop_builder.ambari_simulator.engine.state import World
 from bigtop_builder.ambari_simulator.engine.work import work_of
+from bigtop_builder.ambari_simulator.rest.json_body import parse_json
 from bigtop_builder.ambari_simulator.rest.replies import DONE, Reply
 from bigtop_builder.model.base import StrictModel
 
@@ -54,16 +55,17 @@ def control(world: World, method: str, target: str, body: str) -> Reply | None:
     return _refused(404, f"the simulation knows no {method} {target}")
 
 
-def registers(method: str, path: str) -> bool:
-    """Whether a call is an agent's registration."""
-    return method == "POST" and path.startswith(f"{PREFIX}hosts/") and path.endswith("/register")
+def registered_host(method: str, path: str) -> str | None:
+    """Return the host whose agent registers with a call; None for any other call."""
+    match = re.fullmatch(re.escape(PREFIX) + "hosts/([^/]+)/register", path) if method == "POST" else None
+    return match[1] if match else None
 
 
 def _faults(world: World, method: str, body: str) -> Reply:
     injections = work_of(world).injections
     if method == "PUT":
         try:
-            wanted = Faults.model_validate(json.loads(body or "{}"))
+            wanted = Faults.model_validate(parse_json(body or "{}"))
         except (ValidationError, ValueError) as error:
             return _refused(400, str(error))
         injections.clear()

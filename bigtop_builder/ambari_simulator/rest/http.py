@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from http import HTTPStatus
 
 from bigtop_builder.ambari_simulator.engine.state import User, World
 from bigtop_builder.ambari_simulator.rest.authentication import (
@@ -15,9 +16,13 @@ from bigtop_builder.ambari_simulator.rest.authentication import (
     acceptable,
     check_forgery,
     filtered,
+    is_agent,
+    is_known,
     sign_in,
 )
+from bigtop_builder.ambari_simulator.rest.control import registered_host
 from bigtop_builder.ambari_simulator.rest.dispatch import PREFIX, body_text, refused, respond
+from bigtop_builder.ambari_simulator.rest.json_body import parse_json
 from bigtop_builder.ambari_simulator.rest.registry import Registry
 from bigtop_builder.ambari_simulator.rest.replies import Refusal, Reply
 
@@ -75,6 +80,8 @@ class Site:
         return answer
 
     def _answer(self, asked: Asked) -> Answer:
+        if not self._may_ask(asked):
+            return self._refuse(asked)
         for fault in self.faults:
             reply = fault(asked)
             if reply is not None:
@@ -83,6 +90,7 @@ class Site:
             try:
                 user, cookie = sign_in(asked.headers, self.sessions, self.world)
             except SignInRefused as error:
+                # A fault has ended the session, or it has just expired.
                 return _filter_answer(403, str(error), [])
         session: list[tuple[str, str]] = []
         if cookie is not None:
@@ -96,6 +104,27 @@ class Site:
         if cookie is not None:
             session.append(("Expires", "Thu, 01 Jan 1970 00:00:00 GMT"))
         return self._resource(asked, user, [*session, ("User", user.name)])
+
+    def _may_ask(self, asked: Asked) -> bool:
+        with self.world.lock:
+            if is_known(asked.headers, self.sessions, self.world):
+                return True
+            host = registered_host(asked.method, asked.path)
+            return host is not None and is_agent(asked.headers, host, self.world)
+
+    def _refuse(self, asked: Asked) -> Answer:
+        """Answer a stranger, whatever the call."""
+        with self.world.lock:
+            try:
+                sign_in(asked.headers, self.sessions, self.world)
+            except SignInRefused as error:
+                return _filter_answer(403, str(error), [])
+        return _filter_answer(403, "Missing authentication token", [])
+
+    def knows(self, headers: Mapping[str, str]) -> bool:
+        """Whether a call with these headers comes from a user."""
+        with self.world.lock:
+            return is_known(headers, self.sessions, self.world)
 
     def _resource(self, asked: Asked, user: User, headers: list[tuple[str, str]]) -> Answer:
         headers.append(("Cache-Control", "no-store"))
@@ -143,7 +172,7 @@ def _says_json(asked: Asked) -> bool:
 def _overridden_target(target: str, content: str) -> str:
     """A POST in place of a long GET carries the query string in its body."""
     try:
-        query = json.loads(content)["RequestInfo"]["query"]
+        query = parse_json(content)["RequestInfo"]["query"]
     except (ValueError, KeyError, TypeError):
         return target
     return f"{target}{'&' if '?' in target else '?'}{query}"
@@ -161,11 +190,17 @@ def _answer(reply: Reply, headers: list[tuple[str, str]], kind: str) -> Answer:
         message = (reply.document or {}).get("message", "")
         kept = [header for header in headers if header[0] == "Set-Cookie"]
         return _filter_answer(500, message, kept, reason="Server Error")
-    content = body_text(reply).encode()
+    # A text of JSON may have half of a pair of surrogates.
+    content = body_text(reply).encode(errors="replace")
     own = dict(reply.headers)
     bare = not content and reply.status >= 400
     typed = [] if bare or "Content-Type" in own else [("Content-Type", kind)]
     return Answer(reply.status, None, _all([*headers, *reply.headers, *typed]), content)
+
+
+def refuse_body(status: HTTPStatus) -> Answer:
+    """Answer a call whose body is not read."""
+    return _filter_answer(status, status.phrase, [("Connection", "close")])
 
 
 def _filter_answer(status: int, message: str, headers: list[tuple[str, str]], reason: str | None = None) -> Answer:

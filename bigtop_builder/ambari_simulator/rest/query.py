@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +15,9 @@ Value = Callable[[str], list[Any]]
 
 CONTROLS = frozenset({"fields", "minimal_response", "format", "sortBy", "page_size", "from", "to", "_", "doAs"})
 """Names in a query string that are not predicates."""
+
+DEEPEST = 50
+"""Levels of parentheses in a predicate."""
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<open>!?\()|(?P<close>\))|(?P<and>&)|(?P<or>\|)
@@ -126,18 +129,19 @@ class _Parser:
     def __init__(self, tokens: list[re.Match[str]]) -> None:
         self.tokens = tokens
         self.place = 0
+        self.depth = 0
 
     def alternative(self) -> Predicate:
-        left = self.conjunction()
+        parts = [self.conjunction()]
         while self._take("or"):
-            left = _either(left, self.conjunction())
-        return left
+            parts.append(self.conjunction())
+        return _joined(any, parts)
 
     def conjunction(self) -> Predicate:
-        left = self.term()
+        parts = [self.term()]
         while self._take("and"):
-            left = _both(left, self.term())
-        return left
+            parts.append(self.term())
+        return _joined(all, parts)
 
     def term(self) -> Predicate:
         if self.place >= len(self.tokens):
@@ -145,7 +149,11 @@ class _Parser:
         token = self.tokens[self.place]
         self.place += 1
         if token["open"]:
+            self.depth += 1
+            if self.depth > DEEPEST:
+                raise Refusal(400, "Unable to compile query predicate: Too many nested parentheses")
             inner = self.alternative()
+            self.depth -= 1
             if not self._take("close"):
                 raise Refusal(400, "Unable to compile query predicate: Missing closing parenthesis")
             return _negation(inner) if token["open"] == "!(" else inner
@@ -160,12 +168,12 @@ class _Parser:
         return False
 
 
-def _both(left: Predicate, right: Predicate) -> Predicate:
-    return Predicate(lambda value: left.test(value) and right.test(value), left.names + right.names)
-
-
-def _either(left: Predicate, right: Predicate) -> Predicate:
-    return Predicate(lambda value: left.test(value) or right.test(value), left.names + right.names)
+def _joined(combine: Callable[[Iterable[bool]], bool], parts: list[Predicate]) -> Predicate:
+    """Join conditions flat: nested ones, thousands long, could not be called."""
+    if len(parts) == 1:
+        return parts[0]
+    names = tuple(name for part in parts for name in part.names)
+    return Predicate(lambda value: combine(part.test(value) for part in parts), names)
 
 
 def _negation(inner: Predicate) -> Predicate:
@@ -182,7 +190,7 @@ def _condition(token: re.Match[str]) -> Predicate:
     if token["function"] == "matches":
         try:
             pattern = re.compile(token["arguments"])
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             raise Refusal(400, f"Unable to compile query predicate: {error}") from None
         return Predicate(lambda value: any(pattern.fullmatch(text(item)) for item in value(name)), (name,))
     return _comparison(name, token["operator"], token["value"])

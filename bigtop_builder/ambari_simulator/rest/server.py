@@ -6,23 +6,33 @@ with Simulation(World(), registry()) as simulation:
 
 from __future__ import annotations
 
-import socket
+import re
 import ssl
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Sequence
+from http import HTTPStatus
+from ipaddress import IPv4Network, ip_address
 from pathlib import Path
 from typing import Any, Self
 
+from bigtop_builder.adapter.http_server import BoundedHandler, BoundedServer
 from bigtop_builder.ambari_simulator.engine.state import World
-from bigtop_builder.ambari_simulator.rest.http import Asked, Dropped, Site
+from bigtop_builder.ambari_simulator.rest.http import Answer, Asked, Dropped, Site, refuse_body
 from bigtop_builder.ambari_simulator.rest.registry import Registry
 
 IDLE_LIMIT = 60.0
 """Seconds until an idle connection is closed."""
+BODY_LIMIT = 60.0
+"""Seconds that a body may take."""
+MAX_BODY, MAX_OF_STRANGER = 16 << 20, 64 << 10
+CHUNK_LINE, MOST_TRAILERS = 1 << 10, 32
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Simulation:
     """Serves a world. ``certificate`` and ``key`` (PEM files) enable TLS; port 0 picks a free one.
+
+    ``allowed`` are the networks whose callers are heard; by default all.
 
     Raises ``OSError`` when the address cannot be bound.
     """
@@ -36,11 +46,12 @@ class Simulation:
         port: int = 0,
         certificate: Path | None = None,
         key: Path | None = None,
+        allowed: Sequence[IPv4Network] = (),
     ) -> None:
         self.world = world
         self.site = Site(world, registry)
         self._scheme = "https" if certificate else "http"
-        self._server = _Server((address, port), self.site, self._scheme)
+        self._server = _Server((address, port), self.site, self._scheme, allowed)
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate, key)
@@ -81,65 +92,108 @@ class Simulation:
         self.close()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class _Server(BoundedServer):
     block_on_close = True
-    request_queue_size = 128
+    # A deployer keeps dozens of connections open.
+    most_of_client = 192
 
-    def __init__(self, address: tuple[str, int], site: Site, scheme: str) -> None:
+    def __init__(self, address: tuple[str, int], site: Site, scheme: str, allowed: Sequence[IPv4Network]) -> None:
         self.site = site
         self.scheme = scheme
-        self._open: set[socket.socket] = set()
-        self._guard = threading.Lock()
+        self._allowed = allowed
         super().__init__(address, _Handler)
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        with self._guard:
-            self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        with self._guard:
-            self._open.discard(request)
-        super().shutdown_request(request)
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Whether the caller's address is one that is heard."""
+        return not self._allowed or any(ip_address(client_address[0]) in network for network in self._allowed)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore callers who went away or did not speak TLS."""
 
-    def cut(self) -> None:
-        """Close the connections that are still open, so that their threads end."""
-        with self._guard:
-            remaining = list(self._open)
-        for connection in remaining:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
+
+class _BodyError(Exception):
+    """A body that is not read: the status to answer."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(status)
+        self.status = status
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = IDLE_LIMIT
+class _Handler(BoundedHandler):
+    idle_seconds = IDLE_LIMIT
     server: _Server
     disable_nagle_algorithm = True
 
     def _serve(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        asked = Asked(self.command, self.path, self.headers, self.rfile.read(length), self.server.scheme)  # type: ignore[arg-type]
+        try:
+            content = self._body()
+        except _BodyError as error:
+            self.close_connection = True
+            known = self.server.site.knows(self.headers)  # type: ignore[arg-type]
+            self._send(refuse_body(error.status if known else HTTPStatus.FORBIDDEN))
+            return
+        asked = Asked(self.command, self.path, self.headers, content, self.server.scheme)  # type: ignore[arg-type]
         try:
             answer = self.server.site.answer(asked)
         except Dropped:
             self.close_connection = True
             return
+        self._send(answer)
+
+    def _send(self, answer: Answer) -> None:
         self.send_response_only(answer.status, answer.reason)
         for name, value in answer.headers:
-            self.send_header(name, value)
+            # A user's name is among them.
+            self.send_header(name, CONTROL.sub("?", value).encode("latin-1", "replace").decode("latin-1"))
         self.send_header("Content-Length", str(len(answer.content)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(answer.content)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = _serve  # noqa: N815
+
+    def _body(self) -> bytes:
+        """Read the body. Raises _BodyError if it is too large, or nobody can say where it ends."""
+        lengths = set(self.headers.get_all("Content-Length") or ())
+        coding = self.headers.get_all("Transfer-Encoding")
+        known = self.server.site.knows(self.headers)  # type: ignore[arg-type]
+        largest = MAX_BODY if known else MAX_OF_STRANGER
+        if coding:
+            if lengths or [one.strip().lower() for one in coding] != ["chunked"]:
+                raise _BodyError(HTTPStatus.BAD_REQUEST)
+            return self._chunks(largest)
+        if not lengths:
+            return b""
+        length = lengths.pop()
+        if lengths or not re.fullmatch("[0-9]{1,18}", length):
+            raise _BodyError(HTTPStatus.BAD_REQUEST)
+        if int(length) > largest:
+            raise _BodyError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        self.expect_body(int(length), BODY_LIMIT)
+        content = self.rfile.read(int(length))
+        if len(content) < int(length):
+            raise ConnectionError
+        return content
+
+    def _chunks(self, largest: int) -> bytes:
+        self.expect_body(2 * largest + CHUNK_LINE, BODY_LIMIT)
+        content = bytearray()
+        while True:
+            head = re.fullmatch(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n", self.rfile.readline(CHUNK_LINE))
+            if head is None:
+                raise _BodyError(HTTPStatus.BAD_REQUEST)
+            size = int(head[1], 16)
+            if len(content) + size > largest:
+                raise _BodyError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            if not size:
+                break
+            content += self.rfile.read(size)
+            if self.rfile.readline(3) not in (b"\r\n", b"\n"):
+                raise _BodyError(HTTPStatus.BAD_REQUEST)
+        for _ in range(MOST_TRAILERS):
+            if self.rfile.readline(CHUNK_LINE) in (b"\r\n", b"\n"):
+                return bytes(content)
+        raise _BodyError(HTTPStatus.BAD_REQUEST)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing: the caller's own log has the request."""

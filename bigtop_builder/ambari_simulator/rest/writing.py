@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from bigtop_builder.ambari_simulator.rest.json_body import parse_json
 from bigtop_builder.ambari_simulator.rest.query import Predicate, Row, parse_predicate, text
 from bigtop_builder.ambari_simulator.rest.reading import (
     check_names,
@@ -26,7 +26,7 @@ def parse_bodies(content: str) -> tuple[Body, ...]:
     if not content.strip():
         return ()
     try:
-        document = json.loads(content)
+        document = parse_json(content)
     except ValueError as error:
         raise Refusal(400, f"{UNPARSABLE}{error}") from None
     items = document if isinstance(document, list) else [document]

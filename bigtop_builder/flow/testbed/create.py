@@ -16,6 +16,7 @@ from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.containers.testbed import Bed, Container, Content, Machine, speaks_ssh
 from bigtop_builder.adapter.step_log import LogWriter
+from bigtop_builder.ambari_simulator.rest.authentication import agent_secret
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.run.run import record_run
 from bigtop_builder.flow.testbed.files import Files
@@ -186,8 +187,8 @@ class _Creation:
         if not mounts:
             return
         if found is None:
-            command = ("python3", "-m", "http.server", "--directory", SERVED, "80")
             address = str(IPv4Network(state.subnet)[2])
+            command = ("python3", "-m", "http.server", "--bind", address, "--directory", SERVED, "80")
             self.bed.make(Machine(name, address, "repository", image, command, mounts=mounts))
             self._did(f"made {name} ({address})")
         elif not found.running:
@@ -317,7 +318,9 @@ class _Creation:
             self.files.keep_record(state, places)
             return state
         address = "127.0.0.1" if state.published else str(IPv4Network(state.subnet)[1])
-        simulation = Simulation(self.files, address, self.options.inject)
+        # Other test beds' containers reach the address too, because it is one of this machine.
+        allowed = "127.0.0.0/8" if state.published else state.subnet
+        simulation = Simulation(self.files, address, allowed, self.options.inject)
         state = state.model_copy(update={"ambari": simulation.url(state.ambari)})
         self.files.keep_record(state, places)
         if not state.published:
@@ -329,8 +332,13 @@ class _Creation:
     def _give_agents(self, url: str) -> None:
         """Install the agents' command on the hosts that the simulated Ambari reaches."""
         hosts = [found for found in self.bed.containers().values() if found.role == "host"]
+        key = self.files.password.read_text(encoding="utf-8").strip()
+
+        def give(host: Container) -> None:
+            self.bed.run(host, AGENT.format(url=url, host=host.name, secret=agent_secret(key, host.name)))
+
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            list(pool.map(lambda host: self.bed.run(host, AGENT.format(url=url)), hosts))
+            list(pool.map(give, hosts))
 
 
 def default_hosts(name: str, count: int) -> tuple[str, ...]:

@@ -84,12 +84,14 @@ class Files:
             return path.read_bytes(), public
 
     def keep_password(self, *, simulated: bool) -> None:
-        """Write the password of Ambari's administrator.
+        """Write a password of this test bed's own for Ambari's administrator, unless there is one.
 
-        A simulated server has Ambari's initial password; a real one is given this one when it is set up.
+        A simulated server starts with it; a real one is given it when it is set up.
         """
-        if not self.password.is_file():
-            self.write(PASSWORD, ("admin" if simulated else secrets.token_urlsafe(18)) + "\n")
+        known = self.password.read_text(encoding="utf-8").strip() if self.password.is_file() else ""
+        # Simulated servers of former versions had the password that Ambari ships with.
+        if not known or (simulated and known == "admin"):
+            self.write(PASSWORD, secrets.token_urlsafe(18) + "\n")
 
     def simulation(self) -> Process | None:
         """Return the process of the simulated Ambari, as recorded when it was started."""

@@ -28,23 +28,26 @@ case "${{1-}}" in
     start | restart) ;;
     *) echo "usage: ambari-agent start|restart" >&2; exit 2 ;;
 esac
-exec curl --noproxy '*' --silent --show-error --fail --max-time 30 --output /dev/null --request POST \
-    "{url}/simulation/hosts/$(hostname -f)/register"
+exec curl --noproxy '*' --silent --show-error --fail --max-time 30 --output /dev/null --request POST --config - \
+    "{url}/simulation/hosts/{host}/register" <<'SECRET'
+user = "{host}:{secret}"
+SECRET
 END
-chmod 755 /usr/sbin/ambari-agent
+chmod 700 /usr/sbin/ambari-agent
 """
-"""Installs the command that restarts an agent on a host."""
+"""Installs the command that restarts an agent on a host, with the password of this agent alone."""
 
 
 class Simulation:
-    """The simulated server of one test bed, at ``address``.
+    """The simulated server of one test bed, at ``address``, which hears callers of the network ``allowed`` alone.
 
     ``inject`` is a file of failures, in force until another one is given.
     """
 
-    def __init__(self, files: Files, address: str, inject: Path | None) -> None:
+    def __init__(self, files: Files, address: str, allowed: str, inject: Path | None) -> None:
         self._files = files
         self._address = address
+        self._allowed = allowed
         self._inject = inject
         self._failures = files.folder / FAILURES
 
@@ -83,9 +86,11 @@ class Simulation:
         return True
 
     def _inputs(self) -> str:
-        """The digest of the hosts and failures that the process is started with."""
+        """The digest of the hosts, password and failures that the process is started with."""
         failures = self._failures.read_bytes() if self._failures.is_file() else b""
-        return hashlib.sha256(self._files.record.read_bytes() + b"\0" + failures).hexdigest()
+        return hashlib.sha256(
+            b"\0".join([self._files.record.read_bytes(), self._files.password.read_bytes(), failures])
+        ).hexdigest()
 
     def _argv(self, port: int) -> list[str]:
         argv = [sys.executable, "-m", "bigtop_builder.ambari_simulator"]
@@ -94,6 +99,10 @@ class Simulation:
             self._address,
             "--port",
             str(port),
+            "--allow",
+            self._allowed,
+            "--password",
+            str(self._files.password),
             "--testbed",
             str(self._files.record),
             "--keep",
