@@ -29,7 +29,7 @@ def parse(arguments: list[str] | None = None) -> SimulationArguments:
     parser.add_argument("--inject", type=Path, help="a YAML file of failures to show")
     parser.add_argument("--password", type=Path, metavar="FILE", help="file with the administrator's password")
     parser.add_argument(
-        "--allow", action="append", default=[], metavar="NETWORK", help="hear callers of this network alone; repeatable"
+        "--allow", action="append", default=[], metavar="NETWORK", help="hear only this network and this machine"
     )
     parser.add_argument("--certificate", type=Path, help="PEM file; turns HTTPS on")
     parser.add_argument("--key", type=Path, help="PEM file of the certificate's key")

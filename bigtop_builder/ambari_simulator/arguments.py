@@ -30,7 +30,7 @@ class SimulationArguments(StrictModel):
     password: Path | None = None
     """The file with the administrator's password."""
     allow: list[IPv4Network] = Field(default_factory=list)
-    """The networks whose callers are heard."""
+    """The networks whose callers are heard, besides those of this machine."""
     certificate: Path | None = None
     key: Path | None = None
     ambari: str = "3.0.0.0"

@@ -26,7 +26,7 @@ from bigtop_builder.ambari_simulator.engine.injection import CallFault
 from bigtop_builder.ambari_simulator.engine.repository_probe import fetch
 from bigtop_builder.ambari_simulator.engine.state import Host
 from bigtop_builder.ambari_simulator.engine.work import work_of
-from bigtop_builder.ambari_simulator.rest.server import Simulation
+from bigtop_builder.ambari_simulator.rest.server import Simulation, _is_own
 from bigtop_builder.model.errors import ConfigurationError
 from tests.fast.misbehaving import Server, always, redirecting
 
@@ -492,11 +492,19 @@ def test_a_definition_declares_no_entities(served: Simulation) -> None:
     assert "document type" in answer.text
 
 
-def test_callers_of_other_networks_are_not_heard() -> None:
+def test_callers_of_other_networks_are_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     with serve(make_world(), allowed=[IPv4Network("10.9.0.0/16")]) as simulation:
-        assert exchange(simulation, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") == b""
+        assert b" 403 " in exchange(simulation, request)
+        monkeypatch.setattr("bigtop_builder.ambari_simulator.rest.server._is_own", lambda address: False)
+        assert exchange(simulation, request) == b""
     with serve(make_world(), allowed=[IPv4Network("10.9.0.0/16"), IPv4Network("127.0.0.0/8")]) as simulation:
-        assert b" 403 " in exchange(simulation, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b" 403 " in exchange(simulation, request)
+
+
+def test_addresses_of_this_machine() -> None:
+    assert _is_own("127.0.0.1")
+    assert not _is_own("192.0.2.200")
 
 
 def test_a_password_of_its_own(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ with Simulation(World(), registry()) as simulation:
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 import threading
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 class Simulation:
     """Serves a world. ``certificate`` and ``key`` (PEM files) enable TLS; port 0 picks a free one.
 
-    ``allowed`` are the networks whose callers are heard; by default all.
+    ``allowed`` are the networks whose callers are heard, besides those of this machine; by default all.
 
     Raises ``OSError`` when the address cannot be bound.
     """
@@ -105,10 +106,25 @@ class _Server(BoundedServer):
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Whether the caller's address is one that is heard."""
-        return not self._allowed or any(ip_address(client_address[0]) in network for network in self._allowed)
+        if not self._allowed or any(ip_address(client_address[0]) in network for network in self._allowed):
+            return True
+        return _is_own(client_address[0])
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore callers who went away or did not speak TLS."""
+
+
+def _is_own(address: str) -> bool:
+    """Whether an address is one of this machine: only such a one is reached from itself.
+
+    Which of them its own calls come from depends on the container engine, which may translate them.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((address, 9))
+        except OSError:
+            return False
+        return bool(probe.getsockname()[0] == address)
 
 
 class _BodyError(Exception):

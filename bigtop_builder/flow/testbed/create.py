@@ -318,9 +318,7 @@ class _Creation:
             self.files.keep_record(state, places)
             return state
         address = "127.0.0.1" if state.published else str(IPv4Network(state.subnet)[1])
-        # Other test beds' containers reach the address too, because it is one of this machine.
-        allowed = "127.0.0.0/8" if state.published else state.subnet
-        simulation = Simulation(self.files, address, allowed, self.options.inject)
+        simulation = Simulation(self.files, address, state.subnet, self.options.inject)
         state = state.model_copy(update={"ambari": simulation.url(state.ambari)})
         self.files.keep_record(state, places)
         if not state.published:

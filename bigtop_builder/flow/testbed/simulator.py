@@ -39,15 +39,17 @@ chmod 700 /usr/sbin/ambari-agent
 
 
 class Simulation:
-    """The simulated server of one test bed, at ``address``, which hears callers of the network ``allowed`` alone.
+    """The simulated server of one test bed, at ``address``, which hears its ``subnet`` and this machine alone.
+
+    Other test beds' containers reach the address too, because it is one of this machine.
 
     ``inject`` is a file of failures, in force until another one is given.
     """
 
-    def __init__(self, files: Files, address: str, allowed: str, inject: Path | None) -> None:
+    def __init__(self, files: Files, address: str, subnet: str, inject: Path | None) -> None:
         self._files = files
         self._address = address
-        self._allowed = allowed
+        self._subnet = subnet
         self._inject = inject
         self._failures = files.folder / FAILURES
 
@@ -100,7 +102,7 @@ class Simulation:
             "--port",
             str(port),
             "--allow",
-            self._allowed,
+            self._subnet,
             "--password",
             str(self._files.password),
             "--testbed",
