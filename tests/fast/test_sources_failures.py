@@ -403,3 +403,14 @@ def test_an_index_page_that_is_none(tmp_path: Path, server: Server, page: bytes)
     settings = ProjectFile.model_validate({**project().model_dump(), "mirrors": {"pip": server.url("")}})
     with pytest.raises(SourceError, match="index"):
         Fetcher(tmp_path, settings).fetch(source({"pypi": "demo==1.0", "sha256": SHA256}), base=tmp_path)
+
+
+def test_a_git_server_that_never_ends_is_left(tmp_path: Path, server: Server) -> None:
+    refs = "/demo.git/info/refs?service=git-upload-pack"
+    kind = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n"
+    server.routes[refs] = dripping(kind, b"x")
+    wanted = source({"git": server.url("/demo.git"), "tag": "v1", "commit": "0" * 40}, https(server.url("/good")))
+    server.routes["/good"] = File(CONTENT)
+    fetched = Fetcher(tmp_path, project(transfer_timeout="3s")).fetch(wanted, base=tmp_path)
+    assert fetched.path.read_bytes() == CONTENT
+    assert "git" in fetched.notes[0]

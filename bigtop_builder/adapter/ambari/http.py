@@ -24,6 +24,8 @@ from bigtop_builder.model.errors import ConfigurationError, InterruptedRunError
 if TYPE_CHECKING:
     import requests
 
+    from bigtop_builder.adapter.http_sockets import Line
+
 CONNECT_TIMEOUT = 10.0
 POLL = 0.1
 READ_SIZE = 1 << 16
@@ -112,13 +114,14 @@ class Http:
         from http.cookiejar import DefaultCookiePolicy
 
         import requests
-        from requests.adapters import HTTPAdapter
         from requests.utils import get_environ_proxies
+
+        from bigtop_builder.adapter.http_sockets import CuttableAdapter
 
         session = requests.Session()
         # With more threads than this urllib3 would print warnings to the terminal.
         for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=MOST_THREADS))
+            session.mount(scheme, CuttableAdapter(pool_connections=1, pool_maxsize=MOST_THREADS))
         # Otherwise .netrc and the proxies of the environment would apply to a server on this machine too.
         session.trust_env = False
         host = urlsplit(self.url).hostname or ""
@@ -149,12 +152,17 @@ class _Exchange:
         self._http = http
         self._abandoned = threading.Event()
         self._finished = False
-        self._response: requests.Response | None = None
+        self._line: Line | None = None
 
     def run(self) -> None:
         """Carry the exchange out, in its thread, and queue its result."""
+        from bigtop_builder.adapter.http_sockets import Line
+
+        self._line = Line()
+        self._line.use()
         result = self._result()
         self._finished = True
+        self._line.release()
         self.result.put(result)
 
     def _result(self) -> Reply | Exception:
@@ -172,7 +180,6 @@ class _Exchange:
 
     def _exchange(self, session: requests.Session) -> Reply:
         with self._http.send(session, self) as response:
-            self._response = response
             parts = []
             length = 0
             for part in response.iter_content(READ_SIZE):
@@ -187,10 +194,8 @@ class _Exchange:
     def abandon(self) -> None:
         """Wake the thread from its read: nobody is waiting any more."""
         self._abandoned.set()
-        if self._response is not None and not self._finished:
-            # The connection may be back in its pool, or closed.
-            with suppress(Exception):
-                self._response.raw.shutdown()
+        if self._line is not None and not self._finished:
+            self._line.cut()
 
 
 def _trusted(ca: Path | None) -> str:

@@ -8,17 +8,18 @@ import subprocess
 import tarfile
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
 from bigtop_builder.adapter.sources.errors import TransferError
-from bigtop_builder.adapter.sources.web import ca_bundle, proxies
+from bigtop_builder.adapter.sources.web import TIME_HINT, ca_bundle, proxies
+from bigtop_builder.model.base import seconds, size_in_bytes
 from bigtop_builder.model.errors import InterruptedRunError
 from bigtop_builder.model.project import Network
 from bigtop_builder.model.source import GitSource
 
-TIMEOUT = 1800
 POLL = 0.2
 LAST_WORDS = 300
 
@@ -91,6 +92,8 @@ def _git(arguments: list[str], network: Network, cancelled: threading.Event) -> 
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "true",
         "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes"),
+        "GIT_HTTP_LOW_SPEED_LIMIT": str(size_in_bytes(network.minimum_rate)),
+        "GIT_HTTP_LOW_SPEED_TIME": str(seconds(network.stall_timeout)),
         "GIT_SSL_CAINFO": str(ca_bundle(network)),
         **{f"{name}_proxy": known[name] for name in ("http", "https") if name in known},
         **({"no_proxy": known["no_proxy"]} if "no_proxy" in known else {}),
@@ -98,12 +101,12 @@ def _git(arguments: list[str], network: Network, cancelled: threading.Event) -> 
     }
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         try:
-            process = subprocess.Popen(
-                ["git", *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=errors
-            )
+            # A submodule may not be a folder of this machine; older versions of git allow it.
+            command = ["git", "-c", "protocol.file.allow=user", *arguments]
+            process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
         except FileNotFoundError as error:
             raise TransferError("git is not installed", hint="install git") from error
-        _wait(process, cancelled)
+        _wait(process, seconds(network.transfer_timeout), cancelled)
         errors.seek(0)
         if process.returncode:
             words = errors.read().decode(errors="replace").strip()
@@ -114,8 +117,9 @@ def _git(arguments: list[str], network: Network, cancelled: threading.Event) -> 
         return output.read().decode(errors="replace")
 
 
-def _wait(process: subprocess.Popen[bytes], cancelled: threading.Event) -> None:
-    for _ in range(int(TIMEOUT / POLL)):
+def _wait(process: subprocess.Popen[bytes], longest: int, cancelled: threading.Event) -> None:
+    end = time.monotonic() + longest
+    while time.monotonic() < end:
         try:
             process.wait(timeout=POLL)
             return
@@ -124,7 +128,7 @@ def _wait(process: subprocess.Popen[bytes], cancelled: threading.Event) -> None:
                 _stop(process)
                 raise InterruptedRunError("stopped during a git clone") from None
     _stop(process)
-    raise TransferError(f"git took longer than {TIMEOUT // 60} minutes")
+    raise TransferError(f"git took longer than {longest} s", hint=TIME_HINT)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
