@@ -359,3 +359,19 @@ def test_shipped_inventories_are_sound(path: Path) -> None:
 def test_the_shipped_inventories_are_those_that_are_told_of() -> None:
     names = {path.stem for path in INVENTORIES.glob("*.yaml")}
     assert names >= {"one-host", "three-hosts", "ha-ten-hosts", "demo"}
+
+
+def test_each_test_bed_has_a_password_of_its_own(tmp_path: Path) -> None:
+    found = []
+    for name in ("one", "two"):
+        files = Files(Store(tmp_path), name)
+        files.keep_password(simulated=True)
+        found.append(files.password.read_text())
+        assert files.password.stat().st_mode & 0o777 == 0o600
+        files.keep_password(simulated=True)
+        assert files.password.read_text() == found[-1]
+    assert found[0] != found[1]
+    assert min(map(len, found)) > 20
+    files.write(files.password.name, "admin\n")
+    files.keep_password(simulated=True)
+    assert files.password.read_text() not in ("admin\n", *found)
