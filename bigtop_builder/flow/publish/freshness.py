@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from bigtop_builder.adapter.repository.reader import MissingError, Reader
+from bigtop_builder.adapter.repository.reader import SMALL, MissingError, Reader
 from bigtop_builder.adapter.repository.seen import Seen, State
 from bigtop_builder.adapter.repository.snapshot import MANIFEST, MANIFEST_SIGNATURE
 from bigtop_builder.adapter.rpm.signing import verify_detached
@@ -26,9 +26,9 @@ def manifest_problems(reader: Reader, repomd: Path, revision: int | None, keyrin
     PublishError if the repository is unreachable.
     """
     try:
-        with reader.file(MANIFEST) as path:
+        with reader.file(MANIFEST, SMALL) as path:
             content = path.read_bytes()
-        with reader.file(MANIFEST_SIGNATURE) as path:
+        with reader.file(MANIFEST_SIGNATURE, SMALL) as path:
             wrong = verify_detached(content, path.read_bytes(), keyring)
     except MissingError as error:
         yield "manifest", MANIFEST, UNSIGNED if MANIFEST_SIGNATURE in error.message else MISSING
@@ -48,7 +48,7 @@ def manifest_problems(reader: Reader, repomd: Path, revision: int | None, keyrin
         return
     for name, text in sorted(files.items()):
         try:
-            with reader.file(name) as path:
+            with reader.file(name, SMALL) as path:
                 if path.read_bytes() != str(text).encode():
                     yield "manifest", name, "it is not what the manifest says"
         except MissingError:

@@ -135,7 +135,7 @@ def problems(
 
 def _envelope_problems(reader: Reader, name: str, statement: dict[str, Any], attestor: bytes) -> list[str]:
     try:
-        with reader.file(f"{PROVENANCE}/{name}") as path:
+        with reader.file(f"{PROVENANCE}/{name}", LARGEST) as path:
             same = json.loads(open_envelope(path.read_bytes(), attestor)) == statement
     except MissingError:
         return [f"{name} is missing"]

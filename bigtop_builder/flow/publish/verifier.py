@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -99,7 +98,7 @@ def verify_state(place: str, key: bytes, seen: Seen) -> tuple[Problem, ...]:
     Packages are not read. Raises PublishError if there is no repository, or if its metadata cannot be read.
     """
     reader = open_repository(place)
-    with reader.file(REPOMD) as repomd, open_keyring(key) as keyring:
+    with reader.metadata(REPOMD) as repomd, open_keyring(key) as keyring:
         return tuple(_state(reader, repomd, keyring, place, seen, accept_older=False))
 
 
