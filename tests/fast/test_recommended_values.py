@@ -14,6 +14,7 @@ from bigtop_builder.flow.deploy import phases as work
 from bigtop_builder.model.event import Notice
 from bigtop_builder.model.inventory import Inventory
 from tests.fast.deploying import Bench
+from tests.fast.served import address
 from tests.fast.test_restarts import HADOOP
 from tests.rpmfile import Spec, write_rpm
 
@@ -31,7 +32,7 @@ def repository(folder: Path, **files: str) -> str:
         path = write_rpm(folder / "packages", Spec(name=name, version="3.3.4", release="1", files={file: b"x"}))
         chunks.append(package_chunks(path, path.name))
     write_repodata(folder, chunks, len(chunks))
-    return f"file://{folder}"
+    return address(folder)
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_who_wants_short_circuit_reads_gets_them(bench: Bench, tmp_path: Path) -
 
 
 def test_an_unreadable_repository_is_a_warning_and_changes_nothing(bench: Bench, tmp_path: Path) -> None:
-    assert bench.deploy(at(DEFAULT, f"file://{tmp_path}/none")) == 0, bench.failure
+    assert bench.deploy(at(DEFAULT, address(tmp_path / "none"))) == 0, bench.failure
     assert SHORT not in configured(bench)["hdfs-site"]
     assert "unknown what the packages hold" in told(bench)
 

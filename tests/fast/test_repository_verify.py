@@ -233,8 +233,8 @@ BOMB = gzip.compress(b"<metadata>" + b" " * (4 << 20))
         (listing(b"", type="md5"), b"", "md5"),
         (listing(b"", type="rot13"), b"", "rot13"),
         (listing(b"", href=".."), b"", "metadata cannot be read|does not match|does not exist"),
-        (listing(b"", href=""), b"", "gives no location|does not exist"),
-        (b"<repomd>" + b"<data>" * 100_000, b"", "cannot be read"),
+        (listing(b"", href=""), b"", "gives no location|lists no primary|does not exist"),
+        (b"<repomd>" + b"<data>" * 100_000, b"", "cannot be read|Parse error"),
     ],
     ids=[
         "gzip-bomb",

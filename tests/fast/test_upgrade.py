@@ -15,6 +15,7 @@ from bigtop_builder.ambari_simulator.engine.work import Context
 from bigtop_builder.model.event import AnyEvent, Change, CheckFinished, Notice
 from tests.fast.deploying import Bench
 from tests.fast.paper_hosts import PaperFleet, PaperHost
+from tests.fast.served import address
 from tests.rpmfile import Spec, write_rpm
 
 SERVERS = [f"node{number}.x.test" for number in (1, 2, 3)]
@@ -31,7 +32,7 @@ VERSIONS = [f"{name}-{evr}" for name, evr in NEXT.items()]
 INVENTORY = """
 cluster: c1
 ambari: {url: URL, password: "env:TEST_AMBARI_PASSWORD", poll: 2s, registration_timeout: 120s}
-repositories: [{url: "file://REPOSITORY"}]
+repositories: [{url: "REPOSITORY"}]
 stack: {}
 groups:
   all:
@@ -94,7 +95,7 @@ class Cluster:
         return folder
 
     def deploy(self, stack: str = "{}", **more: Any) -> int:
-        text = INVENTORY.replace("stack: {}", f"stack: {stack}").replace("REPOSITORY", str(self.repository))
+        text = INVENTORY.replace("stack: {}", f"stack: {stack}").replace("REPOSITORY", address(self.repository))
         return self.bench.deploy(text, **more)
 
     def up(self) -> None:
@@ -251,7 +252,7 @@ def test_another_version_is_installed_beside_the_former_one(cluster: Cluster) ->
     assert cluster.packages() == [wanted] * 3, "what Ambari asks for, and no more"
     assert state[2] == [{"zookeeper-client": "3.2.1", "zookeeper-server": "3.2.1"}] * 3
     assert state[0]["versions"] == ["3.2.1"], "the agents' reports rename the version that the services have"
-    assert state[4] == [f"file://{cluster.repository}"]
+    assert state[4] == [address(cluster.repository)]
     assert state[0]["components"] == RUNNING
     assert cluster.agent.least == 2
     assert cluster.bench.changes[:2] == ["configurations cluster-env", "repositories of BIGTOP-3.2.0"]
