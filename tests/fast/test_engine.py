@@ -26,7 +26,7 @@ from bigtop_builder.adapter.containers.engine_images import import_image, presen
 from bigtop_builder.adapter.containers.handover import GIVE, TAKE, hand_over, measure, outermost, take_back
 from bigtop_builder.adapter.containers.helper_image import PROGRAMS, helper_image
 from bigtop_builder.adapter.containers.interactive import engine_command, shell_command
-from bigtop_builder.adapter.store import Store
+from bigtop_builder.adapter.store import Store, remove_tree
 from bigtop_builder.flow.build.dead_runs import clear_dead_runs
 from bigtop_builder.model.errors import EngineError, ExitCode, LimitError
 from tests.fast.engine_double import EngineDouble, with_helper
@@ -268,7 +268,7 @@ def test_files_are_handed_over_without_following_links_and_without_the_shared_ca
     take_back(double.client, [tmp_path], {"a": "b"})
     over, back = double.made
     assert over["entrypoint"] == ["sh", "-ec", GIVE, "sh", "1000:1000", "/lent/0"]
-    assert back["entrypoint"] == ["sh", "-ec", TAKE, "sh", "0:0", "/lent/0"]
+    assert back["entrypoint"] == ["sh", "-ec", TAKE, "sh", "0:0", "1000", "/lent/0"]
     for made in double.made:
         assert made["host_config"]["binds"] == [f"{tmp_path}:/lent/0:rw"]
         assert made["host_config"]["cap_drop"] == ["ALL"]
@@ -297,20 +297,34 @@ def test_owners_change_and_modes_stay_without_following_links(tmp_path: Path) ->
         (box / name).write_text("")
         (box / name).chmod(mode)
 
-    def run(script: str, owner: str) -> dict[str, tuple[int, int]]:
-        subprocess.run(["sh", "-ec", script, "sh", owner, str(box)], check=True, timeout=60)
+    def run(script: str, *owners: str) -> dict[str, tuple[int, int]]:
+        subprocess.run(["sh", "-ec", script, "sh", *owners, str(box)], check=True, timeout=60)
         paths = [box, *box.rglob("*")]
         return {path.name: (path.lstat().st_uid, path.lstat().st_mode & 0o7777) for path in paths}
 
     lent = run(GIVE, "4711:4711")
     assert {name for name, (uid, _) in lent.items() if uid != 4711} == {"linked.jar"}
     (box / "a folder\nof two lines" / "program").chmod(0o6750)
-    back = run(TAKE, "4712:4712")
-    assert {uid for uid, _ in back.values()} == {4712}
+    back = run(TAKE, "0:0", "4711")
+    assert {uid for uid, _ in back.values()} == {0}
     assert back["program"][1] == 0o6750
     assert back["usual"][1] == 0o640
     assert back["box"][1] == 0o700
     assert outside.stat().st_uid == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="owners are changed by root")
+def test_folders_nested_beyond_every_path_are_taken_back(tmp_path: Path) -> None:
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=here)
+        os.chown("d", 4711, 4711, dir_fd=here)
+        above, here = here, os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(above)
+    subprocess.run(["sh", "-ec", TAKE, "sh", "0:0", "4711", str(tmp_path)], check=True, timeout=60)
+    assert os.fstat(here).st_uid == 0
+    os.close(here)
+    remove_tree(tmp_path / "d")
 
 
 @pytest.mark.parametrize("status", [0, 1])

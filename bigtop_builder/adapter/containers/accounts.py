@@ -20,6 +20,7 @@ from pathlib import Path
 
 from bigtop_builder.adapter.containers.container import User
 from bigtop_builder.adapter.containers.engine import EngineFacts
+from bigtop_builder.adapter.containers.handover import IMAGE_ID
 from bigtop_builder.model.errors import EngineError
 
 OWN_NAME = "bigtop-builder"
@@ -27,9 +28,6 @@ OWN_NAME = "bigtop-builder"
 
 HIGHEST, LOWEST = 2097150, 65536
 """Where a number is looked for, from the top. Archives of some build tools cannot hold larger ones."""
-
-IMAGE_ID = 1000
-"""The images' own user ``builder``."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ from bigtop_builder.model.errors import EngineError
 if TYPE_CHECKING:
     from docker import DockerClient
 
+IMAGE_ID = 1000
+"""The images' own user ``builder``, to whom folders are lent."""
+
 SECONDS = 600
 CHANGING, READING = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID"), ("DAC_READ_SEARCH",)
 """The capabilities of the containers that change owners, and that measure."""
@@ -29,14 +32,14 @@ find "$@" -xdev ! \\( -type f -links +1 -perm 0444 \\) -exec chown -h "$owner" {
 """Hard links into the shared download caches stay ours, so that no build can change them."""
 
 TAKE = """
-owner=$1; shift
+owner=$1; from=$2; shift 2
 chmod 0700 "$@"
-find "$@" -xdev \\( ! -type f -o ! -perm /6000 \\) -exec chown -h "$owner" {} +
-find "$@" -xdev -type f -perm /6000 -exec sh -ec '
+find "$@" -xdev -type f -perm /6000 -execdir sh -ec '
     for file; do mode=$(stat -c %a "$file"); chown -h "$0" "$file"; chmod "$mode" "$file"; done' "$owner" {} +
+chown -R -h --from="$from" "$owner" "$@"
 """
 """A change of the owner takes setuid bits away, but those of the result are part of it. So that nobody else can run
-such a program of ours, the folders are closed first."""
+such a program of ours, the folders are closed first. No path is written out, because a build may nest thousands."""
 
 
 def outermost(folders: Iterable[Path]) -> list[Path]:
@@ -47,12 +50,12 @@ def outermost(folders: Iterable[Path]) -> list[Path]:
 
 def hand_over(client: DockerClient, folders: Sequence[Path], owner: tuple[int, int], labels: Mapping[str, str]) -> None:
     """Give folders and all that is in them to ``owner``, a uid and gid inside containers. Raises EngineError."""
-    _change_owner(client, folders, GIVE, f"{owner[0]}:{owner[1]}", labels)
+    _change_owner(client, folders, GIVE, [f"{owner[0]}:{owner[1]}"], labels)
 
 
 def take_back(client: DockerClient, folders: Sequence[Path], labels: Mapping[str, str]) -> None:
     """Make folders and all that is in them the caller's again. Raises EngineError."""
-    _change_owner(client, folders, TAKE, "0:0", labels)
+    _change_owner(client, folders, TAKE, ["0:0", str(IMAGE_ID)], labels)
 
 
 def measure(client: DockerClient, folder: Path, labels: Mapping[str, str]) -> int:
@@ -63,11 +66,11 @@ def measure(client: DockerClient, folder: Path, labels: Mapping[str, str]) -> in
 
 
 def _change_owner(
-    client: DockerClient, folders: Sequence[Path], script: str, owner: str, labels: Mapping[str, str]
+    client: DockerClient, folders: Sequence[Path], script: str, owners: Sequence[str], labels: Mapping[str, str]
 ) -> None:
     places = [f"/lent/{number}" for number in range(len(folders))]
     if folders:
-        _run(client, folders, ["sh", "-ec", script, "sh", owner, *places], CHANGING, labels)
+        _run(client, folders, ["sh", "-ec", script, "sh", *owners, *places], CHANGING, labels)
 
 
 def _run(
