@@ -150,6 +150,18 @@ class Site:
         return time.monotonic() - started
 
 
+def ancestors(process: int) -> list[int]:
+    """Return a process and those that it was started by, whose command lines may name the folder, too."""
+    found = []
+    while process:
+        found.append(process)
+        try:
+            process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            break
+    return found
+
+
 def children(process: int) -> list[int]:
     """Return a process and all that it started, also those in other sessions."""
     parents: dict[int, list[int]] = {}
@@ -179,7 +191,7 @@ def kill(process: subprocess.Popen[bytes]) -> int:
 
 def processes(folder: Path, known: set[int]) -> list[str]:
     """Return the command lines of processes that name the folder, without the ``known`` ones."""
-    known = {*known, os.getpid()}
+    known = {*known, *ancestors(os.getpid())}
     found = []
     for line in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
