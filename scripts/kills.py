@@ -396,7 +396,8 @@ class BundleLoad(Subject):
 
     def argv(self) -> list[str]:
         """Return the command."""
-        return [*TOOL, "bundle", "load", "--store", str(self.target / "store"), str(self.bundle)]
+        target = str(self.target / "store")
+        return [*TOOL, "bundle", "load", "--accept-unsigned", "--store", target, str(self.bundle)]
 
     def folder(self) -> Path:
         """Return where it runs."""

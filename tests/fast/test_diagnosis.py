@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.adapter.step_log import LogWriter
-from bigtop_builder.flow.build.diagnosis import diagnose
+from bigtop_builder.flow.build.clean_host import NEEDED
+from bigtop_builder.flow.build.diagnosis import diagnose, log_end
 from bigtop_builder.flow.build.native_files import refused_files
 
 REFUSED = """\
@@ -69,3 +70,18 @@ def test_many_native_files_are_counted(tmp_path: Path, build_root: Path) -> None
     for number in range(20):
         (build_root / "ambari-agent-3.0.0.0-1.el8.x86_64" / f"{number}.so").write_bytes(b"\x7fELF")
     assert refused_files(tmp_path / "log", build_root.parent, build_root.name).endswith("/17.so and 12 more")
+
+
+@pytest.mark.parametrize("unit", ["a", "a ", "1", "\n", " ", "a:", "-", "[ERROR] "])
+def test_a_log_that_is_made_for_patterns_to_search_long_is_diagnosed_all_the_same(tmp_path: Path, unit: str) -> None:
+    """A word of 256 KiB kept a pattern searching for minutes: lines are cut before any is tried."""
+    log = tmp_path / "log"
+    log.write_text(unit * ((1 << 20) // len(unit)) + "\nbash: line 1: gmake: command not found\n")
+    found = diagnose(log)
+    assert found is not None and "gmake" in found[0]
+    assert max(map(len, log_end(log).splitlines())) <= 1000
+
+
+def test_requirements_are_found_among_any_number_of_empty_lines() -> None:
+    text = "\n" * 200_000 + "\tlib.so.1()(64bit) is needed by hadoop-3.3.4-1.noarch\n"
+    assert [found["need"] for found in NEEDED.finditer(text)] == ["lib.so.1()(64bit)"]

@@ -20,7 +20,7 @@ CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID",
 NO_UNSHARE = ("--define", "__transaction_unshare %{nil}")
 """rpm 4.20 puts scripts into a namespace of their own, which a container may not create."""
 
-NEEDED = re.compile(r"^\s*(?P<need>\S.*\S) is needed by (?P<package>\S+)\s*$", re.MULTILINE)
+NEEDED = re.compile(r"^[ \t]{0,80}(?P<need>\S[^\n]{0,1000}) is needed by (?P<package>\S{1,300})[ \t]*$", re.MULTILINE)
 """How rpm reports a requirement that nothing provides."""
 
 

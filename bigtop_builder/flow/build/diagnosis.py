@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TAIL_BYTES = 256 << 10
+LONGEST_LINE = 1000
 LINE_LIMIT = 400
 SHOWN_LINES = 15
 DISK_FULL = "the disk is full"
@@ -161,7 +162,8 @@ def overlooked_download(log: Path, locked: Collection[str]) -> str | None:
     """
     folders = {path.rpartition("/")[0] for path in locked}
     with log.open(encoding="utf-8", errors="replace") as stream:
-        for line in stream:
+        for whole in stream:
+            line = whole[:LONGEST_LINE]
             if "offline mode" in line and (match := MISSING[0].search(line)):
                 return match[1]
             if "The POM for" in line and (match := MISSING_POM.search(line)):
@@ -180,14 +182,18 @@ def tail(log: Path, lines: int = SHOWN_LINES) -> list[str]:
 
 
 def log_end(log: Path) -> str:
-    """Return the last TAIL_BYTES of a log; empty if it cannot be read."""
+    """Return the last TAIL_BYTES of a log, each line cut to LONGEST_LINE; empty if it cannot be read.
+
+    Patterns that a build meets on purpose with one endless word would search for minutes.
+    """
     try:
         with log.open("rb") as stream:
             stream.seek(0, 2)
             stream.seek(max(0, stream.tell() - TAIL_BYTES))
-            return stream.read().decode("utf-8", errors="replace")
+            text = stream.read().decode("utf-8", errors="replace")
     except OSError:
         return ""
+    return "\n".join(line[:LONGEST_LINE] for line in text.splitlines())
 
 
 def diagnose(log: Path, message: str = "") -> tuple[str, str] | None:
