@@ -323,3 +323,10 @@ def test_simulated_agents_end_like_real_ones(place: tuple[int, int]) -> None:
     assert recorded[-len(message.splitlines()) :] == simulated[-len(message.splitlines()) :]
     assert ("NoneType: None" in recorded) == ("NoneType: None" in simulated)
     assert probable_cause("FAILED", text, "") == cause_of(task)
+
+
+@pytest.mark.parametrize("unit", ["a", "/a", "1", " ", "\n", "-"])
+def test_an_output_that_is_made_for_patterns_to_search_long_has_a_cause_all_the_same(unit: str) -> None:
+    stderr = unit * (300_000 // len(unit)) + "\nFail: there is no space\n"
+    cause = probable_cause("FAILED", stderr, "")
+    assert cause is not None and "there is no space" in cause.text

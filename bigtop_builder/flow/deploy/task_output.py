@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+LONGEST_LINE = 4000
 LAST_LINES = 12
 LINE_LENGTH = 400
 
@@ -19,10 +20,13 @@ _PROGRESS = re.compile(r"^\S+ \S+ (?:INFO|DEBUG|TRACE)\b|^(?:INFO|DEBUG)\b|^\[[^
 
 
 def messages(text: str) -> str:
-    """Return output without the source lines of Python's tracebacks and warnings."""
+    """Return output without the source lines of Python's tracebacks and warnings; long lines are cut.
+
+    Causes are looked for in what it returns, and some of their patterns search an endless word for minutes.
+    """
     kept: list[str] = []
     skipping = False
-    for line in text.splitlines():
+    for line in (whole[:LONGEST_LINE] for whole in text.splitlines()):
         if line.lstrip().startswith(_TRACEBACK) or _WARNED.search(line):
             skipping = True
         elif skipping and line[:1].isspace():
