@@ -5,11 +5,12 @@ Existing files are kept: repeat a load that was killed.
 
 from __future__ import annotations
 
+import fcntl
 import os
-import secrets
 import shutil
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,12 +73,13 @@ class Loading:
 
     def project(self, root: Path) -> None:
         """Copy the project file, overlays, inventories, keys, wheels and included files below ``root``."""
-        for name, file in self._files.items():
-            part, _, rest = name.partition("/")
-            if part == "project":
-                self._place(file, root / rest, part)
-            elif part in FOLDERS:
-                self._place(file, root / name, part)
+        with _alone(root):
+            for name, file in self._files.items():
+                part, _, rest = name.partition("/")
+                if part == "project":
+                    self._place(file, root / rest, part)
+                elif part in FOLDERS:
+                    self._place(file, root / name, part)
 
     def store(self, store: Store) -> None:
         """Load sources, caches and images into a store and its engine. Raises SourceError, StoreError, EngineError."""
@@ -213,10 +215,12 @@ class Loading:
         self.loaded.count(part, new=1)
 
     def _write(self, file: BundledFile, target: Path) -> None:
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        # Always of the same name, so that the next run takes away what a killed one left.
+        temporary = target.with_name(f".{target.name}.loading")
         with translated(target):
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
+                temporary.unlink(missing_ok=True)
                 with temporary.open("xb") as stream:
                     for chunk in self.reader.verified(file, self.progress):
                         stream.write(chunk)
@@ -227,6 +231,19 @@ class Loading:
             finally:
                 with suppress(OSError):
                     temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Let only one run write below a folder at a time."""
+    with translated(root):
+        root.mkdir(parents=True, exist_ok=True)
+        handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _no_room(place: str, needed: int, free: int) -> StoreError:
