@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 import time
 from pathlib import Path
@@ -293,3 +294,36 @@ def test_import_compares_with_our_component_and_says_by_its_exit_code_what_nobod
     data["differs_from_bigtop"] = [{"reason": "It is small.", "covers": [{}]}]
     file.write_text(yaml.safe_dump(data))
     assert "0 of them not explained" in harbour.tool("import", "bigtop:tree", "rig").stdout
+
+
+ROOT_IS_A_LINK = "rm -rf $RPM_BUILD_ROOT; ln -s @VICTIM@ $RPM_BUILD_ROOT"
+DEEP = 'cd $RPM_BUILD_ROOT; perl -e \'for (1..1500) { mkdir "d" or die; chdir "d" or die }\''
+
+
+@pytest.mark.parametrize(
+    ("last_lines", "message"),
+    [
+        (ROOT_IS_A_LINK, "installed nothing|rpmbuild exited"),
+        ("rm -rf ~/.m2/repository; ln -s @VICTIM@ ~/.m2/repository", "m2/repository"),
+        ("rm -rf ~/.m2; ln -s @VICTIM@ ~/.m2", r"home/\.m2"),
+        ("mkfifo $RPM_BUILD_ROOT/pipe", "neither a file, a folder nor a link"),
+        (DEEP, "nested folders too deeply"),
+    ],
+    ids=["root", "repository", "maven", "pipe", "deep"],
+)
+def test_nothing_of_the_host_is_taken_for_what_was_installed(
+    harbour: Harbour, tmp_path: Path, last_lines: str, message: str
+) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "_remote.repositories").write_text("secret>=\n")
+    (victim / "secret").write_text("of the host")
+    (victim / "secret").chmod(0o600)
+    before = [(path.name, path.stat().st_mode, path.stat().st_mtime_ns) for path in (victim, *victim.iterdir())]
+    spec = harbour.root / "tree/bigtop-packages/src/rpm/rig/SPECS/rig.spec"
+    # The shell that runs %install ends with what is put in front of the next section.
+    hostile = f"{last_lines.replace('@VICTIM@', str(victim))}\nexit 0\n\n%pre\n"
+    spec.write_text(spec.read_text().replace("\n%pre\n", f"\n{hostile}", 1))
+    failed = harbour.tool("build", "rig", code=10)
+    assert re.search(message, failed.stderr)
+    assert [(path.name, path.stat().st_mode, path.stat().st_mtime_ns) for path in (victim, *victim.iterdir())] == before
