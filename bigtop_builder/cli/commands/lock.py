@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -22,14 +22,11 @@ def lock(
     platform: options.Platforms = None,
     sets: options.Set = None,
     builder: options.Builder = None,
-    check: Annotated[
-        bool,
-        typer.Option("--check", help="Write nothing; exit with 20 if a lock is missing or says something else."),
-    ] = False,
 ) -> None:
     """Record what compiling components downloads, so that they compile without a network.
 
-    Compiles them without a lock first, unless the store has recorded what that downloads.
+    Compiles them without a lock first, unless the store has recorded what that downloads. Whether a lock still has
+    everything shows `build --locks require`.
     """
     from bigtop_builder.flow.build.lock_writer import make_lock, recorded
 
@@ -40,22 +37,17 @@ def lock(
     record = recorded(project, request)
     if record.unrecorded:
         _compile(invocation, project, request, [task.evaluated.name for task in record.unrecorded])
-    stale = []
     rows = []
     for task in recorded(project, request).tasks:
         made = make_lock(project, task)
         for note in made.notes:
             invocation.say(note)
+        state = "unchanged" if made.up_to_date else "written"
         if not made.up_to_date:
-            stale.append(made.path)
-            if not check:
-                made.write()
+            made.write()
         files = sum(map(len, made.lock.downloads.values()))
-        state = "up to date" if made.path not in stale else "not up to date" if check else "written"
         rows.append({"component": task.evaluated.name, "lock": str(made.path), "downloads": files, "state": state})
     invocation.answer("\n".join(f"{row['lock']}: {row['downloads']} downloads, {row['state']}" for row in rows), rows)
-    if check and stale:
-        raise typer.Exit(ExitCode.PENDING)
 
 
 def _compile(invocation: Invocation, project: Project, request: Request, names: list[str]) -> None:
