@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bigtop_builder.adapter.sources.download_store import altered_source, discard_source
-from bigtop_builder.adapter.store import MANIFEST, TREE, Store, remove_tree
+from bigtop_builder.adapter.store import MANIFEST, RECORDS, TREE, Store, remove_tree
 from bigtop_builder.adapter.tree_digest import tree_digest
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import StoreError
@@ -48,7 +48,7 @@ def altered(store: Store, kind: Kind, key: str) -> str | None:
 def _altered_tree(folder: Path, manifest: dict[str, Any]) -> str | None:
     if TREE not in manifest:
         return "its digest was not recorded, as older versions did not"
-    found = tree_digest(folder, frozenset({MANIFEST}))
+    found = tree_digest(folder, RECORDS)
     return None if found == manifest[TREE] else f"the digest of its files is {found}, not {manifest[TREE]}"
 
 

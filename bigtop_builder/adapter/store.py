@@ -24,6 +24,13 @@ from bigtop_builder.plan.task import Kind
 
 FORMAT = "1"
 MANIFEST = "manifest.json"
+CACHES = "caches.json"
+"""In a compile result that used download caches: for each kind the files that it read or downloaded, by their paths in
+the tool's own cache: ``{"maven": ["org/…/a-1.jar", …]}``. Of a key that is compiled again, it is the newest."""
+
+RECORDS = frozenset({MANIFEST, CACHES})
+"""Files of a compile result that are not of its content, and not measured with it."""
+
 TREE = "tree"
 """In the manifest of a compile result: the digest of everything beside it."""
 KEYS = "keys"
@@ -253,7 +260,7 @@ class Store:
             else:
                 # A staged tree has thousands of files: one sync of everything is faster than one per file.
                 os.sync()
-                manifest = {**manifest, TREE: tree_digest(folder, frozenset({MANIFEST}))}
+                manifest = {**manifest, TREE: tree_digest(folder, RECORDS)}
             write_atomically(folder / MANIFEST, json.dumps(dict(manifest), indent=1, sort_keys=True) + "\n")
             sync_folder(folder)
             try:

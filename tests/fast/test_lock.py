@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from bigtop_builder.adapter.bundle.cache import pack, take_in, unpack
+from bigtop_builder.adapter.store import CACHES
 from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.adapter.tools.cache import Cache
 from bigtop_builder.adapter.tools.locked_cache import provide, seed_locked
-from bigtop_builder.flow.build.compile_task import CACHES
 from bigtop_builder.flow.build.diagnosis import missing_download, overlooked_download
 from bigtop_builder.flow.build.lock_writer import make_lock, recorded
 from bigtop_builder.flow.build.project import Project, Request

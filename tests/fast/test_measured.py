@@ -12,7 +12,7 @@ import pytest
 
 from bigtop_builder.adapter.measure import altered
 from bigtop_builder.adapter.sources import Fetcher
-from bigtop_builder.adapter.store import MANIFEST, Store
+from bigtop_builder.adapter.store import CACHES, MANIFEST, Store
 from bigtop_builder.adapter.tree_digest import tree_digest
 from bigtop_builder.cli.app import run as command
 from bigtop_builder.flow.build.measured import require_measured
@@ -299,3 +299,15 @@ def test_a_symlink_in_the_place_of_a_staged_file_is_not_followed(tmp_path: Path)
     (place / "stage/file").unlink()
     (place / "stage/file").symlink_to(outside)
     assert altered(store, "compile", "k" * 64) is not None
+
+
+def test_what_a_repeated_compile_downloaded_is_recorded_and_not_measured(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store").open()
+    result = tmp_path / "result"
+    (result / "stage").mkdir(parents=True)
+    (result / CACHES).write_text('{"maven": []}')
+    place = store.commit("compile", "k1", result, {"task": "a"})
+    (place / CACHES).write_text('{"maven": ["a.jar"]}')
+    assert altered(store, "compile", "k1") is None
+    (place / "stage" / "more").touch()
+    assert altered(store, "compile", "k1") is not None

@@ -125,7 +125,7 @@ def test_a_build_outlives_the_stop_of_its_engine(
 
     for number, arguments, code in ((signal.SIGKILL, ["--all"], 4), (signal.SIGTERM, ["long"], 5)):
         running = project.tool.start("build", *arguments)
-        wait_for(lambda: bool(list((store / "work").glob("*/long*/stage/begun"))))
+        wait_for(lambda: bool(list((store / "work").glob("*/long*/box/stage/begun"))))
         engine.stop(number)
         _, error = running.communicate(timeout=STOP_SECONDS)
         assert running.returncode == code, error

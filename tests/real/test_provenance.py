@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import yaml
@@ -43,7 +44,7 @@ def test_a_published_build_tells_where_it_came_from(tmp_path: Path, shared_store
 
 
 def test_a_new_result_leaves_nothing_unrecorded(small: SmallProject) -> None:
-    small.component("recorded", f'echo {small.root.name} > note.txt; cp hello.txt note.txt "$STAGE/"\n')
+    small.component("recorded", f'echo {time.time_ns()} > note.txt; cp hello.txt note.txt "$STAGE/"\n')
     small.tool("build", "recorded")
     definition = small.tool.json("provenance", "recorded_1_0")["statement"]["predicate"]["buildDefinition"]
     assert definition["internalParameters"]["notRecorded"] == []

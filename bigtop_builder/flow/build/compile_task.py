@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bigtop_builder.adapter.sources import Fetched
-from bigtop_builder.adapter.store import translated, write_atomically
+from bigtop_builder.adapter.store import CACHES, translated, write_atomically
 from bigtop_builder.flow.build.build_facts import compile_facts
 from bigtop_builder.flow.build.step import PROGRESS_SECONDS
 from bigtop_builder.flow.build.steps import Steps
@@ -16,10 +16,6 @@ from bigtop_builder.flow.build.toolchain import provide_locked
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.event import CacheFigures, CacheUsed, StepProgress
 from bigtop_builder.model.source import Source
-
-CACHES = "caches.json"
-"""In the result of a task that used download caches: for each kind the files that it read or downloaded, by their
-paths in the tool's own cache: ``{"maven": ["org/…/a-1.jar", …]}``."""
 
 
 def run_compile_task(bench: Workbench, steps: Steps) -> None:

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bigtop_builder.adapter.store import write_atomically
+from bigtop_builder.adapter.store import CACHES, write_atomically
 from bigtop_builder.adapter.tools.cache import Cache
-from bigtop_builder.flow.build.compile_task import CACHES
 from bigtop_builder.flow.build.component_files import lock_of
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.model.digest import of_bytes, of_file

@@ -79,7 +79,7 @@ def cache_files(project: Project, plan: Plan) -> tuple[dict[CacheName, list[str]
 
     For a result that does not record its use, that is the whole cache. Raises StoreError when a file is missing.
     """
-    from bigtop_builder.flow.build.compile_task import CACHES
+    from bigtop_builder.adapter.store import CACHES
 
     wanted: dict[CacheName, set[str]] = {}
     notes: list[str] = []
