@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bigtop_builder.adapter.repository.seen import Seen
+from bigtop_builder.adapter.repository.seen import Seen, State
 from bigtop_builder.adapter.rpm.gnupg import Signer, make_key, open_signer
 from bigtop_builder.flow.publish.key_rotation import KeyChange
 from bigtop_builder.flow.publish.publisher import Publication, Rules, publish
@@ -105,3 +105,16 @@ def test_both_keys_of_a_rotation_are_trusted(
     desk = desk_of(done.folder, tmp_path)
     desk.check()
     assert not desk.told("error", "warning")
+
+
+def test_what_was_seen_at_an_address_can_be_forgotten(tmp_path: Path) -> None:
+    seen = Seen(tmp_path)
+    seen.forget("http://10.0.0.2/")
+    state = State(5, "digest")
+    for place in ("http://10.0.0.2/stack/el8", "http://10.0.0.20/stack/el8", str(tmp_path / "folder")):
+        seen.record(place, state)
+    (tmp_path / "seen" / "damaged.json").write_text("[]")
+    seen.forget("http://10.0.0.2/")
+    assert seen.last("http://10.0.0.2/stack/el8") is None
+    assert seen.last("http://10.0.0.20/stack/el8") == state
+    assert seen.last(str(tmp_path / "folder")) == state

@@ -37,6 +37,16 @@ class Seen:
         self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         write_atomically(self._file(place), json.dumps({"place": _normal(place), **asdict(state)}) + "\n")
 
+    def forget(self, below: str) -> None:
+        """Forget every place whose name starts with ``below``. Raises OSError if the store cannot be written."""
+        for file in self._folder.glob("*.json"):
+            try:
+                place = str(json.loads(file.read_text(encoding="utf-8"))["place"])
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            if place.startswith(below):
+                file.unlink(missing_ok=True)
+
     def _file(self, place: str) -> Path:
         return self._folder / f"{of_text(_normal(place))}.json"
 

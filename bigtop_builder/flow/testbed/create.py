@@ -15,7 +15,9 @@ from bigtop_builder.adapter.containers.image import ensure
 from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.containers.testbed import Bed, Container, Content, Machine, speaks_ssh
+from bigtop_builder.adapter.repository.seen import Seen
 from bigtop_builder.adapter.step_log import LogWriter
+from bigtop_builder.adapter.store import translated
 from bigtop_builder.ambari_simulator.rest.authentication import agent_secret
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.run.run import record_run
@@ -188,6 +190,9 @@ class _Creation:
             return
         if found is None:
             address = str(IPv4Network(state.subnet)[2])
+            # Another test bed, or another project's repository, may have been at this address before.
+            with translated(self.project.store.root):
+                Seen(self.project.store.root).forget(f"http://{address}/")
             command = ("python3", "-m", "http.server", "--bind", address, "--directory", SERVED, "80")
             self.bed.make(Machine(name, address, "repository", image, command, mounts=mounts))
             self._did(f"made {name} ({address})")
