@@ -82,15 +82,8 @@ class _Connection(HTTPConnection):
         super().request(*arguments, **options)
 
 
-class _SecureConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        made = super()._new_conn()
-        _note(made)
-        return made
-
-    def request(self, *arguments: Any, **options: Any) -> None:
-        _note(self.sock)
-        super().request(*arguments, **options)
+class _SecureConnection(_Connection, HTTPSConnection):
+    pass
 
 
 class _Pool(HTTPConnectionPool):
