@@ -36,7 +36,7 @@ def altered(store: Store, kind: Kind, key: str) -> str | None:
     folder = store.folder(kind, key)
     try:
         manifest = store.manifest(kind, key)
-        if not isinstance(manifest, dict) or manifest.get("key", key) != key:
+        if manifest.get("key", key) != key:
             return "its manifest is not its own"
         return _altered_tree(folder, manifest) if kind == "compile" else _altered_packages(folder, manifest)
     except StoreError:
