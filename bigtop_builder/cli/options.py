@@ -68,6 +68,23 @@ Platforms = Annotated[
         rich_help_panel=SELECTION,
     ),
 ]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        "--root", metavar="DIR", help="The root of repositories to use instead of the project's.", show_default=False
+    ),
+]
+PublishedPlatforms = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--platform",
+        "-p",
+        metavar="NAME",
+        help="Use this platform instead of the project's; repeatable.",
+        show_default=False,
+        autocompletion=complete_platform,
+    ),
+]
 WithDependencies = Annotated[
     bool,
     typer.Option("--with-dependencies", help="Also build what they depend on.", rich_help_panel=SELECTION),

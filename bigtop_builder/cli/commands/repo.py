@@ -32,30 +32,13 @@ Packages = Annotated[
         show_default=False,
     ),
 ]
-Root = Annotated[
-    Path | None,
-    typer.Option(
-        "--root", metavar="DIR", help="The root of repositories to use instead of the project's.", show_default=False
-    ),
-]
-Platforms = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--platform",
-        "-p",
-        metavar="NAME",
-        help="Use this platform instead of the project's; repeatable.",
-        show_default=False,
-        autocompletion=options.complete_platform,
-    ),
-]
 
 
 def publish(
     invocation: Invocation,
     packages: Packages = None,
-    platform: Platforms = None,
-    root: Root = None,
+    platform: options.PublishedPlatforms = None,
+    root: options.Root = None,
     base_url: Annotated[
         str | None,
         typer.Option(
@@ -149,7 +132,7 @@ def _package_files(invocation: Invocation, given: list[Path] | None, folder: Pat
 
 def serve(
     invocation: Invocation,
-    root: Root = None,
+    root: options.Root = None,
     host: Annotated[str, typer.Option("--host", help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 picks a free one.")] = 8080,
 ) -> None:
@@ -176,8 +159,8 @@ def verify(
             show_default=False,
         ),
     ] = None,
-    platform: Platforms = None,
-    root: Root = None,
+    platform: options.PublishedPlatforms = None,
+    root: options.Root = None,
     key: Annotated[
         Path | None,
         typer.Option(
@@ -249,7 +232,7 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    platform: Platforms = None,
+    platform: options.PublishedPlatforms = None,
 ) -> None:
     """Compare packages with reference metadata. Differences that no component file explains fail."""
     from bigtop_builder.adapter.rpm.header import read_header

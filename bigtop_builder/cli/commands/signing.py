@@ -40,26 +40,8 @@ def rotate_key(
         bool, typer.Option("--announce", help="Name the new key in the .repo file, and go on signing with the old one.")
     ] = False,
     finish: Annotated[bool, typer.Option("--finish", help="Name the project's signing key alone.")] = False,
-    platform: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--platform",
-            "-p",
-            metavar="NAME",
-            help="Use this platform instead of the project's; repeatable.",
-            show_default=False,
-            autocompletion=options.complete_platform,
-        ),
-    ] = None,
-    root: Annotated[
-        Path | None,
-        typer.Option(
-            "--root",
-            metavar="DIR",
-            help="The root of repositories to use instead of the project's.",
-            show_default=False,
-        ),
-    ] = None,
+    platform: options.PublishedPlatforms = None,
+    root: options.Root = None,
 ) -> None:
     """Change the signing key of what is published, step by step: --announce, then KEY alone, then --finish.
 
