@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 import bigtop_builder.adapter.tools.normalise as normalise_module
 from bigtop_builder.adapter.tools.normalise import Report, normalise
+from bigtop_builder.adapter.untrusted import Budget, take_folder
 
 EPOCH = 1_600_000_000
 STARTED = 1_700_000_000.0
@@ -47,6 +48,12 @@ def contents(path: Path) -> dict[str, bytes]:
 
 def settle(stage: Path) -> Report:
     return normalise(stage, STARTED, EPOCH)
+
+
+def taken_over(box: Path) -> Path:
+    """What a build left in ``stage``, taken over as before it is normalised: that sets modes and separates links."""
+    take_folder(box, "stage", box / "taken", Budget(files=1000, size=1 << 30), {})
+    return box / "taken"
 
 
 def test_jars_of_two_builds_become_equal(tmp_path: Path) -> None:
@@ -169,12 +176,15 @@ def test_times_are_clamped_and_older_ones_kept(tmp_path: Path) -> None:
 
 
 def test_modes_are_plain_whatever_the_umask_or_a_cache_made_of_them(tmp_path: Path) -> None:
+    left = tmp_path / "stage"
+    left.mkdir()
     for name, mode in (("jar", 0o444), ("secret", 0o600), ("program", 0o700), ("group", 0o664), ("setuid", 0o4711)):
-        (tmp_path / name).write_text(name)
-        (tmp_path / name).chmod(mode)
-    (tmp_path / "folder").mkdir(mode=0o700)
-    settle(tmp_path)
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+        (left / name).write_text(name)
+        (left / name).chmod(mode)
+    (left / "folder").mkdir(mode=0o700)
+    stage = taken_over(tmp_path)
+    settle(stage)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in stage.iterdir()}
     assert modes == {
         "jar": 0o644,
         "secret": 0o644,
@@ -192,9 +202,10 @@ def test_a_file_with_another_name_outside_is_not_changed_there(tmp_path: Path) -
     before = (cached.read_bytes(), cached.stat().st_mode, cached.stat().st_mtime)
     (tmp_path / "stage").mkdir()
     (tmp_path / "stage" / "x.jar").hardlink_to(cached)
-    assert settle(tmp_path / "stage").archives == 1
+    stage = taken_over(tmp_path)
+    assert settle(stage).archives == 1
     assert (cached.read_bytes(), cached.stat().st_mode, cached.stat().st_mtime) == before
-    assert (tmp_path / "stage" / "x.jar").stat().st_mtime == EPOCH
+    assert (stage / "x.jar").stat().st_mtime == EPOCH
 
 
 NAMES = st.text(

@@ -1,11 +1,11 @@
-"""Make staged trees of equal builds equal: remove times, order, modes, and dates in generated text.
+"""Make staged trees of equal builds equal: remove times, order, and dates in generated text.
 
 Only what the build itself made is changed: an archive without any entry younger than the build's start came from
 elsewhere and stays the same byte for byte. Compressed data is never recompressed, so the result does not depend on
 this machine's zlib.
 
-The tree is ours (``adapter.untrusted`` took it over), but its content is a build's: whatever is read whole is limited,
-the rest is copied piece by piece, and no text is searched in more than one pass.
+The tree is ours (``adapter.untrusted`` took it over, and set the modes), but its content is a build's: whatever is
+read whole is limited, the rest is copied piece by piece, and no text is searched in more than one pass.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import contextlib
 import datetime
 import os
 import re
-import shutil
 import struct
 import zipfile
 import zlib
@@ -61,7 +60,6 @@ def normalise(stage: Path, started: float, epoch: int) -> Report:
 
     ``started`` is when the build began and ``epoch`` the time that replaces later ones, both in seconds since 1970."""
     report = Report()
-    _normalise_modes(stage)
     for path in _files(stage):
         made_here = path.stat().st_mtime >= started - 2
         if path.suffix in ARCHIVES and _rewrite_archive(path, started, epoch, report):
@@ -78,20 +76,6 @@ def _files(stage: Path) -> Iterator[Path]:
             path = Path(folder, name)
             if path.is_file() and not path.is_symlink():
                 yield path
-
-
-def _normalise_modes(stage: Path) -> None:
-    """Set one mode for programs and folders, one for other files: a copy from a download cache keeps the cache's."""
-    for folder, _, _ in os.walk(stage):
-        Path(folder).chmod(0o755)
-    for path in _files(stage):
-        status = path.stat()
-        if status.st_nlink > 1:
-            # The other link may be in a shared cache, which must not change.
-            with path.open("rb") as source, _replacing(path) as target:
-                shutil.copyfileobj(source, target)
-            os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
-        path.chmod(0o755 if status.st_mode & 0o100 else 0o644)
 
 
 def _clamp_times(stage: Path, epoch: int) -> None:
