@@ -20,6 +20,8 @@ from tests.real.lending import lend
 from tests.real.test_crash import COPY, finished, orphans, wait_for
 
 STOP_SECONDS = 60
+START_ATTEMPTS = 3
+SLOW_CONTAINERD = "timeout waiting for containerd to start"
 
 
 class Engine:
@@ -31,6 +33,16 @@ class Engine:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        """Start it, and again if its containerd was too slow: dockerd waits 15 s for that and then exits."""
+        for attempt in range(START_ATTEMPTS):
+            self._launch()
+            wait_for(lambda: self._answers() or self._exited())
+            if not self._exited():
+                return
+            log = (self.root / "engine.log").read_text()
+            assert attempt + 1 < START_ATTEMPTS and log.rstrip().endswith(SLOW_CONTAINERD), log[-2000:]
+
+    def _launch(self) -> None:
         (self.root / "engine.pid").unlink(missing_ok=True)
         with (self.root / "engine.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -53,7 +65,6 @@ class Engine:
                 stderr=log,
                 start_new_session=True,
             )
-        wait_for(self._answers)
 
     def stop(self, number: signal.Signals) -> None:
         assert self._process is not None
@@ -76,9 +87,11 @@ class Engine:
             subprocess.run(["umount", "--lazy", place], check=True)
         shutil.rmtree(self.root)
 
-    def _answers(self) -> bool:
+    def _exited(self) -> bool:
         assert self._process is not None
-        assert self._process.poll() is None, (self.root / "engine.log").read_text()[-2000:]
+        return self._process.poll() is not None
+
+    def _answers(self) -> bool:
         return self._run("version").returncode == 0
 
     def _run(self, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
