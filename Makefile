@@ -37,5 +37,5 @@ soak: setup  ## rounds of deploy, change, disturb, destroy on a test bed: TESTBE
 	@.venv/bin/python scripts/soak.py "$(TESTBED)" $(OPTIONS)
 
 bench: setup ## run the benchmarks
-	@for name in startup planning scheduler publish zookeeper_build host_preparation following deploy_unchanged; do \
+	@for name in startup planning scheduler publish component_build host_preparation following deploy_unchanged; do \
 		echo "== $$name"; .venv/bin/python -m benchmarks.$$name || exit 1; done

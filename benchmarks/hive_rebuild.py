@@ -45,7 +45,7 @@ import threading
 import time
 from pathlib import Path
 
-from benchmarks.zookeeper_build import warm_home
+from benchmarks.component_build import warm_home
 from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.sources import unpack
