@@ -98,7 +98,8 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="COMPONENT.KEY=VALUE",
-        help="Set a component's version, release, variant or one of its options; repeatable.",
+        help="Set a component's version, release, variant, one of its options or, as variables.NAME or "
+        "variables.NAME.KEY, one of its variables; repeatable.",
         show_default=False,
         rich_help_panel=SELECTION,
     ),
@@ -266,12 +267,17 @@ def parse_choices(sets: Sequence[str] | None, sources: Sequence[str] | None, cwd
     for text in sets or ():
         left, equals, value = text.partition("=")
         component, dot, key = left.rpartition(".")
+        owner, of, variable = left.partition(".variables.")
+        if of:
+            component, key = owner, variable
         if not (equals and dot and component and key):
             raise ConfigurationError(
                 f"--set {text!r} is not COMPONENT.KEY=VALUE", hint="For example: --set spark.version=3.2.3"
             )
         choice = chosen.setdefault(component, {})
-        if key in ("version", "release", "variant"):
+        if of:
+            _set_variable(choice.setdefault("variables", {}), key, value, text)
+        elif key in ("version", "release", "variant"):
             choice[key] = value
         else:
             options = choice.setdefault("options", {})
@@ -295,3 +301,15 @@ def parse_choices(sets: Sequence[str] | None, sources: Sequence[str] | None, cwd
         problem = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in problem["loc"])
         raise ConfigurationError(f"--set …{key}={problem['input']}: {problem['msg']}") from None
+
+
+def _set_variable(variables: object, name: str, value: str, text: str) -> None:
+    assert isinstance(variables, dict)
+    variable, dot, key = name.partition(".")
+    if not dot:
+        key, holder = variable, variables
+    else:
+        holder = variables.setdefault(variable, {})
+    if not isinstance(holder, dict) or isinstance(holder.get(key), dict):
+        raise ConfigurationError(f"--set {text!r}: {variable} is set both as a text and as a mapping")
+    holder[key] = value

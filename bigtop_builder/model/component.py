@@ -29,6 +29,9 @@ from bigtop_builder.model.base import (
 from bigtop_builder.model.build_tools.registry import CacheName
 from bigtop_builder.model.source import Source
 
+Variable = str | dict[str, str]
+"""A text, or texts by name, which an overlay changes one by one."""
+
 Phase = Literal["pre", "post", "preun", "postun", "pretrans", "posttrans"]
 
 
@@ -280,8 +283,9 @@ class Component(StrictModel):
     """``native`` for code that only runs on the platform it was compiled for."""
     depends: Dependencies = Dependencies()
     options: dict[str, Option] = Field(default_factory=dict)
-    variables: dict[str, str] = Field(default_factory=dict)
-    """Names for longer templates, evaluated in order and usable in all other templates."""
+    variables: dict[str, Variable] = Field(default_factory=dict)
+    """Names for texts, or for mappings of texts, evaluated in order and usable in all other templates: what an overlay
+    changes in a script without repeating it, such as ``maven_profiles`` or ``maven_properties``."""
     build: Build | None = None
     variants: dict[Name, Variant] = Field(default_factory=dict)
     variant: Name | None = None

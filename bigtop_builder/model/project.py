@@ -114,6 +114,8 @@ class Choice(StrictModel):
     release: int | None = Field(default=None, ge=1, le=999_999_999)
     variant: Name | None = None
     options: dict[str, PlainText] = Field(default_factory=dict)
+    variables: dict[str, PlainText | dict[str, PlainText]] = Field(default_factory=dict)
+    """Variables of the component's file to set; of one that is a mapping, the keys to set."""
     source: HostPath | None = None
     """A folder or archive that replaces the component's main source."""
 

@@ -16,6 +16,7 @@ from bigtop_builder.recipe.document import Document, load, near
 from bigtop_builder.recipe.package_format import FORMATS
 from bigtop_builder.recipe.packages import check_file_lists
 from bigtop_builder.recipe.validation import M, validate
+from bigtop_builder.recipe.variables import check_used
 
 
 def shipped_templates() -> Path:
@@ -131,8 +132,11 @@ class Catalog:
             if component.name != name:
                 raise RecipeError(f"the name must be that of the folder, {name!r}", location=document.locate(("name",)))
             check_file_lists(component, document)
-            folders = (root / "components" / name for root in reversed(self.roots))
-            self._components[name] = LoadedComponent(component, document, tuple(filter(Path.is_dir, folders)))
+            places = (root / "components" / name for root in reversed(self.roots))
+            folders = tuple(filter(Path.is_dir, places))
+            if len(files) > 1:
+                check_used(document, files[0], folders)
+            self._components[name] = LoadedComponent(component, document, folders)
         return self._components[name]
 
     def platform(self, name: str) -> Platform:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bigtop_builder.model.component import Component, Release, Variant
+from bigtop_builder.model.component import Component, Release, Variable, Variant
 from bigtop_builder.model.errors import ConfigurationError, RecipeError
 from bigtop_builder.model.project import Choice
 from bigtop_builder.model.source import Source
 from bigtop_builder.recipe.document import Document, near
 from bigtop_builder.recipe.renderer import Renderer
+from bigtop_builder.recipe.variables import laid_over
 
 
 def chosen_version(component: Component, document: Document, choice: Choice, versions: Mapping[str, str]) -> str:
@@ -80,6 +81,25 @@ def chosen_options(component: Component, choice: Choice) -> dict[str, str]:
             )
         values[name] = value
     return values
+
+
+def chosen_variables(component: Component, choice: Choice) -> dict[str, Variable]:
+    """Return the variables of the component's file, as far as the user sets no others.
+
+    Raises ConfigurationError for one that the file does not have, and for a text in place of a mapping.
+    """
+    for name, value in choice.variables.items():
+        if name not in component.variables:
+            raise ConfigurationError(
+                f"{component.name} has no variable {name!r}", hint=near(name, component.variables) or None
+            )
+        before = component.variables[name]
+        if isinstance(before, str) != isinstance(value, str):
+            raise ConfigurationError(
+                f"the variable {name} of {component.name} is {'a text' if isinstance(before, str) else 'a mapping'}",
+                hint=None if isinstance(before, str) else f"Set a key of it: variables.{name}.KEY=VALUE.",
+            )
+    return laid_over(component.variables, choice.variables)
 
 
 def chosen_sources(

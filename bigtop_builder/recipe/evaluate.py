@@ -10,17 +10,18 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from bigtop_builder.model import digest
-from bigtop_builder.model.component import Build, Component, Deviation, Package, Variant
+from bigtop_builder.model.component import Build, Component, Deviation, Package, Release, Variant
 from bigtop_builder.model.errors import Location, RecipeError
 from bigtop_builder.model.platform import Platform
 from bigtop_builder.model.project import Choice
-from bigtop_builder.model.source import Source
+from bigtop_builder.model.source import GitSource, Source
 from bigtop_builder.model.stack import Stack
 from bigtop_builder.recipe.catalog import Catalog, LoadedComponent
 from bigtop_builder.recipe.choices import (
     chosen_options,
     chosen_release,
     chosen_sources,
+    chosen_variables,
     chosen_variant,
     chosen_version,
 )
@@ -165,10 +166,14 @@ def _evaluate(
     variant_name, variant = chosen_variant(component, choice)
     context = _context(component, stack, target, versions, version, choice.release or chosen.release)
     context["variant"] = variant_name
+    context["commit"] = "" if choice.source else _commit(chosen, variant_name)
     context["options"] = chosen_options(component, choice)
     renderer = Renderer(document, context)
-    for key, text in component.variables.items():
-        context[key] = renderer.text(text, ("variables", key))
+    for key, value in chosen_variables(component, choice).items():
+        if isinstance(value, str):
+            context[key] = renderer.text(value, ("variables", key))
+        else:
+            context[key] = {name: renderer.text(text, ("variables", key, name)) for name, text in value.items()}
     build_path: DocumentPath = ("variants", variant_name, "build") if variant_name else ("build",)
     build: Build = renderer.model(variant.build if variant else component.build or Build(), build_path)
     sources = chosen_sources(chosen, version, variant_name, choice, renderer)
@@ -256,6 +261,11 @@ def _context(
         "arch": target.arch,
         "native": component.arch == "native",
     }
+
+
+def _commit(release: Release, variant: str | None) -> str:
+    sources = (source for source in release.sources if source.name == "main" and source.variant in (None, variant))
+    return next((one.commit for source in sources for one in source.alternatives if isinstance(one, GitSource)), "")
 
 
 def _lacks(name: str | None, variant: Variant | None, renderer: Renderer) -> tuple[str, ...]:

@@ -27,12 +27,15 @@ from jinja2.utils import Namespace
 from bigtop_builder.recipe.meter import LARGEST_INTEGER, BudgetError, meter
 from bigtop_builder.recipe.sandbox_filters import (
     FILTERS,
+    ORDERED,
     SHORT,
     TESTS,
     bounded_filter,
     bounded_test,
     each,
+    flags,
     formatted,
+    in_order,
     settled,
     text_cost,
     words,
@@ -71,10 +74,10 @@ _OF_JINJA = {"_loop_vars", "_block_vars"}
 _COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "eq": operator.eq,
     "ne": operator.ne,
-    "gt": operator.gt,
-    "gteq": operator.ge,
-    "lt": operator.lt,
-    "lteq": operator.le,
+    "gt": in_order(operator.gt),
+    "gteq": in_order(operator.ge),
+    "lt": in_order(operator.lt),
+    "lteq": in_order(operator.le),
     "in": lambda left, right: left in right,
     "notin": lambda left, right: left not in right,
 }
@@ -137,10 +140,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def __init__(self, more: Mapping[str, Callable[..., Any]] | None = None, **settings: Any) -> None:
         super().__init__(autoescape=False, optimized=False, finalize=self._shown, **settings)
         self.filters = {name: bounded_filter(name, self.filters[name]) for name in FILTERS}
-        self.filters |= {name: bounded_filter(name, function) for name, function in (more or {}).items()}
+        own = {"flags": flags, **(more or {})}
+        self.filters |= {name: bounded_filter(name, function) for name, function in own.items()}
         self.filters[_EACH] = each
         tests: Mapping[str, Any] = self.tests
         self.tests = {name: bounded_test(tests[name]) for name in TESTS}
+        self.tests |= {name: bounded_test(in_order(tests[name])) for name in ORDERED}
         self.globals = {"namespace": Namespace, "range": _range}
 
     def spend(self, units: int) -> bool:

@@ -10,6 +10,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from jinja2.utils import _PassArg
 
+from bigtop_builder.model.version import compare_versions
 from bigtop_builder.recipe.meter import BudgetError, meter
 
 
@@ -27,6 +28,8 @@ TESTS = words(
     "integer iterable le lessthan lower lt mapping ne none number odd sequence string true undefined "
     "upper"
 )
+ORDERED = words("< <= > >= ge greaterthan gt le lessthan lt")
+"""The tests that order two values."""
 _ARGUMENTS = {"replace": ("old", "new"), "indent": ("width",)}
 """The arguments that make a result large, in order; templates may also name them."""
 SHORT = 255
@@ -36,6 +39,38 @@ _WIDEST = 1000
 _FORMAT = re.compile(r"%(?:\([^()]*\))?[-+ #0]*(\d*)\.?(\d*)")
 _UNBOUNDED = re.compile(r"%[-+ #0-9]*\.?\*|%\([^()]*\(")
 """A width that is an argument, and a key in which a width could hide."""
+
+
+_UNQUOTED = re.compile(r"[\w@%+=:,./-]*", re.ASCII)
+"""What bash takes as it is."""
+
+
+def flags(value: Any, prefix: str) -> str:
+    """Return arguments of a command: ``prefix`` and a text, or ``prefix`` and ``key=value`` for each item of a mapping.
+
+    What is empty is left out. Arguments with anything special are put into double quotes, in which bash still replaces
+    ``$NAME`` and ``$(command)``. A prefix that ends in a space is an argument of its own.
+    """
+    texts = [f"{key}={text}" for key, text in value.items() if text] if isinstance(value, dict) else [str(value)]
+    option, space, glued = prefix.rpartition(" ")
+    words = [glued + text for text in texts if text]
+    return " \\\n  ".join(option + space + (word if _UNQUOTED.fullmatch(word) else f'"{word}"') for word in words)
+
+
+def in_order(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return a comparison that orders texts as versions: ``3.3.10`` comes after ``3.3.9``.
+
+    Nothing else that component files order is a text. Raises TypeError for a text and a number.
+    """
+
+    def run(left: Any, right: Any) -> Any:
+        if isinstance(left, str) and isinstance(right, str):
+            return compare(compare_versions(left, right), 0)
+        if isinstance(left, str) != isinstance(right, str) and isinstance(left, str | int | float):
+            raise TypeError("a text is compared with a number: put a version in quotes")
+        return compare(left, right)
+
+    return run
 
 
 def bounded_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

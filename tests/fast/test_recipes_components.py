@@ -107,7 +107,7 @@ def test_spark_of_another_version_comes_from_a_tree(tmp_path: Path) -> None:
 def test_sparkr_is_built_on_request() -> None:
     spark = _evaluated("spark", variant="source", options={"sparkr": "yes"})
     assert "spark_3_2_0-sparkr" in {package.name for package in spark.packages}
-    assert "-Psparkr" in spark.build.script
+    assert ",kubernetes,sparkr " in spark.build.script
 
 
 @pytest.mark.parametrize(("platform", "required"), [("el7", True), ("el8", True), ("el9", False)])

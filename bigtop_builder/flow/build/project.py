@@ -28,6 +28,7 @@ from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile, Target
 from bigtop_builder.recipe.selection import check_platform, select
 from bigtop_builder.recipe.settings import Settings
 from bigtop_builder.recipe.template import compile_with
+from bigtop_builder.recipe.variables import laid_over
 
 EMBEDDED = "debian-bootstrap"
 """The platform whose image is made from Debian's packages alone."""
@@ -286,4 +287,5 @@ def _laid_over(base: Choice | None, over: Choice) -> Choice:
         return over
     given = over.model_dump(exclude_unset=True)
     options = {**base.options, **over.options}
-    return base.model_copy(update={**given, "options": options})
+    variables = laid_over(base.variables, over.variables)
+    return base.model_copy(update={**given, "options": options, "variables": variables})
