@@ -27,7 +27,12 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._+-]*$", max_
 """The name of a component, platform or stack: lower case, as in Bigtop and RPM."""
 
 Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+~]*$", max_length=60)]
-"""An RPM version, without dashes. Quote it in YAML, or 3.10 becomes the number 3.1."""
+"""A version without dashes. Quote it in YAML, or 3.10 becomes the number 3.1."""
+
+UpstreamVersion = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._+~-]*[A-Za-z0-9])?$", max_length=60)
+]
+"""A version as upstream writes it, which may have dashes: ``3.1.1-TDP-0.1.0-SNAPSHOT``."""
 
 TEMPLATES = "templates"
 """The key of the validation context that permits templates, which are checked again when they are rendered."""

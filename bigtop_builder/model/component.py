@@ -24,7 +24,7 @@ from bigtop_builder.model.base import (
     RelativePath,
     Size,
     StrictModel,
-    Version,
+    UpstreamVersion,
 )
 from bigtop_builder.model.build_tools.registry import CacheName
 from bigtop_builder.model.source import Source
@@ -275,9 +275,9 @@ class Component(StrictModel):
     license: str = "ASL 2.0"
     url: str = ""
     group: str = "Development/Libraries"
-    version: Version | None = None
+    version: UpstreamVersion | None = None
     """The default when the stack names no version; not needed when ``versions`` has only one."""
-    versions: dict[Version, Release] = Field(min_length=1)
+    versions: dict[UpstreamVersion, Release] = Field(min_length=1)
     """Every version with known sources."""
     arch: Literal["noarch", "native"] = "noarch"
     """``native`` for code that only runs on the platform it was compiled for."""

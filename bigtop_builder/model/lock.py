@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from bigtop_builder.model.base import Name, Sha256, StrictModel, Version
+from bigtop_builder.model.base import Name, Sha256, StrictModel, UpstreamVersion
 from bigtop_builder.model.build_tools.registry import CacheName
 
 
@@ -43,7 +43,7 @@ class Lock(StrictModel):
 
     format: Literal[1] = 1
     component: Name
-    version: Version
+    version: UpstreamVersion
     variant: Name | None = None
     builder: Name
     """The platform whose image compiles."""

@@ -20,7 +20,7 @@ from bigtop_builder.model.base import (
     Sha512,
     Size,
     StrictModel,
-    Version,
+    UpstreamVersion,
     size_in_bytes,
 )
 from bigtop_builder.model.mirrors import Mirrors
@@ -110,7 +110,7 @@ class Limits(StrictModel):
 class Choice(StrictModel):
     """The user's choices for one component."""
 
-    version: Version | None = None
+    version: UpstreamVersion | None = None
     release: int | None = Field(default=None, ge=1, le=999_999_999)
     variant: Name | None = None
     options: dict[str, PlainText] = Field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from bigtop_builder.model.base import AbsolutePath, Name, StrictModel, Version
+from bigtop_builder.model.base import AbsolutePath, Name, StrictModel, UpstreamVersion, Version
 
 
 class Stack(StrictModel):
@@ -18,7 +18,7 @@ class Stack(StrictModel):
     """The stack root, Ambari's ``cluster-env/stack_root``."""
     epoch: int = Field(ge=0, le=0xFFFFFFFF)
     """SOURCE_DATE_EPOCH, in seconds: no file in a package is newer."""
-    components: dict[Name, Version] = Field(min_length=1)
+    components: dict[Name, UpstreamVersion] = Field(min_length=1)
     """The components and their versions."""
     properties: dict[str, str] = Field(default_factory=dict)
     """Values that several components share, such as the Scala version: ``stack.properties.scala`` in templates."""

@@ -36,3 +36,14 @@ def _compare_parts(a: str, b: str) -> int:
     if a.isdigit() != b.isdigit():
         return 1 if a.isdigit() else -1
     return (a > b) - (a < b)
+
+
+def in_range(version: str, first: str, last: str) -> bool:
+    """Return whether a version is in a range; ``last`` is empty for an open one.
+
+    The range ends with all that begins with ``last``: 3.3 includes 3.3.6, and 3.3.6 includes 3.3.6-TDP-1.0.
+    """
+    if compare_versions(version, first) < 0:
+        return False
+    parts, ends = PART.findall(version), PART.findall(last)
+    return parts[: len(ends)] == ends or compare_versions(version, last) <= 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from bigtop_builder.model.errors import ConfigurationError, Location, RecipeErro
 from bigtop_builder.model.platform import Platform
 from bigtop_builder.model.safe_text import relative_path
 from bigtop_builder.model.stack import Stack
+from bigtop_builder.model.version import compare_versions, in_range
 from bigtop_builder.recipe.document import Document, load, near
 from bigtop_builder.recipe.package_format import FORMATS
 from bigtop_builder.recipe.packages import check_file_lists
@@ -36,32 +38,43 @@ class LoadedComponent:
     """The newest overlay's first."""
 
     def patches(self, version: str) -> list[Path]:
-        """Return ``patches/<version>/*`` in the order of their names; a newer overlay replaces those of the same name.
+        """Return the patches of a version, numbers in their names in order; a newer overlay replaces those of one name.
 
+        They are in ``patches/<version>/`` and in the folders of ranges that include it, ``patches/3.3.4..3.3.6/``.
         Raises RecipeError for a file that is not a patch, and for a folder of an unknown version.
         """
         found: dict[str, Path] = {}
         for folder in reversed(self.folders):
-            for path in sorted((folder / "patches").glob("[!.]*")):
-                if not path.is_dir():
-                    raise RecipeError(
-                        "belongs to no version", location=Location(path), hint=f"Patches belong in patches/{version}/."
-                    )
-                if path.name != version and path.name not in self.component.versions:
-                    raise RecipeError(
-                        f"there is no version {path.name} of {self.component.name}",
-                        location=Location(path),
-                        hint=near(path.name, self.component.versions) or None,
-                    )
-            if (folder / "patches").is_symlink() or (folder / "patches" / version).is_symlink():
-                _check_inside(folder / "patches" / version, folder)
-            for path in sorted((folder / "patches" / version).glob("[!.]*")):
-                if path.suffix not in (".patch", ".diff") or not path.is_file():
-                    raise RecipeError(
-                        "is not a patch", location=Location(path), hint="Names of patches end in .patch or .diff."
-                    )
-                found[path.name] = _own(path, folder)
-        return [found[name] for name in sorted(found)]
+            names = [self._patch_folder(path, version) for path in sorted((folder / "patches").glob("[!.]*"))]
+            for name in sorted(filter(None, names), key=lambda name: (name == version, name)):
+                if (folder / "patches").is_symlink() or (folder / "patches" / name).is_symlink():
+                    _check_inside(folder / "patches" / name, folder)
+                for path in sorted((folder / "patches" / name).glob("[!.]*")):
+                    if path.suffix not in (".patch", ".diff") or not path.is_file():
+                        raise RecipeError(
+                            "is not a patch", location=Location(path), hint="Names of patches end in .patch or .diff."
+                        )
+                    found[path.name] = _own(path, folder)
+        return [found[name] for name in sorted(found, key=_by_number)]
+
+    def _patch_folder(self, path: Path, version: str) -> str | None:
+        """Return the name of a folder of patches for the version, else None. Raises RecipeError for an unknown one."""
+        if not path.is_dir():
+            raise RecipeError(
+                "belongs to no version", location=Location(path), hint=f"Patches belong in patches/{version}/."
+            )
+        first, dots, last = path.name.partition("..")
+        if dots:
+            if last and compare_versions(first, last) > 0:
+                raise RecipeError(f"no version is from {first} to {last}", location=Location(path))
+            return path.name if in_range(version, first, last) else None
+        if path.name != version and path.name not in self.component.versions:
+            raise RecipeError(
+                f"there is no version {path.name} of {self.component.name}",
+                location=Location(path),
+                hint=near(path.name, self.component.versions) or "A range is written 3.3.4..3.3.6, or 3.3.4.. if open.",
+            )
+        return path.name if path.name == version else None
 
     def files(self) -> dict[str, Path]:
         """Return every file below the ``files`` folders by its relative name; a newer overlay wins."""
@@ -190,6 +203,12 @@ class Catalog:
             if (root / kind / name).is_file():
                 return self._templates.setdefault((kind, name), root / kind / name)
         raise RecipeError(f"there is no template {kind}/{name}", location=Location(self.roots[0] / kind))
+
+
+def _by_number(name: str) -> list[tuple[bool, int, str]]:
+    """Order names with the numbers in them: ``patch2-x`` before ``patch10-x``."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    return [(not part.isdigit(), len(part.lstrip("0")) if part.isdigit() else 0, part) for part in parts]
 
 
 def _own(path: Path, folder: Path) -> Path:

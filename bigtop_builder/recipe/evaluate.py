@@ -105,6 +105,8 @@ class Evaluated:
     spec_blocks: Mapping[str, str]
     context: Mapping[str, Any] = field(repr=False, compare=False)
     compile_step: CompileStep
+    version_chosen: bool = False
+    """Whether the user chose the version, whatever a local source says that it is."""
     lock: LockFile | None = None
     """What its compile step may download; with it there is no network."""
     unverified_reason: str = ""
@@ -120,6 +122,11 @@ class Evaluated:
         return self.target.arch if self.native else "noarch"
 
     @property
+    def package_version(self) -> str:
+        """The version of the packages, without dashes: ``3.1.1_TDP_0.1.0~SNAPSHOT``."""
+        return self.format.version(self.version)
+
+    @property
     def build_files(self) -> tuple[RenderedFile, ...]:
         """The files that are available to the compile step."""
         return tuple(file for file in self.files if file.name.startswith(BUILD_FILES))
@@ -132,7 +139,9 @@ class Evaluated:
     def package_files(self) -> tuple[str, ...]:
         """Return the names of the package files that the package step must make."""
         release = f"{self.release}{self.target.platform.dist}"
-        return tuple(self.format.file_name(package.name, self.version, release, self.arch) for package in self.packages)
+        return tuple(
+            self.format.file_name(package.name, self.package_version, release, self.arch) for package in self.packages
+        )
 
 
 def evaluate(
@@ -196,6 +205,7 @@ def _evaluate(
         options=MappingProxyType(context["options"]),
         sources=sources,
         local_source=Path(choice.source) if choice.source else None,
+        version_chosen=choice.version is not None,
         source_base=document.file_of(("versions", version)).parent,
         patches=patches,
         build=build,

@@ -36,6 +36,9 @@ class PackageFormat(Protocol):
         Templates see packages as plain data; the filter is given the package itself.
         """
 
+    def version(self, upstream: str) -> str:
+        """Return the version of packages for one of an upstream project, which may have dashes."""
+
     def file_name(self, name: str, version: str, release: str, arch: str) -> str:
         """Return the name of a package file; ``release`` includes the dist tag."""
 

@@ -23,6 +23,9 @@ LONGEST_LINE = 1000
 """The longest line for which an entry is suggested."""
 _DIRECTIVE = re.compile(r"%([a-z]+)\s*(?:\(([^)]*)\))?\s*")
 _PATHS = re.compile(r"(?:\{\{.*?\}\}|\S)+")
+_PRERELEASE = re.compile(
+    r"-(?=(?:snapshot|alpha|beta|milestone|preview|pre|dev|rc|cr|m(?=[-.]?\d))(?![a-z]))", re.IGNORECASE
+)
 _PLAIN = re.compile(r"[\w/][\w./*-]*")
 
 
@@ -37,6 +40,14 @@ class RpmFormat:
     def filters(self) -> Mapping[str, Callable[[Any], Any]]:
         """Return the filters that spec templates use."""
         return MappingProxyType({"rpm_escape": escape, "rpm_file_list": self.file_list})
+
+    def version(self, upstream: str) -> str:
+        """Return a version that rpm permits: ``3.1.1-TDP-0.1.0-SNAPSHOT`` becomes ``3.1.1_TDP_0.1.0~SNAPSHOT``.
+
+        A dash before a mark of what precedes a release becomes a tilde, which sorts before the release; any other dash
+        an underscore, so that a vendor's 3.1.1-TDP follows 3.1.1.
+        """
+        return _PRERELEASE.sub("~", upstream).replace("-", "_")
 
     def file_name(self, name: str, version: str, release: str, arch: str) -> str:
         """Return the name of a package file; ``release`` includes the dist tag."""

@@ -28,6 +28,7 @@ def render_spec(evaluated: Evaluated) -> str:
 
 
 _SHOWN = (
+    "package_version",
     *("name", "version", "release", "summary", "description", "license", "url", "group", "native", "arch", "variant"),
     *("options", "packages", "spec_blocks", "build_depends", "runtime_depends"),
 )

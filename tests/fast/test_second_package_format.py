@@ -40,6 +40,9 @@ class TarFormat:
     def filters(self) -> Mapping[str, Callable[[Any], Any]]:
         return MappingProxyType({"tar_file_list": self.file_list})
 
+    def version(self, upstream: str) -> str:
+        return upstream
+
     def file_name(self, name: str, version: str, release: str, arch: str) -> str:
         return f"{name}_{version}-{release}_{arch}{self.suffix}"
 

@@ -16,8 +16,10 @@ from bigtop_builder.adapter.tools.normalise import normalise
 from bigtop_builder.adapter.untrusted import is_folder, shown, take_folder, walk
 from bigtop_builder.flow.build.steps import Compiled
 from bigtop_builder.flow.build.toolchain import Downloads, in_toolchain, run_build
+from bigtop_builder.flow.build.work_order import WorkOrder
 from bigtop_builder.flow.build.workbench import Workbench
-from bigtop_builder.model.errors import BuildError, RecipeError, StoreError
+from bigtop_builder.model.errors import BuildError, ConfigurationError, RecipeError, StoreError
+from bigtop_builder.recipe.source_version import check_version
 
 SRC = "/work/src"
 RESULT = "result"
@@ -60,6 +62,8 @@ def _unpack(bench: Workbench, fetched: list[Fetched]) -> Path:
             else:
                 unpack(local, tree, strip=1, name=local.name, limits=order.archive_limits)
             log.note(f"{local} → {tree.name}")
+            if note := other_version(order, local, tree):
+                bench.note(note)
         for source, one in zip(order.sources, fetched, strict=True):
             into = (tree / source.into).resolve()
             if not into.is_relative_to(tree.resolve()):
@@ -72,6 +76,20 @@ def _unpack(bench: Workbench, fetched: list[Fetched]) -> Path:
             log.note(f"{one.name} → {source.into}")
         bench.hand_over(tree)
         return tree
+
+
+def other_version(order: WorkOrder, local: Path, tree: Path) -> str | None:
+    """Return a note for the user's source, unpacked in ``tree``, if it is of another version than they chose.
+
+    Raises ConfigurationError if they chose none, before an hour is spent on it.
+    """
+    try:
+        check_version(tree, order.component, order.version, order.script, shown=local)
+    except ConfigurationError as error:
+        if not order.version_chosen:
+            raise
+        return f"{error.location}: {error.message}, which was chosen"
+    return None
 
 
 def _patch_and_compile(bench: Workbench, tree: Path) -> Downloads:

@@ -17,6 +17,7 @@ from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.evaluate import COMPONENT_FILES, Evaluated, RenderedFile, Target, evaluate
 from bigtop_builder.recipe.lock import find_lock, lock_name
 from bigtop_builder.recipe.settings import Settings
+from bigtop_builder.recipe.source_version import check_version
 from bigtop_builder.recipe.spec import render_spec, service_files
 
 
@@ -92,6 +93,8 @@ class ComponentFiles:
                 return target_or_refusal
             target = target_or_refusal
         evaluated = evaluate(self._catalog, self.stack, name, target, choice, versions)
+        if evaluated.local_source and not evaluated.version_chosen:
+            check_version(evaluated.local_source, name, evaluated.version, evaluated.build.script)
         return self._with_lock(evaluated) if self._settings.project.locks != "ignore" else evaluated
 
     def _with_lock(self, evaluated: Evaluated) -> Evaluated | Refusal:

@@ -78,7 +78,7 @@ def _common_parts(project: Project, task: Task) -> WorkOrder:
         ingredients=dict(task.ingredients),
         packaging=evaluated.packaging,
         component=evaluated.name,
-        version=evaluated.version,
+        version=evaluated.version if task.kind == "compile" else evaluated.package_version,
         release=f"{evaluated.release}{target.platform.dist}",
         arch=evaluated.arch,
         machine=target.arch,
@@ -119,6 +119,7 @@ def _compile_parts(project: Project, evaluated: Evaluated) -> dict[str, Any]:
     return {
         "sources": evaluated.sources,
         "local_source": str(evaluated.local_source) if evaluated.local_source else None,
+        "version_chosen": evaluated.version_chosen,
         "source_base": str(evaluated.source_base) if local_files else None,
         "environment": dict(build.environment),
         "network": build.network,

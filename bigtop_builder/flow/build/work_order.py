@@ -115,6 +115,8 @@ class WorkOrder:
     sources: tuple[Source, ...] = ()
     local_source: str | None = None
     """The user's own tree or archive, in the place of the main source."""
+    version_chosen: bool = False
+    """Whether the user chose the version, whatever a local source says that it is."""
     source_base: str | None = None
     """The folder that the paths of ``file:`` sources start from; None when there is no such source."""
     patches: tuple[Patch, ...] = ()

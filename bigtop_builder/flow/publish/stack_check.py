@@ -85,7 +85,7 @@ def planned_offer(project: Project, platform: str, stack: StackDefinition) -> tu
             refusals.append(evaluated)
             continue
         release = f"{evaluated.release}{evaluated.target.platform.dist}"
-        packages += [_planned(package, f"{evaluated.version}-{release}") for package in evaluated.packages]
+        packages += [_planned(package, f"{evaluated.package_version}-{release}") for package in evaluated.packages]
         if any(package.name == tool.package for package in evaluated.packages):
             texts = [file.content for file in evaluated.files if PurePosixPath(file.name).name == tool.name]
             names = names_known(texts[0].decode("utf-8", "replace")) if texts else None
