@@ -13,6 +13,7 @@ from bigtop_builder.model.source import ApacheSource, GitSource, HttpsSource
 from bigtop_builder.recipe.bigtop.bom import Bom, parse_bom, read_bom
 from bigtop_builder.recipe.bigtop.slurper import Block, slurp
 from bigtop_builder.recipe.bigtop.source import Pin, addresses, seed, source
+from bigtop_builder.recipe.bigtop.tree import read_tree
 
 FILE = Path(__file__).parent / "data" / "bigtop-tree" / "bigtop.bom"
 TEXT = FILE.read_text(encoding="utf-8")
@@ -261,6 +262,13 @@ def test_an_unsupported_expression_is_reported_with_its_place(text: str, line: i
 
 def test_a_version_without_quotes_gets_a_hint() -> None:
     assert problem("bigtop {\n  a = 3.2.0\n}").hint == "Put a version in quotes: '3.2.0'."
+
+
+def test_an_old_tree_is_told_its_version_before_anything_that_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "bigtop.bom").write_text('bigtop {\n  version = "1.6.0-SNAPSHOT"\n  stack { }\n}\n')
+    with pytest.raises(ConfigurationError, match=r"Bigtop 1\.6\.0 is not supported, only 3\.2 and later") as caught:
+        read_tree(tmp_path, {})
+    assert caught.value.location is not None and caught.value.location.line == 2
 
 
 @pytest.mark.parametrize(

@@ -140,8 +140,9 @@ def read_bom(file: Path, environment: Mapping[str, str]) -> Bom:
 def parse_bom(text: str, file: Path, environment: Mapping[str, str]) -> Bom:
     """Read a bill of materials from ``text``; errors name ``file``."""
     top = _section(slurp(text.replace("\r\n", "\n"), file, environment), "bigtop", "the section that holds everything")
+    # Old bills have no base_version; what is to be said of them is that they are old.
+    _check_version(top, "base_version" if "base_version" in top.values else "version")
     base_version = _need(top, "base_version", "the version in suffixes and in the parent directory")
-    _check_version(top, base_version)
     stack = _section(top, "stack", "a section with jdk and scala")
     for name in ("jdk", "scala"):
         _section(stack, name, f"a section with the version of {name}")
@@ -166,14 +167,13 @@ def parse_bom(text: str, file: Path, environment: Mapping[str, str]) -> Bom:
     )
 
 
-def _check_version(top: Block, version: str) -> None:
+def _check_version(top: Block, name: str) -> None:
+    version = _need(top, name, "the version of the stack").removesuffix("-SNAPSHOT")
     numbers = version.split(".")[:2]
     if not all(number.isdecimal() and len(number) < 4 for number in numbers) or len(numbers) < 2:
-        raise ConfigurationError(f"{version!r} is not a version of Bigtop", location=top.place("base_version"))
+        raise ConfigurationError(f"{version!r} is not a version of Bigtop", location=top.place(name))
     if tuple(int(number) for number in numbers) < OLDEST:
-        raise ConfigurationError(
-            f"Bigtop {version} is not supported, only 3.2 and later", location=top.place("base_version")
-        )
+        raise ConfigurationError(f"Bigtop {version} is not supported, only 3.2 and later", location=top.place(name))
 
 
 _PLAIN = frozenset({"name", "pkg", "relNotes", "rpm_pkg_suffix", "deb_pkg_suffix", "packaging", "maven_parallel_build"})

@@ -241,15 +241,22 @@ def read_tree(root: Path, environment: Mapping[str, str]) -> BigtopTree:
 
     Raises ConfigurationError when the folder is not a tree of Bigtop.
     """
-    for name in (BOM, SCRIPT, str(PACKAGES)):
-        if not (root / name).exists():
-            raise ConfigurationError(
-                f"{name} is missing, so this is not a tree of Apache Bigtop",
-                location=Location(root),
-                hint="Name the folder of a checkout or of an unpacked release, 3.2.0 or later.",
-            )
+    _check_there(root, BOM)
+    # Before anything else: an old tree has another layout, too.
+    bom = read_bom(root / BOM, environment)
+    for name in (SCRIPT, str(PACKAGES)):
+        _check_there(root, name)
     script = _read(root / SCRIPT).content.decode("utf-8", "replace")
-    return BigtopTree(root, read_bom(root / BOM, environment), _BY_NUMBER in script)
+    return BigtopTree(root, bom, _BY_NUMBER in script)
+
+
+def _check_there(root: Path, name: str) -> None:
+    if not (root / name).exists():
+        raise ConfigurationError(
+            f"{name} is missing, so this is not a tree of Apache Bigtop",
+            location=Location(root),
+            hint="Name the folder of a checkout or of an unpacked release, 3.2.0 or later.",
+        )
 
 
 def packaging_of(evaluated: Evaluated) -> BigtopRecipe:
