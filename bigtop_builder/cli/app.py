@@ -18,6 +18,7 @@ from bigtop_builder.cli.commands import (
     bigtop,
     build,
     bundle,
+    components,
     deploy,
     hosts,
     lock,
@@ -47,9 +48,10 @@ app = typer.Typer(
 app.callback()(keep_globals)
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     BUILD: (
-        build.list_,
+        components.list_,
         build.plan,
         build.build,
+        components.verify_component,
         lock.lock,
         bigtop.import_,
         provenance.provenance,
@@ -65,7 +67,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
 }
 for panel, commands in PANELS.items():
     for function in commands:
-        app.command(function.__name__.rstrip("_"), rich_help_panel=panel)(command(function))
+        app.command(function.__name__.rstrip("_").replace("_", "-"), rich_help_panel=panel)(command(function))
 
 
 def _group(name: str, panel: str, help_: str, **commands: Callable[..., None]) -> None:

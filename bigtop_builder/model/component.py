@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
@@ -234,14 +234,6 @@ class Variant(StrictModel):
     build: Build
     lacks: list[str] = Field(default_factory=list)
     """What this variant lacks, shown to the user."""
-    verified: bool = True
-    """Whether its build has ever completed."""
-    unverified_reason: str = ""
-    """Why it has not."""
-
-    @model_validator(mode="after")
-    def _says_why(self) -> Variant:
-        return _with_reason(self)
 
 
 class Covered(StrictModel):
@@ -264,6 +256,21 @@ class Deviation(StrictModel):
     """The differences that ``repo compare`` finds because of it."""
     when: str = "true"
     """A template expression that is true for the choices it applies to."""
+
+
+class Smoke(StrictModel):
+    """What the component's smoke test, ``tests/smoke.sh``, needs of the host that it runs on."""
+
+    packages: list[FileName] = Field(default_factory=list)
+    """The packages to install, as templates; by default all of the component. What they require is added."""
+    needs: list[Name] = Field(default_factory=list)
+    """Components that must run first. On a clean host their own ``needs`` and ``tests/start.sh`` bring them up."""
+    memory: Size = "2g"
+    """Memory limit of the clean host, with everything that runs on it."""
+    timeout: Duration = "10m"
+    """Time limit of ``tests/start.sh`` and of ``tests/smoke.sh``, each."""
+    variables: dict[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")], str] = Field(default_factory=dict)
+    """Environment variables for what no configuration file of the host tells, with their defaults."""
 
 
 class Component(StrictModel):
@@ -300,14 +307,11 @@ class Component(StrictModel):
     """Text that replaces a block of the generic spec."""
     differs_from_bigtop: list[Deviation] = Field(default_factory=list)
     """Where its packages differ from Bigtop's own, and why."""
-    verified: bool = True
-    """Whether its build has ever completed; each variant has its own."""
-    unverified_reason: str = ""
-    """Why it has not."""
+    smoke: Smoke | None = None
+    """What the smoke test in ``tests/`` needs; without it the defaults."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Component:
-        _with_reason(self)
         if self.build is not None and self.variants:
             raise ValueError("has both build and variants: put build inside each variant")
         if self.variants and self.variant not in self.variants:
@@ -315,12 +319,3 @@ class Component(StrictModel):
         if self.version is not None and self.version not in self.versions:
             raise ValueError(f"version {self.version} is not one of versions: {', '.join(self.versions)}")
         return self
-
-
-V = TypeVar("V", Variant, Component)
-
-
-def _with_reason(value: V) -> V:
-    if value.verified == bool(value.unverified_reason.strip()):
-        raise ValueError("'verified: no' and 'unverified_reason' require each other")
-    return value

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 State = Literal["done", "reused", "failed", "blocked", "cancelled", "refused"]
-Step = Literal["image", "fetch", "unpack", "patch", "compile", "package", "check", "reproduce"]
-STEPS: tuple[Step, ...] = ("image", "fetch", "unpack", "patch", "compile", "package", "check", "reproduce")
+Step = Literal["image", "fetch", "unpack", "patch", "compile", "package", "check", "smoke", "reproduce"]
+STEPS: tuple[Step, ...] = ("image", "fetch", "unpack", "patch", "compile", "package", "check", "smoke", "reproduce")
 
 
 Phase = Literal[

@@ -174,6 +174,8 @@ class ProjectFile(StrictModel):
     locks: Literal["use", "ignore", "require"] = "use"
     """Whether a component that has a lock compiles with it, without a network; ``require`` refuses to compile with one
     what has no lock."""
+    smoke_tests: bool = True
+    """Whether a build runs the smoke test of each component on a clean host."""
     mirrors: Mirrors = Mirrors()
     network: Network = Network()
     signing: Signing = Signing()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from bigtop_builder.model import digest
-from bigtop_builder.plan.graph import topological_order
+from bigtop_builder.plan.graph import closure, topological_order
 from bigtop_builder.plan.key import reasons
 from bigtop_builder.plan.task import FORCED, Action, Kind, Plan, Refusal, Task, compile_id, package_id
 from bigtop_builder.recipe.evaluate import Evaluated
@@ -70,12 +70,12 @@ def make_plan(
     results: Results,
     *,
     force: bool = False,
-    with_compiles: bool = False,
+    with_compiles: Callable[[str], bool] = lambda name: False,
 ) -> Plan:
     """Plan the packages of ``wanted``.
 
     Compile tasks of build dependencies are added as far as they are needed; packages of other components are not.
-    ``with_compiles`` also adds the compile tasks of packages that are reused.
+    Those of packages that are reused are added for the components that ``with_compiles`` names.
     Raises RecipeError for a cycle or a dependency that does not exist.
     """
     pairs = list(dict.fromkeys(wanted))
@@ -85,7 +85,7 @@ def make_plan(
     tasks: dict[str, Task] = {}
     for pair in pairs:
         if pair in keyed:
-            _add_package(pair, keyed, results, tasks, force, with_compiles)
+            _add_package(pair, keyed, results, tasks, force, with_compiles(pair[0]))
     # A dependency that was not requested is no task of this plan, so nothing can wait for it.
     for task in tasks.values():
         tasks[task.id] = replace(
@@ -93,8 +93,21 @@ def make_plan(
             depends=tuple(name for name in task.depends if name in tasks),
             after=tuple(name for name in task.after if name in tasks),
         )
+    _test_after_needs(tasks)
     order = topological_order({task.id: (*task.depends, *task.after) for task in tasks.values()})
     return Plan(tuple(tasks[name] for name in order), refused)
+
+
+def _test_after_needs(tasks: dict[str, Task]) -> None:
+    """Let tasks run after those whose packages their smoke tests install, as long as that makes no cycle."""
+    edges = {task.id: [*task.depends, *task.after] for task in tasks.values()}
+    makers = {task.key: task.id for task in tasks.values()}
+    for task_id in sorted(tasks):
+        for key in tasks[task_id].smoke_keys.values():
+            maker = makers.get(key)
+            if maker and maker not in edges[task_id] and task_id not in closure([maker], edges.__getitem__):
+                edges[task_id].append(maker)
+                tasks[task_id] = replace(tasks[task_id], after=(*tasks[task_id].after, maker))
 
 
 def _evaluate_closure(pairs: list[Pair], recipes: Recipes) -> tuple[dict[Pair, Evaluated], dict[Pair, Refusal]]:
@@ -110,8 +123,13 @@ def _evaluate_closure(pairs: list[Pair], recipes: Recipes) -> tuple[dict[Pair, E
             refusals[pair] = value
             continue
         evaluated[pair] = value
-        queue.extend((name, pair[1]) for name in (*value.build_depends, *value.runtime_depends))
+        queue.extend((name, pair[1]) for name in _neighbours(value))
     return evaluated, refusals
+
+
+def _neighbours(value: Evaluated) -> tuple[str, ...]:
+    """Return the components that a component depends on, and those that its smoke test needs."""
+    return (*value.build_depends, *value.runtime_depends, *(value.smoke.needs if value.smoke else ()))
 
 
 def _keys(evaluated: Mapping[Pair, Evaluated], recipes: Recipes) -> dict[Pair, _Keyed]:
@@ -199,8 +217,22 @@ def _add_package(
         depends=tuple(depends),
         after=tuple(package_id(keyed[name, pair[1]].evaluated) for name in mine.package_depends),
         dependency_keys=mine.package_depends,
+        smoke_keys=_smoke_keys(pair, keyed),
         compile_key=mine.compile_key,
     )
+
+
+def _smoke_keys(pair: Pair, keyed: Mapping[Pair, _Keyed]) -> dict[str, str]:
+    """Return the keys of all packages that a component's smoke test may install: of needs and dependencies."""
+    if keyed[pair].evaluated.smoke is None:
+        return {}
+
+    def neighbours(name: str) -> tuple[str, ...]:
+        found = keyed.get((name, pair[1]))
+        return _neighbours(found.evaluated) if found else ()
+
+    names = sorted(closure([pair[0]], neighbours) - {pair[0]})
+    return {name: keyed[name, pair[1]].package_key for name in names if (name, pair[1]) in keyed}
 
 
 def _add_compile(

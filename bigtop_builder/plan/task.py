@@ -41,6 +41,8 @@ class Task:
     """The ids of tasks that run before this one if they are in the plan: their results are useful, not required."""
     dependency_keys: Mapping[str, str] = field(default_factory=dict)
     """Component → key: of its staged tree for a compile task, of the packages to check with for a package task."""
+    smoke_keys: Mapping[str, str] = field(default_factory=dict)
+    """Component → key of its packages, for all that the smoke test of a package task may install."""
     compile_key: str | None = None
     """The staged tree that a package task starts from; None when the component compiles nothing."""
 

@@ -78,9 +78,16 @@ class LoadedComponent:
 
     def files(self) -> dict[str, Path]:
         """Return every file below the ``files`` folders by its relative name; a newer overlay wins."""
+        return self._below("files")
+
+    def tests(self) -> dict[str, Path]:
+        """Return every file below the ``tests`` folders by its relative name; a newer overlay wins."""
+        return self._below("tests")
+
+    def _below(self, name: str) -> dict[str, Path]:
         found: dict[str, Path] = {}
         for folder in reversed(self.folders):
-            root = folder / "files"
+            root = folder / name
             if root.is_dir():
                 _check_inside(root, folder)
                 for path in sorted(root.rglob("*")):

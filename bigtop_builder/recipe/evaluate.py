@@ -33,6 +33,7 @@ from bigtop_builder.recipe.packages import LeftOut, evaluate_packages
 from bigtop_builder.recipe.patches import AppliedPatch, read_patches
 from bigtop_builder.recipe.plain import shared
 from bigtop_builder.recipe.renderer import Renderer
+from bigtop_builder.recipe.smoke import SmokeTest, read_smoke_test
 from bigtop_builder.recipe.template import render
 
 COMPONENT_FILES = "component-files"
@@ -109,8 +110,8 @@ class Evaluated:
     """Whether the user chose the version, whatever a local source says that it is."""
     lock: LockFile | None = None
     """What its compile step may download; with it there is no network."""
-    unverified_reason: str = ""
-    """Why its build has never completed; empty when it has."""
+    smoke: SmokeTest | None = None
+    """Its smoke test, if it has one."""
     packaging: str = COMPONENT_FILES
     """The name of the packaging that evaluated it. The steps of that packaging build it."""
     payload: object = None
@@ -221,7 +222,7 @@ def _evaluate(
         spec_blocks={key: renderer.text(text, ("spec_blocks", key)) for key, text in component.spec_blocks.items()},
         context=context,
         compile_step=_compile_step(build, sources, choice, patches),
-        unverified_reason=component.unverified_reason or (variant.unverified_reason if variant else ""),
+        smoke=read_smoke_test(catalog, loaded, renderer),
     )
 
 

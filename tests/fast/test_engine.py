@@ -228,8 +228,9 @@ def test_an_ordinary_account_and_an_engine_of_root(tmp_path: Path, monkeypatch: 
 
 
 def test_podman_is_given_what_it_may_grant() -> None:
-    assert set(ulimits(EngineDouble("docker").client)) == {"nofile"}
-    given = ulimits(EngineDouble("podman").client)
+    assert ulimits(EngineDouble("docker").client, 4096) == {"nofile": 4096}
+    assert ulimits(EngineDouble("docker").client, None) == {}
+    given = ulimits(EngineDouble("podman").client, 4096)
     assert set(given) == {"nofile", "nproc"}
     assert given["nproc"] <= 16384
 

@@ -80,6 +80,8 @@ class Sandbox:
     memory: int = 4 << 30
     cpus: float | None = None
     pids: int = 4096
+    open_files: int | None = OPEN_FILES
+    """How many files a process may have open; None for the engine's own limit."""
     lifetime: int = 7200
     disk: int = 64 << 30
     """How many bytes it may write."""
@@ -197,6 +199,7 @@ class Session:
         from docker.types import Ulimit
 
         box, api = self.box, self._client.api
+        limits = ulimits(self._client, box.open_files)
         host = api.create_host_config(
             binds=[f"{mount.host}:{mount.inside}:{'ro' if mount.read_only else 'rw'}" for mount in mounts],
             network_mode=network_mode(box),
@@ -207,7 +210,7 @@ class Session:
             cap_drop=["ALL"],
             cap_add=list(box.capabilities),
             security_opt=["no-new-privileges"],
-            ulimits=[Ulimit(name=name, soft=limit, hard=limit) for name, limit in ulimits(self._client).items()],
+            ulimits=[Ulimit(name=name, soft=limit, hard=limit) for name, limit in limits.items()],
             read_only=box.measured is not None,
             init=True,
         )
@@ -333,13 +336,13 @@ def network_mode(box: Sandbox) -> str:
     return "bridge" if box.network else "none"
 
 
-def ulimits(client: DockerClient) -> dict[str, int]:
+def ulimits(client: DockerClient, open_files: int | None) -> dict[str, int]:
     """Return the limits of each process, by their names.
 
     Given any, Podman drops the site's defaults of the others and asks for more processes than it may grant when it
     runs with fewer capabilities than root has.
     """
-    limits = {"nofile": OPEN_FILES}
+    limits = {"nofile": open_files} if open_files else {}
     if is_podman(client):
         ours = resource.getrlimit(resource.RLIMIT_NPROC)[1]
         limits["nproc"] = PROCESSES if ours == resource.RLIM_INFINITY else min(PROCESSES, ours)

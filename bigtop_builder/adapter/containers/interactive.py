@@ -42,7 +42,7 @@ def open_shell(box: Sandbox, *, cwd: str, command: Sequence[str] = ("bash",)) ->
     labels = {f"{LABEL}.task": box.task}
     with contextlib.closing(connect()) as client:
         program = engine_command(client, box.image)
-        argv = [*program, *shell_command(box, mounts, cwd, ulimits(client)), *command]
+        argv = [*program, *shell_command(box, mounts, cwd, ulimits(client, box.open_files)), *command]
         hand_over(client, lent, (box.user.uid, box.user.gid), labels)
         # Values go through the environment, because every user of the machine can see a command line.
         former = signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -63,6 +63,32 @@ def resolve(repository: str, reference: str, network: Network, cancelled: thread
     return next((commit for commit, name in lines if name.endswith("^{}")), lines[0][0])
 
 
+def clean_checkout(folder: Path) -> str | None:
+    """Return the commit that a folder is a checkout of, or None when it has anything else in it, ignored files too."""
+    commit = _asked(folder, "rev-parse", "--verify", "HEAD^{commit}")
+    changes = _asked(folder, "status", "--porcelain", "--ignored", "--untracked-files=all")
+    return commit.strip() if commit and changes == "" else None
+
+
+def _asked(folder: Path, *arguments: str) -> str | None:
+    # A repository's own settings name programs that git runs; git itself refuses repositories of other users.
+    safe = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
+    try:
+        done = subprocess.run(
+            ["git", *safe, "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=environment,
+            timeout=300,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
 def _add(tar: tarfile.TarFile, path: Path, name: str, date: int, cancelled: threading.Event) -> None:
     if cancelled.is_set():
         raise InterruptedRunError("stopped while packing a git tree")

@@ -1,9 +1,9 @@
-"""The commands list, plan and build."""
+"""The commands plan and build."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -40,6 +40,7 @@ class Selection:
         keep_going: bool = False,
         offline: bool = False,
         check_reproducible: bool = False,
+        verify: bool = False,
         **flags: object,
     ) -> tuple[Project, Request]:
         """Open the project; return it and the request. Raises ConfigurationError."""
@@ -61,6 +62,7 @@ class Selection:
             offline=offline,
             force=self.force,
             check_reproducible=check_reproducible,
+            verify=frozenset(name.partition("@")[0] for name in self.components) if verify else frozenset(),
             rerun_flags=tuple(self._flags(invocation, offline)),
         )
         return open_project(settings, choices), request
@@ -79,42 +81,6 @@ class Selection:
         flags += [text for value in self.sets for text in ("--set", value)]
         flags += [text for value in self.sources for text in ("--source", value)]
         return [*flags, "--offline"] if offline else flags
-
-
-def list_(
-    invocation: Invocation,
-    what: Annotated[Literal["components", "platforms", "stacks"], typer.Argument(help="What to list.")] = "components",
-    packaging: options.PackagingOption = None,
-) -> None:
-    """List the components of the stack, the platforms or the stacks."""
-    from bigtop_builder.cli.text_format import columns
-    from bigtop_builder.flow.open_project import open_project
-
-    project = open_project(options.settings_with(invocation, packaging))
-    rows: list[dict[str, Any]] = []
-    if what == "platforms":
-        for name in project.catalog.platform_files:
-            platform = project.platform(name)
-            row = {"name": name, "dist": platform.dist, "architectures": platform.architectures}
-            rows.append({**row, "title": platform.title})
-    elif what == "stacks":
-        for name in project.catalog.stack_files:
-            stack = project.catalog.stack(name)
-            rows.append({"name": name, "version": stack.version, "components": list(stack.components)})
-    else:
-        rows = [project.packaging.row(name, project.versions.get(name)) for name in project.components()]
-    cells = [[_cell(name, value) for name, value in row.items() if name != "unverified"] for row in rows]
-    notes = [
-        f"not verified: {row['name']}{variant and f' ({variant})'}: {' '.join(reason.split())}"
-        for row in rows
-        for variant, reason in row.get("unverified", {}).items()
-    ]
-    invocation.answer("\n".join([columns(cells), *notes]), rows)
-
-
-def _cell(name: str, value: object) -> str:
-    text = ", ".join(value) if isinstance(value, list) else str(value)
-    return f"verified: {text}" if name == "verified" else text
 
 
 def plan(

@@ -78,8 +78,6 @@ def _component(packaging: BigtopRecipe, spec: ReadSpec, source: Source | None) -
         "summary": _plain(first["summary"]),
         "license": first["license"],
         "arch": "noarch" if all(header["arch"] == "noarch" for header in spec.headers) else "native",
-        "verified": False,
-        "unverified_reason": "made from Bigtop's spec: how it is compiled and installed is still to be written",
         "versions": {one.version: release},
         "install": "# Copy the tree in $STAGE to its places below $BUILDROOT.\n",
         "packages": [_package(packaging, header, spec) for header in spec.headers if header["name"] in spec.files],

@@ -39,7 +39,7 @@ def build(
     with store.locked(COLLECTING, shared=True):
         measured: set[Result] = set()
         plan, notes = measured_plan(project, request, measured)
-        if plan.nothing_to_do and not request.check_reproducible:
+        if plan.nothing_to_do and not (request.check_reproducible or request.verify):
             return _nothing_to_do(project, plan, bus, started)
         if not plan.tasks:
             raise ConfigurationError("\n".join(refusal.reason for refusal in plan.refusals))

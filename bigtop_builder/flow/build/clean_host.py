@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from bigtop_builder.adapter.containers.container import Mount, Session, User
@@ -36,22 +35,50 @@ def install_on_clean_host(bench: Workbench, rpms: list[Path], headers: list[RpmH
     # Its scripts run as root, so it has nothing of this machine that it could write.
     box = bench.sandbox("host", mounts, {"HOME": "/root"}, user=ROOT, capabilities=CAPABILITIES, work=False)
     with bench.session(box, "/") as session:
-        rpm = _rpm(bench, session, log)
-        before = log.written
-        code = rpm("--install", "--nosignature", *inside)
-        missing = _missing(log, before)
-        requirements: list[str] = []
+        installer = Installer(bench, session, log, bench.order.limits.seconds)
+        missing = installer.install(inside)
         if missing:
             bench.note(f"not checked on a clean host, because nothing in this build provides: {', '.join(missing)}")
-            requirements = ["--nodeps"]
-            before = log.written
-            code = rpm("--install", "--nosignature", *requirements, *inside)
-        # rpm succeeds although the scriptlet of a package failed.
-        if code != 0 or "scriptlet failed" in _printed_after(log, before):
-            raise BuildError("a clean host does not install the packages", hint="The log has rpm's messages.")
+        requirements = ["--nodeps"] if missing else []
         names = sorted(header.name for header in headers)
-        if rpm("--verify", "--nomtime", *requirements, *names) != 0:
+        if installer.rpm("--verify", "--nomtime", *requirements, *names) != 0:
             raise BuildError("the files installed on a clean host differ from those in the packages")
+
+
+class Installer:
+    """Runs rpm in the container of a clean host."""
+
+    def __init__(self, bench: Workbench, session: Session, log: LogWriter, seconds: int) -> None:
+        self._bench = bench
+        self._session = session
+        self._log = log
+        self._seconds = seconds
+
+    def install(self, packages: list[str]) -> list[str]:
+        """Install packages. Return the requirements that nothing provides; with any, none is checked.
+
+        Raises BuildError.
+        """
+        before = self._log.written
+        code = self.rpm("--install", "--nosignature", *packages)
+        missing = _missing(self._log, before)
+        if missing:
+            before = self._log.written
+            code = self.rpm("--install", "--nosignature", "--nodeps", *packages)
+        # rpm succeeds although the scriptlet of a package failed.
+        if code != 0 or "scriptlet failed" in _printed_after(self._log, before):
+            raise BuildError("a clean host does not install the packages", hint="The log has rpm's messages.")
+        return missing
+
+    def rpm(self, *arguments: str) -> int:
+        """Run rpm; return its exit code."""
+        return self._session.call(
+            ["rpm", *NO_UNSHARE, *arguments],
+            cwd="/",
+            log=self._log,
+            timeout=self._seconds,
+            cancelled=self._bench.worker.cancelled,
+        )
 
 
 def _dependency_packages(bench: Workbench) -> list[Path]:
@@ -62,21 +89,6 @@ def _dependency_packages(bench: Workbench) -> list[Path]:
             bench.note(f"checked without the packages of {name}, which are not built")
         packages += found
     return packages
-
-
-def _rpm(bench: Workbench, session: Session, log: LogWriter) -> Callable[..., int]:
-    """Return a function that runs rpm with its arguments and returns the exit code."""
-
-    def rpm(*arguments: str) -> int:
-        return session.call(
-            ["rpm", *NO_UNSHARE, *arguments],
-            cwd="/",
-            log=log,
-            timeout=bench.order.limits.seconds,
-            cancelled=bench.worker.cancelled,
-        )
-
-    return rpm
 
 
 def _missing(log: LogWriter, offset: int) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 
-from bigtop_builder.model.component import Component
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import placed
 from bigtop_builder.model.project import Choice
@@ -19,6 +18,7 @@ from bigtop_builder.recipe.lock import find_lock, lock_name
 from bigtop_builder.recipe.settings import Settings
 from bigtop_builder.recipe.source_version import check_version
 from bigtop_builder.recipe.spec import render_spec, service_files
+from bigtop_builder.recipe.verified import verified
 
 
 class ComponentFiles:
@@ -58,17 +58,16 @@ class ComponentFiles:
         return {*self.stack.components, *self._catalog.component_files}
 
     def row(self, name: str, version: str | None) -> dict[str, object]:
-        """Return a component's row in ``list``, with its architecture, its variants and which of them are verified."""
-        component = self._catalog.component(name).component
-        unverified = _unverified(component)
+        """Return a component's row in ``list``, with its architecture, its variants and the records of what ran."""
+        loaded = self._catalog.component(name)
+        component = loaded.component
         return {
             "name": name,
             "version": version or component.version or next(iter(component.versions)),
             "arch": component.arch,
             "variants": list(component.variants),
-            "verified": _verified(component, unverified),
+            "verified": [one.data() for one in verified(loaded)],
             "summary": component.summary,
-            "unverified": unverified,
         }
 
     def needs(self, name: str, evaluate: Callable[[], Evaluated | Refusal]) -> list[str]:
@@ -159,17 +158,3 @@ def lock_of(evaluated: Evaluated) -> str:
     """Return the name of the lock file that belongs to a component as it was evaluated."""
     target = evaluated.target
     return lock_name(evaluated.version, evaluated.variant, target.builder.name, target.arch)
-
-
-def _unverified(component: Component) -> dict[str, str]:
-    """Variant → why its build has not been run to the end; the variant is empty when there are none."""
-    own = {"": component.unverified_reason}
-    reasons = {name: variant.unverified_reason for name, variant in component.variants.items()} or own
-    return {name: reason for name, reason in reasons.items() if reason}
-
-
-def _verified(component: Component, unverified: Mapping[str, str]) -> str:
-    """``yes``, ``no``, or the variants that are verified."""
-    if not unverified:
-        return "yes"
-    return ", ".join(name for name in component.variants if name not in unverified) or "no"

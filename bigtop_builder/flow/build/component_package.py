@@ -8,6 +8,7 @@ from bigtop_builder.adapter.containers.container import Mount
 from bigtop_builder.flow.build.native_files import refused_files
 from bigtop_builder.flow.build.package_check import check
 from bigtop_builder.flow.build.packages import take_packages
+from bigtop_builder.flow.build.smoke_test import smoke_test
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.errors import BuildError
 from bigtop_builder.recipe.package_format import FORMATS
@@ -15,9 +16,11 @@ from bigtop_builder.recipe.packaging_job import PackagingJob
 
 
 def package_staged_tree(bench: Workbench) -> list[Path]:
-    """Run the package and check steps; return the packages. Raises StepFailedError."""
+    """Run the package, check and smoke steps; return the packages. Raises StepFailedError."""
     packages = _package(bench)
     check(bench, packages)
+    if not bench.order.repeated:
+        bench.smoke = smoke_test(bench, packages)
     return packages
 
 

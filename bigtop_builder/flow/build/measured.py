@@ -42,7 +42,7 @@ def _used(plan: Plan) -> Iterator[tuple[Result, str]]:
         if task.action == "build":
             if task.compile_key:
                 yield ("compile", task.compile_key), task.id
-            for key in task.dependency_keys.values():
+            for key in (*task.dependency_keys.values(), *task.smoke_keys.values()):
                 yield (task.kind, key), task.id
 
 
@@ -53,6 +53,7 @@ def require_measured(store: Store, order: WorkOrder) -> None:
     """
     used: list[Result] = [("compile", order.compile_key)] if order.compile_key else []
     used += [(order.kind, key) for key in order.dependency_keys.values()]
+    used += [(order.kind, key) for key in order.smoke.keys.values()] if order.smoke else []
     for kind, key in used:
         if store.has(kind, key) and (why := discard_altered(store, kind, key)) is not None:
             raise StoreError(

@@ -90,8 +90,8 @@ class Packaging(Protocol):
     def row(self, name: str, version: str | None) -> dict[str, object]:
         """Return a component's row in ``list``: name, version, summary, and whatever else is known.
 
-        ``version`` is that of the stack or of the user, if there is one. ``unverified``, where present, maps each
-        variant (or ``""``) to the reason why its build has not been verified.
+        ``version`` is that of the stack or of the user, if there is one. ``verified``, where present, are the records
+        of what has been built and run, the newest first, each with ``current``: whether the recipe is still the same.
         """
         ...
 

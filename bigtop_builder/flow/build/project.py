@@ -48,6 +48,8 @@ class Request:
     force: bool = False
     check_reproducible: bool = False
     """Build a second time, and compare."""
+    verify: frozenset[str] = frozenset()
+    """The components whose smoke tests run in any case, also for packages that are reused."""
     rerun_flags: tuple[str, ...] = ()
     """The flags that a command to build one component again must carry."""
 
@@ -130,6 +132,7 @@ class Project:
         for requested, neighbours in (
             (request.with_dependencies, self._needs),
             (request.with_dependants, self._needed_by),
+            (bool(request.verify), self._tested_with),
         ):
             if requested:
                 for platform in dict.fromkeys(platform for _, platform in pairs):
@@ -144,7 +147,13 @@ class Project:
         with _without_collection():
             pairs = self.pairs(request)
             self._settle_prerequisites(pairs)
-            plan = make_plan(pairs, self, self.store, force=request.force, with_compiles=request.check_reproducible)
+            plan = make_plan(
+                pairs,
+                self,
+                self.store,
+                force=request.force,
+                with_compiles=lambda name: request.check_reproducible or name in request.verify,
+            )
         self._compiled.save()
         return plan
 
@@ -173,6 +182,14 @@ class Project:
 
     def _needs(self, platform: str, name: str) -> list[str]:
         return self.packaging.needs(name, partial(self.evaluate, name, platform))
+
+    def _tested_with(self, platform: str, name: str) -> list[str]:
+        """Return what the smoke test of a component installs beside it, without what cannot be built."""
+        evaluated = self.evaluate(name, platform)
+        if isinstance(evaluated, Refusal):
+            return []
+        names = (*evaluated.runtime_depends, *(evaluated.smoke.needs if evaluated.smoke else ()))
+        return [other for other in names if not isinstance(self.evaluate(other, platform), Refusal)]
 
     def _needed_by(self, platform: str, name: str) -> list[str]:
         return [other for other in self.components() if name in self._needs(platform, other)]

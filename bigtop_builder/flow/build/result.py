@@ -13,6 +13,15 @@ from bigtop_builder.plan.task import Kind, Plan, Task
 
 
 @dataclass(frozen=True)
+class SmokeResult:
+    """A smoke test that passed: the names of the tests that ran, and of those that were skipped, with reasons."""
+
+    runs: tuple[str, ...]
+    skipped: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Result:
     """How one task ended: plain data, which survives ``pickle`` and JSON."""
 
@@ -27,6 +36,8 @@ class Result:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     """How long it took where it was carried out; 0 when nothing ran."""
+    smoke: SmokeResult | None = None
+    """The smoke test that passed."""
     reproduced: Reproduced | None = None
     """What a second build showed, when this is the result of one."""
 

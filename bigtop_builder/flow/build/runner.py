@@ -68,6 +68,8 @@ class Runner:
             for refusal in plan.refusals:
                 failure = Failure(step="plan", message=refusal.reason, exit_code=ExitCode.USAGE)
                 self._emit(TaskFinished(task=refused(refusal).task, state="failed", failure=failure))
+            if self.request.verify and not self._cancelled.is_set():
+                self._test_again(self._untested(plan), execution)
             reproduced: dict[str, Reproduced] = {}
             if self.request.check_reproducible and not self._cancelled.is_set():
                 reproduced = self._build_again(self._finished(plan), execution)
@@ -77,7 +79,7 @@ class Runner:
         """Have the images made. An image with another fingerprint than before changes keys: then plan again."""
         from bigtop_builder.flow.build.images import needed_images
 
-        images = needed_images(self.project, plan, for_all=self.request.check_reproducible)
+        images = needed_images(self.project, plan, for_all=self.request.check_reproducible or bool(self.request.verify))
         if execution.prepare_images(images):
             with self.project.store.locked(COLLECTING, shared=True):
                 plan, notes = measured_plan(self.project, self.request, self._measured)
@@ -178,6 +180,38 @@ class Runner:
         wanted = {task.compile_key for task in plan.tasks if task.kind == "package"}
         return [task for task in done if task.kind == "package" or task.key in wanted]
 
+    def _untested(self, plan: Plan) -> list[Task]:
+        """Return the package tasks to verify whose smoke test has not run in this run: their packages were reused."""
+        return [
+            task
+            for task in plan.tasks
+            if task.kind == "package"
+            and task.evaluated.name in self.request.verify
+            and self._results[task.id].state in ("done", "reused")
+            and self._results[task.id].smoke is None
+        ]
+
+    def _test_again(self, tasks: list[Task], execution: Execution) -> None:
+        """Run the smoke tests of packages that are in the store. Raises InterruptedRunError."""
+        from bigtop_builder.flow.build.smoke_order import smoke_order
+        from bigtop_builder.flow.build.steps import work_order
+
+        for task in tasks:
+            order = replace(work_order(self.project, task, self._packagings), smoke=smoke_order(self.project, task))
+            execution.submit(replace(order, smoke_only=True), self._ended.put)
+        for _ in tasks:
+            ended = self._ended.get()
+            if ended is None or ended.state == "cancelled":
+                execution.cancel()
+                raise InterruptedRunError("stopped during the smoke tests")
+            former = self._results[ended.task]
+            self._results[ended.task] = replace(former, smoke=ended.smoke)
+            if ended.failure is not None:
+                self._results[ended.task] = replace(former, state="failed", failure=ended.failure)
+                self._emit(
+                    TaskFinished(task=ended.task, state="failed", failure=ended.failure, notes=list(ended.notes))
+                )
+
     def _build_again(self, tasks: list[Task], execution: Execution) -> dict[str, Reproduced]:
         """Build finished tasks a second time; return the verdicts by task. Raises InterruptedRunError."""
         from bigtop_builder.flow.build.steps import work_order
@@ -214,7 +248,8 @@ def _outcome(result: Result) -> Outcome:
 def keys_of(plan: Plan) -> set[str]:
     """Return the keys of all results that a plan makes or builds on."""
     keys = {task.key for task in plan.tasks} | {task.compile_key for task in plan.tasks if task.compile_key}
-    return keys | {key for task in plan.tasks for key in task.dependency_keys.values() if key}
+    used = (key for task in plan.tasks for key in (*task.dependency_keys.values(), *task.smoke_keys.values()))
+    return keys | {key for key in used if key}
 
 
 def refused(refusal: Refusal) -> PlannedTask:

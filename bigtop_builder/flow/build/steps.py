@@ -12,6 +12,7 @@ from bigtop_builder.adapter.sources import Fetched
 from bigtop_builder.adapter.tools.normalise import Report
 from bigtop_builder.flow.build.images import task_images
 from bigtop_builder.flow.build.project import Project
+from bigtop_builder.flow.build.smoke_order import smoke_order
 from bigtop_builder.flow.build.toolchain import Downloads
 from bigtop_builder.flow.build.work_order import Limits, WorkOrder
 from bigtop_builder.flow.build.workbench import Workbench
@@ -96,7 +97,7 @@ def _common_parts(project: Project, task: Task) -> WorkOrder:
         forced=FORCED in task.reasons,
         dependency_keys=dict(task.dependency_keys),
         compile_key=task.compile_key,
-        **(_compile_parts(project, evaluated) if task.kind == "compile" else _package_parts(project, evaluated)),
+        **(_compile_parts(project, evaluated) if task.kind == "compile" else _package_parts(project, task)),
     )
 
 
@@ -128,8 +129,9 @@ def _compile_parts(project: Project, evaluated: Evaluated) -> dict[str, Any]:
     }
 
 
-def _package_parts(project: Project, evaluated: Evaluated) -> dict[str, Any]:
+def _package_parts(project: Project, task: Task) -> dict[str, Any]:
     """The fields of an order that only a package task has, whatever the packaging."""
+    evaluated = task.evaluated
     stack = evaluated.stack
     facts = {
         "release": evaluated.release,
@@ -138,4 +140,4 @@ def _package_parts(project: Project, evaluated: Evaluated) -> dict[str, Any]:
         "stack": {"name": stack.name, "version": stack.version, "epoch": stack.epoch},
         "packaging": project.packaging.origin,
     }
-    return {"facts": facts}
+    return {"facts": facts, "smoke": smoke_order(project, task) if project.file.smoke_tests else None}

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from bigtop_builder.adapter.measure import altered, discard
@@ -18,6 +18,7 @@ from bigtop_builder.flow.build.measured import require_measured
 from bigtop_builder.flow.build.package_task import run_package_task
 from bigtop_builder.flow.build.reproducibility import reproduce
 from bigtop_builder.flow.build.result import Result, stored_packages
+from bigtop_builder.flow.build.smoke_test import smoke_test
 from bigtop_builder.flow.build.step import StepFailedError
 from bigtop_builder.flow.build.steps import Steps
 from bigtop_builder.flow.build.work_order import WorkOrder
@@ -45,6 +46,8 @@ def carry_out(worker: Worker, order: WorkOrder, steps: Steps) -> Result:
     """Carry out an order. Failures of the task are in the result."""
     if order.repeated:
         return _repeat(worker, order, steps)
+    if order.smoke_only:
+        return _test(worker, order)
     store, started = worker.store, time.monotonic()
     bench = Workbench(worker, order)
     try:
@@ -61,7 +64,7 @@ def carry_out(worker: Worker, order: WorkOrder, steps: Steps) -> Result:
                 )
             artifacts = run_task(bench, steps)
             store.record_last(order.task, order.key, order.ingredients, time.monotonic() - started)
-        return _result(order, "done", artifacts, bench.notes)
+        return replace(_result(order, "done", artifacts, bench.notes), smoke=bench.smoke)
     except InterruptedRunError:
         return _result(order, "cancelled")
     except BigtopBuilderError as error:
@@ -92,6 +95,22 @@ def _repeat(worker: Worker, order: WorkOrder, steps: Steps) -> Result:
     except InterruptedRunError:
         return _result(order, "cancelled")
     return Result(order.task, order.kind, order.platform, "done", reproduced=verdict)
+
+
+def _test(worker: Worker, order: WorkOrder) -> Result:
+    """Run the smoke test of packages that are in the store."""
+    bench = Workbench(worker, order)
+    try:
+        with translated(worker.store.root):
+            require_measured(worker.store, replace(order, compile_key=None))
+            found = smoke_test(bench, worker.store.packages(order.key))
+        return replace(_result(order, "done", (), bench.notes), smoke=found)
+    except InterruptedRunError:
+        return _result(order, "cancelled")
+    except BigtopBuilderError as error:
+        return _result(order, "failed", (), bench.notes, failure_of(error))
+    finally:
+        threading.Thread(target=_clear, args=(bench.folder,), name="clear").start()
 
 
 def _result(

@@ -62,6 +62,33 @@ class ExpectedPackage:
 
 
 @dataclass(frozen=True)
+class SmokePart:
+    """One component of a smoke test: how to bring it up, and how to test it."""
+
+    component: str
+    packages: tuple[str, ...]
+    """The names of packages to install; empty for all of the component."""
+    environment: Mapping[str, str]
+    files: tuple[RenderedFile, ...]
+    """``smoke.sh``, ``start.sh`` and whatever they use."""
+    seconds: int
+    """How long each script may take."""
+
+
+@dataclass(frozen=True)
+class SmokeOrder:
+    """The smoke test of a package task."""
+
+    parts: tuple[SmokePart, ...]
+    """The components in the order in which they start; the last one is tested."""
+    keys: Mapping[str, str]
+    """Component → key of its packages, for all but the tested one."""
+    limits: Limits
+    missing: tuple[str, ...] = ()
+    """The needs that have no packages or no smoke test here. With any, the test is skipped."""
+
+
+@dataclass(frozen=True)
 class WorkOrder:
     """One task to carry out. Fields that only one kind of task uses are empty in orders of the other kind."""
 
@@ -135,6 +162,10 @@ class WorkOrder:
     """The name of the format of the packages: ``rpm``."""
     package_files: tuple[str, ...] = ()
     """The file names of the expected packages."""
+    smoke: SmokeOrder | None = None
+    """The smoke test, where the component has one and the project does not turn it off."""
+    smoke_only: bool = False
+    """Whether to run nothing but the smoke test, on the packages in the store."""
     notes: tuple[str, ...] = ()
     """What the user should know of the result and is known before it exists."""
     facts: Mapping[str, Any] = field(default_factory=dict)

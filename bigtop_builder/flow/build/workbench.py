@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bigtop_builder.adapter.containers.container import Mount, Sandbox, Session, User
+from bigtop_builder.adapter.containers.container import OPEN_FILES, Mount, Sandbox, Session, User
 from bigtop_builder.adapter.containers.image_record import ImageRecord, recorded
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.adapter.untrusted import Budget
+from bigtop_builder.flow.build.result import SmokeResult
 from bigtop_builder.flow.build.step import StepFailedError, run_step
 from bigtop_builder.flow.build.work_order import ImageRole, Limits, WorkOrder
 from bigtop_builder.flow.build.worker import Worker
@@ -31,6 +32,8 @@ class Workbench:
         self.budget = Budget(order.result_files, order.result_size)
         """How much the host takes over of what containers leave."""
         self.notes: list[str] = []
+        self.smoke: SmokeResult | None = None
+        """The smoke test that passed."""
         self.boxes: list[tuple[Sandbox, str]] = []
         """The containers that the task has started, each with its working directory."""
         self.logs: dict[Step, Path] = {}
@@ -117,6 +120,7 @@ class Workbench:
         user: User | None = None,
         capabilities: Sequence[str] = (),
         work: bool = True,
+        open_files: int | None = OPEN_FILES,
     ) -> Sandbox:
         """Describe a container for this task; without ``limits`` those of steps that have none of their own.
 
@@ -140,6 +144,7 @@ class Workbench:
             cpus=limits.cpus,
             lifetime=limits.lifetime,
             capabilities=capabilities,
+            open_files=open_files,
         )
 
     def _writable(self) -> list[Mount]:
