@@ -15,6 +15,8 @@ SECTION = re.compile(
 )
 DIRECTIVE = re.compile(r"%(\w+)\s*(?:\(([^)]*)\))?\s*")
 FLAGS = {"config": "c", "doc": "d", "ghost": "g", "license": "l"}
+COPIES = {"d": "/usr/share/doc", "l": "/usr/share/licenses"}
+"""Where rpm copies what a list names without an absolute path, into a folder of the package."""
 
 
 @dataclass(frozen=True)
@@ -28,27 +30,28 @@ class Listed:
     """As in rpm's ``%{FILEFLAGS:fflags}``: ``cn`` for ``%config(noreplace)``."""
 
 
-def file_lists(expanded: str, name: str) -> dict[str, list[Listed]]:
-    """Return the entries of every package that has a file list; ``name`` is that of the spec.
+def file_lists(expanded: str, name: str, version: str) -> dict[str, list[Listed]]:
+    """Return the entries of every package that has a file list; ``name`` and ``version`` are those of the spec.
 
-    Exclusions are left out, and so is documentation without an absolute path.
+    Exclusions are left out. Documentation without an absolute path is the folder into which rpm copies it.
     """
     found: dict[str, list[Listed]] = {}
     current: list[Listed] | None = None
-    default = "root:root"
+    default, folder = "root:root", ""
     for line in expanded.splitlines():
         if section := SECTION.match(line):
             current = None
             if section[1] == "files":
-                current = found.setdefault(_package(section[2], name), [])
-                default = "root:root"
+                package = _package(section[2], name)
+                current = found.setdefault(package, [])
+                default, folder = "root:root", f"{package}-{version}"
             continue
         if current is None or not line.strip() or line.startswith("#"):
             continue
         if line.startswith("%defattr"):
             default = _owner(line.partition("(")[2].rstrip(") "), default)
             continue
-        current += _entries(line, default)
+        current += [entry for entry in _entries(line, default, folder) if entry not in current]
     return found
 
 
@@ -67,7 +70,7 @@ def _owner(attributes: str, default: str) -> str:
     return ":".join(usual[number] if part == "-" else part for number, part in enumerate(parts[1:3]))
 
 
-def _entries(line: str, default: str) -> list[Listed]:
+def _entries(line: str, default: str, folder: str) -> list[Listed]:
     owner, flags = default, ""
     text, end = line.strip(), 0
     while directive := DIRECTIVE.match(text, end):
@@ -82,7 +85,12 @@ def _entries(line: str, default: str) -> list[Listed]:
         words = shlex.split(text[end:])
     except ValueError:  # A quote that nothing closes: rpm takes it as it is.
         words = text[end:].split()
-    return [Listed(_tidy(word), owner, flags) for word in words if word.startswith("/")]
+    copied = [f"{COPIES[flag]}/{folder}" for flag in flags if flag in COPIES and not all(map(_absolute, words))]
+    return [Listed(_tidy(path), owner, flags) for path in (*copied, *filter(_absolute, words))]
+
+
+def _absolute(word: str) -> bool:
+    return word.startswith("/")
 
 
 def _tidy(path: str) -> str:

@@ -227,7 +227,8 @@ A server.
 %dir /var/lib/ferry
 %exclude /usr/lib/ferry/secret
 /usr/lib/ferry /usr/bin/ferry*
-%doc README
+%doc README NOTICE
+%license LICENSE
 %files server
 %attr(0755,root,root)/etc/rc.d/init.d/ferry
 %files -n other -f list
@@ -238,13 +239,15 @@ A server.
 
 
 def test_file_lists_of_an_expanded_spec() -> None:
-    assert file_lists(EXPANDED, "ferry_3_5_1") == {
+    assert file_lists(EXPANDED, "ferry_3_5_1", "1.10.2") == {
         "ferry_3_5_1": [
             Listed("/etc/ferry/conf", "root:hadoop", "cn"),
             Listed("/usr/share/doc/ferry", "ferry:hadoop", "d"),
             Listed("/var/lib/ferry", "root:hadoop", ""),
             Listed("/usr/lib/ferry", "root:hadoop", ""),
             Listed("/usr/bin/ferry*", "root:hadoop", ""),
+            Listed("/usr/share/doc/ferry_3_5_1-1.10.2", "root:hadoop", "d"),
+            Listed("/usr/share/licenses/ferry_3_5_1-1.10.2", "root:hadoop", "l"),
         ],
         "ferry_3_5_1-server": [Listed("/etc/rc.d/init.d/ferry", "root:root", "")],
         "other": [Listed("/opt/other", "root:root", "")],

@@ -72,7 +72,7 @@ def read_spec(
 def _read(data: dict[str, Any]) -> ReadSpec:
     lines = [line for line in data["query"].split("\x1d\n") if line]
     headers = tuple(dict(zip(FIELDS, line.split("\x1f"), strict=True)) for line in lines)
-    return ReadSpec(headers, file_lists(data["expanded"], headers[0]["name"]))
+    return ReadSpec(headers, file_lists(data["expanded"], headers[0]["name"], headers[0]["version"]))
 
 
 def _ask(
