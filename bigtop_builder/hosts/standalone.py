@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from bigtop_builder.hosts.packages import install_packages
 from bigtop_builder.hosts.services import restart_mark, service_running, service_stopped
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.errors import ConfigurationError
-from bigtop_builder.model.inventory import Health, Standalone
+from bigtop_builder.model.standalone import Health, Once, Standalone
 from bigtop_builder.recipe.document import near
 from bigtop_builder.recipe.inventory import LoadedInventory
 from bigtop_builder.recipe.template import render
@@ -70,6 +71,7 @@ def validate_standalone(loaded: LoadedInventory) -> list[ConfigurationError]:
         for host in loaded.members(entry.hosts)[:1]:
             try:
                 _contents(loaded, name, host)
+                _once(loaded, name, host)
             except ConfigurationError as error:
                 errors.append(error)
     return errors
@@ -123,21 +125,50 @@ def wanted(loaded: LoadedInventory, host: str) -> Wanted:
     return Wanted(
         files=(*(path for _, entry in entries for path in entry.files), *map(restart_mark, services)),
         services=services,
+        conditions=tuple(
+            f"{_key(once)} {_as_user(once, once.unless)}" for name, _ in entries for once in _once(loaded, name, host)
+        ),
     )
+
+
+def _key(once: Once) -> str:
+    return hashlib.sha256(f"{once.user} {once.unless}".encode()).hexdigest()[:16]
+
+
+def _as_user(once: Once, command: str) -> str:
+    return f"cd / && runuser -u {quote(once.user)} -- bash -c {quote(command)}"
+
+
+def _once(loaded: LoadedInventory, name: str, host: str) -> list[Once]:
+    """Render the commands of an entry on a host. Raises RecipeError with the template's place."""
+    context = _context(loaded, name, host)
+
+    def rendered(index: int, once: Once, field: str) -> str:
+        return render(getattr(once, field), context, loaded.place("standalone", name, "run", index, field))
+
+    return [
+        once.model_copy(update={field: rendered(index, once, field) for field in ("command", "unless")})
+        for index, once in enumerate(loaded.inventory.standalone[name].run)
+    ]
 
 
 def _contents(loaded: LoadedInventory, name: str, host: str) -> dict[str, bytes]:
     """Render the files of an entry on a host. Raises RecipeError with the template's place."""
+    context = _context(loaded, name, host)
+    return {
+        path: render(file.content, context, loaded.place("standalone", name, "files", path, "content")).encode()
+        for path, file in loaded.inventory.standalone[name].files.items()
+    }
+
+
+def _context(loaded: LoadedInventory, name: str, host: str) -> dict[str, Any]:
+    """The variables of an entry's templates on a host."""
     entries = loaded.inventory.standalone
-    context: dict[str, Any] = {
+    return {
         "host": host,
         "hosts": list(loaded.members(entries[name].hosts)),
         "groups": {group: list(hosts) for group, hosts in loaded.groups.items()},
         "services": {other: list(loaded.members(entry.hosts)) for other, entry in entries.items()},
-    }
-    return {
-        path: render(file.content, context, loaded.place("standalone", name, "files", path, "content")).encode()
-        for path, file in entries[name].files.items()
     }
 
 
@@ -180,12 +211,33 @@ def select(facts: HostFacts, component: str, version: str, *, restarts: tuple[st
 def start(
     facts: HostFacts, loaded: LoadedInventory, name: str, installed: tuple[Operation, ...]
 ) -> tuple[Operation, ...]:
-    """Plan to enable and start the entry's services; restart those that an operation in ``installed`` names."""
+    """Plan the commands that are to run once, then to enable and start the entry's services.
+
+    Services that an operation in ``installed`` names are restarted.
+    """
     changed = {service for operation in installed for service in operation.restarts}
-    operations: list[Operation] = []
+    once = _once(loaded, name, facts.name)
+    operations = [_run_once(one) for one in once if _key(one) not in facts.conditions]
     for service in loaded.inventory.standalone[name].services:
         operations += service_running(facts, service.name, enabled=service.enabled, changed=service.name in changed)
     return tuple(operations)
+
+
+# The condition is tried again: services that it asks may have started since the facts were gathered.
+RUN_ONCE = """if ! ({unless}) >/dev/null 2>&1 < /dev/null; then
+    ({command}) < /dev/null
+    if ! said=$(({unless}) 2>&1 < /dev/null); then
+        printf '%s\\n' "$said" {message} >&2
+        exit 1
+    fi
+fi
+"""
+
+
+def _run_once(once: Once) -> Operation:
+    message = quote(f"it ran, but this still fails: {once.unless.strip()}")
+    script = RUN_ONCE.format(unless=_as_user(once, once.unless), command=_as_user(once, once.command), message=message)
+    return Operation(f"run: {once.name}", f"as {once.user}: {once.command.strip()}", script)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from pydantic import Field, StringConstraints, model_validator
 from bigtop_builder.model.base import (
     CAPITALS,
     CLUSTER,
-    HOSTS,
     REPOSITORY_URL,
     SECRET,
     SERVER_URL,
@@ -22,28 +21,20 @@ from bigtop_builder.model.base import (
     StrictModel,
 )
 from bigtop_builder.model.layout_choice import LayoutChoice, Placement, Size
+from bigtop_builder.model.standalone import GroupName, HostPattern, PackageName, Standalone, UserName
 
 SecretReference = Annotated[str, StringConstraints(pattern=SECRET)]
 """``env:NAME``, ``file:PATH``, ``command:COMMAND LINE`` (the first line of its output) or ``prompt``: secrets are
 never written into our files."""
 
-HostPattern = Annotated[str, StringConstraints(pattern=HOSTS, max_length=253)]
-"""The FQDN of a host, or a range of hosts: ``node[01-50].example.com``; the width of the first number is kept."""
-
 Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9\[:][A-Za-z0-9.:%\[\]_-]*$", max_length=253)]
 """The name or the IP address of one host."""
-GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$", max_length=80)]
 ServiceName = Annotated[str, StringConstraints(pattern=CAPITALS, max_length=80)]
 """A service by its name in Ambari: ``ZOOKEEPER``, ``SPARK``."""
 
 ComponentName = Annotated[str, StringConstraints(pattern=CAPITALS, max_length=80)]
 """A component by its name in Ambari: ``ZOOKEEPER_SERVER``."""
 
-PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=120)]
-Mode = Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3,4}$")]
-"""Octal, quoted: ``"0644"``."""
-
-UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]*\$?$", max_length=32)]
 OsFamily = Literal["redhat7", "redhat8", "redhat9", "openeuler22"]
 """An operating system by the key of its repositories in Ambari."""
 
@@ -294,54 +285,6 @@ class Demands(StrictModel):
     open_files: int = Field(default=32768, ge=0)
     ignore: list[str] = Field(default_factory=list)
     """Names of checks to skip."""
-
-
-class File(StrictModel):
-    """A file of a stand-alone service. ``content`` is a Jinja template with the variables ``host``, ``hosts`` (of the
-    entry), ``groups`` and ``services`` (the hosts of each stand-alone entry)."""
-
-    content: str
-    owner: UserName = "root"
-    group: UserName = "root"
-    mode: Mode = "0644"
-
-
-class Health(StrictModel):
-    """How to check that a service works: exactly one of port, http and command, tried until ``within`` is over."""
-
-    port: int | None = Field(default=None, ge=1, le=65535)
-    http: str | None = None
-    """A URL that must respond with a status below 400; ``{host}`` is replaced by the host."""
-    command: str | None = None
-    within: Duration = "60s"
-
-    @model_validator(mode="after")
-    def _one(self) -> Health:
-        if sum(value is not None for value in (self.port, self.http, self.command)) != 1:
-            raise ValueError("exactly one of port, http and command is required")
-        return self
-
-
-class Service(StrictModel):
-    """A system service: a systemd unit or an init script."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9_.@-]+$")
-    enabled: bool = True
-    health: Health | None = None
-
-
-class Standalone(StrictModel):
-    """Packages, files and services that Ambari does not manage."""
-
-    hosts: list[GroupName | HostPattern] = Field(min_length=1)
-    """Groups or hosts."""
-    after: list[Name] = Field(default_factory=list)
-    """Entries whose services must be healthy before the services of this one start."""
-    packages: list[PackageName] = Field(default_factory=list)
-    files: dict[AbsolutePath, File] = Field(default_factory=dict)
-    select: dict[str, str] = Field(default_factory=dict)
-    """Runs ``distro-select set NAME VERSION`` for each: ``{spark-client: 3.2.0}``."""
-    services: list[Service] = Field(default_factory=list)
 
 
 class Job(StrictModel):

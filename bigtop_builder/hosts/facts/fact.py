@@ -26,6 +26,8 @@ class Wanted:
     """Names that the host should resolve."""
     packages: tuple[str, ...] = ()
     """Names of packages that the host should have, or be able to install."""
+    conditions: tuple[str, ...] = ()
+    """A key and a command each, with a space between: does the command succeed?"""
 
     def __or__(self, other: Wanted) -> Wanted:
         joined = {one.name: (*getattr(self, one.name), *getattr(other, one.name)) for one in fields(self)}

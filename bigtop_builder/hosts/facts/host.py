@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import ValidationError
 
 from bigtop_builder.hosts.facts.ambari import AmbariFacts
+from bigtop_builder.hosts.facts.conditions import ConditionFacts
 from bigtop_builder.hosts.facts.fact import Fact, Rows, Wanted
 from bigtop_builder.hosts.facts.files import FileFacts
 from bigtop_builder.hosts.facts.java import JavaFacts
@@ -42,7 +43,16 @@ now; emit end "$clock"
 
 
 class HostFacts(
-    MachineFacts, KernelFacts, NetworkFacts, JavaFacts, UserFacts, PackageFacts, ServiceFacts, AmbariFacts, FileFacts
+    MachineFacts,
+    KernelFacts,
+    NetworkFacts,
+    JavaFacts,
+    UserFacts,
+    PackageFacts,
+    ServiceFacts,
+    AmbariFacts,
+    FileFacts,
+    ConditionFacts,
 ):
     """What is known about a host at one moment. What could not be found out is None or missing, never a guess."""
 
