@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from bigtop_builder.model import digest
-from bigtop_builder.model.component import Build, Component, Deviation, Package, Release, Variant
+from bigtop_builder.model.component import Build, Component, Deviation, Package, Release, Variable, Variant
 from bigtop_builder.model.errors import Location, RecipeError
 from bigtop_builder.model.platform import Platform
 from bigtop_builder.model.project import Choice
@@ -108,6 +108,8 @@ class Evaluated:
     compile_step: CompileStep
     version_chosen: bool = False
     """Whether the user chose the version, whatever a local source says that it is."""
+    chosen_variables: Mapping[str, Variable] = field(default_factory=dict)
+    """The variables that the user set, and what to."""
     lock: LockFile | None = None
     """What its compile step may download; with it there is no network."""
     smoke: SmokeTest | None = None
@@ -206,6 +208,7 @@ def _evaluate(
         options=MappingProxyType(context["options"]),
         sources=sources,
         local_source=Path(choice.source) if choice.source else None,
+        chosen_variables=choice.variables,
         version_chosen=choice.version is not None,
         source_base=document.file_of(("versions", version)).parent,
         patches=patches,

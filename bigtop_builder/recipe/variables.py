@@ -46,7 +46,8 @@ def _words(data: dict[str, Any], variables: dict[str, Any], folders: Iterable[Pa
     for text in _texts({**data, "variables": list(variables.values())}):
         yield from _WORD.findall(text)
     for folder in folders:
-        for path in (*folder.glob("*.j2"), *(folder / "files").rglob("*.j2")):
+        spec = folder / str(data.get("spec") or "package.spec.j2")
+        for path in (*((spec,) if spec.is_file() else ()), *(folder / "files").rglob("*.j2")):
             try:
                 yield from _WORD.findall(read_text(path))
             except ConfigurationError as error:

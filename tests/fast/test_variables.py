@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -176,3 +177,24 @@ def test_a_tree_of_the_user_does_not_name_the_commit_of_the_release(tmp_path: Pa
     commit = "-DbuildNumber=355fbc14caeaefab08cb2045f2d9d83435c5be70"
     assert commit in _script("tez")
     assert "buildNumber" not in _script("tez", source=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "variables", "flag"),
+    [
+        ("bigtop-jsvc", {"make_args": "V=1"}, "make V=1\n"),
+        ("hadoop-native", {"cmake_properties": {"CMAKE_BUILD_TYPE": "Debug"}}, "-DCMAKE_BUILD_TYPE=Debug "),
+        ("kafka", {"gradle_properties": {"scalaVersion": "2.13"}}, "-PscalaVersion=2.13 "),
+        ("ranger-native", {"cflags": "-O3"}, "gcc -O3 -o"),
+        ("redis", {"make_properties": {"MALLOC": "libc"}}, "MALLOC=libc"),
+        ("solr", {"ant_targets": "package"}, " package\n"),
+        ("zookeeper-native", {"configure_args": "--with-cppunit"}, "./configure --with-cppunit CFLAGS"),
+    ],
+)
+def test_other_builds_have_variables_too(name: str, variables: dict[str, Any], flag: str, tmp_path: Path) -> None:
+    variant = "source" if "source" in CATALOG.component(name).component.variants else None
+    before = _script(name, variant)
+    overlay = _overlay(tmp_path, name, f"variables: {json.dumps(variables)}")
+    after = _script(name, variant, overlay)
+    assert flag in after and flag not in before
+    assert _script(name, variant, variables=variables) == after

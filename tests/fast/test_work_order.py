@@ -127,6 +127,18 @@ def test_sources_and_patches_are_in_the_order(project: ProjectFolder) -> None:
     assert order.forced
 
 
+def test_what_the_user_set_is_in_the_order(project: ProjectFolder) -> None:
+    project.component(
+        "a", "variables: {x: '1', y: {z: '1'}}\nbuild: {script: 'echo {{ x }} {{ y.z }}'}\ninstall: echo\n"
+    )
+    for chosen in ({}, {"x": "2", "y": {"z": "3"}}):
+        space = open_project(project.settings(), {"a": Choice(variables=chosen)})
+        space.store.open()
+        compiled, packaged = sorted(orders(space, "a", platforms=("el8",)), key=lambda order: order.kind)
+        assert compiled.script == ("echo 2 3" if chosen else "echo 1 1")
+        assert packaged.facts["variables"] == (chosen or None)
+
+
 def test_limits_of_the_project_replace_those_of_the_component(project: ProjectFolder) -> None:
     project.component("a", "build: {script: make, memory: 8g, cpus: 2}\ninstall: echo\n")
     settings = project.settings(**{"limits.timeout": "10m", "limits.memory": "1g"})

@@ -73,6 +73,9 @@ def _statement(said: dict[str, Any], attested: bool) -> Iterator[tuple[str, str]
     yield "component", f"{outer['component']} {outer['version']}, release {outer['release']}"
     yield "for", f"{outer['platform']}, stack {stack}, by {outer['packaging']}"
     options = [f"{name}={value}" for name, value in outer.get("options", {}).items()]
+    for name, value in outer.get("variables", {}).items():
+        keys = {f"{name}.{key}": text for key, text in value.items()} if isinstance(value, dict) else {name: value}
+        options += [f"variables.{key}={text}" for key, text in keys.items()]
     if outer.get("variant") or options:
         yield "choices", ", ".join([*([outer["variant"]] if outer.get("variant") else []), *options])
     yield "key", inner["package"]["key"]

@@ -137,6 +137,7 @@ def _package_parts(project: Project, task: Task) -> dict[str, Any]:
         "release": evaluated.release,
         "variant": evaluated.variant,
         "options": dict(evaluated.options),
+        "variables": dict(evaluated.chosen_variables) or None,
         "stack": {"name": stack.name, "version": stack.version, "epoch": stack.epoch},
         "packaging": project.packaging.origin,
     }

@@ -132,7 +132,7 @@ def statement(origin: Origin, header: RpmHeader, file: str, sha256: str, sbom: M
 
 
 def _external(package: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("component", "version", "release", "variant", "options", "platform", "architecture", "stack")
+    names = ("component", "version", "release", "variant", "options", "variables", "platform", "architecture", "stack")
     given = {name: package[name] for name in names if package.get(name) is not None}
     if "stack" not in given and "stack" in package["ingredients"]:
         given["stack"] = {"name": package["ingredients"]["stack"]}
