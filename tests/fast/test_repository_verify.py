@@ -7,6 +7,8 @@ import gzip
 import hashlib
 import lzma
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -292,3 +294,10 @@ def test_a_hostile_server(published: Publication, behaviour: Behaviour, expected
         with pytest.raises(PublishError, match=expected):
             verify(server.url("/s/el8"), key=key, project=project)
         assert set(server.paths()) == {"/s/el8/repodata/repomd.xml"}
+
+
+def test_nothing_is_printed_on_a_machine_without_rpm() -> None:
+    """librpm in createrepo-c prints ``error:`` when it is loaded, which those who search logs take for one."""
+    code = "import bigtop_builder.adapter.repository.metadata, createrepo_c; createrepo_c.Package()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
