@@ -120,6 +120,8 @@ class Failure(BaseModel):
     message: str
     cause: str | None = None
     hint: str | None = None
+    first_error: list[str] = []
+    """The first error in the log and the lines that belong to it, as far as it was recognised."""
     last_lines: list[str] = []
     log: str | None = None
     rerun: str | None = None

@@ -8,7 +8,8 @@ import pytest
 
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.flow.build.clean_host import NEEDED
-from bigtop_builder.flow.build.diagnosis import diagnose, log_end
+from bigtop_builder.flow.build.diagnosis import diagnose
+from bigtop_builder.flow.build.log_lines import log_end
 from bigtop_builder.flow.build.native_files import refused_files
 
 REFUSED = """\
@@ -54,15 +55,14 @@ def test_native_files_of_a_noarch_package_are_named(tmp_path: Path, build_root: 
         said = refused_files(log.end, build_root.parent, build_root.name)
     assert said == f": native files in a noarch package: /{PYTHON}/_posixsubprocess.so, /{PYTHON}/_speedups.so"
     found = diagnose(path, f"rpmbuild exited with 1{said}")
-    assert found is not None
-    assert found[0] == "a noarch package has native files" and "arch: native" in found[1]
+    assert found.cause == "a noarch package has native files" and "arch: native" in (found.hint or "")
 
 
 def test_native_files_are_only_named_if_rpmbuild_refused_them(tmp_path: Path, build_root: Path) -> None:
     (tmp_path / "log").write_text(UNPACKAGED)
     assert refused_files(tmp_path / "log", build_root.parent, build_root.name) == ""
     found = diagnose(tmp_path / "log", "rpmbuild exited with 1")
-    assert found is not None and "file list does not match" in found[0]
+    assert "file list does not match" in (found.cause or "")
 
 
 def test_many_native_files_are_counted(tmp_path: Path, build_root: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_log_that_is_made_for_patterns_to_search_long_is_diagnosed_all_the_sam
     log = tmp_path / "log"
     log.write_text(unit * ((1 << 20) // len(unit)) + "\nbash: line 1: gmake: command not found\n")
     found = diagnose(log)
-    assert found is not None and "gmake" in found[0]
+    assert "gmake" in (found.cause or "")
     assert max(map(len, log_end(log).splitlines())) <= 1000
 
 

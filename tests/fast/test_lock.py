@@ -15,8 +15,8 @@ from bigtop_builder.adapter.store import CACHES
 from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.adapter.tools.cache import Cache
 from bigtop_builder.adapter.tools.locked_cache import provide, seed_locked
-from bigtop_builder.flow.build.diagnosis import missing_download, overlooked_download
 from bigtop_builder.flow.build.lock_writer import make_lock, recorded
+from bigtop_builder.flow.build.missing_downloads import missing_download, overlooked_download
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.steps import work_order
 from bigtop_builder.flow.open_project import open_project

@@ -304,4 +304,4 @@ def test_credentials_of_the_cache_are_references(tmp_path: Path) -> None:
 def test_what_mirrors_cure_is_named_as_the_cause(tmp_path: Path, line: str, cause: str) -> None:
     (tmp_path / "log").write_text(f"[INFO] Scanning\n{line}\n")
     found = diagnose(tmp_path / "log")
-    assert found is not None and cause in found[0]
+    assert cause in (found.cause or "")

@@ -80,6 +80,7 @@ def run_of_four() -> list[AnyEvent]:
         message="the compile script exited with 1",
         cause="a TLS certificate is not trusted",
         hint="Set network.ca_bundle.",
+        first_error=["[ERROR] PKIX path building failed", "##[error]planted first"],
         last_lines=["\x1b[31mPKIX path building failed\x1b[0m", "::error::planted", "##[error]planted"],
         log="/store/runs/r1/logs/spark@debian/compile/compile.log",
         rerun="bigtop-builder build spark",
@@ -201,6 +202,18 @@ def test_the_digest_says_step_cause_lines_log_and_command() -> None:
     ):
         assert part in text
     assert "\x1b" not in text
+
+
+def test_the_first_error_comes_before_the_last_lines_and_is_not_repeated() -> None:
+    def shown(first: list[str], last: list[str]) -> list[str]:
+        failure = Failure(step="compile", message="no", first_error=first, last_lines=last)
+        events = [RunStarted(time=1, run="r", command=[], store="/s", tasks=[planned("a@el8/package")])]
+        ended = TaskFinished(time=2, task="a@el8/package", state="failed", failure=failure)
+        return [line.strip() for line in last_words(fold([*events, ended])) if line.startswith("  ")]
+
+    assert shown(["e1", "e2"], ["x", "e1"]) == ["first error:", "| e1", "| e2", "last lines:", "| x", "| e1"]
+    assert shown(["e1", "e2"], ["e2"]) == ["first error:", "| e1", "| e2"]
+    assert shown([], ["x"]) == ["last lines:", "| x"]
 
 
 def test_a_compile_that_failed_for_two_platforms_is_reported_once_and_last() -> None:

@@ -55,17 +55,21 @@ def failures(components: list[ComponentState]) -> list[ComponentState]:
 
 
 def component_digest(component: ComponentState) -> list[Line]:
-    """Return why a component failed: step, last lines, probable cause, hint, log, and how to run it again."""
+    """Return why a component failed: step, first error, last lines, probable cause, hint, log, how to run it again."""
     failure = component.culprit.failure
     if failure is None:
         return []
     lines = [(clean(f"{component.name} failed in {failure.step}: {failure.message}"), "bold red")]
-    if failure.last_lines:
-        lines.append(("  last lines:", ""))
-        lines += [(f"    | {clean(line)}", "") for line in failure.last_lines]
+    lines += _quoted("first error", failure.first_error)
+    if not set(failure.last_lines) <= set(failure.first_error):
+        lines += _quoted("last lines", failure.last_lines)
     facts = {"probable cause": failure.cause, "hint": failure.hint, "log": failure.log, "run again": failure.rerun}
     width = max(len(name) for name in facts) + 1
     return [*lines, *((f"  {name + ':':<{width}} {clean(text)}", "") for name, text in facts.items() if text)]
+
+
+def _quoted(title: str, quoted: list[str]) -> list[Line]:
+    return [(f"  {title}:", ""), *((f"    | {clean(line)}", "") for line in quoted)] if quoted else []
 
 
 def phase_digest(failure: Failure) -> list[Line]:

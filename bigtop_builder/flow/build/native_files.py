@@ -6,7 +6,8 @@ import contextlib
 from pathlib import Path
 
 from bigtop_builder.adapter.untrusted import walk
-from bigtop_builder.flow.build.diagnosis import NATIVE_IN_NOARCH, log_end
+from bigtop_builder.flow.build.causes import NATIVE_IN_NOARCH
+from bigtop_builder.flow.build.log_lines import log_end
 
 ELF = b"\x7fELF"
 SHOWN = 10

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from bigtop_builder.adapter.measure import altered, discard
 from bigtop_builder.adapter.store import remove_tree, translated, write_atomically
+from bigtop_builder.flow.build.causes import DISK_FULL
 from bigtop_builder.flow.build.compile_task import run_compile_task
-from bigtop_builder.flow.build.diagnosis import DISK_FULL, diagnose, tail
+from bigtop_builder.flow.build.diagnosis import diagnose
 from bigtop_builder.flow.build.measured import require_measured
 from bigtop_builder.flow.build.package_task import run_package_task
 from bigtop_builder.flow.build.reproducibility import reproduce
@@ -145,17 +146,19 @@ def _key_lock(worker: Worker, order: WorkOrder) -> Iterator[None]:
 
 
 def failure_of(error: BigtopBuilderError) -> Failure:
-    """Return the digest of a failure: step, probable cause, last lines and log."""
+    """Return the digest of a failure: step, probable cause, first error, last lines and log."""
     if isinstance(error, StepFailedError):
-        # Only the output of a build needs a guess at the cause; the engine, the store and sources name it themselves.
-        own = isinstance(error.cause, EngineError | StoreError | SourceError)
-        found = None if own else diagnose(error.log, error.message)
+        found = diagnose(error.log, error.message)
+        if isinstance(error.cause, EngineError | StoreError | SourceError):
+            # The engine, the store and sources name the cause themselves: there is nothing to guess.
+            found = replace(found, cause=None, hint=None, first_error=[])
         return Failure(
             step=error.step,
             message=str(error.location) + ": " + error.message if error.location else error.message,
-            cause=found[0] if found else None,
-            hint=error.hint or (found[1] if found else None),
-            last_lines=tail(error.log),
+            cause=found.cause,
+            hint=error.hint or found.hint,
+            first_error=found.first_error,
+            last_lines=found.last_lines,
             log=str(error.log),
             exit_code=error.exit_code,
         )

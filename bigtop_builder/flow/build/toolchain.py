@@ -14,7 +14,7 @@ from bigtop_builder.adapter.tools.cache_use import CacheUse, content, used
 from bigtop_builder.adapter.tools.locked_cache import provide, seed_locked
 from bigtop_builder.adapter.tools.repository_files import RepositoryFiles
 from bigtop_builder.adapter.untrusted import Budget
-from bigtop_builder.flow.build.diagnosis import missing_download, overlooked_download
+from bigtop_builder.flow.build.missing_downloads import missing_download, overlooked_download
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.build_tools.tool import AddressBook
 from bigtop_builder.model.errors import BigtopBuilderError, BuildError, ConfigurationError, EngineError
