@@ -105,7 +105,7 @@ CAUSES = (
     _cause(
         r"\b((?:[\w-]{1,40}\.)?bintray\.com|jcenter|conjars\.org|repo\.hortonworks\.com|nexus-private\.hortonworks\.com"
         r"|repository\.codehaus\.org|people\.apache\.org/repo|maven\.glassfish\.org|download\.java\.net/maven"
-        r"|central\.maven\.org|repo2\.maven\.org|repo\.typesafe\.com|scala-tools\.org)\b",
+        r"|repo\.typesafe\.com|scala-tools\.org)\b",
         "a repository that has been shut down is asked",
         "Use a mirror preset other than 'none'. If no repository has the artifact any more, exclude the dependency "
         "by a patch.",
