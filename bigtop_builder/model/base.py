@@ -58,6 +58,8 @@ RelativePath = Annotated[str, unless_template(relative_path)]
 """A path below a folder."""
 TargetFolder = Annotated[str, unless_template(target_folder)]
 """A path below a folder, or ``.``."""
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=100)]
+"""The name of an environment variable."""
 PlainText = Annotated[str, AfterValidator(plain_text)]
 """Text of one line, without control characters."""
 HostPath = Annotated[str, AfterValidator(host_path)]

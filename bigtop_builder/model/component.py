@@ -25,6 +25,7 @@ from bigtop_builder.model.base import (
     Size,
     StrictModel,
     UpstreamVersion,
+    VariableName,
 )
 from bigtop_builder.model.build_tools.registry import CacheName
 from bigtop_builder.model.source import Source
@@ -269,7 +270,7 @@ class Smoke(StrictModel):
     """Memory limit of the clean host, with everything that runs on it."""
     timeout: Duration = "10m"
     """Time limit of ``tests/start.sh`` and of ``tests/smoke.sh``, each."""
-    variables: dict[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")], str] = Field(default_factory=dict)
+    variables: dict[VariableName, str] = Field(default_factory=dict)
     """Environment variables for what no configuration file of the host tells, with their defaults."""
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, model_validator
 
-from bigtop_builder.model.base import HOSTS, AbsolutePath, Duration, Name, PlainText, StrictModel
+from bigtop_builder.model.base import HOSTS, AbsolutePath, Duration, Name, PlainText, StrictModel, VariableName
 
 HostPattern = Annotated[str, StringConstraints(pattern=HOSTS, max_length=253)]
 """The FQDN of a host, or a range of hosts: ``node[01-50].example.com``; the width of the first number is kept."""
@@ -80,3 +80,7 @@ class Standalone(StrictModel):
     run: list[Once] = Field(default_factory=list)
     """Commands to run once on each host, in this order."""
     services: list[Service] = Field(default_factory=list)
+    smoke: list[Name] = Field(default_factory=list)
+    """Components whose smoke tests ``verify`` runs on the first host of the entry."""
+    smoke_variables: dict[VariableName, PlainText] = Field(default_factory=dict)
+    """Values of the variables that their component files name under ``smoke``."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from bigtop_builder.flow.deploy.deployment_run import Call
     from bigtop_builder.recipe.document import Document
     from bigtop_builder.recipe.inventory import LoadedInventory
+    from bigtop_builder.recipe.settings import Settings
+    from bigtop_builder.recipe.smoke import SmokeTest
 
 STEPS, BEFORE = "What to do", "Without changing anything"
 InventoryFile = Annotated[Path, typer.Argument(metavar="INVENTORY", help="The cluster's inventory.")]
@@ -75,12 +78,29 @@ def run_on_cluster(
 
     loaded = load(invocation, inventory, testbed)
     settings = invocation.settings()
-    state = watched(invocation, Reports(events, junit), lambda bus: work(Call(loaded, settings, bus, record)))
+    smoke = _smoke_tests(loaded, settings)
+    state = watched(invocation, Reports(events, junit), lambda bus: work(Call(loaded, settings, bus, record, smoke)))
     if invocation.json:
         from bigtop_builder.cli.views.summary import json_data
 
         invocation.answer("", json_data(state))
     raise typer.Exit(ExitCode.DEFECT if state.exit_code is None else state.exit_code)
+
+
+def _smoke_tests(loaded: LoadedInventory, settings: Settings) -> Mapping[str, SmokeTest]:
+    """Return the smoke tests that stand-alone entries name, for the versions that the project builds.
+
+    Raises ConfigurationError with the place of a name that has none.
+    """
+    if not any(entry.smoke for entry in loaded.inventory.standalone.values()):
+        return {}
+    from bigtop_builder.flow.open_project import open_project
+    from bigtop_builder.hosts.smoke import chosen_tests
+
+    # Whether this machine could build a native component does not matter for its test.
+    project = open_project(replace(settings, project=settings.project.model_copy(update={"native": "label"})))
+    platform = project.file.platforms[0]
+    return chosen_tests(loaded, project.packaging.known_components(), lambda name: project.evaluate(name, platform))
 
 
 def deploy(

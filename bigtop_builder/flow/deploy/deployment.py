@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.repository.seen import Seen
     from bigtop_builder.adapter.secret import Secrets
     from bigtop_builder.recipe.inventory import LoadedInventory
+    from bigtop_builder.recipe.smoke import SmokeTest
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def open_deployment(
     hosted: bool = True,
     ca: Path | None = None,
     overlays: tuple[Path, ...] = (),
+    smoke: Mapping[str, SmokeTest] | None = None,
     mark: Path | None = None,
     clock: Callable[[], float] | None = None,
     pause: Callable[[float], object] | None = None,
@@ -52,7 +54,7 @@ def open_deployment(
     """
     cancelled = cancelled or threading.Event()
     with Connections(loaded, secrets, cancelled, hosted, ca, record) as connections:
-        world = World(loaded, connections, overlays, seen)
+        world = World(loaded, connections, overlays, seen, smoke)
         reporter = Reporter(
             bus, secrets, logs, cancelled, dry_run, pause=pause, mark=mark, passed=world.forget_components
         )

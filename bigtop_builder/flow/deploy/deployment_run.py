@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -25,6 +25,7 @@ from bigtop_builder.recipe.document import near
 if TYPE_CHECKING:
     from bigtop_builder.recipe.inventory import LoadedInventory
     from bigtop_builder.recipe.settings import Settings
+    from bigtop_builder.recipe.smoke import SmokeTest
 
 PHASES: tuple[Phase, ...] = tuple(phase for phase in get_args(Phase) if phase != "destroy")
 REHEARSED: tuple[Phase, ...] = ("check", "repository", "layout", "cluster", "start", "verify")
@@ -52,6 +53,8 @@ class Call:
     bus: Bus
     record: Path | None = None
     """The folder for a record of the exchanges with the Ambari server."""
+    smoke: Mapping[str, SmokeTest] = field(default_factory=dict)
+    """The smoke tests of the components that stand-alone entries name."""
 
 
 def chosen(phases: Sequence[str], start: str | None) -> tuple[Phase, ...]:
@@ -168,6 +171,7 @@ def _run(
                 hosted=not rehearsal,
                 ca=ca_bundle(call.settings.project.network),
                 overlays=call.settings.overlays,
+                smoke=call.smoke,
                 mark=None if rehearsal else store.root / "clusters" / f"{name}.verified",
                 record=call.record,
                 seen=None if rehearsal else Seen(store.root),

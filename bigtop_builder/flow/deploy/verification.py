@@ -13,6 +13,7 @@ from bigtop_builder.flow.deploy.host_states import await_reports
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import version_of
 from bigtop_builder.flow.deploy.request_follower import TaskFailedError, follow
+from bigtop_builder.flow.deploy.smoke_check import run_smoke_tests
 from bigtop_builder.flow.deploy.task_output import telling_lines
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.base import seconds
@@ -39,6 +40,7 @@ def verify(connections: Connections, world: World, reporter: Reporter) -> str:
         failed += check_services(connections, world, reporter)
     if connections.hosted:
         failed += check_standalone(connections, world, reporter)
+        failed += run_smoke_tests(connections, world, reporter)
         failed += sum(
             not run_job(connections, world, reporter, f"job {name}", job) for name, job in world.inventory.jobs.items()
         )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bigtop_builder.hosts.facts import HostFacts
     from bigtop_builder.model.ambari_stack import StackDefinition
     from bigtop_builder.recipe.inventory import LoadedInventory
+    from bigtop_builder.recipe.smoke import SmokeTest
 
 NEWEST_LINE = "3.0.0.0"
 """The line of Ambari whose shipped stack is assumed before there is a server."""
@@ -35,8 +36,11 @@ class World:
         connections: Connections,
         overlays: tuple[Path, ...] = (),
         seen: Seen | None = None,
+        smoke: Mapping[str, SmokeTest] | None = None,
     ) -> None:
         self.loaded = loaded
+        self.smoke = smoke or {}
+        """The smoke tests of the components that stand-alone entries name."""
         self.seen = seen
         """What was seen of repositories before; None where nothing is remembered."""
         self.layout: Layout | None = None
