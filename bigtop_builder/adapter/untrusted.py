@@ -249,12 +249,14 @@ Modes = dict[str, int]
 """Path in a tree → the mode that a build gave it, where that is none of the usual: 0755 and 0644."""
 
 
-def take(root: Path, below: str, target: Path, budget: Budget, modes: Modes | None = None) -> None:
+def take(
+    root: Path, below: str, target: Path, budget: Budget, modes: Modes | None = None, *, keep: bool = False
+) -> None:
     """Move the file or folder ``below`` of a tree to ``target``, which must not exist and lies where no build writes.
 
-    Files are moved; one with further names is copied, since the others may be in a shared cache. All become this
-    user's own, programs and folders with mode 0755 and other files with 0644; ``modes`` receives what is lost by that.
-    Times stay, and links stay links. Raises BuildError, naming the path, for everything that has no place in a
+    Files are moved; with ``keep`` they are copied, and so is one with further names, which may be in a shared cache.
+    All become this user's own, programs and folders with mode 0755 and other files with 0644; ``modes`` receives what
+    is lost by that. Times stay, and links stay links. Raises BuildError, naming the path, for what has no place in a
     package's input: devices, sockets and pipes, without ``modes`` setuid and setgid programs, names with control
     characters or in no text encoding, and when it exceeds the budget or does not exist.
     """
@@ -269,24 +271,26 @@ def take(root: Path, below: str, target: Path, budget: Budget, modes: Modes | No
         except FileNotFoundError:
             raise BuildError(f"the build left no {shown(below)}") from None
         if stat.S_ISDIR(status.st_mode):
-            _take_folder(root, below, target, budget, modes)
+            _take_folder(root, below, target, budget, modes, keep)
         else:
-            mode = _take_entry(handle, name, below, str(target), budget, special=modes is not None)
+            mode = _take_entry(handle, name, below, str(target), budget, special=modes is not None, keep=keep)
             _note(modes, "", mode)
     finally:
         os.close(handle)
 
 
-def take_folder(root: Path, below: str, target: Path, budget: Budget, modes: Modes | None = None) -> None:
+def take_folder(
+    root: Path, below: str, target: Path, budget: Budget, modes: Modes | None = None, *, keep: bool = False
+) -> None:
     """Move a folder like ``take``. Raises BuildError also when it is a link or a file."""
     try:
         os.close(open_folder(root, below))
     except FileNotFoundError:
         raise BuildError(f"the build removed the folder {shown(below)}") from None
-    _take_folder(root, below, target, budget, modes)
+    _take_folder(root, below, target, budget, modes, keep)
 
 
-def _take_folder(root: Path, below: str, target: Path, budget: Budget, modes: Modes | None) -> None:
+def _take_folder(root: Path, below: str, target: Path, budget: Budget, modes: Modes | None, keep: bool) -> None:
     made: list[tuple[str, os.stat_result]] = []
     for folder in walk(root, below):
         path, place = _joined(below, folder.path), _joined(str(target), folder.path)
@@ -298,7 +302,9 @@ def _take_folder(root: Path, below: str, target: Path, budget: Budget, modes: Mo
         for entry in folder.entries:
             name = entry.name
             special = modes is not None
-            mode = _take_entry(folder.handle, name, f"{path}/{name}", f"{place}/{name}", budget, special=special)
+            mode = _take_entry(
+                folder.handle, name, f"{path}/{name}", f"{place}/{name}", budget, special=special, keep=keep
+            )
             _note(modes, folder.inside(name), mode)
     # From the inside out, because whatever is put into a folder changes its time.
     for place, status in reversed(made):
@@ -313,16 +319,21 @@ def _note(modes: Modes | None, path: str, mode: int | None) -> None:
         modes[path] = mode
 
 
-def _take_entry(handle: int, name: str, path: str, target: str, budget: Budget, *, special: bool) -> int | None:
-    """Move one entry; return the mode that it had, None for a link."""
+def _take_entry(
+    handle: int, name: str, path: str, target: str, budget: Budget, *, special: bool, keep: bool
+) -> int | None:
+    """Move or copy one entry; return the mode that it had, None for a link."""
     _check_name(path)
     one = os.open(name, _ANY, dir_fd=handle)
     try:
         status = os.fstat(one)
         budget.spend(path, status.st_size)
         if stat.S_ISLNK(status.st_mode):
-            os.rename(name, target, src_dir_fd=handle)
-            _own(target, status)
+            if keep:
+                Path(target).symlink_to(os.readlink(name, dir_fd=handle))
+            else:
+                os.rename(name, target, src_dir_fd=handle)
+                _own(target, status)
             return None
         if not stat.S_ISREG(status.st_mode):
             raise BuildError(f"the build left something that is neither a file, a folder nor a link: {shown(path)}")
@@ -331,7 +342,7 @@ def _take_entry(handle: int, name: str, path: str, target: str, budget: Budget, 
                 f"the build left a setuid or setgid program: {shown(path)}",
                 hint="Give the file its mode in the component's 'files:', where everybody sees it.",
             )
-        if status.st_nlink == 1:
+        if status.st_nlink == 1 and not keep:
             os.rename(name, target, src_dir_fd=handle)
             _own(target, status)
         else:

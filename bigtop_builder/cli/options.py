@@ -125,6 +125,15 @@ PackagingOption = Annotated[
         rich_help_panel=BUILDING,
     ),
 ]
+FromShell = Annotated[
+    bool,
+    typer.Option(
+        "--from-shell",
+        help="Package what was finished by hand in the shell of the failed compile, instead of compiling. Packages and "
+        "their provenance say so.",
+        rich_help_panel=BUILDING,
+    ),
+]
 Builder = Annotated[
     Literal["embedded", "platform"] | None,
     typer.Option(

@@ -13,6 +13,9 @@ from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile
 FORMAT = "1"
 """Increase it when the meaning of a step changes, so that results of older versions are not reused."""
 
+BY_HAND = "by hand"
+"""The ingredient of a compile that was finished in a shell, and that of its manifest. No other key has it."""
+
 
 def compile_ingredients(
     evaluated: Evaluated, image: str, local_digest: str | None, dependencies: Mapping[str, str]
@@ -89,6 +92,7 @@ def package_ingredients(
 
 
 _REASONS = {
+    BY_HAND: "the last one was finished by hand in a shell",
     "format": "this version of bigtop-builder builds differently",
     "image": "builder image changed",
     "compile": "recompiled",

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from bigtop_builder.model import digest
 from bigtop_builder.plan.graph import closure, topological_order
-from bigtop_builder.plan.key import reasons
-from bigtop_builder.plan.task import FORCED, Action, Kind, Plan, Refusal, Task, compile_id, package_id
+from bigtop_builder.plan.key import BY_HAND, reasons
+from bigtop_builder.plan.task import FORCED, FROM_SHELL, Action, Kind, Plan, Refusal, Task, compile_id, package_id
 from bigtop_builder.recipe.evaluate import Evaluated
 
 Pair = tuple[str, str]
@@ -59,6 +59,7 @@ class _Keyed:
     package_key: str
     package_ingredients: Mapping[str, str]
     package_depends: Mapping[str, str]
+    from_shell: str | None = None
 
 
 NO_IMAGE = "not made yet"
@@ -71,17 +72,20 @@ def make_plan(
     *,
     force: bool = False,
     with_compiles: Callable[[str], bool] = lambda name: False,
+    by_hand: Mapping[str, str] | None = None,
 ) -> Plan:
     """Plan the packages of ``wanted``.
 
     Compile tasks of build dependencies are added as far as they are needed; packages of other components are not.
-    Those of packages that are reused are added for the components that ``with_compiles`` names.
+    Those of packages that are reused are added for the components that ``with_compiles`` names. ``by_hand`` are the
+    keys of failed compiles that somebody finished in a shell, each with a token that makes a key of its own: nobody
+    knows what was done, so nothing may be reused for it.
     Raises RecipeError for a cycle or a dependency that does not exist.
     """
     pairs = list(dict.fromkeys(wanted))
     evaluated, refusals = _evaluate_closure(pairs, recipes)
     refused = tuple(refusals[pair] for pair in pairs if pair in refusals)
-    keyed = _keys(evaluated, recipes)
+    keyed = _keys(evaluated, recipes, by_hand or {})
     tasks: dict[str, Task] = {}
     for pair in pairs:
         if pair in keyed:
@@ -132,7 +136,7 @@ def _neighbours(value: Evaluated) -> tuple[str, ...]:
     return (*value.build_depends, *value.runtime_depends, *(value.smoke.needs if value.smoke else ()))
 
 
-def _keys(evaluated: Mapping[Pair, Evaluated], recipes: Recipes) -> dict[Pair, _Keyed]:
+def _keys(evaluated: Mapping[Pair, Evaluated], recipes: Recipes, by_hand: Mapping[str, str]) -> dict[Pair, _Keyed]:
     names = {_text(pair): pair for pair in evaluated}
     edges = {
         _text(pair): [_text((name, pair[1])) for name in (*value.build_depends, *value.runtime_depends)]
@@ -141,7 +145,7 @@ def _keys(evaluated: Mapping[Pair, Evaluated], recipes: Recipes) -> dict[Pair, _
     keyed: dict[Pair, _Keyed] = {}
     for text in topological_order(edges):
         pair = names[text]
-        keyed[pair] = _key(evaluated[pair], pair[1], keyed, recipes)
+        keyed[pair] = _key(evaluated[pair], pair[1], keyed, recipes, by_hand)
     return keyed
 
 
@@ -149,7 +153,9 @@ def _text(pair: Pair) -> str:
     return f"{pair[0]}@{pair[1]}"
 
 
-def _key(value: Evaluated, platform: str, keyed: Mapping[Pair, _Keyed], recipes: Recipes) -> _Keyed:
+def _key(
+    value: Evaluated, platform: str, keyed: Mapping[Pair, _Keyed], recipes: Recipes, by_hand: Mapping[str, str]
+) -> _Keyed:
     # A refused dependency has no key. Nothing can be built with it, so leaving it out of the key loses nothing.
     compile_depends = {
         name: keyed[name, platform].compile_key or "" for name in value.build_depends if (name, platform) in keyed
@@ -159,12 +165,16 @@ def _key(value: Evaluated, platform: str, keyed: Mapping[Pair, _Keyed], recipes:
         for name in (*value.build_depends, *value.runtime_depends)
         if (name, platform) in keyed
     }
-    compile_key = None
+    compile_key = from_shell = None
     compile_ingredients: Mapping[str, str] = {}
     if value.compile_step != "none":
         image = recipes.image(value, "compile") or NO_IMAGE
         compile_ingredients = recipes.compile_ingredients(value, image, compile_depends)
         compile_key = digest.of_ingredients(compile_ingredients)
+        if compile_key in by_hand:
+            from_shell = compile_key
+            compile_ingredients = {**compile_ingredients, BY_HAND: by_hand[compile_key]}
+            compile_key = digest.of_ingredients(compile_ingredients)
     package_image = recipes.image(value, "package") or NO_IMAGE
     package_ingredients = recipes.package_ingredients(value, package_image, compile_key, package_depends)
     return _Keyed(
@@ -175,12 +185,15 @@ def _key(value: Evaluated, platform: str, keyed: Mapping[Pair, _Keyed], recipes:
         digest.of_ingredients(package_ingredients),
         package_ingredients,
         package_depends,
+        from_shell,
     )
 
 
 def _decide(
     kind: Kind, task_id: str, key: str, ingredients: Mapping[str, str], results: Results, force: bool
 ) -> tuple[Action, tuple[str, ...]]:
+    if BY_HAND in ingredients:
+        return "build", (FROM_SHELL,)
     if force:
         return "build", (FORCED,)
     if ingredients.get("image") == NO_IMAGE:
@@ -248,7 +261,7 @@ def _add_compile(
         return task_id
     action, why = _decide("compile", task_id, mine.compile_key, mine.compile_ingredients, results, force)
     depends: list[str] = []
-    if action == "build":
+    if action == "build" and mine.from_shell is None:
         for name in mine.compile_depends:
             if keyed[name, pair[1]].compile_key is not None:
                 depends.append(_add_compile((name, pair[1]), keyed, results, tasks, force))
@@ -262,5 +275,6 @@ def _add_compile(
         evaluated=mine.evaluated,
         depends=tuple(depends),
         dependency_keys=mine.compile_depends,
+        from_shell=mine.from_shell,
     )
     return task_id

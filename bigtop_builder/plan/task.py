@@ -12,6 +12,9 @@ from bigtop_builder.recipe.evaluate import Evaluated
 Kind = Literal["compile", "package"]
 Action = Literal["reuse", "build", "refuse"]
 
+FROM_SHELL = "finished by hand in a shell"
+"""The reason of a compile whose result is taken from the tree of a failed one."""
+
 FORCED = "asked for"
 """The reason of a task that is built again although it has a result."""
 
@@ -45,6 +48,8 @@ class Task:
     """Component → key of its packages, for all that the smoke test of a package task may install."""
     compile_key: str | None = None
     """The staged tree that a package task starts from; None when the component compiles nothing."""
+    from_shell: str | None = None
+    """The key of the failed task whose tree, finished by hand, is this compile's result."""
 
     @property
     def planned(self) -> PlannedTask:

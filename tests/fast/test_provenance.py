@@ -195,6 +195,18 @@ def test_a_compile_with_a_network_is_not_called_hermetic(run: Publish, tmp_path:
     assert inner["notRecorded"] == ["compile: what it downloaded or found in download caches, because it had no lock"]
 
 
+def test_a_compile_that_was_finished_by_hand_is_labelled(run: Publish, tmp_path: Path) -> None:
+    by_hand = {"run": "20260102-000000-abcd", "step": "compile", "failed": 1_700_000_000.0}
+    store = fill(Store(tmp_path / "other").open(), COMPILED | {"hermetic": False, "by hand": by_hand}, PACKAGED)
+    inner = said(run(OWN, store=store))["predicate"]["buildDefinition"]["internalParameters"]
+    assert inner["compile"]["finishedByHand"] == {
+        "failedStep": "compile",
+        "failedRun": "20260102-000000-abcd",
+        "failedOn": "2023-11-14T22:13:20Z",
+    }
+    assert inner["notRecorded"] == ["compile: what was done, and what was downloaded, by hand in a shell"]
+
+
 def test_an_older_result_is_attested_as_far_as_it_is_known(run: Publish, tmp_path: Path) -> None:
     source = {"digest": "sha256:" + "a" * 64, "from": "Maven g:own:1"}
     compiled = {name: value for name, value in COMPILED.items() if name not in NEW} | {"sources": {"main": source}}

@@ -79,6 +79,22 @@ def test_a_tree_is_taken_over_with_times_modes_and_links(box: Path, tmp_path: Pa
     assert (taken / "link").readlink() == Path("/etc/shadow")
 
 
+def test_what_is_to_stay_is_copied(box: Path, tmp_path: Path) -> None:
+    (box / "stage" / "file").write_text("text")
+    (box / "stage" / "file").chmod(0o600)
+    (box / "stage" / "link").symlink_to("/etc/shadow")
+    before = [(path.name, path.lstat()) for path in sorted((box / "stage").iterdir())]
+    for name in ("once", "twice"):
+        take_folder(box, "stage", tmp_path / name, budget(), keep=True)
+        assert (tmp_path / name / "file").read_text() == "text"
+        assert (tmp_path / name / "file").stat().st_mode & 0o7777 == 0o644
+        assert (tmp_path / name / "link").readlink() == Path("/etc/shadow")
+    after = [(path.name, path.lstat()) for path in sorted((box / "stage").iterdir())]
+    assert [(name, one.st_ino, one.st_mode, one.st_mtime_ns) for name, one in after] == [
+        (name, one.st_ino, one.st_mode, one.st_mtime_ns) for name, one in before
+    ]
+
+
 def test_unusual_modes_are_recorded_and_not_kept(box: Path, tmp_path: Path) -> None:
     stage = box / "stage"
     for name, mode in {"closed": 0o700, "open": 0o1777, "plain": 0o755}.items():

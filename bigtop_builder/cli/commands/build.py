@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from bigtop_builder.cli import options
 from bigtop_builder.cli.invocation import Invocation
-from bigtop_builder.model.errors import ExitCode
+from bigtop_builder.model.errors import ConfigurationError, ExitCode
 
 if TYPE_CHECKING:
     from bigtop_builder.flow.build.project import Project, Request
@@ -32,6 +33,7 @@ class Selection:
     packaging: str | None
     locks: str | None
     force: bool
+    from_shell: bool = False
 
     def open(
         self,
@@ -47,6 +49,7 @@ class Selection:
         from bigtop_builder.flow.build.project import Request
         from bigtop_builder.flow.open_project import open_project
 
+        self._check_from_shell(check_reproducible)
         flags |= {"builder": self.builder, "native": self.native, "locks": self.locks}
         settings = options.settings_with(invocation, self.packaging, **flags)
         if self.everything and settings.project.native is None:
@@ -63,9 +66,23 @@ class Selection:
             force=self.force,
             check_reproducible=check_reproducible,
             verify=frozenset(name.partition("@")[0] for name in self.components) if verify else frozenset(),
+            from_shell=secrets.token_hex(8) if self.from_shell else None,
             rerun_flags=tuple(self._flags(invocation, offline)),
         )
         return open_project(settings, choices), request
+
+    def _check_from_shell(self, check_reproducible: bool) -> None:
+        """Refuse what would compile something else besides, or could not repeat what somebody did."""
+        others = {
+            "--all": self.everything,
+            "--with-dependencies": self.with_dependencies,
+            "--with-dependants": self.with_dependants,
+            "--force": self.force,
+            "--check-reproducible": check_reproducible,
+        }
+        wrong = [name for name, given in others.items() if given]
+        if self.from_shell and wrong:
+            raise ConfigurationError(f"--from-shell cannot be used with {', '.join(wrong)}", hint="Name components.")
 
     def _flags(self, invocation: Invocation, offline: bool) -> list[str]:
         named = {
@@ -80,6 +97,7 @@ class Selection:
         flags = [text for name, value in named.items() if value is not None for text in (name, str(value))]
         flags += [text for value in self.sets for text in ("--set", value)]
         flags += [text for value in self.sources for text in ("--source", value)]
+        flags += ["--from-shell"] if self.from_shell else []
         return [*flags, "--offline"] if offline else flags
 
 
@@ -97,6 +115,7 @@ def plan(
     packaging: options.PackagingOption = None,
     locks: options.Locks = None,
     force: options.Force = False,
+    from_shell: options.FromShell = False,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 20 if there is something to build, else with 0.")
     ] = False,
@@ -115,6 +134,7 @@ def plan(
         packaging,
         locks,
         force,
+        from_shell,
     )
     project, request = selection.open(invocation)
     made = project.plan(request)
@@ -143,6 +163,7 @@ def build(
     packaging: options.PackagingOption = None,
     locks: options.Locks = None,
     force: options.Force = False,
+    from_shell: options.FromShell = False,
     jobs: options.Jobs = None,
     keep_going: options.KeepGoing = False,
     offline: options.Offline = False,
@@ -167,6 +188,7 @@ def build(
         packaging,
         locks,
         force,
+        from_shell,
     )
     project, request = selection.open(
         invocation,

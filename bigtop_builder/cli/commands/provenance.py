@@ -93,6 +93,9 @@ def _statement(said: dict[str, Any], attested: bool) -> Iterator[tuple[str, str]
     if "hermetic" in inner["compile"]:
         locked = ", ".join(f"{count} locked downloads of {kind}" for kind, count in downloads.items())
         yield "hermetic", f"yes, {locked or 'without downloads'}" if inner["compile"]["hermetic"] else "no"
+    if "finishedByHand" in inner["compile"]:
+        failed = inner["compile"]["finishedByHand"]
+        yield "by hand", f"finished in a shell after {failed['failedStep']} of run {failed['failedRun']} had failed"
     versions = details["builder"].get("version", {})
     yield "builder", " ".join(f"{name} {version}" for name, version in versions.items()) or "not recorded"
     meta = details["metadata"]

@@ -35,12 +35,19 @@ def shell(
 ) -> None:
     """Open a shell in the container of a failed build."""
     from bigtop_builder.cli.text_format import columns
-    from bigtop_builder.flow.build.shell import failed_builds, open_failed
+    from bigtop_builder.flow.build.shell import failed_builds, newest_failure, open_failed
     from bigtop_builder.flow.open_project import open_project
 
     project = open_project(invocation.settings())
     if component is not None:
-        raise typer.Exit(open_failed(project, component, tuple(command or ("bash",))))
+        tree = newest_failure(project, component)
+        code = open_failed(project, tree, tuple(command or ("bash",)))
+        if command is None and tree.data.get("ingredients") and tree.task.endswith("/compile"):
+            invocation.say(
+                "If $STAGE holds the result now, package it with: bigtop-builder build "
+                f"{tree.data['component']} --from-shell. Otherwise the next failure of this build replaces the tree."
+            )
+        raise typer.Exit(code)
     builds = failed_builds(project)
     invocation.answer(columns([(build["task"], build["step"], build["folder"]) for build in builds]), builds)
     if not builds:
@@ -103,6 +110,11 @@ def gc(
         "removed": json.loads(json.dumps([asdict(item) for item in collected.removed], default=str)),
     }
     invocation.answer(columns(rows), data)
+    if any(item.kind == "failed" for item in collected.removed):
+        invocation.say(
+            "Of what is listed as failed, shell cannot enter the tree any more"
+            + (": keep one that you finished with build NAME --from-shell." if dry_run else ".")
+        )
     verb = "would free" if dry_run else "freed"
     chosen = f"unused for {older_than}" + (f" or beyond {max_size}" if max_size else "")
     invocation.say(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bigtop_builder.adapter.containers.container import Session
 from bigtop_builder.adapter.sources import Fetched
-from bigtop_builder.adapter.tools.normalise import normalise
+from bigtop_builder.adapter.tools.normalise import Report, normalise
 from bigtop_builder.adapter.untrusted import BLOCK, Budget, Folder, Modes, is_folder, matching, take, take_folder, walk
 from bigtop_builder.flow.bigtop.maven_seed import artifacts_in, make_seed
 from bigtop_builder.flow.bigtop.payload import payload_of, spec_of
@@ -61,18 +61,24 @@ def compile_bigtop(bench: Workbench, fetched: list[Fetched]) -> Compiled:
                 bench.hand_over(path, recursive=False)
 
     downloads = in_toolchain(bench, work, payload.topdir, [], ENVIRONMENT, built=built, prepare=prepare)
-    result = bench.private("result")
     with bench.after("compile"):
-        below = inside_box(payload)
-        modes: Modes = {}
-        root = _built_root(bench.box, below, order.component)
-        take_folder(bench.box, root, result / "stage", bench.budget, modes)
-        (result / MODES).write_text(json.dumps(modes, indent=1) + "\n", encoding="utf-8")
-        _keep_documents(bench, below, documents(spec_of(order)), result / DOCUMENTS)
-        keep_installed(bench.box, result / INSTALLED, bench.budget)
-        report = normalise(result / "stage", started, order.epoch)
-        normalise(result / INSTALLED, started, order.epoch)
+        report = take_installed(bench, started)
     return Compiled(report, downloads)
+
+
+def take_installed(bench: Workbench, started: float) -> Report:
+    """Take over what ``%install`` left: tree, documents and Maven artifacts. What was finished by hand stays."""
+    order, result, by_hand = bench.order, bench.private("result"), bench.finished is not None
+    below = inside_box(payload_of(order))
+    modes: Modes = {}
+    root = _built_root(bench.box, below, order.component)
+    take_folder(bench.box, root, result / "stage", bench.budget, modes, keep=by_hand)
+    (result / MODES).write_text(json.dumps(modes, indent=1) + "\n", encoding="utf-8")
+    _keep_documents(bench, below, documents(spec_of(order)), result / DOCUMENTS, keep=by_hand)
+    keep_installed(bench.box, result / INSTALLED, bench.budget)
+    report = normalise(result / "stage", started, order.epoch)
+    normalise(result / INSTALLED, started, order.epoch)
+    return report
 
 
 def _built_root(box: Path, below: str, name: str) -> str:
@@ -84,7 +90,7 @@ def _built_root(box: Path, below: str, name: str) -> str:
     return found[0]
 
 
-def _keep_documents(bench: Workbench, below: str, patterns: tuple[str, ...], into: Path) -> None:
+def _keep_documents(bench: Workbench, below: str, patterns: tuple[str, ...], into: Path, *, keep: bool) -> None:
     into.mkdir()
     for folder in (*matching(bench.box, below, "BUILD/*"), *matching(bench.box, below, "BUILD/*/*")):
         if folder.endswith(("/BUILDROOT", "/SPECPARTS")) or not is_folder(bench.box, folder):
@@ -95,7 +101,7 @@ def _keep_documents(bench: Workbench, below: str, patterns: tuple[str, ...], int
                 target.parent.mkdir(parents=True, exist_ok=True)
                 # Two patterns may match the same, and what the first of them took is no longer there.
                 if not os.path.lexists(target):
-                    take(bench.box, path, target, bench.budget)
+                    take(bench.box, path, target, bench.budget, keep=keep)
 
 
 def hand_on(repository: Path, into: Path) -> list[Path]:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from bigtop_builder.adapter.sources import Fetched
-from bigtop_builder.flow.bigtop.compile_task import compile_bigtop
+from bigtop_builder.adapter.tools.normalise import Report
+from bigtop_builder.flow.bigtop.compile_task import compile_bigtop, take_installed
 from bigtop_builder.flow.bigtop.package_task import package_bigtop
 from bigtop_builder.flow.bigtop.payload import describe, to_json
 from bigtop_builder.flow.build.project import Project
@@ -36,6 +37,10 @@ class BigtopSteps:
     def compile(self, bench: Workbench, fetched: list[Fetched]) -> Compiled:
         """Run the unpack and compile steps."""
         return compile_bigtop(bench, fetched)
+
+    def take_over(self, bench: Workbench, started: float) -> Report:
+        """Take over the installed tree."""
+        return take_installed(bench, started)
 
     def package(self, bench: Workbench) -> list[Path]:
         """Run the package and check steps."""

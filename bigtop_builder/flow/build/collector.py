@@ -16,6 +16,7 @@ from pathlib import Path
 from bigtop_builder.adapter.store import COLLECTING, MANIFEST, Store, remove_tree, translated
 from bigtop_builder.adapter.untrusted import walk
 from bigtop_builder.flow.build.dead_runs import clear_after_crash
+from bigtop_builder.flow.build.failed_tree import reserved
 
 RESULTS = ("compile", "package")
 INPUTS = ("source", "partial", "cache", "failed")
@@ -64,13 +65,23 @@ def collect(
         protected = store.protected_keys()
         running = bool(store.live_runs())
         items = list(_items(store))
-        free = [item for item in items if item.name not in protected and not (running and item.kind in INPUTS)]
+        free = [item for item in items if not _in_use(store, item, protected, running)]
         total = sum(item.size for item in items)
         doomed = list(_choose(free, max_age, max_size, total))
         if not dry_run:
             for item in doomed:
                 _remove(store, item)
     return Collected(tuple(doomed), total - sum(item.size for item in doomed), len(items) - len(free))
+
+
+def _in_use(store: Store, item: Item, protected: set[str], running: bool) -> bool:
+    """Whether a run may need something, or a shell is open in it."""
+    if item.name in protected or (running and item.kind in INPUTS):
+        return True
+    if item.kind != "failed":
+        return False
+    with reserved(store, item.path) as mine:
+        return not mine
 
 
 def _choose(items: list[Item], max_age: int | None, max_size: int | None, total: int) -> Iterator[Item]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from bigtop_builder.adapter.containers.container import Mount, Session
 from bigtop_builder.adapter.sources import Fetched, copy_tree, unpack
 from bigtop_builder.adapter.tools.cache import built_artifacts
-from bigtop_builder.adapter.tools.normalise import normalise
+from bigtop_builder.adapter.tools.normalise import Report, normalise
 from bigtop_builder.adapter.untrusted import is_folder, shown, take_folder, walk
 from bigtop_builder.flow.build.steps import Compiled
 from bigtop_builder.flow.build.toolchain import Downloads, in_toolchain, run_build
@@ -23,6 +23,7 @@ from bigtop_builder.recipe.source_version import check_version
 
 SRC = "/work/src"
 RESULT = "result"
+STAGE = "stage"
 
 _FAILED_HUNK = re.compile(r"Hunk #(\d+) FAILED at (\d+)")
 _PATCHED_FILE = re.compile(r"(?:patching|checking) file '?([^'\n]+)'?")
@@ -32,23 +33,34 @@ def compile_script(bench: Workbench, fetched: list[Fetched]) -> Compiled:
     """Compile the sources into ``result/stage``. Raises StepFailedError."""
     started = time.time()
     tree = _unpack(bench, fetched)
-    stage = bench.private("result") / "stage"
     if "compile" not in bench.order.images:
+        stage = bench.private("result") / STAGE
         with bench.after("unpack"):
             take_folder(bench.box, tree.name, stage, bench.budget)
         return Compiled(normalise(stage, started, bench.order.epoch), Downloads())
-    left = bench.make("stage")
+    bench.make(STAGE)
     downloads = _patch_and_compile(bench, tree)
     with bench.after("compile"):
-        _check_places(bench)
-        take_folder(bench.box, left.name, stage, bench.budget)
-        if not any(stage.iterdir()):
-            raise BuildError(
-                f"the compile script of {bench.order.component} left nothing in $STAGE",
-                hint="Copy the result of the build to $STAGE at the end of build.script.",
-            )
-        report = normalise(stage, started, bench.order.epoch)
+        report = take_staged_tree(bench, started)
     return Compiled(report, downloads)
+
+
+def take_staged_tree(bench: Workbench, started: float) -> Report:
+    """Take over what is in ``$STAGE``, and normalise it. A tree finished by hand stays: it may be taken again."""
+    by_hand = bench.finished is not None
+    stage = bench.private("result") / STAGE
+    _check_places(bench)
+    take_folder(bench.box, STAGE, stage, bench.budget, keep=by_hand)
+    if not any(stage.iterdir()):
+        raise BuildError(
+            f"there is nothing in $STAGE of {bench.order.task}"
+            if by_hand
+            else f"the compile script of {bench.order.component} left nothing in $STAGE",
+            hint="Finish the build in the shell; /work/compile.sh ends with what copies its result to $STAGE."
+            if by_hand
+            else "Copy the result of the build to $STAGE at the end of build.script.",
+        )
+    return normalise(stage, started, bench.order.epoch)
 
 
 def _unpack(bench: Workbench, fetched: list[Fetched]) -> Path:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from bigtop_builder.adapter.sources import Fetched
-from bigtop_builder.flow.build.component_compile import compile_script
+from bigtop_builder.adapter.tools.normalise import Report
+from bigtop_builder.flow.build.component_compile import compile_script, take_staged_tree
 from bigtop_builder.flow.build.component_package import package_staged_tree
 from bigtop_builder.flow.build.project import Project
 from bigtop_builder.flow.build.steps import Compiled
@@ -44,6 +45,10 @@ class ComponentSteps:
     def compile(self, bench: Workbench, fetched: list[Fetched]) -> Compiled:
         """Run the unpack, patch and compile steps."""
         return compile_script(bench, fetched)
+
+    def take_over(self, bench: Workbench, started: float) -> Report:
+        """Take over the staged tree."""
+        return take_staged_tree(bench, started)
 
     def package(self, bench: Workbench) -> list[Path]:
         """Run the package and check steps."""

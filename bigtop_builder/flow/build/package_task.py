@@ -10,6 +10,7 @@ from bigtop_builder.flow.build.steps import Steps
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model import digest
 from bigtop_builder.model.event import Artifact
+from bigtop_builder.plan.key import BY_HAND
 
 
 def run_package_task(bench: Workbench, steps: Steps) -> list[Artifact]:
@@ -18,6 +19,8 @@ def run_package_task(bench: Workbench, steps: Steps) -> list[Artifact]:
     started, clock = time.time(), time.monotonic()
     for note in order.notes:
         bench.note(note)
+    if order.compile_key and BY_HAND in bench.store.manifest("compile", order.compile_key):
+        bench.note("made from a tree that was finished by hand in a shell: the recipe alone does not make this package")
     result = bench.private("result")
     described = {package.name: digest.of_file(package) for package in steps.package(bench)}
     manifest = {

@@ -13,6 +13,7 @@ from pathlib import Path
 from bigtop_builder.adapter.containers.image_recipe import ImageKind, ImageSpec, image_key, image_spec
 from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.store import Store
+from bigtop_builder.flow.build.from_shell import finished_by_hand
 from bigtop_builder.flow.build.packaging import Packaging
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import ConfigurationError, Location, placed
@@ -50,6 +51,8 @@ class Request:
     """Build a second time, and compare."""
     verify: frozenset[str] = frozenset()
     """The components whose smoke tests run in any case, also for packages that are reused."""
+    from_shell: str | None = None
+    """Take over what was finished by hand in the shells of the components' failed compiles; a token for the keys."""
     rerun_flags: tuple[str, ...] = ()
     """The flags that a command to build one component again must carry."""
 
@@ -147,12 +150,14 @@ class Project:
         with _without_collection():
             pairs = self.pairs(request)
             self._settle_prerequisites(pairs)
+            by_hand = finished_by_hand(pairs, self, self.store, request.from_shell) if request.from_shell else None
             plan = make_plan(
                 pairs,
                 self,
                 self.store,
                 force=request.force,
                 with_compiles=lambda name: request.check_reproducible or name in request.verify,
+                by_hand=by_hand,
             )
         self._compiled.save()
         return plan

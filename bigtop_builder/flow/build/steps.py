@@ -46,6 +46,13 @@ class Steps(Protocol):
         """Compile the fetched sources into the scratch's folder ``result``. Raises StepFailedError."""
         ...
 
+    def take_over(self, bench: Workbench, started: float) -> Report:
+        """Take over what compiling left in the box into the scratch's folder ``result``, and normalise it.
+
+        ``started`` is when compiling began. Raises BuildError.
+        """
+        ...
+
     def package(self, bench: Workbench) -> list[Path]:
         """Make and check the packages; return their paths, which are in the scratch's folder ``result/rpms``.
 
@@ -95,6 +102,7 @@ def _common_parts(project: Project, task: Task) -> WorkOrder:
         log_size=size_in_bytes(project.file.limits.log_size),
         archive_limits=project.file.limits.archives,
         forced=FORCED in task.reasons,
+        from_shell=task.from_shell,
         dependency_keys=dict(task.dependency_keys),
         compile_key=task.compile_key,
         **(_compile_parts(project, evaluated) if task.kind == "compile" else _package_parts(project, task)),

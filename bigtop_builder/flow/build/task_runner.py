@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from bigtop_builder.adapter.measure import altered, discard
-from bigtop_builder.adapter.store import remove_tree, translated, write_atomically
+from bigtop_builder.adapter.store import remove_tree, translated
 from bigtop_builder.flow.build.causes import DISK_FULL
 from bigtop_builder.flow.build.compile_task import run_compile_task
 from bigtop_builder.flow.build.diagnosis import diagnose
@@ -22,6 +21,7 @@ from bigtop_builder.flow.build.result import Result, stored_packages
 from bigtop_builder.flow.build.smoke_test import smoke_test
 from bigtop_builder.flow.build.step import StepFailedError
 from bigtop_builder.flow.build.steps import Steps
+from bigtop_builder.flow.build.tree_keeper import keep_tree, warn_of_tree
 from bigtop_builder.flow.build.work_order import WorkOrder
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.flow.build.worker import Worker
@@ -35,12 +35,6 @@ from bigtop_builder.model.errors import (
 from bigtop_builder.model.event import Artifact, Failure, Notice, State
 
 LOCK_POLL_SECONDS = 0.3
-
-FAILED = "failed"
-"""The folder of the store that keeps the scratch of the last failure of each task, for ``shell``."""
-
-CONTAINER = "container.json"
-"""In such a scratch, beside the box, where no build can write: the container that ``shell`` opens."""
 
 
 def carry_out(worker: Worker, order: WorkOrder, steps: Steps) -> Result:
@@ -63,6 +57,7 @@ def carry_out(worker: Worker, order: WorkOrder, steps: Steps) -> Result:
                 worker.emit(
                     Notice(text=f"a result in the store was altered, and is made again: {why}", task=order.task)
                 )
+            warn_of_tree(bench)
             artifacts = run_task(bench, steps)
             store.record_last(order.task, order.key, order.ingredients, time.monotonic() - started)
         return replace(_result(order, "done", artifacts, bench.notes), smoke=bench.smoke)
@@ -70,10 +65,7 @@ def carry_out(worker: Worker, order: WorkOrder, steps: Steps) -> Result:
         return _result(order, "cancelled")
     except BigtopBuilderError as error:
         failure = failure_of(error)
-        if _worth_entering(error, failure):
-            # Of two errors the user must see the build's own.
-            with suppress(OSError):
-                _keep_for_shell(bench, error)
+        _keep_for_shell(bench, error, failure)
         return _result(order, "failed", (), bench.notes, failure)
     finally:
         # Removing a large tree takes seconds, which only the end of the run has to wait for.
@@ -165,46 +157,16 @@ def failure_of(error: BigtopBuilderError) -> Failure:
     return Failure(step="run", message=error.message, hint=error.hint, exit_code=error.exit_code)
 
 
-def _worth_entering(error: BigtopBuilderError, failure: Failure) -> bool:
-    """``shell`` is no use without an engine, and the scratch must go when it is what fills the disk."""
+def _keep_for_shell(bench: Workbench, error: BigtopBuilderError, failure: Failure) -> None:
+    """Keep the scratch for ``shell``, which is no use without an engine, and must go when it is what fills the disk."""
     cause = error.cause if isinstance(error, StepFailedError) else error
-    return not isinstance(cause, EngineError | StoreError) and failure.cause != DISK_FULL
-
-
-def _keep_for_shell(bench: Workbench, error: BigtopBuilderError) -> None:
-    """Keep the scratch of a failed task and the description of its last container, so that ``shell`` can enter it."""
-    if not bench.boxes or not bench.folder.is_dir():
+    if not bench.boxes:
         return
-    box, cwd = bench.boxes[-1]
-    root = bench.store.root / FAILED
-    place = root / bench.folder.name
-    root.mkdir(mode=0o700, exist_ok=True)
-    if place.exists():
-        remove_tree(place)
-    site = set(bench.worker.site.environment)
-    description = {
-        "task": bench.order.task,
-        "component": bench.order.component,
-        "platform": bench.order.platform,
-        "step": error.step if isinstance(error, StepFailedError) else "run",
-        "image": box.image,
-        "cwd": cwd,
-        "mounts": [
-            [str(_moved(mount.host, bench.folder, place)), mount.inside, mount.read_only]
-            for mount in box.mounts
-            if not mount.inside.startswith(("/site", "/etc"))
-        ],
-        # The site's variables contain credentials: opening the shell generates them again.
-        "environment": {name: value for name, value in box.environment.items() if name not in site},
-        "network": box.network,
-        "memory": box.memory,
-        "cpus": box.cpus,
-        "measured": None if box.measured is None else str(_moved(box.measured, bench.folder, place)),
-        "user": asdict(box.user),
-    }
-    bench.folder.rename(place)
-    write_atomically(place / CONTAINER, json.dumps(description, indent=1) + "\n")
-
-
-def _moved(path: Path, former: Path, place: Path) -> Path:
-    return place / path.relative_to(former) if path.is_relative_to(former) else path
+    if isinstance(cause, EngineError | StoreError) or failure.cause == DISK_FULL:
+        # A full disk is reported by whatever writes next.
+        with suppress(BigtopBuilderError):
+            bench.tell(f"the tree of this failure is not kept for a shell: {failure.cause or cause.message}")
+        return
+    # Of two errors the user must see the build's own.
+    with suppress(OSError, BigtopBuilderError):
+        keep_tree(bench, failure.step)

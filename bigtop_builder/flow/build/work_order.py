@@ -133,6 +133,8 @@ class WorkOrder:
     """The bounds of sources and of what a build packed."""
     forced: bool = False
     """Whether to build although the key has a result already."""
+    from_shell: str | None = None
+    """The key of the failed task whose tree, finished by hand in a shell, is taken over instead of compiling."""
     repeated: bool = False
     """Whether to build a second time in scratch, only to compare with the result of the key."""
     dependency_keys: Mapping[str, str] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from bigtop_builder.adapter.containers.image_record import ImageRecord, recorded
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.adapter.untrusted import Budget
+from bigtop_builder.flow.build.failed_tree import tree_name
 from bigtop_builder.flow.build.result import SmokeResult
 from bigtop_builder.flow.build.step import StepFailedError, run_step
 from bigtop_builder.flow.build.work_order import ImageRole, Limits, WorkOrder
@@ -27,10 +29,13 @@ class Workbench:
         self.worker = worker
         self.order = order
         self.store: Store = worker.store
-        self.folder = worker.run.work / order.task.replace("/", "+").replace("@", "+")
+        self.folder = worker.run.work / tree_name(order.task)
         """The task's scratch. No container can write it, except for the box."""
         self.budget = Budget(order.result_files, order.result_size)
         """How much the host takes over of what containers leave."""
+        self.started = time.time()
+        self.finished: Path | None = None
+        """The box of a failed build that somebody finished in a shell, while it is taken over."""
         self.notes: list[str] = []
         self.smoke: SmokeResult | None = None
         """The smoke test that passed."""
@@ -42,11 +47,15 @@ class Workbench:
     @property
     def box(self) -> Path:
         """What containers have as ``/work``. Once one has run, only ``adapter.untrusted`` may look into it."""
-        return self.folder / "box"
+        return self.finished or self.folder / "box"
 
     def note(self, text: str) -> None:
         """Report something that the user should know of the result."""
         self.notes.append(text)
+        self.tell(text)
+
+    def tell(self, text: str) -> None:
+        """Report something that is not about the result."""
         self.worker.emit(Notice(text=text, task=self.order.task))
 
     def log_path(self, name: Step) -> Path:

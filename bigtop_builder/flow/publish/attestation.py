@@ -23,6 +23,7 @@ from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.model.build_tools.registry import CACHES
 from bigtop_builder.model.errors import PublishError, StoreError
+from bigtop_builder.plan.key import BY_HAND
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
@@ -144,7 +145,19 @@ def _compile_parameters(origin: Origin) -> dict[str, Any]:
     if origin.compiled is None:
         return {"key": key} if key else {}
     hermetic = {"hermetic": origin.compiled["hermetic"]} if "hermetic" in origin.compiled else {}
-    return {"key": key, "ingredients": origin.compiled["ingredients"], **hermetic, **_metadata(origin.compiled)}
+    by_hand = {"finishedByHand": _finished_by_hand(origin.compiled[BY_HAND])} if BY_HAND in origin.compiled else {}
+    return {
+        "key": key,
+        "ingredients": origin.compiled["ingredients"],
+        **hermetic,
+        **by_hand,
+        **_metadata(origin.compiled),
+    }
+
+
+def _finished_by_hand(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the failure after which somebody finished a compile in a shell."""
+    return {"failedStep": facts["step"], "failedRun": facts["run"], "failedOn": _time(facts["failed"])}
 
 
 def _metadata(manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -171,7 +184,9 @@ def _missing(origin: Origin) -> Iterator[str]:
         yield "compile: everything except the key, because its result is no longer in the store"
     if compiled is not None and "run" not in compiled:
         yield "compile: run, version of bigtop-builder, image, addresses of sources, notes of patches, logs"
-    if compiled is not None and not compiled.get("hermetic"):
+    if compiled is not None and BY_HAND in compiled:
+        yield "compile: what was done, and what was downloaded, by hand in a shell"
+    elif compiled is not None and not compiled.get("hermetic"):
         why = "it had no lock" if "hermetic" in compiled else "an older version compiled it"
         yield f"compile: what it downloaded or found in download caches, because {why}"
     for name, source in compiled["sources"].items() if compiled else ():

@@ -1,0 +1,130 @@
+"""Failed compiles that somebody finished by hand: what a plan makes of them, and what happens to their trees."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from bigtop_builder.cli.app import run
+from bigtop_builder.flow.build.collector import collect
+from bigtop_builder.flow.build.failed_tree import CONTAINER, FAILED, failed_tree, failed_trees, reserved, tree_name
+from bigtop_builder.flow.build.project import Project
+from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError
+from bigtop_builder.plan.key import BY_HAND
+from bigtop_builder.plan.task import FROM_SHELL, Task
+from tests.fast.conftest import ProjectFolder
+from tests.fast.test_planning import COMPILED, SHA, SOURCE, actions, change, finish, plan, with_images, workspace
+
+COMPILE = "a@debian-bootstrap/compile"
+
+
+@pytest.fixture
+def space(project: ProjectFolder) -> Project:
+    project.component("a", COMPILED, versions=SOURCE % SHA)
+    project.component("b", COMPILED + "depends: {build: [a]}\n", versions=SOURCE % SHA)
+    project.stack(a="1", b="1")
+    return with_images(workspace(project), "a", "b")
+
+
+def fail(space: Project, task: Task, **more: object) -> Path:
+    """Keep a tree, as a failure of the task would."""
+    folder = space.store.root / FAILED / tree_name(task.id)
+    folder.mkdir(parents=True)
+    target = task.evaluated.target
+    data = {
+        "task": task.id,
+        "component": task.evaluated.name,
+        "platform": (target.builder if task.kind == "compile" else target.platform).name,
+        "step": task.kind,
+        "key": task.key,
+        "ingredients": dict(task.ingredients),
+        "failed": time.time(),
+    }
+    (folder / CONTAINER).write_text(json.dumps(data | more))
+    return folder
+
+
+def test_it_has_keys_of_its_own_and_builds_nothing_else(space: Project) -> None:
+    ordinary = plan(space, "a")
+    fail(space, ordinary.task(COMPILE))
+    first, second = (plan(space, "a", from_shell=token) for token in ("one", "two"))
+    assert actions(first)[COMPILE] == ("build", (FROM_SHELL,))
+    keys = {(task.id, task.key) for made in (ordinary, first, second) for task in made.tasks}
+    assert len(keys) == 6, "three keys of two tasks"
+    assert first.task(COMPILE).from_shell == ordinary.task(COMPILE).key
+    assert first.task("a@el8/package").compile_key == first.task(COMPILE).key
+    finish(space, first)
+    later = actions(plan(space, "a"))
+    assert later[COMPILE] == ("build", ("the last one was finished by hand in a shell",))
+    assert later["a@el8/package"][0] == "build"
+
+
+def test_what_it_was_compiled_with_is_not_compiled_again(space: Project) -> None:
+    fail(space, plan(space, "b").task("b@debian-bootstrap/compile"))
+    made = plan(space, "b", from_shell="x")
+    assert set(actions(made)) == {"b@debian-bootstrap/compile", "b@el8/package"}
+
+
+def test_a_tree_of_something_else_is_refused(space: Project, project: ProjectFolder) -> None:
+    fail(space, plan(space, "a").task(COMPILE))
+    change(project, "a", "make", "make all")
+    with pytest.raises(ConfigurationError, match="not what failed any more: compile script changed"):
+        plan(with_images(workspace(project), "a", "b"), "a", from_shell="x")
+    change(project, "a", "make all", "make")
+    change(project, "a", "/opt/a", "/opt/a/lib")
+    made = plan(with_images(workspace(project), "a", "b"), "a", from_shell="x")
+    assert BY_HAND in made.task(COMPILE).ingredients, "what only packaging looks at may change"
+
+
+def test_without_a_failed_compile_it_is_said_what_to_do(space: Project) -> None:
+    with pytest.raises(NothingSelectedError, match="no failed compile of a") as caught:
+        plan(space, "a", from_shell="x")
+    assert "Only a compile that failed" in (caught.value.hint or "")
+    fail(space, plan(space, "a").task("a@el8/package"))
+    with pytest.raises(NothingSelectedError, match="no failed compile of a") as caught:
+        plan(space, "a", from_shell="x")
+    assert "compiled, and failed later" in (caught.value.hint or "")
+
+
+def test_a_tree_of_an_older_version_is_refused(space: Project) -> None:
+    fail(space, plan(space, "a").task(COMPILE), ingredients=None)
+    with pytest.raises(ConfigurationError, match="did not record what it was made from"):
+        plan(space, "a", from_shell="x")
+
+
+@pytest.mark.parametrize("option", ["--all", "--with-dependants", "--with-dependencies", "--force"])
+def test_options_that_would_compile_more_are_refused(
+    project: ProjectFolder, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    arguments = ["build", "a", "--from-shell", option]
+    assert run(arguments) == 2
+    assert f"--from-shell cannot be used with {option}" in capsys.readouterr().err
+
+
+def test_what_is_kept_is_read_with_care(space: Project) -> None:
+    folder = fail(space, plan(space, "a").task(COMPILE))
+    (folder.parent / "half").mkdir()
+    (folder.parent / "half" / CONTAINER).write_text('{"task": ')
+    assert [tree.task for tree in failed_trees(space.store)] == [COMPILE]
+    tree = failed_tree(space.store, COMPILE)
+    assert tree is not None and str(folder) in str(tree) and not tree.entered
+
+
+def test_garbage_collection_leaves_a_tree_that_somebody_is_in(space: Project) -> None:
+    folder = fail(space, plan(space, "a").task(COMPILE))
+    with reserved(space.store, folder, shared=True) as mine:
+        assert mine
+        assert not [item for item in collect(space.store, max_age=-1).removed if item.kind == "failed"]
+    (removed,) = (item for item in collect(space.store, max_age=-1).removed if item.kind == "failed")
+    assert removed.path == folder and not folder.exists()
+
+
+def test_shells_share_a_tree_and_a_build_has_it_alone(space: Project) -> None:
+    folder = space.store.root / FAILED / "x"
+    with reserved(space.store, folder, shared=True), reserved(space.store, folder, shared=True) as second:
+        assert second
+        with reserved(space.store, folder) as alone:
+            assert not alone
