@@ -7,8 +7,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 State = Literal["done", "reused", "failed", "blocked", "cancelled", "refused"]
-Step = Literal["image", "fetch", "unpack", "patch", "compile", "package", "check", "smoke", "reproduce"]
+Step = Literal[
+    "image", "fetch", "unpack", "patch", "compile", "package", "check", "smoke", "reproduce", "wait", "prepare", "keep"
+]
 STEPS: tuple[Step, ...] = ("image", "fetch", "unpack", "patch", "compile", "package", "check", "smoke", "reproduce")
+"""The steps that have a log. The others are the time between these, and are reported once, when their task ends:
+``wait`` for another run that builds the same; ``prepare``: measure what is built on, fill caches, start containers;
+``keep``: take over and store what was left."""
 
 
 Phase = Literal[
@@ -93,7 +98,7 @@ class StepProgress(Event):
 
 
 class StepFinished(Event):
-    """A step of a task ended."""
+    """A step of a task ended. The seconds of its steps are together those of the task, and of its image."""
 
     event: Literal["step_finished"] = "step_finished"
     task: str

@@ -12,7 +12,10 @@ from bigtop_builder.cli.app import run
 from bigtop_builder.flow.build.collector import collect
 from bigtop_builder.flow.build.failed_tree import CONTAINER, FAILED, failed_tree, failed_trees, reserved, tree_name
 from bigtop_builder.flow.build.project import Project
+from bigtop_builder.flow.build.step import Between
+from bigtop_builder.flow.run.build_state import BuildState
 from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError
+from bigtop_builder.model.event import StepFinished, StepStarted, TaskFinished
 from bigtop_builder.plan.key import BY_HAND
 from bigtop_builder.plan.task import FROM_SHELL, Task
 from tests.fast.conftest import ProjectFolder
@@ -128,3 +131,35 @@ def test_shells_share_a_tree_and_a_build_has_it_alone(space: Project) -> None:
         assert second
         with reserved(space.store, folder) as alone:
             assert not alone
+
+
+def test_the_time_between_steps_is_counted_under_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("bigtop_builder.flow.build.step.time.monotonic", lambda: now[0])
+    between = Between()
+    now[0] += 7
+    between.spent("wait")
+    for preparation, work in ((2, 30), (1, 40)):
+        now[0] += preparation
+        with between.step():
+            now[0] += work
+    now[0] += 5
+    told: list[StepFinished] = []
+
+    class Listener:
+        emit = staticmethod(told.append)
+
+    between.report(Listener(), "a/compile")  # type: ignore[arg-type]
+    assert {one.step: one.seconds for one in told} == {"wait": 7, "prepare": 3, "keep": 5}
+
+
+def test_parts_of_a_step_and_the_image_are_in_the_time_of_a_task() -> None:
+    state, task = BuildState(), "a@el8/package"
+    for number in (1, 2):
+        state.apply(StepStarted(time=number, task=task, step="image"))
+        state.apply(StepFinished(time=number, task=task, step="image", ok=True, seconds=4))
+    state.apply(StepFinished(time=9, task=task, step="package", ok=True, seconds=2))
+    state.apply(TaskFinished(time=9, task=task, state="done", seconds=2.0))
+    steps = state.tasks[task].steps
+    assert {name: step.seconds for name, step in steps.items()} == {"image": 8, "package": 2}
+    assert state.tasks[task].seconds == 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import time
@@ -123,3 +124,13 @@ def test_what_a_shell_leaves_is_taken_with_the_same_care(failed: SmallProject, t
     assert "put a link to /etc at /work/stage" in failed.tool("build", "handmade", "--from-shell", code=10).stderr
     failed.tool("shell", "handmade", "--", "bash", "-c", 'rm "$STAGE"; mkdir "$STAGE"; mkfifo "$STAGE/pipe"')
     assert "neither a file, a folder nor a link" in failed.tool("build", "handmade", "--from-shell", code=10).stderr
+
+
+def test_times_of_steps_add_up(failed: SmallProject) -> None:
+    failed.tool("shell", "handmade", *FINISH)
+    run = failed.tool.json("build", "handmade", "--from-shell")["run"]
+    lines = (failed.tool.store / "runs" / run / "events.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    for ended in (event for event in events if event["event"] == "task_finished"):
+        steps = [event for event in events if event["event"] == "step_finished" and event["task"] == ended["task"]]
+        assert sum(step["seconds"] for step in steps) == pytest.approx(ended["seconds"], abs=0.25)

@@ -64,3 +64,33 @@ def run_step(worker: Worker, task: str, name: Step, path: Path, limit: int) -> I
         ok = True
     finally:
         emit(StepFinished(task=task, step=name, ok=ok, seconds=round(time.monotonic() - started, 3)))
+
+
+class Between:
+    """The time of a task that belongs to no step, by the names under which it is reported; so that times add up."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._seconds: dict[Step, float] = {}
+
+    def spent(self, name: Step) -> None:
+        """Count the time since the last step, or since this was last called, as ``name``."""
+        now = time.monotonic()
+        self._seconds[name] = self._seconds.get(name, 0.0) + now - self._since
+        self._since = now
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Count the time up to a step as its preparation, and that of the step itself not at all."""
+        self.spent("prepare")
+        try:
+            yield
+        finally:
+            self._since = time.monotonic()
+
+    def report(self, worker: Worker, task: str) -> None:
+        """Report what came between steps, at the end of a task: the rest was to keep what it left."""
+        self.spent("keep")
+        for name, seconds in self._seconds.items():
+            if round(seconds, 1):
+                worker.emit(StepFinished(task=task, step=name, ok=True, seconds=round(seconds, 3)))

@@ -47,6 +47,7 @@ def carry_out(worker: Worker, order: WorkOrder, steps: Steps) -> Result:
     bench = Workbench(worker, order)
     try:
         with translated(store.root), _key_lock(worker, order):
+            bench.between.spent("wait")
             made = store.has(order.kind, order.key) and not order.forced
             why = altered(store, order.kind, order.key) if made else None
             if made and why is None:
@@ -68,6 +69,9 @@ def carry_out(worker: Worker, order: WorkOrder, steps: Steps) -> Result:
         _keep_for_shell(bench, error, failure)
         return _result(order, "failed", (), bench.notes, failure)
     finally:
+        # A full disk is reported by whatever writes next.
+        with suppress(BigtopBuilderError):
+            bench.between.report(worker, order.task)
         # Removing a large tree takes seconds, which only the end of the run has to wait for.
         threading.Thread(target=_clear, args=(bench.folder,), name="clear").start()
 

@@ -14,7 +14,7 @@ from bigtop_builder.adapter.store import Store
 from bigtop_builder.adapter.untrusted import Budget
 from bigtop_builder.flow.build.failed_tree import tree_name
 from bigtop_builder.flow.build.result import SmokeResult
-from bigtop_builder.flow.build.step import StepFailedError, run_step
+from bigtop_builder.flow.build.step import Between, StepFailedError, run_step
 from bigtop_builder.flow.build.work_order import ImageRole, Limits, WorkOrder
 from bigtop_builder.flow.build.worker import Worker
 from bigtop_builder.model.errors import BigtopBuilderError, EngineError
@@ -34,6 +34,7 @@ class Workbench:
         self.budget = Budget(order.result_files, order.result_size)
         """How much the host takes over of what containers leave."""
         self.started = time.time()
+        self.between = Between()
         self.finished: Path | None = None
         """The box of a failed build that somebody finished in a shell, while it is taken over."""
         self.notes: list[str] = []
@@ -66,7 +67,7 @@ class Workbench:
     def step(self, name: Step) -> Iterator[LogWriter]:
         """Run a step with a bounded log of its own. Raises StepFailedError for every error inside the block."""
         path = self.log_path(name)
-        with run_step(self.worker, self.order.task, name, path, self.order.log_size) as log:
+        with self.between.step(), run_step(self.worker, self.order.task, name, path, self.order.log_size) as log:
             yield log
         self.logs[name] = path
 

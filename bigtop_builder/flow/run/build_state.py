@@ -38,6 +38,8 @@ class StepState:
     note: str = ""
     ok: bool | None = None
     seconds: float | None = None
+    earlier: float = 0.0
+    """The seconds of its earlier parts, when a task has the step more than once."""
 
 
 @dataclass
@@ -138,7 +140,8 @@ class BuildState:
             task.state, task.started = "running", event.time
         elif isinstance(event, TaskFinished):
             task.state = "refused" if task.planned.action == "refuse" else event.state
-            task.seconds = event.seconds
+            image = task.steps.get("image")
+            task.seconds = event.seconds + (image.seconds or 0.0 if image else 0.0)
             task.artifacts, task.failure = event.artifacts, event.failure
             task.blocked_by, task.notes = event.blocked_by, event.notes
         elif isinstance(event, Reproduced):
@@ -202,11 +205,13 @@ class BuildState:
 def _apply_step(task: TaskState, event: StepStarted | StepProgress | StepFinished) -> None:
     step = task.steps.setdefault(event.step, StepState(event.step, event.time))
     if isinstance(event, StepStarted):
-        task.steps[event.step] = StepState(event.step, event.time, event.log)
+        task.steps[event.step] = StepState(
+            event.step, event.time, event.log, earlier=step.earlier + (step.seconds or 0.0)
+        )
     elif isinstance(event, StepProgress):
         step.done, step.total, step.note = event.done, event.total, event.note
     else:
-        step.ok, step.seconds = event.ok, event.seconds
+        step.ok, step.seconds = event.ok, step.earlier + event.seconds
 
 
 def _component(task: TaskState, compile_task: TaskState | None) -> ComponentState:
