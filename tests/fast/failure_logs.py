@@ -414,6 +414,24 @@ BREAKS = [
         "[ERROR] Failed to execute goal com.github",
     ),
     Break(
+        "Node's host",
+        maven(
+            "Failed to execute goal com.github.eirslett:frontend-maven-plugin:1.12.1:install-node-and-npm (install) "
+            "on project security-admin-web: Could not download Node.js: Could not download "
+            "https://node.example/n.tar.gz: "
+            "Unknown host node.example: Name or service not known"
+        ),
+        "a tool of the web build cannot be downloaded: Node.js",
+        "[ERROR] Failed to execute goal com.github",
+    ),
+    Break(
+        "smoke test",
+        "ok 1 - create\nWATCHER::\nWatchedEvent state:SyncConnected type:None path:null\nnot ok 2 - delete\n1..2\n",
+        "a check of the smoke test fails: delete",
+        "not ok 2 - delete",
+        "the smoke test of zookeeper failed: delete",
+    ),
+    Break(
         "OpenSSL 3",
         "[INFO] Error: error:0308010C:digital envelope routines::unsupported\n[INFO]   code: "
         "'ERR_OSSL_EVP_UNSUPPORTED'\n",

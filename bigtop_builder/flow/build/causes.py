@@ -111,6 +111,12 @@ CAUSES = (
         "by a patch.",
     ),
     _cause(
+        r"Could not download (Node\.js|npm|Yarn|https?://\S{1,300})|(phantomjs).{,200}(?:failed|error|not found)"
+        r"|Cannot download \"(\S{1,300})\"",
+        "a tool of the web build cannot be downloaded",
+        "Set mirrors.node (and mirrors.npm) in the project file, or leave the user interface out.",
+    ),
+    _cause(
         r"status(?: code)?: (?:401|407)|status code 40[17] from|code:? 40[17]\b|\b401 (?:Unauthorized|Error)"
         r"|ReasonPhrase: ?Unauthorized|\bE401\b|Proxy Authentication Required",
         "a mirror, the site's cache or a proxy rejects the credentials",
@@ -128,7 +134,8 @@ CAUSES = (
         "Run the command again later, or use another mirror preset.",
     ),
     _cause(
-        r"UnknownHostException:? ?([\w.-]{,200})|Could not resolve host:? '?([\w.-]{1,200})|unable to look up "
+        r"UnknownHostException:? ?([\w.-]{,200})|Unknown host ([\w.-]{1,200})"
+        r"|Could not resolve host:? '?([\w.-]{1,200})|unable to look up "
         r"([\w.-]{1,200})|getaddrinfo (?:EAI_AGAIN|ENOTFOUND) ?([\w.-]{,200})|Temporary failure in name resolution"
         r"|Name or service not known|: ([\w.-]{1,200}): (?:unknown host|Name or service)|\bENOTFOUND\b",
         "the name of a host is unknown",
@@ -202,12 +209,6 @@ CAUSES = (
         "Its address no longer serves the file (sbt's launcher, Gradle's wrapper). Look at what it holds, and set a "
         "mirror.",
     ),
-    _cause(
-        r"Could not download (Node\.js|npm|Yarn|https?://\S{1,300})|(phantomjs).{,200}(?:failed|error|not found)"
-        r"|Cannot download \"(\S{1,300})\"",
-        "a tool of the web build cannot be downloaded",
-        "Set mirrors.node (and mirrors.npm) in the project file, or leave the user interface out.",
-    ),
     # Checks and tools that do not fit the source.
     _cause(
         r"ERR_OSSL_EVP_UNSUPPORTED|digital envelope routines::unsupported",
@@ -268,6 +269,11 @@ CAUSES = (
         "tests of the source fail",
         "Tests belong in upstream's CI: -DskipTests (compiles them) or -Dmaven.test.skip=true. For one module: -pl.",
         shown=r"^\W*(?:Failed tests:|Tests in error|(?:ERROR\] )?(?:Failures|Errors): *$)|<<< (?:FAILURE|ERROR)!",
+    ),
+    _cause(
+        r"^not ok \d+ - (.{1,200})$",
+        "a check of the smoke test fails",
+        "What it printed is before its line in the log.",
     ),
     _cause(
         r"javadoc: error|maven-javadoc-plugin|generating javadoc|MavenReportException",
