@@ -28,11 +28,11 @@ from tests.fast.test_site import DER, pem, texts
 OPERATORS = ("aliyun", "huaweicloud", "tencent")
 PRESETS = ("default", "none", *OPERATORS)
 OWN_DEFAULT = {
-    "default": {"maven", "gradle_plugins", "gradle_distributions", "npm", "pip", "debian"},
+    "default": {"maven", "gradle_plugins", "gradle_distributions", "npm", "yarn", "pip", "debian"},
     "none": set(DOWNLOADS) - {"apache"},
-    "aliyun": {"gradle_distributions"},
-    "huaweicloud": {"gradle_plugins"},
-    "tencent": set[str](),
+    "aliyun": {"gradle_distributions", "yarn"},
+    "huaweicloud": {"gradle_plugins", "yarn"},
+    "tencent": {"yarn"},
 }
 """Which tools a preset leaves their own default, on purpose."""
 
@@ -151,6 +151,16 @@ def test_none_redirects_nothing(tmp_path: Path, no_maven: None) -> None:
     assert apache.releases(addresses(preset="none")) == [apache.ARCHIVE]
     (candidate,) = of_maven(MavenSource(maven="g:a:1", sha256="0" * 64), addresses(preset="none"))
     assert candidate.address.startswith(CENTRAL)
+
+
+def test_the_frontend_plugin_takes_yarn_from_the_address_of_the_project(tmp_path: Path, no_maven: None) -> None:
+    def root(**mirrors: Any) -> str | None:
+        text = texts(told(tmp_path, **mirrors))["m2-settings.xml"]
+        return ElementTree.fromstring(text).findtext("profiles/profile/properties/yarnDownloadRoot")
+
+    assert root() is None
+    assert root(yarn="https://own.example/yarn/") == "https://own.example/yarn/"
+    assert root(cache={**CACHE, "yarn": "yarn-raw"}) == "http://nexus.corp:8081/repository/yarn-raw/"
 
 
 def test_the_default_mirrors_central_and_cures_what_is_dead(tmp_path: Path, no_maven: None) -> None:

@@ -116,6 +116,8 @@ def _settings(site: Site) -> ToolSettings:
         if login := site.login(node):
             logins[NODE_SERVER] = login
             properties["serverId"] = NODE_SERVER
+    if yarn := site.address("yarn"):
+        properties["yarnDownloadRoot"] = yarn.rstrip("/") + "/"
     if npm := site.address("npm"):
         properties["npmDownloadRoot"] = npm.rstrip("/") + "/npm/-/"
     options = {}
