@@ -346,7 +346,7 @@ def test_another_user_gets_links_that_he_cannot_write(
     seed("maven", store, other, owner=(4321, 4321))
     status = (other / ".m2/repository" / JAR).stat()
     assert status.st_nlink == 2
-    assert (status.st_uid, status.st_mode & 0o777) == (0, 0o444)
+    assert (status.st_uid, status.st_mode & 0o777) == (0, 0o644)
     assert (other / ".m2/repository").stat().st_uid == 4321
 
 

@@ -145,13 +145,15 @@ def test_a_build_has_its_folders_while_it_runs_and_nothing_of_the_shared_caches(
     (work / "inner" / "mine").write_text("before\n")
     account.give(work)
     shared.write_text("shared\n")
-    shared.chmod(0o444)
+    shared.chmod(0o644)
     os.link(shared, work / "linked.jar")
     box = dataclasses.replace(box, mounts=[Mount(work, "/work", read_only=False)])
     script = """
         chmod 0600 inner/mine; echo after >> inner/mine; ln -s /etc/passwd link
         mkdir closed; touch closed/x; chmod 0500 closed
         if chmod u+w linked.jar 2>/dev/null; then echo spoilt > linked.jar; exit 7; fi
+        if (echo spoilt > linked.jar) 2>/dev/null; then exit 8; fi
+        cp -p linked.jar copy.jar; echo mine > copy.jar
     """
     with Session(client, box) as session:
         code = session.call(script, log=log, timeout=60, cancelled=threading.Event())

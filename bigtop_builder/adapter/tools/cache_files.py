@@ -55,7 +55,10 @@ def make_folder(path: str, owner: tuple[int, int]) -> None:
 
 
 def link(source: str, target: str, _: tuple[int, int] | None = None) -> None:
-    """Link a file, or copy it read-only where links are impossible. Raises FileExistsError."""
+    """Link a file for an account that is not its owner, or copy it where links are impossible.
+
+    Raises FileExistsError.
+    """
     try:
         os.link(source, target)
     except OSError as error:
@@ -63,7 +66,8 @@ def link(source: str, target: str, _: tuple[int, int] | None = None) -> None:
             raise
         shutil.copyfile(source, target)
         _never_read(target)
-        Path(target).chmod(0o444)
+    # Its owner protects it. Builds overwrite the copies that they make with its mode, which was 0444 in older versions.
+    Path(target).chmod(0o644)
 
 
 def copy_file(source: str, target: str, owner: tuple[int, int]) -> None:
@@ -150,7 +154,7 @@ def _with_temporary(left: BinaryIO, target: Path, place: Callable[[Path], bool])
             shutil.copyfileobj(left, stream, READ_SIZE)
         status = os.fstat(left.fileno())
         os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
-        temporary.chmod(0o444)
+        temporary.chmod(0o644)
         return place(temporary)
 
 

@@ -69,7 +69,7 @@ def _download(cache: Cache, missing: Locked, book: AddressBook, repositories: Re
         failed = repositories.download(list(wanted.values()))
         for target, one in wanted.items():
             if one.path not in failed:
-                one.target.chmod(0o444)
+                one.target.chmod(0o644)
                 one.target.replace(target)
                 if target != cache.shared / one.path:
                     # It has other bytes, and would be found first.
