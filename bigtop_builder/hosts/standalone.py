@@ -55,15 +55,14 @@ def validate_standalone(loaded: LoadedInventory) -> list[ConfigurationError]:
     entries = loaded.inventory.standalone
     errors: list[ConfigurationError] = []
     for name, entry in entries.items():
-        for index, former in enumerate(entry.after):
-            if former not in entries:
-                errors.append(
-                    ConfigurationError(
-                        f"there is no stand-alone entry {former}",
-                        hint=near(former, entries) or None,
-                        location=loaded.place("standalone", name, "after", index),
+        for key, others in (("after", entry.after), ("reads", entry.reads)):
+            for index, other in enumerate(others):
+                if other not in entries:
+                    message, place = (
+                        f"there is no stand-alone entry {other}",
+                        loaded.place("standalone", name, key, index),
                     )
-                )
+                    errors.append(ConfigurationError(message, hint=near(other, entries) or None, location=place))
     if not errors:
         errors += _circles(loaded)
     errors += _rivals(loaded)
@@ -179,7 +178,7 @@ def install(facts: HostFacts, loaded: LoadedInventory, host: str) -> tuple[Opera
     touched = [entry for _, entry in entries if not all(package in facts.packages for package in entry.packages)]
     operations = list(install_packages(facts, packages, restarts=_service_names(touched)))
     for name, entry in entries:
-        restarts = _service_names([entry])
+        restarts = _service_names([entry, *(other for _, other in entries if name in other.reads)])
         for path, content in _contents(loaded, name, host).items():
             file = entry.files[path]
             operations += write_file(

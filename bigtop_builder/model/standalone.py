@@ -73,6 +73,8 @@ class Standalone(StrictModel):
     """Groups or hosts."""
     after: list[Name] = Field(default_factory=list)
     """Entries whose services must be healthy before the services of this one start."""
+    reads: list[Name] = Field(default_factory=list)
+    """Entries whose files the services of this one read too: if one changes on a host, they are restarted there."""
     packages: list[PackageName] = Field(default_factory=list)
     files: dict[AbsolutePath, File] = Field(default_factory=dict)
     select: dict[str, str] = Field(default_factory=dict)
