@@ -1,0 +1,64 @@
+#!/bin/bash
+# A table is created, filled and joined over beeline, on Tez and on MapReduce.
+set -u
+number=0 failed=0
+export PATH=$PARENT_DIR/usr/bin:$PATH
+chmod 0755 "$SMOKE_DIR"
+
+check() {
+  local name=$1
+  shift
+  number=$((number + 1))
+  if "$@"; then
+    echo "ok $number - $name"
+  else
+    echo "not ok $number - $name"
+    failed=1
+  fi
+}
+
+database=smoke_$$
+property() {
+  sed -n "s,.*<name>$1</name>[[:space:]]*<value>\([^<]*\)</value>.*,\1,p" /etc/hive/conf/hive-site.xml
+}
+host=$(property hive.server2.thrift.bind.host)
+
+# Prints the answers of SQL statements, one row a line, values separated by commas.
+sql() {
+  printf '%s\n' "$@" > "$SMOKE_DIR/statements.sql"
+  chmod 0644 "$SMOKE_DIR/statements.sql"
+  runuser -u hive -- bash -c "cd / && beeline -u 'jdbc:hive2://${host:-localhost}:10000/' -n hive --silent=true \
+    --outputformat=csv2 --showHeader=false -f '$SMOKE_DIR/statements.sql'" 2> "$SMOKE_DIR/error" || {
+    tail -n 10 "$SMOKE_DIR/error"
+    return 1
+  }
+}
+
+create_fill() {
+  sql "CREATE DATABASE $database;" "CREATE TABLE $database.people (id INT, name STRING) STORED AS ORC;" \
+    "CREATE TABLE $database.orders (person INT, amount INT) STORED AS ORC;" \
+    "INSERT INTO $database.people VALUES (1, 'ann'), (2, 'bob');" \
+    "INSERT INTO $database.orders VALUES (1, 10), (1, 20), (2, 5);" \
+    "SELECT COUNT(*) FROM $database.orders;" | tee "$SMOKE_DIR/count"
+  grep -qx 3 "$SMOKE_DIR/count"
+}
+
+join_on() {
+  sql "SET hive.execution.engine=$1;" "SET hive.auto.convert.join=false;" \
+    "SELECT p.name, SUM(o.amount) FROM $database.people p JOIN $database.orders o ON p.id = o.person GROUP BY p.name ORDER BY p.name;" |
+    tee "$SMOKE_DIR/join"
+  [ "$(grep -E '^(ann|bob),' "$SMOKE_DIR/join" | tr '\n' ' ')" = 'ann,30 bob,5 ' ]
+}
+
+echo 1..3
+check create-fill create_fill
+if [ -e /etc/tez/conf/tez-site.xml ]; then
+  check join-on-tez join_on tez
+else
+  number=2
+  echo 'ok 2 - join-on-tez # SKIP this host has no Tez'
+fi
+check join-on-mapreduce join_on mr
+sql "DROP DATABASE $database CASCADE;" > /dev/null
+
+exit $failed

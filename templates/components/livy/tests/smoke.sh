@@ -1,0 +1,64 @@
+#!/bin/bash
+# A session of Livy computes a sum on Spark.
+set -u
+number=0 failed=0
+export PATH=$PARENT_DIR/usr/bin:$PATH
+chmod 0755 "$SMOKE_DIR"
+
+check() {
+  local name=$1
+  shift
+  number=$((number + 1))
+  if "$@"; then
+    echo "ok $number - $name"
+  else
+    echo "not ok $number - $name"
+    failed=1
+  fi
+}
+
+base=http://$(hostname -f):$(sed -n 's/^livy\.server\.port *[= ] *//p' /etc/livy/conf/livy.conf | grep . || echo 8998)
+
+field() {
+  python3 -c 'import json, sys; answer = json.load(sys.stdin)
+for key in sys.argv[1:]: answer = (answer or {}).get(key)
+print(answer)' "$@"
+}
+
+livy() {
+  local path=$1
+  shift
+  curl --silent --show-error --fail --max-time 60 --header 'Content-Type: application/json' --header 'X-Requested-By: smoke' "$base/$path" "$@"
+}
+
+# Waits until a state is reached; ends early if it cannot be reached any more.
+await() {
+  local path=$1 wanted=$2 state
+  for _ in {1..100}; do
+    state=$(livy "$path" | field state)
+    [ "$state" = "$wanted" ] && return 0
+    case $state in error | dead | killed | cancelled) break ;; esac
+    sleep 3
+  done
+  echo "$path: $state"
+  return 1
+}
+
+session() {
+  id=$(livy sessions --data '{"kind": "spark", "driverMemory": "512m", "executorMemory": "512m", "numExecutors": 1}' | field id)
+  await "sessions/$id" idle || { livy "sessions/$id/log?size=30"; return 1; }
+}
+
+compute() {
+  local statement
+  statement=$(livy "sessions/$id/statements" --data '{"code": "sc.parallelize(1 to 100).sum"}' | field id)
+  await "sessions/$id/statements/$statement" available && livy "sessions/$id/statements/$statement" | tee "$SMOKE_DIR/answer" && grep -q 5050 "$SMOKE_DIR/answer"
+}
+
+id=
+echo 1..2
+check session session
+check compute compute
+[ -z "$id" ] || livy "sessions/$id" --request DELETE > /dev/null
+
+exit $failed

@@ -1,0 +1,51 @@
+#!/bin/bash
+# A table of Phoenix on HBase takes upserts and answers SQL.
+set -u
+number=0 failed=0
+export PATH=$PARENT_DIR/usr/bin:$PATH
+chmod 0755 "$SMOKE_DIR"
+
+check() {
+  local name=$1
+  shift
+  number=$((number + 1))
+  if "$@"; then
+    echo "ok $number - $name"
+  else
+    echo "not ok $number - $name"
+    failed=1
+  fi
+}
+
+table=SMOKE_$$
+. /usr/lib/bigtop-utils/bigtop-detect-javahome
+export PATH=$JAVA_HOME/bin:$PATH
+quorum=$(sed -n 's,.*<name>hbase.zookeeper.quorum</name>[[:space:]]*<value>\([^<]*\)</value>.*,\1,p' /etc/hbase/conf/hbase-site.xml)
+
+# The command psql.py takes files of SQL and ends, which sqlline does not do reliably.
+sql() {
+  printf '%s\n' "$@" > "$SMOKE_DIR/$table.sql"
+  HBASE_CONF_DIR=/etc/hbase/conf timeout 300 python3 "$PARENT_DIR/usr/lib/phoenix/bin/psql.py" "${quorum:-localhost}" "$SMOKE_DIR/$table.sql" 2>&1
+}
+
+upsert_select() {
+  sql "CREATE TABLE $table (id INTEGER PRIMARY KEY, name VARCHAR, amount INTEGER);" \
+    "UPSERT INTO $table VALUES (1, 'a', 1);" "UPSERT INTO $table VALUES (2, 'b', 5);" "UPSERT INTO $table VALUES (3, 'a', 2);" \
+    "SELECT name, SUM(amount) AS total FROM $table GROUP BY name;" > "$SMOKE_DIR/said"
+  tail -n 12 "$SMOKE_DIR/said"
+  grep -qE '^a +3' "$SMOKE_DIR/said" && grep -qE '^b +5' "$SMOKE_DIR/said"
+}
+
+index() {
+  sql "CREATE INDEX ${table}_BY_NAME ON $table (name) INCLUDE (amount);" "EXPLAIN SELECT amount FROM $table WHERE name = 'b';" \
+    "SELECT amount FROM $table WHERE name = 'b';" > "$SMOKE_DIR/index"
+  tail -n 12 "$SMOKE_DIR/index"
+  grep -q "${table}_BY_NAME" "$SMOKE_DIR/index" && grep -qE '^5 *$' "$SMOKE_DIR/index"
+}
+
+echo 1..2
+check upsert-select upsert_select
+check index index
+sql "DROP TABLE $table;" > /dev/null
+
+exit $failed

@@ -1,0 +1,44 @@
+#!/bin/bash
+# A collection is created, a document indexed and found.
+set -u
+number=0 failed=0
+export PATH=$PARENT_DIR/usr/bin:$PATH
+chmod 0755 "$SMOKE_DIR"
+
+check() {
+  local name=$1
+  shift
+  number=$((number + 1))
+  if "$@"; then
+    echo "ok $number - $name"
+  else
+    echo "not ok $number - $name"
+    failed=1
+  fi
+}
+
+collection=smoke$$
+base=http://$(hostname -f):8983/solr
+solr=$PARENT_DIR/usr/lib/solr
+
+get() {
+  curl --silent --show-error --fail --max-time 180 --get "$@"
+}
+
+# A server alone has cores, one with ZooKeeper has collections.
+create() {
+  runuser -u solr -- bash -c "cd / && . /usr/lib/bigtop-utils/bigtop-detect-javahome && '$solr/bin/solr' create -c $collection"
+}
+
+index_query() {
+  curl --silent --show-error --fail --max-time 60 --header 'Content-Type: application/json' \
+    --data '[{"id": "1", "title_s": "elephant"}, {"id": "2", "title_s": "bee"}]' "$base/$collection/update?commit=true" &&
+    get "$base/$collection/select" --data-urlencode 'q=title_s:elephant' | tee "$SMOKE_DIR/found" && grep -q '"numFound":1' "$SMOKE_DIR/found"
+}
+
+echo 1..2
+check create-collection create
+check index-query index_query
+runuser -u solr -- bash -c "cd / && . /usr/lib/bigtop-utils/bigtop-detect-javahome && '$solr/bin/solr' delete -c $collection" > /dev/null 2>&1
+
+exit $failed

@@ -1,0 +1,53 @@
+#!/bin/bash
+# A paragraph of a note is run and its answer read.
+set -u
+number=0 failed=0
+export PATH=$PARENT_DIR/usr/bin:$PATH
+chmod 0755 "$SMOKE_DIR"
+
+check() {
+  local name=$1
+  shift
+  number=$((number + 1))
+  if "$@"; then
+    echo "ok $number - $name"
+  else
+    echo "not ok $number - $name"
+    failed=1
+  fi
+}
+
+port=$(sed -n 's,.*<name>zeppelin.server.port</name>[[:space:]]*<value>\([^<]*\)</value>.*,\1,p' /etc/zeppelin/conf/zeppelin-site.xml)
+base=http://$(hostname -f):${port:-8080}/api
+
+field() {
+  python3 -c 'import json, sys; answer = json.load(sys.stdin)
+for key in sys.argv[1:]: answer = answer[int(key)] if isinstance(answer, list) else answer[key]
+print(answer)' "$@"
+}
+
+zeppelin() {
+  local path=$1
+  shift
+  curl --silent --show-error --fail --max-time 300 --header 'Content-Type: application/json' "$base/$path" "$@"
+}
+
+up() {
+  zeppelin version
+}
+
+# Runs one paragraph to its end; the call answers when it has finished.
+paragraph() {
+  local id
+  id=$(zeppelin "notebook/$note/paragraph" --data "{\"title\": \"smoke\", \"text\": \"$1\"}" | field body) &&
+    zeppelin "notebook/run/$note/$id" --data '{}' | tee "$SMOKE_DIR/answer" && grep -q '"code":"SUCCESS"' "$SMOKE_DIR/answer" && grep -q "$2" "$SMOKE_DIR/answer"
+}
+
+echo 1..3
+check up up
+note=$(zeppelin notebook --data "{\"name\": \"smoke-$$\"}" | field body)
+check paragraph-markdown paragraph '%md\nsmoke **test**' 'strong'
+check paragraph-shell paragraph '%sh\necho $((6 * 7))' 42
+[ -z "$note" ] || zeppelin "notebook/$note" --request DELETE > /dev/null
+
+exit $failed
