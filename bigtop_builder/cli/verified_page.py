@@ -36,7 +36,9 @@ def _row(name: str, one: Verified) -> str:
     ran = ", ".join(record.runs) + "".join(f"; skipped {skipped}" for skipped in record.skipped)
     cells = (
         name,
-        record.version + (f" ({record.variant})" if record.variant else ""),
+        record.version
+        + (f" ({record.variant})" if record.variant else "")
+        + "".join(f", `{key}={value}`" for key, value in record.chosen.items()),
         record.platform,
         record.date + ("" if one.current else ", changed since"),
         _source(record.source),

@@ -6,9 +6,13 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from bigtop_builder.model.base import Name, PlainText, Sha256, StrictModel, Version
+from bigtop_builder.model.base import Name, PlainText, Sha256, StrictModel, UpstreamVersion
 
 Date = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+Subject = tuple[str, str, tuple[tuple[str, str], ...], str, int]
+"""Version, variant, what was chosen, platform, number of hosts."""
 
 
 class BuildSeconds(StrictModel):
@@ -23,8 +27,10 @@ class BuildSeconds(StrictModel):
 class VerifiedRecord(StrictModel):
     """One build that has run."""
 
-    version: Version
+    version: UpstreamVersion
     variant: Name | None = None
+    chosen: dict[str, PlainText] = Field(default_factory=dict)
+    """Options and variables that had other values than the component file gives: ``options.native: separate``."""
     platform: Name
     """The platform of the packages."""
     date: Date
@@ -42,9 +48,9 @@ class VerifiedRecord(StrictModel):
     """The tests that did not run, with their reasons."""
 
     @property
-    def subject(self) -> tuple[str, str | None, str, int]:
+    def subject(self) -> Subject:
         """Of what it is a record. A newer one of the same replaces it."""
-        return self.version, self.variant, self.platform, self.hosts
+        return self.version, self.variant or "", tuple(sorted(self.chosen.items())), self.platform, self.hosts
 
 
 class VerifiedFile(StrictModel):

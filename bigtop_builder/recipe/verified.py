@@ -11,7 +11,7 @@ import yaml
 
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import ConfigurationError, Location
-from bigtop_builder.model.verified import VerifiedFile, VerifiedRecord
+from bigtop_builder.model.verified import Subject, VerifiedFile, VerifiedRecord
 from bigtop_builder.recipe.catalog import LoadedComponent
 from bigtop_builder.recipe.document import load
 from bigtop_builder.recipe.validation import validate
@@ -37,7 +37,7 @@ class Verified:
 
 def verified(loaded: LoadedComponent) -> list[Verified]:
     """Return the records of a component, the newest first. Raises ConfigurationError for a file that is invalid."""
-    found: dict[tuple[str, str | None, str, int], VerifiedRecord] = {}
+    found: dict[Subject, VerifiedRecord] = {}
     for folder in reversed(loaded.folders):
         found |= {record.subject: record for record in _read(folder / FILE)}
     return [
@@ -53,7 +53,7 @@ def add_record(loaded: LoadedComponent, record: VerifiedRecord) -> Path:
     """
     file = loaded.folders[0] / FILE
     records = {one.subject: one for one in _read(file)} | {record.subject: record}
-    data = [one.model_dump(exclude_defaults=True) for _, one in sorted(records.items(), key=_order)]
+    data = [one.model_dump(exclude_defaults=True) for _, one in sorted(records.items())]
     text = yaml.safe_dump({"records": data}, sort_keys=False, allow_unicode=True, width=110)
     try:
         file.write_text(HEAD + text, encoding="utf-8")
@@ -64,11 +64,6 @@ def add_record(loaded: LoadedComponent, record: VerifiedRecord) -> Path:
             hint="Give the component a folder in an overlay of your own: the record is then written there.",
         ) from None
     return file
-
-
-def _order(entry: tuple[tuple[str, str | None, str, int], VerifiedRecord]) -> tuple[str, str, str, int]:
-    version, variant, platform, hosts = entry[0]
-    return version, variant or "", platform, hosts
 
 
 def _read(file: Path) -> list[VerifiedRecord]:
@@ -88,12 +83,11 @@ def recipe_digest(loaded: LoadedComponent, version: str, variant: str | None) ->
     }
     data["options"] = {name: _without(one, "note") for name, one in (document.get("options") or {}).items()}
     data["packages"] = [_without(package, "summary", "description") for package in document.get("packages") or []]
-    patches = loaded.patches(version) if version in loaded.component.versions else []
     return digest.of_data(
         {
             "component": data,
             "files": {name: _content(path) for name, path in loaded.files().items()},
-            "patches": {path.name: _content(path) for path in patches},
+            "patches": {path.name: _content(path) for path in loaded.patches(version)},
         }
     )
 

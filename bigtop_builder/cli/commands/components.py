@@ -96,6 +96,7 @@ def _component_text(row: dict[str, Any]) -> str:
 
 def _record_text(record: dict[str, Any]) -> str:
     variant = f" ({record['variant']})" if record["variant"] else ""
+    variant += "".join(f", {key}={value}" for key, value in record["chosen"].items())
     seconds = record["seconds"]
     compiled = f"compiled in {seconds['compile']:g} s, " if seconds["compile"] is not None else ""
     lines = [

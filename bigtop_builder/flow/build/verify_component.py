@@ -12,6 +12,7 @@ from bigtop_builder.flow.build.builder import build
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.result import RunResult
 from bigtop_builder.flow.run.recorder import Bus
+from bigtop_builder.model.component import Component
 from bigtop_builder.model.errors import ConfigurationError, Location
 from bigtop_builder.model.source import GitSource
 from bigtop_builder.model.tap import read_tap
@@ -111,6 +112,7 @@ def _write(project: Project, task: Task, runs: Iterable[str], skipped: Iterable[
     record = VerifiedRecord(
         version=evaluated.version,
         variant=evaluated.variant,
+        chosen=_chosen(evaluated, loaded.component),
         platform=evaluated.target.platform.name,
         date=datetime.now(UTC).date().isoformat(),
         source=_source(evaluated, compiled),
@@ -123,6 +125,19 @@ def _write(project: Project, task: Task, runs: Iterable[str], skipped: Iterable[
         skipped=list(skipped),
     )
     return Written(evaluated.name, record, add_record(loaded, record))
+
+
+def _chosen(evaluated: Evaluated, component: Component) -> dict[str, str]:
+    """Return the options and variables that have other values than the component file gives."""
+    found = {
+        f"options.{name}": value
+        for name, value in evaluated.options.items()
+        if value != component.options[name].default
+    }
+    for name, value in evaluated.chosen_variables.items():
+        keys = {"": value} if isinstance(value, str) else {f".{key}": one for key, one in value.items()}
+        found |= {f"variables.{name}{key}": " ".join(str(one).split()) for key, one in keys.items()}
+    return found
 
 
 def _source(evaluated: Evaluated, compiled: Mapping[str, Any] | None) -> str:
