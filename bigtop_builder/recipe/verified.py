@@ -42,7 +42,7 @@ def verified(loaded: LoadedComponent) -> list[Verified]:
         found |= {record.subject: record for record in _read(folder / FILE)}
     return [
         Verified(record, record.recipe == recipe_digest(loaded, record.version, record.variant))
-        for record in sorted(found.values(), key=lambda record: record.date, reverse=True)
+        for _, record in sorted(sorted(found.items()), key=lambda entry: entry[1].date, reverse=True)
     ]
 
 
