@@ -54,9 +54,7 @@ def test_everything_that_maven_compiles_has_the_same_variables() -> None:
     builds = _maven_builds()
     assert len(builds) >= 15
     for name, _ in builds:
-        assert {"maven_args", "maven_properties", "maven_opts"} <= set(CATALOG.component(name).component.variables) | (
-            {"maven_opts"} if name in ("ambari-metrics-grafana", "zookeeper") else set()
-        ), name
+        assert {"maven_args", "maven_properties"} <= set(CATALOG.component(name).component.variables), name
 
 
 @pytest.mark.parametrize(("name", "variant"), _maven_builds())
