@@ -9,8 +9,8 @@ import pytest
 from bigtop_builder.flow.build.project import Request
 from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.model.project import Choice
-from bigtop_builder.recipe.catalog import shipped_templates
-from bigtop_builder.recipe.evaluate import Evaluated
+from bigtop_builder.recipe.catalog import Catalog, shipped_templates
+from bigtop_builder.recipe.evaluate import Evaluated, Target, evaluate
 from bigtop_builder.recipe.settings import load_settings
 
 EXAMPLES = shipped_templates().parent / "examples"
@@ -34,7 +34,10 @@ def test_hadoop_3_3_6(tmp_path: Path) -> None:
     assert "-Dversion-info.scm.commit=1be78238728da9266a4f88195058f08fd012bf9c \\\n" in hadoop.build.script
     assert "-Dversion-info.scm.branch=rel/release-3.3.6 \\\n" in hadoop.build.script
     assert 'cp -R "hadoop-dist/target/hadoop-3.3.6" "$STAGE/dist"' in hadoop.build.script
-    assert [patch.name.split("-")[0] for patch in hadoop.patches] == ["0001", "0002"]
+    assert [patch.name for patch in hadoop.patches] == ["0001-httpfs-script-finds-hdfs.patch"]
+    # It needs ZooKeeper 3.6, which the stack does not have.
+    assert "zookeeper.version" not in hadoop.build.script
+    assert "zookeeper-[0-9]" not in hadoop.install
     assert "hadoop_3_2_0-hdfs-3.3.6-1.el8.noarch.rpm" in hadoop.package_files()
 
 
@@ -56,3 +59,22 @@ def test_hbase_2_4_17(tmp_path: Path) -> None:
     # What the shipped patch cures is in this release.
     assert hbase.patches == ()
     assert "hbase_3_2_0-2.4.17-1.el8.noarch.rpm" in hbase.package_files()
+
+
+@pytest.mark.parametrize(
+    ("version", "zookeeper", "stacks_own"),
+    [("3.3.4", "3.5.9", True), ("3.3.6", "3.5.9", False), ("3.3.6", "3.7.2", True), ("3.3.10", "3.10.0", True)],
+)
+def test_hadoop_uses_the_zookeeper_of_the_stack_if_it_can(
+    version: str, zookeeper: str, stacks_own: bool, tmp_path: Path
+) -> None:
+    catalog = Catalog()
+    platform = catalog.platform("el8")
+    for name in ("hadoop", "hadoop-native"):
+        choice = Choice(version=version, source=str(tmp_path))
+        stack, target = catalog.stack("bigtop-3.2.0"), Target(platform, platform, "x86_64")
+        made = evaluate(catalog, stack, name, target, choice, {"zookeeper": zookeeper})
+        assert (f"-Dzookeeper.version={zookeeper} \\\n" in made.build.script) is stacks_own
+        assert ("zookeeper.version" in made.build.script) is stacks_own
+        if name == "hadoop":
+            assert ("/usr/lib/zookeeper/zookeeper.jar" in made.install) is stacks_own
