@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from bigtop_builder.cli.options import parse_choices
+from bigtop_builder.flow.build.project import Request
+from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.model.errors import ConfigurationError, Location, RecipeError
 from bigtop_builder.model.project import Choice
 from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.evaluate import Target, evaluate
+from bigtop_builder.recipe.settings import load_settings
 from bigtop_builder.recipe.template import render, truth
 
 CATALOG = Catalog()
@@ -196,3 +199,15 @@ def test_other_builds_have_variables_too(name: str, variables: dict[str, Any], f
     after = _script(name, variant, overlay)
     assert flag in after and flag not in before
     assert _script(name, variant, variables=variables) == after
+
+
+def test_the_command_line_is_laid_over_the_project_file(tmp_path: Path) -> None:
+    (tmp_path / "bigtop-builder.yaml").write_text(
+        "components: {tez: {variables: {maven_profiles: ours, maven_properties: {tar: '', of.ours: '1'}}}}\n"
+    )
+    settings = load_settings(tmp_path, {"store": str(tmp_path / "store")}, {})
+    given = parse_choices(["tez.variables.maven_properties.of.ours=2"], None, tmp_path)
+    script = open_project(settings, given).plan(Request(("tez",))).tasks[0].evaluated.build.script
+    assert " -Pours " in script
+    assert "-Dof.ours=2 \\\n" in script
+    assert "-Dtar" not in script
