@@ -229,7 +229,7 @@ def test_a_tree_in_bigtops_layout_is_built_to_the_end(harbour: Harbour) -> None:
 
     assert "reused" in harbour.tool("build", "--all").stderr
     harbour.tool("build", "rig", "sail", "--platform", "el9")
-    assert set(harbour.steps()) <= {"package", "check", "image"}
+    assert set(harbour.steps()) <= {"package", "check", "image", "prepare", "keep"}
     assert harbour.rpm("rig_3_5_1-1.0-2.el9.noarch.rpm", "el9").is_file()
 
     more = harbour.root / "tree/bigtop-packages/src/common/rig/patch1-chain.diff"
@@ -267,6 +267,23 @@ def test_a_patch_that_does_not_apply_fails_that_component_and_blocks_what_comes_
     summary = harbour.tool.json("build", "--all", code=10)
     assert "blocked" in json.dumps(summary)
     assert not harbour.rpm("sail_3_5_1-0.9-1.el8.noarch.rpm").exists()
+
+
+def test_a_build_of_bigtop_that_was_finished_by_hand_is_packaged(harbour: Harbour) -> None:
+    script = harbour.root / "tree/bigtop-packages/src/common/rig/do-component-build"
+    script.write_text(RIG_BUILD + f"no-such-tool {time.time_ns()}\n")
+    assert "a tool is missing in the builder image: no-such-tool" in harbour.tool("build", "rig", code=10).stderr
+    harbour.tool("build", "rig", "--from-shell", code=10)
+    mend = "sed -i /no-such-tool/d /work/build/rig/rpm/SOURCES/do-component-build; bash /work/compile.sh"
+    harbour.tool("shell", "rig", "--", "bash", "-c", mend)
+    for _ in range(2):
+        (rig,) = harbour.tool.json("build", "rig", "--from-shell")["components"]
+        assert rig["state"] == "done" and any("by hand" in note for note in rig["notes"])
+    header = read_header(harbour.rpm("rig_3_5_1-1.0-2.el8.noarch.rpm"))
+    assert "/usr/bigtop/3.5.1/usr/lib/rig/rig.jar" in {one.path for one in header.files}
+    assert (
+        "finished in a shell" in harbour.tool("provenance", str(harbour.rpm("rig_3_5_1-1.0-2.el8.noarch.rpm"))).stdout
+    )
 
 
 def test_import_tells_what_the_packages_are_and_writes_a_component_file_that_renders(harbour: Harbour) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import time
 from pathlib import Path
@@ -50,10 +51,13 @@ def compile_bigtop(bench: Workbench, fetched: list[Fetched]) -> Compiled:
         log.note(make_seed(payload, local or (fetched[0] if fetched else None), seed, bench.folder, order.epoch))
         bench.hand_over(seed)
         built = artifacts_in(seed)
+        bench.make()
+        (bench.box / "compile.sh").write_text(f"{shlex.join(rpmbuild(payload, '-bi'))}\n", encoding="utf-8")
 
     def work(session: Session) -> None:
         with bench.step("compile") as log:
-            run_build(bench, session, log, rpmbuild(payload, "-bi"), cwd="/work", what="rpmbuild")
+            # A script, so that whoever finishes a failed build in a shell can repeat it.
+            run_build(bench, session, log, ["bash", "/work/compile.sh"], cwd="/work", what="rpmbuild")
 
     def prepare(home: Path) -> None:
         for key in order.dependency_keys.values():
