@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Java loads the libraries and what they load, C programs find those of HDFS, and the container executor runs.
+set -u
+native=$PARENT_DIR/usr/lib/hadoop/lib/native
+count=0 failed=0
+
+try() { # NAME COMMAND...: one test
+  local name=$1
+  shift
+  count=$((count + 1))
+  if "$@"; then
+    echo "ok $count - $name"
+  else
+    echo "not ok $count - $name"
+    failed=1
+  fi
+}
+
+loads() { # LIBRARY
+  grep -E "^$1: +true" "$SMOKE_DIR/checknative"
+}
+
+complete() { # FILE...: everything that they are linked to is on this host, but for Java's own library
+  local file
+  for file in "$@"; do
+    ldd "$file" | grep 'not found' | grep -v libjvm.so && return 1
+  done
+  return 0
+}
+
+executor() {
+  # Without a configuration it says so, which it must have started for.
+  "$PARENT_DIR/usr/lib/hadoop-yarn/bin/container-executor" --checksetup 2>&1 | grep -iE 'config|cfg|usage'
+}
+
+checked() {
+  "$PARENT_DIR/usr/bin/hadoop" checknative > "$SMOKE_DIR/checknative" 2>&1
+  cat "$SMOKE_DIR/checknative"
+  loads hadoop
+}
+
+try libhadoop checked
+for library in zlib zstd bzip2 openssl; do
+  try "$library" loads "$library"
+done
+try linked complete "$native"/*.so "$PARENT_DIR"/usr/lib64/*.so "$PARENT_DIR/usr/lib/hadoop/bin/fuse_dfs"
+try container-executor executor
+echo "1..$count"
+exit "$failed"
