@@ -28,7 +28,7 @@ HEADERS = re.compile(rf"/v{VERSION}/node-v(?P=version)(?P<headers>-headers)?\.ta
 YARN = re.compile(rf"/v{VERSION}/yarn-v(?P=version)\.tar\.gz")
 
 
-class Missing(Exception):
+class MissingError(Exception):
     """npm has no such package, or the path is none of Node or yarn."""
 
 
@@ -40,7 +40,7 @@ class Downloads:
         self._lock = threading.Lock()
 
     def find(self, path: str) -> Path:
-        """Return the archive for the path of a request. Raises Missing."""
+        """Return the archive for the path of a request. Raises MissingError."""
         if match := NODE.fullmatch(path):
             package, top, only = f"node-{match['platform']}", f"node-v{match['version']}-{match['platform']}", ""
         elif match := HEADERS.fullmatch(path):
@@ -50,7 +50,7 @@ class Downloads:
             old = tuple(map(int, match["version"].split("."))) < (0, 24)
             package, top, only = "yarn", "dist" if old else f"yarn-v{match['version']}", ""
         else:
-            raise Missing(path)
+            raise MissingError(path)
         target = self._folder / path.removeprefix("/").replace("/", "_")
         with self._lock:
             if not target.exists():
@@ -62,11 +62,11 @@ class Downloads:
 
 
 def pack(package: str, folder: Path) -> Path:
-    """Let npm fetch a package. Raises Missing."""
+    """Let npm fetch a package. Raises MissingError."""
     command = ["npm", "pack", "--loglevel=error", package]
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise Missing(f"npm has no {package}: {done.stderr.strip() or done.stdout.strip()}")
+        raise MissingError(f"npm has no {package}: {done.stderr.strip() or done.stdout.strip()}")
     return folder / done.stdout.split()[-1]
 
 
@@ -94,7 +94,7 @@ def server(address: str, port: int, folder: Path) -> ThreadingHTTPServer:
         def do_GET(self) -> None:
             try:
                 content = downloads.find(self.path).read_bytes()
-            except Missing as error:
+            except MissingError as error:
                 self.send_error(404, explain=str(error))
                 return
             self.send_response(200)
