@@ -48,7 +48,7 @@ pi_cluster() {
 
 echo 1..2
 check local-sum local_sum
-if ! grep -qs resourcemanager /etc/hadoop/conf/yarn-site.xml; then
+if ! grep -qs '<value>yarn</value>' /etc/hadoop/conf/mapred-site.xml; then
   echo 'ok 2 - pi-on-yarn # SKIP this host knows no YARN cluster'
 elif ! ls "$lib"/examples/jars/spark-examples_*.jar > /dev/null 2>&1; then
   echo 'ok 2 - pi-on-yarn # SKIP these packages have no examples.jar'

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# All servers on this host, with the configuration of hadoop-conf-pseudo.
+set -eu
+runuser -u hdfs -- "$PARENT_DIR/usr/bin/hdfs" namenode -format -nonInteractive
+/etc/init.d/hadoop-hdfs-namenode start
+/etc/init.d/hadoop-hdfs-datanode start
+runuser -u hdfs -- timeout 300 "$PARENT_DIR/usr/bin/hdfs" dfsadmin -safemode wait
+"$PARENT_DIR/usr/lib/hadoop/libexec/init-hdfs.sh"
+for service in yarn-resourcemanager yarn-nodemanager mapreduce-historyserver; do
+  "/etc/init.d/hadoop-$service" start
+done
