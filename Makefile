@@ -1,4 +1,4 @@
-.PHONY: setup venv engine lint test test-full engines fuzz kills demo real-ambari soak bench
+.PHONY: setup venv engine lint test test-full engines fuzz kills demo real-ambari stack soak bench
 
 setup:   ## set up the checkout: Python environment and container engine
 	@scripts/setup
@@ -32,6 +32,9 @@ demo: setup  ## build, publish and deploy on container hosts
 
 real-ambari: setup  ## the demo and the contract suite on a real Ambari, built from SOURCE=PATH
 	@.venv/bin/python scripts/real_ambari.py "$(SOURCE)" $(OPTIONS)
+
+stack: setup  ## the whole stack on four container hosts, built from SOURCES=DIR: OPTIONS="--only hadoop,hive --keep"
+	@.venv/bin/python scripts/stack.py "$(SOURCES)" $(OPTIONS)
 
 soak: setup  ## rounds of deploy, change, disturb, destroy on a test bed: TESTBED=NAME OPTIONS="--rounds 2 --seed 1"
 	@.venv/bin/python scripts/soak.py "$(TESTBED)" $(OPTIONS)
