@@ -105,7 +105,7 @@ def test_a_newer_record_replaces_the_one_of_the_same_subject(component: ProjectF
     add_record(loaded(component), record(loaded(component), hosts=4, runs=["scan"]))
     add_record(loaded(component), record(loaded(component), chosen={"options.docs": "yes"}))
     found = [(one.record.date, one.record.hosts, one.record.chosen) for one in verified(loaded(component))]
-    assert found == [("2026-11-29", 1, {}), ("2026-11-28", 1, {"options.docs": "yes"}), ("2026-11-28", 4, {})]
+    assert found == [("2026-11-29", 1, {}), ("2026-11-28", 4, {}), ("2026-11-28", 1, {"options.docs": "yes"})]
 
 
 def test_a_record_goes_to_the_newest_overlay(component: ProjectFolder, tmp_path: Path) -> None:

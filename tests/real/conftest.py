@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -119,3 +120,13 @@ def small(tmp_path: Path, shared_store: Path) -> SmallProject:
 def fresh(tmp_path: Path) -> SmallProject:
     """A small project in a store of its own."""
     return SmallProject(tmp_path, tmp_path / "store")
+
+
+@pytest.fixture
+def fresh_like(tmp_path: Path, shared_store: Path) -> SmallProject:
+    """A project in a store of its own that knows the images of the shared store."""
+    project = SmallProject(tmp_path, tmp_path / "store")
+    (tmp_path / "store").mkdir()
+    if (shared_store / "images").is_dir():
+        shutil.copytree(shared_store / "images", tmp_path / "store" / "images")
+    return project

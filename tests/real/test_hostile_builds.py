@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -78,16 +77,6 @@ def test_a_hostile_build_fails_and_is_cleared_away(fresh_like: SmallProject, vic
     assert not list((project.tool.store / "failed").iterdir())
     assert not list((project.tool.store / "work").iterdir())
     assert state(victim) == before
-
-
-@pytest.fixture
-def fresh_like(tmp_path: Path, shared_store: Path) -> SmallProject:
-    """A project in a store of its own that knows the images of the shared store."""
-    project = SmallProject(tmp_path, tmp_path / "store")
-    (tmp_path / "store").mkdir()
-    if (shared_store / "images").is_dir():
-        shutil.copytree(shared_store / "images", tmp_path / "store" / "images")
-    return project
 
 
 def test_a_shell_mounts_what_was_recorded_where_no_build_can_write(small: SmallProject, victim: Path) -> None:
