@@ -67,6 +67,11 @@ def test_maven_s_help_is_left_out(tmp_path: Path) -> None:
     assert "it rains" in shown
 
 
+def test_what_the_program_says_itself_is_not_repeated(tmp_path: Path) -> None:
+    found = diagnosed(tmp_path, "it rains\n==> failed: the compile script exited with 1\n")
+    assert found.last_lines == ["it rains"]
+
+
 def test_the_first_of_many_errors_is_shown_with_its_lines(tmp_path: Path) -> None:
     errors = [f"/work/src/A.java:[{number},1] cannot find symbol" for number in range(1, 90)]
     before = "[ERROR] COMPILATION ERROR : \n" + "".join(f"[ERROR] {error}\n  symbol: class X\n" for error in errors)

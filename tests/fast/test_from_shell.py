@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -123,6 +124,21 @@ def test_garbage_collection_leaves_a_tree_that_somebody_is_in(space: Project) ->
         assert not [item for item in collect(space.store, max_age=-1).removed if item.kind == "failed"]
     (removed,) = (item for item in collect(space.store, max_age=-1).removed if item.kind == "failed")
     assert removed.path == folder and not folder.exists()
+
+
+def test_garbage_collection_says_what_is_lost_with_a_tree(
+    space: Project, project: ProjectFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fail(space, plan(space, "a").task(COMPILE))
+    used = time.time() - 60
+    os.utime(folder, (used, used))
+    flags = ["--store", str(space.store.root), "--project", str(project.root / "bigtop-builder.yaml")]
+    assert run([*flags, "gc", "--older-than", "1s", "--dry-run"]) == 0
+    said = capsys.readouterr()
+    assert folder.name in said.out and "keep one that you finished with build NAME --from-shell" in said.err
+    assert folder.exists()
+    assert run([*flags, "gc", "--older-than", "1s"]) == 0
+    assert "cannot enter the tree any more" in capsys.readouterr().err and not folder.exists()
 
 
 def test_shells_share_a_tree_and_a_build_has_it_alone(space: Project) -> None:

@@ -110,7 +110,8 @@ def test_without_a_failed_compile_there_is_nothing_to_take(small: SmallProject) 
 
 def test_the_loss_of_a_tree_is_told(failed: SmallProject) -> None:
     quiet = failed.tool("build", "handmade", code=10)
-    assert "the tree of this failure replaces the tree of the failure of" in quiet.stdout + quiet.stderr
+    assert "is kept until this task fails again" in quiet.stdout + quiet.stderr
+    assert "it replaces the tree of the failure of" in quiet.stdout + quiet.stderr
     assert str(tree_of(failed)) in quiet.stdout + quiet.stderr
     failed.tool("shell", "handmade", *FINISH)
     warned = failed.tool("build", "handmade", code=10)

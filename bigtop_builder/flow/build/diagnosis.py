@@ -112,6 +112,8 @@ def _excerpt(log: Path, start: _Suspect | None) -> list[str]:
 def _tail(log: Path) -> list[str]:
     """Return the last lines of a log that help, without empty ones and colours, each cut to LINE_LIMIT characters."""
     lines = [line for line in log_end(log).splitlines() if line.strip() and not HELP.search(line)]
+    # The message of the failure says the same.
+    lines = [line for line in lines if not line.startswith("==> failed: ")]
     return [_shown(line) for line in lines[-SHOWN_LINES:]]
 
 

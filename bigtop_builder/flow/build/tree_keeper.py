@@ -68,8 +68,10 @@ def keep_tree(bench: Workbench, step: str) -> None:
         description = _description(bench, box, cwd, step, place)
         bench.folder.rename(place)
         write_atomically(place / CONTAINER, json.dumps(description, indent=1) + "\n")
-    if former is not None:
-        bench.tell(f"the tree of this failure replaces {former}")
+    name = bench.order.component
+    use = f", build {name} --from-shell packages it" if bench.order.kind == "compile" else ""
+    replaced = f"; it replaces {former}" if former is not None else ""
+    bench.tell(f"the tree is kept until this task fails again: shell {name} enters it{use}{replaced}")
 
 
 def _description(bench: Workbench, box: Sandbox, cwd: str, step: str, place: Path) -> dict[str, Any]:

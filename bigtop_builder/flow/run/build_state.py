@@ -140,7 +140,7 @@ class BuildState:
             task.state, task.started = "running", event.time
         elif isinstance(event, TaskFinished):
             task.state = "refused" if task.planned.action == "refuse" else event.state
-            image = task.steps.get("image")
+            image = task.steps.get("image") if event.seconds else None
             task.seconds = event.seconds + (image.seconds or 0.0 if image else 0.0)
             task.artifacts, task.failure = event.artifacts, event.failure
             task.blocked_by, task.notes = event.blocked_by, event.notes
