@@ -45,8 +45,13 @@ VERSIONS = "maven-metadata.xml"
 NODE_SERVER = "site-node"
 
 # A NAT that forgot an idle connection leaves the next request on it hanging, and Maven keeps connections while a module
-# compiles. Java resolves names again every 30 s by default, and one unanswered query ends the build.
-MAVEN_OPTS = "-Dmaven.wagon.httpconnectionManager.ttlSeconds=25 -Dsun.net.inetaddr.ttl=600"
+# compiles. One query or one connection that nobody answers ends a build of an hour: Java asks for a name anew
+# every 30 s, remembers for 10 s that it got no answer, and Maven tries again after other failures only.
+MAVEN_OPTS = (
+    "-Dmaven.wagon.httpconnectionManager.ttlSeconds=25 -Dsun.net.inetaddr.ttl=-1 -Dsun.net.inetaddr.negative.ttl=0"
+    " -Dmaven.wagon.http.retryHandler.class=default -Dmaven.wagon.http.retryHandler.count=3"
+    " -Dmaven.wagon.http.retryHandler.nonRetryableClasses=java.io.InterruptedIOException,javax.net.ssl.SSLException"
+)
 
 
 class MavenMirrors:
