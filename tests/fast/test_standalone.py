@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 
 from bigtop_builder.flow.hosts.apply_standalone import apply_standalone, verify_standalone
 from bigtop_builder.hosts import standalone
-from bigtop_builder.hosts.facts import HostFacts
+from bigtop_builder.hosts.facts import HostFacts, Wanted
 from bigtop_builder.hosts.services import restart_mark
 from bigtop_builder.hosts.standalone import Probe, install, order, probes, start, validate_standalone
 from bigtop_builder.model.event import CheckFinished, Notice
@@ -102,6 +104,12 @@ def test_what_changes_restarts_the_services_that_stand_on_it(
             "standalone.b.after",
         ),
         ("{a: {hosts: [all], after: [a]}}", "a -> a", "standalone.a.after"),
+        ("{a: {hosts: [all], reads: [bb]}, b: {hosts: [all]}}", "no stand-alone entry bb", "standalone.a.reads[0]"),
+        (
+            "{a: {hosts: [all], run: [{name: n, command: '{{ hots }}', unless: 'true'}]}}",
+            "undefined name: hots",
+            "standalone.a.run[0].command",
+        ),
         ("{a: {hosts: [all], files: {/x: {content: '{{ hots }}'}}}}", "undefined name: hots", "standalone.a.files./x"),
         (
             "{a: {hosts: [all], files: {/x: {content: a}}}, b: {hosts: [all], files: {/x: {content: b}}}}",
@@ -186,3 +194,69 @@ def test_verify_tells_what_is_not_as_it_should_be(tmp_path: Path) -> None:
         ("node2.example.com", "stand-alone", "error"),
     }
     assert all(host.runs <= 2 for host in fleet.hosts.values())
+
+
+ONCE = """\
+standalone:
+  conf:
+    hosts: [all]
+    files: {/etc/app.conf: {content: "x\\n"}}
+  app:
+    hosts: [all]
+    reads: [conf]
+    run:
+      - {name: format it, command: "touch {{ host }}.done", unless: "test -e {{ host }}.done", user: app}
+    services: [{name: app}]
+"""
+
+
+def test_a_command_runs_once_before_the_services_of_its_entry(tmp_path: Path) -> None:
+    loaded = inventory(tmp_path, ONCE)
+    assert plan(loaded, facts()) == ["write /etc/app.conf", "run: format it", "enable app", "start app"]
+    (condition,) = standalone.wanted(loaded, "node1.example.com").conditions
+    key, _, script = condition.partition(" ")
+    assert "runuser -u app" in script and "node1.example.com.done" in script
+    done = facts(conditions=(key,), files={"/etc/app.conf": file("x\n")}, services={"app": THERE})
+    assert plan(loaded, done) == []
+    # The condition holds for the host that it was asked on, not for others.
+    assert "run: format it" in plan(loaded, facts("node2.example.com", conditions=(key,)))
+
+
+def test_services_are_restarted_after_a_change_of_what_they_read(tmp_path: Path) -> None:
+    loaded = inventory(tmp_path, ONCE)
+    (key, _, _) = standalone.wanted(loaded, "node1.example.com").conditions[0].partition(" ")
+    changed = facts(conditions=(key,), services={"app": THERE})
+    assert plan(loaded, changed) == ["write /etc/app.conf", "restart app"]
+
+
+def run_once(tmp_path: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Run the operation of a command that is done when a file exists."""
+    mark = tmp_path / "mark"
+    text = f"""\
+standalone:
+  app:
+    hosts: [all]
+    run: [{{name: make it, command: {json.dumps(command.format(mark=mark))}, unless: "test -e {mark}"}}]
+"""
+    (operation,) = start(facts(), inventory(tmp_path, text), "app", ())
+    # The test may run as any user: the switch of users is another program's matter.
+    script = operation.script.replace("runuser -u root -- ", "")
+    return subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=False)
+
+
+def test_what_was_done_in_the_meantime_is_not_done_again(tmp_path: Path) -> None:
+    (tmp_path / "mark").touch()
+    assert run_once(tmp_path, "exit 1").returncode == 0
+
+
+def test_a_command_that_fails_or_does_not_do_its_work_is_an_error(tmp_path: Path) -> None:
+    assert run_once(tmp_path, "exit 7").returncode == 7
+    idle = run_once(tmp_path, "true")
+    assert idle.returncode == 1 and "it ran, but this still fails: test -e" in idle.stderr
+    assert run_once(tmp_path, "touch {mark}").returncode == 0
+
+
+def test_conditions_are_facts(tmp_path: Path) -> None:
+    wanted = Wanted(conditions=("yes true", "no exit 3", f"file test -e {tmp_path}", "quoted [ 'a b' = \"a b\" ]"))
+    ran = subprocess.run(["bash", "-c", HostFacts.script(wanted)], capture_output=True, text=True, check=True)
+    assert sorted(HostFacts.parse("n", ran.stdout).conditions) == ["file", "quoted", "yes"]
