@@ -204,6 +204,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="these components, separated by commas, and what they need")
     parser.add_argument("--built", action="store_true", help="build nothing: use the packages in the output folder")
     parser.add_argument("--record", action="store_true", help="write what ran to the components' verified.yaml")
+    parser.add_argument("--reuse", action="store_true", help="deploy on the hosts of an earlier run, as they are")
     parser.add_argument("--keep", action="store_true", help="leave the hosts up")
     parser.add_argument("--project", type=Path, default=PROJECT, help="a project file of your own")
     return parser.parse_args()
@@ -237,7 +238,7 @@ def run(options: argparse.Namespace, folder: Path) -> None:
         publish(stack, trial, built)
         file, gone = inventory(stack, built, Path(scratch))
         trial.inventory = str(file)
-        if NAME in testbeds(open_project(settings).store):
+        if NAME in testbeds(open_project(settings).store) and not options.reuse:
             with trial.step("remove the hosts of an earlier trial"):
                 trial.down()
         try:
