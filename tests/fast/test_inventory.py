@@ -179,7 +179,14 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", sorted((ROOT / "inventories").glob("*.yaml")), ids=lambda file: file.stem)
 def test_examples(file: Path) -> None:
     loaded = load_inventory(file)
-    hosts = {"one-host": 1, "three-hosts": 3, "hadoop-three-hosts": 3, "demo": 3, "ha-ten-hosts": 11, "stack-four-hosts": 4}
+    hosts = {
+        "one-host": 1,
+        "three-hosts": 3,
+        "hadoop-three-hosts": 3,
+        "demo": 3,
+        "ha-ten-hosts": 11,
+        "stack-four-hosts": 4,
+    }
     assert len(loaded.hosts) == hosts[file.stem]
 
 
