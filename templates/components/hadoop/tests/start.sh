@@ -4,6 +4,10 @@ set -eu
 runuser -u hdfs -- "$PARENT_DIR/usr/bin/hdfs" namenode -format -nonInteractive
 /etc/init.d/hadoop-hdfs-namenode start
 /etc/init.d/hadoop-hdfs-datanode start
+for _ in {1..90}; do
+  if timeout 2 bash -c 'exec 3<>/dev/tcp/localhost/8020' 2> /dev/null; then break; fi
+  sleep 2
+done
 runuser -u hdfs -- timeout 300 "$PARENT_DIR/usr/bin/hdfs" dfsadmin -safemode wait
 "$PARENT_DIR/usr/lib/hadoop/libexec/init-hdfs.sh"
 for service in yarn-resourcemanager yarn-nodemanager mapreduce-historyserver; do

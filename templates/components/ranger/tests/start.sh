@@ -65,4 +65,8 @@ XML
 sed -i 's,</configuration>,<property><name>dfs.namenode.inode.attributes.provider.class</name><value>org.apache.ranger.authorization.hadoop.RangerHdfsAuthorizer</value></property></configuration>,' \
   /etc/hadoop/conf/hdfs-site.xml
 /etc/init.d/hadoop-hdfs-namenode restart
+for _ in {1..90}; do
+  if timeout 2 bash -c 'exec 3<>/dev/tcp/localhost/8020' 2> /dev/null; then break; fi
+  sleep 2
+done
 runuser -u hdfs -- timeout 300 "$PARENT_DIR/usr/bin/hdfs" dfsadmin -safemode wait
