@@ -222,7 +222,7 @@ class Trial:
 
     def ways_on(self, again: str) -> str:
         """Commands for a cluster that is up; ``again`` continues the trial."""
-        command = f".venv/bin/bigtop-builder --project {self.project.relative_to(ROOT)}"
+        command = f".venv/bin/bigtop-builder --project {os.path.relpath(self.project, ROOT)}"
         return (
             f"Look at it: {command} status {self.inventory} --testbed {self.name}\n"
             f"            {command} testbed status {self.name}\n"

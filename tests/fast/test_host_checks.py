@@ -246,3 +246,9 @@ def test_checks_are_ignored_by_name(tmp_path: Path) -> None:
         check({}, loaded)
     assert "huge-pages" in (caught.value.hint or "")
     assert caught.value.location is not None and caught.value.location.path == "require.ignore[0]"
+
+
+def test_packages_that_the_inventory_installs_are_of_no_other_distribution(tmp_path: Path) -> None:
+    phoenix = host(packages=package("phoenix"))
+    assert [one.check for one in found(inventory(tmp_path), phoenix)] == ["packages"]
+    assert found(inventory(tmp_path, standalone={"sql": {"hosts": ["n1.x.org"], "packages": ["phoenix"]}}), phoenix) == []

@@ -80,6 +80,9 @@ def _needed_ports(host: HostFacts, loaded: LoadedInventory) -> Iterator[tuple[in
 
 def _packages(host: HostFacts, fleet: Fleetwide) -> Problems:
     foreign, other = _foreign_packages(host, fleet.loaded.inventory.stack)
+    # Not all packages of our stack have its version in their name: phoenix has none.
+    wanted = {package for entry in fleet.loaded.inventory.standalone.values() for package in entry.packages}
+    foreign = [name for name in foreign if name not in wanted]
     if foreign:
         yield Problem(
             "error",
