@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 from bigtop_builder.cli.app import run
 from bigtop_builder.cli.verified_page import verified_page
 from bigtop_builder.flow.build.project import Request
-from bigtop_builder.flow.build.verify_component import record_reports
+from bigtop_builder.flow.build.verify_component import record_reports, source_of
 from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.model.project import Choice
 from bigtop_builder.model.verified import BuildSeconds, VerifiedRecord
 from bigtop_builder.recipe.catalog import Catalog, LoadedComponent
+from bigtop_builder.recipe.evaluate import Evaluated
 from bigtop_builder.recipe.verified import add_record, recipe_digest, verified
 from tests.fast.conftest import ProjectFolder
 from tests.fast.test_planning import COMPILED, SHA, finish, plan, with_images, workspace
@@ -190,6 +193,41 @@ def test_what_ran_on_a_cluster_is_recorded_from_its_report(reported: ProjectFold
     report.write_text("1..1\nnot ok 1 - put\n")
     with pytest.raises(ConfigurationError, match="no report of a test that passed: put"):
         record_reports(space, request, {"a": report}, 4)
+
+
+def test_a_clean_checkout_of_the_pinned_commit_is_that_commit(project: ProjectFolder, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+
+    def git(*arguments: str) -> str:
+        who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        command = ["git", *who, "-C", str(tree), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    tree.mkdir()
+    git("init", "-q")
+    (tree / ".gitignore").write_text("target\n")
+    git("add", ".")
+    git("commit", "-qm", "a")
+    commit = git("rev-parse", "HEAD")
+    pinned = f"{{git: 'https://example.org/a.git', commit: {commit}}}"
+    project.component("a", COMPILED, versions=f'{{"1": {{sources: [{{alternatives: [{pinned}]}}]}}}}')
+
+    def source() -> str:
+        space = workspace(project, {"a": Choice(source=str(tree))})
+        evaluated = space.evaluate("a", "el8")
+        assert isinstance(evaluated, Evaluated)
+        return source_of(evaluated, loaded(project).component, {"ingredients": {"source:main": SHA}})
+
+    assert source() == f"git:{commit}"
+    (tree / "target").mkdir()
+    assert source() == f"git:{commit}"
+    (tree / "target/a.class").write_text("left by a build")
+    assert source() == f"local tree sha256:{SHA}"
+    (tree / "target/a.class").unlink()
+    (tree / ".gitignore").write_text("targets\n")
+    assert source() == f"local tree sha256:{SHA}"
+    git("commit", "-qam", "b")
+    assert source() == f"local tree sha256:{SHA}"
 
 
 def test_verifying_needs_a_smoke_test(project: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,7 +115,7 @@ def _write(project: Project, task: Task, runs: Iterable[str], skipped: Iterable[
         chosen=_chosen(evaluated, loaded.component),
         platform=evaluated.target.platform.name,
         date=datetime.now(UTC).date().isoformat(),
-        source=_source(evaluated, compiled),
+        source=source_of(evaluated, loaded.component, compiled),
         recipe=recipe_digest(loaded, evaluated.version, evaluated.variant),
         seconds=BuildSeconds(
             compile=round(compiled["seconds"], 1) if compiled else None, package=round(packaged["seconds"], 1)
@@ -140,12 +140,12 @@ def _chosen(evaluated: Evaluated, component: Component) -> dict[str, str]:
     return found
 
 
-def _source(evaluated: Evaluated, compiled: Mapping[str, Any] | None) -> str:
+def source_of(evaluated: Evaluated, component: Component, compiled: Mapping[str, Any] | None) -> str:
     """Return what was compiled. A clean checkout of the pinned commit counts as that commit."""
     if compiled is None:
         return "own files"
     if evaluated.local_source is not None:
-        commit = _pinned_checkout(evaluated, evaluated.local_source)
+        commit = _pinned_checkout(evaluated, component, evaluated.local_source)
         return f"git:{commit}" if commit else f"local tree sha256:{compiled['ingredients']['source:main']}"
     sources: dict[str, Any] = compiled["sources"]
     main = sources.get("main") or next(iter(sources.values()), None)
@@ -155,13 +155,14 @@ def _source(evaluated: Evaluated, compiled: Mapping[str, Any] | None) -> str:
     return f"git:{commit}" if commit else f"sha256:{main['digests']['sha256']}"
 
 
-def _pinned_checkout(evaluated: Evaluated, folder: Path) -> str | None:
+def _pinned_checkout(evaluated: Evaluated, component: Component, folder: Path) -> str | None:
+    """Return the commit of a clean checkout if the component file names it as the source of this version."""
     from bigtop_builder.adapter.sources.git import clean_checkout
 
     pinned = {
         one.commit
-        for source in evaluated.sources
-        if source.name == "main"
+        for source in getattr(component.versions.get(evaluated.version), "sources", ())
+        if source.name == "main" and source.variant in (None, evaluated.variant)
         for one in source.alternatives
         if isinstance(one, GitSource)
     }
