@@ -28,6 +28,7 @@ from bigtop_builder.flow.run.records import newest_runs
 from bigtop_builder.model.bundle import MANIFEST
 from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.model.source import Source
+from bigtop_builder.model.tap import read_tap
 from tests.fuzz.archives import with_checksums
 from tests.fuzz.harness import Target
 from tests.fuzz.mutation import changed, mutated
@@ -251,6 +252,26 @@ class EventLogs(Target):
         run.close()
         for found in newest_runs(store, 9):
             assert found.status
+
+
+class SmokeReports(Target):
+    """What a smoke test printed."""
+
+    name = "tap"
+    rounds = 300
+
+    def damaged(self, random: Random) -> bytes:
+        """Return a report."""
+        lines = ["1..4", "ok 1 - put-get", "not ok 2 - pi", "ok 3 - sparkpi # SKIP no YARN", "Bail out! no disk", "ok"]
+        random.shuffle(lines)
+        data = "\n".join(lines * random.randint(1, 300)).encode()
+        return mutated(data, random)
+
+    def read(self, data: bytes, scratch: Path) -> None:
+        """Read it; nothing of it may reach a terminal as it is."""
+        report = read_tap(data.decode(errors="replace").splitlines())
+        for text in (*report.passed, *report.failed, *report.skipped, *report.problems):
+            assert text.isprintable() and len(text) < 300
 
 
 class StoreRecords(Target):

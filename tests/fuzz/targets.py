@@ -23,5 +23,6 @@ TARGETS: tuple[type[Target], ...] = (
     exchange.Answers,
     exchange.Repositories,
     exchange.EventLogs,
+    exchange.SmokeReports,
     exchange.StoreRecords,
 )

@@ -17,12 +17,21 @@ from bigtop_builder.flow.build.clean_host import CAPABILITIES, ROOT, Installer
 from bigtop_builder.flow.build.result import SmokeResult
 from bigtop_builder.flow.build.work_order import SmokeOrder, SmokePart
 from bigtop_builder.flow.build.workbench import Workbench
-from bigtop_builder.model.errors import BuildError
+from bigtop_builder.model.errors import BuildError, EngineError
 from bigtop_builder.model.tap import PATTERN, TapReport, read_tap
 from bigtop_builder.recipe.smoke import SMOKE, START
 
 REPORT = 1 << 20
 """How many bytes of a report are read."""
+
+READINGS = 3
+"""A busy engine may lose the output of a short command, so one without its end is read again."""
+
+END = "==> end of the report"
+READ = """
+grep -aE "$2" "$1" | head -c "$3"
+printf '\\n%s\\n' "$4"
+"""
 
 PREPARE = """
 grep -qw "$HOSTNAME" /etc/hosts || echo "127.0.0.1 $HOSTNAME" >> /etc/hosts
@@ -162,11 +171,18 @@ def _output(part: SmokePart, name: str) -> str:
 
 
 def _report(bench: Workbench, session: Session, part: SmokePart) -> TapReport:
-    """Read what the test reported from its output, however much else that contains."""
-    with LogWriter(bench.private("smoke") / "report", REPORT) as report:
-        command = ["grep", "-aE", PATTERN, _output(part, SMOKE)]
-        session.call(command, log=report, timeout=60, cancelled=bench.worker.cancelled, cwd="/")
-    return read_tap(report.path.read_text(encoding="utf-8", errors="replace").splitlines())
+    """Read what the test reported from its output, however much else that contains. Raises EngineError."""
+    for attempt in range(READINGS):
+        with LogWriter(bench.private("smoke") / f"report-{attempt}", 2 * REPORT) as report:
+            command = ["bash", "-c", READ, "report", _output(part, SMOKE), PATTERN, str(REPORT), END]
+            session.call(command, log=report, timeout=60, cancelled=bench.worker.cancelled, cwd="/")
+        lines = report.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if lines and lines[-1] == END:
+            return read_tap(lines[:-1])
+    raise EngineError(
+        f"the report of the smoke test of {part.component} did not arrive from its container",
+        hint="A busy engine loses output. Repeat the command.",
+    )
 
 
 def _judge(component: str, report: TapReport, code: int) -> None:
