@@ -2,6 +2,7 @@
 # A metastore in Derby, and HiveServer2; queries run on MapReduce, and on Tez if it is configured here.
 set -eu
 . /usr/lib/bigtop-utils/bigtop-detect-javahome
+export HADOOP_HOME=$PARENT_DIR/usr/lib/hadoop
 hdfs=$PARENT_DIR/usr/bin/hdfs
 runuser -u hdfs -- "$hdfs" dfs -mkdir -p /user/hive/warehouse /tmp/hive
 runuser -u hdfs -- "$hdfs" dfs -chown -R hive:hive /user/hive /tmp/hive
