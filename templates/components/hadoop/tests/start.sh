@@ -10,6 +10,9 @@ for _ in {1..90}; do
 done
 runuser -u hdfs -- timeout 300 "$PARENT_DIR/usr/bin/hdfs" dfsadmin -safemode wait
 "$PARENT_DIR/usr/lib/hadoop/libexec/init-hdfs.sh"
+# A disk that is nearly full makes a NodeManager unhealthy, and jobs wait for ever.
+disks=yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage
+sed -i "s,</configuration>,<property><name>$disks</name><value>99.5</value></property></configuration>," /etc/hadoop/conf/yarn-site.xml
 for service in yarn-resourcemanager yarn-nodemanager mapreduce-historyserver; do
   "/etc/init.d/hadoop-$service" start
 done

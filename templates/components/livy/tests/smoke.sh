@@ -52,7 +52,7 @@ session() {
 compute() {
   local statement
   statement=$(livy "sessions/$id/statements" --data '{"code": "sc.parallelize(1 to 100).sum"}' | field id)
-  await "sessions/$id/statements/$statement" available && livy "sessions/$id/statements/$statement" | tee "$SMOKE_DIR/answer" && grep -q 5050 "$SMOKE_DIR/answer"
+  await "sessions/$id/statements/$statement" available && livy "sessions/$id/statements/$statement" | tee "$SMOKE_DIR/answer" && echo && grep -q 5050 "$SMOKE_DIR/answer"
 }
 
 id=

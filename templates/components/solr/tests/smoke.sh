@@ -33,7 +33,7 @@ create() {
 index_query() {
   curl --silent --show-error --fail --max-time 60 --header 'Content-Type: application/json' \
     --data '[{"id": "1", "title_s": "elephant"}, {"id": "2", "title_s": "bee"}]' "$base/$collection/update?commit=true" &&
-    get "$base/$collection/select" --data-urlencode 'q=title_s:elephant' | tee "$SMOKE_DIR/found" && grep -q '"numFound":1' "$SMOKE_DIR/found"
+    get "$base/$collection/select" --data-urlencode 'q=title_s:elephant' | tee "$SMOKE_DIR/found" && echo && grep -q '"numFound":1' "$SMOKE_DIR/found"
 }
 
 echo 1..2
