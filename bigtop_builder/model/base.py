@@ -27,7 +27,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._+-]*$", max_
 """The name of a component, platform or stack: lower case, as in Bigtop and RPM."""
 
 Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+~]*$", max_length=60)]
-"""A version without dashes. Quote it in YAML, or 3.10 becomes the number 3.1."""
+"""A version without dashes. In YAML ``3.1`` needs quotes, or it is a number."""
 
 UpstreamVersion = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._+~-]*[A-Za-z0-9])?$", max_length=60)

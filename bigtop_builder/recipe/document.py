@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
 from bigtop_builder.model.errors import ConfigurationError, Location
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _WordLoader(_Loader):  # type: ignore[misc]
+    """Reads ``yes``, ``No`` and ``off`` as the words that they are; only ``true`` and ``false`` are not text."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [
+            (tag, re.compile(r"^(?:true|false)$")) if tag == "tag:yaml.org,2002:bool" else (tag, pattern)
+            for tag, pattern in resolvers
+        ]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
 
 Key = str | int
 DocumentPath = tuple[Key, ...]
@@ -123,9 +137,9 @@ def _merge(
     return merged
 
 
-def load(file: Path) -> Document:
-    """Read a YAML mapping from a file. Raises ConfigurationError with line and column when it does not parse."""
-    return parse(read_text(file), file)
+def load(file: Path, *, words: bool = False) -> Document:
+    """Read a YAML mapping from a file; see ``parse``. Raises ConfigurationError with line and column."""
+    return parse(read_text(file), file, words=words)
 
 
 def read_text(file: Path) -> str:
@@ -145,11 +159,14 @@ def read_text(file: Path) -> str:
         ) from None
 
 
-def parse(text: str, file: Path) -> Document:
-    """Read a YAML mapping from ``text``; errors name ``file``. Raises ConfigurationError."""
+def parse(text: str, file: Path, *, words: bool = False) -> Document:
+    """Read a YAML mapping from ``text``; errors name ``file``. Raises ConfigurationError.
+
+    With ``words`` only ``true`` and ``false`` are truth values, and ``no`` is text.
+    """
     try:
         _check_size(text, file)
-        node = yaml.compose(text, Loader=_Loader)
+        node = yaml.compose(text, Loader=_WordLoader if words else _Loader)
     except yaml.YAMLError as error:
         raise _yaml_error(error, text, file) from None
     except RecursionError:
@@ -287,7 +304,11 @@ def _scalar(node: yaml.Node) -> Any:
     if len(text) > MAX_NUMBER and node.tag != _TEXT:
         raise ValueError("it is too long for a number")
     value = _SCALARS.yaml_constructors[node.tag](_SCALARS, node)
-    return value if isinstance(value, str | int | float | bool | None) else text
+    if isinstance(value, bool) or value is None:
+        return value
+    # YAML 1.1 takes 022 for 18, 12:30 for 750 and 1.10 for 1.1, which hardly anybody means. Fields for numbers
+    # convert text, so that a number stays one wherever it is wanted.
+    return value if isinstance(value, int | float) and str(value) == text else text
 
 
 def _construct(
