@@ -53,9 +53,9 @@ def _opener() -> urllib.request.OpenerDirector:
     return opener
 
 
-def refusal(fetch: Fetch, url: str) -> str | None:
+def refusal(fetch: Fetch, url: str, known: Callable[[str], bool] = is_address) -> str | None:
     """Why the server refuses a base URL: there is no repository metadata below it (092, 094). None if it takes it."""
-    if not is_address(url):
+    if not known(url):
         return f"Could not access base url '{url}', only http and https are known"
     if "$" in url:
         return None

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bigtop_builder.ambari_simulator.engine.repository_probe import Fetch, fetch
+from bigtop_builder.ambari_simulator.engine.repository_probe import Fetch, fetch, is_address
 from bigtop_builder.model.ambari_stack import StackDefinition
 
 HEARTBEAT_LIMIT = 121.0
@@ -97,6 +97,8 @@ class HostGroup:
     configurations: dict[str, dict[str, str]] = field(default_factory=dict)
     actions: dict[str, str] = field(default_factory=dict)
     """Component -> ``provision_action`` (``INSTALL_ONLY``), where the blueprint gives one."""
+    attributes: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    """Type -> attribute -> property -> value."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ class Blueprint:
     configurations: dict[str, dict[str, str]] = field(default_factory=dict)
     settings: list[dict[str, Any]] = field(default_factory=list)
     security: str = "NONE"
+    attributes: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    """Type -> attribute -> property -> value."""
 
     def group(self, name: str) -> HostGroup | None:
         """Return the group of that name, if any."""
@@ -148,6 +152,10 @@ class World:
         self.switches: set[str] = set()
         """Faults of the recorded server to reproduce, by name."""
         self.fetch: Fetch = fetch
+        self.is_address: Callable[[str], bool] = is_address
+        """Whether it takes an address for a repository; a rehearsal takes the user's own folders too."""
+        self.properties: dict[str, str] = {}
+        """Properties of ``ambari.properties`` besides the usual ones."""
         self.checks: dict[int, Any] = {}
         self.bootstraps: dict[int, Any] = {}
         self.versions: dict[int, RepositoryVersion] = {}

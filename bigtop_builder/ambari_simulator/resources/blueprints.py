@@ -22,11 +22,11 @@ def _rows(call: Call) -> list[Row]:
 
 def _row(blueprint: Blueprint) -> dict[str, Any]:
     return {
-        "configurations": _listed(blueprint.configurations),
+        "configurations": _listed(blueprint.configurations, blueprint.attributes),
         "host_groups": [
             {
                 "components": [_component(group, name) for name in group.components],
-                "configurations": _listed(group.configurations),
+                "configurations": _listed(group.configurations, group.attributes),
                 "name": group.name,
                 "cardinality": group.cardinality,
             }
@@ -47,8 +47,18 @@ def _component(group: HostGroup, name: str) -> dict[str, str]:
     return {"name": name} | ({"provision_action": action} if action else {})
 
 
-def _listed(configurations: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
-    return [{kind: {"properties": dict(given)}} for kind, given in configurations.items()]
+def _listed(
+    configurations: Mapping[str, Mapping[str, str]], attributes: Mapping[str, Mapping[str, Mapping[str, str]]]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            kind: {
+                "properties": dict(given),
+                **({"properties_attributes": attributes[kind]} if attributes.get(kind) else {}),
+            }
+        }
+        for kind, given in configurations.items()
+    ]
 
 
 def _create(call: Call, bodies: tuple[Body, ...]) -> Reply:
@@ -91,6 +101,7 @@ def parse_blueprint(name: str, document: Mapping[str, Any]) -> Blueprint:
         configurations=parse_configurations(document.get("configurations")),
         settings=list(document.get("settings") or ()),
         security=security.get("type", "NONE") if isinstance(security, Mapping) else "NONE",
+        attributes=parse_attributes(document.get("configurations")),
     )
 
 
@@ -109,6 +120,7 @@ def _group(document: Mapping[str, Any]) -> HostGroup:
         components=tuple(dict.fromkeys(component["name"] for component in components)),
         configurations=parse_configurations(document.get("configurations")),
         actions={one["name"]: one["provision_action"] for one in components if one.get("provision_action")},
+        attributes=parse_attributes(document.get("configurations")),
     )
 
 
@@ -122,6 +134,17 @@ def parse_configurations(documents: Any) -> dict[str, dict[str, str]]:
                 given = {rest.removeprefix("properties/"): given}
             inner = given.get("properties", {k: v for k, v in given.items() if k != "properties_attributes"})
             found.setdefault(kind, {}).update(flatten(inner))
+    return found
+
+
+def parse_attributes(documents: Any) -> dict[str, dict[str, dict[str, str]]]:
+    """Parse ``properties_attributes`` of a blueprint's ``configurations``: type -> attribute -> property -> value."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for document in documents or ():
+        for kind, given in document.items():
+            attributes = given.get("properties_attributes") if isinstance(given, Mapping) else None
+            for attribute, values in (attributes or {}).items():
+                found.setdefault(kind, {}).setdefault(attribute, {}).update(values)
     return found
 
 

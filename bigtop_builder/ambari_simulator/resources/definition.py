@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 from xml.etree import ElementTree
 
-from bigtop_builder.ambari_simulator.engine.repository_probe import is_address
 from bigtop_builder.ambari_simulator.engine.stack_repositories import add_stack_repositories, repository_document
 from bigtop_builder.ambari_simulator.engine.state import RepositoryVersion, World
 from bigtop_builder.ambari_simulator.rest.replies import Refusal, internal
@@ -33,7 +32,7 @@ def parse_definition(world: World, text: str) -> RepositoryVersion:
     version, build = _text(root, "release/version"), _text(root, "release/build") or None
     full = f"{version}-{build}" if build else version
     services = {service.get("name", ""): service.get("version", "") for service in root.findall("manifest/service")}
-    systems = _systems(root)
+    systems = _systems(world, root)
     add_stack_repositories(world.stacks[name, stack_version], systems)
     return RepositoryVersion(
         id=0,
@@ -55,9 +54,9 @@ def parse_definition(world: World, text: str) -> RepositoryVersion:
     )
 
 
-def check_repository(url: str, *names: str) -> None:
+def check_repository(world: World, url: str, *names: str) -> None:
     """Refuse what would become other lines of the hosts' repository files, and an address that is not of HTTP."""
-    if url and not is_address(url):
+    if url and not world.is_address(url):
         raise Refusal(400, f"Could not access base url '{url}', only http and https are known")
     if any(not name.isprintable() for name in names):
         raise Refusal(400, "The id or name of a repository has control characters")
@@ -67,14 +66,14 @@ def _text(root: ElementTree.Element, path: str) -> str:
     return (root.findtext(path) or "").strip()
 
 
-def _systems(root: ElementTree.Element) -> dict[str, dict[str, Any]]:
+def _systems(world: World, root: ElementTree.Element) -> dict[str, dict[str, Any]]:
     systems: dict[str, dict[str, Any]] = {}
     for system in root.findall("repository-info/os"):
         family = system.get("family", "")
         repositories = []
         for repo in system.findall("repo"):
             url, repo_id, name = (_text(repo, tag) for tag in ("baseurl", "repoid", "reponame"))
-            check_repository(url, repo_id, name)
+            check_repository(world, url, repo_id, name)
             repositories.append(repository_document(family, url, repo_id, name, _text(repo, "unique")))
         systems[family] = {"ambari_managed_repositories": True, "repositories": repositories}
     return systems

@@ -44,6 +44,7 @@ RETRIES = {
 """What a blueprint deployment adds to cluster-env by default."""
 
 _TEMPLATE = "Invalid Cluster Creation Template: org.apache.ambari.server.topology.InvalidTopologyTemplateException: "
+CREDENTIAL = "kdc.admin.credential"
 _TOPOLOGY = "Topology validation failed: org.apache.ambari.server.topology.InvalidTopologyException: "
 _PROVISIONING = "An exception occurred during cluster provisioning: "
 _TOKEN = re.compile(r"%HOSTGROUP::([^%]+)%(:[0-9]+)?")
@@ -74,6 +75,7 @@ def create_by_blueprint(call: Call, name: str, body: Body) -> Reply:
     """Create a cluster from a creation template; the answer names the logical request."""
     world, given = call.world, body.document
     template = read_template(world, given)
+    _check_credential(template.blueprint, given)
     _check_groups(template)
     _check_passwords(world, template)
     repository = _repository(world, given, template.blueprint)
@@ -243,6 +245,14 @@ def _repository(world: World, given: Mapping[str, Any], blueprint: Blueprint) ->
     return fitting[0]
 
 
+def _check_credential(blueprint: Blueprint, given: Mapping[str, Any]) -> None:
+    """Refuse a cluster with Kerberos without the KDC administrator's credential, whatever the type of the KDC."""
+    security = (given.get("security") or {}).get("type") or blueprint.security
+    aliases = [one.get("alias") for one in given.get("credentials") or ()]
+    if security == "KERBEROS" and CREDENTIAL not in aliases:
+        raise Refusal(400, f"{_TOPOLOGY}{CREDENTIAL} is missing from request.")
+
+
 def _check_passwords(world: World, template: Template) -> None:
     blueprint = template.blueprint
     stack = world.stacks[blueprint.stack_name, blueprint.stack_version]
@@ -298,9 +308,8 @@ def _configure(world: World, cluster: Cluster, template: Template, user: str) ->
     for tag, resolve, author in (("INITIAL", False, user), ("TOPOLOGY_RESOLVED", True, "internal")):
         for name in sorted(known):
             values = known[name]
-            cluster.put(
-                name, tag, {key: _resolved(value, hosts) if resolve else value for key, value in values.items()}, {}
-            )
+            resolved = {key: _resolved(value, hosts) if resolve else value for key, value in values.items()}
+            cluster.put(name, tag, resolved, blueprint.attributes.get(name, {}))
         for service in cluster.services:
             cluster.note_service(service, world.now(), author, None)
     _group_configurations(world, cluster, template)
@@ -326,7 +335,7 @@ def _group_configurations(world: World, cluster: Cluster, template: Template) ->
         for service in sorted({str(types[name]) for name in own if types.get(name)}):
             number = world.number("config group")
             versions = {
-                name: ConfigVersion(name, group.name, 1, values)
+                name: ConfigVersion(name, group.name, 1, values, group.attributes.get(name, {}))
                 for name, values in own.items()
                 if types.get(name) == service
             }

@@ -8,7 +8,7 @@ from typing import Any
 
 from bigtop_builder.ambari_simulator.engine.repository_probe import refusal
 from bigtop_builder.ambari_simulator.engine.stack_repositories import repository_document
-from bigtop_builder.ambari_simulator.engine.state import RepositoryVersion
+from bigtop_builder.ambari_simulator.engine.state import RepositoryVersion, World
 from bigtop_builder.ambari_simulator.resources.definition import check_repository, manifest, stack_services
 from bigtop_builder.ambari_simulator.rest.query import Row
 from bigtop_builder.ambari_simulator.rest.registry import Body, Call, Resource, properties
@@ -74,7 +74,7 @@ def _probe(call: Call, given: Mapping[str, Any]) -> None:
         raise Refusal(500, "")
     if not given.get("Repositories/repo_name"):
         raise Refusal(400, "repo_name is required to verify repository")
-    if message := refusal(call.world.fetch, url):
+    if message := refusal(call.world.fetch, url, call.world.is_address):
         raise Refusal(400, message)
 
 
@@ -148,15 +148,17 @@ def systems_of(call: Call, documents: list[dict[str, Any]]) -> dict[str, dict[st
         family = own.get("os_type", document.get(SYSTEM_KEY, ""))
         if family not in call.world.stacks[name, version].families:
             raise internal(f"Operating system type {family} is not supported by stack {name}-{version}")
-        repositories = [_repository(family, one.get("Repositories", one)) for one in document.get("repositories", [])]
+        repositories = [
+            _repository(call.world, family, one.get("Repositories", one)) for one in document.get("repositories", [])
+        ]
         managed = own.get("ambari_managed_repositories", "true") == "true"
         systems[family] = {"ambari_managed_repositories": managed, "repositories": repositories}
     return systems
 
 
-def _repository(family: str, given: dict[str, Any]) -> dict[str, Any]:
+def _repository(world: World, family: str, given: dict[str, Any]) -> dict[str, Any]:
     url, repo_id, repo_name = (str(given.get(name) or "") for name in ("base_url", "repo_id", "repo_name"))
-    check_repository(url, repo_id, repo_name)
+    check_repository(world, url, repo_id, repo_name)
     made = repository_document(family, url, repo_id, repo_name)
     kept = {name: given[name] for name in KEPT if given.get(name) is not None}
     return made | {"mirrors_list": None, "unique": given.get("unique") == "true"} | kept

@@ -35,7 +35,11 @@ def _components(call: Call) -> list[Row]:
         "component_version": call.world.version,
         "server_clock": int(call.world.now()),
         "service_name": "AMBARI",
-        "properties": SERVER_PROPERTIES | {"jdk_location": call.base.removesuffix("/api/v1") + "/resources"},
+        "properties": {
+            **SERVER_PROPERTIES,
+            **call.world.properties,
+            "jdk_location": call.base.removesuffix("/api/v1") + "/resources",
+        },
     }
     agent = {
         "component_name": "AMBARI_AGENT",
