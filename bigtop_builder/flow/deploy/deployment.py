@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.reporter import Emit, Reporter
 from bigtop_builder.flow.deploy.world import World
+from bigtop_builder.recipe.everyday_words import everyday_words
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.repository.seen import Seen
@@ -53,6 +54,7 @@ def open_deployment(
     See the fields of Connections, World and Reporter for the arguments.
     """
     cancelled = cancelled or threading.Event()
+    secrets.allow(everyday_words(loaded))
     with Connections(loaded, secrets, cancelled, hosted, ca, record) as connections:
         world = World(loaded, connections, overlays, seen, smoke)
         reporter = Reporter(

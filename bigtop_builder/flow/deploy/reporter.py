@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Emit = Callable[[AnyEvent], None]
 OWN_WORDS = frozenset({"event", "phase", "phases", "step", "level", "state", "kind", "status", "tasks"})
 """Event fields with our own or Ambari's words, never with text of a host or a person."""
+FOREIGN = frozenset({"last_lines"})
+"""Event fields with the output of hosts and servers."""
 
 
 @dataclass
@@ -59,15 +61,18 @@ class Reporter:
         clean = self._redacted(data)
         self.bus(event if clean == data else EVENTS.validate_python(clean))
 
-    def _redacted(self, value: Any) -> Any:
+    def _redacted(self, value: Any, *, foreign: bool = False) -> Any:
         """``value`` without secrets; each text by itself, so that no quoting of them matters."""
         if isinstance(value, str):
-            return self.secrets.redact(value)
+            return self.secrets.redact(value, foreign=foreign)
         if isinstance(value, list):
-            return [self._redacted(item) for item in value]
+            return [self._redacted(item, foreign=foreign) for item in value]
         if isinstance(value, dict):
             # Words that we choose ourselves stay, even if a password is one of them.
-            return {key: item if key in OWN_WORDS else self._redacted(item) for key, item in value.items()}
+            return {
+                key: item if key in OWN_WORDS else self._redacted(item, foreign=key in FOREIGN)
+                for key, item in value.items()
+            }
         return value
 
     def notice(self, text: str, *, warning: bool = False) -> None:

@@ -247,6 +247,6 @@ def save_logs(reporter: Reporter, task: TaskView) -> list[Path]:
     for kind, text in (("stderr", task.stderr), ("stdout", task.stdout)):
         if text.strip():
             path = reporter.logs / f"{name}.{kind}.log"
-            path.write_text(reporter.secrets.redact(text), encoding="utf-8")
+            path.write_text(reporter.secrets.redact(text, foreign=True), encoding="utf-8")
             written.append(path)
     return written
