@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bigtop_builder.cluster.configuration import set_attributes
 from bigtop_builder.cluster.layout import (
     INSTALL_AND_START,
     Layout,
     LayoutGroup,
     Placed,
     plain_properties,
+    property_attributes,
     secret_properties,
 )
 from bigtop_builder.cluster.version_definition import agent_repository_template
 from bigtop_builder.model.ambari_stack import StackDefinition
 from bigtop_builder.model.errors import ConfigurationError
-from bigtop_builder.model.inventory import Configurations, Kerberos, Repository, Secret
+from bigtop_builder.model.inventory import Repository
+from bigtop_builder.model.kerberos import Kerberos
+from bigtop_builder.model.properties import Configurations, Secret
 
 Json = dict[str, Any]
 Reveal = Callable[[Secret, str], str]
@@ -25,6 +29,9 @@ Reveal = Callable[[Secret, str], str]
 NO_RETRY = {"command_retry_enabled": "false"}
 """Otherwise agents retry a failing installation for ten minutes, and the task looks as if it were running."""
 KDC_ALIAS = "kdc.admin.credential"
+NO_ADMINISTRATOR = ("none", "none")
+"""What a cluster is created with when nobody of ours administers the KDC: Ambari demands a credential for every cluster
+with Kerberos (TopologyManager of 2.7 to 3.0), and with ``manage_identities: false`` never uses it."""
 
 
 def cluster_environment(repositories: Sequence[Repository], families: Sequence[str]) -> dict[str, str]:
@@ -61,10 +68,16 @@ def kerberos_configurations(kerberos: Kerberos) -> dict[str, dict[str, str]]:
         "realm": kerberos.realm,
         "kdc_type": kerberos.kdc_type,
         "kdc_hosts": ",".join(kerberos.kdc_hosts),
-        "admin_server_host": kerberos.admin_server or kerberos.kdc_hosts[0],
+        "admin_server_host": kerberos.admin_server or next(iter(kerberos.kdc_hosts), ""),
         "manage_identities": str(kerberos.kdc_type != "none").lower(),
+        "ldap_url": kerberos.ldap_url or "",
+        "container_dn": kerberos.container_dn or "",
+        "ipa_user_group": kerberos.user_group or "",
     }
-    return {"kerberos-env": environment, "krb5-conf": {"manage_krb5_conf": "true"}}
+    return {
+        "kerberos-env": {name: value for name, value in environment.items() if value},
+        "krb5-conf": {"manage_krb5_conf": str(kerberos.manage_krb5_conf).lower()},
+    }
 
 
 def blueprint_body(
@@ -87,14 +100,27 @@ def blueprint_body(
         about["security"] = {"type": "KERBEROS"}
     return {
         "Blueprints": about,
-        "configurations": _listed(merged),
+        "configurations": _listed(merged, layout.configurations),
         "host_groups": [_group(group) for group in layout.groups],
     }
 
 
-def _listed(configurations: Mapping[str, Mapping[str, str]]) -> list[Json]:
+def _listed(configurations: Mapping[str, Mapping[str, str]], given: Configurations | None = None) -> list[Json]:
+    """Return configurations as a blueprint has them, with the attributes that are ``given``."""
+    attributes = {
+        kind: set_attributes(values)
+        for kind, values in property_attributes(given or {}).items()
+        if kind in configurations
+    }
     return [
-        {kind: {"properties": dict(properties)}} for kind, properties in sorted(configurations.items()) if properties
+        {
+            kind: {
+                "properties": dict(properties),
+                **({"properties_attributes": attributes[kind]} if attributes.get(kind) else {}),
+            }
+        }
+        for kind, properties in sorted(configurations.items())
+        if properties
     ]
 
 
@@ -104,7 +130,7 @@ def _group(group: LayoutGroup) -> Json:
         "cardinality": str(len(group.hosts)),
         "components": [_component(component) for component in group.components],
     }
-    configurations = _listed(plain_properties(group.configurations))
+    configurations = _listed(plain_properties(group.configurations), group.configurations)
     return {**body, "configurations": configurations} if configurations else body
 
 
@@ -122,12 +148,12 @@ def cluster_template(
     repository_version: int | None = None,
     default_password: str | None = None,
     recommendation: str = "NEVER_APPLY",
-    kerberos: Kerberos | None = None,
-    kerberos_password: str | None = None,
+    kerberos: tuple[str, str] | None = None,
 ) -> Json:
     """Return the body of ``POST clusters/<name>``: hosts of the groups, and the secrets of the configurations.
 
-    ``reveal`` returns the value of a secret. Without ``repository_version`` Ambari uses the only one that exists.
+    ``reveal`` returns the value of a secret, ``kerberos`` has principal and password of the KDC's administrator.
+    Without ``repository_version`` Ambari uses the only one that exists.
     """
     body: Json = {"blueprint": blueprint}
     if repository_version is not None:
@@ -142,13 +168,8 @@ def cluster_template(
     body["host_groups"] = [_members(group, reveal) for group in layout.groups]
     if kerberos:
         body["security"] = {"type": "KERBEROS"}
-        credential = {
-            "alias": KDC_ALIAS,
-            "principal": kerberos.admin_principal,
-            "key": kerberos_password,
-            "type": "TEMPORARY",
-        }
-        body["credentials"] = [credential]
+        principal, password = kerberos
+        body["credentials"] = [{"alias": KDC_ALIAS, "principal": principal, "key": password, "type": "TEMPORARY"}]
     return body
 
 

@@ -6,9 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bigtop_builder.cluster.configuration import SECRET_REFERENCE
+from bigtop_builder.cluster.configuration import SECRET_REFERENCE, AttributeChanges, Attributes, attribute_changes
 from bigtop_builder.cluster.demands import wanted_services
-from bigtop_builder.cluster.layout import INSTALL_AND_START, Layout, expand_tokens, plain_properties
+from bigtop_builder.cluster.layout import (
+    INSTALL_AND_START,
+    Layout,
+    expand_tokens,
+    plain_properties,
+    property_attributes,
+)
 from bigtop_builder.cluster.layout_fields import Settings
 from bigtop_builder.model.ambari_stack import StackDefinition
 
@@ -71,8 +77,14 @@ def _flat(configurations: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, st
     flat: dict[str, dict[str, str]] = {}
     for one in configurations:
         for kind, content in one.items():
-            properties = content.get("properties", content) if isinstance(content, Mapping) else {}
-            flat.setdefault(kind, {}).update({name: str(value) for name, value in properties.items()})
+            if not isinstance(content, Mapping):
+                continue
+            attributes = content.get("properties_attributes") or {}
+            properties = content.get("properties") or {k: v for k, v in content.items() if k != "properties_attributes"}
+            own = flat.setdefault(kind, {})
+            own.update({name: str(value) for name, value in properties.items() if not isinstance(value, Mapping)})
+            for attribute, values in attributes.items():
+                own.update({f"{name} ({attribute})": str(value) for name, value in values.items()})
     return flat
 
 
@@ -110,13 +122,14 @@ def _group_lines(name: str, old: _Group | None, new: _Group | None) -> list[str]
 class ActualCluster:
     """A cluster as Ambari has it.
 
-    ``hosts`` has the components of every host, ``configurations`` the properties of the types that were read, and
+    ``hosts`` has the components of every host, ``configurations`` and ``attributes`` what was read of types, and
     ``settings`` what is set for single hosts, in the cluster or about to join.
     """
 
     hosts: Mapping[str, frozenset[str]]
     services: frozenset[str]
     configurations: Properties = field(default_factory=dict)
+    attributes: Mapping[str, Attributes] = field(default_factory=dict)
     settings: Settings = field(default_factory=dict)
 
 
@@ -132,6 +145,7 @@ class ClusterDifference:
     components_to_add: tuple[tuple[str, str], ...]
     components_beyond: tuple[tuple[str, str], ...]
     configurations: Changes
+    attributes: Mapping[str, AttributeChanges] = field(default_factory=dict)
     settings: Changes = field(default_factory=dict)
     """Settings of single hosts, also of hosts to add: host → property → its value now and the wanted one."""
 
@@ -150,6 +164,11 @@ class ClusterDifference:
         lines += [f"- {component} on {host}" for host, component in self.components_beyond]
         for kind, changes in self.configurations.items():
             lines += [f"~ {kind} {name}: {_shown(old)} → {_shown(new)}" for name, (old, new) in changes.items()]
+        for kind, changed in self.attributes.items():
+            lines += [
+                f"~ {kind} {name}: {attribute} {_shown(old)} → {_shown(new)}"
+                for (attribute, name), (old, new) in changed.items()
+            ]
         for host, changes in self.settings.items():
             lines += [f"~ {host} {name}: {_shown(old)} → {_shown(new)}" for name, (old, new) in changes.items()]
         return tuple(lines)
@@ -174,8 +193,18 @@ def compare_cluster(
         components_to_add=_pairs(known, wanted, actual.hosts),
         components_beyond=_pairs(known, actual.hosts, wanted),
         configurations=configuration_changes(layout, actual.configurations, environment),
+        attributes=_attribute_changes(layout, actual.attributes),
         settings=_setting_changes(layout.settings, actual.settings),
     )
+
+
+def _attribute_changes(layout: Layout, actual: Mapping[str, Attributes]) -> Mapping[str, AttributeChanges]:
+    """Return the attributes that differ; those that the inventory does not give are left alone."""
+    found = {
+        kind: attribute_changes(wanted, actual.get(kind, {}))
+        for kind, wanted in property_attributes(layout.configurations).items()
+    }
+    return {kind: changes for kind, changes in found.items() if changes}
 
 
 def _setting_changes(wanted: Settings, actual: Settings) -> dict[str, dict[str, tuple[str | None, str]]]:

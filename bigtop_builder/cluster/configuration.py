@@ -10,6 +10,8 @@ SECRET_REFERENCE = "SECRET:"
 
 Attributes = Mapping[str, Mapping[str, str]]
 """Attribute → property → value: ``{"final": {"dfs.datanode.data.dir": "true"}}`` (762)."""
+WantedAttributes = Mapping[str, Mapping[str, str | None]]
+"""Attributes as an inventory gives them; None for one that a property should not have."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,40 @@ class Configuration:
             for attribute, values in self.attributes.items()
         }
         return Configuration(dict(properties), {name: values for name, values in attributes.items() if values})
+
+    def texts(self) -> dict[str, str]:
+        """Return the properties, and each attribute as ``NAME (final)``, for people."""
+        attributes = {
+            f"{name} ({attribute})": value for attribute, own in self.attributes.items() for name, value in own.items()
+        }
+        return {**self.properties, **attributes}
+
+    def attributed(self, wanted: WantedAttributes) -> Configuration:
+        """Return the same with these attributes of its properties; all others stay."""
+        attributes = {name: dict(values) for name, values in self.attributes.items()}
+        for attribute, values in wanted.items():
+            own = {**attributes.get(attribute, {}), **values}
+            attributes[attribute] = {name: value for name, value in own.items() if value is not None}
+        return replace(self, attributes={name: values for name, values in attributes.items() if values})
+
+
+def set_attributes(wanted: WantedAttributes) -> dict[str, dict[str, str]]:
+    """Return the wanted attributes without those that a property should not have."""
+    return {name: dict(values) for name, values in Configuration().attributed(wanted).attributes.items()}
+
+
+AttributeChanges = Mapping[tuple[str, str], tuple[str | None, str | None]]
+"""Attribute and property → its current value and the wanted one; None: not set."""
+
+
+def attribute_changes(wanted: WantedAttributes, actual: Attributes) -> AttributeChanges:
+    """Return the attributes that differ: attribute and property → its value now and the wanted one."""
+    return {
+        (attribute, name): (old, new)
+        for attribute, values in wanted.items()
+        for name, new in values.items()
+        if (old := actual.get(attribute, {}).get(name)) != new
+    }
 
 
 def differing(sent: Configuration, found: Configuration) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bigtop_builder.cluster.layout_fields import Settings, host_settings
-from bigtop_builder.model.inventory import Configurations, PropertyValue, Secret
+from bigtop_builder.model.properties import Configurations, PropertyValue, Secret, Setting
 from bigtop_builder.recipe.inventory import LoadedInventory
 
 INSTALL_AND_START = "INSTALL_AND_START"
@@ -120,6 +120,8 @@ def property_text(value: PropertyValue) -> str:
     """Return a property as Ambari stores it: ``true``, ``1024``. Raises TypeError for secrets."""
     if isinstance(value, Secret):
         raise TypeError("a secret has no text")
+    if isinstance(value, Setting):
+        value = value.value
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -130,6 +132,16 @@ def plain_properties(configurations: Configurations) -> dict[str, dict[str, str]
         for kind, properties in configurations.items()
     }
     return {kind: properties for kind, properties in found.items() if properties}
+
+
+def property_attributes(configurations: Configurations) -> dict[str, dict[str, dict[str, str | None]]]:
+    """Return the attributes that properties should have: type → attribute → property → value, None for none."""
+    found: dict[str, dict[str, dict[str, str | None]]] = {}
+    for kind, properties in configurations.items():
+        for name, value in properties.items():
+            for attribute, wanted in value.wanted.items() if isinstance(value, Setting) else ():
+                found.setdefault(kind, {}).setdefault(attribute, {})[name] = wanted
+    return found
 
 
 def secret_properties(configurations: Configurations) -> dict[str, dict[str, Secret]]:

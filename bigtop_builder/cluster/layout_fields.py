@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from bigtop_builder.model.login import Login
 from bigtop_builder.recipe.inventory import HostEntry
 
 
@@ -211,6 +212,30 @@ LAYOUT_FIELDS = (
         read=_SECURITY,
         because=_WIZARD,
     ),
+    LayoutField(
+        "security.kerberos.ldap_url",
+        created="POST blueprints/B, kerberos-env/ldap_url",
+        read=_SECURITY,
+        because=_WIZARD,
+    ),
+    LayoutField(
+        "security.kerberos.container_dn",
+        created="POST blueprints/B, kerberos-env/container_dn",
+        read=_SECURITY,
+        because=_WIZARD,
+    ),
+    LayoutField(
+        "security.kerberos.user_group",
+        created="POST blueprints/B, kerberos-env/ipa_user_group",
+        read=_SECURITY,
+        because=_WIZARD,
+    ),
+    LayoutField(
+        "security.kerberos.manage_krb5_conf",
+        created="POST blueprints/B, krb5-conf/manage_krb5_conf",
+        read=_SECURITY,
+        because=_WIZARD,
+    ),
     LayoutField("security.kerberos.admin_principal", created=_CREDENTIAL, changed=_LENT, because=_UNREADABLE),
     LayoutField("security.kerberos.admin_password", created=_CREDENTIAL, changed=_LENT, because=_UNREADABLE),
     LayoutField(
@@ -226,7 +251,11 @@ LAYOUT_FIELDS = (
     LayoutField("cluster", created="POST clusters/C", because="another name is another cluster"),
     LayoutField("ssh.**", because="how we reach hosts"),
     LayoutField("hosts.*.address", because="how we reach a host"),
-    LayoutField("hosts.*.port", because="how we reach a host"),
+    *(
+        LayoutField(f"{owner}.*.{name}", because="how we reach a host")
+        for owner in ("groups", "hosts")
+        for name in (*(one for one in Login.model_fields if one != "jump"), "jump.host", "jump.port", "jump.user")
+    ),
     LayoutField("ambari.**", because="how we reach the server, or set it up on its host"),
     LayoutField("prepare.**", because="the phase prepare compares it with the facts of the hosts"),
     LayoutField("require.**", because="what the check of hosts requires"),

@@ -10,7 +10,7 @@ from bigtop_builder.cluster.demand_check import OfferedPackage, StackFinding, ch
 from bigtop_builder.cluster.demands import PLACEHOLDER, name_suffix, wanted_packages
 from bigtop_builder.cluster.layout import Layout, plain_properties
 from bigtop_builder.model.ambari_stack import Need, StackDefinition
-from bigtop_builder.model.inventory import Configurations
+from bigtop_builder.model.properties import Configurations
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,15 @@ class ConfigurationErrors(ConfigurationError):  # noqa: N818 (plural)
         self.errors = errors
 
 
+class SeveralErrors(BigtopBuilderError):  # noqa: N818 (plural)
+    """Errors of different causes, found in one pass; the exit code is that of the first."""
+
+    def __init__(self, errors: list[BigtopBuilderError]) -> None:
+        super().__init__("\n".join(str(error) for error in errors))
+        self.errors = errors
+        self.exit_code = errors[0].exit_code
+
+
 class NothingSelectedError(BigtopBuilderError):
     """The selection matches nothing."""
 

@@ -10,7 +10,6 @@ from bigtop_builder.model.base import (
     CAPITALS,
     CLUSTER,
     REPOSITORY_URL,
-    SECRET,
     SERVER_URL,
     AbsolutePath,
     Duration,
@@ -20,15 +19,12 @@ from bigtop_builder.model.base import (
     PlainText,
     StrictModel,
 )
+from bigtop_builder.model.kerberos import Security
 from bigtop_builder.model.layout_choice import LayoutChoice, Placement, Size
+from bigtop_builder.model.login import Address, Login, Ssh
+from bigtop_builder.model.properties import Configurations, SecretReference
 from bigtop_builder.model.standalone import GroupName, HostPattern, PackageName, Standalone, UserName
 
-SecretReference = Annotated[str, StringConstraints(pattern=SECRET)]
-"""``env:NAME``, ``file:PATH``, ``command:COMMAND LINE`` (the first line of its output) or ``prompt``: secrets are
-never written into our files."""
-
-Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9\[:][A-Za-z0-9.:%\[\]_-]*$", max_length=253)]
-"""The name or the IP address of one host."""
 ServiceName = Annotated[str, StringConstraints(pattern=CAPITALS, max_length=80)]
 """A service by its name in Ambari: ``ZOOKEEPER``, ``SPARK``."""
 
@@ -38,64 +34,15 @@ ComponentName = Annotated[str, StringConstraints(pattern=CAPITALS, max_length=80
 OsFamily = Literal["redhat7", "redhat8", "redhat9", "openeuler22"]
 """An operating system by the key of its repositories in Ambari."""
 
+DriverKind = Literal["mysql", "postgresql"]
 DatabaseKind = Literal["embedded", "postgresql", "mysql", "mariadb"]
 
 
-class Secret(StrictModel):
-    """A secret as the value of a configuration property."""
-
-    secret: SecretReference
-
-
-PropertyValue = str | int | float | bool | Secret
-Properties = dict[str, PropertyValue]
-Configurations = dict[str, Properties]
-"""Configuration type (``zoo.cfg``) → property → value."""
-
-
-class Jump(StrictModel):
-    """A jump host for every connection."""
-
-    host: Address
-    port: int = Field(default=22, ge=1, le=65535)
-    user: UserName | None = None
-    """Default: the user of the hosts."""
-
-
-class Ssh(StrictModel):
-    """How to reach the hosts."""
-
-    user: UserName = "root"
-    port: int = Field(default=22, ge=1, le=65535)
-    key: HostPath | None = None
-    """Path of a private key."""
-    key_passphrase: SecretReference | None = None
-    agent: bool = True
-    """Whether to offer the keys of a running SSH agent too."""
-    password: SecretReference | None = None
-    sudo: bool = False
-    """Whether to run commands through ``sudo`` because the user is not root."""
-    sudo_password: SecretReference | None = None
-    """Without it, sudo must not ask for a password."""
-    jump: Jump | None = None
-    known_hosts: HostPath | None = None
-    """Path of the file with host keys. Default: ``~/.ssh/known_hosts``."""
-    host_keys: Literal["strict", "accept-new"] = "strict"
-    """``strict`` refuses unknown hosts; ``accept-new`` records their keys the first time. A changed key is always
-    refused."""
-    connect_timeout: Duration = "15s"
-    command_timeout: Duration = "30m"
-    """Time limit of one command on a host."""
-    parallel: int = Field(default=20, ge=1, le=500)
-    """The largest number of hosts to work on at once."""
-
-
-class Host(StrictModel):
+class Host(Login):
     """Settings of a single host."""
 
     address: Address | None = None
     """Address for SSH if the name of the host does not resolve here."""
-    port: int | None = Field(default=None, ge=1, le=65535)
     rack: PlainText | None = Field(default=None, pattern=r"^/.+")
     """The rack, such as ``/dc1/rack2``; without it, the group's. A host without any keeps the rack that it has in
     Ambari. After a change Ambari marks services that depend on racks (HDFS) as outdated; ``deploy`` restarts them."""
@@ -108,7 +55,7 @@ class Component(StrictModel):
     provision: Literal["INSTALL_AND_START", "INSTALL_ONLY", "START_ONLY"] = "INSTALL_AND_START"
 
 
-class Group(StrictModel):
+class Group(Login):
     """Hosts with the same components. A host belongs to one group only."""
 
     hosts: list[HostPattern] = Field(min_length=1)
@@ -154,6 +101,27 @@ class Database(StrictModel):
             raise ValueError("a database that is not embedded requires a password")
         return self
 
+    @property
+    def registered_driver(self) -> DriverKind | None:
+        """The database whose driver is registered for Ambari itself; it contains one for PostgreSQL."""
+        if self.kind in ("mysql", "mariadb"):
+            return "mysql"
+        return "postgresql" if self.kind == "postgresql" and (self.driver or self.driver_package) else None
+
+
+class Driver(StrictModel):
+    """A JDBC driver that the Ambari server hands to services: ``package`` installs it, or it is at ``path`` already."""
+
+    path: AbsolutePath | None = None
+    """Path of the jar on the Ambari server's host. Default: where the distribution's package of the driver puts it."""
+    package: PackageName | None = None
+
+    @model_validator(mode="after")
+    def _given(self) -> Driver:
+        if self.path is None and self.package is None:
+            raise ValueError("path or package is required")
+        return self
+
 
 class NewServer(StrictModel):
     """An Ambari server that ``deploy`` sets up, with its agents."""
@@ -173,8 +141,23 @@ class NewServer(StrictModel):
     """The JDK of the services, if it is not the one of Ambari itself (Ambari 3.0)."""
     https: Https | None = None
     database: Database = Database()
+    drivers: dict[DriverKind, Driver] = Field(default_factory=dict)
+    """JDBC drivers for services with an existing database, such as Hive; ``mysql`` is for MariaDB too."""
     initial_password: SecretReference | None = None
     """The administrator's password after the installation. Default: ``admin``, as shipped by Ambari."""
+
+    @model_validator(mode="after")
+    def _one_driver(self) -> NewServer:
+        own = self.database.registered_driver
+        if own is not None and own in self.drivers:
+            raise ValueError(f"database registers the driver for {own}, so drivers must not have another one")
+        return self
+
+    @property
+    def registered_drivers(self) -> tuple[str, ...]:
+        """The databases whose drivers the server hands to services."""
+        own = self.database.registered_driver
+        return (*self.drivers, *((own,) if own else ()))
 
 
 class Ambari(StrictModel):
@@ -224,23 +207,6 @@ class StackChoice(StrictModel):
     packages: Literal["present", "latest"] = "present"
     """``present`` keeps installed packages and only reports newer releases in the repository; ``latest`` upgrades the
     services to them, one service after the other."""
-
-
-class Kerberos(StrictModel):
-    """Kerberos for the cluster."""
-
-    realm: str
-    kdc_type: Literal["mit-kdc", "active-directory", "ipa", "none"] = "mit-kdc"
-    kdc_hosts: list[str] = Field(min_length=1)
-    admin_server: str | None = None
-    admin_principal: str
-    admin_password: SecretReference
-
-
-class Security(StrictModel):
-    """Security of the cluster."""
-
-    kerberos: Kerberos | None = None
 
 
 class Prepare(StrictModel):

@@ -11,20 +11,26 @@ from typing import Any
 
 from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors, Location
 from bigtop_builder.model.home import expand_home
-from bigtop_builder.model.inventory import Ambari, Configurations, Inventory
+from bigtop_builder.model.inventory import Ambari, Inventory
+from bigtop_builder.model.login import Login
+from bigtop_builder.model.properties import Configurations, Setting
+from bigtop_builder.recipe.blueprint_shape import unfold
 from bigtop_builder.recipe.document import Document, DocumentPath, load, near
+from bigtop_builder.recipe.inventory_rules import rule_errors
 from bigtop_builder.recipe.validation import validate
 
 MAX_HOSTS = 10_000
 PATHS: tuple[tuple[str, ...], ...] = (
     ("ssh", "key"),
     ("ssh", "known_hosts"),
+    ("groups", "*", "key"),
+    ("hosts", "*", "key"),
     ("ambari", "ca"),
     ("prepare", "ca"),
     ("ambari", "setup", "https", "certificate"),
     ("ambari", "setup", "https", "key"),
 )
-"""Paths on this machine: relative to the inventory's folder."""
+"""Paths on this machine, relative to the inventory's folder; ``*`` is any key."""
 
 _RANGE = re.compile(r"\[([^\[\]]*)\]")
 _FQDN = re.compile(r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+(?![0-9]+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
@@ -42,6 +48,10 @@ class HostEntry:
     rack: str | None = None
     group: str | None = None
     """None for a host that runs only the Ambari server."""
+    login: Login | None = None
+    """What the host or its group has of its own for logging in."""
+    given: tuple[tuple[str, str], ...] = ()
+    """Where each field of ``login`` is given: ``groups.workers``, ``hosts.node1.x.test``."""
 
 
 @dataclass(frozen=True)
@@ -128,12 +138,12 @@ def load_inventory(file: Path, over: Document | None = None) -> LoadedInventory:
         raise ConfigurationError(f"the inventory {file} is a folder", hint="Name the YAML file in it.")
     if not file.is_file():
         raise ConfigurationError(f"there is no inventory {file}", hint="See inventories/ for examples.")
-    document = _absolute(load(file), file.resolve().parent)
+    document = _absolute(_with_ids(unfold(load(file, words=True))), file.resolve().parent)
     lent = frozenset[str]()
     if over is not None:
         # A test bed may have more hosts than this inventory uses.
         lent = frozenset(over.data.get("hosts") or ()) - frozenset(document.data.get("hosts") or ())
-        document = document.merged(over)
+        document = _without_logins(document).merged(over)
     inventory = validate(document, Inventory)
     check = _Names(inventory, document, lent)
     groups = check.groups()
@@ -142,7 +152,7 @@ def load_inventory(file: Path, over: Document | None = None) -> LoadedInventory:
     if not check.errors:
         check.references(known, groups)
     check.texts(groups)
-    check.repositories()
+    check.errors += rule_errors(inventory, document)
     if len(check.errors) == 1:
         raise check.errors[0]
     if check.errors:
@@ -150,31 +160,83 @@ def load_inventory(file: Path, over: Document | None = None) -> LoadedInventory:
     return LoadedInventory(inventory, document, file, tuple(_entries(inventory, known)), groups)
 
 
+def paths(data: object) -> Iterator[tuple[DocumentPath, str]]:
+    """Yield the paths on this machine that an inventory's plain data has, each with its place."""
+    for pattern in PATHS:
+        yield from _matching(data, pattern, ())
+
+
+def _matching(data: object, pattern: Sequence[str], path: DocumentPath) -> Iterator[tuple[DocumentPath, str]]:
+    if not pattern:
+        if isinstance(data, str):
+            yield path, data
+    elif isinstance(data, dict):
+        for key in list(data) if pattern[0] == "*" else [pattern[0]]:
+            yield from _matching(data.get(key), pattern[1:], (*path, key))
+
+
 def _absolute(document: Document, folder: Path) -> Document:
-    for path in PATHS:
+    for path, value in list(paths(document.data)):
         data: Any = document.data
         for key in path[:-1]:
-            data = data.get(key) if isinstance(data, dict) else None
-        value = data.get(path[-1]) if isinstance(data, dict) else None
-        if isinstance(value, str):
-            data[path[-1]] = str(folder / expand_home(value))
+            data = data[key]
+        data[path[-1]] = str(folder / expand_home(value))
+    return document
+
+
+def _without_logins(document: Document) -> Document:
+    """Leave out how to log in to single hosts and groups: a test bed's hosts have one log-in."""
+    for section in ("hosts", "groups"):
+        entries = document.data.get(section)
+        for entry in entries.values() if isinstance(entries, dict) else ():
+            for field in Login.model_fields if isinstance(entry, dict) else ():
+                entry.pop(field, None)
+    return document
+
+
+def _with_ids(document: Document) -> Document:
+    """Give repositories without an id one of their own: the stack's name, with a number from the second on."""
+    repositories, stack = document.data.get("repositories"), document.data.get("stack")
+    choice = stack if isinstance(stack, dict) else {}
+    base = f"{choice.get('name', 'BIGTOP')}-{choice.get('version', '3.2.0')}"
+    if isinstance(repositories, list):
+        known = [one for one in repositories if isinstance(one, dict)]
+        taken = {str(one["id"]) for one in known if "id" in one}
+        for one in known:
+            if "id" not in one:
+                one["id"] = next(
+                    name
+                    for number in itertools.count(1)
+                    if (name := base if number == 1 else f"{base}-{number}") not in taken
+                )
+                taken.add(one["id"])
     return document
 
 
 def _entries(inventory: Inventory, known: Mapping[str, str]) -> Iterator[HostEntry]:
     particular = {name.lower(): host for name, host in inventory.hosts.items()}
     names: dict[str, str | None] = dict(known)
+    groups = inventory.groups
     if inventory.ambari and inventory.ambari.setup:
         names.setdefault(inventory.ambari.setup.host.lower(), None)
     for name, group in names.items():
         own = particular.get(name)
-        rack = (own.rack if own else None) or (inventory.groups[group].rack if group else None)
+        levels: dict[str, Login | None] = {f"hosts.{name}": own, f"groups.{group}": groups.get(group or "")}
+        given = {
+            field: (place, value)
+            for place, level in reversed(levels.items())
+            for field in Login.model_fields
+            if field != "port" and (value := getattr(level, field, None)) is not None
+        }
+        login = Login(**{field: value for field, (_, value) in given.items()}) if given else None
         yield HostEntry(
             name,
             (own.address if own else None) or name,
-            (own.port if own else None) or inventory.ssh.port,
-            rack,
+            next((level.port for level in levels.values() if level and level.port), inventory.ssh.port),
+            (own.rack if own else None) or (groups[group].rack if group else None),
             group,
+            login,
+            tuple((field, place) for field, (place, _) in given.items()),
         )
 
 
@@ -245,7 +307,8 @@ class _Names:
         ]
         for path, configurations in scopes:
             for kind, properties in configurations.items():
-                for key, value in properties.items():
+                for key, given in properties.items():
+                    value = given.value if isinstance(given, Setting) else given
                     for group in _TOKEN.findall(value) if isinstance(value, str) else ():
                         if group not in groups:
                             self._wrong((*path, kind, key), f"there is no group {group!r}", near(group, groups))
@@ -254,15 +317,6 @@ class _Names:
                 re.compile(job.expect or "")
             except re.error as error:
                 self._wrong(("jobs", name, "expect"), f"is not a regular expression: {error}")
-
-    def repositories(self) -> None:
-        """Check that every repository has an id of its own: agents cannot read a file with a section twice."""
-        ids: set[str] = set()
-        for index, one in enumerate(self.inventory.repositories):
-            if one.id in ids:
-                hint = "Give each repository an id of its own; the default is BIGTOP-3.2.0."
-                self._wrong(("repositories", index), f"a repository above has the id {one.id}, too", hint)
-            ids.add(one.id)
 
     def _target(
         self, path: DocumentPath, target: str, known: Mapping[str, str], groups: Mapping[str, tuple[str, ...]]

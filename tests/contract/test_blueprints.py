@@ -8,6 +8,7 @@ import pytest
 
 from bigtop_builder.adapter.ambari.client import Ambari
 from bigtop_builder.adapter.ambari.errors import ConflictError, InvalidRequestError
+from bigtop_builder.cluster.comparison import compare_blueprints
 from tests.contract.clusters import COMPONENTS, blueprint
 
 PROBE = "contract-probe"
@@ -28,6 +29,25 @@ def test_a_blueprint_is_kept_as_it_was_sent(client: Ambari) -> None:
     assert sorted(one["name"] for one in group["components"]) == sorted(COMPONENTS)
     properties = {kind: about for entry in kept["configurations"] for kind, about in entry.items()}
     assert properties["zoo.cfg"]["properties"]["tickTime"] == "2500"
+
+
+def test_attributes_of_properties_are_kept(client: Ambari) -> None:
+    body = blueprint()
+    (entry,) = (one for one in body["configurations"] if "zoo.cfg" in one)
+    entry["zoo.cfg"] = {
+        "properties": {"tickTime": "2500"},
+        "properties_attributes": {"final": {"tickTime": "true"}},
+    }
+    client.create_blueprint(PROBE, body)
+    kept = client.blueprint(PROBE)
+    assert kept is not None
+    assert compare_blueprints(body, kept) == ()
+    entry["zoo.cfg"].pop("properties_attributes")
+    assert compare_blueprints(body, kept) == ("zoo.cfg tickTime (final): 'true' → (not set)",)
+
+
+def test_the_server_shows_its_properties(client: Ambari) -> None:
+    assert client.server_properties()["client.api.port"] == "8080"
 
 
 def test_a_name_is_taken_once(client: Ambari) -> None:

@@ -156,6 +156,50 @@ def test_final_defaults_of_a_new_service_stay_final(bench: Bench, monkeypatch: p
     assert set(found.attributes.get("final", ())) == set(found.properties)
 
 
+SET = INVENTORY.replace(
+    "tickTime: 2000", "tickTime: {value: 2000, final: true, attributes: {hidden: x}}, initLimit: 10"
+)
+UNSET = INVENTORY.replace("tickTime: 2000", "tickTime: {value: 2000, final: false}, initLimit: 10")
+
+
+def test_attributes_of_the_inventory_reach_a_new_cluster(bench: Bench) -> None:
+    assert bench.deploy(SET) == 0, bench.failure
+    assert current(bench, "zoo.cfg").attributes == {"final": {"tickTime": "true"}, "hidden": {"tickTime": "x"}}
+    assert bench.deploy(SET, dry_run=True) == 0, bench.failure
+    assert bench.changes == []
+
+
+def test_attributes_of_the_inventory_are_compared_and_changed(bench: Bench) -> None:
+    assert bench.deploy() == 0, bench.failure
+    before = current(bench, "zoo.cfg")
+    bench.world.clusters["c1"].put("zoo.cfg", "by-hand", before.properties, {"final": {"initLimit": "true"}})
+    assert bench.deploy(SET, dry_run=True) == 0, bench.failure
+    assert "+zoo.cfg/tickTime (final): true" in "\n".join(getattr(event, "detail", "") for event in bench.events)
+    assert bench.deploy(SET) == 0, bench.failure
+    both = {"final": {"initLimit": "true", "tickTime": "true"}, "hidden": {"tickTime": "x"}}
+    assert current(bench, "zoo.cfg") == Configuration(before.properties, both)
+    assert bench.deploy(SET) == 0, bench.failure
+    assert bench.changes == []
+    assert bench.deploy(UNSET) == 0, bench.failure
+    kept = {"final": {"initLimit": "true"}, "hidden": {"tickTime": "x"}}
+    assert current(bench, "zoo.cfg") == Configuration(before.properties, kept)
+    assert bench.deploy(UNSET) == 0, bench.failure
+    assert bench.changes == []
+
+
+@pytest.mark.parametrize("first", [INVENTORY, GROUPED])
+def test_attributes_of_a_group_reach_its_configuration_group(bench: Bench, first: str) -> None:
+    final = GROUPED.replace("tickTime: 2500", "tickTime: {value: 2500, final: yes}")
+    assert final != GROUPED
+    assert bench.deploy(first) == 0, bench.failure
+    assert bench.deploy(final) == 0, bench.failure
+    (group,) = bench.world.clusters["c1"].groups.values()
+    version = group.configurations["zoo.cfg"]
+    assert (dict(version.properties), version.attributes) == ({"tickTime": "2500"}, {"final": {"tickTime": "true"}})
+    assert bench.deploy(final) == 0, bench.failure
+    assert bench.changes == []
+
+
 def test_what_a_server_does_not_take_is_an_error_with_names_only(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     assert bench.deploy() == 0, bench.failure
     put = Ambari.put_configurations

@@ -131,3 +131,18 @@ def test_a_cluster_with_kerberos_is_made_and_grows_with_a_fresh_credential(
     assert bench.changes == []
     assert bench.deploy(WIDER) == 9
     assert "has the security KERBEROS, but the inventory says NONE" in bench.failure
+
+
+def test_a_cluster_whose_kdc_is_somebody_elses_needs_no_administrator(bench: Bench) -> None:
+    """Ambari demands a credential all the same, and never uses it."""
+    foreign = "security: {kerberos: {realm: X.TEST, kdc_type: none, manage_krb5_conf: false}}\n"
+    assert bench.deploy(INVENTORY + foreign) == 0, bench.failure
+    cluster = bench.world.clusters["c1"]
+    assert cluster.security == "KERBEROS"
+    environment = cluster.desired["kerberos-env"].properties
+    assert (environment["kdc_type"], environment["manage_identities"]) == ("none", "false")
+    assert cluster.desired["krb5-conf"].properties["manage_krb5_conf"] == "false"
+    bench.host("node4.x.test")
+    assert bench.deploy(WIDER + foreign) == 0, bench.failure
+    assert bench.deploy(WIDER + foreign) == 0, bench.failure
+    assert bench.changes == []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bigtop_builder.cluster.layout import plain_properties, property_attributes
 from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors
 from bigtop_builder.recipe.document import parse
 from bigtop_builder.recipe.inventory import HostEntry, LoadedInventory, expand, load_inventory
@@ -147,7 +148,7 @@ def test_a_secret_that_stands_in_the_file_is_not_repeated(tmp_path: Path, value:
 
 def test_a_value_of_several_types_is_one_mistake(tmp_path: Path) -> None:
     (error,) = mistakes(tmp_path, BASE + "configurations: {zoo.cfg: {tickTime: [1]}}\n")
-    assert error.message == "must be text, a whole number, a number, true or false or a mapping"
+    assert error.message == "must be text, a whole number, a number or true or false"
     (error,) = mistakes(tmp_path, BASE.replace("rack: /r1", "components: [{name: A, provision: LATER}]"))
     assert error.location is not None and error.location.path == "groups.first.components[0].provision"
 
@@ -192,16 +193,225 @@ def test_examples(file: Path) -> None:
 
 def test_the_guides_inventory(tmp_path: Path) -> None:
     guide = (ROOT / "docs" / "deploying.md").read_text()
-    inventory, standalone = guide.split("```yaml\n")[1:3]
-    text = inventory.split("```")[0] + standalone.split("```")[0]
+    snippets = [part.split("```")[0] for part in guide.split("```yaml\n")[1:]]
+    text = snippets[0] + next(one for one in snippets if one.startswith("standalone:"))
     loaded = load(tmp_path, text.replace("masters:", "workers: {hosts: [w1.example.com]}\n  masters:", 1))
     assert len(loaded.groups["masters"]) == 3
+    logins = next(one for one in snippets if one.startswith("groups:"))
+    one = load(
+        tmp_path, f"cluster: c1\n{logins}".replace('"vm[1-4].example.com"', "vm1.example.com, node1.example.com")
+    )
+    assert [entry.login.user for entry in one.hosts if entry.login] == ["centos", "admin"]
 
 
 def test_every_repository_has_an_id_of_its_own(tmp_path: Path) -> None:
     """Agents write a section for each, and cannot read a file with a section twice."""
-    same = 'repositories: [{url: "http://a.test"}, {url: "http://b.test", id: other}, {url: "http://c.test"}]\n'
-    (error,) = mistakes(tmp_path, BASE + same)
-    assert error.message == "a repository above has the id BIGTOP-3.2.0, too"
+    three = 'repositories: [{url: "http://a.test"}, {url: "http://b.test", id: other}, {url: "http://c.test"}]\n'
+    loaded = load(tmp_path, BASE + "stack: {version: 3.3.0}\n" + three)
+    assert [one.id for one in loaded.inventory.repositories] == ["BIGTOP-3.3.0", "other", "BIGTOP-3.3.0-2"]
+    (error,) = mistakes(tmp_path, BASE + three.replace('c.test"', 'c.test", id: other'))
+    assert error.message == "repositories[1] has the id other, too"
+    assert error.location is not None and error.location.path == "repositories[2]"
+    (error,) = mistakes(tmp_path, BASE + three.replace("http://c.test", "http://a.test/"))
+    assert (error.message, error.hint) == ("repositories[0] has this address, too", "Name each repository once.")
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("022", "022"),
+        ("0x10", "0x10"),
+        ("0b101", "0b101"),
+        ("0o17", "0o17"),
+        ("12:30", "12:30"),
+        ("1:30:00.5", "1:30:00.5"),
+        ("1_000", "1_000"),
+        ("+5", "+5"),
+        ("1e3", "1e3"),
+        ("1.0e+3", "1.0e+3"),
+        ("1.50", "1.50"),
+        (".5", ".5"),
+        (".inf", ".inf"),
+        ("2026-11-28", "2026-11-28"),
+        ("2026-11-28 10:00:00", "2026-11-28 10:00:00"),
+        ("no", "no"),
+        ("On", "On"),
+        ("True", "True"),
+        ("true", "true"),
+        ("3", "3"),
+        ("-3", "-3"),
+        ("1.0", "1.0"),
+        ("'0644'", "0644"),
+        ("''", ""),
+        ("9007199254740993", "9007199254740993"),
+        ("{value: 022, final: true}", "022"),
+    ],
+)
+def test_a_property_reaches_ambari_as_it_is_written(tmp_path: Path, written: str, sent: str) -> None:
+    """YAML 1.1 takes 022 for 18, 12:30 for 750, and no for false."""
+    both = f"configurations: {{core-site: {{a: {written}}}}}\n"
+    loaded = load(tmp_path, BASE.replace("rack: /r1", both.strip()) + both)
+    assert plain_properties(loaded.inventory.configurations) == {"core-site": {"a": sent}}
+    assert plain_properties(loaded.inventory.groups["first"].configurations) == {"core-site": {"a": sent}}
+
+
+@pytest.mark.parametrize("written", ["~", "null", ""])
+def test_a_property_has_a_value(tmp_path: Path, written: str) -> None:
+    (error,) = mistakes(tmp_path, BASE + f"configurations:\n  core-site:\n    a: {written}\n")
+    assert error.location is not None and (error.location.line, error.location.path) == (
+        7,
+        "configurations.core-site.a",
+    )
+
+
+def test_other_fields_take_what_is_written_too(tmp_path: Path) -> None:
+    text = "ssh: {user: no, sudo: yes, port: 022}\nprepare: {chrony: off, limits: False}\n"
+    inventory = load(tmp_path, BASE + text).inventory
+    assert (inventory.ssh.user, inventory.ssh.sudo, inventory.ssh.port) == ("no", True, 22)
+    assert (inventory.prepare.chrony, inventory.prepare.limits) == (False, False)
+    (error,) = mistakes(tmp_path, BASE + "ssh: {port: 12:30}\n")
+    assert error.location is not None and error.location.path == "ssh.port"
+
+
+FOLDED = """\
+configurations:
+  - zoo.cfg:
+      properties: {tickTime: "3000", initLimit: 10}
+      properties_attributes: {final: {tickTime: "true", gone: "true"}, hidden: {initLimit: HIVE_CLIENT}}
+  - core-site: {a.b: 022}
+"""
+
+
+def test_the_configurations_of_a_blueprint_are_understood(tmp_path: Path) -> None:
+    loaded = load(tmp_path, BASE + FOLDED)
+    assert plain_properties(loaded.inventory.configurations) == {
+        "zoo.cfg": {"tickTime": "3000", "initLimit": "10"},
+        "core-site": {"a.b": "022"},
+    }
+    assert property_attributes(loaded.inventory.configurations) == {
+        "zoo.cfg": {"final": {"tickTime": "true"}, "hidden": {"initLimit": "HIVE_CLIENT"}}
+    }
+    assert loaded.place("configurations", "zoo.cfg", "initLimit").line == 7
+    grouped = BASE.replace("rack: /r1", "configurations: [{zoo.cfg: {properties: {tickTime: 1}}}]")
+    assert plain_properties(load(tmp_path, grouped).inventory.groups["first"].configurations) == {
+        "zoo.cfg": {"tickTime": "1"}
+    }
+
+
+def test_mistakes_in_the_configurations_of_a_blueprint_have_their_place(tmp_path: Path) -> None:
+    (error,) = mistakes(tmp_path, BASE + FOLDED.replace("initLimit: 10", "initLimit: [10]"))
     assert error.location is not None
-    load(tmp_path, BASE + same.replace('c.test"', 'c.test", id: third'))
+    assert (error.location.line, error.location.path) == (7, "configurations.zoo.cfg.initLimit")
+    (error,) = mistakes(tmp_path, BASE + FOLDED.replace('"3000"', '"SECRET:zoo.cfg:1:tickTime"'))
+    assert error.message == "is what Ambari exports in place of a password"
+    assert error.hint and "{secret: env:NAME}" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("configurations", "message"),
+    [
+        ("[{zoo.cfg: {a: 1}}, {zoo.cfg: {b: 2}}]", "the configuration type zoo.cfg is repeated"),
+        ("[zoo.cfg]", "must be a mapping"),
+        ("zoo.cfg", "must be a mapping"),
+        ("{zoo.cfg: {properties: [a]}}", "must be text, a whole number, a number or true or false"),
+    ],
+)
+def test_configurations_of_no_known_shape(tmp_path: Path, configurations: str, message: str) -> None:
+    (error,) = mistakes(tmp_path, BASE + f"configurations: {configurations}\n")
+    assert error.message.startswith(message)
+    assert error.location is not None and error.location.line == 5
+
+
+def test_a_mapping_that_is_no_value(tmp_path: Path) -> None:
+    found = mistakes(tmp_path, BASE + "configurations: {zoo.cfg: {a: {secrt: env:A}, b: {final: true}}}\n")
+    assert [(error.message, error.hint) for error in found] == [
+        ("the key 'secret' is missing", None),
+        ("unknown key 'secrt'", "Did you mean secret?"),
+        ("the key 'value' is missing", None),
+    ]
+
+
+def test_gpg_check_that_differs_is_reported_at_each_repository(tmp_path: Path) -> None:
+    text = 'ambari: {url: "http://a:8080", password: prompt}\nrepositories:\n'
+    text += '  - {url: "http://a.test"}\n  - {url: "http://b.test", id: utils, gpg_check: false}\n'
+    found = mistakes(tmp_path, BASE + text)
+    assert [error.location.line for error in found if error.location] == [7, 8]
+    assert found[1].message == "gpg_check differs between repositories: false for utils, true for BIGTOP-3.2.0"
+    assert all(error.hint for error in found)
+
+
+AD = (
+    "{realm: CORP.ORG, kdc_type: active-directory, kdc_hosts: [ad1.corp.org], admin_principal: a, admin_password: env:A"
+)
+
+
+@pytest.mark.parametrize(
+    ("kerberos", "messages", "hint"),
+    [
+        (AD + "}", ["requires ldap_url", "requires container_dn"], "ldaps://ad1.corp.org"),
+        (
+            AD + ", ldap_url: ldaps://ad1.corp.org}",
+            ["requires container_dn"],
+            'container_dn: "OU=hadoop,DC=corp,DC=org"',
+        ),
+        (AD + ', ldap_url: ldap://ad1.corp.org, container_dn: "OU=h"}', ["is invalid"], "ldaps"),
+        ("{realm: X.ORG, kdc_hosts: [k]}", ["requires admin_principal", "requires admin_password"], "kdc_type to none"),
+        ("{realm: X.ORG, kdc_type: ipa, kdc_hosts: [k]}", ["requires admin_principal", "requires admin_password"], ""),
+        ("{realm: X.ORG, kdc_type: none}", ["requires kdc_hosts"], "kdc.example.com"),
+        (
+            '{realm: X.ORG, kdc_type: none, kdc_hosts: [k], ldap_url: "ldaps://x", container_dn: OU=h, user_group: g}',
+            ["ldap_url is for", "container_dn is for", "user_group is for kdc_type ipa"],
+            "Remove it",
+        ),
+    ],
+)
+def test_kerberos_that_lacks_something(tmp_path: Path, kerberos: str, messages: list[str], hint: str) -> None:
+    found = mistakes(tmp_path, BASE + f"security:\n  kerberos: {kerberos}\n")
+    assert len(found) == len(messages)
+    for error, message in zip(found, messages, strict=True):
+        assert message in error.message
+        assert error.location is not None and error.location.line == 6
+        assert error.hint
+    assert hint in (found[0].hint or "")
+
+
+@pytest.mark.parametrize(
+    "kerberos",
+    [
+        AD + ', ldap_url: "ldaps://ad1.corp.org", container_dn: "OU=hadoop,DC=corp,DC=org"}',
+        "{realm: X.ORG, kdc_type: none, kdc_hosts: [k]}",
+        "{realm: X.ORG, kdc_type: none, manage_krb5_conf: no}",
+        "{realm: X.ORG, kdc_type: ipa, kdc_hosts: [k], admin_principal: a, admin_password: env:A, user_group: g}",
+        AD + "}\nconfigurations: {kerberos-env: {ldap_url: 'ldaps://a', container_dn: 'OU=h'}}",
+    ],
+)
+def test_kerberos_that_is_whole(tmp_path: Path, kerberos: str) -> None:
+    assert load(tmp_path, BASE + f"security:\n  kerberos: {kerberos}\n").inventory.security.kerberos
+
+
+def test_logins_of_hosts_and_groups(tmp_path: Path) -> None:
+    text = BASE.replace("rack: /r1", "user: admin, sudo: true, password: env:GROUP").replace(
+        "groups:", "ssh: {user: deploy, key: keys/all, sudo_password: env:ALL}\ngroups:"
+    )
+    own = "hosts: {NODE1.x.test: {key: keys/one, port: 23}, node3.x.test: {user: root, sudo: no}}\n"
+    loaded = load(tmp_path, text + own)
+    logins = {entry.name: (entry.login.over(loaded.inventory.ssh) if entry.login else None) for entry in loaded.hosts}
+    first, second, third = (logins[f"node{number}.x.test"] for number in (1, 2, 3))
+    assert first is not None and third is not None and second is None
+    assert (first.user, first.sudo, first.key, first.password, first.sudo_password) == (
+        "admin",
+        True,
+        str(tmp_path / "keys/one"),
+        "env:GROUP",
+        "env:ALL",
+    )
+    assert (third.user, third.sudo, third.key) == ("root", False, str(tmp_path / "keys/all"))
+    assert dict(loaded.host("node1.x.test").given) == {
+        "user": "groups.first",
+        "sudo": "groups.first",
+        "password": "groups.first",
+        "key": "hosts.node1.x.test",
+    }
+    assert loaded.host("node1.x.test").port == 23
+    bed = load(tmp_path, text + own, "ssh: {user: root, key: /bed}\nhosts: {node1.x.test: {port: 2222}}\n")
+    assert [(entry.login, entry.port) for entry in bed.hosts] == [(None, 2222), (None, 22), (None, 22)]

@@ -15,7 +15,9 @@ from bigtop_builder.cluster.layout import Layout, expand_tokens, layout_of, layo
 from bigtop_builder.cluster.layout_rules import check_layout
 from bigtop_builder.cluster.stack_data import load_stack
 from bigtop_builder.model.errors import ConfigurationError
-from bigtop_builder.model.inventory import Kerberos, Repository, Secret
+from bigtop_builder.model.inventory import Repository
+from bigtop_builder.model.kerberos import Kerberos
+from bigtop_builder.model.properties import Secret
 from bigtop_builder.recipe.inventory import load_inventory
 
 BLUEPRINT = json.loads(
@@ -125,7 +127,7 @@ def test_kerberos(tmp_path: Path) -> None:
     kerberos = Kerberos(realm="X.ORG", kdc_hosts=["kdc.x.org"], admin_principal="a/admin", admin_password="env:P")
     ours = layout(tmp_path)
     body = blueprint_body(ours, load_stack(), {}, kerberos)
-    template = cluster_template(ours, "b", reveal, kerberos=kerberos, kerberos_password="pw")
+    template = cluster_template(ours, "b", reveal, kerberos=("a/admin", "pw"))
     kinds: dict[str, Any] = {kind: one for item in body["configurations"] for kind, one in item.items()}
     assert body["Blueprints"]["security"] == {"type": "KERBEROS"}
     assert kinds["kerberos-env"]["properties"]["realm"] == "X.ORG"

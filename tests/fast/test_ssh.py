@@ -17,7 +17,7 @@ from bigtop_builder.adapter.ssh.command import BOOTSTRAP, MARK, command_line
 from bigtop_builder.adapter.ssh.known_hosts import KnownHosts, fingerprint, host_id
 from bigtop_builder.adapter.ssh.remote import Remote
 from bigtop_builder.model.errors import ConfigurationError, HostError, InterruptedRunError, UnreachableHostError
-from bigtop_builder.model.inventory import Ssh
+from bigtop_builder.model.login import Login, Ssh
 from bigtop_builder.recipe.inventory import HostEntry
 
 KIND = "ssh-ed25519"
@@ -150,7 +150,7 @@ def test_credentials_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "good").chmod(0o600)
 
     def fleet(**ssh: object) -> Fleet:
-        return Fleet(Ssh.model_validate(ssh), [], Secrets(), threading.Event())
+        return Fleet(Ssh.model_validate(ssh), [HostEntry("n1.x.test", "127.0.0.1", 22)], Secrets(), threading.Event())
 
     with pytest.raises(ConfigurationError, match="no key, no running agent and no password"):
         fleet()
@@ -170,6 +170,22 @@ def over(tmp_path: Path, count: int, **ssh: object) -> Fleet:
     keep_key(tmp_path / "key", "")
     settings = {"key": str(tmp_path / "key"), "known_hosts": str(tmp_path / "known"), "agent": False} | ssh
     return Fleet(Ssh.model_validate(settings), entries(count), Secrets(), threading.Event())
+
+
+def test_hosts_have_logins_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OWN", "secret of node1")
+    hosts = [
+        HostEntry("node0", "127.0.0.1", 1),
+        HostEntry("node1", "127.0.0.1", 1, login=Login(user="ops", password="env:OWN"), given=(("user", "groups.g"),)),
+    ]
+    keep_key(tmp_path / "key", "")
+    with Fleet(Ssh(key=str(tmp_path / "key"), agent=False), hosts, Secrets(), threading.Event()) as fleet:
+        for name, user in (("node0", "root"), ("node1", "ops")):
+            with pytest.raises(UnreachableHostError, match=f"{user}@127.0.0.1:1"):
+                fleet.remote(name).run("true")
+    broken = HostEntry("node2", "127.0.0.1", 1, login=Login(key=str(tmp_path / "no")), given=(("key", "groups.g"),))
+    with pytest.raises(ConfigurationError, match=r"groups\.g\.key: .*/no cannot be read"):
+        Fleet(Ssh(), [broken], Secrets(), threading.Event())
 
 
 def test_work_is_bounded_and_a_host_s_error_is_its_result(tmp_path: Path) -> None:
@@ -202,7 +218,7 @@ def test_a_defect_ends_the_whole(tmp_path: Path) -> None:
 def test_a_cancellation_ends_the_whole(tmp_path: Path) -> None:
     never = threading.Event()
     with over(tmp_path, 2) as fleet:
-        threading.Timer(0.1, fleet.terms.cancelled.set).start()
+        threading.Timer(0.1, fleet.cancelled.set).start()
         with pytest.raises(InterruptedRunError):
             fleet.each(lambda remote: never.wait(5))
     never.set()

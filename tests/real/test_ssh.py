@@ -26,7 +26,7 @@ from bigtop_builder.model.errors import (
     InterruptedRunError,
     UnreachableHostError,
 )
-from bigtop_builder.model.inventory import Ssh
+from bigtop_builder.model.login import Login, Ssh
 from bigtop_builder.recipe.inventory import HostEntry
 from tests.real.conftest import Tool
 
@@ -302,6 +302,22 @@ def test_jump_host(lab: Lab) -> None:
     with lab.fleet("node1", "node2", by_name=True, jump=jump) as fleet:
         came_from = fleet.each(lambda remote: remote.run("echo $SSH_CONNECTION").stdout.split()[0])
     assert came_from == {"node1": lab.addresses["jump"], "node2": lab.addresses["jump"]}
+
+
+def test_hosts_with_logins_of_their_own_behind_one_jump_host(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The jump host has the log-in of all; each host behind it may have another."""
+    monkeypatch.setenv("LOGIN", PASSWORD)
+    settings = {"known_hosts": str(lab.folder / "known_hosts"), "host_keys": "accept-new", "agent": False}
+    ssh = Ssh.model_validate(settings | {"key": str(lab.key), "jump": {"host": lab.addresses["jump"]}})
+    other = lab.folder / "other"
+    keep_key(other, "")
+    hosts = [
+        HostEntry("node1", "node1.ssh.test", 22, login=Login(user="ops", key=str(other), password="env:LOGIN")),
+        HostEntry("node2", "node2.ssh.test", 22),
+    ]
+    with Fleet(ssh, hosts, lab.secrets, lab.cancelled) as fleet:
+        found = fleet.each(lambda remote: remote.run("echo $(id -un) ${SSH_CONNECTION%% *}").stdout.split())
+    assert found == {"node1": ["ops", lab.addresses["jump"]], "node2": ["root", lab.addresses["jump"]]}
 
 
 def test_what_a_jump_host_cannot_reach(lab: Lab) -> None:

@@ -60,6 +60,12 @@ class ServerCalls(Connection):
         data = self.get(_SERVER, fields="RootServiceComponents/server_clock")
         return float(data.get("RootServiceComponents", {}).get("server_clock") or time.time())
 
+    def server_properties(self) -> dict[str, str]:
+        """Return the properties of the server (``ambari.properties``) that it shows (018), without passwords."""
+        data = self.get(_SERVER)
+        found = data.get("RootServiceComponents", {}).get("properties") or {}
+        return {str(name): str(value) for name, value in found.items()}
+
     def agent_versions(self) -> dict[str, str]:
         """Return the version of the agent by host."""
         found = self.get(_AGENT, fields="hostComponents/RootServiceHostComponents/component_version")

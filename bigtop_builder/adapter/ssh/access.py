@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from paramiko import PKey, Transport
 
     from bigtop_builder.adapter.secret import Secrets
-    from bigtop_builder.model.inventory import Ssh
+    from bigtop_builder.model.login import Ssh
 
 DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 
@@ -24,17 +24,21 @@ class LockedKeyError(Exception):
 
 
 class Access:
-    """The credentials of an inventory. Key files are read once, not once per host."""
+    """The credentials of hosts with the same settings. Key files are read once, not once per host."""
 
-    def __init__(self, ssh: Ssh, secrets: Secrets) -> None:
-        """Raises ConfigurationError if a key is unusable, or if there are no credentials at all."""
+    def __init__(self, ssh: Ssh, secrets: Secrets, place: Callable[[str], str] = "ssh.{}".format) -> None:
+        """``place`` returns where a setting is in the inventory: ``hosts.node1.x.test.key``.
+
+        Raises ConfigurationError if a key is unusable, or if there are no credentials at all.
+        """
+        self._place = place
         self._agent = ssh.agent and bool(os.environ.get("SSH_AUTH_SOCK"))
-        self._password = secrets.value(ssh.password, "ssh.password") if ssh.password else None
+        self._password = secrets.value(ssh.password, place("password")) if ssh.password else None
         self.offered: list[str] = []
         """The credentials in words, for messages."""
         self._keys: list[PKey] = []
         if ssh.key is not None:
-            passphrase = secrets.value(ssh.key_passphrase, "ssh.key_passphrase") if ssh.key_passphrase else None
+            passphrase = secrets.value(ssh.key_passphrase, place("key_passphrase")) if ssh.key_passphrase else None
             self._add_key(expand_home(ssh.key), passphrase)
         elif self._password is None:
             self._add_default_keys()
@@ -52,17 +56,19 @@ class Access:
         try:
             key = _load(path, passphrase)
         except OSError as error:
-            raise ConfigurationError(f"ssh.key: {path} cannot be read: {error.strerror}") from error
+            raise ConfigurationError(f"{self._place('key')}: {path} cannot be read: {error.strerror}") from error
         except LockedKeyError as error:
             if passphrase is None and self._agent:
                 return  # The agent may have it, decrypted.
             raise ConfigurationError(
-                f"ssh.key: {path} needs a passphrase",
-                hint="Set ssh.key_passphrase to a reference such as env:NAME or prompt, or use an agent.",
+                f"{self._place('key')}: {path} needs a passphrase",
+                hint=f"Set {self._place('key_passphrase')} to a reference such as env:NAME or prompt, or use an agent.",
             ) from error
         except ValueError as error:
             doubt = ", or the passphrase is wrong" if passphrase is not None else ""
-            raise ConfigurationError(f"ssh.key: {path} is not a usable private key{doubt}: {error}") from error
+            raise ConfigurationError(
+                f"{self._place('key')}: {path} is not a usable private key{doubt}: {error}"
+            ) from error
         self._keys.append(key)
         self.offered.append(f"the key {path}")
 

@@ -16,7 +16,7 @@ from bigtop_builder.model.errors import HostError, HostLimitError, InterruptedRu
 if TYPE_CHECKING:
     from paramiko import Channel, Transport
 
-    from bigtop_builder.model.inventory import Ssh
+    from bigtop_builder.model.login import Ssh
 
 MARK = "bigtop-builder:"
 PROMPT = "bigtop-builder-sudo:"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from paramiko import Channel
 
     from bigtop_builder.adapter.secret import Secrets
-    from bigtop_builder.model.inventory import Ssh
+    from bigtop_builder.model.login import Jump, Login, Ssh
     from bigtop_builder.recipe.inventory import HostEntry
 
 T = TypeVar("T")
@@ -41,22 +42,44 @@ class Fleet:
         """Raises ConfigurationError for an unusable key or file."""
         known = Path(ssh.known_hosts) if ssh.known_hosts else Path("~/.ssh/known_hosts")
         self._ssh = ssh
-        self._terms = Terms(
-            Access(ssh, secrets),
-            KnownHosts(expand_home(known), ssh.host_keys),
-            float(seconds(ssh.connect_timeout)),
-            cancelled,
-        )
-        self._sudo_password = (
-            secrets.value(ssh.sudo_password, "ssh.sudo_password") if ssh.sudo and ssh.sudo_password else None
-        )
+        self.cancelled = cancelled
+        """Ends all work once it is set."""
+        self._known_hosts = KnownHosts(expand_home(known), ssh.host_keys)
         self._lock = threading.Lock()
-        self._jump_lock = threading.Lock()
-        self._jump: Link | None = None
-        self._jump_failed: tuple[float, UnreachableHostError | None] = (0.0, None)
-        self._hosts = {host.name: _Host(self, host.name, Target(host.address, host.port, ssh.user)) for host in hosts}
+        self._jumps: list[_JumpHost] = []
+        self._logins: dict[Login | None, _Login] = {}
+        self._hosts: dict[str, _Host] = {}
+        for host in hosts:
+            login = self._login(host.login, dict(host.given), secrets)
+            self._hosts[host.name] = _Host(self, host.name, Target(host.address, host.port, login.ssh.user), login)
         self.round_trips = 0
         """The number of scripts sent so far."""
+
+    def _login(self, login: Login | None, given: Mapping[str, str], secrets: Secrets) -> _Login:
+        """Return how to log in to the hosts with these settings; ``given``: where the inventory has those of ``login``.
+
+        Raises ConfigurationError.
+        """
+        if login in self._logins:
+            return self._logins[login]
+        own = login.over(self._ssh) if login is not None else self._ssh
+
+        def place(field: str) -> str:
+            return f"{given.get(field, 'ssh')}.{field}"
+
+        access = Access(own, secrets, place)
+        terms = Terms(access, self._known_hosts, float(seconds(own.connect_timeout)), self.cancelled)
+        sudo = own.sudo_password if own.sudo else None
+        password = secrets.value(sudo, place("sudo_password")) if sudo else None
+        jump = None
+        if own.jump is not None and login is not None and login.jump is None:
+            # The jump host of all has the log-in of all, not that of the host behind it.
+            jump = self._login(None, {}, secrets).jump
+        elif own.jump is not None:
+            jump = _JumpHost(own.jump, own.user, terms)
+            self._jumps.append(jump)
+        self._logins[login] = _Login(own, terms, password, jump)
+        return self._logins[login]
 
     def __enter__(self) -> Fleet:
         return self
@@ -70,9 +93,8 @@ class Fleet:
         """Close every connection."""
         for host in self._hosts.values():
             host.close()
-        if self._jump is not None:
-            self._jump.abandon()
-            self._jump = None
+        for jump in self._jumps:
+            jump.close()
 
     def remote(self, host: str) -> Remote:
         """Return the host with this FQDN. Raises KeyError if it is not in the inventory."""
@@ -97,7 +119,7 @@ class Fleet:
             waiting.put(name)
 
         def worker() -> None:
-            while not self._terms.cancelled.is_set():
+            while not self.cancelled.is_set():
                 try:
                     name = waiting.get_nowait()
                 except queue.Empty:
@@ -123,7 +145,7 @@ class Fleet:
         return {name: results[name] for name in names}
 
     def _next(self, ended: queue.SimpleQueue[tuple[str, T | BaseException]]) -> tuple[str, T | BaseException]:
-        while not self._terms.cancelled.is_set():
+        while not self.cancelled.is_set():
             try:
                 return ended.get(timeout=0.1)
             except queue.Empty:
@@ -137,11 +159,11 @@ class Fleet:
             yield
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
-                self._terms.cancelled.set()
+                self.cancelled.set()
             with suppress(queue.Empty):
                 while True:
                     waiting.get_nowait()
-            if not self._terms.cancelled.is_set():
+            if not self.cancelled.is_set():
                 self.close()
             deadline = time.monotonic() + GRACE
             for thread in workers:
@@ -154,65 +176,75 @@ class Fleet:
         with self._lock:
             self.round_trips += 1
 
-    def jump(self) -> Link | None:
-        """Return the connection to the jump host, which all others go through; None without a jump host."""
-        jump = self._ssh.jump
-        if jump is None:
-            return None
-        with self._jump_lock:
-            if self._jump is not None and self._jump.alive:
-                return self._jump
-            failed_at, error = self._jump_failed
+
+@dataclass(frozen=True)
+class _Login:
+    """How to log in to the hosts that share these settings."""
+
+    ssh: Ssh
+    terms: Terms
+    sudo_password: str | None
+    jump: _JumpHost | None
+
+
+class _JumpHost:
+    """A jump host, which the connections to all hosts behind it go through."""
+
+    def __init__(self, jump: Jump, user: str, terms: Terms) -> None:
+        self._target = Target(jump.host, jump.port, jump.user or user)
+        self._terms = terms
+        self._lock = threading.Lock()
+        self._link: Link | None = None
+        self._failed: tuple[float, UnreachableHostError | None] = (0.0, None)
+
+    def link(self) -> Link:
+        """Return the connection. Raises UnreachableHostError."""
+        with self._lock:
+            if self._link is not None and self._link.alive:
+                return self._link
+            failed_at, error = self._failed
             if error is None or time.monotonic() - failed_at > JUMP_PAUSE:
-                link = Link(Target(jump.host, jump.port, jump.user or self._ssh.user), self._terms)
+                link = Link(self._target, self._terms)
                 try:
                     link.open()
                 except UnreachableHostError as failure:
                     error = UnreachableHostError(f"the jump host {failure.message}", hint=failure.hint)
-                    self._jump_failed = (time.monotonic(), error)
+                    self._failed = (time.monotonic(), error)
                 else:
-                    self._jump = link
+                    self._link = link
                     return link
             raise UnreachableHostError(error.message, hint=error.hint)
 
-    @property
-    def terms(self) -> Terms:
-        """The settings that all connections share."""
-        return self._terms
-
-    @property
-    def ssh(self) -> Ssh:
-        """The inventory's SSH settings."""
-        return self._ssh
-
-    @property
-    def sudo_password(self) -> str | None:
-        """The password for sudo, if the inventory has one."""
-        return self._sudo_password
+    def close(self) -> None:
+        """Close the connection."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.abandon()
 
 
 class _Host:
     """One host of a fleet."""
 
-    def __init__(self, fleet: Fleet, name: str, target: Target) -> None:
+    def __init__(self, fleet: Fleet, name: str, target: Target, login: _Login) -> None:
         self.name = name
+        self._login = login
         self._fleet = fleet
         self._target = target
         self._lock = threading.Lock()
         self._link: Link | None = None
 
     def run(self, script: str, *, stdin: bytes = b"", timeout: float | None = None, user: str | None = None) -> Output:
-        fleet = self._fleet
-        command = command_line(fleet.ssh, user)
+        fleet, login = self._fleet, self._login
+        command = command_line(login.ssh, user)
         channel = self._start(command)
-        exchange = Exchange(channel, script, stdin, fleet.sudo_password)
+        exchange = Exchange(channel, script, stdin, login.sudo_password)
         fleet.count()
-        limit = timeout if timeout is not None else float(seconds(fleet.ssh.command_timeout))
+        limit = timeout if timeout is not None else float(seconds(login.ssh.command_timeout))
         try:
-            return exchange.finish(limit, fleet.terms.cancelled)
+            return exchange.finish(limit, login.terms.cancelled)
         except (InterruptedRunError, HostError) as error:
             if exchange.group is not None and not isinstance(error, UnreachableHostError):
-                stop(channel.get_transport(), command_line(fleet.ssh, None), exchange.group, fleet.sudo_password)
+                stop(channel.get_transport(), command_line(login.ssh, None), exchange.group, login.sudo_password)
             raise
         finally:
             channel.close()
@@ -224,13 +256,13 @@ class _Host:
         for attempt in (1, 2):
             link = self._open()
             try:
-                channel = link.transport.open_session(timeout=self._fleet.terms.timeout)
-                channel.settimeout(self._fleet.terms.timeout)
+                channel = link.transport.open_session(timeout=self._login.terms.timeout)
+                channel.settimeout(self._login.terms.timeout)
                 channel.exec_command(command)
                 return channel
             except (paramiko.SSHException, EOFError, OSError) as error:
                 self.close()
-                if self._fleet.terms.cancelled.is_set():
+                if self._login.terms.cancelled.is_set():
                     raise InterruptedRunError(f"{self._target}: stopped") from error
                 if attempt == 2:
                     raise UnreachableHostError(
@@ -242,8 +274,8 @@ class _Host:
     def _open(self) -> Link:
         with self._lock:
             if self._link is None or not self._link.alive:
-                jump = self._fleet.jump()
-                self._link = Link(self._target, self._fleet.terms, jump)
+                jump = self._login.jump
+                self._link = Link(self._target, self._login.terms, jump.link() if jump is not None else None)
                 self._link.open()
             return self._link
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.adapter.ambari.errors import ConflictError, RefusedError
-from bigtop_builder.cluster.blueprint import blueprint_body, cluster_template
+from bigtop_builder.cluster.blueprint import NO_ADMINISTRATOR, blueprint_body, cluster_template
 from bigtop_builder.cluster.comparison import compare_blueprints
 from bigtop_builder.flow.deploy.agent_repositories import refresh_metadata
 from bigtop_builder.flow.deploy.connections import Connections
@@ -80,6 +80,12 @@ def template(
 
     version = registered(connections.client, world)
     password = inventory.default_password
+    credential = None
+    if kerberos is not None:
+        principal, secret = kerberos.administrator or (None, None)
+        credential = (
+            (principal, value(secret, "security.kerberos.admin_password")) if principal and secret else NO_ADMINISTRATOR
+        )
     return cluster_template(
         desired_layout(connections.client, world, reporter),
         name,
@@ -87,15 +93,14 @@ def template(
         repository_version=version.id if version else None,
         default_password=value(password, "default_password") if password else None,
         recommendation=inventory.recommendation,
-        kerberos=kerberos,
-        kerberos_password=value(kerberos.admin_password, "security.kerberos.admin_password") if kerberos else None,
+        kerberos=credential,
     )
 
 
 def _create(connections: Connections, world: World, reporter: Reporter) -> None:
     client = connections.client
     layout = desired_layout(connections.client, world, reporter)
-    require_free_hosts(connections.client, reporter, layout.hosts)
+    require_free_hosts(connections.client, world, reporter, tuple(layout.hosts))
     name, body = named_blueprint(connections.client, world, reporter)
     for old in client.blueprints():
         if old == name and compare_blueprints(body, client.blueprint(old) or {}):

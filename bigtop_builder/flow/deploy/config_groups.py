@@ -12,14 +12,21 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bigtop_builder.cluster.comparison import same_value
-from bigtop_builder.cluster.configuration import SECRET_REFERENCE, Configuration
-from bigtop_builder.cluster.layout import Layout, LayoutGroup, expand_tokens, plain_properties, secret_properties
+from bigtop_builder.cluster.configuration import SECRET_REFERENCE, Configuration, WantedAttributes, attribute_changes
+from bigtop_builder.cluster.layout import (
+    Layout,
+    LayoutGroup,
+    expand_tokens,
+    plain_properties,
+    property_attributes,
+    secret_properties,
+)
 from bigtop_builder.flow.deploy.configuration_writer import check_group
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.desired_layout import is_blueprint_of
 from bigtop_builder.flow.deploy.reporter import Reporter, show_difference
 from bigtop_builder.flow.deploy.world import World
-from bigtop_builder.model.inventory import Secret
+from bigtop_builder.model.properties import Secret
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
@@ -37,6 +44,7 @@ class _Wanted:
     service: str
     plain: Mapping[str, Mapping[str, str]]
     secret: Mapping[str, Mapping[str, Secret]]
+    attributes: Mapping[str, WantedAttributes]
 
     @property
     def types(self) -> list[str]:
@@ -45,14 +53,20 @@ class _Wanted:
     def shown(self, kind: str) -> dict[str, str]:
         return {**self.plain.get(kind, {}), **dict.fromkeys(self.secret.get(kind, {}), HIDDEN)}
 
-    def as_it_is(self, kind: str, old: Mapping[str, str]) -> bool:
-        """Return whether ``old`` is as wanted; values of secrets cannot be compared."""
-        wanted = self.shown(kind)
+    def as_it_is(self, kind: str, before: Configuration) -> bool:
+        """Return whether the version before is as wanted; values of secrets cannot be compared."""
+        wanted, old = self.shown(kind), before.properties
         hidden = self.secret.get(kind, {})
+        if attribute_changes(self.attributes.get(kind, {}), before.attributes):
+            return False
         return {*old} == {*wanted} and all(
             name in hidden or same_value(old[name], value) or old[name].startswith(SECRET_REFERENCE)
             for name, value in wanted.items()
         )
+
+    def shown_with_attributes(self, kind: str, before: Configuration) -> dict[str, str]:
+        """Return what the type will have, for people."""
+        return before.replaced(self.shown(kind)).attributed(self.attributes.get(kind, {})).texts()
 
 
 def bring_config_groups(connections: Connections, world: World, reporter: Reporter, layout: Layout) -> None:
@@ -95,6 +109,7 @@ def _wanted(world: World, layout: Layout) -> list[_Wanted]:
                     service,
                     {kind: properties for kind, properties in plain.items() if services.get(kind) == service},
                     {kind: properties for kind, properties in secret.items() if services.get(kind) == service},
+                    property_attributes(group.configurations),
                 )
             )
     return found
@@ -120,13 +135,15 @@ def _bring(
 ) -> None:
     hosts, before = frozenset(one.group.hosts), present.hosts if present is not None else frozenset()
     kinds = sorted({*old, *one.types})
-    changed = [kind for kind in kinds if kind not in one.types or not one.as_it_is(kind, _plain(old, kind))]
+    before_of = {kind: old.get(kind, Configuration()) for kind in kinds}
+    changed = [kind for kind in kinds if kind not in one.types or not one.as_it_is(kind, before_of[kind])]
     if present is not None and hosts == before and not changed:
         return
     lines = [f"-{host}" for host in sorted(before - hosts)] + [f"+{host}" for host in sorted(hosts - before)]
     for kind in changed:
         hidden = frozenset(one.secret.get(kind, {}))
-        lines.append(show_difference(_plain(old, kind), one.shown(kind), kind, hidden))
+        was = before_of[kind]
+        lines.append(show_difference(was.texts(), one.shown_with_attributes(kind, was), kind, hidden))
     name = present.name if present is not None else f"{world.cluster}:{one.group.name}"
     reporter.change(
         f"configuration group {name} of {one.service}",
@@ -150,7 +167,10 @@ def _put(
 
     name = present.name if present is not None else f"{world.cluster}:{one.group.name}"
     configurations = {
-        kind: old.get(kind, Configuration()).replaced({**one.plain.get(kind, {}), **reveal(kind)}) for kind in one.types
+        kind: old.get(kind, Configuration())
+        .replaced({**one.plain.get(kind, {}), **reveal(kind)})
+        .attributed(one.attributes.get(kind, {}))
+        for kind in one.types
     }
     connections.client.put_config_group(
         world.cluster,
@@ -160,10 +180,6 @@ def _put(
         configurations,
         NOTE,
         present=present,
-        unchanged=[kind for kind in one.types if kind in old and one.as_it_is(kind, old[kind].properties)],
+        unchanged=[kind for kind in one.types if kind in old and one.as_it_is(kind, old[kind])],
     )
     check_group(connections.client, world.cluster, name, one.service, hosts, configurations)
-
-
-def _plain(old: Mapping[str, Configuration], kind: str) -> Mapping[str, str]:
-    return old[kind].properties if kind in old else {}

@@ -49,11 +49,20 @@ class Connections:
         try:
             return Fleet(self.loaded.inventory.ssh, self.loaded.hosts, self.secrets, self.cancelled)
         except ConfigurationError as error:
-            # Its message begins with the path of the setting: ``ssh.key: …``.
+            # Its message begins with the path of the setting: ``ssh.key: …``, ``hosts.node1.x.test.key: …``.
             path, colon, message = error.message.partition(": ")
-            if colon and path.split(".")[0] == "ssh" and error.location is None:
-                error.location, error.message = self.loaded.place(*path.split(".")), message
+            if colon and error.location is None and path.startswith(("ssh", "hosts.", "groups.")):
+                error.location, error.message = self.loaded.place(*self._setting(path)), message
             raise
+
+    def _setting(self, path: str) -> tuple[str, ...]:
+        """Return the place of a setting in the inventory; names of hosts have dots."""
+        section, _, rest = path.partition(".")
+        if section != "hosts":
+            return tuple(path.split("."))
+        host, _, key = rest.rpartition(".")
+        spelled = next((name for name in self.loaded.inventory.hosts if name.lower() == host), host)
+        return section, spelled, key
 
     @cached_property
     def client(self) -> Ambari:

@@ -15,7 +15,7 @@ from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import version_of
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import ConfigurationError, PublishError
-from bigtop_builder.model.inventory import Configurations
+from bigtop_builder.model.properties import Configurations
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari

@@ -6,7 +6,7 @@ Nothing is ever removed: whatever the cluster has beyond the inventory is report
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,16 +14,23 @@ from bigtop_builder.adapter.ambari.errors import ConflictError
 from bigtop_builder.cluster.blueprint import KDC_ALIAS, cluster_environment
 from bigtop_builder.cluster.comparison import ActualCluster, ClusterDifference, compare_cluster
 from bigtop_builder.cluster.configuration import Configuration
-from bigtop_builder.cluster.layout import Layout, expand_tokens, plain_properties, secret_properties
+from bigtop_builder.cluster.layout import (
+    Layout,
+    expand_tokens,
+    plain_properties,
+    property_attributes,
+    secret_properties,
+)
 from bigtop_builder.flow.deploy.config_groups import bring_config_groups
 from bigtop_builder.flow.deploy.configuration_writer import write_configurations
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, services_of
+from bigtop_builder.flow.deploy.existing_cluster import beyond, other_security, taken_hosts
 from bigtop_builder.flow.deploy.reporter import Reporter, show_difference
 from bigtop_builder.flow.deploy.repository import os_families, registered
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import AmbariError
-from bigtop_builder.model.inventory import Secret
+from bigtop_builder.model.properties import Secret
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
@@ -36,7 +43,7 @@ def environment(client: Ambari, world: World) -> dict[str, str]:
     return cluster_environment(world.inventory.repositories, os_families(client, world))
 
 
-def require_free_hosts(client: Ambari, reporter: Reporter, hosts: Iterable[str]) -> None:
+def require_free_hosts(client: Ambari, world: World, reporter: Reporter, hosts: Sequence[str]) -> None:
     """Raise AmbariError for hosts of another cluster: Ambari would accept the request and wait forever."""
     known = {host.name: host for host in client.hosts()}
     missing = [host for host in hosts if host not in known]
@@ -44,12 +51,8 @@ def require_free_hosts(client: Ambari, reporter: Reporter, hosts: Iterable[str])
         raise AmbariError(
             f"these hosts have not registered with Ambari: {', '.join(missing)}", hint="Run the phase ambari first."
         )
-    taken = [f"{host} ({known[host].cluster})" for host in hosts if host in known and known[host].cluster]
-    if taken:
-        raise AmbariError(
-            f"these hosts belong to another cluster: {', '.join(taken)}",
-            hint="Remove them from the inventory, or from that cluster.",
-        )
+    for error in taken_hosts(client, world, tuple(hosts)):
+        raise error
 
 
 def reconcile(connections: Connections, world: World, reporter: Reporter, view: ClusterView) -> None:
@@ -57,22 +60,19 @@ def reconcile(connections: Connections, world: World, reporter: Reporter, view: 
 
     Raises AmbariError if the cluster has anything beyond the inventory; nothing is changed then.
     """
-    _same_security(world, view)
+    for refusal in other_security(world, view):
+        raise refusal
     layout = desired_layout(connections.client, world, reporter)
     present = _configurations(connections.client, world, layout, view)
     actual = _actual(connections.client, world, layout, view, present)
     difference = compare_cluster(layout, world.stack, actual, environment(connections.client, world))
-    beyond = [line for line in difference.lines() if line.startswith("-")]
-    if beyond:
-        raise AmbariError(
-            f"the cluster {world.cluster} has more than the inventory says:\n" + "\n".join(beyond),
-            hint="Add to the inventory what should stay, or remove it in Ambari; nothing was changed.",
-        )
+    for refusal in beyond(world, view):
+        raise refusal
     if difference.hosts_to_add or difference.components_to_add:
         _lend_credential(connections, world, reporter)
     hosts = difference.hosts_to_add
     if hosts:
-        require_free_hosts(connections.client, reporter, hosts)
+        require_free_hosts(connections.client, world, reporter, hosts)
         reporter.change(
             f"hosts {', '.join(hosts)} into the cluster",
             act=lambda: connections.client.map_hosts(world.cluster, hosts),
@@ -108,25 +108,18 @@ def _actual(
         {host: frozenset(components) for host, components in hosts.items()},
         frozenset(view.services),
         {kind: one.properties for kind, one in present.items()},
+        {kind: one.attributes for kind, one in present.items()},
         {host.name: host.settings for host in registered},
     )
-
-
-def _same_security(world: World, view: ClusterView) -> None:
-    wanted = "KERBEROS" if world.inventory.security.kerberos else "NONE"
-    if view.security != wanted:
-        raise AmbariError(
-            f"the cluster {world.cluster} has the security {view.security}, but the inventory says {wanted}",
-            hint="Only Ambari's own wizard turns Kerberos on or off in an existing cluster; nothing was changed.",
-        )
 
 
 def _lend_credential(connections: Connections, world: World, reporter: Reporter) -> None:
     """Give Ambari the KDC administrator's credential: it creates identities for whatever is new in the cluster."""
     kerberos = world.inventory.security.kerberos
-    if kerberos is not None and not reporter.dry_run:
-        key = connections.secrets.value(kerberos.admin_password, "security.kerberos.admin_password")
-        connections.client.put_credential(world.cluster, KDC_ALIAS, kerberos.admin_principal, key)
+    if kerberos is not None and kerberos.administrator is not None and not reporter.dry_run:
+        principal, password = kerberos.administrator
+        key = connections.secrets.value(password, "security.kerberos.admin_password")
+        connections.client.put_credential(world.cluster, KDC_ALIAS, principal, key)
 
 
 def _services(
@@ -180,6 +173,7 @@ def _defaults(
     """
     stack, layout = world.inventory.stack, desired_layout(connections.client, world, reporter)
     given = plain_properties(layout.configurations)
+    attributes = property_attributes(layout.configurations)
     hidden = secret_properties(layout.configurations)
     known = connections.client.stack_defaults(stack.name, stack.version, service)
     found = {}
@@ -190,7 +184,8 @@ def _defaults(
         secrets = {
             name: _reveal(connections.secrets, kind, name, value) for name, value in hidden.get(kind, {}).items()
         }
-        found[kind] = known.get(kind, Configuration()).changed({**own, **secrets})
+        default = known.get(kind, Configuration())
+        found[kind] = default.changed({**own, **secrets}).attributed(attributes.get(kind, {}))
     return found
 
 
@@ -250,16 +245,20 @@ def _configure(
 
     ``present`` and ``tags``: the existing types and their versions.
     """
-    wanted = {kind: changes for kind, changes in difference.configurations.items() if kind not in fresh}
+    wanted = [kind for kind in {**difference.configurations, **difference.attributes} if kind not in fresh]
     if not wanted:
         return
     types = world.stack.configuration_types()
     new: dict[str, Configuration] = {}
     lines = []
-    for kind, changes in wanted.items():
+    for kind in wanted:
         before = present.get(kind, Configuration())
-        new[kind] = before.changed({name: value for name, (_, value) in changes.items()})
-        lines.append(show_difference(before.properties, new[kind].properties, kind, frozenset()))
+        values = {name: value for name, (_, value) in difference.configurations.get(kind, {}).items()}
+        attributes: dict[str, dict[str, str | None]] = defaultdict(dict)
+        for (attribute, name), (_, value) in difference.attributes.get(kind, {}).items():
+            attributes[attribute][name] = value
+        new[kind] = before.changed(values).attributed(attributes)
+        lines.append(show_difference(before.texts(), new[kind].texts(), kind, frozenset()))
     known = {kind: service for kind, service in types.items() if service is not None}
     reporter.change(
         f"configurations {', '.join(sorted(new))}",

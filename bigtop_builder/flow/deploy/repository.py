@@ -14,6 +14,7 @@ from bigtop_builder.model.errors import AmbariError
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
+    from bigtop_builder.adapter.ambari.cluster import ClusterView
     from bigtop_builder.adapter.ambari.repository import RepositoryEntry, RepositoryVersion
 
 
@@ -46,6 +47,20 @@ def wanted_repositories(world: World, families: tuple[str, ...]) -> dict[str, tu
     return found
 
 
+def other_stack(world: World, view: ClusterView) -> AmbariError | None:
+    """Return the error for a cluster that has another stack than the inventory."""
+    choice = world.inventory.stack
+    stack = f"{choice.name}-{choice.version}"
+    if not view.version or view.version == stack:
+        return None
+    return AmbariError(
+        f"the cluster {world.cluster} has the stack {view.version}, not {stack}",
+        hint="Ambari moves clusters to another stack with upgrade packs only, which BIGTOP does not have; for "
+        "other packages change stack.repository_version.",
+        location=world.loaded.place("stack"),
+    )
+
+
 def registered(client: Ambari, world: World) -> RepositoryVersion | None:
     """Return the registered version of the cluster's services; without services that of the inventory, or None.
 
@@ -55,13 +70,9 @@ def registered(client: Ambari, world: World) -> RepositoryVersion | None:
     found = client.repository_versions(choice.name, choice.version)
     cluster = client.cluster(world.cluster)
     if cluster is not None:
-        stack = f"{choice.name}-{choice.version}"
-        if cluster.version and cluster.version != stack:
-            raise AmbariError(
-                f"the cluster {world.cluster} has the stack {cluster.version}, not {stack}",
-                hint="Ambari moves clusters to another stack with upgrade packs only, which BIGTOP does not have; for "
-                "other packages change stack.repository_version.",
-            )
+        refusal = other_stack(world, cluster)
+        if refusal is not None:
+            raise refusal
         used = {service.repository_version for service in client.services(world.cluster)}
         for version in found:
             if version.id in used:

@@ -1,0 +1,106 @@
+"""What an inventory cannot change in an existing cluster: found before anything is changed, and again before it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from bigtop_builder.cluster.service_databases import SETUP_NAMES, service_databases
+from bigtop_builder.flow.deploy.desired_layout import services_of
+from bigtop_builder.flow.deploy.reporter import Reporter
+from bigtop_builder.flow.deploy.repository import other_stack
+from bigtop_builder.flow.deploy.world import World
+from bigtop_builder.model.errors import AmbariError, BigtopBuilderError
+from bigtop_builder.model.event import CheckFinished
+
+if TYPE_CHECKING:
+    from bigtop_builder.adapter.ambari.client import Ambari
+    from bigtop_builder.adapter.ambari.cluster import ClusterView
+
+
+def refusals(client: Ambari, world: World) -> Iterator[BigtopBuilderError]:
+    """Yield everything about the cluster that the deployment would end with, each with its place and its hint."""
+    if world.layout is None or not world.server_answers:
+        return
+    view = client.cluster(world.cluster)
+    # Without hosts it is what an interrupted creation left, which goes.
+    if view is None or not view.hosts:
+        yield from taken_hosts(client, world, tuple(world.layout.hosts))
+        return
+    stack = other_stack(world, view)
+    yield from (stack,) if stack is not None else ()
+    yield from other_security(world, view)
+    yield from beyond(world, view)
+    yield from taken_hosts(client, world, tuple(host for host in world.layout.hosts if host not in view.hosts))
+
+
+def taken_hosts(client: Ambari, world: World, hosts: tuple[str, ...]) -> Iterator[AmbariError]:
+    """Yield an error for hosts of another cluster: Ambari would accept the request and wait forever."""
+    taken = {host.name: host.cluster for host in client.hosts() if host.cluster and host.name in hosts}
+    if taken:
+        names = ", ".join(f"{host} ({cluster})" for host, cluster in taken.items())
+        yield AmbariError(
+            f"these hosts belong to another cluster: {names}",
+            hint="Remove them from the inventory, or from that cluster.",
+            location=world.loaded.place("groups", world.loaded.host(next(iter(taken))).group or "", "hosts"),
+        )
+
+
+def other_security(world: World, view: ClusterView) -> Iterator[AmbariError]:
+    """Yield an error if the cluster has Kerberos and the inventory has not, or the other way round."""
+    wanted = "KERBEROS" if world.inventory.security.kerberos else "NONE"
+    if view.security != wanted:
+        yield AmbariError(
+            f"the cluster {world.cluster} has the security {view.security}, but the inventory says {wanted}",
+            hint="Only Ambari's own wizard turns Kerberos on or off in an existing cluster; nothing was changed.",
+            location=world.loaded.place("security", "kerberos"),
+        )
+
+
+def beyond(world: World, view: ClusterView) -> Iterator[AmbariError]:
+    """Yield an error for hosts, services and components that the inventory does not name: nothing is ever removed."""
+    layout = world.layout
+    if layout is None:
+        return
+    known = set(services_of(world.stack, layout))
+    lines = [f"- service {name}" for name in sorted(view.services) if name not in known]
+    lines += [f"- host {host}" for host in sorted(view.hosts) if host not in layout.hosts]
+    present = sorted((one.host, one.component) for one in world.components())
+    lines += [
+        f"- {component} on {host}"
+        for host, component in present
+        if host in layout.hosts and component not in layout.hosts[host].names
+    ]
+    if lines:
+        yield AmbariError(
+            f"the cluster {world.cluster} has more than the inventory says:\n" + "\n".join(lines),
+            hint="Add to the inventory what should stay, or remove it in Ambari; nothing was changed.",
+            location=world.loaded.place("groups"),
+        )
+
+
+def check_drivers(client: Ambari, world: World, reporter: Reporter) -> None:
+    """Warn of existing databases of services whose JDBC driver the server cannot hand to the hosts."""
+    if world.layout is None:
+        return
+    databases = list(service_databases(world.layout, services_of(world.stack, world.layout)))
+    properties = client.server_properties() if databases and world.server_answers else {}
+    setup = world.loaded.ambari.setup
+    registered = setup.registered_drivers if setup is not None else ()
+    for one in databases:
+        if properties.get(one.property) or SETUP_NAMES.get(one.kind) in registered:
+            continue
+        command = f"ambari-server setup --jdbc-db={one.kind} --jdbc-driver=PATH"
+        hint = f"On the server's host: {command}."
+        if one.kind in SETUP_NAMES:
+            hint += f" With ambari.setup: drivers: {{{SETUP_NAMES[one.kind]}: {{package: NAME}}}}, or {{path: PATH}}."
+        reporter.emit(
+            CheckFinished(
+                phase=reporter.phase,
+                check="JDBC drivers",
+                level="warning",
+                message=f"{world.loaded.place(*one.path)}: {one.service} uses an existing {one.kind} database, but the "
+                f"Ambari server has no JDBC driver registered for it ({one.property})",
+                hint=hint,
+            )
+        )

@@ -1,0 +1,70 @@
+"""How to log in to hosts: the settings for all of them, and what a group or a host has of its own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from bigtop_builder.model.base import Duration, HostPath, StrictModel
+from bigtop_builder.model.properties import SecretReference
+from bigtop_builder.model.standalone import UserName
+
+Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9\[:][A-Za-z0-9.:%\[\]_-]*$", max_length=253)]
+"""The name or the IP address of one host."""
+
+
+class Jump(StrictModel):
+    """A jump host for every connection."""
+
+    host: Address
+    port: int = Field(default=22, ge=1, le=65535)
+    user: UserName | None = None
+    """Default: the user of the hosts."""
+
+
+class Ssh(StrictModel):
+    """How to reach the hosts."""
+
+    user: UserName = "root"
+    port: int = Field(default=22, ge=1, le=65535)
+    key: HostPath | None = None
+    """Path of a private key."""
+    key_passphrase: SecretReference | None = None
+    agent: bool = True
+    """Whether to offer the keys of a running SSH agent too."""
+    password: SecretReference | None = None
+    sudo: bool = False
+    """Whether to run commands through ``sudo`` because the user is not root."""
+    sudo_password: SecretReference | None = None
+    """Without it, sudo must not ask for a password."""
+    jump: Jump | None = None
+    known_hosts: HostPath | None = None
+    """Path of the file with host keys. Default: ``~/.ssh/known_hosts``."""
+    host_keys: Literal["strict", "accept-new"] = "strict"
+    """``strict`` refuses unknown hosts; ``accept-new`` records their keys the first time. A changed key is always
+    refused."""
+    connect_timeout: Duration = "15s"
+    command_timeout: Duration = "30m"
+    """Time limit of one command on a host."""
+    parallel: int = Field(default=20, ge=1, le=500)
+    """The largest number of hosts to work on at once."""
+
+
+class Login(StrictModel):
+    """What a group or a host has of its own for logging in; everything else is that of ``ssh``."""
+
+    port: int | None = Field(default=None, ge=1, le=65535)
+    user: UserName | None = None
+    key: HostPath | None = None
+    """Path of a private key."""
+    key_passphrase: SecretReference | None = None
+    password: SecretReference | None = None
+    sudo: bool | None = None
+    sudo_password: SecretReference | None = None
+    jump: Jump | None = None
+
+    def over(self, ssh: Ssh) -> Ssh:
+        """Return ``ssh`` with what is given here."""
+        own = {name: getattr(self, name) for name in Login.model_fields}
+        return ssh.model_copy(update={name: value for name, value in own.items() if value is not None})
