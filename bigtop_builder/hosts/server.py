@@ -8,7 +8,7 @@ password is written to the file named by ``server.jdbc.user.passwd``, which the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ from bigtop_builder.hosts.server_https import FILES as HTTPS_FILES
 from bigtop_builder.hosts.server_https import Https, https_operations
 from bigtop_builder.hosts.services import restart_mark
 from bigtop_builder.model.errors import HostError
-from bigtop_builder.model.inventory import DatabaseKind, NewServer
+from bigtop_builder.model.inventory import DatabaseKind, Driver, DriverKind, NewServer
 
 if TYPE_CHECKING:
     from bigtop_builder.hosts.facts import HostFacts
@@ -45,6 +45,14 @@ USER = "ambari-server.user"
 UNFINISHED = f"{KEPT}/ambari-server-setup"
 """Exists while setup runs: the properties of an earlier setup would hide that a later one broke off."""
 
+JDBC_NAMES: Mapping[DriverKind, str] = {"mysql": "mysql", "postgresql": "postgres"}
+"""A database in the inventory → as ``ambari-server setup --jdbc-db`` calls it."""
+USUAL_DRIVERS: Mapping[DriverKind, str] = {
+    "mysql": DEFAULT_DRIVER,
+    "postgresql": "/usr/share/java/postgresql-jdbc.jar",
+}
+"""Where the distribution's packages put drivers."""
+
 FILES = (
     REPOSITORY_FILE,
     CERTIFICATES,
@@ -54,7 +62,7 @@ FILES = (
     *HTTPS_FILES,
     restart_mark(NAME),
 )
-"""Files that the facts of the server's host must include, besides the JDBC driver."""
+"""Files that the facts of the server's host must include, besides the JDBC drivers."""
 
 
 class AmbariRepository(RepositoryFile):
@@ -111,6 +119,7 @@ def server_operations(
     now = properties(facts)
     operations = [*repository(facts, ambari_repository(facts, setup)), *_package(facts, setup)]
     operations += _driver(facts, setup, target, now)
+    operations += _service_drivers(facts, setup, now)
     if password is not None:
         operations += schema_operations(facts, target, password, state, engines=engines)
     ran = _setup(setup, target, now, java_home, broke_off=UNFINISHED in facts.files)
@@ -145,23 +154,44 @@ def _driver(facts: HostFacts, setup: NewServer, target: Target, now: Mapping[str
     if target.type == "postgres" and not database.driver and not database.driver_package:
         return []
     path = database.driver or DEFAULT_DRIVER
-    operations: list[Operation] = []
-    if database.driver_package:
-        operations += install_packages(facts, [database.driver_package], restarts=(NAME,))
-    elif path not in facts.files:
-        raise HostError(
-            f"{facts.name}: the JDBC driver {path} for {target.kind} is missing",
-            hint="set ambari.setup.database.driver_package to the package that contains it, or copy it there",
-        )
+    operations = [*_driver_file(facts, target.kind, path, database.driver_package, "database.driver_package")]
     if target.type == "mysql":
         operations += set_properties(now, {"server.jdbc.driver.path": path})
-    name = PurePosixPath(path).name
-    if now.get(f"custom.{target.type}.jdbc.name") != name:
-        words = ("setup", f"--jdbc-db={target.type}", f"--jdbc-driver={path}")
-        operations.append(
-            Operation(f"register the JDBC driver {name}", " ".join((NAME, *words)), _ambari(*words), restarts=(NAME,))
-        )
+    return [*operations, *_registered(target.type, path, now)]
+
+
+def _service_drivers(facts: HostFacts, setup: NewServer, now: Mapping[str, str]) -> list[Operation]:
+    """Install and register the JDBC drivers of services, which the server then hands to the hosts."""
+    operations: list[Operation] = []
+    for kind, driver in setup.drivers.items():
+        path = driver_path(kind, driver)
+        operations += _driver_file(facts, kind, path, driver.package, f"drivers.{kind}.package")
+        operations += _registered(JDBC_NAMES[kind], path, now)
     return operations
+
+
+def driver_path(kind: DriverKind, driver: Driver) -> str:
+    """Return where the jar of a driver is on the server's host."""
+    return driver.path or USUAL_DRIVERS[kind]
+
+
+def _driver_file(facts: HostFacts, kind: str, path: str, package: str | None, key: str) -> Iterable[Operation]:
+    if package:
+        return install_packages(facts, [package], restarts=(NAME,))
+    if path not in facts.files:
+        raise HostError(
+            f"{facts.name}: the JDBC driver {path} for {kind} is missing",
+            hint=f"set ambari.setup.{key} to the package that contains it, or copy it there",
+        )
+    return ()
+
+
+def _registered(type: str, path: str, now: Mapping[str, str]) -> list[Operation]:
+    name = PurePosixPath(path).name
+    if now.get(f"custom.{type}.jdbc.name") == name:
+        return []
+    words = ("setup", f"--jdbc-db={type}", f"--jdbc-driver={path}")
+    return [Operation(f"register the JDBC driver {name}", " ".join((NAME, *words)), _ambari(*words), restarts=(NAME,))]
 
 
 def _ambari(*words: str) -> str:

@@ -182,6 +182,33 @@ def test_a_driver_is_needed_for_mysql_and_registered_once() -> None:
     assert plan(with_driver, setup, password=SECRET) == ()
 
 
+def test_drivers_of_services_are_installed_and_registered_once() -> None:
+    setup = new_server(drivers={"mysql": {"package": "mysql-connector-java"}, "postgresql": {"path": "/opt/pg.jar"}})
+    with pytest.raises(HostError, match=r"the JDBC driver /opt/pg\.jar for postgresql is missing"):
+        plan(facts(), setup)
+    done = as_set_up(setup, None)
+    with_jar = done.model_copy(update={"files": {**done.files, "/opt/pg.jar": file("jar")}})
+    told = names(plan(with_jar, setup))
+    assert told == [
+        "install mysql-connector-java",
+        "register the JDBC driver mysql-connector-java.jar",
+        "register the JDBC driver pg.jar",
+        "restart ambari-server",
+    ]
+    registered = {"custom.mysql.jdbc.name": "mysql-connector-java.jar", "custom.postgres.jdbc.name": "pg.jar"}
+    done = as_set_up(setup, None, **registered)
+    there = {**done.packages, **package("mysql-connector-java")}
+    jar = {"files": {**done.files, "/opt/pg.jar": file("jar")}, "packages": there}
+    assert plan(done.model_copy(update=jar), setup) == ()
+
+
+def test_a_database_has_one_driver() -> None:
+    with pytest.raises(ValueError, match="database registers the driver for mysql"):
+        new_server(database=database("mysql"), drivers={"mysql": {"package": "x"}})
+    with pytest.raises(ValueError, match="path or package is required"):
+        new_server(drivers={"mysql": {}})
+
+
 def test_tables_are_loaded_into_an_empty_database_only() -> None:
     setup = new_server(database=database("postgresql"))
     done = as_set_up(setup, SECRET)

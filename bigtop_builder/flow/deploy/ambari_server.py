@@ -155,10 +155,11 @@ def _look(
     fleet: Fleet, site: _Site, engines: Mapping[DatabaseKind, Engine], emit: Emit
 ) -> tuple[dict[str, _Seen], dict[str, HostError]]:
     """Gather the facts of every host involved, and report hosts that are unreachable."""
-    driver = site.setup.database.driver or database.DEFAULT_DRIVER
+    drivers = [server.driver_path(kind, driver) for kind, driver in site.setup.drivers.items()]
+    drivers.append(site.setup.database.driver or database.DEFAULT_DRIVER)
     service = engines[site.target.kind].service
     wanted = Wanted(
-        files=(*dict.fromkeys((*server.FILES, *agent.FILES, driver, restart_mark(service))),), services=(service,)
+        files=(*dict.fromkeys((*server.FILES, *agent.FILES, *drivers, restart_mark(service))),), services=(service,)
     )
     script = HostFacts.script(wanted)
 
