@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bigtop_builder.cluster.layout import Layout, property_text
 from bigtop_builder.cluster.problem import Problem
-from bigtop_builder.model.inventory import Secret
+from bigtop_builder.model.properties import Secret
 
 NAME_SERVICES = ("dfs.nameservices", "dfs.internal.nameservices")
 NEW_DATABASE = "New MySQL Database"
@@ -29,7 +29,10 @@ def name_node_problems(layout: Layout) -> list[Problem]:
         return list(_high_availability(layout, hosts, services))
     if len(hosts) > 1:
         path = ("groups", layout.groups_with("NAMENODE")[-1].name, "components")
-        hint = "Set hdfs-site dfs.nameservices and what goes with it, or keep one NAMENODE."
+        hint = (
+            "Replace SECONDARY_NAMENODE by a ZKFC beside each NAMENODE and three JOURNALNODEs: the properties then "
+            "follow from the layout. Or keep one NAMENODE."
+        )
         return [Problem(path, f"{len(hosts)} NAMENODEs need high availability, which is not configured", hint)]
     return []
 

@@ -27,6 +27,9 @@ Place = Callable[..., Location | None]
 """Returns the location of a path of the inventory: ``LoadedInventory.place``."""
 
 SECONDARY = "SECONDARY_NAMENODE"
+OWN_COMPONENTS = ("AMBARI_SERVER", "AMBARI_AGENT")
+"""Ambari adds its server to every blueprint that it exports."""
+WORDS = ("yes", "no", "on", "off")
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def check_layout(
         raise errors[0]
     if errors:
         raise ConfigurationErrors(errors)
-    warnings = [problem.message for problem in check.problems] + _absent(check)
+    warnings = [problem.message for problem in check.problems] + _absent(check) + _words(layout)
     return CheckedLayout(check.layout, tuple(check.added), tuple(warnings))
 
 
@@ -114,7 +117,9 @@ def _names(check: _Check, services: tuple[str, ...]) -> None:
         for index, name in enumerate(group.names):
             path = ("groups", group.name, "components", index)
             owner = stack.service_of(name)
-            if owner is None:
+            if name in OWN_COMPONENTS:
+                check.wrong(path, f"{name} is Ambari itself, not a component of a cluster", "Leave it out.")
+            elif owner is None:
                 check.wrong(path, f"the stack {stack.id} has no component {name}", near(name, components))
             elif services and owner not in services:
                 check.wrong(path, f"{name} belongs to {owner}, which is not in services", f"Add {owner} to services.")
@@ -259,6 +264,18 @@ def _passwords(check: _Check, default: bool) -> None:
                 f"{service} requires the password {place}",
                 f"Set {name} to {{secret: env:NAME}} below configurations.{kind}, or give default_password.",
             )
+
+
+def _words(layout: Layout) -> list[str]:
+    """Find ``no`` and the like: they are sent as they are written, but Hadoop knows only true and false."""
+    scopes = [layout.configurations, *(group.configurations for group in layout.groups)]
+    return [
+        f"{kind}/{name} is the word {value!r}; if a truth value is meant, write true or false"
+        for configurations in scopes
+        for kind, properties in configurations.items()
+        for name, value in properties.items()
+        if isinstance(value, str) and value.lower() in WORDS
+    ]
 
 
 def _absent(check: _Check) -> list[str]:

@@ -191,12 +191,14 @@ def _components(loaded: LoadedInventory | None) -> list[str]:
 
 def _hosts(loaded: LoadedInventory, definition: StackDefinition) -> tuple[HostPlace, ...] | None:
     """Return what is on which hosts, with what Ambari adds; None if only the stack advisor knows."""
+    from bigtop_builder.cluster.high_availability import high_availability
     from bigtop_builder.cluster.layout import layout_of
     from bigtop_builder.cluster.layout_rules import check_layout
     from bigtop_builder.cluster.needs import places
 
     inventory = loaded.inventory
-    layout, kerberos = layout_of(loaded), inventory.security.kerberos is not None
+    layout = high_availability(layout_of(loaded), inventory.cluster, {}).layout
+    kerberos = inventory.security.kerberos is not None
     if inventory.placement == "auto" or not layout.groups:
         return None
     # Mistakes in the layout are a matter of the deployment's own check.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.flow.deploy.recommended_values import with_recommended
@@ -29,7 +30,12 @@ def desired_layout(client: Ambari, world: World, reporter: Reporter) -> Layout:
 
         inventory = world.inventory
         checked = check_layout(
-            layout_of(world.loaded) if inventory.placement == "groups" else _recommended(client, world),
+            _with_high_availability(
+                client,
+                world,
+                reporter,
+                layout_of(world.loaded) if inventory.placement == "groups" else _recommended(client, world),
+            ),
             world.stack,
             world.loaded.place,
             services=tuple(inventory.services),
@@ -42,6 +48,35 @@ def desired_layout(client: Ambari, world: World, reporter: Reporter) -> Layout:
             reporter.notice(text, warning=True)
         world.layout = with_recommended(client, world, reporter, checked.layout)
     return world.layout
+
+
+HA_TYPES = ("hdfs-site", "core-site", "yarn-site", "hbase-site", "hive-site", "zoo.cfg")
+
+
+def _with_high_availability(client: Ambari, world: World, reporter: Reporter, layout: Layout) -> Layout:
+    """Return the layout with the properties of high availability that follow from it, and show them.
+
+    Raises ConfigurationError if the cluster exists without it.
+    """
+    from bigtop_builder.cluster.high_availability import high_availability
+
+    present: dict[str, Mapping[str, str]] = {}
+    view = client.cluster(world.cluster) if world.inventory.ambari and world.server_answers else None
+    # Without hosts it is what an interrupted creation left, which goes.
+    if view is not None and view.hosts and high_availability(layout, world.cluster, {}).properties:
+        tags = view.desired_configs
+        present = {
+            kind: client.configuration(world.cluster, kind, tags[kind]).properties for kind in HA_TYPES if kind in tags
+        }
+    derived = high_availability(layout, world.cluster, present)
+    for problem in derived.problems:
+        raise ConfigurationError(problem.message, hint=problem.hint, location=world.loaded.place(*problem.path))
+    for kind, properties in derived.properties.items():
+        listed = ", ".join(f"{name}={value}" for name, value in properties.items())
+        reporter.notice(f"high availability, from the layout: {kind}: {listed}")
+    for text in derived.differing:
+        reporter.notice(f"{text}; it stays. Give it in configurations to change it.", warning=True)
+    return derived.layout
 
 
 def _recommended(client: Ambari, world: World) -> Layout:
