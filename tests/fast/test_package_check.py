@@ -145,7 +145,7 @@ def test_without_ssh_the_operating_system_s_packages_are_said_to_be_expected(tmp
 def test_a_missing_package_of_the_stack_is_named(tmp_path: Path) -> None:
     desk = Desk(tmp_path, packages=[one for one in OFFER if one is not RANGER])
     desk.facts()
-    with pytest.raises(AmbariError, match="the repository lacks packages"):
+    with pytest.raises(AmbariError, match="lacks packages that the stack requires: ranger_3_2_0-hdfs-plugin"):
         desk.check()
     (found,) = desk.told("error")
     assert found.message == "ranger_3_2_0-hdfs-plugin (for HDFS) is not in the repository"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SYSTEM = "packages of the operating system"
 NAMED_HOSTS = 5
+NAMED_PACKAGES = 10
 
 
 def system_packages(world: World) -> dict[str, Wanted]:
@@ -54,17 +55,19 @@ def _components(world: World, host: str) -> tuple[str, ...]:
 def check_packages(world: World, reporter: Reporter, families: tuple[str, ...]) -> None:
     """Check that hosts can install every package that agents will request. Raises AmbariError, PublishError."""
     offers: dict[str, Offer] = {}
-    errors = 0
+    lacking: list[str] = []
     if world.inventory.repositories and world.layout is not None:
         for family in families:
             offers[family] = _offer(world, family)
             check_repository_states(world, reporter, family)
-            errors += _check_offer(world, reporter, family, offers[family])
+            lacking += _check_offer(world, reporter, family, offers[family])
         _check_jobs(world, reporter, offers)
     missing = _check_hosts(world, reporter, offers) if world.facts else 0
-    if errors:
+    if lacking:
+        names = list(dict.fromkeys(lacking))
+        more = f" and {len(names) - NAMED_PACKAGES} more" if len(names) > NAMED_PACKAGES else ""
         raise AmbariError(
-            f"the repository lacks packages that the stack requires: {errors} errors",
+            f"the repository lacks packages that the stack requires: {', '.join(names[:NAMED_PACKAGES])}{more}",
             hint="Build and publish the missing packages, or leave out the services that require them.",
         )
     if missing:
@@ -83,11 +86,11 @@ def _offer(world: World, family: str) -> Offer:
         raise
 
 
-def _check_offer(world: World, reporter: Reporter, family: str, offer: Offer) -> int:
-    """Report what the repositories lack; return the number of errors."""
+def _check_offer(world: World, reporter: Reporter, family: str, offer: Offer) -> list[str]:
+    """Report what the repositories lack; return the packages, paths and names that are missing."""
     layout, check = world.layout, f"repository for {family}"
     if layout is None:
-        return 0
+        return []
     found = check_offer(
         offer,
         world.stack,
@@ -100,11 +103,11 @@ def _check_offer(world: World, reporter: Reporter, family: str, offer: Offer) ->
     shown = [one for one in found if one.kind != "elsewhere" or one.level != "info" or not world.facts]
     for finding in shown:
         reporter.emit(_event(reporter, check, finding))
-    errors = sum(finding.level == "error" for finding in found)
-    if not errors:
+    lacking = [finding.subject for finding in found if finding.level == "error"]
+    if not lacking:
         urls = ", ".join(entry.url.replace("{family}", family) for entry in world.inventory.repositories)
         reporter.emit(_passed(reporter, check, f"{urls}, {len(offer.packages)} packages"))
-    return errors
+    return lacking
 
 
 def _event(reporter: Reporter, check: str, finding: StackFinding) -> CheckFinished:

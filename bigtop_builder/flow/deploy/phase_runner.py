@@ -14,6 +14,7 @@ from bigtop_builder.model.errors import (
     ExitCode,
     HostError,
     InterruptedRunError,
+    SeveralErrors,
 )
 from bigtop_builder.model.event import Failure, Phase, PhaseFinished, PhaseStarted
 
@@ -47,17 +48,31 @@ def run_phases(deployment: Deployment, work: Mapping[Phase, PhaseWork], phases: 
 
 def failure_of(phase: Phase, error: BigtopBuilderError, logged: Sequence[str] = ()) -> Failure:
     """Return an error as the failure of a phase: where, what, and what to do; ``logged`` is from the server's log."""
-    errors = error.errors if isinstance(error, ConfigurationErrors) else [error]
-    messages = [f"{one.location}: {one.message}" if one.location else one.message for one in errors]
-    hints = [one.hint for one in errors if one.hint]
+    if isinstance(error, ConfigurationErrors | SeveralErrors):
+        return Failure(
+            step=phase,
+            message="\n".join(_with_hint(one) for one in error.errors),
+            last_lines=list(logged),
+            exit_code=error.exit_code,
+        )
     lines = getattr(error, "last_lines", None) if isinstance(error, AmbariError | HostError) else None
     return Failure(
         step=phase,
-        message="\n".join(messages),
-        hint="\n".join(dict.fromkeys(hints)) or None,
+        message=_located(error),
+        hint=error.hint,
         last_lines=list(lines or logged),
         exit_code=error.exit_code,
     )
+
+
+def _located(error: BigtopBuilderError) -> str:
+    return f"{error.location}: {error.message}" if error.location else error.message
+
+
+def _with_hint(error: BigtopBuilderError) -> str:
+    """Return one of several errors: its own hint stands below it."""
+    hint = error.hint.replace("\n", " ") if error.hint else ""
+    return f"{_located(error)}\n  hint: {hint}" if hint else _located(error)
 
 
 def _finished(deployment: Deployment, started: float, *, note: str = "", failure: Failure | None = None) -> None:

@@ -9,31 +9,60 @@ from typing import TYPE_CHECKING
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.deployment import Deployment
 from bigtop_builder.flow.deploy.desired_layout import desired_layout
+from bigtop_builder.flow.deploy.existing_cluster import check_drivers, refusals
 from bigtop_builder.flow.deploy.package_check import check_packages, system_packages
+from bigtop_builder.flow.deploy.problems import Problems
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.server_state import server_state
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors
 from bigtop_builder.model.event import CheckFinished
-from bigtop_builder.model.inventory import SecretReference
+from bigtop_builder.model.properties import SecretReference
 from bigtop_builder.recipe.document import near
-from bigtop_builder.recipe.inventory import PATHS
+from bigtop_builder.recipe.inventory import paths
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
 
 
 def check(deployment: Deployment) -> str:
-    """Check the inventory, secrets, server, layout, hosts and repository, the cheap checks first."""
-    check_own(deployment.connections, deployment.world)
-    managed = deployment.world.inventory.ambari is not None
+    """Check inventory, secrets, server, cluster, layout, hosts and repository; report all that is wrong at once."""
+    connections, world, reporter = deployment.connections, deployment.world, deployment.reporter
+    problems = Problems()
+    with problems.collecting():
+        check_own(connections, world)
+        _warn_of_words(connections, world, reporter)
+    unusable = bool(problems)
+    with problems.collecting():
+        _standalone(world)
+    if unusable:
+        # Without its secrets nothing can be asked.
+        problems.raise_any()
+    managed, placed = world.inventory.ambari is not None, False
+    answering = managed
     if managed:
-        _server(deployment.connections, deployment.world, deployment.reporter)
-        _layout(deployment.connections.client, deployment.world, deployment.reporter)
-    _standalone(deployment.world)
-    families = _hosts(deployment.connections, deployment.world, deployment.reporter)
-    if managed:
-        check_packages(deployment.world, deployment.reporter, families)
+        with problems.collecting():
+            answering = False
+            _server(connections, world, reporter)
+            answering = True
+    if answering:
+        with problems.collecting():
+            _layout(connections.client, world, reporter)
+            placed = True
+        with problems.collecting():
+            _addresses(connections, world, reporter)
+        with problems.collecting():
+            problems.add(refusals(connections.client, world))
+        with problems.collecting():
+            check_drivers(connections.client, world, reporter)
+    families: tuple[str, ...] = ()
+    if connections.hosted or answering:
+        with problems.collecting():
+            families = _hosts(connections, world, reporter, asked=placed)
+    if placed:
+        with problems.collecting():
+            check_packages(world, reporter, families)
+    problems.raise_any()
     return ""
 
 
@@ -46,10 +75,8 @@ def check_own(connections: Connections, world: World) -> None:
 
 def _secrets(connections: Connections, world: World) -> Iterator[ConfigurationError]:
     """Read every secret, so that it is redacted from now on; yield an error for each that is unavailable."""
-    for place, reference in references(world):
-        name = ".".join(map(str, place))
-        if place[0] == "ssh" and not connections.hosted:
-            continue
+    for place, reference in _needed(connections, world):
+        name = _name(place)
         try:
             connections.secrets.value(reference, name)
         except ConfigurationError as error:
@@ -59,14 +86,18 @@ def _secrets(connections: Connections, world: World) -> Iterator[ConfigurationEr
             yield error
 
 
+def _needed(connections: Connections, world: World) -> Iterator[tuple[tuple[str | int, ...], SecretReference]]:
+    """Yield the secrets that will be needed: a rehearsal has no hosts to log in to."""
+    for place, reference in references(world):
+        login = place[0] in ("ssh", "hosts", "groups") and "configurations" not in place
+        if connections.hosted or not login:
+            yield place, reference
+
+
 def _files(connections: Connections, world: World) -> Iterator[ConfigurationError]:
-    data = world.inventory.model_dump()
-    for path in PATHS:
-        value: object = data
-        for key in path:
-            value = value.get(key) if isinstance(value, dict) else None
+    for path, value in paths(world.inventory.model_dump()):
         # The file of host keys is created with the first key; a rehearsal has no hosts to log in to.
-        if not isinstance(value, str) or path[-1] == "known_hosts" or (path[0] == "ssh" and not connections.hosted):
+        if path[-1] == "known_hosts" or (path[0] in ("ssh", "hosts", "groups") and not connections.hosted):
             continue
         try:
             Path(value).open("rb").close()
@@ -81,6 +112,9 @@ def _files(connections: Connections, world: World) -> Iterator[ConfigurationErro
 def references(world: World) -> Iterator[tuple[tuple[str | int, ...], SecretReference]]:
     """Yield every secret reference of the inventory with its path."""
     data = world.inventory.model_dump(exclude_none=True)
+    kerberos = world.inventory.security.kerberos
+    if kerberos is not None and kerberos.administrator is None:
+        data["security"]["kerberos"].pop("admin_password", None)
     yield from _walk(data, ())
 
 
@@ -100,7 +134,7 @@ SECRET_KEYS = frozenset(
 
 def _walk(data: object, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     if isinstance(data, dict):
-        inside = bool(path) and path[0] in ("configurations", "groups")
+        inside = path[:1] == ("configurations",) or (path[:1] == ("groups",) and path[2:3] == ("configurations",))
         for key, value in data.items():
             if key in SECRET_KEYS and isinstance(value, str) and (key == "secret" or not inside):
                 yield (*path, key), value
@@ -137,6 +171,48 @@ def _layout(client: Ambari, world: World, reporter: Reporter) -> None:
     _ok(reporter, "layout", f"{len(layout.components)} components on {len(layout.hosts)} hosts")
 
 
+def _addresses(connections: Connections, world: World, reporter: Reporter) -> None:
+    """Find repositories that hosts cannot reach: the server refuses them, and agents read nothing from its disk."""
+    for index, one in enumerate(world.inventory.repositories):
+        if not one.url.startswith("file:"):
+            continue
+        location = world.loaded.place("repositories", index, "url")
+        message, hint = (
+            "Ambari knows repositories by http and https alone",
+            "Before deploying, serve the folder: bigtop-builder repo serve.",
+        )
+        if connections.hosted:
+            raise ConfigurationError(message, hint=hint, location=location)
+        event = CheckFinished(
+            phase=reporter.phase, check="repositories", level="warning", message=f"{location}: {message}", hint=hint
+        )
+        reporter.emit(event)
+
+
+def _warn_of_words(connections: Connections, world: World, reporter: Reporter) -> None:
+    """Warn of secrets that cannot be masked everywhere, because they are words of the inventory's own names."""
+    for place, reference in _needed(connections, world):
+        if connections.secrets.is_word(connections.secrets.value(reference, _name(place))):
+            reporter.emit(
+                CheckFinished(
+                    phase=reporter.phase,
+                    check="secrets",
+                    level="warning",
+                    message=f"{world.loaded.place(*place)}: this secret is an everyday word, which is in names and "
+                    "addresses too: it is masked in output of hosts and servers, and wherever it stands as a password",
+                    hint="Choose another one: whoever sees the inventory can guess it.",
+                )
+            )
+
+
+def _name(place: tuple[str | int, ...]) -> str:
+    """Return the place of a secret as prompts name it, the same wherever it is read."""
+    keys = [str(key) for key in place]
+    if keys[0] == "hosts":
+        keys[1] = keys[1].lower()
+    return ".".join(keys)
+
+
 def _standalone(world: World) -> None:
     if not world.inventory.standalone:
         return
@@ -147,13 +223,13 @@ def _standalone(world: World) -> None:
         raise errors[0] if len(errors) == 1 else ConfigurationErrors(errors)
 
 
-def _hosts(connections: Connections, world: World, reporter: Reporter) -> tuple[str, ...]:
-    """Check the hosts and return their OS families."""
+def _hosts(connections: Connections, world: World, reporter: Reporter, *, asked: bool) -> tuple[str, ...]:
+    """Check the hosts and return their OS families; ``asked``: whether it is known what they will need."""
     if not connections.hosted:
         return tuple(sorted({host.os_family for host in connections.client.hosts() if host.os_family}))
     from bigtop_builder.flow.hosts.checks import check_hosts
 
-    also = system_packages(world) if world.inventory.ambari is not None else {}
+    also = system_packages(world) if asked else {}
     found = check_hosts(world.loaded, connections.fleet, reporter.emit, also=also)
     world.facts = found.facts
     found.raise_for_errors()
