@@ -173,7 +173,7 @@ INVENTORY_MISTAKES: dict[str, tuple[Callable[[str], str], int, str, str]] = {
     "server's certificate": (
         swap("{url", "{setup: {host: node1.x.test, repository: 'http://r', https: {certificate: a, key: b}}, url"),
         2,
-        r"\(ambari.setup.https.certificate\): .*\n.*\(ambari.setup.https.key\)",
+        r"\(ambari.setup.https.certificate\): .*\n +hint: .*\n.*\(ambari.setup.https.key\)",
         "folder",
     ),
     "unknown service": (add("services: [ZOOKEEPR]"), 2, r":14:12 .*no service ZOOKEEPR", "ZOOKEEPER"),
@@ -295,11 +295,34 @@ CALLS: dict[str, tuple[tuple[str, ...], int, str, str]] = {
         r"inv.yaml:4:1 \(repositories\)",
         "served",
     ),
+    "print and nothing": (
+        ("deploy", "inv.yaml", "--print", "blueprint", "--dry-run", "--from", "start", "--junit", "j.xml"),
+        2,
+        "--print cannot be combined with --from, --dry-run, --junit",
+        "",
+    ),
+    "dry run and rehearsal": (("deploy", "inv.yaml", "--rehearse", "-n"), 2, "cannot be combined", "real server"),
     "bed of hosts and inventory": (("testbed", "up", "--hosts", "1", "--inventory", "inv.yaml"), 2, "be combined", ""),
     "bed without hosts": (("testbed", "up"), 2, "the hosts of the test bed", "--hosts 3"),
     "bed without a repository": (("testbed", "up", "--hosts", "1", "--repository", "nope"), 2, "not a folder", "http"),
     "bed's name": (("testbed", "up", "--hosts", "1", "--name", "A b"), 2, "cannot be the name", "letters"),
 }
+
+
+@pytest.mark.parametrize(
+    ("what", "found"),
+    [
+        ("blueprint", '"host_groups"'),
+        ("template", '"(env:TEST_WRONG)"'),
+        ("version-definition", "<repoid>BIGTOP-3.2.0<"),
+    ],
+)
+def test_documents_are_printed_without_a_server(site: Site, what: str, found: str) -> None:
+    """Neither the inventory's server nor its secrets are needed."""
+    text = INVENTORY.replace("URL", "http://nowhere.invalid:8080") + "default_password: env:TEST_WRONG\n"
+    code, out, err = site.call("deploy", "inv.yaml", "--rehearse", "--print", what, text=text)
+    assert (code, err) == (0, "")
+    assert found in out
 
 
 @pytest.mark.parametrize("mistake", CALLS)

@@ -129,7 +129,8 @@ def deploy(
         typer.Option(
             "--print",
             metavar="WHAT",
-            help="Print the blueprint, template or version-definition as it would be sent, and do nothing else.",
+            help="Print the blueprint, template or version-definition as it would be sent, and do nothing else; "
+            "with --rehearse without a server.",
             show_default=False,
             rich_help_panel=BEFORE,
         ),
@@ -142,8 +143,28 @@ def deploy(
     from bigtop_builder.flow.deploy import deployment_run
 
     if show is not None:
-        invocation.answer(*deployment_run.printed(load(invocation, inventory, testbed), invocation.settings(), show))
+        others = {
+            "--phase": phase,
+            "--from": start,
+            "--dry-run": dry_run,
+            "--junit": junit,
+            "--events": events,
+            "--record": record,
+        }
+        given = [name for name, value in others.items() if value]
+        if given:
+            raise ConfigurationError(
+                f"--print cannot be combined with {', '.join(given)}",
+                hint="--print only prints; without --rehearse it asks the inventory's server.",
+            )
+        loaded, settings = load(invocation, inventory, testbed), invocation.settings()
+        invocation.answer(*deployment_run.printed(loaded, settings, show, rehearse=rehearse))
         return
+    if dry_run and rehearse:
+        raise ConfigurationError(
+            "--dry-run and --rehearse cannot be combined",
+            hint="--dry-run asks the real server and changes nothing, --rehearse needs none.",
+        )
     if phase and start:
         raise ConfigurationError("--phase and --from cannot be combined")
     phases = deployment_run.chosen(phase or [], start)

@@ -112,15 +112,27 @@ def applicable(loaded: LoadedInventory, phases: Sequence[Phase]) -> tuple[Phase,
     return tuple(phase for phase in phases if phase not in without)
 
 
-def printed(loaded: LoadedInventory, settings: Settings, what: str) -> tuple[str, object]:
+def printed(loaded: LoadedInventory, settings: Settings, what: str, *, rehearse: bool = False) -> tuple[str, object]:
     """Return a document as it would be sent, without secrets: as text for people, and as data for programs.
 
-    Raises ConfigurationError for an unknown document.
+    With ``rehearse`` a simulated server is asked instead of the inventory's. Raises ConfigurationError for an unknown
+    document.
     """
     known = ("blueprint", "template", "version-definition")
     if what not in known:
         raise ConfigurationError(f"--print: unknown document {what!r}", hint=near(what, known))
-    with open_deployment(loaded, Secrets(), lambda event: None, Path(), overlays=settings.overlays) as deployment:
+    if rehearse:
+        from bigtop_builder.flow.deploy.rehearsal import rehearsal
+
+        with rehearsal(loaded) as rehearsed:
+            return _document(rehearsed, settings, what, hosted=False)
+    return _document(loaded, settings, what)
+
+
+def _document(loaded: LoadedInventory, settings: Settings, what: str, *, hosted: bool = True) -> tuple[str, object]:
+    with open_deployment(
+        loaded, Secrets(), lambda event: None, Path(), overlays=settings.overlays, hosted=hosted
+    ) as deployment:
         if what == "version-definition":
             text = work.version_definition_text(deployment)
             return text, text

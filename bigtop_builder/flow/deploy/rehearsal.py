@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 
+from bigtop_builder.cluster.service_databases import SETUP_NAMES
 from bigtop_builder.flow.publish.stack_check import read_offer
 from bigtop_builder.model.ambari_stack import StackDefinition
 from bigtop_builder.model.errors import ConfigurationError, PublishError
@@ -23,6 +24,9 @@ ADDRESS = "192.0.2.1"
 """An address for documentation (RFC 5737): simulated hosts have none."""
 
 
+FOLDER = "file://"
+
+
 @contextmanager
 def rehearsal(loaded: LoadedInventory) -> Iterator[LoadedInventory]:
     """Run a simulated server with all hosts of the inventory registered; yield the inventory changed to use it.
@@ -32,6 +36,7 @@ def rehearsal(loaded: LoadedInventory) -> Iterator[LoadedInventory]:
     from bigtop_builder.ambari_simulator.agents.paper import PaperAgent, PaperCrew
     from bigtop_builder.ambari_simulator.assembly import Ticker, assemble
     from bigtop_builder.ambari_simulator.engine.engine import Pace
+    from bigtop_builder.ambari_simulator.engine.repository_probe import is_address
     from bigtop_builder.ambari_simulator.engine.state import Host, World
     from bigtop_builder.ambari_simulator.resource_tree import registry
     from bigtop_builder.ambari_simulator.resources.stacks import load_stacks
@@ -41,6 +46,12 @@ def rehearsal(loaded: LoadedInventory) -> Iterator[LoadedInventory]:
     if choice is None:
         raise ConfigurationError("nothing to rehearse: the inventory has no ambari")
     world = World()
+    world.fetch = _fetch
+    world.is_address = lambda url: is_address(url) or url.startswith(FOLDER)
+    drivers = choice.setup.drivers if choice.setup else {}
+    world.properties |= {
+        f"custom.{kind}.jdbc.name": "driver.jar" for kind, key in SETUP_NAMES.items() if key in drivers
+    }
     load_stacks(world)
     stack = world.stacks.get((loaded.inventory.stack.name, loaded.inventory.stack.version))
     stack = stack or next(iter(world.stacks.values()))
@@ -61,6 +72,13 @@ def rehearsal(loaded: LoadedInventory) -> Iterator[LoadedInventory]:
             yield replace(loaded, inventory=inventory)
         finally:
             os.environ.pop(PASSWORD, None)
+
+
+def _fetch(url: str) -> tuple[int, str]:
+    """GET a URL as the simulated server does. The check has read the user's own folder, if the URL is one."""
+    from bigtop_builder.ambari_simulator.engine.repository_probe import fetch
+
+    return (200, "") if url.startswith(FOLDER) else fetch(url)
 
 
 def _reader(stack: StackDefinition) -> Callable[[str], frozenset[str] | None]:
