@@ -251,4 +251,6 @@ def test_checks_are_ignored_by_name(tmp_path: Path) -> None:
 def test_packages_that_the_inventory_installs_are_of_no_other_distribution(tmp_path: Path) -> None:
     phoenix = host(packages=package("phoenix"))
     assert [one.check for one in found(inventory(tmp_path), phoenix)] == ["packages"]
-    assert found(inventory(tmp_path, standalone={"sql": {"hosts": ["n1.x.org"], "packages": ["phoenix"]}}), phoenix) == []
+    assert (
+        found(inventory(tmp_path, standalone={"sql": {"hosts": ["n1.x.org"], "packages": ["phoenix"]}}), phoenix) == []
+    )
