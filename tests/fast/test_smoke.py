@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bigtop_builder.adapter.rpm.header import read_header
+from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.smoke_order import smoke_order
 from bigtop_builder.flow.build.smoke_test import required_packages
@@ -203,10 +204,9 @@ def check(tmp_path: Path, script: str) -> tuple[int, list[CheckFinished]]:
     loaded = inventory(tmp_path, "standalone: {one: {hosts: [all], smoke: [a], smoke_variables: {GREETING: well}}}\n")
     events: list[AnyEvent] = []
     fleet = LocalFleet({host: LocalHost(host) for host in ("node1.example.com", "node2.example.com")})
-    secrets: Any = type("Secrets", (), {"redact": staticmethod(lambda text: text)})()
     connections: Any = type("Connected", (), {"fleet": FleetOfRemotes(fleet)})()
     world = World(loaded, connections, smoke={"a": a_test(tmp_path, script)})
-    reporter = Reporter(events.append, secrets, tmp_path / "logs", phase="verify")
+    reporter = Reporter(events.append, Secrets(), tmp_path / "logs", phase="verify")
     used: Connections = connections
     failed = run_smoke_tests(used, world, reporter)
     assert fleet.hosts["node2.example.com"].runs == 0

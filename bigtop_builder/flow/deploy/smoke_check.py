@@ -69,4 +69,4 @@ def _keep(reporter: Reporter, component: str, report: str) -> None:
     """Keep a report beside the logs of the run, for ``verify-component --tap``."""
     file = reporter.logs / FOLDER / f"{component}.tap"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(reporter.secrets.redact(report), encoding="utf-8")
+    file.write_text(reporter.secrets.redact(report, foreign=True), encoding="utf-8")
