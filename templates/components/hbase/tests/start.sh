@@ -12,6 +12,6 @@ cat > /etc/hbase/conf/hbase-site.xml <<'XML'
   <property><name>hbase.zookeeper.quorum</name><value>localhost</value></property>
 </configuration>
 XML
-echo 'export HBASE_HEAPSIZE=384m HBASE_MANAGES_ZK=false HBASE_DISABLE_HADOOP_CLASSPATH_LOOKUP=true' >> /etc/hbase/conf/hbase-env.sh
+echo 'export HBASE_HEAPSIZE=384m HBASE_MANAGES_ZK=false' >> /etc/hbase/conf/hbase-env.sh
 /etc/init.d/hbase-master start
 /etc/init.d/hbase-regionserver start

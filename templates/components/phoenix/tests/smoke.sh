@@ -22,10 +22,10 @@ table=SMOKE_$$
 export PATH=$JAVA_HOME/bin:$PATH
 quorum=$(sed -n 's,.*<name>hbase.zookeeper.quorum</name>[[:space:]]*<value>\([^<]*\)</value>.*,\1,p' /etc/hbase/conf/hbase-site.xml)
 
-# The command psql.py takes files of SQL and ends, which sqlline does not do reliably.
+# What psql.py calls: the script itself needs a Python before 3.13.
 sql() {
   printf '%s\n' "$@" > "$SMOKE_DIR/$table.sql"
-  HBASE_CONF_DIR=/etc/hbase/conf timeout 300 python3 "$PARENT_DIR/usr/lib/phoenix/bin/psql.py" "${quorum:-localhost}" "$SMOKE_DIR/$table.sql" 2>&1
+  timeout 300 java -cp /etc/hbase/conf:/etc/hadoop/conf:/usr/lib/phoenix/phoenix-client.jar org.apache.phoenix.util.PhoenixRuntime "${quorum:-localhost}" "$SMOKE_DIR/$table.sql" 2>&1
 }
 
 upsert_select() {
