@@ -14,6 +14,7 @@ import yaml
 
 from bigtop_builder.hosts import standalone
 from bigtop_builder.hosts.facts import HostFacts
+from bigtop_builder.recipe.document import load
 from bigtop_builder.recipe.inventory import load_inventory
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -147,3 +148,11 @@ def test_every_smoke_test_of_the_inventory_exists_and_is_bash() -> None:
         for file in (ROOT / "templates" / "components" / component / "tests").glob("*.sh"):
             checked = subprocess.run(["bash", "-n", str(file)], capture_output=True, text=True, check=False)
             assert checked.returncode == 0, checked.stderr
+
+
+def test_a_test_bed_lends_no_ambari_to_an_inventory_without_one(tmp_path: Path) -> None:
+    bed = tmp_path / "bed.yaml"
+    bed.write_text("ambari: {url: 'http://10.0.0.1:8080', password: 'env:P'}\nssh: {user: root}\n", encoding="utf-8")
+    assert load_inventory(INVENTORY, load(bed)).inventory.ambari is None
+    demo = load_inventory(ROOT / "inventories" / "demo.yaml", load(bed))
+    assert demo.ambari.url == "http://10.0.0.1:8080"
