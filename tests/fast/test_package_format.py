@@ -146,7 +146,7 @@ def test_a_macro_at_the_beginning_of_a_path_is_a_path(project: ProjectFolder) ->
         ("{config: true}", "the key 'path' is missing"),
         ("{path: /a, config: often}", "must be true, false or 'noreplace'"),
         ("{path: /a, confg: true}", "unknown key 'confg'"),
-        ("{path: /a, mode: 0755}", "must be text"),
+        ("{path: /a, mode: 755}", "must be text"),
         ('{path: /a, mode: "rwx"}', "is invalid"),
         ("[/a]", "must be text or a mapping"),
     ],

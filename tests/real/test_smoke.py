@@ -87,6 +87,18 @@ def test_a_build_runs_the_test_unless_it_cannot_or_must_not(fresh_like: SmallPro
     assert note in fresh_like.tool("build", "client").stderr
 
 
+def test_a_failure_does_not_count_where_packages_lack_what_they_require(fresh_like: SmallProject) -> None:
+    smoked(fresh_like, "client", "echo 1..1; echo 'not ok 1 - a'; exit 1")
+    file = fresh_like.root / "overlay/components/client/component.yaml"
+    component = yaml.safe_load(file.read_text())
+    component["packages"][0]["requires"] = ["unheard-of"]
+    file.write_text(yaml.safe_dump(component, sort_keys=False))
+    note = "the smoke test does not count, because nothing in this build provides unheard-of"
+    assert note in " ".join(fresh_like.tool("build", "client").stderr.split())
+    assert "client" in fresh_like.tool("verify-component", "client", code=10).stderr
+    assert not (file.parent / "verified.yaml").exists()
+
+
 FORBIDDEN = r"tests/smoke.sh of evil exited with [1-9]"
 HOSTILE = {
     "time": ("sleep 300", {"timeout": "3s"}, "exceeded its time limit of 3 s"),

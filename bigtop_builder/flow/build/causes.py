@@ -76,7 +76,7 @@ CAUSES = (
     ),
     _cause(
         r"checksum (?:mismatch|validation failed)|digest .{,200} does not match|sha(?:256|512|1)sum.{,200}"
-        r"(?:FAILED|mismatch)|\bEINTEGRITY\b|integrity check(?:ing)? failed|did NOT match",
+        r"(?:FAILED|mismatch)|\bEINTEGRITY\b|integrity check(?:ing)? failed|checksums? did NOT match",
         "a download does not match its checksum",
         "A mirror or proxy may have served a damaged file; try another mirror preset.",
     ),

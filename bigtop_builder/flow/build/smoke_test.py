@@ -69,13 +69,16 @@ def smoke_test(bench: Workbench, rpms: list[Path]) -> SmokeResult | None:
     with bench.step("smoke") as log:
         started = time.monotonic()
         report = _run(bench, order, rpms, log)
+        if report is None:
+            return None
         result = SmokeResult(report.passed, report.skipped, round(time.monotonic() - started, 3))
     for skipped in result.skipped:
         bench.note(f"the smoke test skipped {skipped}")
     return result
 
 
-def _run(bench: Workbench, order: SmokeOrder, rpms: list[Path], log: LogWriter) -> TapReport:
+def _run(bench: Workbench, order: SmokeOrder, rpms: list[Path], log: LogWriter) -> TapReport | None:
+    """Return what the test reported; None, after a note, if it failed where packages lack what they require."""
     packages = _packages(bench, order, rpms)
     folders = sorted({rpm.parent for rpm in packages})
     mounts = [Mount(folder, f"/rpms/{number}") for number, folder in enumerate(folders)]
@@ -96,22 +99,36 @@ def _run(bench: Workbench, order: SmokeOrder, rpms: list[Path], log: LogWriter) 
         open_files=None,
     )
     with bench.session(box, "/") as session:
-        Installer(bench, session, log, order.limits.seconds).install(
+        missing = Installer(bench, session, log, order.limits.seconds).install(
             [f"/rpms/{folders.index(rpm.parent)}/{rpm.name}" for rpm in packages]
         )
         session.call(PREPARE, log=log, timeout=60, cancelled=bench.worker.cancelled, cwd="/")
-        for part in order.parts:
-            if any(file.name == START for file in part.files):
-                log.note(f"start {part.component}")
-                code = _script(bench, session, part, START, log)
-                if code != 0:
-                    raise BuildError(
-                        f"tests/{START} of {part.component} exited with {code}", hint="The log has its output."
-                    )
-        part = order.parts[-1]
-        log.note(f"test {part.component}")
-        code = _script(bench, session, part, SMOKE, log)
-        report = _report(bench, session, part)
+        try:
+            return _run_scripts(bench, session, order, log)
+        except BuildError as error:
+            if not missing:
+                raise
+            bench.note(
+                f"the smoke test does not count, because nothing in this build provides {', '.join(missing)}: "
+                f"{error.message}"
+            )
+            return None
+
+
+def _run_scripts(bench: Workbench, session: Session, order: SmokeOrder, log: LogWriter) -> TapReport:
+    """Start what the test needs and run it. Raises BuildError when one of the scripts or tests fails."""
+    for part in order.parts:
+        if any(file.name == START for file in part.files):
+            log.note(f"start {part.component}")
+            code = _script(bench, session, part, START, log)
+            if code != 0:
+                raise BuildError(
+                    f"tests/{START} of {part.component} exited with {code}", hint="The log has its output."
+                )
+    part = order.parts[-1]
+    log.note(f"test {part.component}")
+    code = _script(bench, session, part, SMOKE, log)
+    report = _report(bench, session, part)
     _judge(part.component, report, code)
     return report
 

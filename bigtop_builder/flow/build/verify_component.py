@@ -13,7 +13,7 @@ from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.result import RunResult
 from bigtop_builder.flow.run.recorder import Bus
 from bigtop_builder.model.component import Component
-from bigtop_builder.model.errors import ConfigurationError, Location
+from bigtop_builder.model.errors import BuildError, ConfigurationError, Location
 from bigtop_builder.model.source import GitSource
 from bigtop_builder.model.tap import read_tap
 from bigtop_builder.model.verified import BuildSeconds, VerifiedRecord
@@ -45,7 +45,8 @@ def verify_components(
 ) -> tuple[RunResult, list[Written]]:
     """Build what ``request.verify`` names, run the smoke tests, and write a record of each that passed.
 
-    Raises ConfigurationError for a component without a smoke test, and whatever ``build`` raises.
+    Raises ConfigurationError for a component without a smoke test, BuildError when a test did not run or does not
+    count, and whatever ``build`` raises.
     """
     _require_tests(project, request)
     result = build(project, request, bus, packagings)
@@ -54,6 +55,11 @@ def verify_components(
         smoke = result.results[task.id].smoke
         if smoke is not None and smoke.runs:
             written.append(_write(project, task, smoke.runs, smoke.skipped, hosts=1))
+    if nothing := sorted(request.verify - {one.component for one in written}):
+        raise BuildError(
+            f"nothing ran of {', '.join(nothing)}, so nothing is recorded",
+            hint="The notes of the run say why its smoke test was skipped or does not count.",
+        )
     return result, written
 
 
