@@ -198,6 +198,10 @@ class Catalog:
         """Return ``images/<name>`` in the newest overlay that has it. Raises RecipeError when none does."""
         return self._template("images", name)
 
+    def smoke_library(self, name: str) -> Path:
+        """Return ``smoke/<name>`` in the newest overlay that has it. Raises RecipeError when none does."""
+        return self._template("smoke", name)
+
     def package_template(self, package_format: str, name: str) -> Path:
         """Return ``<format>/<name>`` in the newest overlay that has it. Raises RecipeError when none does."""
         return self._template(package_format, name)

@@ -16,6 +16,9 @@ from bigtop_builder.recipe.renderer import Renderer
 SMOKE, START = "smoke.sh", "start.sh"
 """The test itself, and what brings the component up on a clean host."""
 
+LIBRARY = "tap.sh"
+"""What the scripts of all components have in common. It is beside each of them."""
+
 OWN_VARIABLES = ("VERSION", "STACK_VERSION", "SUFFIX", "PARENT_DIR", "SMOKE_DIR")
 """The variables that every script has. A component cannot set them."""
 
@@ -31,7 +34,7 @@ class SmokeTest:
     environment: Mapping[str, str]
     """Variables of the scripts, without ``SMOKE_DIR``, which depends on the host."""
     files: Mapping[str, Path]
-    """The files of the ``tests`` folders by their relative names: ``smoke.sh`` and whatever it uses."""
+    """The files of the ``tests`` folders by their relative names: ``smoke.sh`` and whatever it uses, with LIBRARY."""
 
 
 def read_smoke_test(catalog: Catalog, loaded: LoadedComponent, renderer: Renderer) -> SmokeTest | None:
@@ -76,5 +79,5 @@ def read_smoke_test(catalog: Catalog, loaded: LoadedComponent, renderer: Rendere
                 **variables,
             }
         ),
-        files=MappingProxyType(files),
+        files=MappingProxyType({LIBRARY: catalog.smoke_library(LIBRARY), **files}),
     )

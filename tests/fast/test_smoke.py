@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.hosts.smoke import chosen_tests, smoke_script
 from bigtop_builder.model.errors import ConfigurationError, RecipeError
 from bigtop_builder.model.event import AnyEvent, CheckFinished
+from bigtop_builder.model.tap import read_tap
 from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.evaluate import Evaluated
 from bigtop_builder.recipe.smoke import SmokeTest
@@ -268,9 +270,17 @@ def test_entries_name_components_that_have_tests(project: ProjectFolder, tmp_pat
         assert caught.value.location is not None and caught.value.location.path == place
 
 
-def test_every_shipped_script_is_bash(tmp_path: Path) -> None:
-    import subprocess
+def test_the_library_prints_tap(tmp_path: Path) -> None:
+    (tmp_path / "tap.sh").write_bytes(Catalog().smoke_library("tap.sh").read_bytes())
+    script = tmp_path / "smoke.sh"
+    script.write_text('. "$(dirname "$0")/tap.sh"\ntry a true\ntry b test 1 = 2\nskip c "no c here"\nfinish\n')
+    done = subprocess.run(["bash", str(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    report = read_tap(done.stdout.splitlines())
+    assert (report.passed, report.failed, report.skipped) == (("a",), ("b",), ("c: no c here",))
 
+
+def test_every_shipped_script_is_bash(tmp_path: Path) -> None:
     catalog = Catalog()
     scripts = [
         path
@@ -279,6 +289,7 @@ def test_every_shipped_script_is_bash(tmp_path: Path) -> None:
         if path.suffix == ".sh"
     ]
     assert scripts
+    scripts.append(catalog.smoke_library("tap.sh"))
     for script in scripts:
         done = subprocess.run(["bash", "-n", str(script)], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, ""), script

@@ -1,21 +1,9 @@
 #!/usr/bin/env bash
 # groovy runs a script that computes and writes JSON, as Hadoop's start-up scripts do.
 set -u
+. "$(dirname "$0")/tap.sh"
 groovy=/usr/lib/bigtop-groovy/bin/groovy
 script=$SMOKE_DIR/smoke.groovy
-count=0 failed=0
-
-try() { # NAME COMMAND...: one test
-  local name=$1
-  shift
-  count=$((count + 1))
-  if "$@"; then
-    echo "ok $count - $name"
-  else
-    echo "not ok $count - $name"
-    failed=1
-  fi
-}
 
 script() {
   echo 'println((1..4).collect { it * it }.sum())' > "$script"
@@ -30,5 +18,4 @@ json() {
 try script script
 try json json
 rm -f "$script"
-echo "1..$count"
-exit "$failed"
+finish

@@ -1,20 +1,8 @@
 #!/usr/bin/env bash
 # distro-select and conf-select run with the host's Python and know the version that is installed.
 set -u
+. "$(dirname "$0")/tap.sh"
 tools=/usr/lib/bigtop-select
-count=0 failed=0
-
-try() { # NAME COMMAND...: one test
-  local name=$1
-  shift
-  count=$((count + 1))
-  if "$@"; then
-    echo "ok $count - $name"
-  else
-    echo "not ok $count - $name"
-    failed=1
-  fi
-}
 
 versions() {
   "$tools/distro-select" versions | grep -Fx "$STACK_VERSION"
@@ -41,5 +29,4 @@ try packages packages
 try status status
 try refuses-unknown-packages unknown
 try conf-select conf_select
-echo "1..$count"
-exit "$failed"
+finish

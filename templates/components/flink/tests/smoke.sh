@@ -1,21 +1,9 @@
 #!/bin/bash
 # A SQL job on YARN writes the sum of some rows into HDFS.
 set -u
-number=0 failed=0
+. "$(dirname "$0")/tap.sh"
 export PATH=$PARENT_DIR/usr/bin:$PATH
 chmod 0755 "$SMOKE_DIR"
-
-check() {
-  local name=$1
-  shift
-  number=$((number + 1))
-  if "$@"; then
-    echo "ok $number - $name"
-  else
-    echo "not ok $number - $name"
-    failed=1
-  fi
-}
 
 folder=/user/flink/smoke-$$
 
@@ -39,8 +27,7 @@ SQL
   printf 'a,3\nb,5\n' | cmp - "$SMOKE_DIR/sums"
 }
 
-echo 1..1
-check sql-on-yarn sql_on_yarn
+try sql-on-yarn sql_on_yarn
 as_flink "hdfs dfs -rm -r -f -skipTrash $folder" > /dev/null 2>&1
 
-exit $failed
+finish

@@ -1,20 +1,8 @@
 #!/usr/bin/env bash
 # Java loads the libraries and what they load, C programs find those of HDFS, and the container executor runs.
 set -u
+. "$(dirname "$0")/tap.sh"
 native=$PARENT_DIR/usr/lib/hadoop/lib/native
-count=0 failed=0
-
-try() { # NAME COMMAND...: one test
-  local name=$1
-  shift
-  count=$((count + 1))
-  if "$@"; then
-    echo "ok $count - $name"
-  else
-    echo "not ok $count - $name"
-    failed=1
-  fi
-}
 
 loads() { # LIBRARY
   grep -E "^$1: +true" "$SMOKE_DIR/checknative"
@@ -45,5 +33,4 @@ for library in zlib zstd bzip2 openssl; do
 done
 try linked complete "$native"/*.so "$PARENT_DIR"/usr/lib64/*.so "$PARENT_DIR/usr/lib/hadoop/bin/fuse_dfs"
 try container-executor executor
-echo "1..$count"
-exit "$failed"
+finish

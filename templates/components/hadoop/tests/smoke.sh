@@ -1,21 +1,9 @@
 #!/bin/bash
 # A file goes into HDFS and comes back the same; MapReduce computes pi on YARN.
 set -u
-number=0 failed=0
+. "$(dirname "$0")/tap.sh"
 export PATH=$PARENT_DIR/usr/bin:$PATH
 chmod 0755 "$SMOKE_DIR"
-
-check() {
-  local name=$1
-  shift
-  number=$((number + 1))
-  if "$@"; then
-    echo "ok $number - $name"
-  else
-    echo "not ok $number - $name"
-    failed=1
-  fi
-}
 
 folder=/tmp/smoke-hadoop-$$
 
@@ -35,9 +23,8 @@ pi() {
   grep -q 'Estimated value of Pi is 3' "$SMOKE_DIR/pi"
 }
 
-echo 1..2
-check put-get put_get
-check pi pi
+try put-get put_get
+try pi pi
 as_hdfs "hdfs dfs -rm -r -f -skipTrash $folder" > /dev/null 2>&1
 
-exit $failed
+finish

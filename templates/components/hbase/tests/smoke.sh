@@ -1,21 +1,9 @@
 #!/bin/bash
 # A table is created, filled, scanned and dropped.
 set -u
-number=0 failed=0
+. "$(dirname "$0")/tap.sh"
 export PATH=$PARENT_DIR/usr/bin:$PATH
 chmod 0755 "$SMOKE_DIR"
-
-check() {
-  local name=$1
-  shift
-  number=$((number + 1))
-  if "$@"; then
-    echo "ok $number - $name"
-  else
-    echo "not ok $number - $name"
-    failed=1
-  fi
-}
 
 table=smoke_$$
 
@@ -34,9 +22,8 @@ put_scan() {
   grep -q 'value=first' "$SMOKE_DIR/scan" && grep -q 'value=second' "$SMOKE_DIR/scan" && grep -q '^2 row' "$SMOKE_DIR/scan"
 }
 
-echo 1..2
-check create create
-check put-scan put_scan
+try create create
+try put-scan put_scan
 hbase_shell "disable '$table'" "drop '$table'" "exit" > /dev/null
 
-exit $failed
+finish

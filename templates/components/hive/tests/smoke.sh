@@ -1,21 +1,9 @@
 #!/bin/bash
 # A table is created, filled and joined over beeline, on Tez and on MapReduce.
 set -u
-number=0 failed=0
+. "$(dirname "$0")/tap.sh"
 export PATH=$PARENT_DIR/usr/bin:$PATH
 chmod 0755 "$SMOKE_DIR"
-
-check() {
-  local name=$1
-  shift
-  number=$((number + 1))
-  if "$@"; then
-    echo "ok $number - $name"
-  else
-    echo "not ok $number - $name"
-    failed=1
-  fi
-}
 
 database=smoke_$$
 property() {
@@ -50,15 +38,13 @@ join_on() {
   [ "$(grep -E '^(ann|bob),' "$SMOKE_DIR/join" | tr '\n' ' ')" = 'ann,30 bob,5 ' ]
 }
 
-echo 1..3
-check create-fill create_fill
+try create-fill create_fill
 if [ -e /etc/tez/conf/tez-site.xml ]; then
-  check join-on-tez join_on tez
+  try join-on-tez join_on tez
 else
-  number=2
-  echo 'ok 2 - join-on-tez # SKIP this host has no Tez'
+  skip join-on-tez 'this host has no Tez'
 fi
-check join-on-mapreduce join_on mr
+try join-on-mapreduce join_on mr
 sql "DROP DATABASE $database CASCADE;" > /dev/null
 
-exit $failed
+finish

@@ -1,21 +1,9 @@
 #!/bin/bash
 # A topic is created, three messages are produced and consumed.
 set -u
-number=0 failed=0
+. "$(dirname "$0")/tap.sh"
 export PATH=$PARENT_DIR/usr/bin:$PATH
 chmod 0755 "$SMOKE_DIR"
-
-check() {
-  local name=$1
-  shift
-  number=$((number + 1))
-  if "$@"; then
-    echo "ok $number - $name"
-  else
-    echo "not ok $number - $name"
-    failed=1
-  fi
-}
 
 topic=smoke-$$
 tools=$PARENT_DIR/usr/lib/kafka/bin
@@ -38,9 +26,8 @@ produce_consume() {
   [ "$(sort "$SMOKE_DIR/messages" | tr '\n' ' ')" = 'one three two ' ]
 }
 
-echo 1..2
-check create-topic create_topic
-check produce-consume produce_consume
+try create-topic create_topic
+try produce-consume produce_consume
 "$tools/kafka-topics.sh" --bootstrap-server "$server" --delete --topic "$topic"
 
-exit $failed
+finish

@@ -1,21 +1,9 @@
 #!/bin/bash
 # A session of Livy computes a sum on Spark.
 set -u
-number=0 failed=0
+. "$(dirname "$0")/tap.sh"
 export PATH=$PARENT_DIR/usr/bin:$PATH
 chmod 0755 "$SMOKE_DIR"
-
-check() {
-  local name=$1
-  shift
-  number=$((number + 1))
-  if "$@"; then
-    echo "ok $number - $name"
-  else
-    echo "not ok $number - $name"
-    failed=1
-  fi
-}
 
 base=http://$(hostname -f):$(sed -n 's/^livy\.server\.port *[= ] *//p' /etc/livy/conf/livy.conf | grep . || echo 8998)
 
@@ -56,9 +44,8 @@ compute() {
 }
 
 id=
-echo 1..2
-check session session
-check compute compute
+try session session
+try compute compute
 [ -z "$id" ] || livy "sessions/$id" --request DELETE > /dev/null
 
-exit $failed
+finish

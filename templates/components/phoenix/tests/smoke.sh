@@ -1,21 +1,9 @@
 #!/bin/bash
 # A table of Phoenix on HBase takes upserts and answers SQL.
 set -u
-number=0 failed=0
+. "$(dirname "$0")/tap.sh"
 export PATH=$PARENT_DIR/usr/bin:$PATH
 chmod 0755 "$SMOKE_DIR"
-
-check() {
-  local name=$1
-  shift
-  number=$((number + 1))
-  if "$@"; then
-    echo "ok $number - $name"
-  else
-    echo "not ok $number - $name"
-    failed=1
-  fi
-}
 
 table=SMOKE_$$
 . /usr/lib/bigtop-utils/bigtop-detect-javahome
@@ -43,9 +31,8 @@ index() {
   grep -q "${table}_BY_NAME" "$SMOKE_DIR/index" && grep -qE '^ *5 *$' "$SMOKE_DIR/index"
 }
 
-echo 1..2
-check upsert-select upsert_select
-check index index
+try upsert-select upsert_select
+try index index
 sql "DROP TABLE $table;" > /dev/null
 
-exit $failed
+finish

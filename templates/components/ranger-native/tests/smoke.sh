@@ -1,23 +1,11 @@
 #!/usr/bin/env bash
 # Both programs, started by the user of usersync, accept the password of an account of this host and refuse another one.
 set -u
+. "$(dirname "$0")/tap.sh"
 programs=$PARENT_DIR/usr/lib/ranger-usersync/native
 account=bigtop-smoke-$$
 password=Smoke-$$-$STACK_VERSION
 service=/etc/pam.d/ranger-remote
-count=0 failed=0
-
-try() { # NAME COMMAND...: one test
-  local name=$1
-  shift
-  count=$((count + 1))
-  if "$@"; then
-    echo "ok $count - $name"
-  else
-    echo "not ok $count - $name"
-    failed=1
-  fi
-}
 
 as_usersync() {
   # A container may deny programs the rights of their owner. Then only root can see what else they do.
@@ -64,5 +52,4 @@ try pam-refuses refuses pamCredValidator.uexe
 try closed-to-others closed
 userdel "$account"
 [ -z "$written" ] || rm -f "$service"
-echo "1..$count"
-exit "$failed"
+finish

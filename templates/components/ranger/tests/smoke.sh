@@ -2,27 +2,16 @@
 # Ranger Admin answers; its rules deny to a user what HDFS itself would allow, and allow what HDFS would deny. Runs on the
 # host of the NameNode, with the plugin in it.
 set -u
-number=0 failed=0
+. "$(dirname "$0")/tap.sh"
 export PATH=$PARENT_DIR/usr/bin:$PATH
 chmod 0755 "$SMOKE_DIR"
 
-check() {
-  local name=$1
-  shift
-  number=$((number + 1))
-  if "$@"; then
-    echo "ok $number - $name"
-  else
-    echo "not ok $number - $name"
-    failed=1
-  fi
-}
-
 conf=/etc/hadoop/conf/ranger-hdfs-security.xml
 if [ ! -e "$conf" ]; then
-  printf '%s\n' 1..3 'ok 1 - admin-up # SKIP no Ranger is set up for this host: without the JDBC driver there is none' \
-    'ok 2 - hdfs-denies # SKIP the same' 'ok 3 - hdfs-allows # SKIP the same'
-  exit 0
+  for name in admin-up hdfs-denies hdfs-allows; do
+    skip "$name" 'no Ranger is set up for this host: without the JDBC driver there is none'
+  done
+  finish
 fi
 folder=/tmp/smoke-ranger-$$
 
@@ -87,13 +76,12 @@ allows() {
     becomes ok hdfs_as nobody "hdfs dfs -touchz $folder/closed/after"
 }
 
-echo 1..3
-check admin-up admin_up
-check hdfs-denies denies
-check hdfs-allows allows
+try admin-up admin_up
+try hdfs-denies denies
+try hdfs-allows allows
 for name in open closed; do
   ranger DELETE "public/v2/api/policy?servicename=$service&policyname=smoke-$name-$$" > /dev/null 2>&1
 done
 hdfs_as hdfs "hdfs dfs -rm -r -f -skipTrash $folder" > /dev/null 2>&1
 
-exit $failed
+finish

@@ -2,26 +2,9 @@
 # The server of this package answers, keeps what it is told, and writes it to its folder; a sentinel, if one runs here,
 # knows its master.
 set -u
+. "$(dirname "$0")/tap.sh"
 conf=/etc/redis/conf/redis.conf
 key=bigtop-smoke-$$
-count=0 failed=0
-
-try() { # NAME COMMAND...: one test
-  local name=$1
-  shift
-  count=$((count + 1))
-  if "$@"; then
-    echo "ok $count - $name"
-  else
-    echo "not ok $count - $name"
-    failed=1
-  fi
-}
-
-skip() { # NAME WHY
-  count=$((count + 1))
-  echo "ok $count - $1 # SKIP $2"
-}
 
 setting() { # NAME [FILE]
   sed -n "s/^$1 *//p" "${2:-$conf}" | tr -d '"' | tail -n 1
@@ -69,5 +52,4 @@ else
   skip sentinel 'none runs on this host'
 fi
 cli DEL "$key"
-echo "1..$count"
-exit "$failed"
+finish

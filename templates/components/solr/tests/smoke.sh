@@ -1,21 +1,9 @@
 #!/bin/bash
 # A collection is created, a document indexed and found.
 set -u
-number=0 failed=0
+. "$(dirname "$0")/tap.sh"
 export PATH=$PARENT_DIR/usr/bin:$PATH
 chmod 0755 "$SMOKE_DIR"
-
-check() {
-  local name=$1
-  shift
-  number=$((number + 1))
-  if "$@"; then
-    echo "ok $number - $name"
-  else
-    echo "not ok $number - $name"
-    failed=1
-  fi
-}
 
 collection=smoke$$
 base=http://$(hostname -f):8983/solr
@@ -36,9 +24,8 @@ index_query() {
     get "$base/$collection/select" --data-urlencode 'q=title_s:elephant' | tee "$SMOKE_DIR/found" && echo && grep -q '"numFound":1' "$SMOKE_DIR/found"
 }
 
-echo 1..2
-check create-collection create
-check index-query index_query
+try create-collection create
+try index-query index_query
 runuser -u solr -- bash -c "cd / && . /usr/lib/bigtop-utils/bigtop-detect-javahome && '$solr/bin/solr' delete -c $collection" > /dev/null 2>&1
 
-exit $failed
+finish

@@ -1,21 +1,9 @@
 #!/bin/bash
 # Spark computes on this host alone; with a YARN cluster, SparkPi runs there with its driver in a container.
 set -u
-number=0 failed=0
+. "$(dirname "$0")/tap.sh"
 export PATH=$PARENT_DIR/usr/bin:$PATH
 chmod 0755 "$SMOKE_DIR"
-
-check() {
-  local name=$1
-  shift
-  number=$((number + 1))
-  if "$@"; then
-    echo "ok $number - $name"
-  else
-    echo "not ok $number - $name"
-    failed=1
-  fi
-}
 
 lib=$PARENT_DIR/usr/lib/spark
 
@@ -46,14 +34,13 @@ pi_cluster() {
   return 1
 }
 
-echo 1..2
-check local-sum local_sum
+try local-sum local_sum
 if ! grep -qs '<value>yarn</value>' /etc/hadoop/conf/mapred-site.xml; then
-  echo 'ok 2 - pi-on-yarn # SKIP this host knows no YARN cluster'
+  skip pi-on-yarn 'this host knows no YARN cluster'
 elif ! ls "$lib"/examples/jars/spark-examples_*.jar > /dev/null 2>&1; then
-  echo 'ok 2 - pi-on-yarn # SKIP these packages have no examples.jar'
+  skip pi-on-yarn 'these packages have no examples.jar'
 else
-  check pi-on-yarn pi_cluster
+  try pi-on-yarn pi_cluster
 fi
 
-exit $failed
+finish

@@ -1,21 +1,9 @@
 #!/bin/bash
 # A table of PostgreSQL is imported into HDFS.
 set -u
-number=0 failed=0
+. "$(dirname "$0")/tap.sh"
 export PATH=$PARENT_DIR/usr/bin:$PATH
 chmod 0755 "$SMOKE_DIR"
-
-check() {
-  local name=$1
-  shift
-  number=$((number + 1))
-  if "$@"; then
-    echo "ok $number - $name"
-  else
-    echo "not ok $number - $name"
-    failed=1
-  fi
-}
 
 table=smoke_$$
 folder=/user/sqoop/$table
@@ -38,13 +26,12 @@ import() {
 }
 
 SQOOP_HOST=${SQOOP_HOST:-$(hostname -f)}
-echo 1..1
 if ! ls /usr/share/java /var/lib/sqoop | grep -q "^postgresql.*jar"; then
-  echo 'ok 1 - import # SKIP this host has no JDBC driver of PostgreSQL'
-  exit 0
+  skip import 'this host has no JDBC driver of PostgreSQL'
+  finish
 fi
-check import import
+try import import
 psql_ "DROP TABLE IF EXISTS $table"
 as_sqoop "hdfs dfs -rm -r -f -skipTrash $folder" > /dev/null 2>&1
 
-exit $failed
+finish

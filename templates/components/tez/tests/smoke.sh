@@ -1,21 +1,9 @@
 #!/bin/bash
 # A DAG of Tez on YARN counts words and sorts them by their number.
 set -u
-number=0 failed=0
+. "$(dirname "$0")/tap.sh"
 export PATH=$PARENT_DIR/usr/bin:$PATH
 chmod 0755 "$SMOKE_DIR"
-
-check() {
-  local name=$1
-  shift
-  number=$((number + 1))
-  if "$@"; then
-    echo "ok $number - $name"
-  else
-    echo "not ok $number - $name"
-    failed=1
-  fi
-}
 
 folder=/tmp/smoke-tez-$$
 lib=$PARENT_DIR/usr/lib/tez
@@ -33,8 +21,7 @@ orderedwordcount() {
   printf 'one\t1\ntwo\t2\nthree\t3\n' | cmp - "$SMOKE_DIR/counts"
 }
 
-echo 1..1
-check orderedwordcount orderedwordcount
+try orderedwordcount orderedwordcount
 as_hdfs "hdfs dfs -rm -r -f -skipTrash $folder" > /dev/null 2>&1
 
-exit $failed
+finish

@@ -1,21 +1,9 @@
 #!/bin/bash
 # A paragraph of a note is run and its answer read.
 set -u
-number=0 failed=0
+. "$(dirname "$0")/tap.sh"
 export PATH=$PARENT_DIR/usr/bin:$PATH
 chmod 0755 "$SMOKE_DIR"
-
-check() {
-  local name=$1
-  shift
-  number=$((number + 1))
-  if "$@"; then
-    echo "ok $number - $name"
-  else
-    echo "not ok $number - $name"
-    failed=1
-  fi
-}
 
 port=$(sed -n 's,.*<name>zeppelin.server.port</name>[[:space:]]*<value>\([^<]*\)</value>.*,\1,p' /etc/zeppelin/conf/zeppelin-site.xml)
 base=http://$(hostname -f):${port:-8080}/api
@@ -43,11 +31,10 @@ paragraph() {
     zeppelin "notebook/run/$note/$id" --data '{}' | tee "$SMOKE_DIR/answer" && echo && grep -q '"code":"SUCCESS"' "$SMOKE_DIR/answer" && grep -q "$2" "$SMOKE_DIR/answer"
 }
 
-echo 1..3
-check up up
+try up up
 note=$(zeppelin notebook --data "{\"name\": \"smoke-$$\"}" | field body)
-check paragraph-markdown paragraph '%md\nsmoke **test**' 'strong'
-check paragraph-shell paragraph '%sh\necho $((6 * 7))' 42
+try paragraph-markdown paragraph '%md\nsmoke **test**' 'strong'
+try paragraph-shell paragraph '%sh\necho $((6 * 7))' 42
 [ -z "$note" ] || zeppelin "notebook/$note" --request DELETE > /dev/null
 
-exit $failed
+finish

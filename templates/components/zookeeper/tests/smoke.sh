@@ -1,23 +1,11 @@
 #!/usr/bin/env bash
 # A node is written through one server, read through each of them, and deleted, with the client of this host.
 set -u
+. "$(dirname "$0")/tap.sh"
 conf=/etc/zookeeper/conf/zoo.cfg
 node=/bigtop-smoke-$$
 port=$(sed -n 's/^clientPort=//p' "$conf")
 servers=$(sed -n 's/^server\.[0-9]*=\([^:]*\):.*/\1/p' "$conf")
-count=0 failed=0
-
-try() { # NAME COMMAND...: one test
-  local name=$1
-  shift
-  count=$((count + 1))
-  if "$@"; then
-    echo "ok $count - $name"
-  else
-    echo "not ok $count - $name"
-    failed=1
-  fi
-}
 
 client() { # SERVER COMMAND...
   local server=$1:${port:-2181}
@@ -51,5 +39,4 @@ read -r first _ <<< "$(echo ${servers:-localhost})"
 try put create
 try get get
 try delete delete
-echo "1..$count"
-exit "$failed"
+finish
