@@ -148,7 +148,7 @@ def deploy(trial: Trial, smoke: Path) -> tuple[bool, dict[str, Path]]:
         trial.tool("hosts", "check", trial.inventory, *bed)
         trial.tool("hosts", "prepare", trial.inventory, *bed)
     with trial.step("install, configure, initialise and start everything"):
-        trial.tool("deploy", trial.inventory, *bed, "--phase", "standalone")
+        trial.deployment(*bed, "--phase", "standalone")
     with trial.step("a second deployment changes nothing"):
         demand(trial.deployment(*bed, "--phase", "standalone") == 0, "the second deployment made changes")
     with trial.step("smoke tests"):
