@@ -49,7 +49,7 @@ def diagnose(log: Path, message: str = "") -> Diagnosis:
     found = found or _first(verdict, CAUSES)
     found = found or _first(suspects, [cause for cause in CAUSES if not cause.at_end])
     found = found or _first(late, CAUSES)
-    last = _tail(log)
+    last = tail(log)
     if found is None:
         start = verdict[0] if verdict else next((one for one in late if ERROR.search(one.line)), None)
         return Diagnosis(None, None, _excerpt(log, start), last)
@@ -109,7 +109,7 @@ def _excerpt(log: Path, start: _Suspect | None) -> list[str]:
     return kept if len(kept) <= ERROR_LINES else [kept[0], "…", *kept[2 - ERROR_LINES :]]
 
 
-def _tail(log: Path) -> list[str]:
+def tail(log: Path) -> list[str]:
     """Return the last lines of a log that help, without empty ones and colours, each cut to LINE_LIMIT characters."""
     lines = [line for line in log_end(log).splitlines() if line.strip() and not HELP.search(line)]
     # The message of the failure says the same.

@@ -68,15 +68,20 @@ def failed_trees(store: Store) -> list[FailedTree]:
     """Return the trees that are kept, the newest first."""
     found = []
     for path in (store.root / FAILED).glob(f"*/{CONTAINER}"):
-        with suppress(OSError, ValueError, KeyError):
-            data = json.loads(path.read_text(encoding="utf-8"))
-            found.append((path.stat().st_mtime, FailedTree(path.parent, data)))
+        with suppress(OSError, ValueError):
+            found.append((path.stat().st_mtime, _read(path)))
     return [tree for _, tree in sorted(found, key=lambda one: one[0], reverse=True)]
 
 
 def failed_tree(store: Store, task: str) -> FailedTree | None:
     """Return the tree that is kept of a task, if there is one."""
-    return next((tree for tree in failed_trees(store) if tree.task == task), None)
+    with suppress(OSError, ValueError):
+        return _read(store.root / FAILED / tree_name(task) / CONTAINER)
+    return None
+
+
+def _read(description: Path) -> FailedTree:
+    return FailedTree(description.parent, json.loads(description.read_text(encoding="utf-8")))
 
 
 @contextmanager

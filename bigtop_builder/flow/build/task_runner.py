@@ -13,7 +13,7 @@ from bigtop_builder.adapter.measure import altered, discard
 from bigtop_builder.adapter.store import remove_tree, translated
 from bigtop_builder.flow.build.causes import DISK_FULL
 from bigtop_builder.flow.build.compile_task import run_compile_task
-from bigtop_builder.flow.build.diagnosis import diagnose
+from bigtop_builder.flow.build.diagnosis import Diagnosis, diagnose, tail
 from bigtop_builder.flow.build.measured import require_measured
 from bigtop_builder.flow.build.package_task import run_package_task
 from bigtop_builder.flow.build.reproducibility import reproduce
@@ -144,10 +144,9 @@ def _key_lock(worker: Worker, order: WorkOrder) -> Iterator[None]:
 def failure_of(error: BigtopBuilderError) -> Failure:
     """Return the digest of a failure: step, probable cause, first error, last lines and log."""
     if isinstance(error, StepFailedError):
-        found = diagnose(error.log, error.message)
-        if isinstance(error.cause, EngineError | StoreError | SourceError):
-            # The engine, the store and sources name the cause themselves: there is nothing to guess.
-            found = replace(found, cause=None, hint=None, first_error=[])
+        # The engine, the store and sources name the cause themselves: there is nothing to guess.
+        own = isinstance(error.cause, EngineError | StoreError | SourceError)
+        found = Diagnosis(None, None, [], tail(error.log)) if own else diagnose(error.log, error.message)
         return Failure(
             step=error.step,
             message=str(error.location) + ": " + error.message if error.location else error.message,
