@@ -94,9 +94,11 @@ def test_without_a_failed_compile_it_is_said_what_to_do(space: Project) -> None:
 
 
 def test_a_tree_of_an_older_version_is_refused(space: Project) -> None:
-    fail(space, plan(space, "a").task(COMPILE), ingredients=None)
-    with pytest.raises(ConfigurationError, match="did not record what it was made from"):
+    folder = fail(space, plan(space, "a").task(COMPILE), ingredients=None, failed=None)
+    os.utime(folder / CONTAINER, (86400 * 365, 86400 * 365))
+    with pytest.raises(ConfigurationError, match=r"failure of 1971.*did not record what it was made from") as raised:
         plan(space, "a", from_shell="x")
+    assert raised.value.hint is not None
 
 
 @pytest.mark.parametrize("option", ["--all", "--with-dependants", "--with-dependencies", "--force"])

@@ -46,8 +46,8 @@ class FailedTree:
 
     @property
     def failed(self) -> float:
-        """When it failed, in seconds since the epoch."""
-        return float(self.data.get("failed", 0.0))
+        """When it failed, in seconds since the epoch. Older versions did not say it, but wrote the description then."""
+        return float(self.data.get("failed") or (self.folder / CONTAINER).stat().st_mtime)
 
     @property
     def entered(self) -> bool:

@@ -45,7 +45,10 @@ def _hint(name: str, trees: Iterable[FailedTree]) -> str:
 def _check(task: Task, tree: FailedTree) -> None:
     then = tree.data.get("ingredients")
     if then is None:
-        raise ConfigurationError(f"an older version kept {tree}, and did not record what it was made from")
+        raise ConfigurationError(
+            f"an older version kept {tree}, and did not record what it was made from",
+            hint=f"Compile it again: bigtop-builder build {task.evaluated.name}",
+        )
     if tree.data["key"] != task.key:
         raise ConfigurationError(
             f"{task.id} is not what failed any more: {'; '.join(reasons(then, task.ingredients))}",
