@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 PLATFORM = "debian-bootstrap"
 CLI = "/usr/bigtop/3.2.0/usr/bin/redis-cli"
 SERVICES = "/etc/rc.d/init.d"
-TESTS = shipped_templates() / "components/redis/tests"
+TESTS = (shipped_templates() / "components/redis/tests", shipped_templates() / "smoke")
 SMOKE = "STACK_VERSION=3.2.0 PARENT_DIR=/usr/bigtop/3.2.0 SMOKE_DIR=/tmp bash /tests/smoke.sh"
 
 
@@ -47,10 +48,15 @@ def packages(tmp_path: Path, shared_store: Path) -> Path:
     return tmp_path / "output" / PLATFORM
 
 
-def test_the_packaged_server_answers_and_keeps_what_it_was_told(packages: Path, shared_store: Path) -> None:
+def test_the_packaged_server_answers_and_keeps_what_it_was_told(
+    packages: Path, shared_store: Path, tmp_path: Path
+) -> None:
     space = open_project(load_settings(packages, {"store": str(shared_store), "platforms": [PLATFORM]}))
     record = recorded(space.store, image_key(space.bare_host()))
     assert record is not None
+    tests = tmp_path / "tests"
+    for folder in TESTS:
+        shutil.copytree(folder, tests, dirs_exist_ok=True)
     client = engine.connect()
     try:
         container = client.containers.run(
@@ -61,7 +67,7 @@ def test_the_packaged_server_answers_and_keeps_what_it_was_told(packages: Path, 
             init=True,
             volumes={
                 str(packages): {"bind": "/packages", "mode": "ro"},
-                str(TESTS): {"bind": "/tests", "mode": "ro"},
+                str(tests): {"bind": "/tests", "mode": "ro"},
             },
         )
         try:

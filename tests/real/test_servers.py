@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -201,16 +202,22 @@ def test_a_daemon_that_died_is_started_and_a_killed_run_is_made_good(site: Site)
 @pytest.fixture(scope="module")
 def databases(site: Site) -> None:
     """MariaDB on the second host, its client on the first."""
-    update = "export DEBIAN_FRONTEND=noninteractive; apt-get -q update && apt-get -qy install --no-install-recommends "
+    install = """
+        export DEBIAN_FRONTEND=noninteractive
+        for attempt in 1 2 3 4 5; do
+            apt-get -q -o APT::Update::Error-Mode=any update &&
+                apt-get -qy install --no-install-recommends {} && exit
+            sleep $((attempt * 5))
+        done
+        exit 1
+    """
     packages = ("mariadb-client", "mariadb-server")
-    threads = [
-        threading.Thread(target=site.run, args=(host, update + names))
-        for host, names in zip(site.hosts, packages, strict=False)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor() as pool:
+        for done in [
+            pool.submit(site.run, host, install.format(package))
+            for host, package in zip(site.hosts, packages, strict=False)
+        ]:
+            done.result()
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
