@@ -16,8 +16,8 @@ from bigtop_builder.recipe.renderer import Renderer
 SMOKE, START = "smoke.sh", "start.sh"
 """The test itself, and what brings the component up on a clean host."""
 
-LIBRARY = "tap.sh"
-"""What the scripts of all components have in common. It is beside each of them."""
+LIBRARIES = ("tap.sh", "host.sh")
+"""What the scripts of all components have in common: how they report, and how they start and ask services."""
 
 OWN_VARIABLES = ("VERSION", "STACK_VERSION", "SUFFIX", "PARENT_DIR", "SMOKE_DIR")
 """The variables that every script has. A component cannot set them."""
@@ -34,7 +34,7 @@ class SmokeTest:
     environment: Mapping[str, str]
     """Variables of the scripts, without ``SMOKE_DIR``, which depends on the host."""
     files: Mapping[str, Path]
-    """The files of the ``tests`` folders by their relative names: ``smoke.sh`` and whatever it uses, with LIBRARY."""
+    """The files of the ``tests`` folders by their relative names: ``smoke.sh`` and whatever it uses, with LIBRARIES."""
 
 
 def read_smoke_test(catalog: Catalog, loaded: LoadedComponent, renderer: Renderer) -> SmokeTest | None:
@@ -79,5 +79,5 @@ def read_smoke_test(catalog: Catalog, loaded: LoadedComponent, renderer: Rendere
                 **variables,
             }
         ),
-        files=MappingProxyType({LIBRARY: catalog.smoke_library(LIBRARY), **files}),
+        files=MappingProxyType({**{name: catalog.smoke_library(name) for name in LIBRARIES}, **files}),
     )

@@ -23,7 +23,7 @@ from bigtop_builder.model.event import AnyEvent, CheckFinished
 from bigtop_builder.model.tap import read_tap
 from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.evaluate import Evaluated
-from bigtop_builder.recipe.smoke import SmokeTest
+from bigtop_builder.recipe.smoke import LIBRARIES, SmokeTest
 from tests.fast.conftest import ProjectFolder
 from tests.fast.local_hosts import LocalFleet, LocalHost
 from tests.fast.test_planning import workspace
@@ -280,6 +280,32 @@ def test_the_library_prints_tap(tmp_path: Path) -> None:
     assert (report.passed, report.failed, report.skipped) == (("a",), ("b",), ("c: no c here",))
 
 
+HADOOP_XML = "<configuration><property><name>a</name><value>1</value></property></configuration>"
+SCRIPT = """
+. "$(dirname "$0")/host.sh"
+set_property b 'x & "y"' site.xml
+set_property a 2 site.xml
+property a site.xml
+property b site.xml
+property c site.xml
+echo '{"body": {"ids": [3, 4]}}' | field body ids 1
+await 5 test -e site.xml
+echo end of the log > server.out
+await_or_log 0 '*.out' ls nowhere
+"""
+
+
+def test_the_library_starts_and_asks_services(tmp_path: Path) -> None:
+    (tmp_path / "host.sh").write_bytes(Catalog().smoke_library("host.sh").read_bytes())
+    (tmp_path / "site.xml").write_text(HADOOP_XML)
+    (tmp_path / "script.sh").write_text(SCRIPT)
+    command = ["bash", "script.sh"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == ["2", 'x & "y"', "4"]
+    assert "not within 0 seconds: ls nowhere" in done.stderr and done.stderr.endswith("end of the log\n")
+
+
 def test_every_shipped_script_is_bash(tmp_path: Path) -> None:
     catalog = Catalog()
     scripts = [
@@ -289,7 +315,7 @@ def test_every_shipped_script_is_bash(tmp_path: Path) -> None:
         if path.suffix == ".sh"
     ]
     assert scripts
-    scripts.append(catalog.smoke_library("tap.sh"))
+    scripts += [catalog.smoke_library(name) for name in LIBRARIES]
     for script in scripts:
         done = subprocess.run(["bash", "-n", str(script)], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, ""), script

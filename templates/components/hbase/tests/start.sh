@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # A master and a region server on the HDFS and the ZooKeeper of this host.
 set -eu
-hdfs=$PARENT_DIR/usr/bin/hdfs
-runuser -u hdfs -- "$hdfs" dfs -mkdir -p /hbase
-runuser -u hdfs -- "$hdfs" dfs -chown hbase:hbase /hbase
+. "$(dirname "$0")/host.sh"
+home_in_hdfs hbase /hbase
 cat > /etc/hbase/conf/hbase-site.xml <<'XML'
 <?xml version="1.0"?>
 <configuration>

@@ -2,14 +2,12 @@
 # A table is created, filled and joined over beeline, on Tez and on MapReduce.
 set -u
 . "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/host.sh"
 export PATH=$PARENT_DIR/usr/bin:$PATH
 chmod 0755 "$SMOKE_DIR"
 
 database=smoke_$$
-property() {
-  sed -n "s,.*<name>$1</name>[[:space:]]*<value>\([^<]*\)</value>.*,\1,p" /etc/hive/conf/hive-site.xml
-}
-host=$(property hive.server2.thrift.bind.host)
+host=$(property hive.server2.thrift.bind.host /etc/hive/conf/hive-site.xml)
 
 # Prints the answers of SQL statements, one row a line, values separated by commas.
 sql() {

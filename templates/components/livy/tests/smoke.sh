@@ -2,16 +2,11 @@
 # A session of Livy computes a sum on Spark.
 set -u
 . "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/host.sh"
 export PATH=$PARENT_DIR/usr/bin:$PATH
 chmod 0755 "$SMOKE_DIR"
 
 base=http://$(hostname -f):$(sed -n 's/^livy\.server\.port *[= ] *//p' /etc/livy/conf/livy.conf | grep . || echo 8998)
-
-field() {
-  python3 -c 'import json, sys; answer = json.load(sys.stdin)
-for key in sys.argv[1:]: answer = (answer or {}).get(key)
-print(answer)' "$@"
-}
 
 livy() {
   local path=$1
@@ -20,7 +15,7 @@ livy() {
 }
 
 # Waits until a state is reached; ends early if it cannot be reached any more.
-await() {
+reaches() {
   local path=$1 wanted=$2 state
   for _ in {1..100}; do
     state=$(livy "$path" | field state)
@@ -34,13 +29,13 @@ await() {
 
 session() {
   id=$(livy sessions --data '{"kind": "spark", "driverMemory": "512m", "executorMemory": "512m", "numExecutors": 1}' | field id)
-  await "sessions/$id" idle || { livy "sessions/$id/log?size=30"; return 1; }
+  reaches "sessions/$id" idle || { livy "sessions/$id/log?size=30"; return 1; }
 }
 
 compute() {
   local statement
   statement=$(livy "sessions/$id/statements" --data '{"code": "sc.parallelize(1 to 100).sum"}' | field id)
-  await "sessions/$id/statements/$statement" available && livy "sessions/$id/statements/$statement" | tee "$SMOKE_DIR/answer" && echo && grep -q 5050 "$SMOKE_DIR/answer"
+  reaches "sessions/$id/statements/$statement" available && livy "sessions/$id/statements/$statement" | tee "$SMOKE_DIR/answer" && echo && grep -q 5050 "$SMOKE_DIR/answer"
 }
 
 id=

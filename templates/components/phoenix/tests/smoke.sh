@@ -2,13 +2,14 @@
 # A table of Phoenix on HBase takes upserts and answers SQL.
 set -u
 . "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/host.sh"
 export PATH=$PARENT_DIR/usr/bin:$PATH
 chmod 0755 "$SMOKE_DIR"
 
 table=SMOKE_$$
 . /usr/lib/bigtop-utils/bigtop-detect-javahome
 export PATH=$JAVA_HOME/bin:$PATH
-quorum=$(sed -n 's,.*<name>hbase.zookeeper.quorum</name>[[:space:]]*<value>\([^<]*\)</value>.*,\1,p' /etc/hbase/conf/hbase-site.xml)
+quorum=$(property hbase.zookeeper.quorum /etc/hbase/conf/hbase-site.xml)
 
 # What psql.py calls: the script itself needs a Python before 3.13.
 sql() {

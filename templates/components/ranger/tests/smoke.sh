@@ -3,6 +3,7 @@
 # host of the NameNode, with the plugin in it.
 set -u
 . "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/host.sh"
 export PATH=$PARENT_DIR/usr/bin:$PATH
 chmod 0755 "$SMOKE_DIR"
 
@@ -15,17 +16,8 @@ if [ ! -e "$conf" ]; then
 fi
 folder=/tmp/smoke-ranger-$$
 
-property() {
-  python3 - "$1" <<PYTHON
-import sys, xml.etree.ElementTree as tree
-for one in tree.parse("$conf").iter("property"):
-    if one.findtext("name") == sys.argv[1]:
-        print(one.findtext("value"))
-PYTHON
-}
-
-url=$(property ranger.plugin.hdfs.policy.rest.url)
-service=$(property ranger.plugin.hdfs.service.name)
+url=$(property ranger.plugin.hdfs.policy.rest.url "$conf")
+service=$(property ranger.plugin.hdfs.service.name "$conf")
 
 ranger() {
   local method=$1 path=$2

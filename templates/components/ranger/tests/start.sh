@@ -1,16 +1,13 @@
 #!/usr/bin/env bash
 # Ranger Admin on a PostgreSQL of this host, and its plugin in the NameNode.
 set -eu
+. "$(dirname "$0")/host.sh"
 # Without a driver it has no database, and the test says so.
 [ -e "$RANGER_DRIVER" ] || exit 0
 . /usr/lib/bigtop-utils/bigtop-detect-javahome
 host=$(hostname -f)
-[ -e /var/lib/pgsql/data/PG_VERSION ] || postgresql-setup --initdb
-echo "host all all samenet md5" >> /var/lib/pgsql/data/pg_hba.conf
-echo "listen_addresses = '*'" >> /var/lib/pgsql/data/postgresql.conf
-/etc/init.d/postgresql restart
-runuser -u postgres -- psql -qc "CREATE ROLE ranger LOGIN PASSWORD 'ranger'"
-runuser -u postgres -- createdb --owner ranger ranger
+new_postgresql
+new_database ranger ranger ranger
 
 cd "$PARENT_DIR/usr/lib/ranger-admin"
 while IFS='=' read -r name value; do
@@ -36,10 +33,7 @@ echo 'export JAVA_OPTS=-Xms256m' > /etc/ranger/admin/conf/ranger-admin-env-heap.
 ./setup.sh
 chown -R ranger: ews/logs
 runuser -u ranger -- "$PWD/ews/ranger-admin-services.sh" start
-for _ in {1..90}; do
-  if curl --silent --fail --output /dev/null "http://$host:6080/login.jsp"; then break; fi
-  sleep 2
-done
+await 180 answers "http://$host:6080/login.jsp"
 curl --silent --show-error --fail --user "admin:$RANGER_PASSWORD" --header 'Content-Type: application/json' \
   --data '{"name": "smoke_hdfs", "type": "hdfs", "configs": {"username": "hdfs", "password": "-",
     "fs.default.name": "hdfs://localhost:8020", "hadoop.security.authentication": "simple", "hadoop.security.authorization": "false"}}' \
@@ -62,11 +56,8 @@ cat > /etc/hadoop/conf/ranger-hdfs-audit.xml <<XML
   <property><name>xasecure.audit.is.enabled</name><value>false</value></property>
 </configuration>
 XML
-sed -i 's,</configuration>,<property><name>dfs.namenode.inode.attributes.provider.class</name><value>org.apache.ranger.authorization.hadoop.RangerHdfsAuthorizer</value></property></configuration>,' \
+set_property dfs.namenode.inode.attributes.provider.class org.apache.ranger.authorization.hadoop.RangerHdfsAuthorizer \
   /etc/hadoop/conf/hdfs-site.xml
 /etc/init.d/hadoop-hdfs-namenode restart
-for _ in {1..90}; do
-  if timeout 2 bash -c 'exec 3<>/dev/tcp/localhost/8020' 2> /dev/null; then break; fi
-  sleep 2
-done
+await 180 listens localhost 8020
 runuser -u hdfs -- timeout 300 "$PARENT_DIR/usr/bin/hdfs" dfsadmin -safemode wait

@@ -1,11 +1,7 @@
 #!/usr/bin/env bash
 # One server, alone.
 set -eu
+. "$(dirname "$0")/host.sh"
 echo SOLR_HEAP=384m > /etc/default/solr
 /etc/init.d/solr-server start
-for _ in {1..60}; do
-  if curl --silent --fail --output /dev/null "http://$(hostname -f):8983/solr/admin/info/system"; then exit 0; fi
-  sleep 2
-done
-tail -n 30 /var/log/solr/*.out >&2
-exit 1
+await_or_log 120 '/var/log/solr/*.out' answers "http://$(hostname -f):8983/solr/admin/info/system"

@@ -2,17 +2,12 @@
 # A paragraph of a note is run and its answer read.
 set -u
 . "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/host.sh"
 export PATH=$PARENT_DIR/usr/bin:$PATH
 chmod 0755 "$SMOKE_DIR"
 
-port=$(sed -n 's,.*<name>zeppelin.server.port</name>[[:space:]]*<value>\([^<]*\)</value>.*,\1,p' /etc/zeppelin/conf/zeppelin-site.xml)
+port=$(property zeppelin.server.port /etc/zeppelin/conf/zeppelin-site.xml)
 base=http://$(hostname -f):${port:-8080}/api
-
-field() {
-  python3 -c 'import json, sys; answer = json.load(sys.stdin)
-for key in sys.argv[1:]: answer = answer[int(key)] if isinstance(answer, list) else answer[key]
-print(answer)' "$@"
-}
 
 zeppelin() {
   local path=$1

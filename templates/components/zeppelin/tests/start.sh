@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The server.
 set -eu
+. "$(dirname "$0")/host.sh"
 cat > /etc/zeppelin/conf/zeppelin-site.xml <<'XML'
 <?xml version="1.0"?>
 <configuration>
@@ -9,9 +10,4 @@ cat > /etc/zeppelin/conf/zeppelin-site.xml <<'XML'
 </configuration>
 XML
 /etc/init.d/zeppelin start
-for _ in {1..90}; do
-  if curl --silent --fail --output /dev/null "http://$(hostname -f):9995/api/version"; then exit 0; fi
-  sleep 2
-done
-tail -n 30 /var/log/zeppelin/*.out >&2
-exit 1
+await_or_log 180 '/var/log/zeppelin/*.out' answers "http://$(hostname -f):9995/api/version"
