@@ -1,4 +1,4 @@
-.PHONY: setup venv engine lint test test-full engines fuzz kills demo real-ambari stack soak bench
+.PHONY: setup venv engine lint test test-full engines fuzz kills demo real-ambari stack stack-ambari soak bench
 
 setup:   ## set up the checkout: Python environment and container engine
 	@scripts/setup
@@ -35,6 +35,9 @@ real-ambari: setup  ## the demo and the contract suite on a real Ambari, built f
 
 stack: setup  ## the whole stack on four container hosts, built from SOURCES=DIR: OPTIONS="--only hadoop,hive --keep"
 	@.venv/bin/python scripts/stack.py "$(SOURCES)" $(OPTIONS)
+
+stack-ambari: setup  ## the same stack through a real Ambari, whose tree is SOURCES/ambari
+	@.venv/bin/python scripts/stack_ambari.py "$(SOURCES)" $(OPTIONS)
 
 soak: setup  ## rounds of deploy, change, disturb, destroy on a test bed: TESTBED=NAME OPTIONS="--rounds 2 --seed 1"
 	@.venv/bin/python scripts/soak.py "$(TESTBED)" $(OPTIONS)

@@ -15,6 +15,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,18 +37,19 @@ NAME = "stack"
 PROJECT = ROOT / "examples" / "stack" / "bigtop-builder.yaml"
 INVENTORY = ROOT / "inventories" / "stack-four-hosts.yaml"
 AMBARI = "ambari"
-"""Components whose names begin so are Ambari and its servers, which are not deployed here."""
+"""Components whose names begin so are Ambari and its servers, which are not deployed here, but by stack_ambari.py."""
 
 
 class Stack:
     """The components of the stack, as this program builds them."""
 
-    def __init__(self, settings: Settings, only: list[str]) -> None:
+    def __init__(self, settings: Settings, only: list[str], servers: Sequence[str] = ()) -> None:
+        """``servers`` are the components of Ambari to build as well."""
         # Native code is labelled for the platform it is built on, which is that of the container hosts.
         settings = replace(settings, project=settings.project.model_copy(update={"native": "label"}))
         self.settings = settings
         self.project: Project = open_project(settings)
-        known = [name for name in self.project.components() if not name.startswith(AMBARI)]
+        known = [name for name in self.project.components() if name in servers or not name.startswith(AMBARI)]
         for name in only:
             demand(name in known, f"--only: there is no component {name}")
         self.all = {name: self._evaluated(name) for name in known}

@@ -36,3 +36,12 @@ def reduced(document: dict[str, Any], gone: Collection[str]) -> dict[str, Any]:
         if name not in gone
     }
     return {**document, "standalone": entries}
+
+
+def without_components(document: dict[str, Any], gone: Collection[str]) -> dict[str, Any]:
+    """Return the inventory without components of Ambari's stack."""
+    groups = {
+        name: {**group, "components": [one for one in group["components"] if one not in gone]}
+        for name, group in document["groups"].items()
+    }
+    return {**document, "groups": groups}
