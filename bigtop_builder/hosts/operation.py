@@ -29,6 +29,8 @@ class Operation:
     stdin: bytes = b""
     restarts: tuple[str, ...] = ()
     """Services that must be restarted afterwards."""
+    disrupts: tuple[str, ...] = ()
+    """Running services that it stops or restarts."""
 
 
 @dataclass(frozen=True)

@@ -85,4 +85,4 @@ def service_stopped(facts: HostFacts, name: str, *, enabled: bool | None = False
 
 def _act(name: str, action: str, detail: str) -> Operation:
     script = ACT.format(name=quote(name), action=action, mark=quote(restart_mark(name)))
-    return Operation(f"{action} {name}", detail, script)
+    return Operation(f"{action} {name}", detail, script, disrupts=() if action == "start" else (name,))

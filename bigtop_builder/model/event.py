@@ -223,7 +223,10 @@ class PhaseFinished(Event):
 
 
 class Change(Event):
-    """A change on a host, or in Ambari when ``host`` is null. ``detail`` is a unified diff or text."""
+    """A change on a host, or in Ambari when ``host`` is null. ``detail`` is a unified diff or text.
+
+    ``disrupts``: what runs and is stopped, restarted or removed by it, such as ``DATANODE on node1.example.com``.
+    """
 
     event: Literal["change"] = "change"
     phase: Phase
@@ -232,6 +235,7 @@ class Change(Event):
     state: Literal["planned", "done", "failed"]
     detail: str = ""
     seconds: float = 0.0
+    disrupts: list[str] = []
 
 
 class HostFailed(Event):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -15,6 +15,7 @@ from bigtop_builder.cli.invocation import Invocation
 from bigtop_builder.model.errors import ConfigurationError, ExitCode
 
 if TYPE_CHECKING:
+    from bigtop_builder.flow.deploy.consent import Confirm
     from bigtop_builder.flow.deploy.deployment_run import Call
     from bigtop_builder.recipe.document import Document
     from bigtop_builder.recipe.inventory import LoadedInventory
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from bigtop_builder.recipe.smoke import SmokeTest
 
 STEPS, BEFORE = "What to do", "Without changing anything"
+Yes = Annotated[
+    bool,
+    typer.Option("--yes", "-y", help="Do not ask before what runs is stopped or restarted.", rich_help_panel=STEPS),
+]
 InventoryFile = Annotated[Path, typer.Argument(metavar="INVENTORY", help="The cluster's inventory.")]
 Testbed = Annotated[
     str | None,
@@ -71,15 +76,21 @@ def run_on_cluster(
     events: Path | None,
     junit: Path | None = None,
     record: Path | None = None,
+    confirm: Confirm | None = None,
 ) -> NoReturn:
-    """Carry out ``work`` on a cluster, shown as it goes, and exit with the run's exit code."""
+    """Carry out ``work`` on a cluster, shown as it goes, and exit with the run's exit code.
+
+    ``confirm`` asks before what runs is disrupted; without it everything is agreed to.
+    """
     from bigtop_builder.cli.views.watch import Reports, watched
     from bigtop_builder.flow.deploy.deployment_run import Call
 
     loaded = load(invocation, inventory, testbed)
     settings = invocation.settings()
     smoke = _smoke_tests(loaded, settings)
-    state = watched(invocation, Reports(events, junit), lambda bus: work(Call(loaded, settings, bus, record, smoke)))
+    state = watched(
+        invocation, Reports(events, junit), lambda bus: work(Call(loaded, settings, bus, record, smoke, confirm))
+    )
     if invocation.json:
         from bigtop_builder.cli.views.summary import json_data
 
@@ -115,6 +126,7 @@ def deploy(
         str | None,
         typer.Option("--from", metavar="PHASE", help="Run this phase and those after it.", rich_help_panel=STEPS),
     ] = None,
+    yes: Yes = False,
     dry_run: DryRun = False,
     rehearse: Annotated[
         bool,
@@ -140,6 +152,7 @@ def deploy(
     record: options.Record = None,
 ) -> None:
     """Bring a cluster to the state that its inventory describes. Can be repeated after an interruption or a failure."""
+    from bigtop_builder.cli.confirmation import confirm_on_terminal
     from bigtop_builder.flow.deploy import deployment_run
 
     if show is not None:
@@ -176,6 +189,7 @@ def deploy(
         events=events,
         junit=junit,
         record=record,
+        confirm=None if yes else partial(confirm_on_terminal, hint="Add --yes."),
     )
 
 
@@ -218,17 +232,18 @@ def destroy(
     record: options.Record = None,
 ) -> None:
     """Remove a cluster. Requests are aborted and services stopped first."""
+    from bigtop_builder.cli.confirmation import confirm_on_terminal
     from bigtop_builder.flow.deploy import deployment_run
+    from bigtop_builder.flow.deploy.consent import Question
 
     name = load(invocation, inventory, testbed).inventory.cluster
-    if not dry_run and confirmed is None and sys.stdin.isatty():
-        sys.stderr.write(f"This removes cluster {name}. Type its name to continue: ")
-        sys.stderr.flush()
-        confirmed = sys.stdin.readline().strip()
-    if not dry_run and confirmed != name:
-        raise ConfigurationError(
-            "the cluster's name was not confirmed; nothing was done", hint=f"Confirm with --yes-really {name}."
+    hint = f"Confirm with --yes-really {name}."
+    if not dry_run and confirmed is None:
+        confirm_on_terminal(
+            Question(f"this removes cluster {name}"), hint=hint, prompt="Type its name to continue: ", accepted=[name]
         )
+    elif not dry_run and confirmed != name:
+        raise ConfigurationError(f"--yes-really: the cluster is {name}, not {confirmed}", hint=hint)
     run_on_cluster(
         invocation,
         inventory,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigtop_builder.flow.deploy.connections import Connections
+from bigtop_builder.flow.deploy.consent import Consent
 from bigtop_builder.flow.deploy.reporter import Emit, Reporter
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.recipe.everyday_words import everyday_words
@@ -48,6 +49,7 @@ def open_deployment(
     pause: Callable[[float], object] | None = None,
     record: Path | None = None,
     seen: Seen | None = None,
+    consent: Consent | None = None,
 ) -> Iterator[Deployment]:
     """Open one call of ``deploy``, ``status``, ``verify`` or ``destroy``; its connections are closed at the end.
 
@@ -60,6 +62,8 @@ def open_deployment(
         reporter = Reporter(
             bus, secrets, logs, cancelled, dry_run, pause=pause, mark=mark, passed=world.forget_components
         )
+        if consent is not None:
+            reporter.consent = consent
         if clock is not None:
             reporter.clock = clock
         yield Deployment(connections, world, reporter)

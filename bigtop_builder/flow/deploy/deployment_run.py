@@ -14,8 +14,10 @@ from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.sources.web import ca_bundle
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.deploy import phases as work
+from bigtop_builder.flow.deploy.consent import Confirm, Consent
 from bigtop_builder.flow.deploy.deployment import Deployment, open_deployment
 from bigtop_builder.flow.deploy.phase_runner import PhaseWork, run_phases
+from bigtop_builder.flow.deploy.preview import Disruptions, ask, preview
 from bigtop_builder.flow.run.recorder import Bus
 from bigtop_builder.flow.run.run import record_run
 from bigtop_builder.model.errors import ConfigurationError, ExitCode
@@ -55,6 +57,8 @@ class Call:
     """The folder for a record of the exchanges with the Ambari server."""
     smoke: Mapping[str, SmokeTest] = field(default_factory=dict)
     """The smoke tests of the components that stand-alone entries name."""
+    confirm: Confirm | None = None
+    """Asks before what runs is disrupted; without it everything is agreed to."""
 
 
 def chosen(phases: Sequence[str], start: str | None) -> tuple[Phase, ...]:
@@ -170,6 +174,7 @@ def _run(
             raise ConfigurationError(
                 f"another run is working on cluster {name}", hint="List the runs with: bigtop-builder runs"
             )
+        consent = _asked(call, secrets, phases, table) if not dry_run and not rehearsal else Consent()
         run = store.start_run()
         with (
             record_run(store, run, call.bus, kind, phases=phases, target=target, redact=secrets.redact) as active,
@@ -187,6 +192,26 @@ def _run(
                 mark=None if rehearsal else store.root / "clusters" / f"{name}.verified",
                 record=call.record,
                 seen=None if rehearsal else Seen(store.root),
+                consent=consent,
             ) as deployment,
         ):
             active.exit_code = _carry_out(deployment, phases, table)
+
+
+def _asked(call: Call, secrets: Secrets, phases: Sequence[Phase], table: Mapping[Phase, PhaseWork]) -> Consent:
+    """Return what the run may disrupt, asking the person for it. Raises ConfigurationError without a yes."""
+    if call.confirm is None:
+        return Consent()
+    found = Disruptions()
+    with open_deployment(
+        call.loaded,
+        secrets,
+        found,
+        Path(),
+        dry_run=True,
+        ca=ca_bundle(call.settings.project.network),
+        overlays=call.settings.overlays,
+        smoke=call.smoke,
+    ) as deployment:
+        preview(deployment, phases, table)
+    return ask(found, call.loaded.inventory.cluster, call.confirm)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from bigtop_builder.flow.deploy.consent import Consent
 from bigtop_builder.model.errors import AmbariError, InterruptedRunError
 from bigtop_builder.model.event import EVENTS, AnyEvent, Change, Notice, Phase
 
@@ -41,6 +42,8 @@ class Reporter:
     """A file that exists while everything was verified and nothing has changed since."""
     passed: Callable[[], None] = lambda: None
     """Called when the world may have changed: before a change, during a wait, at the start of a phase."""
+    consent: Consent = field(default_factory=Consent)
+    """What may be disrupted."""
     phase: Phase = "check"
     changes: int = 0
     """Changes of the current phase."""
@@ -79,21 +82,32 @@ class Reporter:
         """Emit a notice."""
         self.emit(Notice(text=text, level="warning" if warning else "info"))
 
-    def change(self, name: str, detail: str = "", *, act: Callable[[], object] | None = None) -> None:
-        """Report a change in Ambari and, unless this is a dry run, make it with ``act``. Raises what ``act`` raises."""
+    def change(
+        self, name: str, detail: str = "", *, act: Callable[[], object] | None = None, disrupts: Sequence[str] = ()
+    ) -> None:
+        """Report a change in Ambari and, unless this is a dry run, make it with ``act``.
+
+        ``disrupts``: what runs and is stopped, restarted or removed by it. Raises NotAgreedError if that was not
+        agreed to, and what ``act`` raises.
+        """
         self.changes += 1
+
+        def told(state: Literal["planned", "done", "failed"]) -> Change:
+            return Change(phase=self.phase, name=name, state=state, detail=detail, disrupts=list(disrupts))
+
         if self.dry_run:
-            self.emit(Change(phase=self.phase, name=name, state="planned", detail=detail))
+            self.emit(told("planned"))
             return
         self.check_cancelled()
+        self.consent.require(name, disrupts)
         self.passed()
         try:
             if act is not None:
                 act()
         except AmbariError:
-            self.emit(Change(phase=self.phase, name=name, state="failed", detail=detail))
+            self.emit(told("failed"))
             raise
-        self.emit(Change(phase=self.phase, name=name, state="done", detail=detail))
+        self.emit(told("done"))
 
     def check_cancelled(self) -> None:
         """Raise InterruptedRunError if the user wants to stop."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,10 +82,12 @@ def carry_out(
     name: str,
     call: Callable[[], int | None],
     detail: str = "",
+    *,
+    disrupts: Sequence[str] = (),
 ) -> None:
     """Make a change for which ``call`` starts a request of Ambari's, unless there is nothing to do, and follow it."""
     started: list[int | None] = []
-    reporter.change(name, detail, act=lambda: started.append(call()))
+    reporter.change(name, detail, act=lambda: started.append(call()), disrupts=disrupts)
     for request in started:
         if request is not None:
             follow(client, world, reporter, request)

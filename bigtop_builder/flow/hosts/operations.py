@@ -152,4 +152,5 @@ def _change(
         state=state,
         detail=operation.detail,
         seconds=outcome.seconds if outcome else 0.0,
+        disrupts=[f"{service} on {host}" for service in operation.disrupts],
     )
