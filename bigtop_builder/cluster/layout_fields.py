@@ -27,7 +27,8 @@ class HostField:
     property: str
 
 
-HOST_FIELDS = (HostField("rack", "rack_info"),)
+RACK = "rack_info"
+HOST_FIELDS = (HostField("rack", RACK),)
 
 Settings = Mapping[str, Mapping[str, str]]
 """Host → property of Ambari's → value."""

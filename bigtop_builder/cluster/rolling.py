@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from bigtop_builder.model.ambari_stack import StackDefinition
+
+Restarts = Literal["rolling", "all", "none"]
+"""How outdated components are restarted: in turns, all at once, or not at all."""
 
 ROLLING: Mapping[str, str] = {
     "ZOOKEEPER_SERVER": "an ensemble works as long as a majority of its servers does",
@@ -81,16 +85,26 @@ class Restart:
 
 
 def restarts(
-    stack: StackDefinition, placed: Mapping[str, Collection[str]], first: Mapping[str, Collection[str]] | None = None
+    stack: StackDefinition,
+    placed: Mapping[str, Collection[str]],
+    first: Mapping[str, Collection[str]] | None = None,
+    *,
+    together: bool = False,
 ) -> tuple[Restart, ...]:
     """Return the restarts of components, by component their hosts, in an order that keeps services up.
 
     A component comes after those that must run before it starts. Masters restart one after the other, the hosts in
-    ``first`` (by component: those of a standby) before the others; followers in turns. Clients come last.
+    ``first`` (by component: those of a standby) before the others; followers in turns. Clients come last. With
+    ``together`` everything but clients restarts at once.
     """
     clients = sorted(name for name in placed if _is_client(stack, name))
+    servers = start_order(stack, [name for name in placed if name not in clients])
     found = []
-    for name in start_order(stack, [name for name in placed if name not in clients]):
+    if together and servers:
+        hosts = sorted({host for name in servers for host in placed[name]})
+        found.append(Restart(tuple(servers), tuple(hosts), bool(CHECKED & {*servers})))
+        servers = []
+    for name in servers:
         early = set((first or {}).get(name, ()))
         hosts = [*sorted(early & set(placed[name])), *sorted(set(placed[name]) - early)]
         component = stack.component(name)

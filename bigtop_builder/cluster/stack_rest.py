@@ -150,7 +150,7 @@ def default_properties(stack: StackDefinition, kind: str) -> dict[str, str | Non
 
 
 def stack_from_rest(items: Iterable[Mapping[str, Any]], known: StackDefinition) -> StackDefinition:
-    """Return the stack as a server describes it, with packages, selector, paths, needs and order from ``known``.
+    """Return the stack as a server describes it; packages, selector, paths, needs, order and restarts are ``known``'s.
 
     ``items`` are those of ``GET stacks/<name>/versions/<version>/services`` with ``StackServices/*``,
     ``components/StackServiceComponents/*``, ``components/dependencies/Dependencies/*`` and
@@ -170,8 +170,12 @@ def _service(item: Mapping[str, Any], known: StackService | None) -> StackServic
     components = {
         one["StackServiceComponents"]["component_name"]: _component(one, known) for one in item.get("components", ())
     }
+    before = known.configurations if known else {}
     configurations = {
-        kind: ConfigurationType(supports=[flag for flag in FLAGS if one.get("supports", {}).get(flag) == "true"])
+        kind: ConfigurationType(
+            supports=[flag for flag in FLAGS if one.get("supports", {}).get(flag) == "true"],
+            restarts=before[kind].restarts if kind in before else None,
+        )
         for kind, one in (about.get("config_types") or {}).items()
     }
     base = known or StackService(version=about["service_version"], title=about["service_name"], components={})

@@ -118,6 +118,8 @@ class ConfigurationType(StrictModel):
     """A configuration type of a service."""
 
     supports: list[ConfigurationFlag] = Field(default_factory=list)
+    restarts: list[str] | None = None
+    """The components that a change makes outdated, if these are not all components of the service."""
     ambari: AmbariLine | None = None
 
 
@@ -143,6 +145,11 @@ class StackService(StrictModel):
     check: str | None = None
     """The command of its service check; by default ``<NAME>_SERVICE_CHECK``."""
     configurations: dict[str, Annotated[ConfigurationType, _keyed("supports")]] = Field(default_factory=dict)
+    reads: list[str] = Field(default_factory=list)
+    """Configuration types of other services whose change makes the components of this one outdated, too."""
+    restarts_after: list[Literal["added", "rack"]] = Field(default_factory=list)
+    """What else makes Ambari ask for a restart of the whole service: ``added``, when a component of it that is no
+    client is added to a host or removed from one; ``rack``, when a host of the cluster gets another rack."""
     passwords: list[str] = Field(default_factory=list)
     """Password properties without a default: ``hive-site/javax.jdo.option.ConnectionPassword``."""
     packages: list[Annotated[PackageDemand, _keyed("name")]] = Field(default_factory=list)
@@ -155,6 +162,11 @@ class StackService(StrictModel):
     property_types: dict[str, dict[str, list[str]]] = Field(default_factory=dict)
     """``zookeeper-env: {zk_user: [USER]}``."""
     ambari: AmbariLine | None = None
+
+    def types_read_by(self, component: str) -> list[str]:
+        """Return the configuration types whose change makes a component of the service outdated."""
+        own = (kind for kind, one in self.configurations.items() if one.restarts is None or component in one.restarts)
+        return [*own, *self.reads]
 
 
 class Selector(StrictModel):

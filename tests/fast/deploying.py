@@ -14,6 +14,8 @@ from bigtop_builder.ambari_simulator.assembly import assemble
 from bigtop_builder.ambari_simulator.engine.state import Host, World
 from bigtop_builder.ambari_simulator.resource_tree import registry
 from bigtop_builder.ambari_simulator.rest.server import Simulation
+from bigtop_builder.cluster.rolling import Restarts
+from bigtop_builder.flow.deploy.consent import Consent
 from bigtop_builder.flow.deploy.deployment import open_deployment
 from bigtop_builder.flow.deploy.deployment_run import DEPLOY, PHASES, PhaseWork, applicable
 from bigtop_builder.flow.deploy.phase_runner import run_phases
@@ -89,6 +91,8 @@ class Bench:
         dry_run: bool = False,
         watch: Callable[[AnyEvent], None] | None = None,
         record: Path | None = None,
+        consent: Consent | None = None,
+        restart: Restarts = "rolling",
     ) -> int:
         """Run the phases that need no hosts; gives the exit code. What was told is in ``events``."""
         file = self.folder / "inventory.yaml"
@@ -114,6 +118,8 @@ class Bench:
             pause=self.pass_time,
             mark=self.folder / "verified",
             record=record,
+            consent=consent,
+            restart=restart,
         ) as deployment:
             if self.fleet is not None:
                 deployment.connections.__dict__["fleet"] = self.fleet

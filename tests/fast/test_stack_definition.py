@@ -123,6 +123,49 @@ def test_every_selected_name_has_a_folder() -> None:
     assert {name for name in selected if stack.folder_of(name) is None} == set()
 
 
+@pytest.mark.parametrize("version", ["3.2.0", "3.3.0"])
+def test_what_makes_components_outdated_is_of_the_stack(version: str) -> None:
+    stack = load_stack(version=version)
+    types = stack.configuration_types()
+    for name, service in stack.services.items():
+        assert {*service.reads} <= {*types} - {*service.configurations}, name
+        for kind, one in service.configurations.items():
+            assert {*(one.restarts or ())} <= {*service.components}, (name, kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "outdated"),
+    [
+        # As recorded (768), and with the services that the recorded cluster did not have.
+        ("hdfs-site", {"HDFS", "MAPREDUCE2", "YARN"}),
+        ("capacity-scheduler", {"RESOURCEMANAGER"}),
+        ("yarn-hbase-env", set()),
+        ("hive-site", {"HIVE_METASTORE", "HIVE_SERVER", "WEBHCAT_SERVER", "HIVE_CLIENT", "HCAT", "TEZ_CLIENT"}),
+        ("zoo.cfg", {"ZOOKEEPER", "KAFKA"}),
+    ],
+)
+def test_the_components_that_a_changed_type_makes_outdated(kind: str, outdated: set[str]) -> None:
+    """``outdated`` has services of which all are, and components."""
+    stack = load_stack()
+    found = {
+        name
+        for service in stack.services.values()
+        for name in service.components
+        if kind in service.types_read_by(name)
+    }
+    services = {name for name in outdated if name in stack.services}
+    assert found == {name for service in services for name in stack.services[service].components} | outdated - services
+
+
+def test_a_server_s_answer_keeps_what_makes_components_outdated() -> None:
+    known = load_stack()
+    live = stack_from_rest(recorded("3.2.0")["items"], known)
+    for name, service in live.services.items():
+        if name in known.services:
+            for component in service.components:
+                assert {*service.types_read_by(component)} == {*known.services[name].types_read_by(component)}
+
+
 def test_every_dependency_and_password_is_of_the_stack() -> None:
     for line in ("2.8", "3.0"):
         stack = load_stack(ambari=line)

@@ -12,6 +12,7 @@ from bigtop_builder.adapter.repository.metadata import package_chunks, write_rep
 from bigtop_builder.ambari_simulator.agents.paper import PaperAgent, PaperCrew
 from bigtop_builder.ambari_simulator.engine.injection import TaskFault
 from bigtop_builder.ambari_simulator.engine.work import Context
+from bigtop_builder.flow.deploy.consent import Consent
 from bigtop_builder.model.event import AnyEvent, Change, CheckFinished, Notice
 from tests.fast.deploying import Bench
 from tests.fast.paper_hosts import PaperFleet, PaperHost
@@ -172,8 +173,56 @@ def test_a_dry_run_shows_the_move_and_does_nothing(cluster: Cluster) -> None:
     assert {event.state for event in planned} == {"planned"}
     details = [event.detail for event in planned if event.name.startswith("install zookeeper")]
     assert details == ["zookeeper_3_2_0 3.5.9-2 -> 3.5.9-3\nzookeeper_3_2_0-server 3.5.9-2 -> 3.5.9-3"] * 3
-    assert sum(event.name.startswith("start ZOOKEEPER_SERVER on node") for event in planned) == 3
+    names = [event.name for event in planned if event.name.startswith(("stop ", "start "))]
+    assert names[:2] == [
+        "stop ZOOKEEPER_SERVER on node1.x.test (wave 1 of 3, because of other packages)",
+        "start ZOOKEEPER_SERVER on node1.x.test (wave 1 of 3, because of other packages)",
+    ]
+    assert [event.disrupts for event in planned if event.name.startswith("stop ")] == [
+        [f"ZOOKEEPER_SERVER on {host}"] for host in SERVERS
+    ]
     assert cluster.whole() == before
+
+
+@pytest.mark.parametrize("stack", [LATEST, SWITCH])
+def test_a_dry_run_tells_what_the_move_does(cluster: Cluster, stack: str) -> None:
+    """Restarts for a changed configuration included: what the move starts again needs none."""
+    cluster.up()
+    cluster.publish("both", RELEASES + VERSIONS)
+
+    def told() -> tuple[list[str], list[tuple[str | None, str, str]]]:
+        changes = [event for event in cluster.bench.events if isinstance(event, Change)]
+        steps = [event.name for event in changes if event.host is None]
+        return steps, sorted((event.host, event.name, event.detail) for event in changes if event.host)
+
+    changed = f"{stack}\nconfigurations: {{zoo.cfg: {{tickTime: 2500}}}}"
+    assert cluster.deploy(changed, dry_run=True) == 0, cluster.bench.failure
+    planned = told()
+    restarts = [name for name in planned[0] if name.startswith("restart ")]
+    assert [name.partition(" on ")[0] for name in restarts] == ["restart ZOOKEEPER_CLIENT"]
+    assert cluster.deploy(changed) == 0, cluster.bench.failure
+    assert told() == planned
+    assert cluster.deploy(changed) == 0
+    assert told() == ([], [])
+
+
+def test_without_restarts_packages_stay(cluster: Cluster) -> None:
+    cluster.up()
+    cluster.publish("both", RELEASES)
+    assert cluster.deploy(LATEST, restart="none") == 0, cluster.bench.failure
+    assert "ZOOKEEPER stays with the present packages: --restart none moves nothing" in cluster.told()
+    assert [event.disrupts for event in cluster.bench.events if isinstance(event, Change) and event.disrupts] == []
+    assert (cluster.packages(), cluster.agent.least) == ([OLD] * 3, 3)
+
+
+def test_a_move_that_nobody_has_agreed_to_changes_nothing(cluster: Cluster) -> None:
+    """Nothing is rolled back either: that would stop what was to be kept running."""
+    cluster.up()
+    cluster.publish("both", RELEASES)
+    assert cluster.deploy(LATEST, consent=Consent([])) == 2
+    assert "nobody has agreed to this: stop ZOOKEEPER_SERVER on node1.x.test" in cluster.bench.failure
+    assert cluster.agent.least == 3
+    assert cluster.packages() == [OLD] * 3
 
 
 def test_a_release_that_does_not_work_is_taken_back(cluster: Cluster) -> None:

@@ -238,6 +238,11 @@ def host_component(about: Json) -> HostComponent:
     )
 
 
+def new_component(host: str, component: str, service: str) -> HostComponent:
+    """Return a component as it is right after it was added to a host."""
+    return HostComponent(host, component, service, "INIT", "INIT", stale=False, maintenance=False, version="UNKNOWN")
+
+
 def _service(about: Json) -> ServiceView:
     version = about.get("desired_repository_version_id")
     return ServiceView(

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from bigtop_builder.ambari_simulator.engine.task import Request, Task, fold, stage_status
 from bigtop_builder.model.ambari_stack import StackDefinition
 
-FOREIGN_TYPES: Mapping[str, tuple[str, ...]] = {
-    "HBASE": ("core-site",),
-    "HIVE": ("core-site", "mapred-site", "tez-site"),
-    "KAFKA": ("zoo.cfg", "zookeeper-env"),
-    "LIVY": ("core-site", "spark-defaults", "spark-env", "spark-log4j-properties", "spark-metrics-properties"),
-    "MAPREDUCE2": ("core-site", "hadoop-env", "hdfs-site", "ssl-client", "ssl-server", "yarn-site"),
-    "RANGER_KMS": ("core-site", "hdfs-site"),
-    "SPARK": ("core-site",),
-    "TEZ": ("hive-site",),
-    "YARN": ("core-site", "hadoop-env", "hdfs-site", "mapred-site"),
-}
-"""Types of other services that make the components of a service stale too (768)."""
 REMOVABLE = frozenset({"INIT", "INSTALLING", "INSTALLED", "INSTALL_FAILED", "UNINSTALLED", "UNKNOWN", "DISABLED"})
 """States in which a component on a host may be deleted (contract 8.1)."""
 
@@ -65,6 +53,9 @@ class HostComponent:
     maintenance: str = "OFF"
     version: str = "UNKNOWN"
     applied: dict[str, str] = field(default_factory=dict)
+    restart_required: bool = False
+    """Whether Ambari asks for a restart although its configurations are current (see ``StackService.restarts_after``,
+    read in the sources of 3.0: setRestartRequiredServices, registerRackChange, HeartbeatProcessor)."""
 
 
 @dataclass
@@ -223,6 +214,8 @@ class Cluster:
             known.append(component)
             known.sort()
         definition = self.stack.services[service].components[component]
+        if not definition.is_client:
+            self._require_restart("added", [service])
         one = HostComponent(host, service, component, definition.is_client)
         self.components[(host, component)] = one
         self._by_host.setdefault(host, {})[component] = one
@@ -231,6 +224,8 @@ class Cluster:
 
     def remove(self, one: HostComponent) -> None:
         """Remove a component from its host."""
+        if not one.client:
+            self._require_restart("added", [one.service])
         del self.components[(one.host, one.component)]
         del self._by_host[one.host][one.component]
         self._layout = None
@@ -239,10 +234,20 @@ class Cluster:
         """Return the configuration types of a service that the cluster has."""
         return [name for name in self.stack.services[service].configurations if name in self.desired]
 
-    def tags_for(self, host: str, service: str) -> dict[str, str]:
-        """Return configuration type -> active tag on a host, config groups included."""
-        names = [*self.types_of(service), *(name for name in FOREIGN_TYPES.get(service, ()) if name in self.desired)]
-        return {name: self.effective(host, name)[1] for name in names}
+    def rack_changed(self) -> None:
+        """Take note that a host has another rack."""
+        self._require_restart("rack", self.services)
+
+    def _require_restart(self, reason: Literal["added", "rack"], services: Iterable[str]) -> None:
+        for service in services:
+            if reason in self.stack.services[service].restarts_after:
+                for one in self.of(service):
+                    one.restart_required = True
+
+    def tags_for(self, one: HostComponent) -> dict[str, str]:
+        """Return configuration type -> active tag of those that a component reads, config groups included."""
+        names = self.stack.services[one.service].types_read_by(one.component)
+        return {name: self.effective(one.host, name)[1] for name in names if name in self.desired}
 
     def effective(self, host: str, name: str) -> tuple[dict[str, str], str]:
         """Return the active properties and tag of a configuration type on a host."""
@@ -259,10 +264,10 @@ class Cluster:
         return bool(self.stack.services[one.service].components[one.component].select)
 
     def stale(self, one: HostComponent) -> bool:
-        """Whether a component runs with outdated configurations."""
-        if not one.applied:
-            return False
-        return any(one.applied.get(name) != tag for name, tag in self.tags_for(one.host, one.service).items())
+        """Whether a component has to be restarted, because of its configurations or of something else."""
+        if one.restart_required:
+            return True
+        return bool(one.applied) and any(one.applied.get(name) != tag for name, tag in self.tags_for(one).items())
 
     def properties(self, name: str) -> Mapping[str, str]:
         """Return the active properties of a configuration type; empty if it does not exist."""

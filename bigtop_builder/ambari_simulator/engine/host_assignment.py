@@ -45,7 +45,9 @@ def _take(logical: LogicalRequest, one: HostRequest, host: Host, now: float) -> 
     cluster = logical.cluster
     one.host = host.name
     host.cluster, host.available = cluster.name, False
-    host.rack = one.rack or host.rack
+    if one.rack and one.rack != host.rack:
+        host.rack = one.rack
+        cluster.rack_changed()
     cluster.hosts.append(host.name)
     cluster.host_groups[host.name] = one.group
     for group in cluster.groups.values():

@@ -261,7 +261,8 @@ class Work:
     def _succeeded(self, cluster: Cluster, one: HostComponent, task: Task) -> None:
         command = task.custom or task.command
         if command in {"INSTALL", "START", "RESTART"}:
-            one.applied = cluster.tags_for(one.host, one.service)
+            one.applied = cluster.tags_for(one)
+            one.restart_required = one.restart_required and command == "INSTALL" and not one.client
             version = self.world.versions.get(cluster.services[one.service].repository)
             told = (task.structured or {}).get("version")
             # Components without a name in the selector have no version (683).

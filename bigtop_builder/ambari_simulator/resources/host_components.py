@@ -8,7 +8,7 @@ from typing import Any
 from bigtop_builder.ambari_simulator.engine.cluster_state import REMOVABLE, Cluster, HostComponent
 from bigtop_builder.ambari_simulator.engine.state import Host, World
 from bigtop_builder.ambari_simulator.engine.work import work_of
-from bigtop_builder.ambari_simulator.resources.hosts import HOST_PROPERTIES, host_row
+from bigtop_builder.ambari_simulator.resources.hosts import HOST_PROPERTIES, host_row, set_rack
 from bigtop_builder.ambari_simulator.resources.operations import change_states, check_state
 from bigtop_builder.ambari_simulator.resources.provisioning import add_by_blueprint
 from bigtop_builder.ambari_simulator.resources.requests import cluster_of
@@ -256,7 +256,7 @@ def map_hosts(world: World, cluster: Cluster, names: list[str]) -> None:
 def _update_hosts(call: Call, rows: list[Row], body: Body) -> Reply:
     for row in rows:
         host = call.world.hosts[row["Hosts"]["host_name"]]
-        host.rack = str(body.properties.get("Hosts/rack_info", host.rack))
+        set_rack(call.world, host, body)
         wanted = str(body.properties.get("Hosts/maintenance_state", host.maintenance))
         check_maintenance(wanted)
         host.maintenance = wanted

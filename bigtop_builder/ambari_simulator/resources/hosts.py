@@ -104,9 +104,18 @@ def _rows(call: Call) -> list[Row]:
 def _update(call: Call, rows: list[Row], body: Body) -> Reply:
     for row in rows:
         host = call.world.hosts[row["Hosts"]["host_name"]]
-        host.rack = body.properties.get("Hosts/rack_info", host.rack)
+        set_rack(call.world, host, body)
         host.maintenance = body.properties.get("Hosts/maintenance_state", host.maintenance)
     return DONE
+
+
+def set_rack(world: World, host: Host, body: Body) -> None:
+    """Set the rack that a call gives, if it does; services that depend on racks must be restarted then."""
+    wanted = str(body.properties.get("Hosts/rack_info", host.rack))
+    changed, host.rack = wanted != host.rack, wanted
+    cluster = world.clusters.get(host.cluster or "")
+    if changed and cluster is not None:
+        cluster.rack_changed()
 
 
 def _delete(call: Call, rows: list[Row]) -> Reply:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -126,6 +126,15 @@ def deploy(
         str | None,
         typer.Option("--from", metavar="PHASE", help="Run this phase and those after it.", rich_help_panel=STEPS),
     ] = None,
+    restart: Annotated[
+        Literal["rolling", "all", "none"],
+        typer.Option(
+            "--restart",
+            help="How to restart what runs with an outdated configuration: in turns that keep services up, all at "
+            "once, or not at all. With none, packages do not move either.",
+            rich_help_panel=STEPS,
+        ),
+    ] = "rolling",
     yes: Yes = False,
     dry_run: DryRun = False,
     rehearse: Annotated[
@@ -185,12 +194,17 @@ def deploy(
         invocation,
         inventory,
         testbed,
-        lambda call: deployment_run.deploy(call, phases, dry_run=dry_run, rehearse=rehearse),
+        lambda call: deployment_run.deploy(replace(call, restart=restart), phases, dry_run=dry_run, rehearse=rehearse),
         events=events,
         junit=junit,
         record=record,
-        confirm=None if yes else partial(confirm_on_terminal, hint="Add --yes."),
+        confirm=None if yes else partial(confirm_on_terminal, hint=_flags(restart)),
     )
+
+
+def _flags(restart: str) -> str:
+    other = "" if restart == "none" else ", or --restart none to restart nothing of the cluster now"
+    return f"Add --yes{other}. --dry-run shows everything that will change."
 
 
 def verify(

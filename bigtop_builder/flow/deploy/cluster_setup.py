@@ -11,7 +11,7 @@ from bigtop_builder.cluster.comparison import compare_blueprints
 from bigtop_builder.flow.deploy.agent_repositories import refresh_metadata
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_blueprint_of
-from bigtop_builder.flow.deploy.host_states import await_reports, listed
+from bigtop_builder.flow.deploy.host_states import UNINSTALLED, await_reports, listed
 from bigtop_builder.flow.deploy.installed_packages import check_installed
 from bigtop_builder.flow.deploy.pending_requests import settle
 from bigtop_builder.flow.deploy.reconcile import environment, reconcile, require_free_hosts
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
     from bigtop_builder.adapter.ambari.cluster import ClusterView
     from bigtop_builder.adapter.ambari.service import HostComponent
-
-UNINSTALLED = ("INIT", "INSTALLING", "INSTALL_FAILED")
-"""States of components to install. INSTALLING too: no request is running at this point, so a restart of the server
-left it behind."""
 
 
 def bring_cluster(connections: Connections, world: World, reporter: Reporter) -> str:
@@ -189,6 +185,7 @@ def _install(connections: Connections, world: World, reporter: Reporter) -> None
         f"install {listed(missing)}",
         lambda: put_state(connections.client, world, "INSTALLED", missing, "Install components"),
     )
+    world.expected.state(missing, "INSTALLED", current=True)
     if reporter.dry_run:
         return
     left = _uninstalled(world)

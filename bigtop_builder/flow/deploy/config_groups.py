@@ -6,7 +6,7 @@ other name belong to somebody else and are left alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,9 +21,11 @@ from bigtop_builder.cluster.layout import (
     property_attributes,
     secret_properties,
 )
+from bigtop_builder.cluster.outdated import outdated_by_type
 from bigtop_builder.flow.deploy.configuration_writer import check_group
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.desired_layout import is_blueprint_of
+from bigtop_builder.flow.deploy.host_states import installed
 from bigtop_builder.flow.deploy.reporter import Reporter, show_difference
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.properties import Secret
@@ -83,6 +85,7 @@ def bring_config_groups(connections: Connections, world: World, reporter: Report
             f"configuration group {present[key].name} of {key[1]} removed",
             act=partial(client.delete_config_group, cluster, present[key].id),
         )
+        _expect(world, present[key].tags, present[key].hosts)
     former = {key: _configurations(connections.client, world, present[key]) for key in present if key in wanted}
     # A host must leave its former group before it can join another one.
     for key, old in former.items():
@@ -150,6 +153,15 @@ def _bring(
         "\n".join(lines),
         act=partial(_put, connections, world, one, hosts, present, old),
     )
+    _expect(world, changed, before | hosts)
+    _expect(world, kinds, before ^ hosts)
+
+
+def _expect(world: World, kinds: Iterable[str], hosts: Collection[str]) -> None:
+    """Take note that the components on these hosts that read the types are outdated."""
+    places = [place for place in installed(world) if place[0] in hosts]
+    for kind in kinds:
+        world.expected.outdated(outdated_by_type(world.stack, places, kind), kind)
 
 
 def _put(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bigtop_builder.cluster.rolling import Restarts
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.consent import Consent
 from bigtop_builder.flow.deploy.reporter import Emit, Reporter
@@ -50,6 +51,7 @@ def open_deployment(
     record: Path | None = None,
     seen: Seen | None = None,
     consent: Consent | None = None,
+    restart: Restarts = "rolling",
 ) -> Iterator[Deployment]:
     """Open one call of ``deploy``, ``status``, ``verify`` or ``destroy``; its connections are closed at the end.
 
@@ -58,10 +60,11 @@ def open_deployment(
     cancelled = cancelled or threading.Event()
     secrets.allow(everyday_words(loaded))
     with Connections(loaded, secrets, cancelled, hosted, ca, record) as connections:
-        world = World(loaded, connections, overlays, seen, smoke)
+        world = World(loaded, connections, overlays, seen, smoke, dry_run=dry_run)
         reporter = Reporter(
             bus, secrets, logs, cancelled, dry_run, pause=pause, mark=mark, passed=world.forget_components
         )
+        reporter.restart = restart
         if consent is not None:
             reporter.consent = consent
         if clock is not None:

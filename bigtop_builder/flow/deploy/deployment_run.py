@@ -13,6 +13,7 @@ from bigtop_builder.adapter.repository.seen import Seen
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.sources.web import ca_bundle
 from bigtop_builder.adapter.store import Store
+from bigtop_builder.cluster.rolling import Restarts
 from bigtop_builder.flow.deploy import phases as work
 from bigtop_builder.flow.deploy.consent import Confirm, Consent
 from bigtop_builder.flow.deploy.deployment import Deployment, open_deployment
@@ -59,6 +60,8 @@ class Call:
     """The smoke tests of the components that stand-alone entries name."""
     confirm: Confirm | None = None
     """Asks before what runs is disrupted; without it everything is agreed to."""
+    restart: Restarts = "rolling"
+    """How outdated components are restarted."""
 
 
 def chosen(phases: Sequence[str], start: str | None) -> tuple[Phase, ...]:
@@ -193,6 +196,7 @@ def _run(
                 record=call.record,
                 seen=None if rehearsal else Seen(store.root),
                 consent=consent,
+                restart=call.restart,
             ) as deployment,
         ):
             active.exit_code = _carry_out(deployment, phases, table)
@@ -212,6 +216,7 @@ def _asked(call: Call, secrets: Secrets, phases: Sequence[Phase], table: Mapping
         ca=ca_bundle(call.settings.project.network),
         overlays=call.settings.overlays,
         smoke=call.smoke,
+        restart=call.restart,
     ) as deployment:
         preview(deployment, phases, table)
     return ask(found, call.loaded.inventory.cluster, call.confirm)

@@ -27,6 +27,9 @@ HEARD = frozenset({"HEALTHY", "UNHEALTHY"})
 """States of hosts whose agents report. UNHEALTHY is about components, not about the agent."""
 LOST = "HEARTBEAT_LOST"
 UNKNOWN = "UNKNOWN"
+UNINSTALLED = ("INIT", "INSTALLING", "INSTALL_FAILED")
+"""States of components that are not installed. INSTALLING is one while no request is running: a restart of the server
+left it behind."""
 
 
 def await_reports(client: Ambari, world: World, reporter: Reporter) -> frozenset[str]:
@@ -63,6 +66,11 @@ def silent_hosts(hosts: Mapping[str, RegisteredHost], components: Iterable[HostC
 def is_coming(host: RegisteredHost) -> bool:
     """Return whether a silent host's agent can be expected to report soon: it was not lost by itself."""
     return host.state != LOST or host.heartbeat is None
+
+
+def installed(world: World) -> list[tuple[str, str]]:
+    """Return host and name of the installed components of the cluster."""
+    return [(one.host, one.component) for one in world.components() if one.state not in UNINSTALLED]
 
 
 def listed(components: Iterable[HostComponent]) -> str:

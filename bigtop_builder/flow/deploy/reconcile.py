@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.ambari.errors import ConflictError
+from bigtop_builder.adapter.ambari.service import new_component
 from bigtop_builder.cluster.blueprint import KDC_ALIAS, cluster_environment
 from bigtop_builder.cluster.comparison import ActualCluster, ClusterDifference, compare_cluster
 from bigtop_builder.cluster.configuration import Configuration
@@ -21,11 +22,14 @@ from bigtop_builder.cluster.layout import (
     property_attributes,
     secret_properties,
 )
+from bigtop_builder.cluster.layout_fields import RACK
+from bigtop_builder.cluster.outdated import outdated_by_type, outdated_with
 from bigtop_builder.flow.deploy.config_groups import bring_config_groups
 from bigtop_builder.flow.deploy.configuration_writer import write_configurations
 from bigtop_builder.flow.deploy.connections import Connections
-from bigtop_builder.flow.deploy.desired_layout import desired_layout, services_of
+from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_client, services_of
 from bigtop_builder.flow.deploy.existing_cluster import beyond, other_security, taken_hosts
+from bigtop_builder.flow.deploy.host_states import installed
 from bigtop_builder.flow.deploy.reporter import Reporter, show_difference
 from bigtop_builder.flow.deploy.repository import os_families, registered
 from bigtop_builder.flow.deploy.world import World
@@ -85,7 +89,11 @@ def reconcile(connections: Connections, world: World, reporter: Reporter, view: 
             show_difference(old, new, host, frozenset()),
             act=partial(connections.client.set_host, world.cluster, host, new),
         )
+        if RACK in new:
+            world.expected.outdated(outdated_with(world.stack, installed(world), "rack", view.services), "a new rack")
     fresh = _services(connections, world, reporter, difference, view)
+    for kind in sorted(fresh):
+        world.expected.outdated(outdated_by_type(world.stack, installed(world), kind), kind)
     _configure(connections.client, world, reporter, difference, present, view.desired_configs, fresh)
     _components(connections.client, world, reporter, layout, difference, actual)
     bring_config_groups(connections, world, reporter, layout)
@@ -217,11 +225,21 @@ def _components(
     together: dict[frozenset[str], list[str]] = defaultdict(list)
     for host, names in lacking.items():
         together[frozenset(names)].append(host)
+    servers = sorted({name for names in lacking.values() for name in names if not is_client(world.stack, name)})
+    for component in servers:
+        service = world.stack.service_of(component) or ""
+        asking = outdated_with(world.stack, installed(world), "added", [service])
+        world.expected.outdated(asking, f"one more {component}")
     for shared, hosts in together.items():
         components = sorted(shared)
         reporter.change(
             f"{', '.join(components)} on {', '.join(hosts)}",
             act=partial(client.add_host_components, world.cluster, components, hosts),
+        )
+        world.expected.added(
+            new_component(host, component, world.stack.service_of(component) or "")
+            for host in hosts
+            for component in components
         )
 
 
@@ -259,6 +277,7 @@ def _configure(
             attributes[attribute][name] = value
         new[kind] = before.changed(values).attributed(attributes)
         lines.append(show_difference(before.texts(), new[kind].texts(), kind, frozenset()))
+        world.expected.outdated(outdated_by_type(world.stack, installed(world), kind), kind)
     known = {kind: service for kind, service in types.items() if service is not None}
     reporter.change(
         f"configurations {', '.join(sorted(new))}",

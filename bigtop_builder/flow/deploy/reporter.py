@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from bigtop_builder.cluster.rolling import Restarts
 from bigtop_builder.flow.deploy.consent import Consent
 from bigtop_builder.model.errors import AmbariError, InterruptedRunError
 from bigtop_builder.model.event import EVENTS, AnyEvent, Change, Notice, Phase
@@ -44,6 +45,8 @@ class Reporter:
     """Called when the world may have changed: before a change, during a wait, at the start of a phase."""
     consent: Consent = field(default_factory=Consent)
     """What may be disrupted."""
+    restart: Restarts = "rolling"
+    """How outdated components are restarted."""
     phase: Phase = "check"
     changes: int = 0
     """Changes of the current phase."""

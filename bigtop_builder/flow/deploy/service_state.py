@@ -13,7 +13,7 @@ from bigtop_builder.flow.deploy.host_states import await_reports, listed
 from bigtop_builder.flow.deploy.pending_requests import settle
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.request_follower import TaskFailedError, carry_out
-from bigtop_builder.flow.deploy.restart import restart_outdated
+from bigtop_builder.flow.deploy.restart import restart_outdated, warn_of_outdated
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import AmbariError
 
@@ -39,7 +39,7 @@ def start(client: Ambari, world: World, reporter: Reporter) -> str:
             _start(client, world, reporter, down)
         except TaskFailedError as error:
             # What it needs may be running with a configuration that the inventory has corrected since.
-            if attempt == ATTEMPTS or (not restart_outdated(client, world, reporter) and error.lasting):
+            if attempt == ATTEMPTS or (not restart_outdated(client, world, reporter, repairing=True) and error.lasting):
                 raise
             reporter.notice(f"{error.message}; trying again", warning=True)
         if reporter.dry_run:
@@ -50,6 +50,7 @@ def start(client: Ambari, world: World, reporter: Reporter) -> str:
             hint="See their logs on the hosts; then run the deployment again.",
         )
     restart_outdated(client, world, reporter)
+    warn_of_outdated(world, reporter)
     return ""
 
 
@@ -80,6 +81,7 @@ def _start(client: Ambari, world: World, reporter: Reporter, down: list[HostComp
         f"start {listed(down)}",
         lambda: put_state(client, world, "STARTED", down, "Start components"),
     )
+    world.expected.state(down, "STARTED", current=True)
 
 
 def put_state(

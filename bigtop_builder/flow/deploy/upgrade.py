@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from bigtop_builder.adapter.rpm.version import compare_evr, parse_evr
 from bigtop_builder.cluster.upgrade import Catalog, Former, HostNow, Upgrade, plan_upgrade, read_former
 from bigtop_builder.flow.deploy.connections import Connections
+from bigtop_builder.flow.deploy.host_states import UNINSTALLED
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import registered, switch_repositories, version_of, wanted_repositories
 from bigtop_builder.flow.deploy.upgrade_step import UpgradeStep
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
     from bigtop_builder.adapter.ambari.service import HostComponent
 
-NOT_INSTALLED = ("INIT", "INSTALLING", "INSTALL_FAILED")
 SHOWN = 8
 
 
@@ -46,6 +46,10 @@ def upgrade(connections: Connections, world: World, reporter: Reporter) -> None:
     plan = _plan(connections.client, world, components, facts)
     _report(reporter, plan)
     if not plan.steps and not plan.tools:
+        return
+    if reporter.restart == "none":
+        names = ", ".join(name for step in plan.steps for name in step.services) or "the selector"
+        reporter.notice(f"{names} stays with the present packages: --restart none moves nothing", warning=True)
         return
     _require_stoppable(components, plan)
     back = switch_repositories(connections.client, world, reporter)
@@ -71,7 +75,7 @@ def _installed(world: World) -> dict[str, list[HostComponent]]:
     ours = set(world.hosts)
     found: dict[str, list[HostComponent]] = {}
     for one in world.components():
-        if one.host in ours and one.state not in NOT_INSTALLED:
+        if one.host in ours and one.state not in UNINSTALLED:
             found.setdefault(one.host, []).append(one)
     return found
 

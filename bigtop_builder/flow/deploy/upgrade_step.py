@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bigtop_builder.cluster.rolling import Wave, waves
 from bigtop_builder.cluster.upgrade import Step
 from bigtop_builder.flow.deploy.connections import Connections
+from bigtop_builder.flow.deploy.consent import NotAgreedError
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_client, starting
 from bigtop_builder.flow.deploy.host_states import await_reports, listed
 from bigtop_builder.flow.deploy.reporter import Reporter
@@ -48,6 +49,8 @@ class UpgradeStep:
         self.wanted = starting(world.stack, desired_layout(connections.client, world, reporter))
         self.touched: list[str] = []
         self.was_running: set[tuple[str, str]] = set()
+        self.turn = ""
+        """Which wave this is and why, for the names of changes."""
 
     def carry_out(self) -> None:
         """Carry the step out. Raises AmbariError if the services failed with the new packages and were rolled back.
@@ -56,11 +59,12 @@ class UpgradeStep:
         """
         try:
             order = self._waves()
-            for wave in order:
+            for number, wave in enumerate(order, start=1):
+                self.turn = f" (wave {number} of {len(order)}, because of other packages)"
                 self._wave(wave)
                 if wave.checked or wave is order[-1]:
                     self._check()
-        except (InterruptedRunError, LimitError):
+        except (InterruptedRunError, LimitError, NotAgreedError):
             raise
         except BigtopBuilderError as error:
             self.reporter.check_cancelled()
@@ -70,11 +74,7 @@ class UpgradeStep:
     def _components(self, hosts: Iterable[str]) -> list[HostComponent]:
         """Return the step's components on these hosts, as they are now."""
         chosen = set(hosts)
-        return [
-            one
-            for one in self.connections.client.host_components(self.world.cluster)
-            if one.host in chosen and one.service in self.step.services
-        ]
+        return [one for one in self.world.components() if one.host in chosen and one.service in self.step.services]
 
     def _waves(self) -> tuple[Wave, ...]:
         placed: dict[str, list[str]] = {host: [] for host in self.step.moves}
@@ -136,24 +136,38 @@ class UpgradeStep:
         if not running:
             return
         self.was_running |= {(one.host, one.component) for one in running if one.state == "STARTED"}
-        self._request(f"stop {listed(running)}", "INSTALLED", running, lambda one: one.state == "INSTALLED")
+        self._request(
+            f"stop {listed(running)}{self.turn}",
+            "INSTALLED",
+            running,
+            lambda one: one.state == "INSTALLED",
+            disrupts=[f"{one.component} on {one.host}" for one in running if one.state == "STARTED"],
+        )
+        self.world.expected.state(running, "INSTALLED")
 
     def _start(self, hosts: Iterable[str]) -> None:
         """Start what was stopped, and what should run anyway: an earlier deployment may have stopped it."""
         down = [
             one
             for one in self._servers(hosts)
-            if (one.state != "STARTED" or self.reporter.dry_run)
+            if one.state != "STARTED"
             and ((one.host, one.component) in self.was_running or one.component in self.wanted.get(one.host, ()))
         ]
         if down:
-            self._request(f"start {listed(down)}", "STARTED", down, lambda one: one.state == "STARTED")
+            self._request(f"start {listed(down)}{self.turn}", "STARTED", down, lambda one: one.state == "STARTED")
+            self.world.expected.state(down, "STARTED", current=True)
 
     def _servers(self, hosts: Iterable[str]) -> list[HostComponent]:
         return [one for one in self._components(hosts) if not is_client(self.world.stack, one.component)]
 
     def _request(
-        self, name: str, state: str, components: list[HostComponent], reached: Callable[[HostComponent], bool]
+        self,
+        name: str,
+        state: str,
+        components: list[HostComponent],
+        reached: Callable[[HostComponent], bool],
+        *,
+        disrupts: Sequence[str] = (),
     ) -> None:
         """Request a state, and verify it: Ambari silently skips hosts without a heartbeat."""
         context = f"{name.split()[0].capitalize()} {self.title} to move to other packages"
@@ -163,6 +177,7 @@ class UpgradeStep:
             self.reporter,
             name,
             lambda: put_state(self.connections.client, self.world, state, components, context),
+            disrupts=disrupts,
         )
         if self.reporter.dry_run:
             return
@@ -194,6 +209,7 @@ class UpgradeStep:
         hosts = list(dict.fromkeys(self.touched))
         failure = f"{self.title} cannot be upgraded: {reason.message}"
         self.reporter.notice(f"{failure}; rolling back on {', '.join(hosts)}", warning=True)
+        self.turn = " (back to the former packages)"
         try:
             self._stop(hosts)
             self._apply({host: self._backward(host) for host in hosts})

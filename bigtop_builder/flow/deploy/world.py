@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigtop_builder.flow.deploy.connections import Connections
+from bigtop_builder.flow.deploy.expected import Expected
 from bigtop_builder.model.errors import AmbariError, ConfigurationError
 from bigtop_builder.model.inventory import Inventory
 from bigtop_builder.recipe.document import near
@@ -37,6 +38,8 @@ class World:
         overlays: tuple[Path, ...] = (),
         seen: Seen | None = None,
         smoke: Mapping[str, SmokeTest] | None = None,
+        *,
+        dry_run: bool = False,
     ) -> None:
         self.loaded = loaded
         self.smoke = smoke or {}
@@ -51,6 +54,8 @@ class World:
         """Why the server does not accept us, once that is known."""
         self.unheard: frozenset[str] = frozenset()
         """Hosts that have not reported to Ambari although they were waited for."""
+        self.expected = Expected(played=dry_run)
+        """What this deployment expects of components."""
         self._connections = connections
         self._overlays = overlays
         self._components: list[HostComponent] | None = None
@@ -132,10 +137,13 @@ class World:
         return self._offers[family]
 
     def components(self) -> list[HostComponent]:
-        """The components on the cluster's hosts, read again once anything has changed or time has passed."""
+        """The components on the cluster's hosts, read again once anything has changed or time has passed.
+
+        In a dry run they are as they would be by now.
+        """
         if self._components is None:
             self._components = list(self._connections.client.host_components(self.cluster))
-        return self._components
+        return self.expected.shown(self._components)
 
     def forget_components(self) -> None:
         """Forget the components: they may have changed."""
