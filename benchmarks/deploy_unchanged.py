@@ -69,7 +69,7 @@ def deploy(inventory: Path, folder: Path) -> tuple[float, int, int, int]:
     log = folder / "events.jsonl"
     log.unlink(missing_ok=True)
     began = time.perf_counter()
-    tool("deploy", str(inventory), "--events", str(log))
+    tool("deploy", str(inventory), "--yes", "--events", str(log))
     seconds = time.perf_counter() - began
     told = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     spent = next(event["text"] for event in reversed(told) if event["event"] == "notice")

@@ -173,7 +173,7 @@ class Soak:
         document.setdefault("configurations", {}).setdefault(self.kind, {})[self.name] = value
         changed = ROOT / self.inventory.with_name(f".soak-{self.trial.name}.yaml")
         changed.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-        return self.command("deploy", str(changed), *self.trial.bed)
+        return self.command("deploy", str(changed), "--yes", *self.trial.bed)
 
     def disturbed(self, value: str) -> None:
         """Deploy a change while something happens; then deploy until it succeeds."""

@@ -174,7 +174,7 @@ class Trial:
         """Deploy; return the number of changes. Its cost is kept for the summary."""
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder) / "events.jsonl"
-            self.tool("deploy", self.inventory, *arguments, "--events", str(log))
+            self.tool("deploy", self.inventory, "--yes", *arguments, "--events", str(log))
             told = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
         spent = next(event["text"] for event in reversed(told) if event["event"] == "notice")
         changes: int = sum(event["changes"] for event in told if event["event"] == "phase_finished")

@@ -24,7 +24,7 @@ def confirm_on_terminal(
     """
     if not sys.stdin.isatty():
         raise ConfigurationError(
-            "\n".join([f"{question.title}, which nobody has confirmed; nothing was done", *_listed(question)]),
+            "\n".join([f"{question.title}, which was not confirmed; nothing was done", *_listed(question)]),
             hint=hint,
         )
     title = f"{question.title[0].upper()}{question.title[1:]}"

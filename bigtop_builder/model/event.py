@@ -267,7 +267,7 @@ class AmbariTask(Event):
     """An Ambari task changed its status. Only failed ones have a cause, hint, last lines and logs.
 
     ``lasting``: it fails in the same way again until somebody changes something. ``same_as``: the earlier task of the
-    request (``ROLE on HOST``) that failed for the same cause, and has the last lines.
+    run (``ROLE on HOST``) that failed for the same cause, and has the last lines.
     """
 
     event: Literal["ambari_task"] = "ambari_task"

@@ -62,6 +62,18 @@ def test_equal_failures_have_one_digest(bench: Bench) -> None:
     assert f"ZOOKEEPER_SERVER START FAILED, as ZOOKEEPER_SERVER on {first.host}" in text
 
 
+def test_a_failure_that_is_tried_again_is_shown_once(bench: Bench) -> None:
+    """On a real server: three hosts, three attempts, nine equal tracebacks."""
+    stop_everything(bench, "2026-11-28 03:34:35,433 - trying\nTraceback (most recent call last):\nOdd: broken")
+    assert bench.deploy() == 9
+    failed = bench.failed_tasks
+    assert (len(failed), tries(bench)) == (9, 3)
+    assert [bool(task.last_lines) for task in failed] == [True] + [False] * 8
+    assert {task.same_as for task in failed[1:]} == {f"ZOOKEEPER_SERVER on {failed[0].host}"}
+    assert shown(bench).count("Odd: broken") == 1
+    assert all(task.logs for task in failed)
+
+
 def test_the_error_at_the_end_names_cause_and_hosts_once(bench: Bench) -> None:
     stop_everything(bench, PASSING)
     assert bench.deploy() == 9

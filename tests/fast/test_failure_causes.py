@@ -10,7 +10,7 @@ import pytest
 
 from bigtop_builder.ambari_simulator.agents.tracebacks import failure_text
 from bigtop_builder.flow.deploy.failure_causes import Cause, probable_cause
-from bigtop_builder.flow.deploy.task_output import exception, last_lines, messages, telling_lines
+from bigtop_builder.flow.deploy.task_output import exception, folded, last_lines, messages, telling_lines
 from tests.transcripts import needs_transcripts, transcripts
 
 
@@ -270,6 +270,24 @@ def test_last_lines_are_what_was_said() -> None:
     task = failed_tasks()[653, 148]
     assert last_lines(task["stderr"], task["stdout"]) == [exception(task["stderr"])]
     assert last_lines("", "a\nb\n") == ["a", "b"]
+
+
+def test_equal_tracebacks_of_one_output_are_shown_once() -> None:
+    """As on a real server: one failure of a start, tried again and again, printed nine tracebacks."""
+    traceback = 'Traceback (most recent call last):\n  File "x", line 1, in y\n    y()\n'
+    one = "2026-11-28 03:3{0}:35,433 - WARNING. No answer from pid {0}\n" + traceback + "Fail: no answer\n"
+    stderr = "first\n" + "".join(one.format(number) for number in range(9)) + "last\n"
+    assert last_lines(stderr, "") == [
+        "first",
+        "2026-11-28 03:38:35,433 - WARNING. No answer from pid 8 (9 times)",
+        "Fail: no answer (9 times)",
+        "last",
+    ]
+
+
+def test_lines_that_differ_and_brackets_stay() -> None:
+    lines = ["{", '  "a": 1', "}", "{", '  "a": 2', "}", "", ""]
+    assert folded(lines) == lines
 
 
 INFO = "26/11/28 03:40:02 INFO Y: Z"

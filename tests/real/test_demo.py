@@ -78,14 +78,14 @@ class Cluster:
 
     def deploy(self) -> list[Event]:
         log = self.tool.folder / "events.jsonl"
-        self.tool("deploy", str(self.inventory), *self.bed, "--events", str(log))
+        self.tool("deploy", str(self.inventory), "--yes", *self.bed, "--events", str(log))
         return read(log)
 
     def kill_when(self, came: Callable[[Event], bool]) -> None:
         """A deployment that ends by SIGKILL once it has told a certain event."""
         log = self.tool.folder / "killed.jsonl"
         log.unlink(missing_ok=True)
-        command = self.tool.argv("deploy", str(self.inventory), *self.bed, "--events", str(log))
+        command = self.tool.argv("deploy", str(self.inventory), "--yes", *self.bed, "--events", str(log))
         process = subprocess.Popen(
             command,
             cwd=self.tool.folder,
@@ -202,7 +202,7 @@ def test_from_a_signed_repository_to_a_cluster_that_works(cluster: Cluster) -> N
 def test_a_second_deployment_changes_nothing_and_says_so(cluster: Cluster) -> None:
     before = cluster.state()
     log = cluster.tool.folder / "second.jsonl"
-    done = cluster.tool("deploy", str(cluster.inventory), *cluster.bed, "--events", str(log))
+    done = cluster.tool("deploy", str(cluster.inventory), "--yes", *cluster.bed, "--events", str(log))
     assert "nothing to change: everything matches the inventory" in done.stderr
     assert set(phases(read(log)).values()) == {"unchanged"}
     assert changes(read(log)) == 0

@@ -60,7 +60,7 @@ class Bed:
 
     def deploy(self, *more: str, code: int = 0) -> str:
         """What it told."""
-        return self.tool(*self.arguments("deploy", *more), code=code).stderr
+        return self.tool(*self.arguments("deploy", "--yes", *more), code=code).stderr
 
     def settles(self) -> None:
         """One run mends, the next has nothing to do."""
@@ -134,7 +134,7 @@ def bed(tool: Tool) -> Iterator[Bed]:
 def stop_at(bed: Bed, event: str, how: signal.Signals) -> int:
     """Deploy, and send a signal once an event holds ``event``; the exit code."""
     events = bed.tool.folder / f"{secrets.token_hex(4)}.jsonl"
-    running = bed.tool.start(*bed.arguments("deploy", "--events", str(events)))
+    running = bed.tool.start(*bed.arguments("deploy", "--yes", "--events", str(events)))
     deadline = time.monotonic() + 300
     while event not in (events.read_text() if events.exists() else ""):
         assert running.poll() is None, running.communicate()

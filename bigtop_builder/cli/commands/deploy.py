@@ -257,7 +257,7 @@ def destroy(
             Question(f"this removes cluster {name}"), hint=hint, prompt="Type its name to continue: ", accepted=[name]
         )
     elif not dry_run and confirmed != name:
-        raise ConfigurationError(f"--yes-really: the cluster is {name}, not {confirmed}", hint=hint)
+        raise ConfigurationError(f"{confirmed} is not cluster {name}, which was not confirmed", hint=hint)
     run_on_cluster(
         invocation,
         inventory,

@@ -8,6 +8,8 @@ from contextlib import suppress
 from bigtop_builder.flow.deploy.consent import Confirm, Consent, Question
 from bigtop_builder.flow.deploy.deployment import Deployment
 from bigtop_builder.flow.deploy.phase_runner import PhaseWork
+from bigtop_builder.flow.deploy.preflight import check_own
+from bigtop_builder.hosts.standalone import validate_standalone
 from bigtop_builder.model.errors import BigtopBuilderError
 from bigtop_builder.model.event import AnyEvent, Change, Phase
 
@@ -40,8 +42,17 @@ class Disruptions:
 def preview(deployment: Deployment, phases: Sequence[Phase], table: Mapping[Phase, PhaseWork]) -> None:
     """Run the dry run of the phases that may disrupt something.
 
-    An error ends a phase: the run meets the same one, and disrupts only what was seen until then.
+    An error ends a phase, and a mistake in the inventory or a server that does not accept us ends all of it: the run
+    meets the same one, and disrupts only what was seen until then.
     """
+    try:
+        check_own(deployment.connections, deployment.world)
+        if deployment.world.inventory.ambari is not None:
+            _ = deployment.world.server_answers
+    except BigtopBuilderError:
+        return
+    if validate_standalone(deployment.world.loaded):
+        return
     for phase in phases:
         if phase in table and phase not in HARMLESS:
             deployment.reporter.begin(phase)

@@ -47,6 +47,8 @@ class Reporter:
     """What may be disrupted."""
     restart: Restarts = "rolling"
     """How outdated components are restarted."""
+    failures: dict[str, str] = field(default_factory=dict)
+    """Different failures of tasks that were reported: what is the same about them → the first (``ROLE on HOST``)."""
     phase: Phase = "check"
     changes: int = 0
     """Changes of the current phase."""

@@ -14,7 +14,7 @@ from bigtop_builder.adapter.ambari.request import TaskView
 from bigtop_builder.flow.deploy.failure_causes import probable_cause
 from bigtop_builder.flow.deploy.host_states import LOST
 from bigtop_builder.flow.deploy.reporter import Reporter
-from bigtop_builder.flow.deploy.task_output import last_lines
+from bigtop_builder.flow.deploy.task_output import last_lines, same
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.errors import AmbariError, LimitError
@@ -204,11 +204,12 @@ def _report_tasks(
             reporter.emit(_event(reporter, task, seconds=took.get(task.id, 0.0)))
             continue
         event = _failure(reporter, task, took.get(task.id, 0.0))
-        same = next((one for one in failed if not one.same_as and _essence(one) == _essence(event)), None)
-        if same is not None:
-            event = event.model_copy(update={"same_as": f"{same.role} on {same.host}", "last_lines": []})
+        essence = _essence(event)
+        if essence in reporter.failures:
+            event = event.model_copy(update={"same_as": reporter.failures[essence], "last_lines": []})
         elif sum(not one.same_as for one in failed) >= SHOWN_FAILURES:
             event = event.model_copy(update={"last_lines": []})
+        reporter.failures.setdefault(essence, f"{event.role} on {event.host}")
         failed.append(event)
         reporter.emit(event)
 
@@ -222,8 +223,8 @@ def _failure(reporter: Reporter, task: TaskView, seconds: float) -> AmbariTask:
 
 
 def _essence(task: AmbariTask) -> str:
-    """What failures for the same cause have in common on different hosts."""
-    return (task.cause or "\n".join(task.last_lines)).replace(task.host, "HOST")
+    """What failures for the same cause have in common, on different hosts and when they are tried again."""
+    return same(task.cause or "\n".join(task.last_lines)).replace(task.host, "HOST")
 
 
 def _event(reporter: Reporter, task: TaskView, **more: object) -> AmbariTask:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 
 LONGEST_LINE = 4000
 LAST_LINES = 12
 LINE_LENGTH = 400
 
+SHORT = 3
+"""Characters of lines, such as brackets, whose repetition tells nothing."""
+
+_VOLATILE = re.compile(
+    r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?|\d\d/\d\d/\d\d \d\d:\d\d:\d\d|0x[0-9a-f]+|\bpid[ =:]+\d+|\[\d+\]",
+    re.IGNORECASE,
+)
 _TRACEBACK = "Traceback (most recent call last):"
 _NO_CAUSE = ("NoneType: None", "The above exception was the cause of the following exception:")
 """What Ambari's scripts print before a failure that nothing else caused (exceptions.py)."""
@@ -47,7 +56,26 @@ def exception(stderr: str) -> str:
 def last_lines(stderr: str, stdout: str) -> list[str]:
     """Return the last messages of a task's stderr, or of its stdout if stderr is empty."""
     text = messages(stderr) or messages(stdout)
-    return [line.rstrip()[:LINE_LENGTH] for line in text.splitlines()[-LAST_LINES:]]
+    return [line.rstrip()[:LINE_LENGTH] for line in folded(text.splitlines())[-LAST_LINES:]]
+
+
+def folded(lines: Iterable[str]) -> list[str]:
+    """Return lines with those that say the same, but for times and numbers, only once: where they came last."""
+    last: dict[str, str] = {}
+    times: Counter[str] = Counter()
+    for number, line in enumerate(lines):
+        key = same(line.strip())
+        if len(key) <= SHORT:
+            key = f"{number} {key}"
+        last.pop(key, None)
+        last[key] = line
+        times[key] += 1
+    return [f"{line.rstrip()} ({times[key]} times)" if times[key] > 1 else line for key, line in last.items()]
+
+
+def same(text: str) -> str:
+    """Return a text without what differs each time: times of logs, process ids, addresses of objects."""
+    return _VOLATILE.sub("#", text)
 
 
 def telling_lines(stdout: str, stderr: str, most: int) -> list[str]:
