@@ -12,7 +12,7 @@ from bigtop_builder.ambari_simulator.engine.injection import TaskFault
 from bigtop_builder.cluster.rolling import ALONE, CHECKED, ROLLING, Restart, Restarts, restarts, start_order, turns
 from bigtop_builder.cluster.stack_data import load_stack
 from bigtop_builder.flow.deploy.consent import Consent
-from bigtop_builder.model.event import AmbariTask, Change, Notice
+from bigtop_builder.model.event import AmbariTask, Change, Notice, PhaseStarted
 from tests.fast.deploying import Bench
 
 STACK = load_stack()
@@ -248,6 +248,51 @@ def test_waves_say_what_restarts_where_why_and_what_follows(bench: Bench) -> Non
         "then a watch of 25 s, before the others follow",
     ) in waves
     assert waves[-1][0].endswith("(wave 15 of 15, because of hdfs-site, zoo.cfg)")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "components", "why"),
+    [
+        ("a type that one component reads", {"RESOURCEMANAGER"}, "capacity-scheduler"),
+        ("a property of some hosts", {"DATANODE", "NODEMANAGER", "HDFS_CLIENT"}, "hdfs-site"),
+        (
+            "a rack",
+            {"NAMENODE", "SECONDARY_NAMENODE", "DATANODE", "HDFS_CLIENT", "HISTORYSERVER", "MAPREDUCE2_CLIENT"},
+            "a new rack",
+        ),
+        (
+            "one more host with a server of a quorum",
+            {"ZOOKEEPER_SERVER", "ZOOKEEPER_CLIENT"},
+            "one more ZOOKEEPER_SERVER",
+        ),
+    ],
+)
+def test_what_restarts_and_why(bench: Bench, scenario: str, components: set[str], why: str) -> None:
+    """Right values: the other tests compare the run with the dry run, and both read the same data of the stack."""
+    bench.host("node4.x.test")
+    assert bench.deploy(HADOOP) == 0, bench.failure
+    assert bench.deploy(SCENARIOS[scenario], dry_run=True) == 0, bench.failure
+    names = [name for name, _, _ in told(bench) if name.startswith("restart ")]
+    assert names
+    assert all(name.endswith(f"because of {why})") for name in names), names
+    found = {
+        part.split(" on ")[0].removeprefix("restart ") for name in names for part in name.split(" (")[0].split("; ")
+    }
+    present = {one.component for one in bench.world.clusters["c1"].components.values()}
+    assert found == components & present
+    if scenario == "a property of some hosts":
+        assert {part.split(" on ")[1] for name in names for part in name.split(" (")[0].split("; ")} == {"node3.x.test"}
+
+
+def test_on_a_cluster_that_the_run_creates_nobody_is_asked(bench: Bench) -> None:
+    """Ambari wants a restart of ZooKeeper when a host registers late."""
+
+    def late(event: object) -> None:
+        if isinstance(event, PhaseStarted) and event.phase == "start":
+            bench.world.clusters["c1"].components["node1.x.test", "ZOOKEEPER_SERVER"].restart_required = True
+
+    assert bench.deploy(HADOOP, consent=Consent([]), watch=late) == 0, bench.failure
+    assert restarted(bench) == [("ZOOKEEPER_SERVER", "node1")]
 
 
 def test_all_at_once_is_one_request_for_servers_and_one_for_clients(bench: Bench) -> None:
