@@ -19,6 +19,7 @@ from bigtop_builder.cli.commands import (
     build,
     bundle,
     components,
+    config_history,
     deploy,
     hosts,
     lock,
@@ -56,7 +57,14 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         bigtop.import_,
         provenance.provenance,
     ),
-    DEPLOY: (deploy.deploy, deploy.status, deploy.verify, deploy.destroy),
+    DEPLOY: (
+        deploy.deploy,
+        deploy.status,
+        deploy.verify,
+        config_history.config_history,
+        config_history.rollback,
+        deploy.destroy,
+    ),
     STORE: (runs.runs, runs.logs, store.shell, store.images, store.gc),
     PROJECT: (
         project.init,

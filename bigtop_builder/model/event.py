@@ -17,10 +17,20 @@ STEPS: tuple[Step, ...] = ("image", "fetch", "unpack", "patch", "compile", "pack
 
 
 Phase = Literal[
-    "check", "prepare", "ambari", "repository", "layout", "cluster", "start", "standalone", "verify", "destroy"
+    "check",
+    "prepare",
+    "ambari",
+    "repository",
+    "layout",
+    "cluster",
+    "start",
+    "standalone",
+    "verify",
+    "destroy",
+    "rollback",
 ]
-"""The phases of a deployment in their order; ``destroy`` is never part of one."""
-RunKind = Literal["build", "deploy", "hosts", "verify", "destroy", "testbed"]
+"""The phases of a deployment in their order; ``destroy`` and ``rollback`` are never part of one."""
+RunKind = Literal["build", "deploy", "hosts", "verify", "destroy", "rollback", "testbed"]
 """What a run does; ``hosts`` checks or prepares hosts, ``testbed`` makes the image of a test bed's hosts."""
 
 

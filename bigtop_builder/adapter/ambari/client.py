@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bigtop_builder.adapter.ambari.cluster import ClusterCalls
+from bigtop_builder.adapter.ambari.config_history import ConfigHistoryCalls
 from bigtop_builder.adapter.ambari.configuration import ConfigurationCalls
 from bigtop_builder.adapter.ambari.repository import RepositoryCalls
 from bigtop_builder.adapter.ambari.server import ServerCalls
@@ -10,5 +11,7 @@ from bigtop_builder.adapter.ambari.service import ServiceCalls
 from bigtop_builder.adapter.ambari.stack import StackCalls
 
 
-class Ambari(ServerCalls, StackCalls, RepositoryCalls, ClusterCalls, ServiceCalls, ConfigurationCalls):
+class Ambari(
+    ServerCalls, StackCalls, RepositoryCalls, ClusterCalls, ServiceCalls, ConfigurationCalls, ConfigHistoryCalls
+):
     """All calls to an Ambari server. Thread-safe; a context manager."""

@@ -41,7 +41,7 @@ class ConfigurationCalls(Connection):
         for item in self.items(where, query=query, fields=_CONTENT):
             # Keys come with any answer; a number that came shows that the server went by ``fields``.
             required(item, "version")
-            found = _configuration(item)
+            found = configuration_of(item)
             if not found.properties:
                 self._require_empty(where, query, type)
             return found
@@ -147,7 +147,8 @@ def _entry(type: str, tag: str, one: Configuration) -> Json:
     return entry
 
 
-def _configuration(item: Json) -> Configuration:
+def configuration_of(item: Json) -> Configuration:
+    """Parse a version of a configuration type."""
     attributes = item.get("properties_attributes") or {}
     return Configuration(
         _texts(item.get("properties") or {}), {str(name): _texts(values) for name, values in attributes.items()}

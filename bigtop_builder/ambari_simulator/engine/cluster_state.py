@@ -38,6 +38,8 @@ class ServiceVersion:
     group_name: str = "Default"
     hosts: list[str] = field(default_factory=list)
     current: bool = True
+    stack: str = ""
+    """The stack that it was made for."""
 
 
 @dataclass
@@ -282,17 +284,34 @@ class Cluster:
         return version
 
     def note_service(
-        self, service: str, now: float, user: str, note: str | None, names: Iterable[str] | None = None
+        self,
+        service: str,
+        now: float,
+        user: str,
+        note: str | None,
+        names: Iterable[str] | None = None,
+        group: ConfigGroup | None = None,
     ) -> ServiceVersion:
-        """Create a version of a service's configurations and make it current."""
+        """Create a version of a service's configurations, or of a group's part of them, and make it current."""
+        if group is not None:
+            configurations = list(group.configurations.values())
+        else:
+            configurations = [self.desired[name] for name in names or self.types_of(service)]
         earlier = [one for one in self.service_versions if one.service == service]
+        version = ServiceVersion(service, len(earlier) + 1, now, user, configurations, note, stack=self.stack.id)
+        if group is not None:
+            version.group, version.group_name, version.hosts = group.id, group.name, list(group.hosts)
         for one in earlier:
-            if one.group == -1:
-                one.current = False
-        configurations = [self.desired[name] for name in names or self.types_of(service)]
-        version = ServiceVersion(service, len(earlier) + 1, now, user, configurations, note)
+            one.current = one.current and one.group != version.group
         self.service_versions.append(version)
         return version
+
+    def forget_group(self, group: ConfigGroup) -> None:
+        """Remove a group; its versions stay, but none of them is current any more."""
+        del self.groups[group.id]
+        for one in self.service_versions:
+            if one.group == group.id:
+                one.current, one.group_name = False, "Deleted"
 
     def service_state(self, service: str) -> str:
         """``ServiceInfo/state``: the worst state of its masters and slaves, or of its clients if it has no others."""

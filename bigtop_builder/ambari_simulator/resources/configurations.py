@@ -97,13 +97,30 @@ def service_version_href(call: Call, cluster: Cluster, one: ServiceVersion) -> s
 
 
 def go_back(call: Call, cluster: Cluster, service: str, number: int, note: str | None) -> Reply:
-    """Reactivate an old version of a service's configurations, as a new version."""
+    """Reactivate an old version of a service's configurations, as a new version (ClusterImpl.java).
+
+    Types of the service that the old version lacks are no longer active; a group's version gives the group its former
+    hosts, as far as they exist. The message with the braces is the real one.
+    """
     old = next((one for one in cluster.service_versions if (one.service, one.version) == (service, number)), None)
     if old is None:
-        raise internal(f"Service config version with serviceName={service} and version={number} not found")
-    for version in old.configurations:
-        cluster.desired[version.type] = version
-    noted = cluster.note_service(service, call.world.now(), call.user.name, note)
+        raise Refusal(
+            404,
+            "The specified resource doesn't exist: Service config version with serviceName={} and version={} not found",
+        )
+    group = cluster.groups.get(old.group)
+    if old.group != -1 and group is None:
+        raise Refusal(400, "Config group {} doesn't exist")
+    if group is not None:
+        group.configurations = {one.type: one for one in old.configurations}
+        group.hosts = [host for host in old.hosts if host in cluster.hosts]
+    else:
+        kept = {one.type: one for one in old.configurations}
+        for name in cluster.types_of(service):
+            if name not in kept:
+                del cluster.desired[name]
+        cluster.desired |= kept
+    noted = cluster.note_service(service, call.world.now(), call.user.name, note, group=group)
     return resources(_changed(call, cluster, noted, list(old.configurations)), status=200)
 
 
@@ -163,12 +180,12 @@ def _service_version_row(cluster: Cluster, one: ServiceVersion) -> Row:
         "group_id": one.group,
         "group_name": one.group_name,
         "hosts": one.hosts,
-        "is_cluster_compatible": True,
+        "is_cluster_compatible": one.stack == cluster.stack.id,
         "is_current": one.current,
         "service_config_version": one.version,
         "service_config_version_note": one.note,
         "service_name": one.service,
-        "stack_id": cluster.stack.id,
+        "stack_id": one.stack,
         "user": one.user,
     }
 
@@ -276,6 +293,7 @@ def _create_groups(call: Call, bodies: tuple[Body, ...]) -> Reply:
         group = ConfigGroup(call.world.number("config group"), name, service, [], {})
         _fill(cluster, group, given)
         cluster.groups[group.id] = group
+        _note_group(call, cluster, group, given)
         href = call.href("clusters", cluster.name, "config_groups", group.id)
         documents.append({"href": href, "ConfigGroup": {"id": group.id}})
     return resources(*documents)
@@ -285,11 +303,20 @@ def _update_groups(call: Call, rows: list[Row], body: Body) -> Reply:
     """Raises ``Refusal`` 500 for a group that does not exist; the real server does so too, unlike for a DELETE."""
     cluster = cluster_of(call)
     _require_names(body.properties)
-    if not rows and (group := call.ids.get(CONFIG_GROUP.key)):
-        raise internal(f"Config group not found, clusterName = {cluster.name}, groupId = {group}")
+    if not rows and (missing := call.ids.get(CONFIG_GROUP.key)):
+        raise internal(f"Config group not found, clusterName = {cluster.name}, groupId = {missing}")
     for row in rows:
-        _fill(cluster, cluster.groups[row["ConfigGroup"]["id"]], body.properties)
+        group = cluster.groups[row["ConfigGroup"]["id"]]
+        _fill(cluster, group, body.properties)
+        _note_group(call, cluster, group, body.properties)
     return DONE
+
+
+def _note_group(call: Call, cluster: Cluster, group: ConfigGroup, given: Mapping[str, Any]) -> None:
+    """Create a version of the group's service; not for a service that the cluster does not have."""
+    if group.service in cluster.services:
+        note = given.get(NOTE)
+        cluster.note_service(group.service, call.world.now(), call.user.name, note and str(note), group=group)
 
 
 def _require_names(given: Mapping[str, Any]) -> None:
@@ -306,7 +333,8 @@ def _require_group(call: Call, rows: list[Row]) -> None:
 def _delete_groups(call: Call, rows: list[Row]) -> Reply:
     _require_group(call, rows)
     for row in rows:
-        del cluster_of(call).groups[row["ConfigGroup"]["id"]]
+        cluster = cluster_of(call)
+        cluster.forget_group(cluster.groups[row["ConfigGroup"]["id"]])
     return DONE
 
 

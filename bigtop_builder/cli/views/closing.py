@@ -24,6 +24,7 @@ NO_CHANGES: dict[tuple[Phase, ...], str] = {
     ("check",): "no problems found",
     ("verify",): "all checks passed",
     ("destroy",): "nothing to remove",
+    ("rollback",): "nothing to change",
 }
 """What runs of one phase say when they changed nothing."""
 

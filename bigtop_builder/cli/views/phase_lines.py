@@ -34,6 +34,7 @@ TITLES = {
     "standalone": "stand-alone services",
     "verify": "verifying",
     "destroy": "destroying",
+    "rollback": "rolling back",
 }
 MARKS = {"changed": "✓", "unchanged": "·", "failed": "✗", "skipped": "-", "done": "✓", "planned": "+"}
 TASK_MARKS = {"COMPLETED": "✓", "SKIPPED_FAILED": "-", "IN_PROGRESS": "▸", **dict.fromkeys(BAD_STATUSES, "✗")}

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
     from bigtop_builder.adapter.ambari.configuration import ConfigGroup
 
-NOTE = "changed by bigtop-builder deploy"
 HIDDEN = "(secret)"
 
 
@@ -91,7 +90,7 @@ def bring_config_groups(connections: Connections, world: World, reporter: Report
     for key, old in former.items():
         group, hosts = present[key], frozenset(wanted[key].group.hosts)
         if group.hosts - hosts and not reporter.dry_run:
-            _put(connections, world, wanted[key], hosts & group.hosts, group, old)
+            _put(connections, world, reporter, wanted[key], hosts & group.hosts, group, old)
     for key, one in sorted(wanted.items()):
         _bring(connections, world, reporter, one, present.get(key), former.get(key, {}))
 
@@ -151,7 +150,7 @@ def _bring(
     reporter.change(
         f"configuration group {name} of {one.service}",
         "\n".join(lines),
-        act=partial(_put, connections, world, one, hosts, present, old),
+        act=partial(_put, connections, world, reporter, one, hosts, present, old),
     )
     _expect(world, changed, before | hosts)
     _expect(world, kinds, before ^ hosts)
@@ -167,6 +166,7 @@ def _expect(world: World, kinds: Iterable[str], hosts: Collection[str]) -> None:
 def _put(
     connections: Connections,
     world: World,
+    reporter: Reporter,
     one: _Wanted,
     hosts: frozenset[str],
     present: ConfigGroup | None,
@@ -190,7 +190,7 @@ def _put(
         one.service,
         hosts,
         configurations,
-        NOTE,
+        f"changed by {reporter.signature('deploy')}",
         present=present,
         unchanged=[kind for kind in one.types if kind in old and one.as_it_is(kind, old[kind])],
     )

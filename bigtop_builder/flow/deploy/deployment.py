@@ -52,6 +52,7 @@ def open_deployment(
     seen: Seen | None = None,
     consent: Consent | None = None,
     restart: Restarts = "rolling",
+    run: str = "",
 ) -> Iterator[Deployment]:
     """Open one call of ``deploy``, ``status``, ``verify`` or ``destroy``; its connections are closed at the end.
 
@@ -67,6 +68,7 @@ def open_deployment(
         reporter.restart = restart
         if consent is not None:
             reporter.consent = consent
+        reporter.run = run
         if clock is not None:
             reporter.clock = clock
         yield Deployment(connections, world, reporter)

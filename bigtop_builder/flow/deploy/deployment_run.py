@@ -15,6 +15,7 @@ from bigtop_builder.adapter.sources.web import ca_bundle
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.cluster.rolling import Restarts
 from bigtop_builder.flow.deploy import phases as work
+from bigtop_builder.flow.deploy.config_history import require_ambari
 from bigtop_builder.flow.deploy.consent import Confirm, Consent
 from bigtop_builder.flow.deploy.deployment import Deployment, open_deployment
 from bigtop_builder.flow.deploy.phase_runner import PhaseWork, run_phases
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from bigtop_builder.recipe.settings import Settings
     from bigtop_builder.recipe.smoke import SmokeTest
 
-PHASES: tuple[Phase, ...] = tuple(phase for phase in get_args(Phase) if phase != "destroy")
+PHASES: tuple[Phase, ...] = tuple(phase for phase in get_args(Phase) if phase not in ("destroy", "rollback"))
 REHEARSED: tuple[Phase, ...] = ("check", "repository", "layout", "cluster", "start", "verify")
 """The phases that need no hosts."""
 
@@ -107,6 +108,13 @@ def destroy(call: Call, *, wipe: bool, dry_run: bool, gone: Sequence[str] = ()) 
     """
     removal = partial(work.wipe if wipe else work.destroy, gone=frozenset(gone))
     _run(call, "destroy", ("destroy",), {"destroy": removal}, dry_run=dry_run)
+
+
+def rollback(call: Call, service: str, version: int, *, dry_run: bool) -> None:
+    """Make an earlier version of a service's configurations current again. Raises ConfigurationError."""
+    require_ambari(call.loaded)
+    way_back = partial(work.rollback, service=service, version=version)
+    _run(call, "rollback", ("rollback",), {"rollback": way_back}, dry_run=dry_run)
 
 
 def applicable(loaded: LoadedInventory, phases: Sequence[Phase]) -> tuple[Phase, ...]:
@@ -197,6 +205,7 @@ def _run(
                 seen=None if rehearsal else Seen(store.root),
                 consent=consent,
                 restart=call.restart,
+                run=run.id,
             ) as deployment,
         ):
             active.exit_code = _carry_out(deployment, phases, table)

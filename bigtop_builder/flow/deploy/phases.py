@@ -193,6 +193,13 @@ def destroy(deployment: Deployment, gone: frozenset[str] = frozenset()) -> str:
     return destroy_cluster(deployment.connections, deployment.world, deployment.reporter, gone)
 
 
+def rollback(deployment: Deployment, service: str, version: int) -> str:
+    """Make an earlier version of a service's configurations current again."""
+    from bigtop_builder.flow.deploy.config_history import roll_back
+
+    return roll_back(deployment.connections.client, deployment.world, deployment.reporter, service, version)
+
+
 def wipe(deployment: Deployment, gone: frozenset[str] = frozenset()) -> str:
     """Remove the cluster, and uninstall what deployments put on its hosts."""
     from bigtop_builder.flow.hosts.removal import uninstall

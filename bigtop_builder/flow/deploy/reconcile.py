@@ -165,7 +165,7 @@ def _services(
                     world.cluster,
                     configurations,
                     {},
-                    f"{service} added by bigtop-builder",
+                    f"{service} added: {reporter.signature('deploy')}",
                     dict.fromkeys(configurations, service),
                 ),
             )
@@ -287,7 +287,7 @@ def _configure(
             world.cluster,
             new,
             {kind: tags[kind] for kind in new if kind in tags},
-            "changed by bigtop-builder deploy",
+            f"changed by {reporter.signature('deploy')}",
             known,
         ),
     )

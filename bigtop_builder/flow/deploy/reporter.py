@@ -54,6 +54,12 @@ class Reporter:
     """Changes of the current phase."""
     earlier_changes: int = 0
     """Changes of the phases before it."""
+    run: str = ""
+    """The name of the run; empty where none is recorded."""
+
+    def signature(self, command: str) -> str:
+        """Return what notes in Ambari end with, so that people find the run: ``bigtop-builder deploy, run NAME``."""
+        return f"bigtop-builder {command}, run {self.run}" if self.run else f"bigtop-builder {command}"
 
     def begin(self, phase: Phase) -> None:
         """Begin a phase, which counts its own changes and relies on nothing that the one before has read."""
