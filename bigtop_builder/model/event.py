@@ -24,6 +24,7 @@ Phase = Literal[
     "layout",
     "cluster",
     "start",
+    "remove",
     "standalone",
     "verify",
     "destroy",

@@ -19,6 +19,7 @@ from bigtop_builder.flow.deploy.consent import Consent
 from bigtop_builder.flow.deploy.deployment import open_deployment
 from bigtop_builder.flow.deploy.deployment_run import DEPLOY, PHASES, PhaseWork, applicable
 from bigtop_builder.flow.deploy.phase_runner import run_phases
+from bigtop_builder.flow.deploy.world import Removing
 from bigtop_builder.model.event import AmbariTask, AnyEvent, Change, Phase, PhaseFinished
 from bigtop_builder.recipe.inventory import load_inventory
 
@@ -93,12 +94,15 @@ class Bench:
         record: Path | None = None,
         consent: Consent | None = None,
         restart: Restarts = "rolling",
+        removing: Removing | None = None,
     ) -> int:
         """Run the phases that need no hosts; gives the exit code. What was told is in ``events``."""
         file = self.folder / "inventory.yaml"
         file.write_text(textwrap.dedent(inventory).replace("URL", self.url or self.simulation.url))
         loaded = load_inventory(file)
-        wanted = phases or [phase for phase in applicable(loaded, PHASES) if phase not in REMOTE]
+        wanted = phases or [
+            phase for phase in applicable(loaded, PHASES, removing=removing is not None) if phase not in REMOTE
+        ]
         self.events = []
 
         def bus(event: AnyEvent) -> None:
@@ -120,6 +124,7 @@ class Bench:
             record=record,
             consent=consent,
             restart=restart,
+            removing=removing,
         ) as deployment:
             if self.fleet is not None:
                 deployment.connections.__dict__["fleet"] = self.fleet

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bigtop_builder.adapter.ambari.cluster import ClusterCalls
 from bigtop_builder.adapter.ambari.config_history import ConfigHistoryCalls
 from bigtop_builder.adapter.ambari.configuration import ConfigurationCalls
+from bigtop_builder.adapter.ambari.decommission import DecommissionCalls
 from bigtop_builder.adapter.ambari.repository import RepositoryCalls
 from bigtop_builder.adapter.ambari.server import ServerCalls
 from bigtop_builder.adapter.ambari.service import ServiceCalls
@@ -12,6 +13,13 @@ from bigtop_builder.adapter.ambari.stack import StackCalls
 
 
 class Ambari(
-    ServerCalls, StackCalls, RepositoryCalls, ClusterCalls, ServiceCalls, ConfigurationCalls, ConfigHistoryCalls
+    ServerCalls,
+    StackCalls,
+    RepositoryCalls,
+    ClusterCalls,
+    ServiceCalls,
+    ConfigurationCalls,
+    ConfigHistoryCalls,
+    DecommissionCalls,
 ):
     """All calls to an Ambari server. Thread-safe; a context manager."""

@@ -44,7 +44,10 @@ class ServiceVersion:
 
 @dataclass
 class HostComponent:
-    """A component on a host. ``applied``: configuration type -> tag written by its agent."""
+    """A component on a host. ``applied``: configuration type -> tag written by its agent.
+
+    ``admin``: DECOMMISSIONED once its master was told so at ``admin_since``.
+    """
 
     host: str
     service: str
@@ -58,6 +61,8 @@ class HostComponent:
     restart_required: bool = False
     """Whether Ambari asks for a restart although its configurations are current (see ``StackService.restarts_after``,
     read in the sources of 3.0: setRestartRequiredServices, registerRackChange, HeartbeatProcessor)."""
+    admin: str = "INSERVICE"
+    admin_since: float = 0.0
 
 
 @dataclass

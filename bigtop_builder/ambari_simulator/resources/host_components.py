@@ -8,6 +8,7 @@ from typing import Any
 from bigtop_builder.ambari_simulator.engine.cluster_state import REMOVABLE, Cluster, HostComponent
 from bigtop_builder.ambari_simulator.engine.state import Host, World
 from bigtop_builder.ambari_simulator.engine.work import work_of
+from bigtop_builder.ambari_simulator.resources.decommission import name_node_metrics
 from bigtop_builder.ambari_simulator.resources.hosts import HOST_PROPERTIES, host_row, set_rack
 from bigtop_builder.ambari_simulator.resources.operations import change_states, check_state
 from bigtop_builder.ambari_simulator.resources.provisioning import add_by_blueprint
@@ -25,11 +26,14 @@ def host_component_row(call: Call, cluster: Cluster, one: HostComponent) -> Row:
     service = cluster.services[one.service]
     version = call.world.versions.get(service.repository)
     definition = cluster.stack.services[one.service].components[one.component]
+    # Metrics are asked of the process itself, and only if the call wants them.
+    asked = "metrics" in call.parameters.get("fields", "")
+    metrics = name_node_metrics(work_of(call.world), cluster, one) if asked else {}
     return {
         "HostRoles": {
             "cluster_name": cluster.name,
             "component_name": one.component,
-            **({"desired_admin_state": "INSERVICE"} if definition.decommission else {}),
+            **({"desired_admin_state": one.admin} if definition.decommission else {}),
             "desired_repository_version": version.version if version is not None else None,
             "desired_stack_id": cluster.stack.id,
             "desired_state": one.desired,
@@ -44,7 +48,8 @@ def host_component_row(call: Call, cluster: Cluster, one: HostComponent) -> Row:
             "upgrade_state": "NONE",
             "version": one.version,
             "actual_configs": Leaf(),
-        }
+        },
+        **({"metrics": metrics} if metrics else {}),
     }
 
 
@@ -179,7 +184,7 @@ HOST_COMPONENT_PROPERTIES = properties(
     "actual_configs cluster_name component_name desired_admin_state desired_repository_version desired_stack_id "
     "desired_state display_name ha_state host_name maintenance_state public_host_name reload_configs service_name "
     "stale_configs state upgrade_state version",
-)
+) | properties("metrics/dfs/namenode", "DeadNodes DecomNodes LiveNodes")
 HOST_COMPONENT = Resource(
     type="HostComponent",
     plural="host_components",

@@ -10,6 +10,7 @@ from bigtop_builder.ambari_simulator.engine.java_hash_order import hash_order
 from bigtop_builder.ambari_simulator.engine.role_order import staged
 from bigtop_builder.ambari_simulator.engine.task import Request, Task
 from bigtop_builder.ambari_simulator.engine.work import Work
+from bigtop_builder.ambari_simulator.resources import decommission
 from bigtop_builder.ambari_simulator.rest.replies import Refusal, internal
 
 STATES = frozenset(
@@ -106,7 +107,7 @@ def command_request(work: Work, cluster: Cluster, info: Mapping[str, Any], filte
     """Create a request for POST ``requests``: RESTART, service check or custom command; ``None`` if nothing matched."""
     command = str(info.get("command", ""))
     number = work.world.number("request")
-    found = [part for one in filters for part in _targets(work, cluster, command, one)]
+    found = [part for one in filters for part in _targets(work, cluster, command, one, info)]
     if not found:
         return None
     if command.endswith("_SERVICE_CHECK"):
@@ -132,11 +133,15 @@ def command_request(work: Work, cluster: Cluster, info: Mapping[str, Any], filte
     return request
 
 
-def _targets(work: Work, cluster: Cluster, command: str, wanted: Mapping[str, Any]) -> list[HostComponent]:
+def _targets(
+    work: Work, cluster: Cluster, command: str, wanted: Mapping[str, Any], info: Mapping[str, Any]
+) -> list[HostComponent]:
     if "hosts_predicate" in wanted:
         return _by_predicate(work, cluster, str(wanted["hosts_predicate"]))
     service, component = wanted.get("service_name"), wanted.get("component_name")
     _check_command(cluster, command, str(service), component)
+    if command == decommission.COMMAND:
+        return decommission.masters_to_tell(work, cluster, info, wanted)
     members = [one for one in cluster.of(str(service)) if component is None or one.component == component]
     for host in _hosts(wanted):
         if not any(one.host == host for one in members) and component is not None:

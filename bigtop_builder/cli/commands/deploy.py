@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,24 @@ STEPS, BEFORE = "What to do", "Without changing anything"
 Yes = Annotated[
     bool,
     typer.Option("--yes", "-y", help="Do not ask before what runs is stopped or restarted.", rich_help_panel=STEPS),
+]
+Remove = Annotated[
+    bool,
+    typer.Option(
+        "--remove",
+        help="Remove hosts, components and services that the cluster has beyond the inventory: decommissioned, "
+        "stopped, then removed.",
+        rich_help_panel=STEPS,
+    ),
+]
+Gone = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--gone",
+        metavar="HOST",
+        help="With --remove, a host that no longer exists: nothing on it is stopped. Repeatable.",
+        rich_help_panel=STEPS,
+    ),
 ]
 InventoryFile = Annotated[Path, typer.Argument(metavar="INVENTORY", help="The cluster's inventory.")]
 Testbed = Annotated[
@@ -89,7 +107,9 @@ def run_on_cluster(
     settings = invocation.settings()
     smoke = _smoke_tests(loaded, settings)
     state = watched(
-        invocation, Reports(events, junit), lambda bus: work(Call(loaded, settings, bus, record, smoke, confirm))
+        invocation,
+        Reports(events, junit),
+        lambda bus: work(Call(loaded, settings, bus, record, smoke, confirm=confirm)),
     )
     if invocation.json:
         from bigtop_builder.cli.views.summary import json_data
@@ -114,6 +134,18 @@ def _smoke_tests(loaded: LoadedInventory, settings: Settings) -> Mapping[str, Sm
     return chosen_tests(loaded, project.packaging.known_components(), lambda name: project.evaluate(name, platform))
 
 
+def _check_removal(remove: bool, gone: list[str] | None, *, rehearse: bool, phases: Collection[str]) -> None:
+    """Raise ConfigurationError for flags that make no sense together."""
+    if remove and rehearse:
+        raise ConfigurationError(
+            "--remove and --rehearse cannot be combined", hint="A rehearsal begins without a cluster; use --dry-run."
+        )
+    if gone and not remove:
+        raise ConfigurationError("--gone needs --remove", hint="Only a removal has to know which hosts are gone.")
+    if "remove" in phases and not remove:
+        raise ConfigurationError("the phase remove needs --remove")
+
+
 def deploy(
     invocation: Invocation,
     inventory: InventoryFile,
@@ -135,6 +167,8 @@ def deploy(
             rich_help_panel=STEPS,
         ),
     ] = "rolling",
+    remove: Remove = False,
+    gone: Gone = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     rehearse: Annotated[
@@ -163,6 +197,7 @@ def deploy(
     """Bring a cluster to the state that its inventory describes. Can be repeated after an interruption or a failure."""
     from bigtop_builder.cli.confirmation import confirm_on_terminal
     from bigtop_builder.flow.deploy import deployment_run
+    from bigtop_builder.flow.deploy.world import Removing
 
     if show is not None:
         others = {
@@ -172,6 +207,8 @@ def deploy(
             "--junit": junit,
             "--events": events,
             "--record": record,
+            "--remove": remove,
+            "--gone": gone,
         }
         given = [name for name, value in others.items() if value]
         if given:
@@ -189,12 +226,16 @@ def deploy(
         )
     if phase and start:
         raise ConfigurationError("--phase and --from cannot be combined")
+    _check_removal(remove, gone, rehearse=rehearse, phases=[*(phase or ()), *([start] if start else [])])
     phases = deployment_run.chosen(phase or [], start)
+    removing = Removing(remove, frozenset(gone or ()))
     run_on_cluster(
         invocation,
         inventory,
         testbed,
-        lambda call: deployment_run.deploy(replace(call, restart=restart), phases, dry_run=dry_run, rehearse=rehearse),
+        lambda call: deployment_run.deploy(
+            replace(call, restart=restart, removing=removing), phases, dry_run=dry_run, rehearse=rehearse
+        ),
         events=events,
         junit=junit,
         record=record,

@@ -201,7 +201,11 @@ def _install(connections: Connections, world: World, reporter: Reporter) -> None
 
 
 def _uninstalled(world: World) -> list[HostComponent]:
-    return [one for one in world.components() if one.state in UNINSTALLED and not one.maintenance]
+    return [
+        one
+        for one in world.components()
+        if one.state in UNINSTALLED and not one.maintenance and not world.is_leaving(one)
+    ]
 
 
 def own_blueprints(client: Ambari, world: World) -> list[str]:

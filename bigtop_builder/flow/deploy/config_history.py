@@ -13,9 +13,10 @@ from bigtop_builder.adapter.sources.web import ca_bundle
 from bigtop_builder.cluster.comparison import configuration_changes
 from bigtop_builder.cluster.config_history import PropertyChange, change_lines, shown, version_changes, version_range
 from bigtop_builder.cluster.layout import layout_of
+from bigtop_builder.cluster.outdated import outdated_by_type
 from bigtop_builder.flow.deploy.deployment import open_deployment
 from bigtop_builder.flow.deploy.desired_layout import is_client
-from bigtop_builder.flow.deploy.host_states import listed
+from bigtop_builder.flow.deploy.host_states import installed, listed
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import AmbariError, ConfigurationError
@@ -161,7 +162,7 @@ def roll_back(client: Ambari, world: World, reporter: Reporter, service: str, nu
             hint="Choose a later version, or change single properties in the inventory.",
         )
     changes = version_changes(present.configurations, wanted.configurations)
-    affected = _affected(world, service, old, changes)
+    affected = _affected(world, old, changes)
     note = f"back to version {number}: {reporter.signature('rollback')}"
     lines = [*change_lines(changes), *([f"to restart afterwards: {affected}"] if affected else [])]
     reporter.change(
@@ -174,17 +175,19 @@ def roll_back(client: Ambari, world: World, reporter: Reporter, service: str, nu
     return _outcome(world, reporter, service, number)
 
 
-def _affected(world: World, service: str, old: ServiceVersion, changes: Sequence[PropertyChange]) -> str:
-    """Return the service's own components that run with the present version; Ambari names others afterwards."""
-    if not changes:
-        return ""
+def _affected(world: World, old: ServiceVersion, changes: Sequence[PropertyChange]) -> str:
+    """Return what runs with an outdated configuration afterwards, in other services too."""
     hosts = set(old.hosts) if old.group != DEFAULT_GROUP else None
+    places = {
+        place
+        for kind in {one.type for one in changes}
+        for place in outdated_by_type(world.stack, installed(world), kind)
+        if hosts is None or place[0] in hosts
+    }
     return listed(
         one
         for one in world.components()
-        if one.service == service
-        and (hosts is None or one.host in hosts)
-        and (one.state == "STARTED" or is_client(world.stack, one.component))
+        if (one.host, one.component) in places and (one.state == "STARTED" or is_client(world.stack, one.component))
     )
 
 

@@ -13,7 +13,7 @@ from bigtop_builder.cluster.rolling import Restarts
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.consent import Consent
 from bigtop_builder.flow.deploy.reporter import Emit, Reporter
-from bigtop_builder.flow.deploy.world import World
+from bigtop_builder.flow.deploy.world import Removing, World
 from bigtop_builder.recipe.everyday_words import everyday_words
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def open_deployment(
     consent: Consent | None = None,
     restart: Restarts = "rolling",
     run: str = "",
+    removing: Removing | None = None,
 ) -> Iterator[Deployment]:
     """Open one call of ``deploy``, ``status``, ``verify`` or ``destroy``; its connections are closed at the end.
 
@@ -61,7 +62,7 @@ def open_deployment(
     cancelled = cancelled or threading.Event()
     secrets.allow(everyday_words(loaded))
     with Connections(loaded, secrets, cancelled, hosted, ca, record) as connections:
-        world = World(loaded, connections, overlays, seen, smoke, dry_run=dry_run)
+        world = World(loaded, connections, overlays, seen, smoke, dry_run=dry_run, removing=removing)
         reporter = Reporter(
             bus, secrets, logs, cancelled, dry_run, pause=pause, mark=mark, passed=world.forget_components
         )

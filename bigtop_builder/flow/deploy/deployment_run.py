@@ -20,6 +20,7 @@ from bigtop_builder.flow.deploy.consent import Confirm, Consent
 from bigtop_builder.flow.deploy.deployment import Deployment, open_deployment
 from bigtop_builder.flow.deploy.phase_runner import PhaseWork, run_phases
 from bigtop_builder.flow.deploy.preview import Disruptions, ask, preview
+from bigtop_builder.flow.deploy.world import Removing
 from bigtop_builder.flow.run.recorder import Bus
 from bigtop_builder.flow.run.run import record_run
 from bigtop_builder.model.errors import ConfigurationError, ExitCode
@@ -43,6 +44,7 @@ DEPLOY: Mapping[Phase, PhaseWork] = {
     "layout": work.layout,
     "cluster": work.cluster,
     "start": work.start,
+    "remove": work.remove,
     "standalone": work.standalone,
     "verify": work.verify_after_deploy,
 }
@@ -59,6 +61,8 @@ class Call:
     """The folder for a record of the exchanges with the Ambari server."""
     smoke: Mapping[str, SmokeTest] = field(default_factory=dict)
     """The smoke tests of the components that stand-alone entries name."""
+    removing: Removing = field(default_factory=Removing)
+    """Whether what has left the inventory is removed."""
     confirm: Confirm | None = None
     """Asks before what runs is disrupted; without it everything is agreed to."""
     restart: Restarts = "rolling"
@@ -80,7 +84,7 @@ def chosen(phases: Sequence[str], start: str | None) -> tuple[Phase, ...]:
 
 def deploy(call: Call, phases: Sequence[Phase], *, dry_run: bool, rehearse: bool) -> None:
     """Bring the cluster to the state that its inventory describes. The outcome is in the run's events."""
-    wanted = applicable(call.loaded, phases)
+    wanted = applicable(call.loaded, phases, removing=call.removing.wanted)
     if not rehearse:
         _run(call, "deploy", wanted, DEPLOY, dry_run=dry_run)
         return
@@ -117,11 +121,11 @@ def rollback(call: Call, service: str, version: int, *, dry_run: bool) -> None:
     _run(call, "rollback", ("rollback",), {"rollback": way_back}, dry_run=dry_run)
 
 
-def applicable(loaded: LoadedInventory, phases: Sequence[Phase]) -> tuple[Phase, ...]:
+def applicable(loaded: LoadedInventory, phases: Sequence[Phase], *, removing: bool = False) -> tuple[Phase, ...]:
     """Return the phases that apply to the inventory."""
-    without: set[Phase] = set()
+    without: set[Phase] = set() if removing else {"remove"}
     if loaded.inventory.ambari is None:
-        without |= {"ambari", "repository", "layout", "cluster", "start"}
+        without |= {"ambari", "repository", "layout", "cluster", "start", "remove"}
     if not loaded.inventory.standalone:
         without.add("standalone")
     return tuple(phase for phase in phases if phase not in without)
@@ -206,6 +210,7 @@ def _run(
                 consent=consent,
                 restart=call.restart,
                 run=run.id,
+                removing=call.removing,
             ) as deployment,
         ):
             active.exit_code = _carry_out(deployment, phases, table)
@@ -226,6 +231,7 @@ def _asked(call: Call, secrets: Secrets, phases: Sequence[Phase], table: Mapping
         overlays=call.settings.overlays,
         smoke=call.smoke,
         restart=call.restart,
+        removing=call.removing,
     ) as deployment:
         preview(deployment, phases, table)
     return ask(found, call.loaded.inventory.cluster, call.confirm)

@@ -30,7 +30,7 @@ def refusals(client: Ambari, world: World) -> Iterator[BigtopBuilderError]:
     stack = other_stack(world, view)
     yield from (stack,) if stack is not None else ()
     yield from other_security(world, view)
-    yield from beyond(world, view)
+    yield from beyond(client, world, view)
     yield from taken_hosts(client, world, tuple(host for host in world.layout.hosts if host not in view.hosts))
 
 
@@ -57,10 +57,18 @@ def other_security(world: World, view: ClusterView) -> Iterator[AmbariError]:
         )
 
 
-def beyond(world: World, view: ClusterView) -> Iterator[AmbariError]:
-    """Yield an error for hosts, services and components that the inventory does not name: nothing is ever removed."""
+def beyond(client: Ambari, world: World, view: ClusterView) -> Iterator[BigtopBuilderError]:
+    """Yield an error for hosts, services and components that the inventory does not name.
+
+    They are only removed if that was asked for; then the errors are what speaks against it.
+    """
     layout = world.layout
     if layout is None:
+        return
+    if world.removing.wanted:
+        from bigtop_builder.flow.deploy.removal import removal_refusals
+
+        yield from removal_refusals(client, world, view)
         return
     known = set(services_of(world.stack, layout))
     lines = [f"- service {name}" for name in sorted(view.services) if name not in known]
@@ -74,7 +82,8 @@ def beyond(world: World, view: ClusterView) -> Iterator[AmbariError]:
     if lines:
         yield AmbariError(
             f"the cluster {world.cluster} has more than the inventory says:\n" + "\n".join(lines),
-            hint="Add to the inventory what should stay, or remove it in Ambari; nothing was changed.",
+            hint="Add to the inventory what should stay; deploy --remove removes the rest (see it first "
+            "with --dry-run). Nothing was changed.",
             location=world.loaded.place("groups"),
         )
 

@@ -24,6 +24,7 @@ class Expected:
     def __init__(self, *, played: bool = False) -> None:
         self.played = played
         self._added: dict[Place, HostComponent] = {}
+        self._removed: set[Place] = set()
         self._states: dict[Place, str] = {}
         self._stale: dict[Place, bool] = {}
         self._reasons: dict[Place, dict[str, None]] = {}
@@ -37,11 +38,16 @@ class Expected:
         return [
             replace(one, state=self._states.get(place, one.state), stale=self._stale.get(place, one.stale))
             for place, one in found
+            if place not in self._removed
         ]
 
     def added(self, components: Iterable[HostComponent]) -> None:
         """Take note of components that are new on their hosts."""
         self._added.update(((one.host, one.component), one) for one in components)
+
+    def removed(self, places: Iterable[Place]) -> None:
+        """Take note of components that are no longer on their hosts."""
+        self._removed.update(places)
 
     def outdated(self, places: Iterable[Place], reason: str) -> None:
         """Take note of why components have to be restarted: a configuration type, or something else."""

@@ -144,6 +144,15 @@ def start(deployment: Deployment) -> str:
     return service_state.start(deployment.connections.client, deployment.world, deployment.reporter)
 
 
+def remove(deployment: Deployment) -> str:
+    """Remove what has left the inventory."""
+    from bigtop_builder.flow.deploy.removal import remove as remove_leaving
+
+    if _server_missing(deployment):
+        return LATER
+    return remove_leaving(deployment.connections.client, deployment.world, deployment.reporter)
+
+
 def standalone(deployment: Deployment) -> str:
     """Set up the services that Ambari does not manage."""
     from bigtop_builder.flow.hosts.apply_standalone import apply_standalone

@@ -1,6 +1,7 @@
 """Reconcile an existing cluster with the inventory: hosts, services, components and configurations.
 
-Nothing is ever removed: whatever the cluster has beyond the inventory is reported and ends the deployment.
+Nothing is removed here: whatever the cluster has beyond the inventory is reported and ends the deployment, unless its
+removal was asked for (see ``removal``).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_client, services_of
 from bigtop_builder.flow.deploy.existing_cluster import beyond, other_security, taken_hosts
 from bigtop_builder.flow.deploy.host_states import installed
+from bigtop_builder.flow.deploy.removal import with_moved_hosts
 from bigtop_builder.flow.deploy.reporter import Reporter, show_difference
 from bigtop_builder.flow.deploy.repository import os_families, registered
 from bigtop_builder.flow.deploy.world import World
@@ -67,11 +69,12 @@ def reconcile(connections: Connections, world: World, reporter: Reporter, view: 
     for refusal in other_security(world, view):
         raise refusal
     layout = desired_layout(connections.client, world, reporter)
+    for obstacle in beyond(connections.client, world, view):
+        raise obstacle
+    layout = with_moved_hosts(connections.client, world, reporter, view, layout)
     present = _configurations(connections.client, world, layout, view)
     actual = _actual(connections.client, world, layout, view, present)
     difference = compare_cluster(layout, world.stack, actual, environment(connections.client, world))
-    for refusal in beyond(world, view):
-        raise refusal
     if difference.hosts_to_add or difference.components_to_add:
         _lend_credential(connections, world, reporter)
     hosts = difference.hosts_to_add

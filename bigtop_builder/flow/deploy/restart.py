@@ -79,7 +79,10 @@ def _outdated(world: World) -> list[HostComponent]:
     return [
         one
         for one in world.components()
-        if one.stale and not one.maintenance and (one.state == "STARTED" or is_client(world.stack, one.component))
+        if one.stale
+        and not one.maintenance
+        and not world.is_leaving(one)
+        and (one.state == "STARTED" or is_client(world.stack, one.component))
     ]
 
 

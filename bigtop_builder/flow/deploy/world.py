@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,14 @@ NEWEST_LINE = "3.0.0.0"
 """The line of Ambari whose shipped stack is assumed before there is a server."""
 
 
+@dataclass(frozen=True)
+class Removing:
+    """Whether what has left the inventory is removed from the cluster; ``gone``: hosts that no longer exist."""
+
+    wanted: bool = False
+    gone: frozenset[str] = frozenset()
+
+
 class World:
     """What is known. The inventory does not change; everything else is read on first use and can be forgotten."""
 
@@ -40,10 +49,12 @@ class World:
         smoke: Mapping[str, SmokeTest] | None = None,
         *,
         dry_run: bool = False,
+        removing: Removing | None = None,
     ) -> None:
         self.loaded = loaded
         self.smoke = smoke or {}
         """The smoke tests of the components that stand-alone entries name."""
+        self.removing = removing or Removing()
         self.seen = seen
         """What was seen of repositories before; None where nothing is remembered."""
         self.layout: Layout | None = None
@@ -144,6 +155,13 @@ class World:
         if self._components is None:
             self._components = list(self._connections.client.host_components(self.cluster))
         return self.expected.shown(self._components)
+
+    def is_leaving(self, one: HostComponent) -> bool:
+        """Return whether a component is to be removed in this run, so that nothing else is done with it."""
+        if not self.removing.wanted or self.layout is None:
+            return False
+        group = self.layout.hosts.get(one.host)
+        return group is None or one.component not in group.names
 
     def forget_components(self) -> None:
         """Forget the components: they may have changed."""
