@@ -35,26 +35,16 @@ class DataNodeState:
 class DecommissionCalls(Connection):
     """The command DECOMMISSION, and the NameNode's list of its nodes."""
 
-    def decommission(
-        self,
-        cluster: str,
-        service: str,
-        master: str,
-        follower: str,
-        hosts: Collection[str],
-        *,
-        back: bool = False,
-    ) -> int:
-        """Take followers out of service, or with ``back`` into it again; return the id of the request.
+    def decommission(self, cluster: str, service: str, master: str, follower: str, hosts: Collection[str]) -> int:
+        """Take followers out of service; return the id of the request.
 
         Its end only means that the masters know. Ambari refuses followers that are not STARTED.
         """
-        key, verb = ("included_hosts", "Recommission") if back else ("excluded_hosts", "Decommission")
         names = ",".join(sorted(hosts))
         info: Json = {
             "command": "DECOMMISSION",
-            "context": f"{verb} {follower} on {names}",
-            "parameters": {"slave_type": follower, key: names},
+            "context": f"Decommission {follower} on {names}",
+            "parameters": {"slave_type": follower, "excluded_hosts": names},
             "operation_level": {"level": "CLUSTER", "cluster_name": cluster},
         }
         # Ambari refuses hosts in the filter: the masters get the command.
