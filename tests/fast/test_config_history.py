@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -83,6 +84,16 @@ def test_the_history_names_the_run_and_the_current_version(
     assert {one["service"] for one in every["versions"]} == {"ZOOKEEPER"}
     _compare(bench, capsys)
     _mistakes(bench, capsys)
+    store = ("--store", str(bench.folder / "store"))
+    asked = cli(bench, capsys, "rollback", "ZOOKEEPER", "2", *store, code=2)
+    assert "ZOOKEEPER back to configuration version 2" in asked
+    assert "hint: Add --yes." in asked
+    assert bench.state()["tickTime"] == "2500"
+    said = cli(bench, capsys, "rollback", "ZOOKEEPER", "2", "--yes", *store)
+    assert "+zoo.cfg/tickTime: 2000" in said
+    assert "ZOOKEEPER_SERVER on node1.x.test, node2.x.test, node3.x.test" in said
+    rows = cli(bench, capsys, "config-history", "ZOOKEEPER").splitlines()
+    assert re.search(r"back to version 2: bigtop-builder rollback, run \d{8}-\d{6}-[0-9a-f]{4}$", rows[-1])
 
 
 def _named(run: str) -> Any:
