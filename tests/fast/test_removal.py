@@ -258,9 +258,13 @@ groups:
 def test_a_zookeeper_server_moves_and_the_others_restart_one_at_a_time(bench: Bench) -> None:
     moved = ZOOKEEPER.replace('["node[1-3].x.test"]', '["node[1-2].x.test", node4.x.test]')
     assert bench.deploy(ZOOKEEPER) == 0, bench.failure
+    assert bench.deploy(moved, dry_run=True, removing=REMOVE) == 0, bench.failure
+    told = bench.changes
     assert bench.deploy(moved, removing=REMOVE) == 0, bench.failure
-    restarts = [name.rpartition(" on ")[2] for name in bench.changes if name.startswith("restart ZOOKEEPER_SERVER")]
-    assert restarts == ["node1.x.test", "node2.x.test"]
+    restarts = [name for name in bench.changes if name.startswith("restart ZOOKEEPER_SERVER")]
+    assert [name.partition(" (")[0].rpartition(" on ")[2] for name in restarts] == ["node1.x.test", "node2.x.test"]
+    assert "because of one more ZOOKEEPER_SERVER, one ZOOKEEPER_SERVER fewer" in restarts[0]
+    assert bench.changes == told
     assert bench.state()["components"] == sorted(
         (f"node{number}.x.test", name, "STARTED" if name.endswith("SERVER") else "INSTALLED")
         for number in (1, 2, 4)

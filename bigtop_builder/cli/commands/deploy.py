@@ -27,6 +27,19 @@ Yes = Annotated[
     bool,
     typer.Option("--yes", "-y", help="Do not ask before what runs is stopped or restarted.", rich_help_panel=STEPS),
 ]
+OnlyPhases = Annotated[
+    list[str] | None,
+    typer.Option("--phase", metavar="PHASE", help="Run only this phase; repeatable.", rich_help_panel=STEPS),
+]
+Restart = Annotated[
+    Literal["rolling", "all", "none"],
+    typer.Option(
+        "--restart",
+        help="How to restart what runs with an outdated configuration: in turns that keep services up, all at "
+        "once, or not at all. With none, packages do not move either.",
+        rich_help_panel=STEPS,
+    ),
+]
 Remove = Annotated[
     bool,
     typer.Option(
@@ -134,6 +147,16 @@ def _smoke_tests(loaded: LoadedInventory, settings: Settings) -> Mapping[str, Sm
     return chosen_tests(loaded, project.packaging.known_components(), lambda name: project.evaluate(name, platform))
 
 
+def _check_print(others: Mapping[str, object]) -> None:
+    """Raise ConfigurationError for flags that make no sense with ``--print``."""
+    given = [name for name, value in others.items() if value]
+    if given:
+        raise ConfigurationError(
+            f"--print cannot be combined with {', '.join(given)}",
+            hint="--print only prints; without --rehearse it asks the inventory's server.",
+        )
+
+
 def _check_removal(remove: bool, gone: list[str] | None, *, rehearse: bool, phases: Collection[str]) -> None:
     """Raise ConfigurationError for flags that make no sense together."""
     if remove and rehearse:
@@ -150,23 +173,12 @@ def deploy(
     invocation: Invocation,
     inventory: InventoryFile,
     testbed: Testbed = None,
-    phase: Annotated[
-        list[str] | None,
-        typer.Option("--phase", metavar="PHASE", help="Run only this phase; repeatable.", rich_help_panel=STEPS),
-    ] = None,
+    phase: OnlyPhases = None,
     start: Annotated[
         str | None,
         typer.Option("--from", metavar="PHASE", help="Run this phase and those after it.", rich_help_panel=STEPS),
     ] = None,
-    restart: Annotated[
-        Literal["rolling", "all", "none"],
-        typer.Option(
-            "--restart",
-            help="How to restart what runs with an outdated configuration: in turns that keep services up, all at "
-            "once, or not at all. With none, packages do not move either.",
-            rich_help_panel=STEPS,
-        ),
-    ] = "rolling",
+    restart: Restart = "rolling",
     remove: Remove = False,
     gone: Gone = None,
     yes: Yes = False,
@@ -200,22 +212,18 @@ def deploy(
     from bigtop_builder.flow.deploy.world import Removing
 
     if show is not None:
-        others = {
-            "--phase": phase,
-            "--from": start,
-            "--dry-run": dry_run,
-            "--junit": junit,
-            "--events": events,
-            "--record": record,
-            "--remove": remove,
-            "--gone": gone,
-        }
-        given = [name for name, value in others.items() if value]
-        if given:
-            raise ConfigurationError(
-                f"--print cannot be combined with {', '.join(given)}",
-                hint="--print only prints; without --rehearse it asks the inventory's server.",
-            )
+        _check_print(
+            {
+                "--phase": phase,
+                "--from": start,
+                "--dry-run": dry_run,
+                "--junit": junit,
+                "--events": events,
+                "--record": record,
+                "--remove": remove,
+                "--gone": gone,
+            }
+        )
         loaded, settings = load(invocation, inventory, testbed), invocation.settings()
         invocation.answer(*deployment_run.printed(loaded, settings, show, rehearse=rehearse))
         return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bigtop_builder.cluster.service_databases import SETUP_NAMES, service_databases
 from bigtop_builder.flow.deploy.desired_layout import services_of
+from bigtop_builder.flow.deploy.removal import removal_refusals
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import other_stack
 from bigtop_builder.flow.deploy.world import World
@@ -66,8 +67,6 @@ def beyond(client: Ambari, world: World, view: ClusterView) -> Iterator[BigtopBu
     if layout is None:
         return
     if world.removing.wanted:
-        from bigtop_builder.flow.deploy.removal import removal_refusals
-
         yield from removal_refusals(client, world, view)
         return
     known = set(services_of(world.stack, layout))

@@ -10,6 +10,8 @@ from bigtop_builder.flow.deploy.deployment import Deployment
 from bigtop_builder.flow.deploy.desired_layout import as_recommendation, desired_layout, services_of
 from bigtop_builder.flow.deploy.destroy import destroy_cluster
 from bigtop_builder.flow.deploy.preflight import check, check_own
+from bigtop_builder.flow.deploy.removal import make_way
+from bigtop_builder.flow.deploy.removal import remove as remove_all
 from bigtop_builder.flow.deploy.repository import register
 from bigtop_builder.flow.hosts.operations import WorkResult
 from bigtop_builder.model.errors import AmbariError
@@ -141,16 +143,15 @@ def start(deployment: Deployment) -> str:
     """Start what should run, and restart what runs with an outdated configuration."""
     if _server_missing(deployment):
         return LATER
+    make_way(deployment.connections.client, deployment.world, deployment.reporter)
     return service_state.start(deployment.connections.client, deployment.world, deployment.reporter)
 
 
 def remove(deployment: Deployment) -> str:
     """Remove what has left the inventory."""
-    from bigtop_builder.flow.deploy.removal import remove as remove_leaving
-
     if _server_missing(deployment):
         return LATER
-    return remove_leaving(deployment.connections.client, deployment.world, deployment.reporter)
+    return remove_all(deployment.connections.client, deployment.world, deployment.reporter)
 
 
 def standalone(deployment: Deployment) -> str:

@@ -18,6 +18,7 @@ from bigtop_builder.cluster.removal import DECOMMISSIONED, Member, Removal, obst
 from bigtop_builder.flow.deploy.decommission import await_decommission, decommission
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_client, services_of
 from bigtop_builder.flow.deploy.host_states import HEARD, await_reports, installed, listed
+from bigtop_builder.flow.deploy.pending_requests import settle
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.request_follower import carry_out
 from bigtop_builder.flow.deploy.service_state import put_state
@@ -125,8 +126,9 @@ def with_moved_hosts(client: Ambari, world: World, reporter: Reporter, view: Clu
 
 def make_way(client: Ambari, world: World, reporter: Reporter) -> None:
     """Stop and remove masters that leave, before those start that take their place. Raises AmbariError."""
-    if not world.removing.wanted:
+    if not world.removing.wanted or client.cluster(world.cluster) is None:
         return
+    settle(client, world, reporter)
     found = _allowed(client, world, reporter)
     masters = [one for one in found.members if _makes_way(world, one)]
     if not masters:

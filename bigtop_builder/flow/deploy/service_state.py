@@ -31,10 +31,6 @@ def start(client: Ambari, world: World, reporter: Reporter) -> str:
             return "the cluster does not exist yet"
         raise AmbariError(f"there is no cluster {world.cluster}", hint="Run the phase cluster first.")
     settle(client, world, reporter)
-    if world.removing.wanted:
-        from bigtop_builder.flow.deploy.removal import make_way
-
-        make_way(client, world, reporter)
     for attempt in range(1, ATTEMPTS + 1):
         down = stopped(client, world, reporter)
         if not down:
