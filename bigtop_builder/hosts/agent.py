@@ -7,6 +7,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from bigtop_builder.hosts.operation import Operation
+from bigtop_builder.hosts.os_families import OS_FAMILY_FILES, tell_ambari
 from bigtop_builder.hosts.packages import install_packages, repository
 from bigtop_builder.hosts.preparation import CERTIFICATES
 from bigtop_builder.hosts.server import REPOSITORY_FILE, ambari_repository, daemon_running
@@ -22,7 +23,7 @@ LOG = "/var/log/ambari-agent/ambari-agent.log"
 SHIPPED_SERVER = "localhost"
 """The server in the configuration that the package ships."""
 
-FILES = (REPOSITORY_FILE, CERTIFICATES, CONFIGURATION, restart_mark(NAME))
+FILES = (REPOSITORY_FILE, CERTIFICATES, CONFIGURATION, OS_FAMILY_FILES[NAME], restart_mark(NAME))
 """Files that the facts of an agent's host must include."""
 
 
@@ -51,6 +52,7 @@ def agent_operations(
     operations = [
         *repository(facts, ambari_repository(facts, setup)),
         *install_packages(facts, [NAME], versions=versions, restarts=(NAME,)),
+        *tell_ambari(facts, NAME),
     ]
     # Reset first: the server in the file is what the next run judges by, so it must be the last thing that changes.
     if former and former not in (server, SHIPPED_SERVER):

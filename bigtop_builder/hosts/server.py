@@ -24,6 +24,7 @@ from bigtop_builder.hosts.database import (
     schema_operations,
 )
 from bigtop_builder.hosts.operation import KEPT, Operation
+from bigtop_builder.hosts.os_families import OS_FAMILY_FILES, tell_ambari
 from bigtop_builder.hosts.packages import RepositoryFile, install_packages, repository
 from bigtop_builder.hosts.preparation import CERTIFICATES
 from bigtop_builder.hosts.server_https import FILES as HTTPS_FILES
@@ -59,6 +60,7 @@ FILES = (
     PROPERTIES,
     PASSWORD_FILE,
     UNFINISHED,
+    OS_FAMILY_FILES[NAME],
     *HTTPS_FILES,
     restart_mark(NAME),
 )
@@ -117,7 +119,11 @@ def server_operations(
     """
     _same_version(facts, setup)
     now = properties(facts)
-    operations = [*repository(facts, ambari_repository(facts, setup)), *_package(facts, setup)]
+    operations = [
+        *repository(facts, ambari_repository(facts, setup)),
+        *_package(facts, setup),
+        *tell_ambari(facts, NAME),
+    ]
     operations += _driver(facts, setup, target, now)
     operations += _service_drivers(facts, setup, now)
     if password is not None:

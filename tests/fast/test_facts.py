@@ -12,7 +12,7 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
-from bigtop_builder.hosts.facts import HostFacts, Wanted, os_family
+from bigtop_builder.hosts.facts import HostFacts, Wanted
 from bigtop_builder.hosts.facts.fact import Fact, pairs, single
 from bigtop_builder.model.errors import HostError
 
@@ -189,22 +189,6 @@ def test_rows() -> None:
 def test_incomplete_or_malformed_output_is_an_error(output: str) -> None:
     with pytest.raises(HostError, match=r"n1: its facts"):
         HostFacts.parse("n1", output)
-
-
-@pytest.mark.parametrize(
-    ("os_id", "version", "family"),
-    [
-        ("rocky", "8.10", "redhat8"),
-        ("rhel", "9.4", "redhat9"),
-        ("centos", "7", "redhat7"),
-        ("openEuler", "22.03", "openeuler22"),
-        ("almalinux", "9.1", None),
-        ("kylin", "V10", None),
-        (None, None, None),
-    ],
-)
-def test_families(os_id: str | None, version: str | None, family: str | None) -> None:
-    assert os_family(os_id, version) == family
 
 
 def test_two_wanted_are_joined() -> None:

@@ -7,6 +7,7 @@ from typing import get_args
 
 from bigtop_builder.hosts.checks.rule import PREPARED, Fleetwide, Level, Problem, Problems, Rule
 from bigtop_builder.hosts.facts import HostFacts, UrlFact
+from bigtop_builder.hosts.os_families import OS_FAMILY_FILES, alias_of, family_of
 from bigtop_builder.model.inventory import OsFamily
 from bigtop_builder.recipe.inventory import LoadedInventory
 
@@ -73,8 +74,9 @@ def _os(host: HostFacts, fleet: Fleetwide) -> Problems:
     shown = host.os_name or host.os_id or "an unknown system"
     if host.family not in FAMILIES:
         level: Level = "error" if fleet.loaded.inventory.ambari else "warning"
-        hint = f"Supported OS families: {', '.join(FAMILIES)}."
-        yield Problem(level, f"{shown} is not supported by Ambari's stack", hint)
+        yield Problem(level, f"{shown} is not supported by Ambari's stack", _unknown(host))
+    else:
+        yield from _told(host, fleet, shown)
     if (host.os_id, host.os_version) != fleet.system:
         majority = " ".join(part or "?" for part in fleet.system)
         other = {one.family for one in fleet.facts.values()} != {host.family}
@@ -84,6 +86,34 @@ def _os(host: HostFacts, fleet: Fleetwide) -> Problems:
             f"{shown} here, {majority} on most hosts",
             "Use one OS for all hosts; with several, the repositories' addresses need {family}.",
         )
+
+
+def _unknown(host: HostFacts) -> str:
+    """Return what to do about a system that nothing is known of."""
+    supported = f"Supported OS families: {', '.join(FAMILIES)}."
+    alias = alias_of(host.os_id, host.os_version)
+    if alias is None or host.family is not None:
+        return f"{supported} Install one of their systems."
+    return (
+        f"{supported} If it installs the packages of one of them, of redhat8 for example: add "
+        f'"{alias}": "redhat8" to aliases in {OS_FAMILY_FILES["ambari-agent"]}, write the repositories\' addresses '
+        "without {family}, and put os into require.ignore."
+    )
+
+
+def _told(host: HostFacts, fleet: Fleetwide, shown: str) -> Problems:
+    """Tell which systems Ambari does not list itself: they get the packages of the family that they are related to."""
+    family = family_of(host.os_id, host.os_version)
+    ambari = fleet.loaded.inventory.ambari
+    if family is None or family.alias is None or ambari is None:
+        return
+    hint = f"deploy adds {family.alias}: {family.name} to os_family.json of Ambari."
+    if ambari.setup is None:
+        hint = (
+            f'Before its agent registers, add "{family.alias}": "{family.name}" to aliases in '
+            f"{OS_FAMILY_FILES['ambari-agent']} there."
+        )
+    yield Problem("warning", f"Ambari does not list {shown}: it is treated as {family.name}", hint)
 
 
 def _architecture(host: HostFacts, fleet: Fleetwide) -> Problems:

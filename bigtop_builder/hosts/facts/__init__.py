@@ -9,7 +9,7 @@ from bigtop_builder.hosts.facts.fact import Wanted
 from bigtop_builder.hosts.facts.files import FileFact
 from bigtop_builder.hosts.facts.host import HostFacts
 from bigtop_builder.hosts.facts.java import Jdk
-from bigtop_builder.hosts.facts.machine import Mount, os_family
+from bigtop_builder.hosts.facts.machine import Mount
 from bigtop_builder.hosts.facts.network import UrlFact
 from bigtop_builder.hosts.facts.packages import Package
 from bigtop_builder.hosts.facts.services import ServiceFact
@@ -25,5 +25,4 @@ __all__ = [
     "UrlFact",
     "User",
     "Wanted",
-    "os_family",
 ]

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from bigtop_builder.hosts.facts.fact import Fact, FactGroup, Parser, Rows, firsts, flag
+from bigtop_builder.hosts.os_families import family_of
 from bigtop_builder.model.base import StrictModel
 
 COMMANDS = "dnf yum curl python python2 python3 sudo systemctl chkconfig hostname ss"
-
-_FAMILIES = {"openeuler": "openeuler"} | dict.fromkeys(
-    ("rhel", "centos", "rocky", "ol", "oraclelinux", "scientific", "redhat"), "redhat"
-)
-
-
-def os_family(os_id: str | None, version: str | None) -> str | None:
-    """The OS family as an Ambari agent derives it (from Ambari's ``os_family.json``): ``rocky`` 8.10 → ``redhat8``.
-
-    None for a system that Ambari has no family for, such as AlmaLinux and Kylin.
-    """
-    family = _FAMILIES.get((os_id or "").lower())
-    major = re.match(r"[0-9]+", version or "")
-    return f"{family}{major[0]}" if family and major else None
 
 
 class Mount(StrictModel):
@@ -72,7 +58,8 @@ def _os(key: str) -> Parser:
 
 def _family(rows: Rows) -> str | None:
     system = rows.pairs("os")
-    return os_family(system.get("ID"), system.get("VERSION_ID"))
+    found = family_of(system.get("ID"), system.get("VERSION_ID"))
+    return found.name if found else None
 
 
 def _machine(index: int) -> Parser:
@@ -99,7 +86,7 @@ class MachineFacts(FactGroup):
     os_version: Annotated[str | None, Fact(OS_RELEASE, _os("VERSION_ID"))] = None
     os_name: Annotated[str | None, Fact(OS_RELEASE, _os("PRETTY_NAME"))] = None
     family: Annotated[str | None, Fact(OS_RELEASE, _family)] = None
-    """The key of Ambari's repositories: ``redhat8``; None for a system that Ambari does not know."""
+    """The key of Ambari's repositories: ``redhat8``; None for a system that nothing is known of."""
     hostname: Annotated[str | None, Fact(MACHINE, _machine(0))] = None
     kernel: Annotated[str | None, Fact(MACHINE, _machine(1))] = None
     arch: Annotated[str | None, Fact(MACHINE, _machine(2))] = None
