@@ -48,7 +48,7 @@ _RELATED: Mapping[tuple[str, str], str] = {
 
 @dataclass(frozen=True)
 class OsFamily:
-    """The family of a system: ``redhat8``. ``alias``: the name that Ambari must be told; None if it lists the system."""
+    """The family of a system: ``redhat8``. ``alias``: the name that Ambari has to be told; None if it lists it."""
 
     name: str
     alias: str | None = None

@@ -6,15 +6,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from bigtop_builder.hosts import chrony
+from bigtop_builder.hosts.chrony import TIME_SERVICES, keep_time, needs_chrony
 from bigtop_builder.hosts.facts import HostFacts, Wanted
 from bigtop_builder.hosts.files import write_file
 from bigtop_builder.hosts.operation import Cannot, Operation
 from bigtop_builder.hosts.packages import RepositoryFile, install_packages, repository, repository_path
 from bigtop_builder.hosts.powertools import enable_powertools
-from bigtop_builder.hosts.services import restart_mark, service_running
+from bigtop_builder.hosts.services import restart_mark
 from bigtop_builder.hosts.system import (
     HOSTS_FILE,
-    IN_CONTAINER,
     SELINUX_FILE,
     THP_BOOT,
     hosts_entries,
@@ -32,8 +33,6 @@ LIMITS_FILE = "/etc/security/limits.d/90-bigtop-builder.conf"
 SYSCTL_FILE = "/etc/sysctl.d/90-bigtop-builder.conf"
 CERTIFICATES = "/etc/pki/tls/certs/bigtop-builder-ca.pem"
 OPEN_FILES = PROCESSES = 65536
-TIME_SERVICES = ("chronyd", "ntpd", "systemd-timesyncd")
-"""chronyd is not installed where one of these is running."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ def wanted(loaded: LoadedInventory) -> Wanted:
             LIMITS_FILE,
             SYSCTL_FILE,
             CERTIFICATES,
+            chrony.CONFIGURATION,
             *(repository_path(entry.id) for entry in loaded.inventory.repositories),
             *(restart_mark(name) for name in services),
         ),
@@ -98,13 +98,9 @@ def _parts(
         yield from selinux(facts, prepare.selinux)
     if prepare.firewall == "disable":
         yield from no_firewall(facts)
-    keeps_time = any(facts.services[name].running for name in TIME_SERVICES if name in facts.services)
-    time = prepare.chrony and not facts.container and not keeps_time
-    yield from install_packages(facts, [*_packages(facts, loaded), *(["chrony"] if time else [])])
-    if time:
-        yield from service_running(facts, "chronyd")
-    elif prepare.chrony and facts.container:
-        yield Cannot("the clock (chrony)", IN_CONTAINER)
+    yield from install_packages(facts, _packages(facts, loaded))
+    if prepare.chrony:
+        yield from keep_time(facts, prepare.ntp_servers)
     for user, groups in prepare.users.items():
         yield from make_user(facts, user, groups)
     if prepare.limits:
@@ -157,6 +153,8 @@ def _packages(facts: HostFacts, loaded: LoadedInventory) -> Iterator[str]:
     yield from prepare.packages
     if prepare.jdbc_driver is not None:
         yield prepare.jdbc_driver
+    if prepare.chrony and needs_chrony(facts):
+        yield "chrony"
 
 
 def _has_jdk(facts: HostFacts, package: str, java_home: str | None) -> bool:

@@ -219,6 +219,10 @@ class Prepare(StrictModel):
     java_home: AbsolutePath | None = None
     """Where the JDK is. Default: detected on the host."""
     chrony: bool = True
+    """Whether to set up chronyd where no other service keeps the time."""
+    ntp_servers: list[Address] = Field(default_factory=list)
+    """The NTP servers that chronyd asks, instead of those in its configuration: ``[ntp1.example.com]``. An empty list
+    leaves the configuration as it is."""
     limits: bool = True
     """Whether to raise the limits of open files and processes of the services' users."""
     transparent_huge_pages: Literal["never", "madvise", "keep"] = "madvise"

@@ -16,7 +16,8 @@ SECRET_REFERENCE = "SECRET:"
 
 def rule_errors(inventory: Inventory, document: Document) -> Iterator[ConfigurationError]:
     """Yield every breach of a rule, with its location and a hint."""
-    for path, message, hint in (*_repositories(inventory), *_kerberos(inventory), *_exported(inventory)):
+    rules = (_repositories, _preparation, _kerberos, _exported)
+    for path, message, hint in (breach for rule in rules for breach in rule(inventory)):
         yield ConfigurationError(message, hint=hint, location=document.locate(path))
 
 
@@ -53,6 +54,15 @@ def _repositories(inventory: Inventory) -> Iterator[Breach]:
             f"gpg_check differs between repositories: {str(check).lower()} for {inventory.repositories[index].id}, "
             f"{str(not check).lower()} for {others}",
             "Ambari writes the files of agents from one template: give all repositories the same gpg_check.",
+        )
+
+
+def _preparation(inventory: Inventory) -> Iterator[Breach]:
+    if inventory.prepare.ntp_servers and not inventory.prepare.chrony:
+        yield (
+            ("prepare", "ntp_servers"),
+            "ntp_servers are for chronyd, but chrony is false",
+            "Remove chrony: false, or configure the servers in the service that keeps the time.",
         )
 
 

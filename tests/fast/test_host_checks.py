@@ -254,3 +254,11 @@ def test_packages_that_the_inventory_installs_are_of_no_other_distribution(tmp_p
     assert (
         found(inventory(tmp_path, standalone={"sql": {"hosts": ["n1.x.org"], "packages": ["phoenix"]}}), phoenix) == []
     )
+
+
+def test_an_ntp_server_that_does_not_resolve(tmp_path: Path) -> None:
+    loaded = inventory(tmp_path, prepare={"ntp_servers": ["ntp1.x.org", "ntp2.x.org"]})
+    known = {**host().lookups, "ntp1.x.org": ("10.0.0.9",)}
+    (lost,) = found(loaded, host(lookups=known))
+    assert (lost.check, lost.level) == ("names", "error") and lost.message.endswith("NTP server ntp2.x.org")
+    assert found(loaded, host(lookups={**known, "ntp2.x.org": ("10.0.0.9",)})) == []

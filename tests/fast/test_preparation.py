@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bigtop_builder.hosts.chrony import CONFIGURATION
 from bigtop_builder.hosts.facts import HostFacts, Jdk, ServiceFact
 from bigtop_builder.hosts.operation import Operation
 from bigtop_builder.hosts.preparation import (
@@ -98,6 +99,46 @@ def test_a_host_that_is_ready_is_left_alone(tmp_path: Path) -> None:
 def test_settings(tmp_path: Path, changed: dict[str, Any], setting: str, expected: list[str]) -> None:
     loaded = inventory(tmp_path, f"prepare: {{{setting}}}")
     assert names(prepare(host(**{**READY, **changed}), loaded).operations) == expected
+
+
+NTP = "prepare: {ntp_servers: [ntp1.x.test, ntp2.x.test]}"
+
+
+def test_chrony_asks_the_servers_of_the_inventory_alone(tmp_path: Path) -> None:
+    loaded = inventory(tmp_path, NTP)
+    own = "pool 2.pool.ntp.org iburst\nserver 10.0.0.1\nallow 10.0.0.0/8\n"
+    files = {**READY["files"], CONFIGURATION: file(own)}
+    prepared = prepare(host(**{**READY, "files": files}), loaded)
+    assert names(prepared.operations) == [f"write {CONFIGURATION}", "restart chronyd"]
+    written = prepared.operations[0].stdin.decode()
+    assert written.splitlines() == [
+        "#pool 2.pool.ntp.org iburst",
+        "#server 10.0.0.1",
+        "allow 10.0.0.0/8",
+        "# bigtop-builder ntp: begin",
+        "server ntp1.x.test iburst",
+        "server ntp2.x.test iburst",
+        "# bigtop-builder ntp: end",
+    ]
+    again = {**files, CONFIGURATION: file(written)}
+    assert prepare(host(**{**READY, "files": again}), loaded).operations == ()
+
+
+def test_a_host_without_chrony_gets_it_with_the_servers(tmp_path: Path) -> None:
+    prepared = prepare(host(**{**READY, "packages": {}, "services": {}}), inventory(tmp_path, NTP))
+    assert names(prepared.operations) == [
+        "install chrony", f"write {CONFIGURATION}", "enable chronyd", "start chronyd"
+    ]  # fmt: skip
+    written = prepared.operations[1].stdin.decode()
+    assert "makestep 1.0 3\n" in written and "server ntp1.x.test iburst\n" in written
+
+
+def test_another_service_that_keeps_the_time_stays(tmp_path: Path) -> None:
+    prepared = prepare(host(**{**READY, "services": {"ntpd": THERE}}), inventory(tmp_path, NTP))
+    assert prepared.operations == ()
+    assert [str(cannot).partition(";")[0] for cannot in prepared.cannot] == [
+        "the NTP servers cannot be set here: ntpd keeps the time"
+    ]
 
 
 def test_a_container_says_what_cannot_be_set_and_does_the_rest(tmp_path: Path) -> None:

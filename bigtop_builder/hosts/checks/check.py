@@ -27,7 +27,7 @@ def wanted(loaded: LoadedInventory) -> Wanted:
     """The facts that the checks need beyond those that are always gathered."""
     return Wanted(
         urls=(*installation.repository_addresses(loaded), *installation.ambari_addresses(loaded)),
-        names=tuple(host.name for host in loaded.hosts),
+        names=(*(host.name for host in loaded.hosts), *loaded.inventory.prepare.ntp_servers),
     )
 
 

@@ -57,6 +57,9 @@ def _names(host: HostFacts, fleet: Fleetwide) -> Problems:
     if missing:
         level, hint = _severity(fleet, "Fix DNS, or set prepare.hosts_entries: true.")
         yield Problem(level, f"it cannot resolve {some(missing)}", hint)
+    lost = [name for name in fleet.loaded.inventory.prepare.ntp_servers if name.lower() not in host.lookups]
+    if lost and not host.container and not host.unanswered:
+        yield Problem("error", f"it cannot resolve the NTP server {some(lost)}", "Correct prepare.ntp_servers, or DNS.")
     if host.unanswered:
         yield Problem("warning", "its resolver is too slow to look up all hosts", "Check its DNS servers.")
 
