@@ -60,6 +60,7 @@ def wanted(loaded: LoadedInventory) -> Wanted:
             *(restart_mark(name) for name in services),
         ),
         services=tuple(services),
+        homes=tuple(filter(None, (prepare.java_home,))),
     )
 
 

@@ -41,6 +41,8 @@ PASSWORD_FILE = "/etc/ambari-server/conf/password.dat"
 LOG = "/var/log/ambari-server/ambari-server.log"
 LATER = "written-to-password.dat"
 """The placeholder that setup gets instead of a password."""
+OWN_JAVA = "ambari.java.home"
+"""The property with the JDK of Ambari itself from 3.0.0 on; before, and where it is missing, ``java.home``."""
 USER = "ambari-server.user"
 """The property that ``ambari-server setup`` writes last (2.7 to 3.0: ``service_setup``), after database and views."""
 UNFINISHED = f"{KEPT}/ambari-server-setup"
@@ -204,7 +206,9 @@ def _ambari(*words: str) -> str:
     return " ".join(quote(word) for word in (NAME, *words))
 
 
-def wanted_properties(setup: NewServer, target: Target, java_home: str | None) -> dict[str, str]:
+def wanted_properties(
+    setup: NewServer, target: Target, java_home: str | None, now: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Return the properties that ``ambari-server setup`` has to write."""
     wanted = {
         "server.jdbc.database": target.type,
@@ -215,10 +219,15 @@ def wanted_properties(setup: NewServer, target: Target, java_home: str | None) -
     if target.kind != "embedded":
         wanted |= {"server.jdbc.hostname": target.host, "server.jdbc.port": str(target.port)}
     if java_home:
-        wanted["java.home"] = java_home
+        wanted[_own_java(now or {})] = java_home
     if setup.stack_java_home:
         wanted["stack.java.home"] = setup.stack_java_home
     return wanted
+
+
+def _own_java(now: Mapping[str, str]) -> str:
+    """Return the property with the JDK of Ambari itself; servers that write another one have it after their setup."""
+    return OWN_JAVA if OWN_JAVA in now else "java.home"
 
 
 _FIND_JAVA = """java_home=$(readlink -f "$(command -v java)")
@@ -226,20 +235,31 @@ java_home=${java_home%/bin/java}
 if [ -x "${java_home%/jre}/bin/java" ]; then java_home=${java_home%/jre}; fi
 """
 
+# Up to the first builds of 3.0, -j is Ambari's own JDK and the stack's can differ (AMBARI-26238). In 3.0.0, -j is the
+# stack's and Ambari has an option; in 3.1, -j may only repeat one of the two others (AMBARI-26641).
+_JAVA = """java_home={own}
+stack_java_home={stack}
+if ambari-server setup --help 2>/dev/null | grep -e --ambari-java-home >/dev/null; then
+    java=(--java-home="$stack_java_home" --ambari-java-home="$java_home" --stack-java-home="$stack_java_home")
+else
+    java=(--java-home="$java_home"{option})
+fi
+"""
+
 
 def _setup(
     setup: NewServer, target: Target, now: Mapping[str, str], java_home: str | None, *, broke_off: bool
 ) -> list[Operation]:
     """Run Ambari's own setup unless the last one came to its end and wrote what is wanted."""
-    wanted = wanted_properties(setup, target, java_home)
+    wanted = wanted_properties(setup, target, java_home, now)
     differing = {key: value for key, value in wanted.items() if now.get(key) != value}
-    if not differing and not broke_off and now.get("java.home") and now.get(USER):
+    if not differing and not broke_off and now.get(_own_java(now)) and now.get(USER):
         return []
     embedded = target.kind == "embedded"
     words = [
         "setup",
         "-s",
-        f"--java-home={java_home}" if java_home else '--java-home="$java_home"',
+        '"${java[@]}"',
         f"--database={'embedded' if embedded else target.type}",
         f"--databasehost={'localhost' if embedded else target.host}",
         f"--databaseport={target.port}",
@@ -249,13 +269,16 @@ def _setup(
     ]
     if target.kind == "postgresql":
         words.append(f"--postgresschema={target.name}")
-    if setup.stack_java_home:
-        words.append(f"--stack-java-home={setup.stack_java_home}")
     call = " ".join((NAME, *(word if "$" in word else quote(word) for word in words)))
     # A JDK that is installed in the same run is only known on the host.
-    found = "" if java_home else _FIND_JAVA
+    stack = quote(setup.stack_java_home) if setup.stack_java_home else ""
+    found = ("" if java_home else _FIND_JAVA) + _JAVA.format(
+        own=quote(java_home) if java_home else "$java_home",
+        stack=stack or "$java_home",
+        option=' --stack-java-home="$stack_java_home"' if stack else "",
+    )
     changes = [f"{key}: {now.get(key, 'not set')} -> {value}" for key, value in differing.items()]
-    if not differing and now.get("java.home"):
+    if not differing and now.get(_own_java(now)):
         changes = ["an earlier setup broke off"]
     script = f"mkdir -p {KEPT}\n: > {UNFINISHED}\n{found}{call}\nrm -f {UNFINISHED}"
     # setup tolerates a running server: it is only restarted afterwards.

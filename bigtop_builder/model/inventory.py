@@ -136,9 +136,10 @@ class NewServer(StrictModel):
     version: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+){2,3}$")
     """The version to install. Default: the newest in the repository."""
     java_home: AbsolutePath | None = None
-    """Default: the JDK of ``prepare.jdk``."""
+    """The JDK of Ambari itself, on all hosts; from 3.1 on it has to be 17 or newer. Default: ``prepare.java_home``, or
+    the ``java`` of the server's host. ``prepare.packages`` may install it beside ``prepare.jdk``."""
     stack_java_home: AbsolutePath | None = None
-    """The JDK of the services, if it is not the one of Ambari itself (Ambari 3.0)."""
+    """The JDK of the services, on all hosts. Default: the one of Ambari itself."""
     https: Https | None = None
     database: Database = Database()
     drivers: dict[DriverKind, Driver] = Field(default_factory=dict)

@@ -262,3 +262,35 @@ def test_an_ntp_server_that_does_not_resolve(tmp_path: Path) -> None:
     (lost,) = found(loaded, host(lookups=known))
     assert (lost.check, lost.level) == ("names", "error") and lost.message.endswith("NTP server ntp2.x.org")
     assert found(loaded, host(lookups={**known, "ntp2.x.org": ("10.0.0.9",)})) == []
+
+
+def with_setup(folder: Path, prepare: dict[str, Any] | None = None, **setup: Any) -> LoadedInventory:
+    ambari = {"url": "http://n1.x.org:8080", "password": "env:A"}
+    server = {"host": "n1.x.org", "repository": "http://r.x.org", **setup}
+    return inventory(folder, ambari={**ambari, "setup": server}, prepare=prepare or {})
+
+
+EIGHT = Jdk(path="/usr/lib/jvm/java", version="1.8.0_1", compiler=True)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "setup", "level", "message"),
+    [
+        ({}, {"stack_java_home": "/jdk8"}, "warning", "no Java in /jdk8 (found: /usr/lib/jvm/java)"),
+        ({"jdk": None}, {"java_home": "/jdk17"}, "error", "no Java in /jdk17"),
+        ({"jdk": None, "packages": ["java-17-openjdk"]}, {"java_home": "/jdk17"}, "warning", "no Java in /jdk17"),
+        (
+            {},
+            {"java_home": "/usr/lib/jvm/java", "version": "3.1.0.0"},
+            "error",
+            "/usr/lib/jvm/java (ambari.setup.java_home) is Java 8; Ambari 3.1.0.0 itself requires 17 or newer",
+        ),
+    ],
+)
+def test_the_jdk_of_ambari_and_the_one_of_the_stack(
+    tmp_path: Path, prepare: dict[str, Any], setup: dict[str, Any], level: str, message: str
+) -> None:
+    loaded = with_setup(tmp_path, prepare, **setup)
+    (one,) = [one for one in found(loaded, host(jdks=(EIGHT,))) if one.check == "jdk"]
+    assert one.level == level and message in one.message and one.hint
+    assert set(wanted(loaded).homes) == {value for key, value in setup.items() if key != "version"}

@@ -154,6 +154,38 @@ def test_a_setup_leaves_its_mark_until_it_has_succeeded(tmp_path: Path, fails: b
     assert (ended.returncode != 0, mark.exists()) == (fails, fails)
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("-j --stack-java-home", ["--java-home=/jdk17", "--stack-java-home=/jdk8"]),
+        (
+            "-j --ambari-java-home --stack-java-home",
+            ["--java-home=/jdk8", "--ambari-java-home=/jdk17", "--stack-java-home=/jdk8"],
+        ),
+    ],
+)
+def test_the_jdks_of_ambari_and_of_the_stack(tmp_path: Path, options: str, expected: list[str]) -> None:
+    """Ambari names its options differently in 2.7, 3.0.0 and 3.1; only the installed one knows."""
+    setup = new_server(stack_java_home="/jdk8")
+    (ran,) = [one for one in plan(facts(), setup, running=False, java_home="/jdk17") if "set up" in one.name]
+    calls = tmp_path / "calls"
+    script = ran.script.replace(KEPT, str(tmp_path)).replace(server.UNFINISHED, str(tmp_path / "mark"))
+    double = (
+        f"ambari-server() {{ if [ $2 = --help ]; then echo '{options}'; else printf '%s\\n' \"$@\" > {calls}; fi; }}"
+    )
+    subprocess.run(["bash", "-euo", "pipefail", "-c", f"{double}\n{script}"], check=True)
+    assert [word for word in calls.read_text().splitlines() if "java" in word] == expected
+
+
+def test_a_server_that_is_set_up_with_two_jdks_is_left_alone() -> None:
+    setup = new_server(stack_java_home="/jdk8")
+    old = as_set_up(setup, **{"java.home": "/jdk17", "stack.java.home": "/jdk8"})
+    new = as_set_up(setup, **{"java.home": "/jdk8", server.OWN_JAVA: "/jdk17", "stack.java.home": "/jdk8"})
+    assert plan(old, setup, java_home="/jdk17") == plan(new, setup, java_home="/jdk17") == ()
+    (ran, _) = plan(new, setup, java_home="/jdk21")
+    assert ran.detail == "ambari.java.home: /jdk17 -> /jdk21"
+
+
 def test_a_changed_password_is_written_and_the_server_restarted() -> None:
     setup = new_server(database=database("postgresql"))
     told = names(plan(as_set_up(setup, "former"), setup, password=SECRET))

@@ -28,6 +28,7 @@ def wanted(loaded: LoadedInventory) -> Wanted:
     return Wanted(
         urls=(*installation.repository_addresses(loaded), *installation.ambari_addresses(loaded)),
         names=(*(host.name for host in loaded.hosts), *loaded.inventory.prepare.ntp_servers),
+        homes=tuple(settings.java_homes(loaded)),
     )
 
 

@@ -6,20 +6,66 @@ from collections.abc import Mapping
 
 from bigtop_builder.hosts.checks.rule import PREPARED, Fleetwide, Level, Problem, Problems, Rule
 from bigtop_builder.hosts.facts import HostFacts
+from bigtop_builder.hosts.preparation import java_major, jdk_major
+from bigtop_builder.recipe.inventory import LoadedInventory
+
+AMBARI_JAVA = 17
+"""The oldest Java that Ambari 3.1 runs with."""
+
+
+def java_homes(loaded: LoadedInventory) -> dict[str, str]:
+    """Return the Java homes that the inventory names, each with its first key."""
+    inventory = loaded.inventory
+    setup = inventory.ambari.setup if inventory.ambari else None
+    keys = {
+        "prepare.java_home": inventory.prepare.java_home,
+        "ambari.setup.java_home": setup.java_home if setup else None,
+        "ambari.setup.stack_java_home": setup.stack_java_home if setup else None,
+    }
+    homes: dict[str, str] = {}
+    for key, home in keys.items():
+        if home is not None:
+            homes.setdefault(home, key)
+    return homes
 
 
 def _jdk(host: HostFacts, fleet: Fleetwide) -> Problems:
     prepare = fleet.loaded.inventory.prepare
-    home = prepare.java_home
-    if home is not None and not any(jdk.path == home for jdk in host.jdks):
-        found = ", ".join(jdk.path for jdk in host.jdks) or "none"
-        level: Level = "warning" if prepare.jdk else "error"
-        yield Problem(level, f"no Java in {home} (found: {found})", "See prepare.java_home and prepare.jdk.")
-    elif not host.jdks:
+    homes = java_homes(fleet.loaded)
+    known = {jdk.path: jdk for jdk in host.jdks}
+    lacking = {home: key for home, key in homes.items() if home not in known}
+    installs = [name for name in (prepare.jdk, *prepare.packages) if name and name not in host.packages]
+    found = ", ".join(known) or "none"
+    for home, key in lacking.items():
+        level: Level = "warning" if any(jdk_major(name) for name in installs) else "error"
+        hint = f"Correct {key}, or install the JDK: prepare.jdk and prepare.packages name packages."
+        yield Problem(level, f"no Java in {home} (found: {found})", hint)
+    if not host.jdks and not lacking:
         if prepare.jdk:
             yield Problem("warning", "no Java is installed", f"hosts prepare installs {prepare.jdk}.")
         else:
             yield Problem("error", "no Java is installed", "Install a JDK, or name its package in prepare.jdk.")
+    yield from _ambaris_java(host, fleet)
+
+
+def _ambaris_java(host: HostFacts, fleet: Fleetwide) -> Problems:
+    """Ambari 3.1 refuses an older Java at its setup, after everything was prepared."""
+    ambari = fleet.loaded.inventory.ambari
+    setup = ambari.setup if ambari else None
+    if setup is None or setup.version is None or tuple(map(int, setup.version.split(".")))[:2] < (3, 1):
+        return
+    home, key = setup.java_home, "ambari.setup.java_home"
+    if home is None:
+        home, key = fleet.loaded.inventory.prepare.java_home, "prepare.java_home"
+    for jdk in host.jdks:
+        major = java_major(jdk.version)
+        if jdk.path == home and major is not None and major < AMBARI_JAVA:
+            yield Problem(
+                "error",
+                f"{home} ({key}) is Java {major}; Ambari {setup.version} itself requires {AMBARI_JAVA} or newer",
+                f"Name a JDK {AMBARI_JAVA} in ambari.setup.java_home; services keep theirs with"
+                " ambari.setup.stack_java_home.",
+            )
 
 
 def _selinux(host: HostFacts, fleet: Fleetwide) -> Problems:

@@ -26,6 +26,8 @@ class Wanted:
     """Names that the host should resolve."""
     packages: tuple[str, ...] = ()
     """Names of packages that the host should have, or be able to install."""
+    homes: tuple[str, ...] = ()
+    """Java homes besides those in the usual folders."""
     conditions: tuple[str, ...] = ()
     """A key and a command each, with a space between: does the command succeed?"""
 

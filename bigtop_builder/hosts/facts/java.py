@@ -19,8 +19,11 @@ class Jdk(StrictModel):
 # The file `release` is read first, because starting a JVM is slow, and several homes may be links to one JVM.
 JDKS = r"""
 declare -A seen=()
-for home in /usr/lib/jvm/* /usr/java/* /opt/java* /opt/jdk* /usr/local/java* /usr/local/jdk*; do
-    [ -x "$home/bin/java" ] || continue
+declare -A told=()
+for home in "${homes[@]}" /usr/lib/jvm/* /usr/java/* /usr/jdk64/* /opt/java* /opt/jdk* /usr/local/java* /usr/local/jdk*
+do
+    [ -x "$home/bin/java" ] && [ -z "${told[$home]+x}" ] || continue
+    told[$home]=1
     version=
     while IFS='=' read -r key value; do
         [ "$key" = JAVA_VERSION ] && value=${value#\"} && version=${value%\"}
