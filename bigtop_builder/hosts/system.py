@@ -129,7 +129,9 @@ def hosts_entries(facts: HostFacts, addresses: Mapping[str, str], names: Iterabl
     former = {line.split()[1]: line for line in block_lines(text, "hosts") if len(line.split()) > 1}
     known = list(names)
     lines = [
-        f"{addresses[name]} {name} {name.partition('.')[0]}" if name in addresses else former[name]
+        " ".join((addresses[name], *dict.fromkeys((name, name.partition(".")[0]))))
+        if name in addresses
+        else former[name]
         for name in known
         if name in addresses or name in former
     ]

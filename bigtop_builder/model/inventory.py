@@ -127,7 +127,7 @@ class NewServer(StrictModel):
     """An Ambari server that ``deploy`` sets up, with its agents."""
 
     host: Address
-    """FQDN of the server's host; it does not have to be in a group."""
+    """The server's host, as ``hostname -f`` prints it there; it does not have to be in a group."""
     repository: PlainText
     """Base URL of the yum repository with ambari-server and ambari-agent."""
     gpg_key: PlainText | None = None
@@ -283,7 +283,7 @@ class Inventory(StrictModel):
     """Without it, ``deploy`` only prepares hosts and sets up stand-alone services."""
     repositories: list[Repository] = Field(default_factory=list)
     hosts: dict[str, Host] = Field(default_factory=dict)
-    """Settings of single hosts, by FQDN."""
+    """Settings of single hosts, by name."""
     groups: dict[GroupName, Group] = Field(min_length=1)
     layout: Placement | LayoutChoice = "groups"
     """Who places components: the ``groups``, or Ambari's stack advisor (``auto``). ``{by: groups, size: small}`` also

@@ -9,7 +9,8 @@ from pydantic import Field, StringConstraints, model_validator
 from bigtop_builder.model.base import HOSTS, AbsolutePath, Duration, Name, PlainText, StrictModel, VariableName
 
 HostPattern = Annotated[str, StringConstraints(pattern=HOSTS, max_length=253)]
-"""The FQDN of a host, or a range of hosts: ``node[01-50].example.com``; the width of the first number is kept."""
+"""The name of a host as ``hostname -f`` prints it there, which is the full one except where a host knows only a short
+one; or a range of hosts: ``node[01-50].example.com``. The width of the first number is kept."""
 
 GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$", max_length=80)]
 PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=120)]

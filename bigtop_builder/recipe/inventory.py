@@ -33,14 +33,15 @@ PATHS: tuple[tuple[str, ...], ...] = (
 """Paths on this machine, relative to the inventory's folder; ``*`` is any key."""
 
 _RANGE = re.compile(r"\[([^\[\]]*)\]")
-_FQDN = re.compile(r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+(?![0-9]+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
-_NO_FQDN = "Ambari knows hosts by their FQDN, as `hostname -f` prints it: node1.example.com."
+_HOST_NAME = re.compile(r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*(?![0-9]+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+_LOCAL = re.compile(r"^localhost(\..*)?$")
+_OWN_NAME = "Ambari knows hosts by the name that `hostname -f` prints there: node1.example.com."
 _TOKEN = re.compile(r"%HOSTGROUP::([^%]*)%")
 
 
 @dataclass(frozen=True)
 class HostEntry:
-    """A host: its FQDN in lower case, as Ambari stores it, and its SSH address."""
+    """A host: its name in lower case, as ``hostname -f`` prints it and Ambari stores it, and its SSH address."""
 
     name: str
     address: str
@@ -243,6 +244,13 @@ def _entries(inventory: Inventory, known: Mapping[str, str]) -> Iterator[HostEnt
         )
 
 
+def _not_a_host(name: str) -> str | None:
+    """Return what is wrong with the name of a host; short names are fine where hosts call themselves so."""
+    if _LOCAL.match(name):
+        return f"{name} is every host's name for itself"
+    return None if _HOST_NAME.match(name) else f"{name} is not a host name"
+
+
 class _Names:
     """Checks what the model cannot: that every name refers to exactly one existing thing."""
 
@@ -275,23 +283,35 @@ class _Names:
                     if host in owner:
                         where = "is listed twice" if owner[host] == name else f"is also in the group {owner[host]}"
                         self._wrong(path, f"{host} {where}", "A host belongs to one group.")
-                    elif not _FQDN.match(host):
-                        self._wrong(
-                            path,
-                            f"{host} is not a fully qualified host name",
-                            _NO_FQDN,
-                        )
+                    elif (wrong := _not_a_host(host)) is not None:
+                        self._wrong(path, wrong, _OWN_NAME)
                     else:
                         owner[host] = name
                         members.append(host)
             groups[name] = tuple(members)
+        self._short_names(owner)
         return groups
+
+    def _short_names(self, owner: Mapping[str, str]) -> None:
+        """Find hosts that are listed by their short and their full name."""
+        short = {host.partition(".")[0]: host for host in owner if "." in host}
+        for host, group in owner.items():
+            if host in short:
+                self._wrong(
+                    ("groups", group, "hosts"), f"{host} and {short[host]} are two names of one host", _OWN_NAME
+                )
 
     def references(self, known: Mapping[str, str], groups: Mapping[str, tuple[str, ...]]) -> None:
         """Check every name of a host or a group."""
         setup = self.inventory.ambari.setup if self.inventory.ambari else None
-        if setup and not _FQDN.match(setup.host.lower()):
-            self._wrong(("ambari", "setup", "host"), f"{setup.host} is not a fully qualified host name", _NO_FQDN)
+        if setup:
+            own = setup.host.lower()
+            wrong = _not_a_host(own)
+            full = next((host for host in known if host.startswith(f"{own}.")), None)
+            if wrong is None and full is not None:
+                wrong = f"{own} and {full} are two names of one host"
+            if wrong is not None:
+                self._wrong(("ambari", "setup", "host"), wrong, _OWN_NAME)
         hosts = [*known, *([setup.host.lower()] if setup else [])]
         for name in self.inventory.hosts:
             if name.lower() not in hosts and name not in self.lent:

@@ -70,6 +70,12 @@ def _kerberos(inventory: Inventory) -> Iterator[Breach]:
     kerberos = inventory.security.kerberos
     if kerberos is None:
         return
+    for group, name, index in _short_names(inventory):
+        yield (
+            ("groups", group, "hosts", index),
+            f"{name} is a short name, and Kerberos needs full ones",
+            "Its principals have the full names of hosts: let `hostname -f` print one, and write it here.",
+        )
     given = inventory.configurations.get("kerberos-env", {})
     wanted = _wanted(kerberos)
     for name, (property, hint) in wanted.items():
@@ -93,6 +99,13 @@ def _kerberos(inventory: Inventory) -> Iterator[Breach]:
             f"user_group is for kdc_type ipa, but kdc_type is {kerberos.kdc_type}",
             "Remove it, or set kdc_type to ipa.",
         )
+
+
+def _short_names(inventory: Inventory) -> Iterator[tuple[str, str, int]]:
+    for name, group in inventory.groups.items():
+        for index, pattern in enumerate(group.hosts):
+            if "." not in pattern:
+                yield name, pattern, index
 
 
 def _wanted(kerberos: Kerberos) -> dict[str, tuple[str | None, str]]:

@@ -294,3 +294,11 @@ def test_the_jdk_of_ambari_and_the_one_of_the_stack(
     (one,) = [one for one in found(loaded, host(jdks=(EIGHT,))) if one.check == "jdk"]
     assert one.level == level and message in one.message and one.hint
     assert set(wanted(loaded).homes) == {value for key, value in setup.items() if key != "version"}
+
+
+def test_a_short_name_is_fine_where_the_host_calls_itself_so(tmp_path: Path) -> None:
+    loaded = inventory(tmp_path, groups={"all": {"hosts": ["n1"]}})
+    known = {"lookups": {"n1": ("10.0.0.1",)}, "reverse": {"10.0.0.1": ("n1",)}}
+    assert found(loaded, host("n1", fqdn="n1", **known)) == []
+    (one,) = [one for one in found(loaded, host("n1", fqdn="n1.x.org", **known)) if one.check == "name"]
+    assert one.level == "error" and (one.hint or "").startswith("Write n1.x.org in the inventory")

@@ -101,7 +101,7 @@ def test_hosts_with_what_is_particular_to_them(tmp_path: Path) -> None:
         (
             "ambari: {url: 'http://a:1', password: prompt, setup: {host: node1, repository: 'http://r'}}",
             "ambari.setup.host",
-            "not a fully qualified",
+            "node1 and node1.x.test are two names of one host",
             "hostname -f",
         ),
     ],
@@ -120,15 +120,29 @@ def test_names_lead_somewhere(tmp_path: Path, more: str, path: str, message: str
         ("node1.x.test", "is also in the group first"),
         ("NODE1.X.TEST", "is also in the group first"),
         ("'node[2-3].x.test', node2.x.test", "is listed twice"),
-        ("node2", "not a fully qualified host name"),
-        ("192.0.2.7", "not a fully qualified host name"),
-        ("node-.x.test", "not a fully qualified host name"),
+        ("node1", "node1 and node1.x.test are two names of one host"),
+        ("localhost", "every host's name for itself"),
+        ("192.0.2.7", "not a host name"),
+        ("node-.x.test", "not a host name"),
     ],
 )
 def test_a_host_has_one_full_name_and_one_group(tmp_path: Path, hosts: str, message: str) -> None:
     (error,) = mistakes(tmp_path, BASE.replace('"node[2-3].x.test"', hosts))
     assert message in error.message
     assert error.location is not None and error.location.line == 4
+
+
+SHORT = "cluster: c1\ngroups: {a: {hosts: ['Node[1-2]']}}\n"
+
+
+def test_short_names_are_taken_as_they_are(tmp_path: Path) -> None:
+    assert load(tmp_path, SHORT).groups == {"a": ("node1", "node2")}
+
+
+def test_kerberos_needs_full_names(tmp_path: Path) -> None:
+    (error,) = mistakes(tmp_path, SHORT + "security: {kerberos: {realm: X, kdc_type: none, kdc_hosts: [k.x.test]}}\n")
+    assert "Node[1-2] is a short name, and Kerberos needs full ones" in error.message
+    assert error.location is not None and error.location.path == "groups.a.hosts[0]"
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:

@@ -23,6 +23,9 @@ def _name(host: HostFacts, fleet: Fleetwide) -> Problems:
     )
     if host.fqdn is None:
         yield Problem(level, "it does not know its own FQDN", hint)
+    elif host.fqdn.lower().startswith(f"{host.name}."):
+        hint = f"Write {host.fqdn.lower()} in the inventory: Ambari knows hosts by the output of hostname -f."
+        yield Problem("error", f"it calls itself {host.fqdn}, the inventory {host.name}", hint)
     elif (host.hostname or "").lower() in (host.name, host.name.partition(".")[0]):
         yield Problem(level, f"it calls itself {host.fqdn}, the inventory {host.name}", hint)
     else:
