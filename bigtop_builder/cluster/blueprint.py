@@ -18,9 +18,9 @@ from bigtop_builder.cluster.layout import (
 from bigtop_builder.cluster.version_definition import agent_repository_template
 from bigtop_builder.model.ambari_stack import StackDefinition
 from bigtop_builder.model.errors import ConfigurationError
-from bigtop_builder.model.inventory import Repository
 from bigtop_builder.model.kerberos import Kerberos
 from bigtop_builder.model.properties import Configurations, Secret
+from bigtop_builder.model.repository import Repository, filled
 
 Json = dict[str, Any]
 Reveal = Callable[[Secret, str], str]
@@ -50,16 +50,12 @@ def cluster_environment(repositories: Sequence[Repository], families: Sequence[s
     if not checked:
         return dict(NO_RETRY)
     keys = {
-        _key(repository).replace("{family}", family): None
+        filled(repository.key, family): None
         for repository in repositories
         for family in families or [""]
         if repository.gpg_check
     }
     return {**NO_RETRY, "repo_suse_rhel_template": agent_repository_template(list(keys))}
-
-
-def _key(repository: Repository) -> str:
-    return repository.gpg_key or f"{repository.url.rstrip('/')}/repodata/repomd.xml.key"
 
 
 def kerberos_configurations(kerberos: Kerberos) -> dict[str, dict[str, str]]:

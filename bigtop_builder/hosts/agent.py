@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import configparser
+from collections.abc import Collection
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from bigtop_builder.hosts.agent_user import CONFIGURATION, NAME, SERVICE_USERS, SUDOERS, agent_user
+from bigtop_builder.hosts.ini import set_ini
 from bigtop_builder.hosts.operation import Operation
-from bigtop_builder.hosts.os_families import OS_FAMILY_FILES, tell_ambari
-from bigtop_builder.hosts.packages import install_packages, repository
+from bigtop_builder.hosts.os_aliases import OS_FAMILY_FILES, tell_ambari
+from bigtop_builder.hosts.packages import OPEN, Access, install_packages, repository
 from bigtop_builder.hosts.preparation import CERTIFICATES
 from bigtop_builder.hosts.server import REPOSITORY_FILE, ambari_repository, daemon_running
 from bigtop_builder.hosts.services import restart_mark
@@ -17,13 +20,11 @@ from bigtop_builder.model.inventory import NewServer
 if TYPE_CHECKING:
     from bigtop_builder.hosts.facts import HostFacts
 
-NAME = "ambari-agent"
-CONFIGURATION = "/etc/ambari-agent/conf/ambari-agent.ini"
 LOG = "/var/log/ambari-agent/ambari-agent.log"
 SHIPPED_SERVER = "localhost"
 """The server in the configuration that the package ships."""
 
-FILES = (REPOSITORY_FILE, CERTIFICATES, CONFIGURATION, OS_FAMILY_FILES[NAME], restart_mark(NAME))
+FILES = (REPOSITORY_FILE, CERTIFICATES, CONFIGURATION, SUDOERS, OS_FAMILY_FILES[NAME], restart_mark(NAME))
 """Files that the facts of an agent's host must include."""
 
 
@@ -38,21 +39,28 @@ def server_of(text: str) -> str | None:
 
 
 def agent_operations(
-    facts: HostFacts, setup: NewServer, version: str | None, *, running: bool
+    facts: HostFacts,
+    setup: NewServer,
+    version: str | None,
+    *,
+    running: bool,
+    access: Access = OPEN,
+    accounts: Collection[str] = SERVICE_USERS,
 ) -> tuple[Operation, ...]:
     """Plan everything from the repository file to a running agent of this server; nothing if all of it is in place.
 
     ``version``: the server's, because a server refuses agents of another version. None: the newest one in the
-    repository, which is what the server gets, too.
+    repository, which is what the server gets, too. ``accounts``: those that an agent that is not root may switch to.
     """
     versions = {NAME: version} if version else {}
     file = facts.files.get(CONFIGURATION)
     former = server_of(file.text or "") if file else None
     server = setup.host.lower()
     operations = [
-        *repository(facts, ambari_repository(facts, setup)),
+        *repository(facts, ambari_repository(facts, setup, access)),
         *install_packages(facts, [NAME], versions=versions, restarts=(NAME,)),
         *tell_ambari(facts, NAME),
+        *agent_user(facts, setup.agent_user, accounts),
     ]
     # Reset first: the server in the file is what the next run judges by, so it must be the last thing that changes.
     if former and former not in (server, SHIPPED_SERVER):
@@ -63,28 +71,6 @@ def agent_operations(
         *operations,
         *daemon_running(facts, NAME, running=running, changed=any(NAME in one.restarts for one in operations)),
     )
-
-
-# Sets the key in its own section only; adds a missing section or key.
-_INI = r"""file={file}
-new=$(mktemp "$file.XXXXXX")
-trap 'rm -f "$new"' EXIT
-awk -v section={section} -v key={key} -v value={value} '
-    /^[ \t]*\[/ {{ if (inside && !done) {{ print key "=" value; done = 1 }}
-        name = $0; sub(/^[ \t]*\[/, "", name); sub(/\].*/, "", name); inside = (name == section) }}
-    inside {{ name = $0; sub(/^[ \t]+/, "", name); sub(/[ \t]*[=:].*/, "", name)
-        if (name == key) {{ if (!done) print key "=" value; done = 1; next }} }}
-    {{ print }}
-    END {{ if (!done) {{ if (!inside) print "[" section "]"; print key "=" value }} }}' "$file" > "$new"
-chmod --reference="$file" "$new"
-chown --reference="$file" "$new"
-mv -f "$new" "$file"
-"""
-
-
-def set_ini(path: str, section: str, key: str, value: str) -> str:
-    """Return bash that sets one key of one section of an ini file."""
-    return _INI.format(file=quote(path), section=quote(section), key=quote(key), value=quote(value))
 
 
 def _server(former: str | None, server: str) -> Operation:

@@ -37,10 +37,12 @@ def is_agents(path: str) -> bool:
     return _AGENTS.fullmatch(path) is not None
 
 
-def remove_agent_repositories(facts: HostFacts, stack: str, used: Collection[int]) -> tuple[Operation, ...]:
+def remove_agent_repositories(
+    facts: HostFacts, stack: str, used: Collection[int], *, ours: bool = False
+) -> tuple[Operation, ...]:
     """Plan to remove the files of a stack (``BIGTOP``) that are broken, or not of a version in ``used``.
 
-    An agent writes its file again with the next installation.
+    An agent writes its file again with the next installation. ``ours``: agents write none, and all of them go.
     """
     operations = []
     for path, file in sorted(facts.files.items()):
@@ -48,7 +50,8 @@ def remove_agent_repositories(facts: HostFacts, stack: str, used: Collection[int
         if name is None or name["stack"] != stack.lower():
             continue
         broken = unparsable(file.text) if file.text is not None else None
-        if broken or int(name["version"]) not in used:
-            why = broken or f"no service here uses the repository version {name['version']}"
+        if broken or ours or int(name["version"]) not in used:
+            why = broken or ("hosts prepare writes the files of repositories" if ours else None)
+            why = why or f"no service here uses the repository version {name['version']}"
             operations.append(Operation(f"remove {path}", why, f"rm -f {quote(path)}"))
     return tuple(operations)

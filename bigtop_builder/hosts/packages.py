@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from shlex import quote
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from bigtop_builder.hosts.files import remove_file, write_file
 from bigtop_builder.hosts.operation import Operation
@@ -87,6 +89,56 @@ def _some(words: list[str]) -> str:
 
 
 @dataclass(frozen=True)
+class Access:
+    """How a host gets at a repository: the values of ``RepositoryAccess``."""
+
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    proxy: str | None = None
+    """``none`` for no proxy at all."""
+    proxy_user: str | None = None
+    proxy_password: str | None = field(default=None, repr=False)
+
+    @property
+    def secret(self) -> bool:
+        """Whether it contains a password."""
+        return self.password is not None or self.proxy_password is not None
+
+    def lines(self) -> list[str]:
+        """Return the lines of a repository file."""
+        values = {
+            "username": self.user,
+            "password": self.password,
+            "proxy": "_none_" if self.proxy == "none" else self.proxy,
+            "proxy_username": self.proxy_user,
+            "proxy_password": self.proxy_password,
+        }
+        return [f"{key}={value}" for key, value in values.items() if value is not None]
+
+    def curl(self, *, same_host: bool = True) -> str:
+        """Return the lines of curl's configuration; the repository's password is for its own host alone."""
+        lines = []
+        if self.user is not None and same_host:
+            lines.append(_option("user", f"{self.user}:{self.password or ''}"))
+        if self.proxy == "none":
+            lines.append(_option("noproxy", "*"))
+        elif self.proxy is not None:
+            lines.append(_option("proxy", self.proxy))
+        if self.proxy_user is not None:
+            lines.append(_option("proxy-user", f"{self.proxy_user}:{self.proxy_password or ''}"))
+        return "\n".join(lines)
+
+
+def _option(name: str, value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{name} = "{escaped}"'
+
+
+OPEN = Access()
+"""A repository that everybody can read, without a proxy."""
+
+
+@dataclass(frozen=True)
 class RepositoryFile:
     """A repository, as one of our ``.repo`` files describes it to yum."""
 
@@ -98,6 +150,9 @@ class RepositoryFile:
     repo_gpg_check: bool = True
     certificates: str | None = None
     """The path on the host of the authorities that signed the server's certificate."""
+    access: Access = OPEN
+    key_source: str | None = None
+    """Where this host downloads the key, if ``gpg_key`` has variables of yum."""
 
     @property
     def path(self) -> str:
@@ -119,6 +174,7 @@ class RepositoryFile:
             lines.append(f"gpgkey={self.gpg_key}")
         if self.certificates is not None:
             lines.append(f"sslcacert={self.certificates}")
+        lines += self.access.lines()
         return "".join(f"{line}\n" for line in ["# Written by bigtop-builder.", *lines]).encode()
 
 
@@ -127,10 +183,13 @@ def repository_path(name: str) -> str:
     return f"{REPOSITORIES}/bigtop-builder-{name}.repo"
 
 
+PASSWORD = re.compile(r"^(proxy_)?password\s*=", re.MULTILINE)
+"""A password in a repository file."""
+
 # Importing a key twice adds nothing.
 TRUST = """key=$(mktemp)
 trap 'rm -f "$key"' EXIT
-curl --fail --silent --show-error --location --max-time 60 --retry 2 {ca} --output "$key" {address}
+curl --config - --fail --silent --show-error --location --max-time 60 --retry 2 {ca} --output "$key" {address}
 rpm --import "$key"
 rpm -q gpg-pubkey
 """
@@ -141,14 +200,21 @@ def repository(facts: HostFacts, wanted: RepositoryFile) -> tuple[Operation, ...
 
     In this order, so that an existing file implies that its key is trusted, too.
     """
-    written = write_file(facts, wanted.path, wanted.content())
+    former = facts.files.get(wanted.path)
+    mode = "0600" if wanted.access.secret else "0644"
+    # The former password is none that we know, and would show in the difference.
+    secret = wanted.access.secret or bool(former and PASSWORD.search(former.text or ""))
+    written = write_file(facts, wanted.path, wanted.content(), mode=mode, secret=secret)
     if not written or wanted.gpg_key is None or not (wanted.gpg_check or wanted.repo_gpg_check):
         return written
     ca = f"--cacert {quote(wanted.certificates)}" if wanted.certificates else ""
+    source = wanted.key_source or wanted.gpg_key
+    options = wanted.access.curl(same_host=urlsplit(source).netloc == urlsplit(wanted.url).netloc)
     trust = Operation(
         f"trust the key of {wanted.id}",
-        f"rpm --import {wanted.gpg_key}",
-        TRUST.format(ca=ca, address=quote(wanted.gpg_key)),
+        f"rpm --import {source}",
+        TRUST.format(ca=ca, address=quote(source)),
+        options.encode(),
     )
     return (trust, *written)
 

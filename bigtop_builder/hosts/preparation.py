@@ -11,8 +11,9 @@ from bigtop_builder.hosts.chrony import TIME_SERVICES, keep_time, needs_chrony
 from bigtop_builder.hosts.facts import HostFacts, Wanted
 from bigtop_builder.hosts.files import write_file
 from bigtop_builder.hosts.operation import Cannot, Operation
-from bigtop_builder.hosts.packages import RepositoryFile, install_packages, repository, repository_path
+from bigtop_builder.hosts.packages import OPEN, Access, RepositoryFile, install_packages, repository, repository_path
 from bigtop_builder.hosts.powertools import enable_powertools
+from bigtop_builder.hosts.repository_access import ALL_OPEN, Accesses
 from bigtop_builder.hosts.services import restart_mark
 from bigtop_builder.hosts.system import (
     HOSTS_FILE,
@@ -26,7 +27,7 @@ from bigtop_builder.hosts.system import (
     transparent_huge_pages,
 )
 from bigtop_builder.model.errors import HostError
-from bigtop_builder.model.inventory import Repository
+from bigtop_builder.model.repository import Repository, filled, variable_names
 from bigtop_builder.recipe.inventory import LoadedInventory
 
 LIMITS_FILE = "/etc/security/limits.d/90-bigtop-builder.conf"
@@ -60,6 +61,7 @@ def wanted(loaded: LoadedInventory) -> Wanted:
             *(restart_mark(name) for name in services),
         ),
         services=tuple(services),
+        variables=repository_variables(loaded),
         homes=tuple(filter(None, (prepare.java_home,))),
     )
 
@@ -70,13 +72,14 @@ def prepare(
     *,
     addresses: Mapping[str, str] | None = None,
     certificates: bytes | None = None,
+    accesses: Accesses = ALL_OPEN,
 ) -> Prepared:
     """Plan what the host lacks according to the inventory.
 
     ``addresses``: IP addresses by FQDN, for /etc/hosts. ``certificates``: PEM authorities for the repositories.
     Raises HostError like ``repository_file``.
     """
-    parts = list(_parts(facts, loaded, addresses or {}, certificates))
+    parts = list(_parts(facts, loaded, addresses or {}, certificates, accesses))
     return Prepared(
         tuple(part for part in parts if isinstance(part, Operation)),
         tuple(part for part in parts if isinstance(part, Cannot)),
@@ -84,15 +87,20 @@ def prepare(
 
 
 def _parts(
-    facts: HostFacts, loaded: LoadedInventory, addresses: Mapping[str, str], certificates: bytes | None
+    facts: HostFacts,
+    loaded: LoadedInventory,
+    addresses: Mapping[str, str],
+    certificates: bytes | None,
+    accesses: Accesses,
 ) -> Iterator[Operation | Cannot]:
     prepare = loaded.inventory.prepare
     if prepare.hosts_entries:
         yield from hosts_entries(facts, addresses, [host.name for host in loaded.hosts])
     if certificates is not None:
         yield from write_file(facts, CERTIFICATES, certificates)
-    for entry in loaded.inventory.repositories:
-        yield from repository(facts, repository_file(facts, entry, CERTIFICATES if certificates else None))
+    for index, entry in enumerate(loaded.inventory.repositories):
+        known = CERTIFICATES if certificates else None
+        yield from repository(facts, repository_file(facts, entry, known, accesses.of(index)))
     if prepare.powertools:
         yield from enable_powertools(facts)
     if prepare.selinux != "keep":
@@ -112,20 +120,30 @@ def _parts(
         yield from transparent_huge_pages(facts, prepare.transparent_huge_pages)
 
 
-def repository_file(facts: HostFacts, entry: Repository, certificates: str | None = None) -> RepositoryFile:
+def repository_file(
+    facts: HostFacts, entry: Repository, certificates: str | None = None, access: Access = OPEN
+) -> RepositoryFile:
     """Return the repository file of this host for a repository of the inventory; its OS family fills ``{family}``.
 
     The default key is the one that our repositories contain: ``repodata/repomd.xml.key``. Raises HostError if an
-    address contains ``{family}`` and Ambari does not know the host's OS.
+    address contains ``{family}`` and the host's OS is unknown, or if the host lacks a variable in the key's address:
+    yum replaces variables, but the key is downloaded without it.
     """
     if facts.family is None and "{family}" in f"{entry.url} {entry.gpg_key}":
         raise HostError(
             f"{facts.name}: {facts.os_name or 'its system'} belongs to no OS family that Ambari knows",
             hint=f"the address of repository {entry.id} contains {{family}}; use one without it, or remove the host",
         )
-    url = entry.url.replace("{family}", facts.family or "").rstrip("/")
-    key = entry.gpg_key.replace("{family}", facts.family or "") if entry.gpg_key else f"{url}/repodata/repomd.xml.key"
+    url = filled(entry.url, facts.family).rstrip("/")
+    key = filled(entry.key, facts.family)
     checked = entry.gpg_check or entry.repo_gpg_check
+    source = filled(key, None, facts.variables)
+    lacking = variable_names(source) if checked else ()
+    if lacking:
+        raise HostError(
+            f"{facts.name}: yum has no variable ${lacking[0]} there, which is in an address of repository {entry.id}",
+            hint=f"correct it, or create /etc/yum/vars/{lacking[0]} on the host",
+        )
     return RepositoryFile(
         entry.id,
         url,
@@ -133,7 +151,16 @@ def repository_file(facts: HostFacts, entry: Repository, certificates: str | Non
         entry.gpg_check,
         entry.repo_gpg_check,
         certificates if url.startswith("https:") else None,
+        access,
+        source if checked else None,
     )
+
+
+def repository_variables(loaded: LoadedInventory) -> tuple[str, ...]:
+    """Return the variables of yum in the addresses of repositories, the longest first."""
+    setup = loaded.inventory.ambari.setup if loaded.inventory.ambari else None
+    own = (setup.repository, setup.gpg_key) if setup else ()
+    return variable_names(*(text for one in loaded.inventory.repositories for text in (one.url, one.gpg_key)), *own)
 
 
 def limits(open_files: int) -> bytes:

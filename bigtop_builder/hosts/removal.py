@@ -11,6 +11,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from bigtop_builder.hosts import standalone
+from bigtop_builder.hosts.agent_user import SUDOERS
 from bigtop_builder.hosts.facts import Wanted
 from bigtop_builder.hosts.files import remove_file
 from bigtop_builder.hosts.operation import KEPT, Operation
@@ -44,6 +45,7 @@ def wanted(loaded: LoadedInventory, host: str) -> Wanted:
         *AGENT_FOLDERS,
         *SERVER_FOLDERS,
         AMBARI_REPOSITORY,
+        SUDOERS,
         *(repository_path(entry.id) for entry in loaded.inventory.repositories),
         *(restart_mark(name) for name in daemons),
     )
@@ -70,7 +72,7 @@ def _removal(facts: HostFacts, loaded: LoadedInventory) -> Iterator[Operation]:
     for folder in folders:
         if folder in facts.files:
             yield Operation(f"remove {folder}", "the folder and everything in it", f"rm -rf {quote(folder)}")
-    ours = {AMBARI_REPOSITORY, *(repository_path(entry.id) for entry in loaded.inventory.repositories)}
+    ours = {AMBARI_REPOSITORY, SUDOERS, *(repository_path(entry.id) for entry in loaded.inventory.repositories)}
     for path in sorted(facts.files):
         if (path in ours and (path != AMBARI_REPOSITORY or daemons)) or AGENTS_REPOSITORIES.fullmatch(path):
             yield from remove_file(facts, path)

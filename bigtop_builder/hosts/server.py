@@ -24,14 +24,15 @@ from bigtop_builder.hosts.database import (
     schema_operations,
 )
 from bigtop_builder.hosts.operation import KEPT, Operation
-from bigtop_builder.hosts.os_families import OS_FAMILY_FILES, tell_ambari
-from bigtop_builder.hosts.packages import RepositoryFile, install_packages, repository
+from bigtop_builder.hosts.os_aliases import OS_FAMILY_FILES, tell_ambari
+from bigtop_builder.hosts.packages import OPEN, Access, RepositoryFile, install_packages, repository
 from bigtop_builder.hosts.preparation import CERTIFICATES
 from bigtop_builder.hosts.server_https import FILES as HTTPS_FILES
 from bigtop_builder.hosts.server_https import Https, https_operations
 from bigtop_builder.hosts.services import restart_mark
 from bigtop_builder.model.errors import HostError
 from bigtop_builder.model.inventory import DatabaseKind, Driver, DriverKind, NewServer
+from bigtop_builder.model.repository import filled
 
 if TYPE_CHECKING:
     from bigtop_builder.hosts.facts import HostFacts
@@ -78,15 +79,18 @@ class AmbariRepository(RepositoryFile):
         return REPOSITORY_FILE
 
 
-def ambari_repository(facts: HostFacts, setup: NewServer) -> AmbariRepository:
+def ambari_repository(facts: HostFacts, setup: NewServer, access: Access = OPEN) -> AmbariRepository:
     """Return the repository file for servers and agents."""
+    key = filled(setup.gpg_key, facts.family) if setup.gpg_key else None
     return AmbariRepository(
         "ambari",
-        setup.repository,
-        setup.gpg_key,
+        filled(setup.repository, facts.family),
+        key,
         setup.gpg_check,
         repo_gpg_check=False,
         certificates=CERTIFICATES if CERTIFICATES in facts.files and setup.repository.startswith("https:") else None,
+        access=access,
+        key_source=filled(key, None, facts.variables) if key else None,
     )
 
 
@@ -112,6 +116,7 @@ def server_operations(
     java_home: str | None,
     password: str | None,
     https: Https | None,
+    access: Access = OPEN,
     engines: Mapping[DatabaseKind, Engine] = ENGINES,
 ) -> tuple[Operation, ...]:
     """Plan everything from the repository file to a running server; nothing if all of it is in place.
@@ -122,7 +127,7 @@ def server_operations(
     _same_version(facts, setup)
     now = properties(facts)
     operations = [
-        *repository(facts, ambari_repository(facts, setup)),
+        *repository(facts, ambari_repository(facts, setup, access)),
         *_package(facts, setup),
         *tell_ambari(facts, NAME),
     ]

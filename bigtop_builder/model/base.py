@@ -75,6 +75,7 @@ AGE = r"^[1-9][0-9]*(h|d|w)$"
 SECRET = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|command:.+|prompt)$"
 HOSTS = r"^[A-Za-z0-9][A-Za-z0-9.,\[\]-]*$"
 CAPITALS = r"^[A-Z][A-Z0-9_]*$"
+PROXY_URL = r"^((https?|socks5h?)://[^\s/@]+/?|none)$"
 SERVER_URL, REPOSITORY_URL = r"^https?://[^\s/]+/?$", r"^(https?|file)://\S+$"
 CLUSTER = r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$"
 FILE_MODE = r"^([0-7]{3,4}|.*\{\{.*)$"
@@ -110,6 +111,7 @@ EXAMPLES = {
     CAPITALS: "ZOOKEEPER or ZOOKEEPER_SERVER, as Ambari writes it",
     SERVER_URL: "https://ambari.example.com:8443",
     REPOSITORY_URL: "https://repo.example.com/bigtop-3.2.0/el8",
+    PROXY_URL: "http://proxy.example.com:3128 (credentials go into proxy_credentials)",
     CLUSTER: "analytics, of letters, digits, _ and -",
     FILE_MODE: '"0755", in quotes',
 }

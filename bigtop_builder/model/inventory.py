@@ -9,7 +9,6 @@ from pydantic import Field, StringConstraints, model_validator
 from bigtop_builder.model.base import (
     CAPITALS,
     CLUSTER,
-    REPOSITORY_URL,
     SERVER_URL,
     AbsolutePath,
     Duration,
@@ -23,6 +22,7 @@ from bigtop_builder.model.kerberos import Security
 from bigtop_builder.model.layout_choice import LayoutChoice, Placement, Size
 from bigtop_builder.model.login import Address, Login, Ssh
 from bigtop_builder.model.properties import Configurations, SecretReference
+from bigtop_builder.model.repository import ProxyAddress, Repository, RepositoryAccess, RepositoryCredentials
 from bigtop_builder.model.standalone import GroupName, HostPattern, PackageName, Standalone, UserName
 
 ServiceName = Annotated[str, StringConstraints(pattern=CAPITALS, max_length=80)]
@@ -129,10 +129,13 @@ class NewServer(StrictModel):
     host: Address
     """The server's host, as ``hostname -f`` prints it there; it does not have to be in a group."""
     repository: PlainText
-    """Base URL of the yum repository with ambari-server and ambari-agent."""
+    """Base URL of the yum repository with ambari-server and ambari-agent. Replaced like the ``url`` of repositories."""
     gpg_key: PlainText | None = None
     """URL of the key that signs it."""
     gpg_check: bool = True
+    repository_credentials: RepositoryCredentials | None = None
+    repository_proxy: ProxyAddress | None = None
+    repository_proxy_credentials: RepositoryCredentials | None = None
     version: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+){2,3}$")
     """The version to install. Default: the newest in the repository."""
     java_home: AbsolutePath | None = None
@@ -141,6 +144,9 @@ class NewServer(StrictModel):
     stack_java_home: AbsolutePath | None = None
     """The JDK of the services, on all hosts. Default: the one of Ambari itself."""
     https: Https | None = None
+    agent_user: UserName = "root"
+    """Who runs the agents. Another user than root is created, and gets the rules of sudo that agents need
+    (``/etc/sudoers.d``); it may switch to the accounts of services that ``*-env`` types in ``configurations`` name."""
     database: Database = Database()
     drivers: dict[DriverKind, Driver] = Field(default_factory=dict)
     """JDBC drivers for services with an existing database, such as Hive; ``mysql`` is for MariaDB too."""
@@ -153,6 +159,15 @@ class NewServer(StrictModel):
         if own is not None and own in self.drivers:
             raise ValueError(f"database registers the driver for {own}, so drivers must not have another one")
         return self
+
+    @property
+    def repository_access(self) -> RepositoryAccess:
+        """How hosts get at Ambari's own repository."""
+        return RepositoryAccess(
+            credentials=self.repository_credentials,
+            proxy=self.repository_proxy,
+            proxy_credentials=self.repository_proxy_credentials,
+        )
 
     @property
     def registered_drivers(self) -> tuple[str, ...]:
@@ -181,20 +196,6 @@ class Ambari(StrictModel):
     """Time limit for agents to register."""
     request_timeout: Duration = "2h"
     """Time limit of one Ambari request."""
-
-
-class Repository(StrictModel):
-    """A yum repository with packages of the stack."""
-
-    id: str = Field(default="BIGTOP-3.2.0", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    url: str = Field(pattern=REPOSITORY_URL)
-    """Base URL: the folder with ``repodata``. ``{family}`` is replaced by the OS family of the hosts."""
-    gpg_key: str | None = Field(default=None, pattern=REPOSITORY_URL)
-    """URL of the public key. Default: ``repodata/repomd.xml.key`` of the repository. ``{family}`` as in ``url``."""
-    gpg_check: bool = True
-    """Whether to check the signatures of packages."""
-    repo_gpg_check: bool = True
-    """Whether to check the signature of the repository metadata."""
 
 
 class StackChoice(StrictModel):
@@ -301,6 +302,11 @@ class Inventory(StrictModel):
     standalone: dict[Name, Standalone] = Field(default_factory=dict)
     jobs: dict[FileName, Job] = Field(default_factory=dict)
     """Jobs for ``verify`` to run, by name."""
+
+    @property
+    def agents_write_repositories(self) -> bool:
+        """Whether agents write the repository files; what they write is open to all, and knows no proxy."""
+        return not any(one.credentials or one.proxy for one in self.repositories)
 
     @property
     def placement(self) -> Placement:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.model.inventory import Inventory
 from bigtop_builder.model.kerberos import Kerberos
 from bigtop_builder.model.properties import Configurations, Secret, Setting
+from bigtop_builder.model.repository import RepositoryAccess
 from bigtop_builder.recipe.document import Document, DocumentPath
 
 SECRET_REFERENCE = "SECRET:"
@@ -26,6 +28,7 @@ Breach = tuple[DocumentPath, str, str]
 
 def _repositories(inventory: Inventory) -> Iterator[Breach]:
     """Each repository has an id of its own, since agents cannot read a file with a section twice; one rule for all."""
+    yield from _addresses(inventory)
     ids: dict[str, int] = {}
     addresses: dict[str, int] = {}
     for index, one in enumerate(inventory.repositories):
@@ -57,7 +60,55 @@ def _repositories(inventory: Inventory) -> Iterator[Breach]:
         )
 
 
+def _addresses(inventory: Inventory) -> Iterator[Breach]:
+    """What is in an address ends up in files that everybody reads, and in Ambari's web interface."""
+    setup = inventory.ambari.setup if inventory.ambari else None
+    each: list[tuple[DocumentPath, str | None]] = [
+        (("repositories", index, key), getattr(one, key))
+        for index, one in enumerate(inventory.repositories)
+        for key in ("url", "gpg_key")
+    ]
+    if setup:
+        each += [(("ambari", "setup", key), getattr(setup, key)) for key in ("repository", "gpg_key")]
+    for path, address in each:
+        credentials = "repository_credentials" if path[0] == "ambari" else "credentials"
+        if re.match(r"\w+://[^/\s]*@", address or ""):
+            yield (
+                path,
+                "a user or password is in this address",
+                f"Write {credentials}: {{user: env:NAME, password: env:NAME}} instead.",
+            )
+        for name in re.findall(r"\{(\w*)\}", address or ""):
+            if name != "family":
+                known = name in ("releasever", "basearch", "arch")
+                hint = f"Write ${name}, as yum does." if known else "{family} alone is replaced; yum knows $basearch."
+                yield path, f"{{{name}}} is not replaced by anything", hint
+    accesses: list[tuple[DocumentPath, str, RepositoryAccess]] = [
+        (("repositories", index), "", one) for index, one in enumerate(inventory.repositories)
+    ]
+    if setup:
+        accesses.append((("ambari", "setup"), "repository_", setup.repository_access))
+    for path, prefix, access in accesses:
+        if access.proxy_credentials and access.proxy in (None, "none"):
+            yield (
+                (*path, f"{prefix}proxy_credentials"),
+                f"{prefix}proxy_credentials are given, but no proxy",
+                f"Add {prefix}proxy: http://proxy.example.com:3128.",
+            )
+
+
+SERVICE_ACCOUNTS = ("hdfs", "yarn", "mapred", "hive", "hbase", "zookeeper", "spark", "kafka", "ranger", "solr", "tez")
+"""Accounts that the stack gives to services."""
+
+
 def _preparation(inventory: Inventory) -> Iterator[Breach]:
+    setup = inventory.ambari.setup if inventory.ambari else None
+    if setup and setup.agent_user in SERVICE_ACCOUNTS:
+        yield (
+            ("ambari", "setup", "agent_user"),
+            f"{setup.agent_user} is the account of a service, which would get the agent's rights",
+            "Choose an account of its own, such as ambari.",
+        )
     if inventory.prepare.ntp_servers and not inventory.prepare.chrony:
         yield (
             ("prepare", "ntp_servers"),

@@ -34,6 +34,9 @@ MOST = 20
 
 _SECRET_KEY = re.compile(r"passw|passphrase|secret", re.IGNORECASE)
 
+_USER_INFO = re.compile(r"//[^/\s]*@")
+"""User and password in an address."""
+
 
 def validate(document: Document, model: type[M], *, templates: bool = False) -> M:
     """Return the document as ``model``; with ``templates`` names may be templates, which are checked when rendered.
@@ -98,7 +101,7 @@ def _problem(
         return ConfigurationError(f"the key {last!r} is missing", location=document.locate(path[:-1]))
     given, context = problem.get("input"), problem.get("ctx", {})
     message = _message(problem, context)
-    if context.get("pattern") == SECRET or _SECRET_KEY.search(location.path):
+    if context.get("pattern") == SECRET or _SECRET_KEY.search(location.path) or _USER_INFO.search(str(given)):
         # This may be the secret itself.
         given = None
     if isinstance(given, str | int | float | bool) and len(str(given)) <= 80:

@@ -15,9 +15,9 @@ from bigtop_builder.cluster.layout import Layout, expand_tokens, layout_of, layo
 from bigtop_builder.cluster.layout_rules import check_layout
 from bigtop_builder.cluster.stack_data import load_stack
 from bigtop_builder.model.errors import ConfigurationError
-from bigtop_builder.model.inventory import Repository
 from bigtop_builder.model.kerberos import Kerberos
 from bigtop_builder.model.properties import Secret
+from bigtop_builder.model.repository import Repository
 from bigtop_builder.recipe.inventory import load_inventory
 
 BLUEPRINT = json.loads(

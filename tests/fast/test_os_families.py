@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bigtop_builder.hosts.os_families import OS_FAMILY_FILES, family_of, tell_ambari
+from bigtop_builder.hosts.os_aliases import OS_FAMILY_FILES, tell_ambari
+from bigtop_builder.hosts.os_families import family_of
 from tests.fast.test_host_checks import found, inventory
 from tests.fast.test_host_checks import host as checked_host
 from tests.fast.test_operations import file, host, shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import hashlib
+import shutil
 import subprocess
 import threading
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ import yaml
 
 from bigtop_builder.flow.deploy.registration import UnregisteredError, await_registration, parse_look, reason
 from bigtop_builder.hosts import agent, server
-from bigtop_builder.hosts.agent import agent_operations, server_of, set_ini
+from bigtop_builder.hosts.agent import agent_operations, server_of
+from bigtop_builder.hosts.agent_user import SUDOERS, service_users, sudoers
 from bigtop_builder.hosts.ambari_logs import agent_cause, server_cause
 from bigtop_builder.hosts.ambari_properties import PROPERTIES, parse_properties, set_properties
 from bigtop_builder.hosts.database import State, Target, credentials, parse_probe, target
 from bigtop_builder.hosts.database_server import service_operations
-from bigtop_builder.hosts.facts import FileFact, HostFacts, Package
+from bigtop_builder.hosts.facts import FileFact, HostFacts, Package, User
+from bigtop_builder.hosts.ini import set_ini
 from bigtop_builder.hosts.operation import KEPT, Operation
 from bigtop_builder.hosts.server import server_operations, wanted_properties
 from bigtop_builder.hosts.server_https import CERTIFICATE, KEY, KEYSTORE, MADE_FROM, Https
@@ -320,6 +323,50 @@ def test_agents_follow_their_server(
     found = facts(packages=package("ambari-agent", installed) if installed else {}, files=files)
     told = names(agent_operations(found, setup, VERSION, running=running))
     assert [name.replace("point ambari-agent at its server", "point") for name in told] == expected
+
+
+def test_an_agent_that_is_not_root_gets_its_account_and_its_rules() -> None:
+    setup = new_server(agent_user="ambari")
+    ini = INI.format(host=SERVER) + "run_as_user=root\n"
+    files = {
+        agent.CONFIGURATION: file(ini),
+        server.REPOSITORY_FILE: file(server.ambari_repository(facts(), setup).content().decode()),
+    }
+    found = facts(packages=package("ambari-agent"), files=files)
+    accounts = service_users(
+        {"hadoop-env": {"hdfs_user": "dfs"}, "zookeeper-env": {"zk_user": "a b"}, "x": {"y_user": "z"}}
+    )
+    operations = agent_operations(found, setup, VERSION, running=True, accounts=accounts)
+    assert names(operations) == [
+        "create the user ambari",
+        f"write {SUDOERS}",
+        "let ambari-agent run as ambari",
+        "restart ambari-agent",
+    ]
+    rules = operations[1].stdin.decode()
+    assert "chmod 0440" in operations[1].script
+    assert "/bin/su dfs *" in rules and "/bin/su hdfs *" in rules and "a b" not in rules and "su z " not in rules
+    assert rules.splitlines()[-1].startswith("ambari ALL=(ALL) NOPASSWD:SETENV: AMBARI_SYSTEM")
+    users = {"ambari": User(uid=1001, gid=1001, home="/home/ambari", shell="/bin/bash")}
+    done = {
+        **files,
+        agent.CONFIGURATION: file(ini.replace("=root", "=ambari")),
+        SUDOERS: file(rules, "440"),
+    }
+    ready = found.model_copy(update={"files": done, "users": users})
+    assert agent_operations(ready, setup, VERSION, running=True, accounts=accounts) == ()
+    assert names(agent_operations(ready, new_server(), VERSION, running=True)) == [
+        "let ambari-agent run as root",
+        f"remove {SUDOERS}",
+        "restart ambari-agent",
+    ]
+
+
+@pytest.mark.skipif(not shutil.which("visudo"), reason="no visudo")
+def test_sudo_reads_the_rules(tmp_path: Path) -> None:
+    path = tmp_path / "rules"
+    path.write_bytes(sudoers("ambari", service_users({})))
+    subprocess.run(["visudo", "-c", "-f", path], check=True)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,10 @@ SMALL = 16 << 20
 SAFE_NAME = re.compile(r"[A-Za-z0-9][\w.+~^-]{0,200}", re.ASCII)
 
 
+Login = tuple[str, str]
+"""User and password."""
+
+
 class MissingError(PublishError):
     """A file of the repository does not exist."""
 
@@ -80,7 +84,10 @@ class FolderReader:
 class AddressReader:
     """A repository at an ``http`` or ``https`` address; files are downloaded on demand and not kept."""
 
-    def __init__(self, address: str, network: Network | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self, address: str, network: Network | None = None, limits: Limits | None = None, login: Login | None = None
+    ) -> None:
+        self._login = login
         self._address = address.rstrip("/")
         self._network = network or Network()
         self._limits = limits or Limits()
@@ -106,7 +113,10 @@ class AddressReader:
         from bigtop_builder.adapter.sources.web import Web
 
         received = 0
-        with Web(self._network).get(url, cancelled=threading.Event()) as answer, path.open("wb") as stream:
+        with (
+            Web(self._network).get(url, cancelled=threading.Event(), auth=self._login) as answer,
+            path.open("wb") as stream,
+        ):
             if answer.status in (404, 410):
                 raise MissingError(f"{public(url)} does not exist")
             if answer.status != 200:
@@ -141,10 +151,12 @@ class AddressReader:
             ) from error
 
 
-def open_repository(place: str, network: Network | None = None, limits: Limits | None = None) -> Reader:
+def open_repository(
+    place: str, network: Network | None = None, limits: Limits | None = None, login: Login | None = None
+) -> Reader:
     """The reader for a folder or an ``http(s)`` address. Raises PublishError if the folder is not a repository."""
     if place.startswith(("http://", "https://")):
-        return AddressReader(place, network, limits)
+        return AddressReader(place, network, limits, login)
     folder = Path(place)
     if not folder.is_dir():
         raise PublishError(f"no repository at {place}", hint="Publish one first: bigtop-builder repo publish")

@@ -234,7 +234,9 @@ def _place(invocation: Invocation, place: str) -> str:
 
 def _places(settings: Settings, loaded: LoadedInventory | None, platform: list[str] | None, family: str) -> list[str]:
     if loaded is not None and loaded.inventory.repositories:
-        return [one.url.replace("{family}", family) for one in loaded.inventory.repositories]
+        from bigtop_builder.model.repository import filled, usual_variables
+
+        return [filled(one.url, family, usual_variables(family)) for one in loaded.inventory.repositories]
     return [str(settings.repository / options.stack_name(settings) / _platform(settings, platform))]
 
 

@@ -32,7 +32,8 @@ def remove_leftovers(
     facts, lost = _facts(connections, world, reporter, [host for host in world.hosts if host not in gone])
     used = _used(connections.client, world)
     stack = world.inventory.stack.name
-    plan = {host: remove_agent_repositories(known, stack, used[host]) for host, known in facts.items()}
+    ours = not world.inventory.agents_write_repositories
+    plan = {host: remove_agent_repositories(known, stack, used[host], ours=ours) for host, known in facts.items()}
     done = apply(connections.fleet, plan, phase=reporter.phase, emit=reporter.emit, dry_run=reporter.dry_run)
     reporter.changes += done.changes
     return WorkResult(failed=lost).joined(done)

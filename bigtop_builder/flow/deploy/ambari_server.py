@@ -14,18 +14,23 @@ from typing import TYPE_CHECKING
 from bigtop_builder.flow.deploy.administrator import administrator_ready
 from bigtop_builder.flow.hosts.operations import Plan, WorkResult, apply, report_failure
 from bigtop_builder.hosts import agent, database, server
+from bigtop_builder.hosts.agent_user import NAME as AGENT
+from bigtop_builder.hosts.agent_user import service_users
 from bigtop_builder.hosts.ambari_logs import server_cause
 from bigtop_builder.hosts.ambari_properties import NAME
 from bigtop_builder.hosts.database import ENGINES, UNSEEN, Engine, State, Target
 from bigtop_builder.hosts.database_server import service_operations
 from bigtop_builder.hosts.facts import HostFacts, Wanted
 from bigtop_builder.hosts.operation import Operation
+from bigtop_builder.hosts.packages import Access
+from bigtop_builder.hosts.repository_access import resolve_accesses
 from bigtop_builder.hosts.server_https import Https
 from bigtop_builder.hosts.services import restart_mark
 from bigtop_builder.model.errors import ConfigurationError, HostError
 from bigtop_builder.model.event import AnyEvent, HostFailed
 from bigtop_builder.model.inventory import Ambari as Choice
 from bigtop_builder.model.inventory import DatabaseKind, NewServer
+from bigtop_builder.model.repository import variable_names
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
@@ -65,6 +70,8 @@ class _Site:
     java_home: str | None
     agents: tuple[str, ...]
     ours: frozenset[str]
+    access: Access
+    """To Ambari's own repository."""
 
 
 def set_up_servers(
@@ -101,9 +108,12 @@ def set_up_servers(
         remote = fleet.remote(site.host)
         changed = administrator_ready(choice, remote, client, secrets, emit, cancelled, limit)
         result = result.joined(WorkResult({site.host: changed}))
+    accounts = service_users(loaded.inventory.configurations)
     version = _server_version(fleet, site, seen[site.host].facts, dry_run)
     plan = {
-        host: agent.agent_operations(seen[host].facts, site.setup, version, running=seen[host].agent)
+        host: agent.agent_operations(
+            seen[host].facts, site.setup, version, running=seen[host].agent, access=site.access, accounts=accounts
+        )
         for host in site.agents
         if host in seen
     }
@@ -129,6 +139,7 @@ def _site(loaded: LoadedInventory, choice: Choice, setup: NewServer, secrets: Se
         setup.java_home or loaded.inventory.prepare.java_home,
         loaded.cluster_hosts,
         frozenset(entry.name for entry in loaded.hosts),
+        resolve_accesses(loaded, secrets.value).ambari,
     )
 
 
@@ -159,13 +170,15 @@ def _look(
     drivers.append(site.setup.database.driver or database.DEFAULT_DRIVER)
     service = engines[site.target.kind].service
     wanted = Wanted(
-        files=(*dict.fromkeys((*server.FILES, *agent.FILES, *drivers, restart_mark(service))),), services=(service,)
+        files=(*dict.fromkeys((*server.FILES, *agent.FILES, *drivers, restart_mark(service))),),
+        services=(service,),
+        variables=variable_names(site.setup.repository, site.setup.gpg_key),
     )
     script = HostFacts.script(wanted)
 
     def look(remote: Remote) -> _Seen:
         facts = HostFacts.parse(remote.name, remote.run(script).stdout)
-        return _Seen(facts, NAME in facts.ambari_daemons, agent.NAME in facts.ambari_daemons)
+        return _Seen(facts, NAME in facts.ambari_daemons, AGENT in facts.ambari_daemons)
 
     hosts = [site.host, *site.agents]
     if site.target.host in site.ours:
@@ -227,6 +240,7 @@ def _plans(
         java_home=site.java_home,
         password=site.password,
         https=site.https,
+        access=site.access,
         engines=engines,
     )
     if target.host == site.host:

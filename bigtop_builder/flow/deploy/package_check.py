@@ -105,7 +105,7 @@ def _check_offer(world: World, reporter: Reporter, family: str, offer: Offer) ->
         reporter.emit(_event(reporter, check, finding))
     lacking = [finding.subject for finding in found if finding.level == "error"]
     if not lacking:
-        urls = ", ".join(entry.url.replace("{family}", family) for entry in world.inventory.repositories)
+        urls = ", ".join(world.logins(family))
         reporter.emit(_passed(reporter, check, f"{urls}, {len(offer.packages)} packages"))
     return lacking
 

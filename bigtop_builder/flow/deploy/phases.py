@@ -40,7 +40,12 @@ def check_hosts(deployment: Deployment) -> str:
     from bigtop_builder.flow.hosts import checks
 
     check_own(deployment.connections, deployment.world)
-    found = checks.check_hosts(deployment.world.loaded, deployment.connections.fleet, deployment.reporter.emit)
+    found = checks.check_hosts(
+        deployment.world.loaded,
+        deployment.connections.fleet,
+        deployment.reporter.emit,
+        accesses=deployment.world.accesses,
+    )
     found.raise_for_errors()
     return found.note
 
@@ -56,6 +61,7 @@ def prepare(deployment: Deployment) -> str:
         deployment.reporter.emit,
         dry_run=deployment.reporter.dry_run,
         facts=deployment.world.facts,
+        accesses=deployment.world.accesses,
     )
     _worked(deployment, result)
     return ""

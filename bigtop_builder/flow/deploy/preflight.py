@@ -136,7 +136,8 @@ def _walk(data: object, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str
     if isinstance(data, dict):
         inside = path[:1] == ("configurations",) or (path[:1] == ("groups",) and path[2:3] == ("configurations",))
         for key, value in data.items():
-            if key in SECRET_KEYS and isinstance(value, str) and (key == "secret" or not inside):
+            secret = key in SECRET_KEYS or (key == "user" and str(path[-1:]).endswith("credentials',)"))
+            if secret and isinstance(value, str) and (key == "secret" or not inside):
                 yield (*path, key), value
             else:
                 yield from _walk(value, (*path, key))
@@ -230,7 +231,7 @@ def _hosts(connections: Connections, world: World, reporter: Reporter, *, asked:
     from bigtop_builder.flow.hosts.checks import check_hosts
 
     also = system_packages(world) if asked else {}
-    found = check_hosts(world.loaded, connections.fleet, reporter.emit, also=also)
+    found = check_hosts(world.loaded, connections.fleet, reporter.emit, also=also, accesses=world.accesses)
     world.facts = found.facts
     found.raise_for_errors()
     return tuple(sorted({facts.family for facts in found.facts.values() if facts.family}))

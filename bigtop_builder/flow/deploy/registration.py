@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bigtop_builder.hosts.agent import CONFIGURATION, LOG, NAME, server_of
+from bigtop_builder.hosts.agent import LOG, server_of
+from bigtop_builder.hosts.agent_user import CONFIGURATION, NAME
 from bigtop_builder.hosts.ambari_logs import Cause, agent_cause, registers
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.errors import AmbariError, HostError, InterruptedRunError

@@ -14,6 +14,7 @@ from bigtop_builder.flow.publish.stack_check import read_offer
 from bigtop_builder.model.ambari_stack import StackDefinition
 from bigtop_builder.model.errors import ConfigurationError, PublishError
 from bigtop_builder.model.inventory import OsFamily
+from bigtop_builder.model.repository import filled, usual_variables
 from bigtop_builder.recipe.inventory import LoadedInventory
 
 FAMILIES: dict[str, OsFamily] = {".el7": "redhat7", ".el8": "redhat8", ".el9": "redhat9", ".oe2203": "openeuler22"}
@@ -55,8 +56,8 @@ def rehearsal(loaded: LoadedInventory) -> Iterator[LoadedInventory]:
     load_stacks(world)
     stack = world.stacks.get((loaded.inventory.stack.name, loaded.inventory.stack.version))
     stack = stack or next(iter(world.stacks.values()))
-    work = assemble(world, PaperCrew(PaperAgent(_reader(stack))), Pace(minute=1.0))
     family = _family(loaded, stack)
+    work = assemble(world, PaperCrew(PaperAgent(_reader(stack, family))), Pace(minute=1.0))
     for entry in loaded.hosts:
         if entry.group is not None:
             host = Host(entry.name, ADDRESS, os_type=family, os_family=family)
@@ -81,11 +82,11 @@ def _fetch(url: str) -> tuple[int, str]:
     return (200, "") if url.startswith(FOLDER) else fetch(url)
 
 
-def _reader(stack: StackDefinition) -> Callable[[str], frozenset[str] | None]:
+def _reader(stack: StackDefinition, family: str) -> Callable[[str], frozenset[str] | None]:
     @cache
     def available(url: str) -> frozenset[str] | None:
         try:
-            offer = read_offer([url], stack)
+            offer = read_offer([filled(url, family, usual_variables(family))], stack)
         except PublishError:
             return None
         return frozenset(package.name for package in offer.packages)
@@ -98,7 +99,9 @@ def _family(loaded: LoadedInventory, stack: StackDefinition) -> OsFamily:
     for repository in loaded.inventory.repositories:
         for family in [None] if "{family}" not in repository.url else FAMILIES.values():
             try:
-                packages = read_offer([repository.url.replace("{family}", family or "")], stack).packages
+                packages = read_offer(
+                    [filled(repository.url, family, usual_variables(family or USUAL))], stack
+                ).packages
             except PublishError:
                 continue
             found = next((FAMILIES[end] for one in packages for end in FAMILIES if one.evr.endswith(end)), None)

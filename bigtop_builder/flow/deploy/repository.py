@@ -11,6 +11,7 @@ from bigtop_builder.cluster.version_definition import check_version
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import AmbariError
+from bigtop_builder.model.repository import filled
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
@@ -41,7 +42,7 @@ def wanted_repositories(world: World, families: tuple[str, ...]) -> dict[str, tu
 
     found = {}
     for family in families:
-        ours = [(entry.id, entry.url.replace("{family}", family)) for entry in world.inventory.repositories]
+        ours = [(entry.id, filled(entry.url, family)) for entry in world.inventory.repositories]
         named = name_repositories(ours, world.stack_repositories.get(family, ()))
         found[family] = tuple(RepositoryEntry(one.id, one.name, one.url) for one in named)
     return found
@@ -150,14 +151,22 @@ def _update(
 ) -> None:
     """Set the version's repositories to ``wanted``; other OS families keep theirs, and who writes their files.
 
+    Agents write none if repositories have credentials or proxies: then hosts have only the files that we wrote.
+
     Names count too: under the wrong one, as our first releases gave it, Ambari adds a repository of the same id.
     """
-    differing = {family: entries for family, entries in wanted.items() if _told(version, family) != _keys(entries)}
+    ours = not world.inventory.agents_write_repositories
+    differing = {
+        family: entries
+        for family, entries in wanted.items()
+        if _told(version, family) != _keys(entries) or (ours and family in version.managed)
+    }
     if not differing:
         return
     detail = "\n".join(
         [f"-{family}: {url} ({name})" for family in differing for _, name, url in _told(version, family)]
         + [f"+{family}: {one.url} ({one.name})" for family, entries in differing.items() for one in entries]
+        + (["agents leave their files to hosts prepare: credentials or a proxy"] if ours else [])
     )
     reporter.change(
         f"repositories of {world.inventory.stack.name}-{version.version}",
@@ -172,6 +181,8 @@ def _put(
     """Replace the repositories of some OS families. Raises AmbariError if Ambari has others afterwards."""
     choice = world.inventory.stack
     os, managed = {**version.os, **changed}, version.managed | {*changed}
+    if not world.inventory.agents_write_repositories:
+        managed -= {*changed}
     client.update_repositories(choice.name, choice.version, version.id, os, managed=managed)
     found = {one.id: one for one in client.repository_versions(choice.name, choice.version)}.get(version.id)
     lost = sorted(

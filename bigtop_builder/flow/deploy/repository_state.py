@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
-from bigtop_builder.adapter.repository.reader import open_repository
+from bigtop_builder.adapter.repository.reader import Login, open_repository
 from bigtop_builder.adapter.repository.seen import Seen
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import PublishError
 from bigtop_builder.model.event import CheckFinished
-from bigtop_builder.model.inventory import Repository
-
-DEFAULT_KEY = "repodata/repomd.xml.key"
+from bigtop_builder.model.repository import Repository, filled
 
 
 def check_repository_states(world: World, reporter: Reporter, family: str) -> None:
@@ -23,15 +22,17 @@ def check_repository_states(world: World, reporter: Reporter, family: str) -> No
     if world.seen is None:
         return
     errors = 0
+    known, logins = world.variables(family)[0], world.logins(family)
     for entry in world.inventory.repositories:
         if entry.repo_gpg_check:
-            for level, message in _problems(entry, family, world.seen):
+            place = filled(entry.url, family, known)
+            for level, message in _problems(entry, place, filled(entry.key, family, known), logins[place], world.seen):
                 errors += level == "error"
                 reporter.emit(
                     CheckFinished.model_validate(
                         {
                             "phase": reporter.phase,
-                            "check": f"state of {entry.url.replace('{family}', family)}",
+                            "check": f"state of {place}",
                             "level": level,
                             "message": message,
                         }
@@ -46,18 +47,18 @@ def check_repository_states(world: World, reporter: Reporter, family: str) -> No
         raise error
 
 
-def _problems(entry: Repository, family: str, seen: Seen) -> Iterator[tuple[str, str]]:
+def _problems(entry: Repository, place: str, key: str, login: Login | None, seen: Seen) -> Iterator[tuple[str, str]]:
     """Yield level and message of each problem. A repository that was not made by us has no manifest."""
     from bigtop_builder.flow.publish.freshness import MISSING, UNSIGNED
     from bigtop_builder.flow.publish.verifier import verify_state
 
-    place = entry.url.replace("{family}", family).removeprefix("file://").rstrip("/")
-    key = (entry.gpg_key or f"{place}/{DEFAULT_KEY}").replace("{family}", family).removeprefix("file://")
-    folder, _, name = key.rpartition("/")
+    place = place.removeprefix("file://").rstrip("/")
+    folder, _, name = key.removeprefix("file://").rpartition("/")
+    own = login if urlsplit(folder).netloc == urlsplit(place).netloc else None
     try:
-        with open_repository(folder).file(name) as path:
+        with open_repository(folder, login=own).file(name) as path:
             data = path.read_bytes()
-        found = verify_state(place, data, seen)
+        found = verify_state(place, data, seen, login)
     except PublishError as error:
         yield "warning", f"it cannot be checked: {error.message}"
         return

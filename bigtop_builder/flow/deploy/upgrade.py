@@ -17,7 +17,7 @@ from bigtop_builder.cluster.upgrade import Catalog, Former, HostNow, Upgrade, pl
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.host_states import UNINSTALLED
 from bigtop_builder.flow.deploy.reporter import Reporter
-from bigtop_builder.flow.deploy.repository import registered, switch_repositories, version_of, wanted_repositories
+from bigtop_builder.flow.deploy.repository import registered, switch_repositories, version_of
 from bigtop_builder.flow.deploy.upgrade_step import UpgradeStep
 from bigtop_builder.flow.deploy.verification import checkable
 from bigtop_builder.flow.deploy.world import World
@@ -140,10 +140,12 @@ def _former(facts: HostFacts) -> Former | None:
 
 def _catalogs(world: World, families: Iterable[str]) -> dict[str, Catalog]:
     found = {}
-    for family, entries in wanted_repositories(world, tuple(sorted(families))).items():
-        places = list(dict.fromkeys(entry.url for entry in entries))
+    for family in sorted(families):
+        logins = world.logins(family)
+        places = list(logins)
         try:
-            found[family] = Catalog(read_packages(places), _compare)
+            packages = read_packages(places, {at: login for at, login in logins.items() if login})
+            found[family] = Catalog(packages, _compare)
         except PublishError as error:
             raise AmbariError(f"the repository {', '.join(places)}: {error.message}", hint=error.hint) from error
     return found

@@ -12,6 +12,7 @@ from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.expected import Expected
 from bigtop_builder.model.errors import AmbariError, ConfigurationError
 from bigtop_builder.model.inventory import Inventory
+from bigtop_builder.model.repository import filled, usual_variables
 from bigtop_builder.recipe.document import near
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bigtop_builder.cluster.layout import Layout
     from bigtop_builder.flow.publish.stack_check import Offer
     from bigtop_builder.hosts.facts import HostFacts
+    from bigtop_builder.hosts.repository_access import Accesses
     from bigtop_builder.model.ambari_stack import StackDefinition
     from bigtop_builder.recipe.inventory import LoadedInventory
     from bigtop_builder.recipe.smoke import SmokeTest
@@ -143,9 +145,31 @@ class World:
         if family not in self._offers:
             from bigtop_builder.flow.publish.stack_check import read_offer
 
-            places = [entry.url.replace("{family}", family) for entry in self.inventory.repositories]
-            self._offers[family] = read_offer(places, self.stack)
+            logins = self.logins(family)
+            self._offers[family] = read_offer([*logins], self.stack, {at: one for at, one in logins.items() if one})
         return self._offers[family]
+
+    def logins(self, family: str) -> dict[str, tuple[str, str] | None]:
+        """Return the addresses of the inventory's repositories for hosts of a family, with user and password."""
+        found: dict[str, tuple[str, str] | None] = {}
+        for index, entry in enumerate(self.inventory.repositories):
+            access = self.accesses.of(index) if entry.credentials else None
+            login = (access.user or "", access.password or "") if access else None
+            found |= {filled(entry.url, family, known): login for known in self.variables(family)}
+        return found
+
+    def variables(self, family: str) -> list[Mapping[str, str]]:
+        """Return the values of yum's variables on hosts of a family; the usual ones before hosts were asked."""
+        hosts = [facts for facts in (self.facts or {}).values() if facts.family == family]
+        found = {tuple(facts.variables.items()): facts.variables for facts in hosts}
+        return list(found.values()) or [usual_variables(family)]
+
+    @cached_property
+    def accesses(self) -> Accesses:
+        """How hosts get at the repositories. Raises ConfigurationError."""
+        from bigtop_builder.hosts.repository_access import resolve_accesses
+
+        return resolve_accesses(self.loaded, self._connections.secrets.value)
 
     def components(self) -> list[HostComponent]:
         """The components on the cluster's hosts, read again once anything has changed or time has passed.

@@ -10,6 +10,7 @@ from bigtop_builder.flow.hosts.facts import gather
 from bigtop_builder.hosts import preparation
 from bigtop_builder.hosts.checks import Finding, check, wanted
 from bigtop_builder.hosts.facts import HostFacts, Wanted
+from bigtop_builder.hosts.repository_access import ALL_OPEN, Accesses
 from bigtop_builder.model.errors import HostError
 from bigtop_builder.model.event import AnyEvent, CheckFinished
 
@@ -53,6 +54,7 @@ def check_hosts(
     *,
     architectures: frozenset[str] | None = None,
     also: Mapping[str, Wanted] | None = None,
+    accesses: Accesses = ALL_OPEN,
 ) -> HostsChecked:
     """Check all hosts, one round trip each. Emits HostFailed and CheckFinished events of the phase ``check``.
 
@@ -61,7 +63,7 @@ def check_hosts(
     names an unknown check.
     """
     check({}, loaded)  # Fails for a bad require.ignore before any host is contacted.
-    needed = wanted(loaded) | preparation.wanted(loaded)
+    needed = wanted(loaded, accesses) | preparation.wanted(loaded)
     each = {host.name: needed | (also or {}).get(host.name, Wanted()) for host in loaded.hosts}
     facts, failed = gather(fleet, each, phase="check", emit=emit)
     findings = tuple(check(facts, loaded, architectures=architectures))

@@ -12,6 +12,7 @@ from bigtop_builder.flow.hosts.facts import gather
 from bigtop_builder.flow.hosts.operations import Emit, WorkResult, apply, report_failure
 from bigtop_builder.hosts.facts import HostFacts
 from bigtop_builder.hosts.preparation import Prepared, prepare, wanted
+from bigtop_builder.hosts.repository_access import ALL_OPEN, Accesses
 from bigtop_builder.model.errors import ConfigurationError, HostError
 from bigtop_builder.model.event import Notice
 from bigtop_builder.recipe.inventory import LoadedInventory
@@ -29,6 +30,7 @@ def prepare_hosts(
     *,
     dry_run: bool,
     facts: Mapping[str, HostFacts] | None = None,
+    accesses: Accesses = ALL_OPEN,
 ) -> WorkResult:
     """Set up all hosts as the inventory's ``prepare`` and ``repositories`` say.
 
@@ -44,7 +46,7 @@ def prepare_hosts(
     prepared: dict[str, Prepared] = {}
     for host, known in facts.items():
         try:
-            prepared[host] = prepare(known, loaded, addresses=addresses, certificates=certificates)
+            prepared[host] = prepare(known, loaded, addresses=addresses, certificates=certificates, accesses=accesses)
         except HostError as error:
             lost[host] = error
             report_failure("prepare", emit)(host, error)

@@ -11,7 +11,7 @@ from functools import cmp_to_key
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from bigtop_builder.adapter.repository.reader import MissingError, Reader, open_repository
+from bigtop_builder.adapter.repository.reader import Login, MissingError, Reader, open_repository
 from bigtop_builder.adapter.rpm.payload import payload_files
 from bigtop_builder.adapter.rpm.version import compare_evr
 from bigtop_builder.cluster.demand_check import OfferedPackage, StackFinding, by_level, check_stack
@@ -45,16 +45,17 @@ class Offer:
     selector: frozenset[str] | None
 
 
-def read_offer(places: Sequence[str], stack: StackDefinition) -> Offer:
+def read_offer(places: Sequence[str], stack: StackDefinition, logins: Mapping[str, Login] | None = None) -> Offer:
     """Read the metadata of repositories, each in a folder or below an address, and the selector's package.
 
+    ``logins``: user and password by place.
     Raises PublishError if there is no repository, or if its metadata cannot be read.
     """
     tool = stack.tools.select
     packages: list[OfferedPackage] = []
     selectors: list[tuple[createrepo_c.Package, Reader]] = []
     for place in places:
-        reader = open_repository(place.removeprefix("file://"))
+        reader = open_repository(place.removeprefix("file://"), login=(logins or {}).get(place))
         found = _packages(reader)
         packages += map(_offered, found)
         selectors += [(package, reader) for package in found if package.name == tool.package]
@@ -64,9 +65,9 @@ def read_offer(places: Sequence[str], stack: StackDefinition) -> Offer:
     return Offer(tuple(packages), names)
 
 
-def read_packages(places: Sequence[str]) -> tuple[OfferedPackage, ...]:
+def read_packages(places: Sequence[str], logins: Mapping[str, Login] | None = None) -> tuple[OfferedPackage, ...]:
     """Read the packages of repositories from their metadata. Raises PublishError like ``read_offer``."""
-    readers = [open_repository(place.removeprefix("file://")) for place in places]
+    readers = [open_repository(one.removeprefix("file://"), login=(logins or {}).get(one)) for one in places]
     return tuple(_offered(package) for reader in readers for package in _packages(reader))
 
 

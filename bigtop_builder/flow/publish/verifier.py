@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bigtop_builder.adapter.repository.metadata import ATTESTATION_KEY, revision_of
-from bigtop_builder.adapter.repository.reader import SMALL, MissingError, Reader, open_repository
+from bigtop_builder.adapter.repository.reader import SMALL, Login, MissingError, Reader, open_repository
 from bigtop_builder.adapter.repository.seen import Seen, State
 from bigtop_builder.adapter.repository.snapshot import REPOMD
 from bigtop_builder.adapter.rpm.header import read_header
@@ -92,12 +92,12 @@ def verify(
     return Verdict(len(packages), tuple(problems))
 
 
-def verify_state(place: str, key: bytes, seen: Seen) -> tuple[Problem, ...]:
+def verify_state(place: str, key: bytes, seen: Seen, login: Login | None = None) -> tuple[Problem, ...]:
     """Check that a repository's metadata are signed by a key, whole, not expired and not older than seen before.
 
     Packages are not read. Raises PublishError if there is no repository, or if its metadata cannot be read.
     """
-    reader = open_repository(place)
+    reader = open_repository(place, login=login)
     with reader.metadata(REPOMD) as repomd, open_keyring(key) as keyring:
         return tuple(_state(reader, repomd, keyring, place, seen, accept_older=False))
 

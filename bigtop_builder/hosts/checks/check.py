@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from bigtop_builder.hosts.checks import installation, machine, names, settings, software
 from bigtop_builder.hosts.checks.rule import Finding, Fleetwide, Rule
 from bigtop_builder.hosts.facts import HostFacts, Wanted
+from bigtop_builder.hosts.preparation import repository_variables
+from bigtop_builder.hosts.repository_access import ALL_OPEN, Accesses
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.recipe.document import near
 from bigtop_builder.recipe.inventory import LoadedInventory
@@ -23,10 +25,12 @@ CHECKS: Mapping[str, Rule] = {
 """By the name that ``require.ignore`` accepts, in the order in which they are reported."""
 
 
-def wanted(loaded: LoadedInventory) -> Wanted:
+def wanted(loaded: LoadedInventory, accesses: Accesses = ALL_OPEN) -> Wanted:
     """The facts that the checks need beyond those that are always gathered."""
     return Wanted(
         urls=(*installation.repository_addresses(loaded), *installation.ambari_addresses(loaded)),
+        url_options=installation.url_options(loaded, accesses),
+        variables=repository_variables(loaded),
         names=(*(host.name for host in loaded.hosts), *loaded.inventory.prepare.ntp_servers),
         homes=tuple(settings.java_homes(loaded)),
     )

@@ -7,8 +7,12 @@ from typing import get_args
 
 from bigtop_builder.hosts.checks.rule import PREPARED, Fleetwide, Level, Problem, Problems, Rule
 from bigtop_builder.hosts.facts import HostFacts, UrlFact
-from bigtop_builder.hosts.os_families import OS_FAMILY_FILES, alias_of, family_of
+from bigtop_builder.hosts.os_aliases import OS_FAMILY_FILES
+from bigtop_builder.hosts.os_families import alias_of, family_of
+from bigtop_builder.hosts.repository_access import Accesses
 from bigtop_builder.model.inventory import OsFamily
+from bigtop_builder.model.repository import filled, variable_names
+from bigtop_builder.recipe.document import near
 from bigtop_builder.recipe.inventory import LoadedInventory
 
 FAMILIES: tuple[str, ...] = get_args(OsFamily)
@@ -25,7 +29,12 @@ def _programs(host: HostFacts, fleet: Fleetwide) -> Problems:
 
 def _repository(host: HostFacts, fleet: Fleetwide) -> Problems:
     for address in repository_addresses(fleet.loaded, host.family):
-        if address in host.urls:
+        lacking = [name for name in variable_names(address) if name not in host.variables]
+        if lacking and host.rpm:
+            builtin = near(lacking[0], ("releasever", "basearch", "arch"))
+            hint = builtin or f"Correct the address, or create /etc/yum/vars/{lacking[0]} there."
+            yield Problem("error", f"yum has no variable ${lacking[0]}, which is in {address}", hint)
+        elif address in host.urls:
             yield from _reach("the repository", address, host.urls[address], fleet)
 
 
@@ -52,16 +61,24 @@ def _reach(what: str, address: str, answer: UrlFact, fleet: Fleetwide) -> Proble
 def repository_addresses(loaded: LoadedInventory, family: str | None = None) -> tuple[str, ...]:
     """The addresses of the repositories' metadata; without ``family`` those of all families, because a host's family
     is known only after its facts were gathered."""
-    urls = [repository.url for repository in loaded.inventory.repositories]
     setup = loaded.inventory.ambari.setup if loaded.inventory.ambari else None
-    if setup is not None:
-        urls.append(setup.repository)
-    found = [
-        f"{url.replace('{family}', one).rstrip('/')}/repodata/repomd.xml"
-        for url in urls
-        for one in ((family,) if family else FAMILIES)
-    ]
-    return tuple(dict.fromkeys(found))
+    urls = [repository.url for repository in loaded.inventory.repositories]
+    found = [address for url in urls for address in _metadata(url, family)]
+    return tuple(dict.fromkeys([*found, *(_metadata(setup.repository, family) if setup else ())]))
+
+
+def _metadata(url: str, family: str | None) -> list[str]:
+    families = (family,) if family else FAMILIES
+    return list(dict.fromkeys(f"{filled(url, one).rstrip('/')}/repodata/repomd.xml" for one in families))
+
+
+def url_options(loaded: LoadedInventory, accesses: Accesses) -> tuple[str, ...]:
+    """What curl needs on hosts to read the repositories' metadata: credentials and proxies."""
+    setup = loaded.inventory.ambari.setup if loaded.inventory.ambari else None
+    each = [(one.url, accesses.of(index)) for index, one in enumerate(loaded.inventory.repositories)]
+    each += [(setup.repository, accesses.ambari)] if setup else []
+    options = [(url, access.curl()) for url, access in each]
+    return tuple(f"{address}\n{lines}" for url, lines in options if lines for address in _metadata(url, None))
 
 
 def ambari_addresses(loaded: LoadedInventory) -> tuple[str, ...]:

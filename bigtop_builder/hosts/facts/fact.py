@@ -20,6 +20,10 @@ class Wanted:
     """Paths; files below ``/etc/yum.repos.d`` are always included."""
     urls: tuple[str, ...] = ()
     """Addresses that the host should reach."""
+    url_options: tuple[str, ...] = ()
+    """What curl needs for some of them: the address, a line break, lines for curl's configuration. May be secret."""
+    variables: tuple[str, ...] = ()
+    """Names of yum's variables in those addresses, the longest first."""
     services: tuple[str, ...] = ()
     """Names without ``.service``."""
     names: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bigtop_builder.hosts.facts.fact import Fact, FactGroup, Rows, firsts, single
+from bigtop_builder.hosts.facts.fact import Fact, FactGroup, Rows, firsts, pairs, single
 from bigtop_builder.model.base import StrictModel
 
 LOOK_UP_SECONDS = 20
@@ -57,12 +57,46 @@ while read -r ip kind _; do
 done < <(timeout 5 getent ahosts "$fqdn" 2>/dev/null)
 """.replace("__SECONDS__", str(LOOK_UP_SECONDS))
 
+# yum's variables: of its files, else built in. The release is the version of what provides ``system-release``.
 # The address goes to curl in a configuration on its standard input, so that it does not show in the process list.
 URLS = r"""
+release() {
+    local key name version found
+    for key in 'system-release(releasever)' system-release 'distribution-release(releasever)' redhat-release; do
+        found=$(rpm -q --whatprovides "$key" --qf '%{VERSION}\n[%{PROVIDENAME} %{PROVIDEVERSION}\n]' 2>/dev/null) ||
+            continue
+        value=${found%%$'\n'*}
+        while read -r name version; do
+            [ "$name" = "$key" ] && [ -n "$version" ] && value=$version
+        done <<< "${found#*$'\n'}"
+        return
+    done
+}
+declare -A values=()
+for key in "${variables[@]}"; do
+    value=
+    for path in "/etc/dnf/vars/$key" "/etc/yum/vars/$key"; do
+        [ -r "$path" ] && IFS= read -r value < "$path" && break
+    done
+    case ${value:+known}$key in
+        basearch) value=${HOSTTYPE/powerpc/ppc}; case $value in i?86) value=i386;; armv[78]*) value=armhfp;; esac;;
+        arch) value=$(uname -m);;
+        releasever) release;;
+    esac
+    [ -n "$value" ] && values[$key]=$value && emit variable "$key" "$value"
+done
 probe() {
-    local said code url=${1//\\/\\\\}
+    local said code key more= url=$1
+    for key in "${variables[@]}"; do
+        [ -n "${values[$key]}" ] && url=${url//"\$$key"/${values[$key]}}
+    done
+    for key in "${url_options[@]}"; do
+        [ "${key%%$'\n'*}" = "$1" ] && more=${key#*$'\n'}
+    done
+    url=${url//\\/\\\\}
     url=${url//\"/\\\"}
-    said=$(printf 'url = "%s"\n' "$url" | curl -K - -sSL -o /dev/null --connect-timeout 5 --max-time __SECONDS__ \
+    said=$(printf 'url = "%s"\n%s\n' "$url" "$more" |
+        curl -K - -sSL -o /dev/null --connect-timeout 5 --max-time __SECONDS__ \
         -w '\t%{http_code}' 2>&1)
     code=$?
     said=${said//$'\n'/ }
@@ -133,5 +167,7 @@ class NetworkFacts(FactGroup):
     """Wanted names that there was no time for, because the resolver is too slow."""
     urls: Annotated[dict[str, UrlFact], Fact(URLS, _urls, background=True)] = Field(default_factory=dict)
     """How the wanted addresses answered; empty on a host without curl."""
+    variables: Annotated[dict[str, str], Fact(URLS, pairs("variable"), background=True)] = Field(default_factory=dict)
+    """The wanted variables of yum that the host has."""
     ports: Annotated[dict[int, str | None], Fact(PORTS, _ports)] = Field(default_factory=dict)
     """TCP ports in use, with the program that listens, if it is known."""
