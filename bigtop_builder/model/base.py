@@ -16,6 +16,22 @@ from bigtop_builder.model.safe_text import (
     target_folder,
 )
 
+VARIABLE_NAME = r"^[A-Z][A-Z_0-9]*$"
+NAME = r"^[a-z0-9][a-z0-9._+-]*$"
+USER_NAME = r"^[a-z_][a-z0-9_-]*\$?$"
+GROUP_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_-]*$"
+PACKAGE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"
+SERVICE_UNIT = r"^[A-Za-z0-9_.@-]+$"
+MODE = r"^0?[0-7]{3,4}$"
+ADDRESS = r"^[A-Za-z0-9\[:][A-Za-z0-9.:%\[\]_-]*$"
+RACK = r"^/.+"
+IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_]*$"
+REPOSITORY_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+STACK_NAME = r"^[A-Z][A-Z0-9]*$"
+DOTTED_VERSION = r"^[0-9]+(\.[0-9]+)+$"
+AMBARI_VERSION = r"^[0-9]+(\.[0-9]+){2,3}$"
+LDAPS_URL, LDAP_NAME = r"^ldaps://[^\s/]+/?$", r"^[A-Za-z]+ *=.+"
+
 
 class StrictModel(BaseModel):
     """A frozen model that rejects unknown keys."""
@@ -23,7 +39,7 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._+-]*$", max_length=100)]
+Name = Annotated[str, StringConstraints(pattern=NAME, max_length=100)]
 """The name of a component, platform or stack: lower case, as in Bigtop and RPM."""
 
 Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+~]*$", max_length=60)]
@@ -58,7 +74,7 @@ RelativePath = Annotated[str, unless_template(relative_path)]
 """A path below a folder."""
 TargetFolder = Annotated[str, unless_template(target_folder)]
 """A path below a folder, or ``.``."""
-VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=100)]
+VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_NAME, max_length=100)]
 """The name of an environment variable."""
 PlainText = Annotated[str, AfterValidator(plain_text)]
 """Text of one line, without control characters."""
@@ -114,6 +130,22 @@ EXAMPLES = {
     PROXY_URL: "http://proxy.example.com:3128 (credentials go into proxy_credentials)",
     CLUSTER: "analytics, of letters, digits, _ and -",
     FILE_MODE: '"0755", in quotes',
+    MODE: '"0644", in quotes',
+    VARIABLE_NAME: "REDIS_PORT, in capitals",
+    NAME: "redis, in lower case",
+    USER_NAME: "deploy, in lower case and without a domain",
+    GROUP_NAME: "workers, of letters, digits, _ and -",
+    PACKAGE_NAME: "java-17-openjdk-devel, a package's name without version and address",
+    SERVICE_UNIT: "redis, a unit's name without blanks",
+    ADDRESS: "node1.example.com or 192.0.2.1, without user and port",
+    RACK: "/dc1/rack2",
+    LDAPS_URL: "ldaps://ad1.example.com; passwords are not sent over plain ldap",
+    LDAP_NAME: '"OU=hadoop,DC=example,DC=com"',
+    IDENTIFIER: "ambari, of letters, digits and _",
+    REPOSITORY_ID: "BIGTOP-3.2.0, of letters, digits, ., _ and -",
+    STACK_NAME: "BIGTOP, in capitals",
+    DOTTED_VERSION: '"3.2.0", without a build number',
+    AMBARI_VERSION: '"3.0.0.0", without a release',
 }
 """Pattern → matching examples, for hints."""
 

@@ -7,9 +7,15 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from bigtop_builder.model.base import (
+    AMBARI_VERSION,
     CAPITALS,
     CLUSTER,
+    DOTTED_VERSION,
+    IDENTIFIER,
+    RACK,
+    REPOSITORY_URL,
     SERVER_URL,
+    STACK_NAME,
     AbsolutePath,
     Duration,
     FileName,
@@ -43,7 +49,7 @@ class Host(Login):
 
     address: Address | None = None
     """Address for SSH if the name of the host does not resolve here."""
-    rack: PlainText | None = Field(default=None, pattern=r"^/.+")
+    rack: PlainText | None = Field(default=None, pattern=RACK)
     """The rack, such as ``/dc1/rack2``; without it, the group's. A host without any keeps the rack that it has in
     Ambari. After a change Ambari marks services that depend on racks (HDFS) as outdated; ``deploy`` restarts them."""
 
@@ -63,7 +69,7 @@ class Group(Login):
     """Empty with ``layout: auto``: the stack advisor places components."""
     configurations: Configurations = Field(default_factory=dict)
     """Properties with other values on the hosts of this group."""
-    rack: PlainText | None = Field(default=None, pattern=r"^/.+")
+    rack: PlainText | None = Field(default=None, pattern=RACK)
     """The rack of all hosts of the group that have none of their own."""
 
 
@@ -86,8 +92,8 @@ class Database(StrictModel):
     host: Address | None = None
     """The host that it runs on. Default: the host of the Ambari server."""
     port: int | None = Field(default=None, ge=1, le=65535)
-    name: str = Field(default="ambari", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    user: str = Field(default="ambari", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    name: str = Field(default="ambari", pattern=IDENTIFIER)
+    user: str = Field(default="ambari", pattern=IDENTIFIER)
     password: SecretReference | None = None
     driver: AbsolutePath | None = None
     """Path of the JDBC driver on the Ambari server's host; ``driver_package`` installs it."""
@@ -128,15 +134,15 @@ class NewServer(StrictModel):
 
     host: Address
     """The server's host, as ``hostname -f`` prints it there; it does not have to be in a group."""
-    repository: PlainText
+    repository: str = Field(pattern=REPOSITORY_URL)
     """Base URL of the yum repository with ambari-server and ambari-agent. Replaced like the ``url`` of repositories."""
-    gpg_key: PlainText | None = None
+    gpg_key: str | None = Field(default=None, pattern=REPOSITORY_URL)
     """URL of the key that signs it."""
     gpg_check: bool = True
     repository_credentials: RepositoryCredentials | None = None
     repository_proxy: ProxyAddress | None = None
     repository_proxy_credentials: RepositoryCredentials | None = None
-    version: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+){2,3}$")
+    version: str | None = Field(default=None, pattern=AMBARI_VERSION)
     """The version to install. Default: the newest in the repository."""
     java_home: AbsolutePath | None = None
     """The JDK of Ambari itself, on all hosts; from 3.1 on it has to be 17 or newer. Default: ``prepare.java_home``, or
@@ -181,7 +187,7 @@ class Ambari(StrictModel):
 
     url: str = Field(pattern=SERVER_URL)
     """``http://ambari.example.com:8080``."""
-    user: PlainText = "admin"
+    user: PlainText = Field(default="admin", min_length=1)
     password: SecretReference
     ca: HostPath | None = None
     """PEM file of the authority that signed the server's certificate. Default: ``network.ca_bundle``, or the
@@ -201,9 +207,9 @@ class Ambari(StrictModel):
 class StackChoice(StrictModel):
     """The Ambari stack of the cluster."""
 
-    name: str = Field(default="BIGTOP", pattern=r"^[A-Z][A-Z0-9]*$")
-    version: str = Field(default="3.2.0", pattern=r"^[0-9]+(\.[0-9]+)+$")
-    repository_version: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)+$")
+    name: str = Field(default="BIGTOP", pattern=STACK_NAME)
+    version: str = Field(default="3.2.0", pattern=DOTTED_VERSION)
+    repository_version: str | None = Field(default=None, pattern=DOTTED_VERSION)
     """The version string of the packages, without build number. Default: the version of the stack. Ambari derives
     package names from it: ``3.2.0`` → ``_3_2_0``. If it changes, the services of an existing cluster are upgraded."""
     packages: Literal["present", "latest"] = "present"

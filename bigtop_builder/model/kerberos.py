@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from bigtop_builder.model.base import PlainText, StrictModel
+from bigtop_builder.model.base import LDAP_NAME, LDAPS_URL, PlainText, StrictModel
 from bigtop_builder.model.properties import SecretReference
 
 
@@ -25,10 +25,10 @@ class Kerberos(StrictModel):
     """The KDC's administrator. Required, except for ``none``."""
     admin_password: SecretReference | None = None
     """Required with ``admin_principal``."""
-    ldap_url: PlainText | None = Field(default=None, pattern=r"^ldaps://[^\s/]+/?$")
+    ldap_url: PlainText | None = Field(default=None, pattern=LDAPS_URL)
     """``ldaps://ad1.example.com``: where Ambari creates principals. Required for ``active-directory``; Active Directory
     lets nobody set passwords without TLS."""
-    container_dn: PlainText | None = Field(default=None, pattern=r"^[A-Za-z]+ *=.+")
+    container_dn: PlainText | None = Field(default=None, pattern=LDAP_NAME)
     """``OU=hadoop,DC=example,DC=com``: the container of the principals. Required for ``active-directory``."""
     user_group: PlainText | None = None
     """The group that new users of the cluster join, for ``ipa``."""

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from bigtop_builder.model.base import Duration, HostPath, StrictModel
+from bigtop_builder.model.base import ADDRESS, Duration, HostPath, StrictModel
 from bigtop_builder.model.properties import SecretReference
 from bigtop_builder.model.standalone import UserName
 
-Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9\[:][A-Za-z0-9.:%\[\]_-]*$", max_length=253)]
+Address = Annotated[str, StringConstraints(pattern=ADDRESS, max_length=253)]
 """The name or the IP address of one host."""
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from bigtop_builder.model.base import PROXY_URL, REPOSITORY_URL, StrictModel
+from bigtop_builder.model.base import PROXY_URL, REPOSITORY_ID, REPOSITORY_URL, StrictModel
 from bigtop_builder.model.properties import SecretReference
 
 ProxyAddress = Annotated[str, StringConstraints(pattern=PROXY_URL)]
@@ -39,7 +39,7 @@ class RepositoryAccess(StrictModel):
 class Repository(RepositoryAccess):
     """A yum repository with packages of the stack."""
 
-    id: str = Field(default="BIGTOP-3.2.0", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    id: str = Field(default="BIGTOP-3.2.0", pattern=REPOSITORY_ID)
     url: str = Field(pattern=REPOSITORY_URL)
     """Base URL: the folder with ``repodata``. ``{family}`` is replaced by the OS family of the hosts; variables of yum
     such as ``$releasever`` and ``$basearch`` have the values of each host."""

@@ -6,18 +6,31 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, model_validator
 
-from bigtop_builder.model.base import HOSTS, AbsolutePath, Duration, Name, PlainText, StrictModel, VariableName
+from bigtop_builder.model.base import (
+    GROUP_NAME,
+    HOSTS,
+    MODE,
+    PACKAGE_NAME,
+    SERVICE_UNIT,
+    USER_NAME,
+    AbsolutePath,
+    Duration,
+    Name,
+    PlainText,
+    StrictModel,
+    VariableName,
+)
 
 HostPattern = Annotated[str, StringConstraints(pattern=HOSTS, max_length=253)]
 """The name of a host as ``hostname -f`` prints it there, which is the full one except where a host knows only a short
 one; or a range of hosts: ``node[01-50].example.com``. The width of the first number is kept."""
 
-GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$", max_length=80)]
-PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=120)]
-Mode = Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3,4}$")]
+GroupName = Annotated[str, StringConstraints(pattern=GROUP_NAME, max_length=80)]
+PackageName = Annotated[str, StringConstraints(pattern=PACKAGE_NAME, max_length=120)]
+Mode = Annotated[str, StringConstraints(pattern=MODE)]
 """Octal, quoted: ``"0644"``."""
 
-UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]*\$?$", max_length=32)]
+UserName = Annotated[str, StringConstraints(pattern=USER_NAME, max_length=32)]
 
 
 class File(StrictModel):
@@ -49,7 +62,7 @@ class Health(StrictModel):
 class Service(StrictModel):
     """A system service: a systemd unit or an init script."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.@-]+$")
+    name: str = Field(pattern=SERVICE_UNIT)
     enabled: bool = True
     health: Health | None = None
 

@@ -103,6 +103,13 @@ SERVICE_ACCOUNTS = ("hdfs", "yarn", "mapred", "hive", "hbase", "zookeeper", "spa
 
 def _preparation(inventory: Inventory) -> Iterator[Breach]:
     setup = inventory.ambari.setup if inventory.ambari else None
+    database = setup.database if setup else None
+    if setup and database and database.kind == "embedded" and database.host not in (None, setup.host):
+        yield (
+            ("ambari", "setup", "database", "host"),
+            f"the embedded database is on {setup.host}, not on {database.host}",
+            "Remove host, or say which kind of database that one is.",
+        )
     if setup and setup.agent_user in SERVICE_ACCOUNTS:
         yield (
             ("ambari", "setup", "agent_user"),

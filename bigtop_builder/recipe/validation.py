@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -28,6 +28,16 @@ KINDS = {
     "model_type": "a mapping",
 }
 """The type that is required, by the type of pydantic's error."""
+
+BOUNDS = {
+    "greater_than_equal": ("must be at least {}", "ge"),
+    "greater_than": ("must be greater than {}", "gt"),
+    "less_than_equal": ("must be at most {}", "le"),
+    "less_than": ("must be less than {}", "lt"),
+    "string_too_long": ("must have at most {} characters", "max_length"),
+    "string_too_short": ("must not be empty", "min_length"),
+}
+"""How a bound is told, by the type of pydantic's error, and the name of its value."""
 
 MOST = 20
 """The most mistakes that are reported at once."""
@@ -77,9 +87,9 @@ def _mistakes(document: Document, error: ValidationError) -> list[dict[str, Any]
     return [
         problem
         for problem, path in zip(rest, paths, strict=True)
-        if "kinds" not in problem
+        if ("kinds" not in problem and problem["type"] != "literal_error")
         or not any(
-            other is not problem and (at == path or at.startswith((f"{path}.", f"{path}[")))
+            other is not problem and ((at == path and "kinds" in problem) or at.startswith((f"{path}.", f"{path}[")))
             for other, at in zip(rest, paths, strict=True)
         )
     ]
@@ -98,7 +108,12 @@ def _problem(
             hint=near(str(last), _keys_at(schema, schema, path[:-1])) or None,
         )
     if kind == "missing":
-        return ConfigurationError(f"the key {last!r} is missing", location=document.locate(path[:-1]))
+        example = EXAMPLES.get(_pattern_at(model, path))
+        return ConfigurationError(
+            f"the key {last!r} is missing",
+            location=document.locate(path[:-1]),
+            hint=f"For example: {last}: {example}" if example else None,
+        )
     given, context = problem.get("input"), problem.get("ctx", {})
     message = _message(problem, context)
     if context.get("pattern") == SECRET or _SECRET_KEY.search(location.path) or _USER_INFO.search(str(given)):
@@ -106,7 +121,11 @@ def _problem(
         given = None
     if isinstance(given, str | int | float | bool) and len(str(given)) <= 80:
         message += f" (found {given!r})"
-    return ConfigurationError(message, location=location, hint=_hint(kind, given, context))
+    hint = _hint(kind, given, context, _pattern_at(model, path))
+    if kind == "model_type" and hint is None:
+        keys = sorted(_keys_at(_schema(model), _schema(model), path))
+        hint = f"Its keys: {', '.join(keys)}." if keys else None
+    return ConfigurationError(message, location=location, hint=hint)
 
 
 def _message(problem: Mapping[str, Any], context: Mapping[str, Any]) -> str:
@@ -123,6 +142,9 @@ def _message(problem: Mapping[str, Any], context: Mapping[str, Any]) -> str:
         return f"must be {_yaml_words(context['expected'])}"
     if kind == "string_pattern_mismatch":
         return "is invalid"
+    if kind in BOUNDS:
+        text, name = BOUNDS[kind]
+        return text.format(context[name])
     return clipped(str(problem["msg"]).removeprefix("Value error, "))
 
 
@@ -130,9 +152,18 @@ def _yaml_words(values: str) -> str:
     return re.sub(r"\b(True|False)\b", lambda word: word[0].lower(), values)
 
 
-def _hint(kind: str, given: Any, context: Mapping[str, Any]) -> str | None:
+def _hint(kind: str, given: Any, context: Mapping[str, Any], wanted: str) -> str | None:
+    """``wanted``: the pattern of the value's place, which pydantic does not name for a value of another type."""
     if kind == "string_type" and isinstance(given, int | float):
+        if wanted in EXAMPLES and not re.search(wanted, str(given)):
+            return f"For example: {EXAMPLES[wanted]}."
         return "Put the value in quotes."
+    if kind == "string_type" and isinstance(given, list):
+        return "Write one value, without brackets."
+    if kind == "list_type" and isinstance(given, dict):
+        return "Write a list: begin each entry with a dash."
+    if kind in ("dict_type", "model_type") and isinstance(given, list):
+        return "Write KEY: VALUE, without dashes."
     if kind == "list_type" and isinstance(given, str):
         return f"Write a list: [{clipped(given, 80)}]"
     pattern = context.get("pattern", "")
@@ -148,20 +179,38 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
     return model.model_json_schema()
 
 
+def _pattern_at(model: type[BaseModel], path: DocumentPath) -> str:
+    """Return the pattern that the text at ``path`` must match, or an empty text."""
+    schema = _schema(model)
+    found = [str(one["pattern"]) for one in _schemas_at(schema, schema, path) if "pattern" in one]
+    return found[0] if len(found) == 1 else ""
+
+
 def _keys_at(root: dict[str, Any], schema: dict[str, Any], path: DocumentPath) -> set[str]:
-    """Return the keys that a JSON schema permits at ``path``; parts that are not in the schema (tags) are skipped."""
+    """Return the keys that a JSON schema permits at ``path``."""
+    return {key for one in _schemas_at(root, schema, path) for key in one.get("properties", ())}
+
+
+def _schemas_at(root: dict[str, Any], schema: dict[str, Any], path: DocumentPath) -> Iterator[dict[str, Any]]:
+    """Yield the schemas for ``path``, one for each type; parts that are not in the schema (tags) are skipped."""
     if "$ref" in schema:
         schema = root["$defs"][schema["$ref"].rsplit("/", 1)[1]]
     branches = [branch for key in ("anyOf", "oneOf", "allOf") for branch in schema.get(key, ())]
+    for branch in branches:
+        yield from _schemas_at(root, branch, path)
     if branches:
-        return set().union(*(_keys_at(root, branch, path) for branch in branches))
+        return
     if not path:
-        return set(schema.get("properties", ()))
+        yield schema
+        return
     head, rest = path[0], path[1:]
+    values = [schema.get("additionalProperties"), *schema.get("patternProperties", {}).values()]
+    within = next((value for value in values if isinstance(value, dict)), None)
     if head in schema.get("properties", ()):
-        return _keys_at(root, schema["properties"][head], rest)
-    if isinstance(head, int) and "items" in schema:
-        return _keys_at(root, schema["items"], rest)
-    if isinstance(schema.get("additionalProperties"), dict):
-        return _keys_at(root, schema["additionalProperties"], rest)
-    return _keys_at(root, schema, rest)
+        yield from _schemas_at(root, schema["properties"][head], rest)
+    elif isinstance(head, int) and "items" in schema:
+        yield from _schemas_at(root, schema["items"], rest)
+    elif within is not None:
+        yield from _schemas_at(root, within, rest)
+    else:
+        yield from _schemas_at(root, schema, rest)

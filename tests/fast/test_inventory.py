@@ -339,7 +339,10 @@ def test_configurations_of_no_known_shape(tmp_path: Path, configurations: str, m
 def test_a_mapping_that_is_no_value(tmp_path: Path) -> None:
     found = mistakes(tmp_path, BASE + "configurations: {zoo.cfg: {a: {secrt: env:A}, b: {final: true}}}\n")
     assert [(error.message, error.hint) for error in found] == [
-        ("the key 'secret' is missing", None),
+        (
+            "the key 'secret' is missing",
+            "For example: secret: env:NAME, file:PATH, command:COMMAND LINE or prompt",
+        ),
         ("unknown key 'secrt'", "Did you mean secret?"),
         ("the key 'value' is missing", None),
     ]

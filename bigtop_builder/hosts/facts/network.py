@@ -62,7 +62,7 @@ done < <(timeout 5 getent ahosts "$fqdn" 2>/dev/null)
 URLS = r"""
 release() {
     local key name version found
-    for key in 'system-release(releasever)' system-release 'distribution-release(releasever)' redhat-release; do
+    for key in {system,distribution}-release{'(releasever)',} redhat-release; do
         found=$(rpm -q --whatprovides "$key" --qf '%{VERSION}\n[%{PROVIDENAME} %{PROVIDEVERSION}\n]' 2>/dev/null) ||
             continue
         value=${found%%$'\n'*}
