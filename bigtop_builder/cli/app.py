@@ -32,7 +32,7 @@ from bigtop_builder.cli.commands import (
     store,
     testbed,
 )
-from bigtop_builder.cli.invocation import command, keep_globals
+from bigtop_builder.cli.invocation import Command, Group, command, keep_globals
 from bigtop_builder.cli.text_format import printable, printable_json
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationErrors, ExitCode
 
@@ -42,6 +42,7 @@ BUILD, DEPLOY, STORE, PROJECT = "Build", "Deploy", "Runs and store", "Project"
 app = typer.Typer(
     name=PROGRAM,
     help="Build, package, publish and deploy a Hadoop distribution of Apache Bigtop components.",
+    cls=Group,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
@@ -75,14 +76,17 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
 }
 for panel, commands in PANELS.items():
     for function in commands:
-        app.command(function.__name__.rstrip("_").replace("_", "-"), rich_help_panel=panel)(command(function))
+        name = function.__name__.rstrip("_").replace("_", "-")
+        app.command(name, cls=Command, rich_help_panel=panel)(command(function))
 
 
 def _group(name: str, panel: str, help_: str, **commands: Callable[..., None]) -> None:
     """Add a command with subcommands."""
-    group = typer.Typer(help=help_, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+    group = typer.Typer(
+        help=help_, cls=Group, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
+    )
     for subcommand, function in commands.items():
-        group.command(subcommand.replace("_", "-"))(command(function))
+        group.command(subcommand.replace("_", "-"), cls=Command)(command(function))
     app.add_typer(group, name=name, rich_help_panel=panel)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Literal, ParamSpec
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from bigtop_builder import __version__
 from bigtop_builder.cli.text_format import coloured, printable, printable_json
@@ -113,6 +114,32 @@ def _globals(
     ] = None,
 ) -> None:
     """Define the global options; :func:`command` adds them to every command."""
+
+
+class _QuietTypes:
+    """Leaves out of ``--help`` what nobody types: the type of a flag, and that of an argument beside its name."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters of a command."""
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for parameter in parameters:
+            if parameter.param_type_name == "argument":
+                parameter.display_type_rich = _no_type
+            elif parameter.is_flag:
+                parameter.metavar = ""
+        return parameters
+
+
+def _no_type(**_: object) -> None:
+    return None
+
+
+class Command(_QuietTypes, TyperCommand):
+    """A command whose help is ours."""
+
+
+class Group(_QuietTypes, TyperGroup):
+    """A command with subcommands whose help is ours."""
 
 
 _CONTEXT = inspect.Parameter("_context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)

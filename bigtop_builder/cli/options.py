@@ -49,7 +49,7 @@ def _catalog() -> Catalog:
 Components = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[COMPONENT]...",
+        metavar="COMPONENT",
         help="Names or globs ('bigtop-*'), each with or without @PLATFORM.",
         show_default=False,
         autocompletion=complete_component,

@@ -107,7 +107,7 @@ def _command_line() -> str:
     lines += ["", "## Global options", "", *_options(root.params)]
     for path, found in _commands("bigtop-builder", root):
         own = [parameter for parameter in found.params if parameter.name not in shared]
-        usage = " ".join(_argument(parameter) for parameter in own if parameter.param_type_name == "argument")
+        usage = " ".join(_usage(parameter) for parameter in own if parameter.param_type_name == "argument")
         lines += ["", f"## {path}", "", f"`{path} [OPTIONS] {usage}".rstrip() + "`", "", _inline(found.help or "")]
         if own:
             lines += ["", *_options(own)]
@@ -124,6 +124,11 @@ def _commands(path: str, group: Any) -> list[tuple[str, Any]]:
 
 def _argument(parameter: Any) -> str:
     return str(parameter.metavar or parameter.name.upper())
+
+
+def _usage(parameter: Any) -> str:
+    name = _argument(parameter)
+    return (name if parameter.required else f"[{name}]") + ("..." if parameter.nargs != 1 else "")
 
 
 def _options(parameters: list[Any]) -> list[str]:

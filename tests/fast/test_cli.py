@@ -354,3 +354,14 @@ def test_a_reader_that_has_seen_enough_is_no_error(project: Path) -> None:
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, "--version")
     assert code == 0 and out.strip().replace(".", "").isdigit()
+
+
+@pytest.mark.parametrize("command", ["", "build", "logs", "repo", "repo serve", "deploy", "bundle create"])
+def test_help_shows_no_types_that_nobody_types(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    code, out, _ = call(capsys, *command.split(), "--help")
+    assert code == 0 and "--help" in out
+    for noise in ("<bool>", "<list", "<path>", "[["):
+        assert noise not in out

@@ -522,3 +522,17 @@ def test_every_prefix_of_a_run_has_every_component() -> None:
     events = run_of_four()
     for length in range(1, len(events) + 1):
         assert len(fold(itertools.islice(events, length)).build.components()) == 6
+
+
+def test_nothing_waits_once_a_run_is_over() -> None:
+    state = fold(
+        [
+            RunStarted(
+                time=1, run="r1", command=[], store="/s", tasks=[planned("a@el8/compile"), planned("a@el8/package")]
+            ),
+            TaskStarted(time=1, task="a@el8/compile"),
+            Notice(time=2, level="error", text="the image cannot be made"),
+            RunFinished(time=86, exit_code=5, seconds=85),
+        ]
+    )
+    assert headline(state) == "1 cancelled in 1m25s"

@@ -24,7 +24,7 @@ def list_(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="[components|platforms|stacks|NAME]",
+            metavar="components|platforms|stacks|NAME",
             help="What to list; the name of a component shows it with the records of what has been built and run.",
             show_default=False,
             autocompletion=options.complete_component,
@@ -113,7 +113,7 @@ def verify_component(
     components: Annotated[
         list[str],
         typer.Argument(
-            metavar="COMPONENT...",
+            metavar="COMPONENT",
             help="Components with a smoke test.",
             show_default=False,
             autocompletion=options.complete_component,

@@ -99,7 +99,7 @@ def config(
 def schema(
     invocation: Invocation,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="The schema. Default: list all.", show_default=False)
+        str | None, typer.Argument(metavar="NAME", help="The schema. Default: list all.", show_default=False)
     ] = None,
 ) -> None:
     """Print the JSON Schema of a file format or of a command's JSON output."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Packages = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="[RPM]...",
+        metavar="RPM",
         help="Package files, or folders of them. Default: the project's output folder of each platform.",
         show_default=False,
     ),
@@ -154,7 +154,7 @@ def verify(
     place: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PLACE]",
+            metavar="PLACE",
             help="A folder or address of a repository. Default: the project's.",
             show_default=False,
         ),

@@ -53,7 +53,7 @@ def logs(
     component: Annotated[
         str | None,
         typer.Argument(
-            metavar="[COMPONENT]",
+            metavar="COMPONENT",
             help="A component, or COMPONENT@PLATFORM; for a deployment, a host. Default: what failed, else everything.",
             show_default=False,
             autocompletion=options.complete_component,

@@ -30,7 +30,7 @@ def rotate_key(
     key: Annotated[
         str | None,
         typer.Argument(
-            metavar="[KEY]",
+            metavar="KEY",
             help="The new key: fingerprint or user id in the project's GnuPG home.",
             show_default=False,
         ),

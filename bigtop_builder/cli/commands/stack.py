@@ -30,7 +30,7 @@ COLOURS: dict[str, Colour] = {"error": "red", "warning": "yellow", "info": "dim"
 Place = Annotated[
     str | None,
     typer.Argument(
-        metavar="[PLACE]",
+        metavar="PLACE",
         help="A folder or address of a repository. Default: the inventory's, or the project's.",
         show_default=False,
     ),

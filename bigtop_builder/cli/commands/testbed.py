@@ -14,7 +14,7 @@ from bigtop_builder.model.errors import ConfigurationError, ExitCode
 if TYPE_CHECKING:
     from bigtop_builder.flow.testbed.testbed import Status
 
-Name = Annotated[str, typer.Argument(metavar="[NAME]", help="The test bed's name.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The test bed's name.")]
 DEFAULT = "testbed"
 
 

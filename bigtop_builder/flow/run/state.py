@@ -44,6 +44,8 @@ class RunState:
             self._start(event)
         elif isinstance(event, RunFinished):
             self.exit_code, self.seconds = event.exit_code, event.seconds
+            # A run that breaks off leaves tasks without an end: nothing waits once it is over.
+            self.close()
         elif isinstance(event, Notice):
             self.notices.append(event)
         elif isinstance(event, TaskEvent | CacheUsed):
