@@ -6,6 +6,7 @@ import functools
 import inspect
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -71,6 +72,10 @@ class Invocation:
         """Print a message for people, unless ``--quiet``."""
         if not self.quiet:
             sys.stderr.write(printable(text, colour=self.colours(sys.stderr)) + "\n")
+
+    def width(self) -> int:
+        """The columns of the terminal; 80 where the answer goes elsewhere."""
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() or self.environment.get("COLUMNS") else 80
 
     def colours(self, stream: Any = None) -> bool:
         """Whether ``stream`` (by default standard output) may be coloured."""

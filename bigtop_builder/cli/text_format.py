@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import os
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 Line = tuple[str, str]
@@ -84,6 +85,38 @@ def columns(rows: Iterable[Sequence[str]]) -> str:
     widths = [max(len(row[index]) for row in table) for index in range(len(table[0]))] if table else []
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table)
     return "\n".join(lines)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int, *, fold: bool = False) -> str:
+    """Align rows in columns below a header; what does not fit ``width`` of the last column is cut off, or folded."""
+    lines = [list(header), *(list(row) for row in rows)]
+    before = sum(max(len(row[index]) for row in lines) + 2 for index in range(len(header) - 1))
+    room = max(width - before, 12)
+    fitted: list[list[str]] = []
+    for row in lines:
+        parts = textwrap.wrap(row[-1], room, break_on_hyphens=False) or [""]
+        if len(parts) > 1 and not fold:
+            parts = [row[-1][: room - 1].rstrip() + "…"]
+        fitted.append([*row[:-1], parts[0]])
+        fitted += [[*[""] * (len(header) - 1), part] for part in parts[1:]]
+    return columns(fitted)
+
+
+def facts(pairs: Iterable[tuple[str, str]], width: int) -> str:
+    """Return named facts, one below the other, each folded beside its name."""
+    found = list(pairs)
+    indent = max((len(name) for name, _ in found), default=0) + 4
+    return "\n".join(
+        textwrap.fill(
+            text,
+            max(width, indent + 20),
+            initial_indent=f"  {name:<{indent - 2}}",
+            subsequent_indent=" " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for name, text in found
+    )
 
 
 def escaped(text: str, keep: str = "") -> str:

@@ -190,7 +190,22 @@ def test_lists(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stacks = {row["name"]: row["components"] for row in answer(capsys, "list", "stacks")}
     assert "zookeeper" in stacks["bigtop-3.2.0"]
     code, out, _ = call(capsys, "list", "platforms")
-    assert code == 0 and out.splitlines()[0].split()[0] == min(platforms)
+    assert code == 0 and out.splitlines()[0].split()[0] == "PLATFORM"
+    assert out.splitlines()[1].split()[0] == min(platforms)
+
+
+def test_the_list_fits_a_terminal_and_a_component_tells_what_it_lacks(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for what in ("components", "platforms", "stacks"):
+        _, out, _ = call(capsys, "list", what)
+        assert max(map(len, out.splitlines())) <= 80
+    found = answer(capsys, "list", "redis")
+    (lack,) = found["lacks"]["release"]
+    assert "{{" not in lack
+    _, out, _ = call(capsys, "list", "redis")
+    assert "lacks" in out and max(len(line) for line in out.splitlines() if "sha256:" not in line) <= 80
+    assert "native" in answer(capsys, "list", "zookeeper-native")["refused"]["el8"]
 
 
 def test_plan_has_reasons_totals_and_an_exit_code(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

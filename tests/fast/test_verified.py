@@ -139,19 +139,20 @@ def listed(project: ProjectFolder, capsys: pytest.CaptureFixture[str], *argument
 def test_list_says_what_is_verified(component: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:
     component.component("b")
     component.stack(a="1", b="1")
-    lines = listed(component, capsys).splitlines()
-    assert "verified 2026-11-28" in lines[0] and "never verified here" in lines[1]
+    header, *lines = listed(component, capsys).splitlines()
+    assert header.split() == ["COMPONENT", "VERSION", "BUILT", "AND", "RUN", "WHAT", "IT", "IS"]
+    assert lines[0].split()[2] == "el8" and "not yet" in lines[1]
     text = listed(component, capsys, "a")
-    assert "1 for el8: verified 2026-11-28\n" in text
-    assert f"source: sha256:{SHA}; compiled in 12.5 s, packaged in 1 s" in text
-    assert "ran on 1 host: put, get" in text
-    assert "never verified here" in listed(component, capsys, "b")
+    assert "1 for el8 was built and run on 2026-11-28\n" in text
+    assert f"source  sha256:{SHA}\n" in text and "took    compiled in 12.5s, packaged in 1.0s" in text
+    assert "ran     on 1 host: put, get" in text
+    assert "has not been built and run" in listed(component, capsys, "b")
     component.write("overlay/components/a/files/a.conf", "a=2\n")
-    assert "changed since it was verified" in listed(component, capsys).splitlines()[0]
-    assert "verified 2026-11-28, changed since it was verified" in listed(component, capsys, "a")
+    assert "changed since" in listed(component, capsys).splitlines()[1]
+    assert "2026-11-28; its recipe has changed since" in listed(component, capsys, "a")
     component.stack(a="2", b="1")
-    assert "never verified here" in listed(component, capsys).splitlines()[0]
-    assert "2: never verified here" in listed(component, capsys, "a")
+    assert "not yet" in listed(component, capsys).splitlines()[1]
+    assert "2 has not been built and run" in listed(component, capsys, "a")
     (row, _) = json.loads(listed(component, capsys, "--json"))
     assert [(one["version"], one["current"]) for one in row["verified"]] == [("1", False)]
 

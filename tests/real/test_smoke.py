@@ -65,7 +65,7 @@ def test_a_component_runs_on_what_it_needs_and_that_is_recorded(small: SmallProj
     assert "client: again -> " in small.tool("verify-component", "client").stdout
     (small.root / "overlay/components/client/files").mkdir()
     small.write("overlay/components/client/files/a", "a")
-    assert "changed since it was verified" in small.tool("list", "client").stdout
+    assert "its recipe has changed since" in small.tool("list", "client").stdout
 
 
 def test_a_build_runs_the_test_unless_it_cannot_or_must_not(fresh_like: SmallProject) -> None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from bigtop_builder.flow.build.project import Project
     from bigtop_builder.flow.build.verify_component import Written
 
-NEVER, CHANGED = "never verified here", "changed since it was verified"
+NEVER = "not yet"
+CHANGED = "changed since"
 
 
 def list_(
@@ -25,7 +26,8 @@ def list_(
         str,
         typer.Argument(
             metavar="components|platforms|stacks|NAME",
-            help="What to list; the name of a component shows it with the records of what has been built and run.",
+            help="What to list; the name of a component shows its variants and options, what it lacks, and on what it "
+            "has been built and run.",
             show_default=False,
             autocompletion=options.complete_component,
         ),
@@ -33,29 +35,33 @@ def list_(
     packaging: options.PackagingOption = None,
 ) -> None:
     """List the components of the stack, the platforms or the stacks; or show one component."""
-    from bigtop_builder.cli.text_format import columns
+    from bigtop_builder.cli.text_format import table
     from bigtop_builder.flow.open_project import open_project
 
     project = open_project(options.settings_with(invocation, packaging))
+    width = invocation.width()
+    rows: list[dict[str, Any]] = []
     if what == "platforms":
-        rows: list[dict[str, Any]] = []
         for name in project.catalog.platform_files:
             platform = project.platform(name)
             row = {"name": name, "dist": platform.dist, "architectures": platform.architectures}
             rows.append({**row, "title": platform.title})
+        cells = [[row["name"], row["dist"], ", ".join(row["architectures"]), row["title"]] for row in rows]
+        text = table(("PLATFORM", "DIST", "ARCHITECTURES", "WHAT IT IS"), cells, width)
     elif what == "stacks":
-        rows = []
         for name in project.catalog.stack_files:
             stack = project.catalog.stack(name)
             rows.append({"name": name, "version": stack.version, "components": list(stack.components)})
+        cells = [[row["name"], row["version"], ", ".join(row["components"])] for row in rows]
+        text = table(("STACK", "VERSION", "COMPONENTS"), cells, width, fold=True)
     elif what == "components":
         rows = [_row(project, name) for name in project.components()]
+        text = _components_text(rows, width)
     else:
-        row = _row(project, what)
-        invocation.answer(_component_text(row), row)
+        detailed = _detailed(project, what)
+        invocation.answer(_component_text(detailed, width), detailed)
         return
-    cells = [[_cell(row, name) for name in row] for row in rows]
-    invocation.answer(columns(cells), rows)
+    invocation.answer(text, rows)
 
 
 def _row(project: Project, name: str) -> dict[str, Any]:
@@ -67,45 +73,88 @@ def _row(project: Project, name: str) -> dict[str, Any]:
     return project.packaging.row(name, project.versions.get(name))
 
 
-def _cell(row: dict[str, Any], name: str) -> str:
-    value = row[name]
-    if name == "verified":
-        return _verified(row)
-    return ", ".join(value) if isinstance(value, list) else str(value)
+def _detailed(project: Project, name: str) -> dict[str, Any]:
+    """Return the row of a component with what it lacks: by variant, against Bigtop's own, and on which platforms."""
+    from bigtop_builder.plan.task import Refusal
+
+    row = _row(project, name)
+    lacks: dict[str, list[str]] = {}
+    refused: dict[str, str] = {}
+    differs: list[str] = []
+    for platform in project.file.platforms:
+        evaluated = project.evaluate(name, platform)
+        if isinstance(evaluated, Refusal):
+            refused[platform] = evaluated.reason
+        else:
+            differs = differs or [deviation.reason for deviation in evaluated.deviations]
+        for variant in row.get("variants", ()):
+            other = project.evaluate_variant(name, platform, variant)
+            if not isinstance(other, Refusal) and other.lacks:
+                lacks.setdefault(variant, list(other.lacks))
+    return {**row, "lacks": lacks, "refused": refused, "differs_from_bigtop": differs}
 
 
-def _verified(row: dict[str, Any]) -> str:
-    """Return what is known of the version that the project builds, in a few words."""
-    records = [record for record in row["verified"] if record["version"] == row["version"]]
-    current = next((record for record in records if record["current"]), None)
+def _components_text(rows: list[dict[str, Any]], width: int) -> str:
+    from bigtop_builder.cli.text_format import table
+
+    if not any("verified" in row for row in rows):
+        cells = [[row["name"], row["version"], row["summary"]] for row in rows]
+        return table(("COMPONENT", "VERSION", "WHAT IT IS"), cells, width)
+    cells = [[row["name"], row["version"], _tried(row), row["summary"]] for row in rows]
+    return table(("COMPONENT", "VERSION", "BUILT AND RUN", "WHAT IT IS"), cells, width)
+
+
+def _of_this_version(row: dict[str, Any]) -> list[dict[str, Any]]:
+    return [record for record in row["verified"] if record["version"] == row["version"]]
+
+
+def _tried(row: dict[str, Any]) -> str:
+    """Return where the version that the project builds has been built and run, in a few words."""
+    records = _of_this_version(row)
+    current = [record["platform"] for record in records if record["current"]]
     if current:
-        return f"verified {current['date']}"
+        return ", ".join(dict.fromkeys(current))
     return CHANGED if records else NEVER
 
 
-def _component_text(row: dict[str, Any]) -> str:
-    lines = [f"{row['name']} {row['version']}: {row['summary']}"]
-    if row.get("variants"):
-        lines.append(f"variants: {', '.join(row['variants'])}")
+def _component_text(row: dict[str, Any], width: int) -> str:
+    from bigtop_builder.cli.text_format import facts
+
+    known = [("architecture", row["arch"])] if row.get("arch") else []
+    for variant in row.get("variants", ()):
+        note = row["notes"].get(variant, "")
+        known.append(("variant", f"{variant}: {note}" if note else variant))
+        known += [("lacks", lack) for lack in row["lacks"].get(variant, ())]
+    for name, option in row.get("options", {}).items():
+        values = "|".join(option["choices"])
+        known.append(("option", f"{name}={values}, by default {option['default']}. {option['note']}".rstrip()))
+    known += [("not for", f"{platform}: {reason}") for platform, reason in row["refused"].items()]
+    known += [("not as Bigtop", reason) for reason in row["differs_from_bigtop"]]
+    lines = [f"{row['name']} {row['version']}: {row['summary']}", facts(known, width)]
     if "verified" in row:
-        lines += [_record_text(record) for record in row["verified"]] or [NEVER]
-        if row["verified"] and _verified(row) == NEVER:
-            lines.append(f"{row['version']}: {NEVER}")
-    return "\n".join(lines)
+        lines += [_record_text(record, width) for record in row["verified"]]
+        if not _of_this_version(row):
+            lines.append(f"{row['version']} has not been built and run by its tests yet: it may need work")
+    return "\n".join(line for line in lines if line)
 
 
-def _record_text(record: dict[str, Any]) -> str:
+def _record_text(record: dict[str, Any], width: int) -> str:
+    """Return what was built, where, when, from which source, and what ran."""
+    from bigtop_builder.cli.text_format import count, facts, span
+
     variant = f" ({record['variant']})" if record["variant"] else ""
     variant += "".join(f", {key}={value}" for key, value in record["chosen"].items())
     seconds = record["seconds"]
-    compiled = f"compiled in {seconds['compile']:g} s, " if seconds["compile"] is not None else ""
-    lines = [
-        f"{record['version']}{variant} for {record['platform']}: verified {record['date']}"
-        f"{'' if record['current'] else f', {CHANGED}'}",
-        f"  source: {record['source']}; {compiled}packaged in {seconds['package']:g} s",
-        f"  ran on {record['hosts']} host{'s' if record['hosts'] > 1 else ''}: {', '.join(record['runs'])}",
+    compiled = f"compiled in {span(seconds['compile'])}, " if seconds["compile"] is not None else ""
+    changed = "" if record["current"] else "; its recipe has changed since, so it may not run now"
+    known = [
+        ("source", record["source"]),
+        ("took", f"{compiled}packaged in {span(seconds['package'])}"),
+        ("ran", f"on {count(record['hosts'], 'host')}: {', '.join(record['runs'])}"),
+        *(("did not run", skipped) for skipped in record["skipped"]),
     ]
-    return "\n".join([*lines, *(f"  skipped: {skipped}" for skipped in record["skipped"])])
+    head = f"{record['version']}{variant} for {record['platform']} was built and run on {record['date']}{changed}"
+    return f"{head}\n{facts(known, width)}"
 
 
 def verify_component(

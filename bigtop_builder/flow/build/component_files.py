@@ -66,6 +66,8 @@ class ComponentFiles:
             "version": version or component.version or next(iter(component.versions)),
             "arch": component.arch,
             "variants": list(component.variants),
+            "notes": {variant: one.note for variant, one in component.variants.items() if one.note},
+            "options": {option: one.model_dump() for option, one in component.options.items()},
             "verified": [one.data() for one in verified(loaded)],
             "summary": component.summary,
         }

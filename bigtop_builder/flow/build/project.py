@@ -214,6 +214,12 @@ class Project:
         self._evaluated[name, platform, beside] = value
         return value
 
+    def evaluate_variant(self, name: str, platform: str, variant: str) -> Evaluated | Refusal:
+        """Evaluate a variant of a component as the platform itself would build it, whatever is chosen for builds."""
+        target = Target(self.platform(platform), self.platform(platform), self.arch)
+        choice = self._choices.get(name, Choice()).model_copy(update={"variant": variant})
+        return self.packaging.evaluate(name, target, choice, self.versions, ())
+
     def _place(self, name: str) -> Location | None:
         """Where the project file chooses something for a component, unless the command line does as well."""
         return None if name in self._given else self.settings.place("components", name)
