@@ -187,6 +187,14 @@ KeepGoing = Annotated[
         rich_help_panel=BUILDING,
     ),
 ]
+Failed = Annotated[
+    bool,
+    typer.Option(
+        "--failed",
+        help="Select what the newest build of this project did not finish, with the choices that it had.",
+        rich_help_panel=SELECTION,
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", "-n", help="Show the plan and build nothing.", rich_help_panel=BUILDING)
 ]

@@ -75,6 +75,12 @@ class RunStarted(Event):
     kind: RunKind = "build"
     command: list[str]
     store: str
+    project: str | None = None
+    """The folder of the project; ``null`` in runs of older versions and for test beds."""
+    output: str | None = None
+    """The folder below which a build puts its packages, one folder for each platform."""
+    flags: list[str] = []
+    """The flags of a build that ``build --failed`` repeats."""
     tasks: list[PlannedTask] = []
     phases: list[Phase] = []
     target: ClusterTarget | None = None
@@ -141,6 +147,8 @@ class Failure(BaseModel):
     last_lines: list[str] = []
     log: str | None = None
     rerun: str | None = None
+    shell: str | None = None
+    """The command that opens a shell in what the failure left, if that is kept."""
     exit_code: int = 10
 
 

@@ -359,5 +359,5 @@ def test_runs_and_logs_of_a_deployment_that_failed_early(project: Path, capsys: 
     assert "exit 2" in newest and "failed in check on cluster c1" in newest
     assert oldest.split() == ["20200101-000000-abcd", "no", "record"]
     run = newest.split()[0]
-    assert app.run(["logs", "--run", run, "--store", "store"]) == 3
-    assert "It ended in check" in capsys.readouterr().err
+    assert app.run(["logs", "--run", run, "--store", "store"]) == 0
+    assert "check failed: " in capsys.readouterr().out

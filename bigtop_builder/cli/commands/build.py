@@ -10,7 +10,7 @@ import typer
 
 from bigtop_builder.cli import options
 from bigtop_builder.cli.invocation import Invocation
-from bigtop_builder.model.errors import ConfigurationError, ExitCode
+from bigtop_builder.model.errors import ConfigurationError, ExitCode, NothingSelectedError
 
 if TYPE_CHECKING:
     from bigtop_builder.flow.build.project import Project, Request
@@ -149,6 +149,42 @@ def _show_plan(invocation: Invocation, made: Plan) -> None:
     invocation.answer(plan_text(made, invocation), plan_data(made))
 
 
+def _unfinished(invocation: Invocation, given: Selection) -> Selection:
+    """Return what the newest build of the project did not finish, with its choices, below those that are given."""
+    from bigtop_builder.adapter.store import Store
+    from bigtop_builder.flow.run.records import find_run
+
+    if given.components or given.everything:
+        raise ConfigurationError("--failed selects by itself", hint="Leave out components and --all.")
+    settings = invocation.settings()
+    root = settings.root.absolute()
+    run = find_run(Store(settings.store), None, root, lambda one: one.state.kind == "build", "a build")
+    if run.live:
+        raise ConfigurationError(f"the build {run.id} is still running", hint="Follow it with: bigtop-builder logs -f")
+    components = run.state.build.components()
+    names = [one.name for one in components if one.state in ("failed", "blocked", "cancelled")]
+    if not names:
+        raise NothingSelectedError(f"the newest build of this project, {run.id}, left nothing unfinished")
+    recorded: dict[str, list[str]] = {}
+    flags = iter(flag for flag in run.state.flags if flag not in ("--from-shell", "--offline"))
+    for flag, value in zip(flags, flags, strict=True):
+        recorded.setdefault(flag, []).append(value)
+
+    def one(flag: str, now: str | None) -> str | None:
+        return now or next(iter(recorded.get(flag, ())), None)
+
+    return replace(
+        given,
+        components=names,
+        sets=[*recorded.get("--set", ()), *given.sets],
+        sources=[*recorded.get("--source", ()), *given.sources],
+        builder=one("--builder", given.builder),
+        native=one("--native", given.native),
+        packaging=one("--packaging", given.packaging),
+        locks=one("--locks", given.locks),
+    )
+
+
 def build(
     invocation: Invocation,
     components: options.Components = None,
@@ -169,6 +205,7 @@ def build(
     offline: options.Offline = False,
     dry_run: options.DryRun = False,
     check_reproducible: options.CheckReproducible = False,
+    failed: options.Failed = False,
     output: options.Output = None,
     junit: options.JUnit = None,
     summary: options.Summary = None,
@@ -190,6 +227,8 @@ def build(
         force,
         from_shell,
     )
+    if failed:
+        selection = _unfinished(invocation, selection)
     project, request = selection.open(
         invocation,
         keep_going=keep_going,

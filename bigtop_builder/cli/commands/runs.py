@@ -73,12 +73,41 @@ def logs(
     if follow and invocation.json:
         raise ConfigurationError("--follow and --json cannot be combined")
     _check_step(step)
-    store = Store(invocation.settings().store)
-    found = find_run(store, run)
-    if found.state.has_phases:
+    settings = invocation.settings()
+    store = Store(settings.store)
+    what = f"a log of {component}" if component else "something to show"
+    found = find_run(store, run, settings.root.absolute(), lambda one: _has(one, component), what)
+    if found.state.has_phases and component is None and not found.task_logs(None):
+        _print_run(invocation, found)
+    elif found.state.has_phases:
         _print_task_logs(invocation, found, component, paths=paths)
     else:
         _print_step_logs(invocation, store, found, component, step, follow=follow, paths=paths)
+
+
+def _has(run: RecordedRun, component: str | None) -> bool:
+    """Whether a run has something to show: of a component or host, if one is named."""
+    if component is None:
+        return run.state.begun and run.state.kind != "testbed"
+    if run.state.has_phases:
+        return bool(run.task_logs(component))
+    return bool(run.step_logs(component, None)) or (run.live and run.plans(component))
+
+
+def _print_run(invocation: Invocation, run: RecordedRun) -> None:
+    """Print what a deployment did. Its logs are those of failed tasks, and it has none."""
+    from bigtop_builder.cli.views.plain import PlainView
+    from bigtop_builder.cli.views.summary import json_data
+    from bigtop_builder.flow.run.records import read_events
+    from bigtop_builder.flow.run.state import RunState
+
+    if invocation.json:
+        invocation.answer("", json_data(run.state))
+        return
+    state, view = RunState(), PlainView(sys.stdout, colour=invocation.colours())
+    for event in read_events(run.folder / "events.jsonl"):
+        state.apply(event)
+        view(event, state)
 
 
 def _check_step(step: str | None) -> None:

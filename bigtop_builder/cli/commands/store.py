@@ -22,7 +22,7 @@ def shell(
     component: Annotated[
         str | None,
         typer.Argument(
-            metavar="[COMPONENT]",
+            metavar="COMPONENT",
             help="A component, or COMPONENT@PLATFORM. Default: list the failed builds.",
             show_default=False,
             autocompletion=options.complete_component,
@@ -30,7 +30,7 @@ def shell(
     ] = None,
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[COMMAND]...", help="The command to run, after --. Default: bash.", show_default=False),
+        typer.Argument(metavar="COMMAND", help="The command to run, after --. Default: bash.", show_default=False),
     ] = None,
 ) -> None:
     """Open a shell in the container of a failed build."""

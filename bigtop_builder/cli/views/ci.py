@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from bigtop_builder.cli.text_format import Line, clean, one_line
-from bigtop_builder.cli.views.closing import component_digest, failures
+from bigtop_builder.cli.views.closing import failure_groups, group_digest, group_title
 from bigtop_builder.cli.views.plain import Command, PlainView
 from bigtop_builder.flow.run.build_state import TaskState
 from bigtop_builder.flow.run.state import RunState
@@ -46,10 +46,10 @@ class GitHubView(PlainView):
             yield from super().notice(event)
 
     def closing(self, state: RunState) -> Iterator[Line]:
-        """Yield an annotation for each failed component, then the last words."""
-        for component in failures(state.build.components()):
-            text = "\n".join(line for line, _ in component_digest(component))
-            yield self.annotation("error", component.name, text), ""
+        """Yield an annotation for each cause of failures, then the last words."""
+        for group in failure_groups(state.build.components()):
+            text = "\n".join(line for line, _ in group_digest(group))
+            yield self.annotation("error", group_title(group), text), ""
         yield from super().closing(state)
 
 

@@ -55,8 +55,42 @@ def failures(components: list[ComponentState]) -> list[ComponentState]:
     return list(reversed(failed.values()))
 
 
+def failure_groups(components: list[ComponentState]) -> list[list[ComponentState]]:
+    """Return what failed, those with the same cause together."""
+    groups: dict[object, list[ComponentState]] = {}
+    for one in failures(components):
+        failure = one.culprit.failure
+        assert failure is not None
+        evidence = failure.cause or (failure.message, *failure.first_error)
+        groups.setdefault((failure.step, evidence, failure.hint), []).append(one)
+    return list(groups.values())
+
+
+def group_title(group: list[ComponentState]) -> str:
+    """``hive@el8``, or ``8 components``."""
+    return group[0].name if len(group) == 1 else count(len(group), "component")
+
+
+def group_digest(group: list[ComponentState]) -> list[Line]:
+    """Return why components failed that have one cause: the digest of the first, with the names of all."""
+    lines = component_digest(group[0])
+    if len(group) == 1:
+        return lines
+    failure = group[0].culprit.failure
+    assert failure is not None
+    names = ", ".join(one.name for one in group)
+    head = clean(f"{len(group)} components failed in {failure.step} for one cause: {failure.message}")
+    others = [one.component for one in group[1:]]
+    return [
+        (head, "bold red"),
+        (f"  components: {names}", ""),
+        *((line.replace(failure.rerun or "\0", "bigtop-builder build --failed"), style) for line, style in lines[1:]),
+        (f"  logs of the others: bigtop-builder logs {others[0]}" + (", …" if others[1:] else ""), ""),
+    ]
+
+
 def component_digest(component: ComponentState) -> list[Line]:
-    """Return why a component failed: step, first error, last lines, probable cause, hint, log, how to run it again."""
+    """Return why a component failed: step, first error, last lines, probable cause, hint, log, what to do next."""
     failure = component.culprit.failure
     if failure is None:
         return []
@@ -64,7 +98,13 @@ def component_digest(component: ComponentState) -> list[Line]:
     lines += _quoted("first error", failure.first_error)
     if not set(failure.last_lines) <= set(failure.first_error):
         lines += _quoted("last lines", failure.last_lines)
-    facts = {"probable cause": failure.cause, "hint": failure.hint, "log": failure.log, "run again": failure.rerun}
+    facts = {
+        "probable cause": failure.cause,
+        "hint": failure.hint,
+        "log": failure.log,
+        "look inside": failure.shell,
+        "run again": failure.rerun,
+    }
     width = max(len(name) for name in facts) + 1
     return [*lines, *((f"  {name + ':':<{width}} {clean(text)}", "") for name, text in facts.items() if text)]
 
@@ -104,6 +144,21 @@ def _build_closing(state: RunState) -> Iterator[Line]:
     for name, figures in sorted(state.build.caches.items()):
         yield _cache(name, figures), ""
     yield _headline_with_packages(state), "bold red" if state.exit_code else "bold green"
+    yield from _next(state, components)
+
+
+def _next(state: RunState, components: list[ComponentState]) -> Iterator[Line]:
+    """Yield where the packages are, and what comes next."""
+    platforms = dict.fromkeys(one.platform for one in components if one.artifacts)
+    if state.output:
+        yield from ((f"packages: {state.output}/{platform}", "") for platform in platforms)
+    commands = []
+    if len(failures(components)) > 1:
+        commands.append("bigtop-builder build --failed")
+    if platforms and state.kind == "build" and not state.exit_code:
+        commands.append("bigtop-builder repo publish")
+    if commands:
+        yield f"next: {', '.join(commands)}", ""
 
 
 def _headline_with_packages(state: RunState) -> str:
@@ -122,9 +177,9 @@ def _not_built(components: list[ComponentState]) -> Iterator[Line]:
             yield f"{component.name} refused: {'; '.join(component.culprit.planned.reasons) or 'see the plan'}", ""
         elif component.state == "blocked":
             yield f"{component.name} blocked by {component.culprit.blocked_by or 'a failure'}", ""
-    for component in failures(components):
+    for group in failure_groups(components):
         yield "", ""
-        yield from component_digest(component)
+        yield from group_digest(group)
 
 
 def _not_identical(components: list[ComponentState]) -> Iterator[Line]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from bigtop_builder.cli.text_format import clean, escaped, size, span
 from bigtop_builder.cli.views import phase_lines
-from bigtop_builder.cli.views.closing import MARKS, component_digest, failures, headline, phase_digest
+from bigtop_builder.cli.views.closing import MARKS, failure_groups, group_digest, group_title, headline, phase_digest
 from bigtop_builder.flow.run.build_state import ComponentState, Shown
 from bigtop_builder.flow.run.deploy_state import PhaseState
 from bigtop_builder.flow.run.state import RunState
@@ -149,8 +149,8 @@ def _build_page(state: RunState) -> Iterator[str]:
         for one in compared:
             first = "".join(f": {_code(difference)}" for difference in one.differences[:1])
             yield f"| {one.name} | {'identical' if one.identical else 'differs' + first} |"
-    for one in failures(components):
-        yield from _fenced(f"{one.name} failed", "\n".join(text for text, _ in component_digest(one)))
+    for group in failure_groups(components):
+        yield from _fenced(f"{group_title(group)} failed", "\n".join(text for text, _ in group_digest(group)))
 
 
 def _deploy_page(state: RunState) -> Iterator[str]:

@@ -96,7 +96,8 @@ class TerminalView:
         elif isinstance(event, Notice) and event.level != "error" and not state.has_phases:
             # Whoever catches an error that ends the run reports it.
             style = "yellow" if event.level == "warning" else "dim"
-            self.console.print(Text(clean(event.text), style), soft_wrap=True)
+            place = f"{event.task.partition('/')[0]}: " if event.task else ""
+            self.console.print(Text(clean(place + event.text), style), soft_wrap=True)
 
     def _follow(self, event: AnyEvent) -> None:
         """Note what Ambari does now."""

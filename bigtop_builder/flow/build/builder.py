@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from bigtop_builder.adapter.store import COLLECTING
+from bigtop_builder.adapter.store import COLLECTING, Run
 from bigtop_builder.flow.build.executor import Executor
 from bigtop_builder.flow.build.export import export
 from bigtop_builder.flow.build.local_executor import LocalExecutor
@@ -14,9 +16,9 @@ from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.result import RunResult, exit_code, stored_result
 from bigtop_builder.flow.build.runner import Runner, keys_of, refused
 from bigtop_builder.flow.run.recorder import Bus
-from bigtop_builder.flow.run.run import record_run
+from bigtop_builder.flow.run.run import ActiveRun, record_run
 from bigtop_builder.model.errors import ConfigurationError, ExitCode
-from bigtop_builder.model.event import Notice, TaskFinished
+from bigtop_builder.model.event import Notice, PlannedTask, TaskFinished
 from bigtop_builder.plan.task import Plan
 
 if TYPE_CHECKING:
@@ -40,13 +42,13 @@ def build(
         measured: set[Result] = set()
         plan, notes = measured_plan(project, request, measured)
         if plan.nothing_to_do and not (request.check_reproducible or request.verify):
-            return _nothing_to_do(project, plan, bus, started)
+            return _nothing_to_do(project, request, plan, bus, started)
         if not plan.tasks:
             raise ConfigurationError("\n".join(refusal.reason for refusal in plan.refusals))
         run = store.start_run()
         run.protect(keys_of(plan))
     tasks = [*(task.planned for task in plan.tasks), *map(refused, plan.refusals)]
-    with record_run(store, run, bus, "build", tasks=tasks, started=started) as active:
+    with _recorded(project, request, run, bus, tasks, started) as active:
         for note in notes:
             active.emit(Notice(text=note))
         runner = Runner(project, request, active, packagings, executor or LocalExecutor(packagings), measured)
@@ -55,7 +57,29 @@ def build(
     return RunResult(plan, results, active.exit_code, run.id, active.seconds, reproduced)
 
 
-def _nothing_to_do(project: Project, plan: Plan, bus: Bus, started: float) -> RunResult:
+def _recorded(
+    project: Project,
+    request: Request,
+    run: Run | None,
+    bus: Bus,
+    tasks: Sequence[PlannedTask],
+    started: float,
+) -> AbstractContextManager[ActiveRun]:
+    """Bracket a build: see ``record_run``."""
+    return record_run(
+        project.store,
+        run,
+        bus,
+        "build",
+        tasks=tasks,
+        started=started,
+        project=project.settings.root.absolute(),
+        output=project.settings.output.absolute(),
+        flags=request.rerun_flags,
+    )
+
+
+def _nothing_to_do(project: Project, request: Request, plan: Plan, bus: Bus, started: float) -> RunResult:
     """Report and export what the store has. Such a run is shown, and leaves no record."""
     cleared: list[str] = []
     if project.store.dead_work():
@@ -63,7 +87,7 @@ def _nothing_to_do(project: Project, plan: Plan, bus: Bus, started: float) -> Ru
 
         cleared = clear_after_crash(project.store)
     tasks = [task.planned for task in plan.tasks]
-    with record_run(project.store, None, bus, "build", tasks=tasks, started=started) as active:
+    with _recorded(project, request, None, bus, tasks, started) as active:
         for line in cleared:
             active.emit(Notice(text=line))
         results = {task.id: stored_result(project.store, task) for task in plan.tasks}

@@ -66,7 +66,8 @@ def carry_out(worker: Worker, order: WorkOrder, steps: Steps) -> Result:
         return _result(order, "cancelled")
     except BigtopBuilderError as error:
         failure = failure_of(error)
-        _keep_for_shell(bench, error, failure)
+        if _keep_for_shell(bench, error, failure):
+            failure = failure.model_copy(update={"shell": f"bigtop-builder shell {order.component}"})
         return _result(order, "failed", (), bench.notes, failure)
     finally:
         # A full disk is reported by whatever writes next.
@@ -160,16 +161,20 @@ def failure_of(error: BigtopBuilderError) -> Failure:
     return Failure(step="run", message=error.message, hint=error.hint, exit_code=error.exit_code)
 
 
-def _keep_for_shell(bench: Workbench, error: BigtopBuilderError, failure: Failure) -> None:
-    """Keep the scratch for ``shell``, which is no use without an engine, and must go when it is what fills the disk."""
+def _keep_for_shell(bench: Workbench, error: BigtopBuilderError, failure: Failure) -> bool:
+    """Keep the scratch for ``shell``, which is no use without an engine, and must go when it is what fills the disk.
+
+    Return whether it is kept.
+    """
     cause = error.cause if isinstance(error, StepFailedError) else error
     if not bench.boxes:
-        return
+        return False
     if isinstance(cause, EngineError | StoreError) or failure.cause == DISK_FULL:
         # A full disk is reported by whatever writes next.
         with suppress(BigtopBuilderError):
             bench.tell(f"the tree of this failure is not kept for a shell: {failure.cause or cause.message}")
-        return
+        return False
     # Of two errors the user must see the build's own.
     with suppress(OSError, BigtopBuilderError):
-        keep_tree(bench, failure.step)
+        return keep_tree(bench, failure.step)
+    return False

@@ -50,10 +50,13 @@ def warn_of_tree(bench: Workbench) -> None:
         )
 
 
-def keep_tree(bench: Workbench, step: str) -> None:
-    """Keep the scratch of a failed task and the description of its last container, so that ``shell`` can enter it."""
+def keep_tree(bench: Workbench, step: str) -> bool:
+    """Keep the scratch of a failed task and the description of its last container, so that ``shell`` can enter it.
+
+    Return whether it is kept.
+    """
     if not bench.boxes or not bench.folder.is_dir():
-        return
+        return False
     box, cwd = bench.boxes[-1]
     root = bench.store.root / FAILED
     place = root / bench.folder.name
@@ -61,7 +64,7 @@ def keep_tree(bench: Workbench, step: str) -> None:
     with reserved(bench.store, place) as mine:
         if not mine:
             bench.tell(f"the tree of this failure is not kept: a shell is open in that of an earlier one ({place})")
-            return
+            return False
         former = failed_tree(bench.store, bench.order.task)
         if place.exists():
             remove_tree(place)
@@ -72,6 +75,7 @@ def keep_tree(bench: Workbench, step: str) -> None:
     use = f", build {name} --from-shell packages it" if bench.order.kind == "compile" else ""
     replaced = f"; it replaces {former}" if former is not None else ""
     bench.tell(f"the tree is kept until this task fails again: shell {name} enters it{use}{replaced}")
+    return True
 
 
 def _description(bench: Workbench, box: Sandbox, cwd: str, step: str, place: Path) -> dict[str, Any]:

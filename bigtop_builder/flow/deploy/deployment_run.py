@@ -192,7 +192,16 @@ def _run(
         consent = _asked(call, secrets, phases, table) if not dry_run and not rehearsal else Consent()
         run = store.start_run()
         with (
-            record_run(store, run, call.bus, kind, phases=phases, target=target, redact=secrets.redact) as active,
+            record_run(
+                store,
+                run,
+                call.bus,
+                kind,
+                phases=phases,
+                target=target,
+                redact=secrets.redact,
+                project=call.settings.root.absolute(),
+            ) as active,
             open_deployment(
                 call.loaded,
                 secrets,

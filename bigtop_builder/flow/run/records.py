@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.run.build_state import StepState, TaskState
 from bigtop_builder.flow.run.state import RunState, fold
 from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError
-from bigtop_builder.model.event import EVENTS, AnyEvent
+from bigtop_builder.model.event import EVENTS, AnyEvent, RunStarted
 
 FOLLOW_SECONDS = 0.3
 CHUNK = 1 << 16
@@ -39,6 +39,15 @@ class RecordedRun:
         if code is not None:
             return f"exit {code}" if code else "done"
         return "running" if self.live else "died" if self.state.begun else "no record"
+
+    def plans(self, component: str) -> bool:
+        """Whether the run builds ``COMPONENT[@PLATFORM]``."""
+        name, _, platform = component.partition("@")
+        return any(
+            task.planned.component == name and platform in ("", task.planned.platform)
+            for task in self.state.build.tasks.values()
+            if task.planned.action == "build"
+        )
 
     def step_logs(self, component: str | None, step: str | None) -> list[tuple[TaskState, StepState]]:
         """Return the steps that have a log: those of ``COMPONENT[@PLATFORM]``, else of failed tasks, else all."""
@@ -101,21 +110,45 @@ def newest_runs(store: Store, limit: int) -> Iterator[RecordedRun]:
         yield read_run(store, folder)
 
 
-def find_run(store: Store, name: str | None) -> RecordedRun:
-    """Read the run whose name begins with ``name``, or the newest.
+def find_run(
+    store: Store,
+    name: str | None,
+    project: Path | None = None,
+    wanted: Callable[[RecordedRun], bool] | None = None,
+    what: str = "something to show",
+) -> RecordedRun:
+    """Read the run whose name begins with ``name``, or the newest of ``project`` that is ``wanted``.
 
-    Raises NothingSelectedError when the store has no run, ConfigurationError when ``name`` does not fit exactly one.
+    Runs of older versions do not say to which project they belong: they belong to any. ``what`` is for the message
+    that there is none. Raises NothingSelectedError
+    when there is no such run, ConfigurationError when ``name`` does not fit exactly one.
     """
     folders = run_folders(store)
     if not folders:
         raise NothingSelectedError(f"the store {store.root} has no runs", hint="Build something first.")
     if name is None:
-        return read_run(store, folders[0])
+        for folder in folders:
+            if project is None or _project_of(folder) in (None, str(project)):
+                run = read_run(store, folder)
+                if wanted is None or wanted(run):
+                    return run
+        raise NothingSelectedError(
+            f"no run of the project {project} has {what}", hint="List all runs with: bigtop-builder runs"
+        )
     matches = [folder for folder in folders if folder.name.startswith(name)]
     if len(matches) != 1:
         problem = "several runs begin" if matches else "no run begins"
         raise ConfigurationError(f"{problem} with {name!r}", hint="List them with: bigtop-builder runs")
     return read_run(store, matches[0])
+
+
+def _project_of(folder: Path) -> str | None:
+    """The project of a run, from the first event of its log alone; None when the log does not say."""
+    try:
+        first = next(read_events(folder / "events.jsonl"), None)
+    except OSError:
+        return None
+    return first.project if isinstance(first, RunStarted) else None
 
 
 def log_files(log: Path) -> list[Path]:

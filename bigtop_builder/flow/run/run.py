@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bigtop_builder.adapter.store import Run, Store
 from bigtop_builder.flow.run.recorder import Bus, Recorder
@@ -57,12 +58,16 @@ def record_run(
     target: ClusterTarget | None = None,
     started: float | None = None,
     redact: Callable[[str], str] = str,
+    project: Path | None = None,
+    output: Path | None = None,
+    flags: Sequence[str] = (),
 ) -> Iterator[ActiveRun]:
     """Carry a run from its first event to its last, and close ``run`` in the end.
 
     The body sets ``exit_code``. An error that leaves it decides the exit code instead, and is reported through
     ``redact`` as a notice. The first signal asks the body of a recorded run to stop, the second raises
-    KeyboardInterrupt in it. ``started`` is the monotonic time at which the work began, when that was earlier: a
+    KeyboardInterrupt in it. ``project``, ``output`` and ``flags`` are only
+    recorded. ``started`` is the monotonic time at which the work began, when that was earlier: a
     build plans first.
     """
     started = time.monotonic() if started is None else started
@@ -77,6 +82,9 @@ def record_run(
                         kind=kind,
                         command=[PROGRAM, *sys.argv[1:]],
                         store=str(store.root),
+                        project=str(project) if project else None,
+                        output=str(output) if output else None,
+                        flags=list(flags),
                         tasks=list(tasks),
                         phases=list(phases),
                         target=target,

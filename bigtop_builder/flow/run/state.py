@@ -28,6 +28,9 @@ class RunState:
     kind: RunKind = "build"
     command: list[str] = field(default_factory=list)
     store: str = ""
+    project: str | None = None
+    output: str | None = None
+    flags: list[str] = field(default_factory=list)
     started: float = 0.0
     latest: float = 0.0
     build: BuildState = field(default_factory=BuildState)
@@ -55,6 +58,7 @@ class RunState:
 
     def _start(self, event: RunStarted) -> None:
         self.run, self.kind, self.command, self.store = event.run, event.kind, event.command, event.store
+        self.project, self.output, self.flags = event.project, event.output, event.flags
         self.begun, self.started = True, event.time
         self.build.plan(event.tasks)
         self.deploy.begin(event.phases, event.target)

@@ -1,0 +1,142 @@
+"""What a user meets in the first hour: where a run's packages are, what comes next, logs, and building again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bigtop_builder.adapter.store import Store
+from bigtop_builder.cli.views.closing import closing
+from bigtop_builder.cli.views.terminal import TerminalView
+from bigtop_builder.flow.run.state import fold
+from bigtop_builder.model.errors import ExitCode
+from bigtop_builder.model.event import (
+    AnyEvent,
+    Failure,
+    Notice,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    TaskFinished,
+)
+from tests.fast.test_cli import call, project
+from tests.fast.test_views import planned, run_of_four
+
+__all__ = ["project"]
+
+FAILURE = Failure(
+    step="fetch",
+    message="a source is unavailable",
+    cause="the network does not answer: repo.example.com",
+    log="/s/a.log",
+    rerun="bigtop-builder build a@el8",
+    shell="bigtop-builder shell a",
+)
+
+
+def record(store: Store, project: Path, component: str, *, failed: bool, flags: tuple[str, ...] = ()) -> str:
+    """Record a build of one component."""
+    task = f"{component}@el8/package"
+    folder = store.root / "runs" / f"20260101-00000{len(list((store.root / 'runs').iterdir()))}-aaaa"
+    folder.mkdir()
+    log = folder / "package.log"
+    log.write_text(f"words of {folder.name}\n")
+    events: list[AnyEvent] = [
+        RunStarted(
+            time=1,
+            run=folder.name,
+            command=[],
+            store="",
+            project=str(project),
+            flags=list(flags),
+            tasks=[planned(task)],
+        ),
+        StepStarted(time=1, task=task, step="package", log=str(log)),
+        StepFinished(time=2, task=task, step="package", ok=not failed, seconds=1),
+        TaskFinished(time=2, task=task, state="failed" if failed else "done", failure=FAILURE if failed else None),
+        RunFinished(time=2, exit_code=10 if failed else 0, seconds=1),
+    ]
+    (folder / "events.jsonl").write_text("".join(event.model_dump_json() + "\n" for event in events))
+    return folder.name
+
+
+def failed_in_parallel(count: int, causes: int = 1) -> list[AnyEvent]:
+    names = [f"c{number}@el8/package" for number in range(count)]
+    ends = [
+        TaskFinished(
+            time=2,
+            task=name,
+            state="failed",
+            failure=FAILURE.model_copy(update={"cause": f"cause {number % causes}", "rerun": f"build c{number}@el8"}),
+        )
+        for number, name in enumerate(names)
+    ]
+    started = RunStarted(
+        time=1, run="r", command=[], store="/s", output="/out", tasks=[planned(name) for name in names]
+    )
+    return [started, *ends, RunFinished(time=3, exit_code=6, seconds=2)]
+
+
+def words(events: list[AnyEvent]) -> list[str]:
+    return [text for text, _ in closing(fold(events))]
+
+
+def test_a_run_ends_with_the_place_of_the_packages_and_the_next_command() -> None:
+    first, *rest = run_of_four()
+    assert isinstance(first, RunStarted)
+    said = words([first.model_copy(update={"output": "/my/output"}), *rest])
+    assert "packages: /my/output/el8" in said and not [line for line in said if line.startswith("next: ")]
+    good = [event for event in rest if "zookeeper" in getattr(event, "task", "")]
+    tasks = [task for task in first.tasks if task.component == "zookeeper"]
+    begun = first.model_copy(update={"output": "/my/output", "tasks": tasks})
+    said = words([begun, *good, RunFinished(time=3, exit_code=0, seconds=2)])
+    assert said[-2:] == ["packages: /my/output/el8", "next: bigtop-builder repo publish"]
+
+
+def test_failures_of_one_cause_are_one_digest_with_all_names() -> None:
+    said = words(failed_in_parallel(8))
+    assert len([line for line in said if "probable cause" in line]) == 1
+    assert "  components: " + ", ".join(f"c{number}@el8" for number in range(8)) in said
+    assert "  run again:      bigtop-builder build --failed" in said
+    assert "  look inside:    bigtop-builder shell a" in said
+    assert said[-1] == "next: bigtop-builder build --failed"
+    assert len([line for line in words(failed_in_parallel(8, 2)) if "probable cause" in line]) == 2
+
+
+def test_notices_name_their_component_on_a_terminal() -> None:
+    console = Console(width=80, record=True, force_terminal=True)
+    view = TerminalView(console)
+    event = Notice(text="no lock", task="hive@el8/package")
+    view(event, fold([run_of_four()[0], event]))
+    assert "hive@el8: no lock" in console.export_text()
+
+
+def test_logs_of_a_component_are_those_of_the_newest_run_of_this_project_that_has_it(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(project / "store").open()
+    oldest = record(store, project, "hive", failed=False)
+    newer = record(store, project, "spark", failed=False)
+    record(store, project / "other", "hive", failed=True)
+    assert call(capsys, "logs", "hive", "--store", "store")[1] == f"words of {oldest}\n"
+    assert call(capsys, "logs", "--store", "store")[1] == f"words of {newer}\n"
+    code, _, err = call(capsys, "logs", "tez", "--store", "store")
+    assert code == ExitCode.NOTHING_SELECTED and f"no run of the project {project} has a log of tez" in err
+
+
+def test_build_failed_repeats_what_failed_with_its_choices(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(project / "store").open()
+    code, _, err = call(capsys, "build", "--failed", "--dry-run", "--store", "store")
+    assert code == ExitCode.NOTHING_SELECTED
+    record(store, project, "bigtop-utils", failed=True, flags=("--set", "bigtop-utils.release=7", "--offline"))
+    code, out, err = call(capsys, "build", "--failed", "--dry-run", "--store", "store", "--json")
+    assert code == 0, err
+    assert [task["task"] for task in json.loads(out)["tasks"]] == ["bigtop-utils@el8/package"]
+    assert call(capsys, "build", "--failed", "hive", "--store", "store")[0] == ExitCode.USAGE
+    done = record(store, project, "bigtop-utils", failed=False)
+    code, _, err = call(capsys, "build", "--failed", "--store", "store")
+    assert code == ExitCode.NOTHING_SELECTED and done in err
