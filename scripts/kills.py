@@ -119,7 +119,12 @@ class Site:
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a command."""
-        own = {"BIGTOP_STORE": str(self.store), "TMPDIR": str(self.temporary), "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
+        own = {
+            "BIGTOP_BUILDER_STORE": str(self.store),
+            "TMPDIR": str(self.temporary),
+            "NO_COLOR": "1",
+            "PYTHONPATH": str(ROOT),
+        }
         return {**os.environ, **own, "KILLS_PASSWORD": "admin"}
 
     def start(self, argv: list[str], folder: Path) -> subprocess.Popen[bytes]:
@@ -560,7 +565,7 @@ def run(options: argparse.Namespace, folder: Path) -> int:
     """Kill until the count is reached; 1 if any end state differed."""
     from bigtop_builder.model.project import default_store
 
-    own = os.environ.get("BIGTOP_STORE")
+    own = os.environ.get("BIGTOP_BUILDER_STORE")
     store = Path(own) if own else default_store(dict(os.environ))
     site = Site(folder, store / "images")
     subjects = [kind(site) for kind in SUBJECTS if kind.name.startswith(options.command)]

@@ -197,12 +197,12 @@ def _report_defect(as_json: bool) -> int:
             file.write(text)
         hint = f"Please report it, and attach {file.name}"
     except OSError:
-        hint = "Please run it again with BIGTOP_TRACEBACK=1 and report the output."
+        hint = "Please run it again with BIGTOP_BUILDER_TRACEBACK=1 and report the output."
     if as_json:
         _print_json({"message": message, "hint": hint, "exit_code": int(ExitCode.DEFECT)})
     else:
         _say("", message, hint)
-    if os.environ.get("BIGTOP_TRACEBACK") == "1":
+    if os.environ.get("BIGTOP_BUILDER_TRACEBACK") == "1":
         sys.stderr.write(printable(text))
     return ExitCode.DEFECT
 

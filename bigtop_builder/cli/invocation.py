@@ -39,6 +39,8 @@ class Invocation:
     project: Path | None = None
     store: Path | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    _noticed: set[str] = field(default_factory=set)
+    """The notices that were printed: a command may load its settings more than once."""
 
     @property
     def cwd(self) -> Path:
@@ -56,7 +58,12 @@ class Invocation:
         if self.store is not None:
             given["store"] = str(self.store)
         project = self.cwd / self.project if self.project else None
-        return load_settings(self.cwd, given, self.environment, project)
+        settings = load_settings(self.cwd, given, self.environment, project)
+        for notice in settings.notices:
+            if notice not in self._noticed:
+                self.say(f"notice: {notice}")
+        self._noticed.update(settings.notices)
+        return settings
 
     def answer(self, text: str, data: object) -> None:
         """Print the answer of a command: ``data`` as JSON with ``--json``, else ``text``."""

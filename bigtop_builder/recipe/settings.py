@@ -1,4 +1,4 @@
-"""Merges settings: default < user file < project file < ``BIGTOP_*`` environment < flag."""
+"""Merges settings: default < user file < project file < ``BIGTOP_BUILDER_*`` environment < flag."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from bigtop_builder.recipe.document import Document, DocumentPath, load, near, p
 from bigtop_builder.recipe.validation import validate
 
 PROJECT_FILE = "bigtop-builder.yaml"
-PREFIX = "BIGTOP_"
+PREFIX = "BIGTOP_BUILDER_"
+FORMER_PREFIX = "BIGTOP_"
+"""The prefix of older versions. Bigtop has variables of its own that begin so: only names of settings count."""
+
 PATHS: tuple[DocumentPath, ...] = (
     ("store",),
     ("output",),
@@ -31,8 +34,8 @@ PATHS: tuple[DocumentPath, ...] = (
 FLAGS = {"packaging.bigtop": "packaging"}
 """Settings whose flag differs from their last word."""
 
-RESERVED = frozenset({"BIGTOP_TRACEBACK", "BIGTOP_REFERENCE", "BIGTOP_JDK"})
-"""Variables with our prefix that are not settings; the last one is read by Bigtop's bill of materials."""
+TRACEBACK = PREFIX + "TRACEBACK"
+"""The variable that has tracebacks of defects printed. It has our prefix and is no setting."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Settings:
     file: Path | None
     environment: Mapping[str, str]
     document: Document
+    notices: tuple[str, ...] = ()
+    """What the user should know of how they were given."""
 
     def place(self, *path: str | int) -> Location | None:
         """Return where a setting was set; None for a default."""
@@ -104,11 +109,12 @@ def load_settings(
     for layer in (_user_file(environment), file):
         if layer is not None:
             document = document.merged(_absolute(load(layer), layer.resolve().parent))
-    document = document.merged(_absolute(_from_environment(environment), cwd))
+    given, notices = _from_environment(environment)
+    document = document.merged(_absolute(given, cwd))
     document = document.merged(_absolute(_from_flags(flags or {}), cwd))
     project = validate(document, ProjectFile)
     root = file.resolve().parent if file else cwd
-    return Settings(project, _origins(project, document), root, file, environment, document)
+    return Settings(project, _origins(project, document), root, file, environment, document, notices)
 
 
 def _user_file(environment: Mapping[str, str]) -> Path | None:
@@ -156,14 +162,24 @@ def _put(document: Document, dotted: str, value: Any, place: str) -> None:
         document.places[tuple(keys[:length])] = Location(place)
 
 
-def _from_environment(environment: Mapping[str, str]) -> Document:
-    """Read settings such as ``BIGTOP_NETWORK__CA_BUNDLE=/x`` (``network.ca_bundle``); values are YAML."""
+def _from_environment(environment: Mapping[str, str]) -> tuple[Document, tuple[str, ...]]:
+    """Read settings such as ``BIGTOP_BUILDER_NETWORK__CA_BUNDLE=/x`` (``network.ca_bundle``); values are YAML.
+
+    ``BIGTOP_NETWORK__CA_BUNDLE``, as older versions had it, is read as well, and noticed.
+    """
     document = Document({}, Path("environment"))
-    for name in sorted(environment):
-        if not name.startswith(PREFIX) or name in RESERVED:
+    notices: list[str] = []
+    # The former names come first: the present ones are laid over them.
+    for name in sorted(environment, key=lambda name: (name.startswith(PREFIX), name)):
+        former = not name.startswith(PREFIX)
+        if not name.startswith(FORMER_PREFIX) or name == TRACEBACK:
             continue
-        dotted = name.removeprefix(PREFIX).lower().replace("__", ".")
+        dotted = name.removeprefix(FORMER_PREFIX if former else PREFIX).lower().replace("__", ".")
         first = dotted.split(".")[0]
+        if former:
+            if first not in ProjectFile.model_fields:
+                continue
+            notices.append(f"{name} is now called {PREFIX}{name.removeprefix(FORMER_PREFIX)}; it is still read")
         if first not in ProjectFile.model_fields:
             raise ConfigurationError(
                 f"the environment variable {name} is not a setting",
@@ -172,7 +188,7 @@ def _from_environment(environment: Mapping[str, str]) -> Document:
         text = environment[name]
         value = parse_value(text, f"environment {name}") if text else text
         _put(document, dotted, value, f"environment {name}")
-    return document
+    return document, tuple(notices)
 
 
 def _from_flags(flags: Mapping[str, Any]) -> Document:

@@ -150,10 +150,10 @@ def test_config_says_where_each_value_came_from(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (project / "bigtop-builder.yaml").write_text("# mine\nnative: label\n", encoding="utf-8")
-    monkeypatch.setenv("BIGTOP_LIMITS__JOBS", "3")
+    monkeypatch.setenv("BIGTOP_BUILDER_LIMITS__JOBS", "3")
     found = answer(capsys, "config", "--origin", "--store", "st")
     assert found["native"]["value"] == "label" and found["native"]["origin"].endswith("bigtop-builder.yaml:2")
-    assert found["limits.jobs"] == {"value": 3, "origin": "environment BIGTOP_LIMITS__JOBS"}
+    assert found["limits.jobs"] == {"value": 3, "origin": "environment BIGTOP_BUILDER_LIMITS__JOBS"}
     assert found["store"] == {"value": str(project / "st"), "origin": "flag --store"}
     assert found["builder"]["origin"] == "default"
 

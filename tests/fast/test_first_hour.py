@@ -140,3 +140,19 @@ def test_build_failed_repeats_what_failed_with_its_choices(project: Path, capsys
     done = record(store, project, "bigtop-utils", failed=False)
     code, _, err = call(capsys, "build", "--failed", "--store", "store")
     assert code == ExitCode.NOTHING_SELECTED and done in err
+
+
+def test_variables_of_bigtop_break_nothing_and_former_ones_of_ours_are_noticed(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("BIGTOP_HOME", "BIGTOP_DEFAULTS_DIR", "BIGTOP_STACK_VERSION", "BIGTOP_CLASSPATH"):
+        monkeypatch.setenv(name, "/opt/bigtop: {")
+    monkeypatch.setenv("BIGTOP_LIMITS__JOBS", "3")
+    monkeypatch.setenv("BIGTOP_OUTPUT", "old")
+    monkeypatch.setenv("BIGTOP_BUILDER_OUTPUT", "new")
+    code, out, err = call(capsys, "config", "--json")
+    assert (code, json.loads(out)["limits.jobs"], json.loads(out)["output"]) == (0, 3, str(project / "new"))
+    assert err.count("notice: ") == 2 and "BIGTOP_LIMITS__JOBS is now called BIGTOP_BUILDER_LIMITS__JOBS" in err
+    monkeypatch.setenv("BIGTOP_BUILDER_OUTPT", "x")
+    code, _, err = call(capsys, "config", "--quiet")
+    assert code == ExitCode.USAGE and "BIGTOP_BUILDER_OUTPT is not a setting" in err and "output" in err

@@ -376,8 +376,12 @@ def test_a_folder_of_an_overlay_that_no_component_owns_is_named(project: Project
 
 
 def test_a_variable_inside_another_is_refused(project: ProjectFolder) -> None:
-    environment = {"HOME": str(project.root), "BIGTOP_MIRRORS": "aliyun", "BIGTOP_MIRRORS__PRESET": "none"}
-    with pytest.raises(ConfigurationError, match="BIGTOP_MIRRORS__PRESET"):
+    environment = {
+        "HOME": str(project.root),
+        "BIGTOP_BUILDER_MIRRORS": "aliyun",
+        "BIGTOP_BUILDER_MIRRORS__PRESET": "none",
+    }
+    with pytest.raises(ConfigurationError, match="BIGTOP_BUILDER_MIRRORS__PRESET"):
         load_settings(project.root, {}, environment)
 
 

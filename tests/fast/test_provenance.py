@@ -337,7 +337,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("BIGTOP_STORE", raising=False)
+    monkeypatch.delenv("BIGTOP_BUILDER_STORE", raising=False)
     return tmp_path
 
 

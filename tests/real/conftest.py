@@ -29,7 +29,7 @@ class Tool:
         self.store = store
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "BIGTOP_STORE": str(self.store), "NO_COLOR": "1", "COLUMNS": "200"}
+        return {**os.environ, "BIGTOP_BUILDER_STORE": str(self.store), "NO_COLOR": "1", "COLUMNS": "200"}
 
     def argv(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "bigtop_builder", *arguments]
@@ -106,7 +106,7 @@ class SmallProject:
 @pytest.fixture(scope="session")
 def shared_store() -> Path:
     """The user's own store: what was built before is reused, on a new machine it is built."""
-    store = os.environ.get("BIGTOP_STORE")
+    store = os.environ.get("BIGTOP_BUILDER_STORE")
     return Path(store) if store else default_store(dict(os.environ))
 
 
