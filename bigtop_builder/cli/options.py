@@ -162,7 +162,9 @@ Native = Annotated[
         rich_help_panel=BUILDING,
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Rebuild even what could be reused.", rich_help_panel=BUILDING)]
+Force = Annotated[
+    bool, typer.Option("--force", help="Rebuild what is selected even if it could be reused.", rich_help_panel=BUILDING)
+]
 Offline = Annotated[
     bool, typer.Option("--offline", help="Use only what is in the store; download nothing.", rich_help_panel=BUILDING)
 ]

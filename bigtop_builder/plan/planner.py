@@ -77,6 +77,7 @@ def make_plan(
     """Plan the packages of ``wanted``.
 
     Compile tasks of build dependencies are added as far as they are needed; packages of other components are not.
+    ``force`` builds again what is wanted, and what it depends on only if that has no result.
     Those of packages that are reused are added for the components that ``with_compiles`` names. ``by_hand`` are the
     keys of failed compiles that somebody finished in a shell, each with a token that makes a key of its own: nobody
     knows what was done, so nothing may be reused for it.
@@ -87,9 +88,10 @@ def make_plan(
     refused = tuple(refusals[pair] for pair in pairs if pair in refusals)
     keyed = _keys(evaluated, recipes, by_hand or {})
     tasks: dict[str, Task] = {}
+    forced = frozenset(pairs) if force else frozenset[Pair]()
     for pair in pairs:
         if pair in keyed:
-            _add_package(pair, keyed, results, tasks, force, with_compiles(pair[0]))
+            _add_package(pair, keyed, results, tasks, forced, with_compiles(pair[0]))
     # A dependency that was not requested is no task of this plan, so nothing can wait for it.
     for task in tasks.values():
         tasks[task.id] = replace(
@@ -208,17 +210,17 @@ def _add_package(
     keyed: Mapping[Pair, _Keyed],
     results: Results,
     tasks: dict[str, Task],
-    force: bool,
+    forced: frozenset[Pair],
     with_compiles: bool,
 ) -> None:
     mine = keyed[pair]
     task_id = package_id(mine.evaluated)
     if task_id in tasks:
         return
-    action, why = _decide("package", task_id, mine.package_key, mine.package_ingredients, results, force)
+    action, why = _decide("package", task_id, mine.package_key, mine.package_ingredients, results, pair in forced)
     depends: list[str] = []
     if (action == "build" or with_compiles) and mine.compile_key is not None:
-        depends.append(_add_compile(pair, keyed, results, tasks, force))
+        depends.append(_add_compile(pair, keyed, results, tasks, forced))
     tasks[task_id] = Task(
         id=task_id,
         kind="package",
@@ -249,7 +251,7 @@ def _smoke_keys(pair: Pair, keyed: Mapping[Pair, _Keyed]) -> dict[str, str]:
 
 
 def _add_compile(
-    pair: Pair, keyed: Mapping[Pair, _Keyed], results: Results, tasks: dict[str, Task], force: bool
+    pair: Pair, keyed: Mapping[Pair, _Keyed], results: Results, tasks: dict[str, Task], forced: frozenset[Pair]
 ) -> str:
     mine = keyed[pair]
     assert mine.compile_key is not None
@@ -259,12 +261,12 @@ def _add_compile(
         task_id = f"{pair[0]}@{pair[1]}/compile"
     if task_id in tasks:
         return task_id
-    action, why = _decide("compile", task_id, mine.compile_key, mine.compile_ingredients, results, force)
+    action, why = _decide("compile", task_id, mine.compile_key, mine.compile_ingredients, results, pair in forced)
     depends: list[str] = []
     if action == "build" and mine.from_shell is None:
         for name in mine.compile_depends:
             if keyed[name, pair[1]].compile_key is not None:
-                depends.append(_add_compile((name, pair[1]), keyed, results, tasks, force))
+                depends.append(_add_compile((name, pair[1]), keyed, results, tasks, forced))
     tasks[task_id] = Task(
         id=task_id,
         kind="compile",

@@ -15,7 +15,7 @@ Action = Literal["reuse", "build", "refuse"]
 FROM_SHELL = "finished by hand in a shell"
 """The reason of a compile whose result is taken from the tree of a failed one."""
 
-FORCED = "asked for"
+FORCED = "--force"
 """The reason of a task that is built again although it has a result."""
 
 

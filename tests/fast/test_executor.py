@@ -21,7 +21,8 @@ from bigtop_builder.flow.build.work_order import WorkOrder, from_json, to_json
 from bigtop_builder.flow.packagings import PACKAGINGS
 from bigtop_builder.flow.run.recorder import Bus
 from bigtop_builder.model.errors import ExitCode, InterruptedRunError
-from bigtop_builder.model.event import AnyEvent, Failure, Reproduced, TaskFinished
+from bigtop_builder.model.event import AnyEvent, Failure, Notice, Reproduced, TaskFinished
+from bigtop_builder.model.project import Choice
 from tests.fast.conftest import ProjectFolder
 from tests.fast.test_planning import COMPILED, SHA, SOURCE, with_images, workspace
 
@@ -158,6 +159,29 @@ def test_an_interrupt_cancels_the_executor_and_everything_that_has_not_begun(spa
     done, _ = run(space, executor)
     assert {result.state for result in done.results.values()} == {"cancelled"}
     assert done.exit_code == ExitCode.INTERRUPTED and len(executor.orders) == 1
+
+
+def test_an_interrupt_is_the_exit_code_whatever_failed_before_with_keep_going(space: Project) -> None:
+    executor = PaperExecutor(slots=2)
+    executor.on_submit = lambda order: signal.raise_signal(signal.SIGINT) if order.component == "a" else None
+    executor.verdict = lambda order: (
+        failed(order, ExitCode.BUILD)
+        if order.component == "c"
+        else Result(order.task, order.kind, order.platform, "cancelled")
+    )
+    done, _ = run(space, executor, keep_going=True)
+    assert {result.state for result in done.results.values()} == {"cancelled", "failed"}
+    assert done.exit_code == ExitCode.INTERRUPTED
+
+
+def test_a_choice_that_nothing_depends_on_is_a_warning(space: Project, project: ProjectFolder) -> None:
+    chosen = {"c": Choice(release=2), "a": Choice(release=2)}
+    narrow = with_images(workspace(project, chosen), "a", "b", "c")
+    events: list[AnyEvent] = []
+    request = Request(selectors=("b",), platforms=("el8",))
+    build(narrow, request, events.append, PACKAGINGS, PaperExecutor())
+    warnings = [event.text for event in events if isinstance(event, Notice) and event.level == "warning"]
+    assert warnings == ["--set or --source c: c is not selected, and nothing selected depends on it"]
 
 
 def test_an_interrupt_during_second_builds_ends_the_run(space: Project) -> None:

@@ -295,3 +295,18 @@ def test_even_quorums_are_warned_of(inventories: Inventories) -> None:
 )
 def test_cardinalities(text: str, holds: set[int]) -> None:
     assert {count for count in range(4) if Cardinality.parse(text).holds(count)} == holds
+
+
+def test_a_misspelt_property_is_a_warning_with_the_near_name(inventories: Inventories) -> None:
+    checked = inventories.check(
+        """
+        groups: {one: {hosts: [n1.x.org], components: [ZOOKEEPER_SERVER, ZOOKEEPER_CLIENT]}}
+        configurations:
+          zoo.cfg: {autopurge.purgeIntervall: "1", my.own.setting: "1", clientPort: "2181"}
+          zookeeper-env: {zk_colour: blue}
+        """
+    )
+    assert [one for one in checked.warnings if "has no property" in one] == [
+        "zoo.cfg has no property autopurge.purgeIntervall: did you mean autopurge.purgeInterval?",
+        "zookeeper-env has no property zk_colour: nothing reads it",
+    ]

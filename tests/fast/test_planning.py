@@ -166,6 +166,9 @@ def test_a_missing_result_is_said(built: ProjectFolder) -> None:
 
 def test_force_builds_what_is_there(built: ProjectFolder) -> None:
     assert actions(plan(with_images(workspace(built), "c"), "c", force=True))["c@el8/package"][0] == "build"
+    found = actions(plan(with_images(workspace(built), "a", "b"), "b", force=True))
+    assert found["b@debian-bootstrap/compile"] == found["b@el8/package"] == ("build", ("--force",))
+    assert found["a@debian-bootstrap/compile"] == ("reuse", ()), "what was not selected was not asked for"
 
 
 def test_native_code_is_refused_on_an_el_platform_with_the_reason(project: ProjectFolder) -> None:

@@ -12,6 +12,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 from xml.etree import ElementTree
 
 import pytest
@@ -22,6 +24,8 @@ from bigtop_builder.adapter.redact import Redactor, disguises
 from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.adapter.tools.site import SiteSettings, private_folder, sealed_site_files, site_files
 from bigtop_builder.adapter.tools.truststore import certificates, java_truststore
+from bigtop_builder.flow.build.sites import Sites
+from bigtop_builder.flow.build.work_order import WorkOrder
 from bigtop_builder.model.build_tools.java_proxy import non_proxy_hosts
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.model.project import ProjectFile
@@ -267,3 +271,20 @@ def test_a_build_without_a_network_gets_no_secret_and_no_proxy(bundle: Path, fol
     assert ElementTree.fromstring(files["m2-settings.xml"]).findtext("offline") == "true"
     assert "https://nexus.corp/two?a=1&amp;b=2" in files["m2-settings.xml"]
     assert sealed.home_links == open_site.home_links
+
+
+def test_who_runs_no_maven_is_not_asked_where_its_repository_is(bundle: Path, folder: Path) -> None:
+    asked: list[str] = []
+
+    def central() -> str:
+        asked.append("central")
+        return "http://central.corp"
+
+    project = ProjectFile.model_validate({"network": {"ca_bundle": str(bundle)}, "mirrors": {"pip": "http://p.corp"}})
+    addresses = Addresses(project.mirrors)
+    addresses._host.maven_central = central  # type: ignore[method-assign]
+    sites = Sites(project, folder, addresses, offline=False)
+    bare = sites.of(cast(WorkOrder, SimpleNamespace(maven=False, lock=None)))
+    assert asked == [] and "m2-settings.xml" not in texts(bare) and "pip.conf" in texts(bare)
+    assert "m2-settings.xml" in texts(sites.of(cast(WorkOrder, SimpleNamespace(maven=True, lock=None))))
+    assert asked == ["central"]

@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,30 +55,44 @@ class SiteSettings:
 
 
 def site_files(
-    project: ProjectFile, folder: Path, addresses: Addresses | None = None, *, offline: bool = False
+    project: ProjectFile,
+    folder: Path,
+    addresses: Addresses | None = None,
+    *,
+    offline: bool = False,
+    without: Collection[str] = (),
 ) -> SiteSettings:
     """Write the site's settings into ``folder``, which only this user may enter (see ``private_folder``).
 
-    With ``offline`` the tools use their caches alone, however old. Raises ConfigurationError for a secret, a CA
+    With ``offline`` the tools use their caches alone, however old; those ``without`` get no settings.
+    Raises ConfigurationError for a secret, a CA
     bundle or an address that is unavailable.
     """
-    return _files(project, folder / "site", addresses or Addresses(project.mirrors), proxies(project.network), offline)
+    addresses = addresses or Addresses(project.mirrors)
+    return _files(project, folder / "site", addresses, proxies(project.network), offline, without)
 
 
-def sealed_site_files(project: ProjectFile, folder: Path, addresses: Addresses) -> SiteSettings:
+def sealed_site_files(
+    project: ProjectFile, folder: Path, addresses: Addresses, *, without: Collection[str] = ()
+) -> SiteSettings:
     """Write settings into ``folder`` for a build without a network: without secrets and proxies, tools stay offline.
 
     Raises like ``site_files``.
     """
-    return _files(project, folder / "sealed", addresses.without_credentials(), {}, offline=True)
+    return _files(project, folder / "sealed", addresses.without_credentials(), {}, offline=True, without=without)
 
 
 def _files(
-    project: ProjectFile, site: Path, addresses: Addresses, known: dict[str, str], offline: bool
+    project: ProjectFile,
+    site: Path,
+    addresses: Addresses,
+    known: dict[str, str],
+    offline: bool,
+    without: Collection[str],
 ) -> SiteSettings:
     pem = ca_bundle(project.network)
     network = SiteNetwork(addresses, known, offline=offline)
-    settings = tool_settings(network)
+    settings = tool_settings(network, without=without)
     _write(site, {name: text.encode() for name, text in settings.files.items()})
     _write(site, {"ca.pem": pem.read_bytes(), "cacerts": java_truststore(certificates(pem))})
     return SiteSettings(

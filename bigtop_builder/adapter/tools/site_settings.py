@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from urllib.parse import quote, unquote, urlsplit
 
 from bigtop_builder.adapter.redact import disguises
@@ -110,13 +110,18 @@ class SiteNetwork:
         self.secrets += [form for form in disguises(password, user=user) if form not in self.secrets]
 
 
-def tool_settings(network: SiteNetwork) -> ToolSettings:
-    """Collect the settings of all tools. Raises ConfigurationError for a secret or an address that is unavailable."""
+def tool_settings(network: SiteNetwork, *, without: Collection[str] = ()) -> ToolSettings:
+    """Collect the settings of all tools but those ``without``.
+
+    Raises ConfigurationError for a secret or an address that is unavailable.
+    """
     files: dict[str, str] = {}
     links: dict[str, str] = {}
     environment: dict[str, str] = {}
     options: dict[str, list[str]] = {}
     for tool in TOOLS:
+        if tool.name in without:
+            continue
         settings = tool.settings(network)
         files |= settings.files
         links |= settings.links

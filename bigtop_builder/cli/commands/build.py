@@ -137,16 +137,19 @@ def plan(
         from_shell,
     )
     project, request = selection.open(invocation)
-    made = project.plan(request)
-    _show_plan(invocation, made)
+    made = _show_plan(invocation, project, request)
     if exit_code and not made.nothing_to_do:
         raise typer.Exit(ExitCode.PENDING)
 
 
-def _show_plan(invocation: Invocation, made: Plan) -> None:
+def _show_plan(invocation: Invocation, project: Project, request: Request) -> Plan:
     from bigtop_builder.cli.views.plan import plan_data, plan_text
 
+    made = project.plan(request)
+    for warning in project.unused_choices(made):
+        invocation.say(f"warning: {warning}")
     invocation.answer(plan_text(made, invocation), plan_data(made))
+    return made
 
 
 def _unfinished(invocation: Invocation, given: Selection) -> Selection:
@@ -238,7 +241,7 @@ def build(
         output=str(output) if output else None,
     )
     if dry_run:
-        _show_plan(invocation, project.plan(request))
+        _show_plan(invocation, project, request)
         return
 
     from bigtop_builder.cli.views.watch import Reports, watched

@@ -51,9 +51,13 @@ def build(
     with _recorded(project, request, run, bus, tasks, started) as active:
         for note in notes:
             active.emit(Notice(text=note))
+        _warn(project, plan, active)
         runner = Runner(project, request, active, packagings, executor or LocalExecutor(packagings), measured)
         plan, results, reproduced = runner.run(plan)
         active.exit_code = exit_code(plan, results, reproduced)
+        if active.cancelled.is_set() and any(result.state == "cancelled" for result in results.values()):
+            # What failed before, with --keep-going, is not why the rest is missing.
+            active.exit_code = ExitCode.INTERRUPTED
     return RunResult(plan, results, active.exit_code, run.id, active.seconds, reproduced)
 
 
@@ -79,6 +83,11 @@ def _recorded(
     )
 
 
+def _warn(project: Project, plan: Plan, active: ActiveRun) -> None:
+    for text in project.unused_choices(plan):
+        active.emit(Notice(text=text, level="warning"))
+
+
 def _nothing_to_do(project: Project, request: Request, plan: Plan, bus: Bus, started: float) -> RunResult:
     """Report and export what the store has. Such a run is shown, and leaves no record."""
     cleared: list[str] = []
@@ -90,6 +99,7 @@ def _nothing_to_do(project: Project, request: Request, plan: Plan, bus: Bus, sta
     with _recorded(project, request, None, bus, tasks, started) as active:
         for line in cleared:
             active.emit(Notice(text=line))
+        _warn(project, plan, active)
         results = {task.id: stored_result(project.store, task) for task in plan.tasks}
         for result in results.values():
             active.emit(

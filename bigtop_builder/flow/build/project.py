@@ -162,6 +162,19 @@ class Project:
         self._compiled.save()
         return plan
 
+    def unused_choices(self, plan: Plan) -> list[str]:
+        """Return a warning for each choice of the command line that nothing in a plan depends on."""
+        if not self._given:
+            return []
+        involved = {refusal.component for refusal in plan.refusals}
+        for platform in dict.fromkeys(task.evaluated.target.platform.name for task in plan.tasks):
+            start = [task.evaluated.name for task in plan.tasks if task.evaluated.target.platform.name == platform]
+            involved |= {*start, *closure(start, partial(self._depends, platform))}
+        return [
+            f"--set or --source {name}: {name} is not selected, and nothing selected depends on it"
+            for name in sorted(self._given - involved)
+        ]
+
     def _settle_prerequisites(self, pairs: list[Pair]) -> None:
         """Find the prerequisites that count as dependencies: those that are selected too or have a result already.
 
@@ -184,6 +197,10 @@ class Project:
             if kept == self._built_too:
                 break
             self._built_too = kept
+
+    def _depends(self, platform: str, name: str) -> tuple[str, ...]:
+        evaluated = self.evaluate(name, platform)
+        return () if isinstance(evaluated, Refusal) else (*evaluated.build_depends, *evaluated.runtime_depends)
 
     def _needs(self, platform: str, name: str) -> list[str]:
         return self.packaging.needs(name, partial(self.evaluate, name, platform))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from bigtop_builder.adapter.containers.container import Mount
 from bigtop_builder.adapter.containers.interactive import open_shell
-from bigtop_builder.adapter.tools.site import private_folder, site_files
+from bigtop_builder.adapter.tools.site import SiteSettings, private_folder, site_files
 from bigtop_builder.flow.build.failed_tree import ENTERED, FailedTree, failed_trees, reserved, sandbox_of
 from bigtop_builder.flow.build.project import Project
-from bigtop_builder.model.errors import NothingSelectedError
+from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError
 from bigtop_builder.recipe.document import near
 
 
@@ -43,8 +44,16 @@ def open_failed(project: Project, tree: FailedTree, command: tuple[str, ...] = (
         if not mine:
             raise NothingSelectedError(f"a build is working with {tree}")
         (tree.folder / ENTERED).touch()
-        site = site_files(project.file, private)
+        site = _site(project, private)
         site_mounts = [Mount(host, inside) for host, places in site.mounts.items() for inside in places]
         box = sandbox_of(tree, project.store)
         box = replace(box, mounts=[*box.mounts, *site_mounts], environment={**box.environment, **site.environment})
         return open_shell(box, cwd=tree.data["cwd"], command=command)
+
+
+def _site(project: Project, private: Path) -> SiteSettings:
+    """Return the site's network for a shell: without Maven where nothing says which repository it has."""
+    try:
+        return site_files(project.file, private)
+    except ConfigurationError:
+        return site_files(project.file, private, without=("maven",))

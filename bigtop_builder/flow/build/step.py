@@ -50,7 +50,7 @@ def run_step(worker: Worker, task: str, name: Step, path: Path, limit: int) -> I
 
     ok = False
     try:
-        redactor = Redactor(worker.site.secrets)
+        redactor = Redactor(worker.sites.secrets)
         with LogWriter(path, limit, redactor=redactor, progress=progress) as log:
             try:
                 with translated(worker.store.root):

@@ -133,6 +133,7 @@ def _compile_parts(project: Project, evaluated: Evaluated) -> dict[str, Any]:
         "environment": dict(build.environment),
         "network": build.network,
         "caches": tuple(build.caches),
+        "maven": build.maven is not None or "maven" in build.caches,
         "facts": {"patches": list(project.packaging.patches(evaluated))},
     }
 

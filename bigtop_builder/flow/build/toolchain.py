@@ -53,7 +53,7 @@ def in_toolchain(
     order, worker = bench.order, bench.worker
     home = bench.make(HOME)
     seeded = _seed(bench, home, built)
-    site = worker.site if order.lock is None else worker.sealed_site
+    site = worker.sites.of(order)
     for name, inside in site.home_links.items():
         link = home / name
         link.parent.mkdir(parents=True, exist_ok=True)

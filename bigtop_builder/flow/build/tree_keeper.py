@@ -79,7 +79,7 @@ def keep_tree(bench: Workbench, step: str) -> bool:
 
 
 def _description(bench: Workbench, box: Sandbox, cwd: str, step: str, place: Path) -> dict[str, Any]:
-    order, site = bench.order, set(bench.worker.site.environment)
+    order, site = bench.order, bench.worker.sites.variables
     return {
         "task": order.task,
         "component": order.component,

@@ -157,6 +157,8 @@ class WorkOrder:
     lock: Lock | None = None
     """What the compile step may download; with it there is no network."""
     caches: tuple[CacheName, ...] = ()
+    maven: bool = False
+    """Whether the compile step runs Maven, which must know where its repository is."""
     files: tuple[RenderedFile, ...] = ()
     spec: str = ""
     packages: tuple[ExpectedPackage, ...] = ()

@@ -18,10 +18,11 @@ from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.store import Run, Store
 from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.adapter.tools.repository_files import RepositoryFiles
-from bigtop_builder.adapter.tools.site import SiteSettings, private_folder, sealed_site_files, site_files
+from bigtop_builder.adapter.tools.site import private_folder
 from bigtop_builder.adapter.tools.super_pom import super_pom
 from bigtop_builder.flow.build.dead_runs import clear_dead_runs
 from bigtop_builder.flow.build.project import Project, Request
+from bigtop_builder.flow.build.sites import Sites
 from bigtop_builder.flow.run.recorder import Bus
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.build_tools import debian
@@ -41,7 +42,7 @@ class Worker:
     store: Store
     run: Run
     client: DockerClient
-    site: SiteSettings
+    sites: Sites
     fetcher: Fetcher
     emit: Bus
     cancelled: threading.Event
@@ -51,8 +52,6 @@ class Worker:
     """Who runs in the containers, and who that is on this machine."""
     addresses: Addresses
     repositories: RepositoryFiles
-    sealed_site: SiteSettings
-    """For compiling with a lock: without secrets, since there is no network, and with tools that ask nobody."""
     offline: bool = False
 
     @property
@@ -76,16 +75,15 @@ def open_worker(
             emit(Notice(text=notice))
         with private_folder() as folder:
             shop, fetcher, addresses = _suppliers(project, request, run, emit, client, cancelled, account.user)
-            site = site_files(project.file, folder, addresses, offline=request.offline)
+            sites = Sites(project.file, folder, addresses, offline=request.offline)
             repositories = RepositoryFiles(
                 Web(project.file.network), seconds(project.file.limits.repository_time), cancelled
             )
-            sealed = sealed_site_files(project.file, folder, addresses)
             yield Worker(
                 store,
                 run,
                 client,
-                site,
+                sites,
                 fetcher,
                 emit,
                 cancelled,
@@ -93,7 +91,6 @@ def open_worker(
                 account,
                 addresses,
                 repositories,
-                sealed,
                 request.offline,
             )
     finally:
