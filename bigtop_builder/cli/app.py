@@ -69,6 +69,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     STORE: (runs.runs, runs.logs, store.shell, store.images, store.gc),
     PROJECT: (
         project.init,
+        project.examples,
         project.doctor,
         project.config,
         project.schema,

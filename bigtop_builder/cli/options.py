@@ -234,6 +234,12 @@ Events = Annotated[
     Path | None,
     typer.Option("--events", metavar="FILE", help="Write the run's events as JSON lines.", rich_help_panel=REPORTS),
 ]
+Logs = Annotated[
+    Path | None,
+    typer.Option(
+        "--logs", metavar="DIR", help="Copy the logs of what failed into DIR, for a pipeline.", rich_help_panel=REPORTS
+    ),
+]
 Record = Annotated[
     Path | None,
     typer.Option(

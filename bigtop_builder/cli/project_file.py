@@ -26,13 +26,17 @@ HEAD = f"""\
 """
 
 
-def project_file(stack: str | None = None, platforms: list[str] | None = None) -> str:
-    """Return a project file in which only ``stack`` and ``platforms`` are set, if given."""
+def project_file(
+    stack: str | None = None, platforms: list[str] | None = None, overlays: list[str] | None = None
+) -> str:
+    """Return a project file in which only what is given is set."""
     given: dict[str, Any] = {}
     if stack is not None:
         given["stack"] = stack
     if platforms:
         given["platforms"] = platforms
+    if overlays:
+        given["overlays"] = overlays
     lines = list(_settings(ProjectFile, given, ""))
     return HEAD + "\n".join(lines) + "\n"
 

@@ -21,11 +21,16 @@ from bigtop_builder.recipe.validation import M, validate
 from bigtop_builder.recipe.variables import check_used
 
 
-def shipped_templates() -> Path:
-    """Return the shipped templates: beside the package in a checkout, inside it when installed."""
+def shipped(name: str) -> Path:
+    """Return a shipped folder: beside the package in a checkout, inside it when installed."""
     package = Path(__file__).resolve().parent.parent
-    inside = package / "templates"
-    return inside if inside.is_dir() else package.parent / "templates"
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / name
+
+
+def shipped_templates() -> Path:
+    """Return the folder of the shipped templates."""
+    return shipped("templates")
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 from rich.console import Console
 
 from bigtop_builder.adapter.store import Store
+from bigtop_builder.cli.invocation import Invocation
 from bigtop_builder.cli.views.closing import closing
 from bigtop_builder.cli.views.terminal import TerminalView
+from bigtop_builder.cli.views.watch import Reports, write_reports
 from bigtop_builder.flow.run.state import fold
 from bigtop_builder.model.errors import ExitCode
 from bigtop_builder.model.event import (
@@ -23,7 +27,8 @@ from bigtop_builder.model.event import (
     StepStarted,
     TaskFinished,
 )
-from tests.fast.test_cli import call, project
+from bigtop_builder.recipe.catalog import shipped
+from tests.fast.test_cli import answer, call, project
 from tests.fast.test_views import planned, run_of_four
 
 __all__ = ["project"]
@@ -156,3 +161,54 @@ def test_variables_of_bigtop_break_nothing_and_former_ones_of_ours_are_noticed(
     monkeypatch.setenv("BIGTOP_BUILDER_OUTPT", "x")
     code, _, err = call(capsys, "config", "--quiet")
     assert code == ExitCode.USAGE and "BIGTOP_BUILDER_OUTPT is not a setting" in err and "output" in err
+
+
+def test_init_writes_what_a_project_starts_from(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = call(capsys, "init", "--overlay", "mine", "--inventory", "--ci", "github")
+    assert code == 0 and f"wrote {project}/cluster.yaml" in err
+    assert yaml.safe_load((project / ".github/workflows/distribution.yaml").read_text())["jobs"]
+    assert call(capsys, "plan", "postgresql-jdbc")[0] == 0
+    assert call(capsys, "init", "--ci", "gitlab")[0] == 0, "a project can get more later"
+    assert "reports/logs" in (project / ".gitlab-ci.yml").read_text()
+    assert call(capsys, "init", "--ci", "gitlab")[0] == ExitCode.USAGE
+    assert call(capsys, "init", "--overlay", "../x")[0] == ExitCode.USAGE
+    assert call(capsys, "init", "--ci", "circle")[0] == ExitCode.USAGE
+
+
+def test_the_examples_are_listed_and_copied(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = {one["name"]: one["kind"] for one in answer(capsys, "examples")}
+    assert found["overlay"] == "project" and found["one-host"] == "inventory"
+    for name in found:
+        code, _, err = call(capsys, "examples", name, "--to", f"copies/{name}")
+        assert code == 0, err
+    assert call(capsys, "-C", "copies/stack/stack", "plan", "postgresql-jdbc")[0] == 0
+    code, _, err = call(capsys, "examples", "overlai")
+    assert code == ExitCode.USAGE and "overlay" in err
+    assert call(capsys, "examples", "overlay", "--to", "copies/overlay")[0] == ExitCode.USAGE
+
+
+def test_the_pipelines_call_commands_and_flags_that_exist(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    lines = [line for file in sorted(shipped("examples").glob("ci/*")) for line in file.read_text().splitlines()]
+    lines = [line for line in lines if not line.lstrip().startswith(("#", "//"))]
+    called = [found for line in lines for found in re.findall(r"bigtop-builder ((?:repo )?\w+)( --[^'\n]*)?", line)]
+    assert len(called) >= 12
+    for command, options in called:
+        code, out, _ = call(capsys, *command.split(), "--help")
+        assert code == 0, command
+        assert [flag for flag in re.findall(r"--[\w-]+", options) if flag not in out] == []
+
+
+def test_the_logs_of_what_failed_are_copied(tmp_path: Path) -> None:
+    log = tmp_path / "fetch.log"
+    log.write_text("refused\n")
+    failure = FAILURE.model_copy(update={"log": str(log)})
+    ended = TaskFinished(time=2, task="a@el8/package", state="failed", failure=failure)
+    tasks = [planned("a@el8/package"), planned("b@el8/package")]
+    started = RunStarted(time=1, run="r", command=[], store="/s", tasks=tasks)
+    state = fold([started, ended, TaskFinished(task="b@el8/package", state="done")])
+    write_reports(state, Invocation(environment={}), Reports(logs=tmp_path / "logs"))
+    copied = [path.relative_to(tmp_path / "logs") for path in (tmp_path / "logs").rglob("*") if path.is_file()]
+    assert copied == [Path("a+el8+package/fetch.log")]

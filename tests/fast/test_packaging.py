@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_the_wheel_holds_every_module_and_every_template() -> None:
     packed = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
-    inside = {"bigtop_builder": "bigtop_builder", "templates": "bigtop_builder/templates"}
+    inside = {"bigtop_builder": "bigtop_builder"}
+    inside |= {folder: f"bigtop_builder/{folder}" for folder in ("templates", "examples", "inventories")}
     expected = {
         f"{target}/{path.relative_to(ROOT / folder).as_posix()}"
         for folder, target in inside.items()

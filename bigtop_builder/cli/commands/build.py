@@ -213,6 +213,7 @@ def build(
     junit: options.JUnit = None,
     summary: options.Summary = None,
     events: options.Events = None,
+    logs: options.Logs = None,
 ) -> None:
     """Build components into packages."""
     selection = Selection(
@@ -248,7 +249,7 @@ def build(
     from bigtop_builder.flow.build.builder import build as run_build
     from bigtop_builder.flow.packagings import PACKAGINGS
 
-    reports = Reports(events, junit, summary)
+    reports = Reports(events, junit, summary, logs)
     state = watched(invocation, reports, lambda bus: run_build(project, request, bus, PACKAGINGS))
     if invocation.json:
         from bigtop_builder.cli.views.summary import json_data

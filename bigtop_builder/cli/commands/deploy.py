@@ -106,6 +106,8 @@ def run_on_cluster(
     *,
     events: Path | None,
     junit: Path | None = None,
+    summary: Path | None = None,
+    logs: Path | None = None,
     record: Path | None = None,
     confirm: Confirm | None = None,
 ) -> NoReturn:
@@ -119,11 +121,8 @@ def run_on_cluster(
     loaded = load(invocation, inventory, testbed)
     settings = invocation.settings()
     smoke = _smoke_tests(loaded, settings)
-    state = watched(
-        invocation,
-        Reports(events, junit),
-        lambda bus: work(Call(loaded, settings, bus, record, smoke, confirm=confirm)),
-    )
+    reports = Reports(events, junit, summary, logs)
+    state = watched(invocation, reports, lambda bus: work(Call(loaded, settings, bus, record, smoke, confirm=confirm)))
     if invocation.json:
         from bigtop_builder.cli.views.summary import json_data
 
@@ -203,7 +202,9 @@ def deploy(
         ),
     ] = None,
     junit: options.JUnit = None,
+    summary: options.Summary = None,
     events: options.Events = None,
+    logs: options.Logs = None,
     record: options.Record = None,
 ) -> None:
     """Bring a cluster to the state that its inventory describes. Can be repeated after an interruption or a failure."""
@@ -218,6 +219,8 @@ def deploy(
                 "--from": start,
                 "--dry-run": dry_run,
                 "--junit": junit,
+                "--summary": summary,
+                "--logs": logs,
                 "--events": events,
                 "--record": record,
                 "--remove": remove,
@@ -246,6 +249,8 @@ def deploy(
         ),
         events=events,
         junit=junit,
+        summary=summary,
+        logs=logs,
         record=record,
         confirm=None if yes else partial(confirm_on_terminal, hint=_flags(restart)),
     )
@@ -261,13 +266,25 @@ def verify(
     inventory: InventoryFile,
     testbed: Testbed = None,
     junit: options.JUnit = None,
+    summary: options.Summary = None,
     events: options.Events = None,
+    logs: options.Logs = None,
     record: options.Record = None,
 ) -> None:
     """Run the service checks, read the alerts, check the stand-alone services, run the inventory's jobs."""
     from bigtop_builder.flow.deploy import deployment_run
 
-    run_on_cluster(invocation, inventory, testbed, deployment_run.verify, events=events, junit=junit, record=record)
+    run_on_cluster(
+        invocation,
+        inventory,
+        testbed,
+        deployment_run.verify,
+        events=events,
+        junit=junit,
+        summary=summary,
+        logs=logs,
+        record=record,
+    )
 
 
 def destroy(

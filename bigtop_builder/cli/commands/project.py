@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,9 +21,28 @@ def init(
         list[str] | None,
         typer.Option("--platform", "-p", metavar="NAME", help="A platform; repeatable.", show_default=False),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing project file.")] = False,
+    overlay: Annotated[
+        str | None,
+        typer.Option(
+            "--overlay",
+            metavar="NAME",
+            help="Also make a folder for components of your own, with one to start from.",
+            show_default=False,
+        ),
+    ] = None,
+    inventory: Annotated[
+        bool, typer.Option("--inventory", help="Also write cluster.yaml, an inventory to start from.")
+    ] = False,
+    ci: Annotated[
+        Literal["gitlab", "github", "jenkins"] | None,
+        typer.Option("--ci", help="Also write the file of a pipeline.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
 ) -> None:
-    """Write a project file that explains every setting and its default, and schemas for editors."""
+    """Write a project file that explains every setting and its default, and schemas for editors.
+
+    In a project, --overlay, --inventory and --ci add their files to it.
+    """
     from bigtop_builder.cli.project_file import SCHEMA_FOLDER, project_file
     from bigtop_builder.cli.schemas import SCHEMAS, schema_text
     from bigtop_builder.recipe.catalog import Catalog
@@ -35,18 +55,84 @@ def init(
         catalog.platform(name)
     folder = invocation.cwd
     file = folder / PROJECT_FILE
+    wanted = _starting_points(folder, overlay, inventory, ci)
+    if wanted and file.exists() and not force:
+        _add(invocation, wanted, overlay)
+        return
     try:
         (folder / SCHEMA_FOLDER).mkdir(parents=True, exist_ok=True)
         for name in SCHEMAS:
             (folder / SCHEMA_FOLDER / f"{name}.json").write_text(schema_text(name), encoding="utf-8")
         with file.open("w" if force else "x", encoding="utf-8") as stream:
-            stream.write(project_file(stack, platform))
+            stream.write(project_file(stack, platform, [overlay] if overlay else None))
     except FileExistsError:
         raise ConfigurationError(f"{file} exists already", hint="Use --force to overwrite it.") from None
     except OSError as error:
         raise ConfigurationError(f"{error.filename or file}: {error.strerror}") from error
-    invocation.answer("", {"file": str(file), "schemas": str(folder / SCHEMA_FOLDER)})
-    invocation.say(f"wrote {file}\nnext: bigtop-builder doctor, then bigtop-builder list")
+    more = _copy(wanted, force=force)
+    invocation.answer("", {"file": str(file), "schemas": str(folder / SCHEMA_FOLDER), "more": more})
+    written = "\n".join(f"wrote {path}" for path in (file, *more))
+    invocation.say(f"{written}\nnext: bigtop-builder doctor, then bigtop-builder list")
+
+
+def _starting_points(folder: Path, overlay: str | None, inventory: bool, ci: str | None) -> dict[Path, Path]:
+    """Return where each wanted file or folder goes, and what it is a copy of."""
+    from bigtop_builder.cli.examples import CI_FILES
+    from bigtop_builder.recipe.catalog import shipped
+
+    wanted: dict[Path, Path] = {}
+    if overlay is not None:
+        if not overlay or Path(overlay).is_absolute() or ".." in Path(overlay).parts:
+            raise ConfigurationError(f"--overlay {overlay!r} is not the name of a folder in the project")
+        for part in ("components", "stacks"):
+            wanted[folder / overlay / part] = shipped("examples") / "overlay" / part
+    if inventory:
+        wanted[folder / "cluster.yaml"] = shipped("inventories") / "three-hosts.yaml"
+    if ci is not None:
+        source, target = CI_FILES[ci]
+        wanted[folder / target] = shipped("examples") / "ci" / source
+    return wanted
+
+
+def _copy(wanted: dict[Path, Path], *, force: bool = False) -> list[str]:
+    from bigtop_builder.cli.examples import copy_new
+
+    return [str(copy_new(source, target, force=force)) for target, source in wanted.items()]
+
+
+def _add(invocation: Invocation, wanted: dict[Path, Path], overlay: str | None) -> None:
+    """Add files to a project that exists."""
+    made = _copy(wanted)
+    invocation.answer("", {"more": made})
+    invocation.say("\n".join(f"wrote {path}" for path in made))
+    if overlay is not None:
+        invocation.say(f"next: add it to the project file: overlays: [{overlay}]")
+
+
+def examples(
+    invocation: Invocation,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The example to copy. Default: list all.", show_default=False)
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="DIR", help="Copy it into DIR instead of this folder.", show_default=False),
+    ] = None,
+) -> None:
+    """List the shipped examples, or copy one."""
+    from bigtop_builder.cli.examples import copy_example
+    from bigtop_builder.cli.examples import examples as shipped_examples
+    from bigtop_builder.cli.text_format import table
+
+    if name is not None:
+        made = [str(path) for path in copy_example(name, invocation.cwd / (to or "."))]
+        invocation.answer("", made)
+        invocation.say("\n".join(f"wrote {path}" for path in made))
+        return
+    found = shipped_examples()
+    rows = [[one.name, one.kind, one.title] for one in found]
+    data = [{"name": one.name, "kind": one.kind, "title": one.title} for one in found]
+    invocation.answer(table(("EXAMPLE", "KIND", "WHAT IT IS"), rows, invocation.width(), fold=True), data)
 
 
 def doctor(

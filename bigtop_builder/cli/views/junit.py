@@ -57,20 +57,32 @@ def _component(suite: Xml.Element, component: ComponentState) -> None:
 
 
 def _phase(suite: Xml.Element, phase: PhaseState) -> None:
-    """Add the case of a phase, and one for each check, failed host and failed task in it."""
+    """Add one case for each check, failed host and failed task of a phase, and the case of the phase itself.
+
+    What is tried again counts once, as it ended. The phase fails by itself only where nothing in it says why.
+    """
+    hosts = {host.host: host for host in phase.hosts}
+    checks = {f"{check.host}: {check.check}" if check.host else check.check: check for check in phase.checks}
+    tasks = {f"{task.host}: {task.role} {task.command}": task for task in phase.failed_tasks}
+    explained = bool(hosts or tasks) or any(check.level == "error" for check in checks.values())
     case = _case(suite, "deploy", phase.name, phase.seconds)
     if phase.failure is not None:
-        _failure(case, phase.failure.message, "\n".join(text for text, _ in phase_digest(phase.failure)))
+        text = "\n".join(text for text, _ in phase_digest(phase.failure))
+        if explained:
+            Xml.SubElement(case, "skipped", message="failed: see the cases of this phase")
+            Xml.SubElement(case, "system-out").text = clean(text)
+        else:
+            _failure(case, phase.failure.message, text)
     elif phase.state in ("waiting", "running", "skipped"):
         Xml.SubElement(case, "skipped", message=phase.state)
-    for host in phase.hosts:
-        _failure(_case(suite, phase.name, host.host), f"{host.kind}: {host.message}", "\n".join(host.last_lines))
-    for check in phase.checks:
-        case = _case(suite, phase.name, f"{check.host}: {check.check}" if check.host else check.check)
+    for name, host in hosts.items():
+        _failure(_case(suite, phase.name, name), f"{host.kind}: {host.message}", "\n".join(host.last_lines))
+    for name, check in checks.items():
+        case = _case(suite, phase.name, name)
         if check.level == "error":
             _failure(case, check.message, check.hint or "")
-    for task in phase.failed_tasks:
-        case = _case(suite, phase.name, f"{task.host}: {task.role} {task.command}", task.seconds)
+    for name, task in tasks.items():
+        case = _case(suite, phase.name, name, task.seconds)
         _failure(case, task.cause or task.status, "\n".join(task.last_lines))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,10 +34,12 @@ class Reports:
     events: Path | None = None
     junit: Path | None = None
     summary: Path | None = None
+    logs: Path | None = None
+    """The folder that the logs of what failed are copied to."""
 
     def below(self, folder: Path) -> Reports:
         """Return the same with relative paths starting from ``folder``."""
-        return Reports(*(path and folder / path for path in (self.events, self.junit, self.summary)))
+        return Reports(*(path and folder / path for path in (self.events, self.junit, self.summary, self.logs)))
 
 
 class Watch:
@@ -107,6 +111,8 @@ def write_reports(state: RunState, invocation: Invocation, reports: Reports) -> 
         from bigtop_builder.cli.views.junit import junit
 
         _write("--junit", reports.junit, junit(state))
+    if reports.logs is not None:
+        _copy_logs(state, reports.logs)
     page = invocation.environment.get("GITHUB_STEP_SUMMARY")
     if reports.summary is None and not page:
         return
@@ -134,6 +140,22 @@ def _choose(invocation: Invocation, state: RunState) -> View:
     from bigtop_builder.cli.views.ci import view_for
 
     return view_for(invocation.environment)(sys.stderr, quiet=invocation.quiet, colour=colour)
+
+
+def _copy_logs(state: RunState, folder: Path) -> None:
+    """Copy the logs of failed steps, and what failed tasks of a cluster printed. Raises ConfigurationError."""
+    failed = [(name, Path(log)) for name, log in state.deploy.logs()]
+    for task in state.build.tasks.values():
+        if task.failure is not None and task.failure.log:
+            failed.append((task.planned.task, Path(task.failure.log)))
+    for name, log in failed:
+        if log.is_file():
+            target = folder / re.sub(r"[^\w.+-]+", "+", name) / log.name
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(log, target)
+            except OSError as error:
+                raise ConfigurationError(f"--logs {target}: {error.strerror}") from error
 
 
 def _require_writable(option: str, path: Path) -> None:
