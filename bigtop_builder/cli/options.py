@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 OWN = "own"
 """``--packaging own``: the component files."""
+
+REMOTE = ("git+", "https://", "http://")
+"""How a source begins that is not on this machine."""
 
 SELECTION, BUILDING, REPORTS = "What to build", "How to build", "Reports"
 
@@ -108,8 +111,9 @@ Source = Annotated[
     list[str] | None,
     typer.Option(
         "--source",
-        metavar="COMPONENT=PATH",
-        help="Build a component from a local source tree or archive; repeatable.",
+        metavar="COMPONENT=SOURCE",
+        help="Build a component from a source of your own: a tree or archive here, git+URL@REF, or "
+        "https://…#sha256=DIGEST; repeatable.",
         show_default=False,
         rich_help_panel=SELECTION,
     ),
@@ -282,8 +286,16 @@ def stack_name(settings: Settings) -> str:
     return open_packaging(settings).stack_name
 
 
-def parse_choices(sets: Sequence[str] | None, sources: Sequence[str] | None, cwd: Path) -> dict[str, Choice]:
-    """Return what ``--set`` and ``--source`` choose, by component. Raises ConfigurationError for an invalid one."""
+def parse_choices(
+    sets: Sequence[str] | None,
+    sources: Sequence[str] | None,
+    cwd: Path,
+    fetch: Callable[[str, str], Path] | None = None,
+) -> dict[str, Choice]:
+    """Return what ``--set`` and ``--source`` choose, by component. Raises ConfigurationError for an invalid one.
+
+    ``fetch`` returns the path of a component's source that is elsewhere.
+    """
     from pydantic import ValidationError
 
     from bigtop_builder.model.project import Choice
@@ -312,10 +324,13 @@ def parse_choices(sets: Sequence[str] | None, sources: Sequence[str] | None, cwd
         component, equals, path = text.partition("=")
         if not (equals and component and path):
             raise ConfigurationError(
-                f"--source {text!r} is not COMPONENT=PATH", hint="For example: --source spark=../spark"
+                f"--source {text!r} is not COMPONENT=SOURCE", hint="For example: --source spark=../spark"
             )
         from bigtop_builder.model.home import expand_home
 
+        if fetch is not None and path.startswith(REMOTE):
+            chosen.setdefault(component, {})["source"] = str(fetch(component, path))
+            continue
         place = cwd / expand_home(path)
         if not place.exists():
             raise ConfigurationError(f"--source {text!r}: {place} does not exist")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from bigtop_builder.cli.views.closing import closing
 from bigtop_builder.cli.views.terminal import TerminalView
 from bigtop_builder.cli.views.watch import Reports, write_reports
 from bigtop_builder.flow.run.state import fold
+from bigtop_builder.model import digest
 from bigtop_builder.model.errors import ExitCode
 from bigtop_builder.model.event import (
     AnyEvent,
@@ -28,6 +30,7 @@ from bigtop_builder.model.event import (
     TaskFinished,
 )
 from bigtop_builder.recipe.catalog import shipped
+from tests.fast.served import address as served_at
 from tests.fast.test_cli import answer, call, project
 from tests.fast.test_views import planned, run_of_four
 
@@ -212,3 +215,30 @@ def test_the_logs_of_what_failed_are_copied(tmp_path: Path) -> None:
     write_reports(state, Invocation(environment={}), Reports(logs=tmp_path / "logs"))
     copied = [path.relative_to(tmp_path / "logs") for path in (tmp_path / "logs").rglob("*") if path.is_file()]
     assert copied == [Path("a+el8+package/fetch.log")]
+
+
+def test_a_source_is_fetched_from_git_and_from_an_address_with_its_digest(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = project / "tree"
+    tree.mkdir()
+    (tree / "pom.xml").write_text("<project/>")
+    for command in ("init -q -b main", "add .", "-c user.name=a -c user.email=a@b.c commit -qm a", "tag v1"):
+        subprocess.run(["git", "-C", str(tree), *command.split()], check=True)
+    commit = subprocess.run(["git", "-C", str(tree), "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    address = served_at(project)
+    archive = project / "own.tar"
+    subprocess.run(["tar", "-cf", str(archive), "-C", str(project), "tree"], check=True)
+    sha256 = digest.of_file(archive)
+    for reference in ("", "@v1", "@main", f"@{commit.stdout.strip()}"):
+        code, out, err = call(capsys, "plan", "tez", "--source", f"tez=git+file://{tree}{reference}")
+        assert code == 0 and "tez@el8/package" in out, err
+    code, _, err = call(capsys, "plan", "tez", "--source", f"tez={address}/own.tar#sha256={sha256}")
+    assert code == 0, err
+    wrong = f"tez={address}/own.tar#sha256={'0' * 64}"
+    assert call(capsys, "plan", "tez", "--source", wrong)[0] == ExitCode.SOURCE
+    code, _, err = call(capsys, "plan", "tez", "--source", f"tez={address}/own.tar")
+    assert code == ExitCode.USAGE and "has no digest" in err and "#sha256=" in err
+    code, _, err = call(capsys, "plan", "tez", "--source", f"tez=git+file://{tree}@v9")
+    assert code == ExitCode.SOURCE and "v9" in err
+    assert call(capsys, "plan", "tez", "--source", "tez=git+nonsense")[0] == ExitCode.USAGE

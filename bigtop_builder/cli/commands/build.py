@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -54,7 +55,14 @@ class Selection:
         settings = options.settings_with(invocation, self.packaging, **flags)
         if self.everything and settings.project.native is None:
             settings = replace(settings, project=settings.project.model_copy(update={"native": "label"}))
-        choices = options.parse_choices(self.sets, self.sources, invocation.cwd)
+
+        def fetch(component: str, text: str) -> Path:
+            from bigtop_builder.flow.build.remote_source import fetch_source
+
+            invocation.say(f"fetching {text} for {component}")
+            return fetch_source(settings, component, text, offline=offline)
+
+        choices = options.parse_choices(self.sets, self.sources, invocation.cwd, fetch)
         request = Request(
             selectors=tuple(self.components),
             platforms=tuple(self.platforms),
