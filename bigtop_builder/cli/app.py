@@ -32,7 +32,7 @@ from bigtop_builder.cli.commands import (
     store,
     testbed,
 )
-from bigtop_builder.cli.invocation import Command, Group, command, keep_globals
+from bigtop_builder.cli.invocation import Command, Group, colours, command, keep_globals
 from bigtop_builder.cli.text_format import printable, printable_json
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationErrors, ExitCode
 
@@ -166,7 +166,7 @@ def _data(error: BigtopBuilderError) -> dict[str, object]:
 
 
 def _say(place: str, message: str, hint: str | None) -> None:
-    colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    colour = colours(os.environ, sys.stderr)
     error, advice = ("\x1b[1;31merror:\x1b[0m", "\x1b[1mhint:\x1b[0m") if colour else ("error:", "hint:")
     sys.stderr.write(f"{error} {printable(place + ': ' if place else '')}{printable(message)}\n")
     if hint:

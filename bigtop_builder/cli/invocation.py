@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 GLOBAL = "Global options"
+Progress = Literal["auto", "tty", "plain", "json"]
 Colour = Literal["red", "green", "yellow", "cyan", "dim", "bold"]
+
+
+def colours(environment: Mapping[str, str], stream: Any) -> bool:
+    """Whether a stream may be coloured: as ``NO_COLOR`` and ``FORCE_COLOR`` say, else if it is a terminal."""
+    if environment.get("NO_COLOR"):
+        return False
+    forced = environment.get("FORCE_COLOR")
+    return forced not in ("0", "false") if forced else bool(stream.isatty())
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,9 @@ class Invocation:
 
     json: bool = False
     quiet: bool = False
+    verbose: bool = False
     no_color: bool = False
+    progress: Progress | None = None
     directory: Path | None = None
     project: Path | None = None
     store: Path | None = None
@@ -86,7 +97,7 @@ class Invocation:
 
     def colours(self, stream: Any = None) -> bool:
         """Whether ``stream`` (by default standard output) may be coloured."""
-        return not self.no_color and not self.environment.get("NO_COLOR") and (stream or sys.stdout).isatty()
+        return not self.no_color and colours(self.environment, stream or sys.stdout)
 
     def paint(self, text: str, colour: Colour, stream: Any = None) -> str:
         """Return ``text`` in a colour, if ``stream`` may be coloured."""
@@ -103,6 +114,24 @@ def _globals(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print only what went wrong.", rich_help_panel=GLOBAL)
     ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            help="Show more of logs: ten lines of each, or all.",
+            rich_help_panel=GLOBAL,
+        ),
+    ] = False,
+    progress: Annotated[
+        Progress | None,
+        typer.Option(
+            "--progress",
+            help="How to show a run: redrawn on a terminal, as lines, or as its events in JSON. Default: auto.",
+            show_default=False,
+            rich_help_panel=GLOBAL,
+        ),
+    ] = None,
     no_color: Annotated[
         bool, typer.Option("--no-color", help="Use no colours, like NO_COLOR=1.", rich_help_panel=GLOBAL)
     ] = False,

@@ -10,18 +10,27 @@ import ssl
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from bigtop_builder.model.base import Credentials
 from bigtop_builder.model.build_tools import apache, debian, maven, pip
-from bigtop_builder.model.build_tools.registry import DOWNLOADS
+from bigtop_builder.model.build_tools.registry import DOWNLOADS, TOOLS
 from bigtop_builder.model.errors import BigtopBuilderError, EngineError
+from bigtop_builder.model.source import (
+    Alternative,
+    ApacheSource,
+    DebianSource,
+    GitSource,
+    MavenSource,
+    PypiSource,
+)
 from bigtop_builder.recipe.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,8 +59,11 @@ class Finding:
     advice: str = ""
 
 
-def examine(settings: Settings, *, offline: bool = False) -> list[Finding]:
-    """Run every check in a fixed order. A check that fails to run is a finding, never an exception."""
+def examine(settings: Settings, *, offline: bool = False, components: Sequence[str] = ()) -> list[Finding]:
+    """Run every check in a fixed order. A check that fails to run is a finding, never an exception.
+
+    The mirrors are those that ``components`` need, by default all of the stack.
+    """
     checks: list[Callable[[Settings], Iterator[Finding]]] = [
         _engine,
         _store,
@@ -62,7 +74,7 @@ def examine(settings: Settings, *, offline: bool = False) -> list[Finding]:
         _bundle,
     ]
     if not offline:
-        checks += [_proxy, _network]
+        checks += [_proxy, partial(_network, components=components)]
     findings: list[Finding] = []
     for check in checks:
         try:
@@ -70,7 +82,8 @@ def examine(settings: Settings, *, offline: bool = False) -> list[Finding]:
         except (OSError, BigtopBuilderError) as error:
             message = error.message if isinstance(error, BigtopBuilderError) else str(error)
             hint = error.hint if isinstance(error, BigtopBuilderError) else None
-            findings.append(Finding(check.__name__.strip("_"), "failure", message, hint or ""))
+            name = "network" if isinstance(check, partial) else check.__name__.strip("_")
+            findings.append(Finding(name, "failure", message, hint or ""))
     return findings
 
 
@@ -241,8 +254,46 @@ def _proxy(settings: Settings) -> Iterator[Finding]:
             yield Finding("proxy", "ok", f"{host}:{port}")
 
 
-def _network(settings: Settings) -> Iterator[Finding]:
-    """Check all mirrors at once. No build needs all of them, so an unreachable one is only a warning."""
+def _needed(settings: Settings, components: Sequence[str]) -> set[str]:
+    """Return the names of the downloads that building some components needs: of sources, of tools, of the image.
+
+    Raises ConfigurationError, RecipeError, NothingSelectedError for a component that does not exist.
+    """
+    from bigtop_builder.flow.build.project import Request
+    from bigtop_builder.flow.open_project import open_project
+    from bigtop_builder.plan.task import Refusal
+
+    project = open_project(settings)
+    needed = {"debian"} if settings.project.builder == "embedded" else set()
+    request = Request(selectors=tuple(components), everything=not components, with_dependencies=bool(components))
+    for name, platform in project.pairs(request):
+        evaluated = project.evaluate(name, platform)
+        if isinstance(evaluated, Refusal):
+            continue
+        needed |= {kind for source in evaluated.sources for one in source.alternatives for kind in _kinds(one)}
+        tools = {*evaluated.build.caches} | ({"maven"} if evaluated.build.maven else set())
+        if "npm" in tools:
+            tools |= {"node", "yarn"}
+        if tools & {"gradle", "ivy", "sbt"} and (settings.project.mirrors.maven or settings.project.mirrors.cache):
+            tools.add("maven")
+        needed |= {download.name for tool in TOOLS if tool.name in tools for download in tool.downloads}
+    return needed
+
+
+def _kinds(source: Alternative) -> Iterator[str]:
+    for kind, name in (
+        (ApacheSource, "apache"),
+        (MavenSource, "maven"),
+        (DebianSource, "debian"),
+        (PypiSource, "pip"),
+        (GitSource, "git"),
+    ):
+        if isinstance(source, kind):
+            yield name
+
+
+def _network(settings: Settings, *, components: Sequence[str]) -> Iterator[Finding]:
+    """Check the mirrors that builds need, all at once. Caches may do without one, so it is only a warning."""
     from bigtop_builder.adapter.tools.addresses import Addresses
 
     mirrors = settings.project.mirrors
@@ -258,6 +309,10 @@ def _network(settings: Settings) -> Iterator[Finding]:
         # Nobody chose the addresses of the default preset, and few builds use them.
         if address is not None and (mirrors.preset != "default" or mirrors.cache or addresses.configured(name)):
             places[name] = address.__str__
+    needed = _needed(settings, components)
+    places = {name: find for name, find in places.items() if name in needed}
+    if not places:
+        return
     with ThreadPoolExecutor(len(places)) as pool:
         yield from pool.map(lambda name: reach(name, places[name], settings), places)
 

@@ -53,6 +53,10 @@ class PlannedTask(BaseModel):
     action: Literal["reuse", "build", "refuse"]
     reasons: list[str] = []
     key: str
+    waits_for: list[str] = []
+    """The tasks of the plan that end before it begins."""
+    expected: float | None = None
+    """How many seconds it took when it last ran here; ``null`` if it never did, or will not run."""
 
 
 class ClusterTarget(BaseModel):

@@ -63,6 +63,7 @@ class Task:
             action=self.action,
             reasons=list(self.reasons),
             key=self.key,
+            waits_for=[*self.depends, *self.after],
         )
 
 

@@ -267,3 +267,16 @@ def test_the_account_is_what_the_trial_saw_not_what_was_planned(
         lambda _: Account(User(1000, 1000, listed=True), (me, os.getegid()), apart=True),
     )
     assert tried(EngineDouble("docker"), tmp_path)["build account"].state == "warning"
+
+
+def test_only_mirrors_that_the_components_need_are_asked(tmp_path: Path, site: str) -> None:
+    mirrors: dict[str, object] = {"mirrors__pip": site, "mirrors__debian": site, "mirrors__apache": [site]}
+    mirrors["mirrors__maven"] = [{"url": site}]
+
+    def asked(*components: str) -> list[str]:
+        found = examine(settings(tmp_path, **mirrors), components=components)
+        return [one.name for one in found if one.name.endswith(" mirror")]
+
+    assert asked("bigtop-utils") == ["debian mirror"]
+    assert asked("bigtop-groovy") == ["maven mirror", "debian mirror"]
+    assert asked() == ["maven mirror", "pip mirror", "debian mirror", "apache mirror"]

@@ -137,6 +137,14 @@ def examples(
 
 def doctor(
     invocation: Invocation,
+    components: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="COMPONENT",
+            help="The components to be built, whose mirrors are asked. Default: all of the stack.",
+            show_default=False,
+        ),
+    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Skip checks that need the network.")] = False,
 ) -> None:
     """Check the container engine, disk, memory, network and certificates, and say how to fix problems."""
@@ -144,7 +152,7 @@ def doctor(
     from bigtop_builder.flow.doctor import examine
 
     colours: dict[str, Colour] = {"ok": "green", "warning": "yellow", "failure": "red"}
-    findings = examine(invocation.settings(), offline=offline)
+    findings = examine(invocation.settings(), offline=offline, components=components or ())
     lines = columns([(finding.state, finding.name, finding.detail) for finding in findings]).splitlines()
     text: list[str] = []
     for finding, line in zip(findings, lines, strict=True):

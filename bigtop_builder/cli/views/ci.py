@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from bigtop_builder.cli.text_format import Line, clean, one_line
 from bigtop_builder.cli.views.closing import failure_groups, group_digest, group_title
@@ -23,11 +23,10 @@ def view_for(environment: Mapping[str, str]) -> type[PlainView]:
 class GitHubView(PlainView):
     """Folds with ``::group::``, and shows warnings and errors as annotations of the pipeline's page."""
 
-    def group(self, task: TaskState, title: str, inside: list[str]) -> Iterator[str]:
+    full_logs = True
+
+    def group(self, task: TaskState, title: str, inside: Iterable[str]) -> Iterator[str]:
         """Yield the lines about a task that has ended, folded."""
-        if not inside:
-            yield title
-            return
         yield Command(f"::group::{one_line(title)}")
         yield from inside
         yield Command("::endgroup::")
@@ -56,11 +55,10 @@ class GitHubView(PlainView):
 class GitLabView(PlainView):
     """Folds with the section markers of GitLab's job log."""
 
-    def group(self, task: TaskState, title: str, inside: list[str]) -> Iterator[str]:
+    full_logs = True
+
+    def group(self, task: TaskState, title: str, inside: Iterable[str]) -> Iterator[str]:
         """Yield the lines about a task that has ended, folded."""
-        if not inside:
-            yield title
-            return
         section = re.sub(r"[^A-Za-z0-9_.-]", "-", task.planned.task)
         started = int(task.started or 0)
         ended = int((task.started or 0) + task.seconds)

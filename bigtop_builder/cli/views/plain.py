@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TextIO
 
 from bigtop_builder.cli.text_format import Line, clean, count, printable, size, span, styled
 from bigtop_builder.cli.views.closing import MARKS, closing
+from bigtop_builder.cli.views.log_tail import LogTail
 from bigtop_builder.cli.views.phase_lines import PhaseLines
 from bigtop_builder.flow.run.build_state import TaskState
 from bigtop_builder.flow.run.state import RunState
@@ -38,8 +41,12 @@ class PlainView:
     single lines say what goes on. A deployment's phases do not overlap, and their lines are written at once.
     """
 
-    def __init__(self, out: TextIO, *, quiet: bool = False, colour: bool = False) -> None:
+    full_logs = False
+    """Whether a task is shown with its logs also where nobody asked for more."""
+
+    def __init__(self, out: TextIO, *, quiet: bool = False, colour: bool = False, verbose: bool = False) -> None:
         self.out = out
+        self._with_logs = verbose or self.full_logs
         self.quiet = quiet
         self.colour = colour
         self._phases = PhaseLines(quiet=quiet)
@@ -56,7 +63,7 @@ class PlainView:
     def close(self) -> None:
         """Do nothing: lines leave nothing open."""
 
-    def group(self, task: TaskState, title: str, inside: list[str]) -> Iterator[str]:
+    def group(self, task: TaskState, title: str, inside: Iterable[str]) -> Iterator[str]:
         """Yield the lines about a task that has ended."""
         yield title
         yield from inside
@@ -110,9 +117,15 @@ class PlainView:
         if event.time - self._spoke.get(event.task, 0.0) < HEARTBEAT:
             return
         self._spoke[event.task] = event.time
-        elapsed = event.time - state.build.tasks[event.task].steps[event.step].started
+        step = state.build.tasks[event.task].steps[event.step]
+        elapsed = event.time - step.started
         amount = size(event.done) + (f" of {size(event.total)}" if event.total else " of log")
-        yield f"{event.task}: {event.step} for {span(elapsed)}, {amount}"
+        place = ""
+        if step.log:
+            tail = LogTail(Path(step.log))
+            tail.look()
+            place = f", {tail.counted}" if tail.counted else ""
+        yield f"{event.task}: {event.step} for {span(elapsed)}{place}, {amount}"
 
     def _ended(self, task: TaskState, state: RunState) -> Iterator[str]:
         title = f"{MARKS[task.state]} {task.planned.task} {task.state}"
@@ -125,7 +138,23 @@ class PlainView:
         ]
         inside += [f"  {package.file}  {size(package.size)}  {package.sha256}" for package in task.artifacts]
         inside += [f"  note: {clean(note)}" for note in state.new_notes(task)]
-        yield from self.group(task, title, inside)
+        if self._with_logs and inside:
+            yield from self.group(task, title, itertools.chain(inside, _logs(task)))
+        elif inside:
+            yield from self.group(task, title, inside)
+        else:
+            yield title
+
+
+def _logs(task: TaskState) -> Iterator[str]:
+    """Yield the lines of a task's logs, each log below its name."""
+    for step in task.steps.values():
+        log = Path(step.log or "")
+        if step.log and log.is_file():
+            yield f"── {step.name} ({log})"
+            with log.open(encoding="utf-8", errors="backslashreplace", newline="\n") as lines:
+                for line in lines:
+                    yield clean(line.rstrip("\r\n").rpartition("\r")[2])
 
 
 def _opening(event: RunStarted) -> str:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
-from rich.tree import Tree
 
 from bigtop_builder.cli.text_format import Line, clean, count, one_line, printable, size, span
+from bigtop_builder.cli.views.build_display import BuildDisplay
 from bigtop_builder.cli.views.closing import MARKS, closing
 from bigtop_builder.cli.views.phase_lines import PhaseLines
-from bigtop_builder.flow.run.build_state import Shown, StepState, TaskState
+from bigtop_builder.flow.run.build_state import Shown, TaskState
 from bigtop_builder.flow.run.state import RunState
 from bigtop_builder.model.event import (
     AmbariTask,
@@ -44,8 +44,9 @@ SHOWN_PARTS = 4
 class TerminalView:
     """Shows a run until its end. ``close`` gives the terminal back, whatever happened."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, verbose: bool = False) -> None:
         self.console = console
+        self._display = BuildDisplay(verbose=verbose)
         self.state = RunState()
         self._phases = PhaseLines(live=True)
         self._running: dict[int, AmbariTask] = {}
@@ -74,10 +75,11 @@ class TerminalView:
             self._live.stop()
 
     def render(self) -> RenderableType:
-        """Return what stays below: a tree of the running tasks, a line of what Ambari does."""
+        """Return what stays below: the running tasks, a line of what Ambari does."""
         parts: list[RenderableType] = []
         if self.state.has_tasks:
-            parts.append(self._tree())
+            width, height = self.console.size
+            parts += self._display.lines(self.state, time.time(), width, height)
         if self.state.has_phases:
             parts.append(Text(one_line(self._footer())))
         return Group(*parts)
@@ -119,32 +121,6 @@ class TerminalView:
             parts.insert(0, f"{self._request.percent:.0f}%")
         more = f" and {len(parts) - SHOWN_PARTS} more" if len(parts) > SHOWN_PARTS else ""
         return "  " + ", ".join(parts[:SHOWN_PARTS]) + more if parts else ""
-
-    def _tree(self) -> Tree:
-        tasks = list(self.state.build.tasks.values())
-        queued = sum(task.state == "waiting" for task in tasks)
-        over = sum(task.state not in ("waiting", "running") for task in tasks)
-        now = time.time()
-        head = Text(f"{over}/{len(tasks)} done, {queued} queued", "bold")
-        head.append(f"  {span(now - self.state.started)}", "dim")
-        tree = Tree(head, guide_style="dim")
-        for task in self.state.build.running():
-            branch = tree.add(Text(one_line(task.planned.task), "cyan"))
-            if task.step is not None:
-                branch.add(_running(task.step, now))
-        return tree
-
-
-def _running(step: StepState, now: float) -> Text:
-    line = Text(f"{one_line(step.name):<8}{span(now - step.started):>8}")
-    if step.total:
-        line.append(f"  {size(step.done)} of {size(step.total)} ({100 * step.done // step.total}%)", "dim")
-    elif step.done:
-        line.append(f"  {size(step.done)}", "dim")
-    if step.note:
-        line.append(f"  {one_line(clean(step.note))}", "dim")
-    line.truncate(200)
-    return line
 
 
 def _ended(task: TaskState, state: RunState) -> Text:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from bigtop_builder.cli.invocation import Invocation
+from bigtop_builder.cli.text_format import printable_json
 from bigtop_builder.flow.run.recorder import Bus
 from bigtop_builder.flow.run.state import RunState
 from bigtop_builder.model.errors import ConfigurationError
@@ -40,6 +41,21 @@ class Reports:
     def below(self, folder: Path) -> Reports:
         """Return the same with relative paths starting from ``folder``."""
         return Reports(*(path and folder / path for path in (self.events, self.junit, self.summary, self.logs)))
+
+
+class JsonView:
+    """Writes each event as a line of JSON."""
+
+    def __init__(self, out: IO[str]) -> None:
+        self._out = out
+
+    def __call__(self, event: AnyEvent, state: RunState) -> None:
+        """Show ``event``."""
+        self._out.write(printable_json(event.model_dump_json()) + "\n")
+        self._out.flush()
+
+    def close(self) -> None:
+        """Do nothing: lines leave nothing open."""
 
 
 class Watch:
@@ -128,18 +144,24 @@ def write_reports(state: RunState, invocation: Invocation, reports: Reports) -> 
 
 def _choose(invocation: Invocation, state: RunState) -> View:
     """Return the view for this place: a live one where a terminal can show it and there is work to follow."""
-    smart = invocation.environment.get("TERM") != "dumb"
+    smart = invocation.environment.get("TERM") != "dumb" or bool(invocation.environment.get("FORCE_COLOR"))
     colour = smart and invocation.colours(sys.stderr)
     work = state.has_phases or any(task.planned.action == "build" for task in state.build.tasks.values())
-    if sys.stderr.isatty() and smart and work and not invocation.quiet:
+    progress = invocation.progress or "auto"
+    if progress == "json":
+        return JsonView(sys.stderr)
+    if progress == "tty" or (progress == "auto" and sys.stderr.isatty() and smart and work and not invocation.quiet):
         from rich.console import Console
 
         from bigtop_builder.cli.views.terminal import TerminalView
 
-        return TerminalView(Console(stderr=True, no_color=not colour, highlight=False))
+        forced = True if progress == "tty" else None
+        console = Console(stderr=True, no_color=not colour, highlight=False, force_terminal=forced)
+        return TerminalView(console, verbose=invocation.verbose)
     from bigtop_builder.cli.views.ci import view_for
 
-    return view_for(invocation.environment)(sys.stderr, quiet=invocation.quiet, colour=colour)
+    view = view_for(invocation.environment)
+    return view(sys.stderr, quiet=invocation.quiet, colour=colour, verbose=invocation.verbose)
 
 
 def _copy_logs(state: RunState, folder: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from bigtop_builder.adapter.store import COLLECTING, Run
+from bigtop_builder.adapter.store import COLLECTING, Run, Store
 from bigtop_builder.flow.build.executor import Executor
 from bigtop_builder.flow.build.export import export
 from bigtop_builder.flow.build.local_executor import LocalExecutor
@@ -19,7 +19,7 @@ from bigtop_builder.flow.run.recorder import Bus
 from bigtop_builder.flow.run.run import ActiveRun, record_run
 from bigtop_builder.model.errors import ConfigurationError, ExitCode
 from bigtop_builder.model.event import Notice, PlannedTask, TaskFinished
-from bigtop_builder.plan.task import Plan
+from bigtop_builder.plan.task import Plan, Task
 
 if TYPE_CHECKING:
     from bigtop_builder.flow.build.steps import Packagings
@@ -47,7 +47,7 @@ def build(
             raise ConfigurationError("\n".join(refusal.reason for refusal in plan.refusals))
         run = store.start_run()
         run.protect(keys_of(plan))
-    tasks = [*(task.planned for task in plan.tasks), *map(refused, plan.refusals)]
+    tasks = [*(_expected(store, task) for task in plan.tasks), *map(refused, plan.refusals)]
     with _recorded(project, request, run, bus, tasks, started) as active:
         for note in notes:
             active.emit(Notice(text=note))
@@ -59,6 +59,12 @@ def build(
             # What failed before, with --keep-going, is not why the rest is missing.
             active.exit_code = ExitCode.INTERRUPTED
     return RunResult(plan, results, active.exit_code, run.id, active.seconds, reproduced)
+
+
+def _expected(store: Store, task: Task) -> PlannedTask:
+    """Return a task for the event log, with the time that it took last."""
+    last = store.last(task.id) if task.action == "build" else None
+    return task.planned.model_copy(update={"expected": last["seconds"]}) if last else task.planned
 
 
 def _recorded(

@@ -36,8 +36,12 @@ class StepState:
     done: int = 0
     total: int | None = None
     note: str = ""
+    rate: float = 0.0
+    """Bytes in a second, of late, where ``total`` is known."""
     ok: bool | None = None
     seconds: float | None = None
+    looked: float = 0.0
+    """When ``done`` was last told."""
     earlier: float = 0.0
     """The seconds of its earlier parts, when a task has the step more than once."""
 
@@ -209,7 +213,11 @@ def _apply_step(task: TaskState, event: StepStarted | StepProgress | StepFinishe
             event.step, event.time, event.log, earlier=step.earlier + (step.seconds or 0.0)
         )
     elif isinstance(event, StepProgress):
-        step.done, step.total, step.note = event.done, event.total, event.note
+        if event.total and event.done > step.done:
+            since = event.time - (step.looked or step.started)
+            latest = (event.done - step.done) / since if since > 0 else step.rate
+            step.rate = latest if not step.rate else 0.7 * step.rate + 0.3 * latest
+        step.done, step.total, step.note, step.looked = event.done, event.total, event.note, event.time
     else:
         step.ok, step.seconds = event.ok, step.earlier + event.seconds
 
