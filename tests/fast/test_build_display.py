@@ -81,7 +81,7 @@ def test_the_display_fits_the_terminal(log: Path, width: int) -> None:
     assert "tez@debian/compile  7m12s of about 12m00s" in text
     assert "  compile    7m12s  7 of 31" in text
     assert "│ [INFO] Compiling 113 files" in text
-    assert ("70% left" in text) is False and "7.0s left" in text
+    assert "7.0s left" in text
     if width >= 80:
         assert "30.0 MiB of 100 MiB (30%), 10.0 MiB/s, 7.0s left" in text
         assert "· tez@el8/package waits for tez@debian/compile" in text
