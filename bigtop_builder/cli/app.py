@@ -22,6 +22,7 @@ from bigtop_builder.cli.commands import (
     config_history,
     deploy,
     hosts,
+    inventory,
     lock,
     project,
     provenance,
@@ -87,7 +88,7 @@ def _group(name: str, panel: str, help_: str, **commands: Callable[..., None]) -
         help=help_, cls=Group, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
     )
     for subcommand, function in commands.items():
-        group.command(subcommand.replace("_", "-"), cls=Command)(command(function))
+        group.command(subcommand.rstrip("_").replace("_", "-"), cls=Command)(command(function))
     app.add_typer(group, name=name, rich_help_panel=panel)
 
 
@@ -112,6 +113,7 @@ _group(
 )
 _group("store", STORE, "Verify the store.", verify=store.verify)
 _group("hosts", DEPLOY, "Check and prepare the hosts of a cluster.", check=hosts.check, prepare=hosts.prepare)
+_group("inventory", DEPLOY, "Write the inventory of a cluster that exists.", import_=inventory.import_)
 _group(
     "testbed",
     DEPLOY,

@@ -98,7 +98,7 @@ def _parts(
         yield from hosts_entries(facts, addresses, [host.name for host in loaded.hosts])
     if certificates is not None:
         yield from write_file(facts, CERTIFICATES, certificates)
-    for index, entry in enumerate(loaded.inventory.repositories):
+    for index, entry in enumerate(loaded.inventory.repositories if prepare.repositories else ()):
         known = CERTIFICATES if certificates else None
         yield from repository(facts, repository_file(facts, entry, known, accesses.of(index)))
     if prepare.powertools:

@@ -29,6 +29,7 @@ IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_]*$"
 REPOSITORY_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 STACK_NAME = r"^[A-Z][A-Z0-9]*$"
 DOTTED_VERSION = r"^[0-9]+(\.[0-9]+)+$"
+REPOSITORY_VERSION = r"^[0-9]+(\.[0-9]+)+(-[0-9]+)?$"
 AMBARI_VERSION = r"^[0-9]+(\.[0-9]+){2,3}$"
 LDAPS_URL, LDAP_NAME = r"^ldaps://[^\s/]+/?$", r"^[A-Za-z]+ *=.+"
 
@@ -145,6 +146,7 @@ EXAMPLES = {
     REPOSITORY_ID: "BIGTOP-3.2.0, of letters, digits, ., _ and -",
     STACK_NAME: "BIGTOP, in capitals",
     DOTTED_VERSION: '"3.2.0", without a build number',
+    REPOSITORY_VERSION: '"3.2.0"',
     AMBARI_VERSION: '"3.0.0.0", without a release',
 }
 """Pattern → matching examples, for hints."""

@@ -14,6 +14,7 @@ from bigtop_builder.model.base import (
     IDENTIFIER,
     RACK,
     REPOSITORY_URL,
+    REPOSITORY_VERSION,
     SERVER_URL,
     STACK_NAME,
     AbsolutePath,
@@ -209,9 +210,10 @@ class StackChoice(StrictModel):
 
     name: str = Field(default="BIGTOP", pattern=STACK_NAME)
     version: str = Field(default="3.2.0", pattern=DOTTED_VERSION)
-    repository_version: str | None = Field(default=None, pattern=DOTTED_VERSION)
-    """The version string of the packages, without build number. Default: the version of the stack. Ambari derives
-    package names from it: ``3.2.0`` → ``_3_2_0``. If it changes, the services of an existing cluster are upgraded."""
+    repository_version: str | None = Field(default=None, pattern=REPOSITORY_VERSION)
+    """The version string of the packages, without build number unless an adopted cluster has one. Default: the version
+    of the stack. Ambari derives package names from it: ``3.2.0`` → ``_3_2_0``. If it changes, the services of an
+    existing cluster are upgraded."""
     packages: Literal["present", "latest"] = "present"
     """``present`` keeps installed packages and only reports newer releases in the repository; ``latest`` upgrades the
     services to them, one service after the other."""
@@ -220,6 +222,8 @@ class StackChoice(StrictModel):
 class Prepare(StrictModel):
     """What ``hosts prepare`` sets up if it is missing."""
 
+    repositories: bool = True
+    """Whether to write files of the inventory's repositories on the hosts. Ambari's agents write their own."""
     hosts_entries: bool = False
     """Whether to list all hosts in every host's ``/etc/hosts`` (for sites without DNS)."""
     jdk: PackageName | None = "java-1.8.0-openjdk-devel"

@@ -1,7 +1,8 @@
 """Ambari's configuration groups: one for each group of the inventory and service with properties of its own.
 
-Blueprints name them ``BLUEPRINT:GROUP``; on an existing cluster they are created as ``CLUSTER:GROUP``. Groups with any
-other name belong to somebody else and are left alone.
+Blueprints name them ``BLUEPRINT:GROUP``; on an existing cluster they are created as ``CLUSTER:GROUP``. A group with any
+other name is used if it has exactly the hosts of an inventory's group with properties of that service, and keeps its
+name; all others belong to somebody else and are left alone.
 """
 
 from __future__ import annotations
@@ -74,11 +75,13 @@ def bring_config_groups(connections: Connections, world: World, reporter: Report
     """Reconcile the configuration groups of an existing cluster with the inventory. Raises AmbariError."""
     client, cluster = connections.client, world.cluster
     wanted = {(one.group.name, one.service): one for one in _wanted(world, layout)}
-    present = {
-        (name, group.service): group
-        for group in client.config_groups(cluster)
-        if (name := _own_name(group.name, cluster)) is not None
-    }
+    known = client.config_groups(cluster)
+    present = {(name, group.service): group for group in known if (name := _own_name(group.name, cluster)) is not None}
+    for key, one in wanted.items():
+        # Somebody else's group with exactly these hosts is meant: no host can be in two groups of a service.
+        same = [group for group in known if group.service == key[1] and group.hosts == frozenset(one.group.hosts)]
+        if key not in present and same:
+            present[key] = same[0]
     for key in sorted({*present} - {*wanted}):
         reporter.change(
             f"configuration group {present[key].name} of {key[1]} removed",

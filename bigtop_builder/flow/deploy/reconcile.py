@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.ambari.errors import ConflictError
 from bigtop_builder.adapter.ambari.service import new_component
-from bigtop_builder.cluster.blueprint import KDC_ALIAS, cluster_environment
+from bigtop_builder.cluster.blueprint import KDC_ALIAS, NO_RETRY, cluster_environment
 from bigtop_builder.cluster.comparison import ActualCluster, ClusterDifference, compare_cluster
 from bigtop_builder.cluster.configuration import Configuration
 from bigtop_builder.cluster.layout import (
@@ -49,6 +49,16 @@ def environment(client: Ambari, world: World) -> dict[str, str]:
     return cluster_environment(world.inventory.repositories, os_families(client, world))
 
 
+def _environment_of(client: Ambari, world: World, present: Configuration | None) -> dict[str, str]:
+    """Return the properties that an existing cluster's ``cluster-env`` should have.
+
+    Ambari turns endless retries on for clusters from blueprints alone: without the property there are none.
+    """
+    wanted = environment(client, world)
+    has = present.properties if present is not None else {}
+    return {name: value for name, value in wanted.items() if name in has or NO_RETRY.get(name) != value}
+
+
 def require_free_hosts(client: Ambari, world: World, reporter: Reporter, hosts: Sequence[str]) -> None:
     """Raise AmbariError for hosts of another cluster: Ambari would accept the request and wait forever."""
     known = {host.name: host for host in client.hosts()}
@@ -74,7 +84,9 @@ def reconcile(connections: Connections, world: World, reporter: Reporter, view: 
     layout = with_moved_hosts(connections.client, world, reporter, view, layout)
     present = _configurations(connections.client, world, layout, view)
     actual = _actual(connections.client, world, layout, view, present)
-    difference = compare_cluster(layout, world.stack, actual, environment(connections.client, world))
+    difference = compare_cluster(
+        layout, world.stack, actual, _environment_of(connections.client, world, present.get("cluster-env"))
+    )
     if difference.hosts_to_add or difference.components_to_add:
         _lend_credential(connections, world, reporter)
     hosts = difference.hosts_to_add
