@@ -141,7 +141,7 @@ def test_status_waits_for_the_agents_and_says_how_old_its_picture_is(bench: Benc
     found = status.ClusterStatus("c1")
 
     def read(deployment: Deployment) -> str:
-        status._ambari(deployment.connections.client, deployment.world, deployment.reporter, found)
+        status._ambari(deployment.connections, deployment.world, deployment.reporter, found)
         return ""
 
     assert bench.deploy(phases=["verify"], table={"verify": read}) == 0, bench.failure

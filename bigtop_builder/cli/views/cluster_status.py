@@ -15,8 +15,11 @@ STATUS_SECONDS = 20
 """Seconds between two looks of an agent at its processes (recorded)."""
 
 
-def status_text(status: ClusterStatus, invocation: Invocation) -> str:
-    """Return hosts, services, alerts and requests as text; the last line says whether all is well."""
+def status_text(status: ClusterStatus, invocation: Invocation, *, diff: bool = False) -> str:
+    """Return hosts, services, alerts, requests and differences as text; the last line says whether all is well.
+
+    With ``diff`` each difference has its lines.
+    """
     lines = []
     if status.url is not None:
         lines.append(f"Ambari {status.server_version} at {status.url}")
@@ -29,7 +32,14 @@ def status_text(status: ClusterStatus, invocation: Invocation) -> str:
             f"as Ambari last heard from all agents {status.heard_seconds:.0f} s ago; "
             f"it sees up to {STATUS_SECONDS} s later that a process has ended"
         )
-    parts = [_hosts(status), _services(status), _standalone(status), _alerts(status), _requests(status)]
+    parts = [
+        _hosts(status),
+        _services(status),
+        _standalone(status),
+        _alerts(status),
+        _requests(status),
+        _differences(status, invocation, diff=diff),
+    ]
     lines += [line for part in parts if part for line in ("", *part)]
     shade: Colour = "green" if status.green else "red"
     word = "green: everything matches the inventory" if status.green else f"not green: {_wrong(status)}"
@@ -43,6 +53,7 @@ def _wrong(status: ClusterStatus) -> str:
         "host": sum(not host.green for host in status.hosts),
         "service": sum(not service.green for service in status.services),
         "critical alert": sum(not alert.green for alert in status.alerts),
+        "difference": len(status.differences),
         "stand-alone check": sum(level == "error" for level, *_ in status.standalone),
     }
     return ", ".join(count(number, name) for name, number in counts.items() if number)
@@ -99,3 +110,18 @@ def _requests(status: ClusterStatus) -> list[str]:
         for number, context, state, percent in status.requests
     ]
     return columns(rows).splitlines()
+
+
+def _differences(status: ClusterStatus, invocation: Invocation, *, diff: bool) -> list[str]:
+    if not status.differences:
+        return []
+    shades: dict[str, Colour] = {"+": "green", "-": "red"}
+    lines = ["deploy would change:"]
+    for one in status.differences:
+        lines += [f"  {clean(line)}" for line in one.name.splitlines()]
+        for line in one.detail.splitlines() if diff else ():
+            shade = shades.get(line[:1])
+            lines.append(f"    {invocation.paint(clean(line), shade) if shade else clean(line)}")
+    if not diff and any(one.detail for one in status.differences):
+        lines.append("(status --diff shows the values)")
+    return lines

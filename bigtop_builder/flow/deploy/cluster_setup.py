@@ -177,7 +177,7 @@ def _install(connections: Connections, world: World, reporter: Reporter) -> None
     Raises AmbariError if some are not installed afterwards: Ambari silently skips hosts without a heartbeat.
     """
     await_reports(connections.client, world, reporter)
-    missing = _uninstalled(world)
+    missing = uninstalled(world)
     if not missing:
         return
     refresh_metadata(connections, reporter, {one.host for one in missing})
@@ -191,7 +191,7 @@ def _install(connections: Connections, world: World, reporter: Reporter) -> None
     world.expected.state(missing, "INSTALLED", current=True)
     if reporter.dry_run:
         return
-    left = _uninstalled(world)
+    left = uninstalled(world)
     if left:
         raise AmbariError(
             f"Ambari has not installed {listed(left)}",
@@ -200,7 +200,8 @@ def _install(connections: Connections, world: World, reporter: Reporter) -> None
     check_installed(connections, world, reporter)
 
 
-def _uninstalled(world: World) -> list[HostComponent]:
+def uninstalled(world: World) -> list[HostComponent]:
+    """Return the components that Ambari has not installed, without those in maintenance or about to leave."""
     return [
         one
         for one in world.components()

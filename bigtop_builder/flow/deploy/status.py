@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.sources.web import ca_bundle
 from bigtop_builder.flow.deploy.alerts import JudgedAlert, read_alerts, unknown_alerts
+from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.deployment import open_deployment
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_client, starting
+from bigtop_builder.flow.deploy.drift import Difference, differences
 from bigtop_builder.flow.deploy.host_states import HEARD, await_reports
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.world import World
@@ -96,12 +98,15 @@ class ClusterStatus:
     """Unfinished requests: id, context, status, percent."""
     standalone: list[tuple[str, str, str, str]] = field(default_factory=list)
     """Level, host, check, message."""
+    differences: list[Difference] = field(default_factory=list)
+    """What a deployment would change in Ambari."""
 
     @property
     def green(self) -> bool:
         """Whether everything is as the inventory says."""
         return (
             self.exists is not False
+            and not self.differences
             and all(host.green for host in self.hosts)
             and all(service.green for service in self.services)
             and all(alert.green for alert in self.alerts)
@@ -136,7 +141,7 @@ def read_status(loaded: LoadedInventory, settings: Settings) -> ClusterStatus:
     with open_deployment(loaded, Secrets(), keep, Path(), ca=ca, overlays=settings.overlays) as deployment:
         deployment.reporter.begin("verify")
         if loaded.inventory.ambari is not None:
-            _ambari(deployment.connections.client, deployment.world, deployment.reporter, status)
+            _ambari(deployment.connections, deployment.world, deployment.reporter, status)
         if loaded.inventory.standalone:
             from bigtop_builder.flow.hosts.apply_standalone import verify_standalone
 
@@ -149,7 +154,8 @@ def read_status(loaded: LoadedInventory, settings: Settings) -> ClusterStatus:
     return status
 
 
-def _ambari(client: Ambari, world: World, reporter: Reporter, status: ClusterStatus) -> None:
+def _ambari(connections: Connections, world: World, reporter: Reporter, status: ClusterStatus) -> None:
+    client = connections.client
     status.url, status.server_version = client.url, world.server_version
     registered = {host.name: host for host in client.hosts()}
     view = client.cluster(world.cluster)
@@ -171,6 +177,7 @@ def _ambari(client: Ambari, world: World, reporter: Reporter, status: ClusterSta
             (one.id, one.context, one.status, one.percent)
             for one in client.requests(world.cluster, unfinished_only=True)
         ]
+        status.differences = differences(connections, world, reporter, view)
     counts = Counter(one.host for one in components)
     running = {(one.host, one.component) for one in components if one.state == "STARTED"}
     for entry in world.loaded.hosts:
