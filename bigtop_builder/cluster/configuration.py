@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 SECRET_REFERENCE = "SECRET:"
 """Ambari returns such a reference instead of a password, so passwords cannot be compared."""
+
+_PASSWORD = re.compile(r"(password|passwd|pwd|passphrase|secret([._-]?key)?)$|^fs\.azure\.account\.key", re.IGNORECASE)
+
+
+def is_password(name: str) -> bool:
+    """Return whether a property is a password by its name: not every stack says so."""
+    return _PASSWORD.search(name) is not None
+
 
 Attributes = Mapping[str, Mapping[str, str]]
 """Attribute → property → value: ``{"final": {"dfs.datanode.data.dir": "true"}}`` (762)."""

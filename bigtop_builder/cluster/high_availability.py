@@ -16,6 +16,7 @@ from bigtop_builder.model.properties import Configurations, Secret
 
 Properties = dict[str, dict[str, str]]
 
+NAME_SERVICES = ("dfs.internal.nameservices", "dfs.nameservices")
 ZOOKEEPER_PORT = "2181"
 NAME_SERVICE_PORTS = {"rpc-address": "8020", "http-address": "50070", "https-address": "50470"}
 RESOURCE_MANAGER_PORTS = {"webapp.address": "8088", "webapp.https.address": "8090"}
@@ -50,9 +51,10 @@ def high_availability(layout: Layout, cluster: str, present: Mapping[str, Mappin
     new: Properties = {}
     differing = []
     for kind, name, value in (*_hdfs(facts), *_yarn(facts), *_hbase(facts), *_hive(facts)):
-        if layout.property(kind, name) is not None:
-            continue
         old = present.get(kind, {}).get(name)
+        kept = old is None and facts.is_on(kind) and not NEEDED.fullmatch(name)
+        if kept or layout.property(kind, name) is not None:
+            continue
         keep = old is not None and "localhost" not in old and name not in SWITCHES
         values.setdefault(kind, {})[name] = old if keep and old is not None else value
         if not keep and old != value:
@@ -68,6 +70,11 @@ def high_availability(layout: Layout, cluster: str, present: Mapping[str, Mappin
 
 QUORUMS = ("dfs.namenode.shared.edits.dir", "ha.zookeeper.quorum", "hive.metastore.uris", "hbase.zookeeper.quorum")
 """Properties that list hosts, and are worth a word when the layout has others by now."""
+NEEDED = re.compile(
+    r"dfs\.nameservices|dfs\.ha\.namenodes\..+|dfs\.namenode\.(rpc|http)-address\..+|dfs\.namenode\.shared\.edits\.dir|"
+    r"ha\.zookeeper\.quorum|fs\.defaultFS|yarn\.resourcemanager\.(ha\.enabled|ha\.rm-ids|cluster-id|hostname\..+)"
+)
+"""What high availability does not work without. A cluster that has it without the rest does so on purpose."""
 SWITCHES = ("yarn.resourcemanager.ha.enabled", "yarn.resourcemanager.recovery.enabled")
 """Properties that a cluster with one ResourceManager has too, with the opposite value."""
 
@@ -90,6 +97,12 @@ class _Facts:
             return self.present.get(kind, {}).get(name, "")
         return expand_tokens(property_text(value), self.layout)
 
+    def is_on(self, kind: str) -> bool:
+        """Return whether the existing cluster has high availability of the service with this configuration type."""
+        if kind in ("hdfs-site", "core-site"):
+            return any(self.present.get("hdfs-site", {}).get(name) for name in NAME_SERVICES)
+        return kind == "yarn-site" and self.present.get(kind, {}).get(SWITCHES[0]) == "true"
+
     def hosts(self, component: str) -> list[str]:
         return self.layout.hosts_with(component)
 
@@ -110,7 +123,7 @@ def wants_high_availability(layout: Layout) -> bool:
 
 
 def _name_services(facts: _Facts) -> list[str]:
-    for name in ("dfs.internal.nameservices", "dfs.nameservices"):
+    for name in NAME_SERVICES:
         given = [one.strip() for one in facts.text("hdfs-site", name).split(",") if one.strip()]
         if given:
             return given

@@ -73,6 +73,8 @@ def _entry(head: str, value: object, path: DocumentPath, comments: Comments, ind
             yield from _block(head, value, indent)
         else:
             yield f"{head} {short}"
+    elif isinstance(value, list) and not commented and not any(isinstance(one, Mapping | list) for one in value):
+        yield from _wrapped(f"{head} [", value)
     elif isinstance(value, Mapping):
         yield head
         yield from _mapping(value, path, comments, f"{indent}  ")
@@ -82,6 +84,18 @@ def _entry(head: str, value: object, path: DocumentPath, comments: Comments, ind
             yield from (f"{indent}  # {line}".rstrip() for line in comments.get((*path, index), ()))
             shown = _flow(item)
             yield f"{indent}  - {shown}"
+
+
+def _wrapped(head: str, items: Sequence[object]) -> Iterator[str]:
+    """Return a list of scalars inside brackets over several lines."""
+    line, indent = head, " " * len(head)
+    for number, item in enumerate(items, start=1):
+        text = _inner(item) + ("]" if number == len(items) else ",")
+        if len(line) + len(text) > WIDTH:
+            yield line.rstrip()
+            line = indent
+        line += f"{text} "
+    yield line.rstrip()
 
 
 def _fits(head: str, short: str, path: DocumentPath) -> bool:

@@ -15,6 +15,7 @@ from bigtop_builder.ambari_simulator.resources.configurations import (
     SERVICE_VERSION,
     desire,
     go_back,
+    masked,
 )
 from bigtop_builder.ambari_simulator.resources.host_components import (
     CLUSTER_HOST,
@@ -197,7 +198,9 @@ def export(call: Call, rows: list[Row]) -> dict[str, Any]:
     configurations = []
     for name in sorted(cluster.desired):
         known = defaults.get(name, {})
-        own = {key: value for key, value in cluster.properties(name).items() if known.get(key) != value}
+        own = {
+            key: value for key, value in masked(cluster.stack, cluster.desired[name]).items() if known.get(key) != value
+        }
         if own:
             configurations.append({name: {"properties": own}})
     stack = {"stack_name": cluster.stack.name, "stack_version": cluster.stack.version}

@@ -15,6 +15,8 @@ from bigtop_builder.ambari_simulator.rest.render import Leaf
 from bigtop_builder.ambari_simulator.rest.replies import DONE, Refusal, Reply, internal, resources, uncaught
 from bigtop_builder.model.ambari_stack import StackDefinition
 
+PREFIX, PASSWORD = "SECRET", "PASSWORD"
+
 
 def desire(call: Call, cluster: Cluster, wanted: list[Mapping[str, Any]]) -> Reply:
     """Activate configurations: new versions, or an old one again by its tag.
@@ -48,7 +50,10 @@ def _desire_one(cluster: Cluster, one: Mapping[str, Any]) -> ConfigVersion | Non
         cluster.desired[name] = earlier
         return None
     current = cluster.desired.get(name)
-    given = {key: "" if value is None else value for key, value in dict(one.get("properties") or {}).items()}
+    given = {
+        key: "" if value is None else _revealed(cluster, value)
+        for key, value in dict(one.get("properties") or {}).items()
+    }
     attributes = one.get("properties_attributes") or {}
     if current is not None and dict(current.properties) == given and dict(current.attributes) == attributes:
         return None
@@ -67,7 +72,7 @@ def _changed(call: Call, cluster: Cluster, noted: ServiceVersion, versions: list
                 "versionTag": one.tag,
                 "version": one.version,
                 "serviceConfigVersions": None,
-                "configs": dict(one.properties),
+                "configs": masked(stack, one),
                 "configAttributes": dict(one.attributes),
                 "propertiesTypes": _property_types(stack, noted.service, one),
             }
@@ -88,6 +93,37 @@ def _property_types(stack: StackDefinition, service: str, one: ConfigVersion) ->
         for kind in kinds if name in one.properties else ():
             found.setdefault(kind, []).append(name)
     return found
+
+
+def masked(stack: StackDefinition, one: ConfigVersion) -> dict[str, str]:
+    """Return the properties with references in place of passwords (SecretReference.replacePasswordsWithReferences)."""
+    service = stack.configuration_types().get(one.type)
+    if service is None:
+        return dict(one.properties)
+    names = {
+        name for name, kinds in stack.services[service].property_types.get(one.type, {}).items() if PASSWORD in kinds
+    }
+    names |= {
+        name
+        for kind, _, name in (place.partition("/") for place in stack.services[service].passwords)
+        if kind == one.type
+    }
+    return {
+        name: f"{PREFIX}:{one.type}:{one.version}:{name}" if name in names and value else value
+        for name, value in one.properties.items()
+    }
+
+
+def _revealed(cluster: Cluster, value: Any) -> Any:
+    """Return the password that a reference stands for. Raises ``Refusal`` 500 for a version that does not exist."""
+    parts = value.split(":") if isinstance(value, str) else []
+    if len(parts) != 4 or parts[0] != PREFIX:
+        return value
+    _, kind, number, name = parts
+    known = next((one for one in cluster.versions.get(kind, ()) if str(one.version) == number), None)
+    if known is None or name not in known.properties:
+        raise internal(f"Error when parsing secret reference. Cluster: {cluster.name} ConfigType: {kind}")
+    return known.properties[name]
 
 
 def service_version_href(call: Call, cluster: Cluster, one: ServiceVersion) -> str:
@@ -151,7 +187,7 @@ def _row(call: Call, cluster: Cluster, one: ConfigVersion) -> Row:
     # (ConfigurationResourceProvider).
     if call.predicate is not None and "tag" in call.predicate.names:
         if one.properties:
-            row["properties"] = Leaf(one.properties)
+            row["properties"] = Leaf(masked(cluster.stack, one))
         if one.attributes:
             row["properties_attributes"] = Leaf(one.attributes)
     return row
@@ -171,7 +207,7 @@ def _service_version_row(cluster: Cluster, one: ServiceVersion) -> Row:
                 "type": version.type,
                 "tag": version.tag,
                 "version": version.version,
-                "properties": dict(version.properties),
+                "properties": masked(cluster.stack, version),
                 "properties_attributes": dict(version.attributes),
             }
             for version in one.configurations

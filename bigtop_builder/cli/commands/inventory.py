@@ -98,7 +98,9 @@ def _write(file: Path, text: str, *, force: bool) -> None:
 def _answer(file: Path, found: Imported) -> str:
     lines = [f"{file}: cluster {found.cluster}, {count(found.hosts, 'host')}"]
     if found.inventory.left_out:
-        lines.append(f"{found.inventory.left_out} properties have the stack's or the advisor's values: left out")
+        lines.append(
+            f"{found.inventory.left_out} properties have the values of the stack, its advisor or the layout: left out"
+        )
     lines += [f"! {clean(remark)}" for remark in found.remarks]
     if found.inventory.variables:
         lines.append(f"passwords, by reference: {', '.join(found.inventory.variables)}")

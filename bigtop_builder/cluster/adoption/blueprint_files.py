@@ -83,6 +83,10 @@ def cluster_of(files: Sequence[JsonFile], name: str | None, server: FoundServer)
     groups = tuple(_groups(blueprint, template))
     security = _map(given, "security").get("type") or _map(about, "security").get("type") or "NONE"
     configurations = _merged(_configurations(blueprint.data), _configurations(given))
+    if template:
+        # Ambari sets this for a cluster from a blueprint that does not say otherwise (BlueprintConfigurationProcessor).
+        retries = {"cluster-env": Configuration({"command_retry_enabled": "true"})}
+        configurations = _merged(retries, configurations)
     repository = str(given.get("repository_version") or "")
     return FoundCluster(
         name=name or _name(about.get("blueprint_name") or blueprint.file.stem),

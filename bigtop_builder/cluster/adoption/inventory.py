@@ -67,10 +67,13 @@ def inventory_of(found: FoundCluster, usual: Usual) -> ImportedInventory:
     _groups(writer)
     shared = _configurations(writer, usual)
     _security(writer)
-    if found.running:
-        writer.data["prepare"] = dict(PREPARED)
-        writer.say(("prepare",), "The hosts are set up already: nothing of them is changed, and nothing required.")
-        writer.data["require"] = dict(REQUIRED)
+    writer.data["prepare"] = dict(PREPARED)
+    writer.say(
+        ("prepare",),
+        "The hosts are set up already: nothing of them is changed, and nothing required of them.",
+        *(() if found.running else ("For a new cluster leave out `prepare` and `require`.",)),
+    )
+    writer.data["require"] = dict(REQUIRED)
     for path, lines in found.notes.items():
         writer.say(path if path and path[0] in writer.data else ("cluster",), *lines)
     return ImportedInventory(commented_yaml(writer.data, writer.comments), tuple(writer.variables), shared.left_out)
@@ -151,19 +154,16 @@ def _configurations(writer: _Writer, usual: Usual) -> Written:
         if REPOSITORY_FILES in shared.data.get("cluster-env", {}):
             writer.say(
                 ("configurations", "cluster-env", REPOSITORY_FILES),
-                "How agents write repository files now. Without this, deploy writes them as `repositories` says:",
-                "it checks signatures, and sees mended repositories at once.",
+                "How agents write their repository files now; without this, as `gpg_check` of `repositories` says.",
             )
         writer.say(
             ("configurations",),
             *(
-                (f"{shared.left_out} properties that the stack or its advisor gives by themselves are left out,",)
+                (f"{shared.left_out} more have the values of the stack, of its advisor or of the layout.",)
                 if shared.left_out
-                else ("Nothing tells which of these are the stack's defaults: what you do not care for may go.",)
+                else ()
             ),
-            "and keep what they have."
-            if shared.left_out
-            else "A deployment leaves properties alone that are not here.",
+            "A deployment leaves properties alone that are not here.",
         )
     if found.default_password:
         writer.data["default_password"] = writer.secret(DEFAULT_PASSWORD)

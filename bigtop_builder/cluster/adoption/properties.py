@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bigtop_builder.cluster.adoption.found import Configurations, Usual
-from bigtop_builder.cluster.configuration import SECRET_REFERENCE
+from bigtop_builder.cluster.configuration import SECRET_REFERENCE, is_password
 from bigtop_builder.recipe.commented_yaml import property_scalar
 
-_PASSWORD = re.compile(r"(password|passwd|pwd|passphrase|secret([._-]?key)?)$|^fs\.azure\.account\.key", re.IGNORECASE)
-"""Names of properties that are passwords, whatever their stack says."""
 _INSIDE = re.compile(r"[?&;]password=[^&;]+|://[^/\s:@]+:[^/\s@]+@", re.IGNORECASE)
 """A password in an address."""
 _TOKEN = re.compile(r"%HOSTGROUP::[^%]*%")
@@ -55,7 +53,7 @@ def written(
             masked = text.startswith(SECRET_REFERENCE)
             value: Any = property_scalar(text)
             if masked or (
-                text and (_is_password(name, usual.passwords.get(kind, frozenset())) or _INSIDE.search(text))
+                text and (name in usual.passwords.get(kind, ()) or is_password(name) or _INSIDE.search(text))
             ):
                 value = {"secret": f"env:{variable(kind, name)}"}
                 result.secrets[kind, name] = MASKED if masked else LEFT_OUT
@@ -63,10 +61,6 @@ def written(
                 value = _setting(value, own, theirs)
             result.data.setdefault(kind, {})[name] = value
     return result
-
-
-def _is_password(name: str, known: Collection[str]) -> bool:
-    return name in known or _PASSWORD.search(name) is not None
 
 
 def _setting(value: Any, own: dict[str, str], theirs: dict[str, str]) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.flow.deploy.recommended_values import with_recommended
@@ -13,6 +14,8 @@ from bigtop_builder.model.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
+    from bigtop_builder.adapter.ambari.cluster import ClusterView
+    from bigtop_builder.adapter.ambari.service import HostComponent
     from bigtop_builder.cluster.layout import Layout
     from bigtop_builder.model.ambari_stack import StackDefinition
 
@@ -29,31 +32,65 @@ def desired_layout(client: Ambari, world: World, reporter: Reporter) -> Layout:
         from bigtop_builder.cluster.layout_rules import check_layout
 
         inventory = world.inventory
+        own = layout_of(world.loaded) if inventory.placement == "groups" else _recommended(client, world)
+        view = _existing(client, world)
         checked = check_layout(
-            _with_high_availability(
-                client,
-                world,
-                reporter,
-                layout_of(world.loaded) if inventory.placement == "groups" else _recommended(client, world),
-            ),
+            _with_high_availability(client, world, reporter, own, view),
             world.stack,
             world.loaded.place,
             services=tuple(inventory.services),
             kerberos=inventory.security.kerberos is not None,
             default_password=inventory.default_password is not None,
         )
+        layout, spared = _spared(own, checked.layout, view, world.components() if view is not None else ())
         for text in checked.added:
-            reporter.notice(text)
+            if not text.startswith(spared):
+                reporter.notice(text)
         for text in checked.warnings:
             reporter.notice(text, warning=True)
-        world.layout = with_recommended(client, world, reporter, checked.layout)
+        world.layout = with_recommended(client, world, reporter, layout)
     return world.layout
+
+
+def _existing(client: Ambari, world: World) -> ClusterView | None:
+    """Return the cluster if it exists; without hosts it is what an interrupted creation left, which goes."""
+    view = client.cluster(world.cluster) if world.inventory.ambari and world.server_answers else None
+    return view if view is not None and view.hosts else None
+
+
+def _spared(
+    own: Layout, checked: Layout, view: ClusterView | None, components: Sequence[HostComponent]
+) -> tuple[Layout, tuple[str, ...]]:
+    """Return the layout without components that a new cluster would get besides its own, but this one does without.
+
+    Whoever made the cluster did not want them, unless its hosts get something new by now, which may need them. Also
+    return how the lines about those components begin.
+    """
+    if view is None:
+        return checked, ()
+    present: dict[str, set[str]] = {host: set() for host in view.hosts}
+    for one in components:
+        present.setdefault(one.host, set()).add(one.component)
+    given = {group.name: set(group.names) for group in own.groups}
+    groups, spared = [], []
+    for group in checked.groups:
+        settled = all(given[group.name] <= present.get(host, set()) for host in group.hosts)
+        absent = {
+            name
+            for name in group.names
+            if settled and name not in given[group.name] and not any(name in present[host] for host in group.hosts)
+        }
+        groups.append(replace(group, components=tuple(one for one in group.components if one.name not in absent)))
+        spared += [f"{name} on {group.name}:" for name in absent]
+    return replace(checked, groups=tuple(groups)), tuple(spared)
 
 
 HA_TYPES = ("hdfs-site", "core-site", "yarn-site", "hbase-site", "hive-site", "zoo.cfg")
 
 
-def _with_high_availability(client: Ambari, world: World, reporter: Reporter, layout: Layout) -> Layout:
+def _with_high_availability(
+    client: Ambari, world: World, reporter: Reporter, layout: Layout, view: ClusterView | None
+) -> Layout:
     """Return the layout with the properties of high availability that follow from it, and show them.
 
     Raises ConfigurationError if the cluster exists without it.
@@ -61,9 +98,7 @@ def _with_high_availability(client: Ambari, world: World, reporter: Reporter, la
     from bigtop_builder.cluster.high_availability import high_availability
 
     present: dict[str, Mapping[str, str]] = {}
-    view = client.cluster(world.cluster) if world.inventory.ambari and world.server_answers else None
-    # Without hosts it is what an interrupted creation left, which goes.
-    if view is not None and view.hosts and high_availability(layout, world.cluster, {}).properties:
+    if view is not None and high_availability(layout, world.cluster, {}).properties:
         tags = view.desired_configs
         present = {
             kind: client.configuration(world.cluster, kind, tags[kind]).properties for kind in HA_TYPES if kind in tags

@@ -15,6 +15,7 @@ from bigtop_builder.adapter.sources.web import ca_bundle
 from bigtop_builder.cluster.adoption.blueprint_files import cluster_of, read_json
 from bigtop_builder.cluster.adoption.found import FoundCluster, FoundServer, Usual
 from bigtop_builder.cluster.adoption.inventory import ImportedInventory, inventory_of
+from bigtop_builder.cluster.high_availability import high_availability
 from bigtop_builder.cluster.layout import layout_of
 from bigtop_builder.cluster.layout_rules import check_layout
 from bigtop_builder.cluster.stack_data import load_stack
@@ -105,19 +106,21 @@ def client_stack(found: FoundCluster, settings: Settings) -> StackDefinition:
 
 def _imported(found: FoundCluster, usual: Usual, stack: StackDefinition) -> Imported:
     made = inventory_of(found, usual)
-    hosts, remarks = _tried(made.text, stack)
+    hosts, remarks = _tried(made.text, stack, found)
     return Imported(found.name, made, hosts, remarks)
 
 
-def _tried(text: str, stack: StackDefinition) -> tuple[int, tuple[str, ...]]:
+def _tried(text: str, stack: StackDefinition, found: FoundCluster) -> tuple[int, tuple[str, ...]]:
     """Load an inventory as a deployment does; return its number of hosts, and what a deployment will say of it."""
     with tempfile.TemporaryDirectory(prefix="bigtop-builder-") as folder:
         file = Path(folder) / "inventory.yaml"
         file.write_text(text, encoding="utf-8")
         try:
             loaded = load_inventory(file)
+            present = {kind: one.properties for kind, one in found.configurations.items()}
+            derived = high_availability(layout_of(loaded), found.name, present)
             checked = check_layout(
-                layout_of(loaded),
+                derived.layout,
                 stack,
                 loaded.place,
                 kerberos=loaded.inventory.security.kerberos is not None,
@@ -127,7 +130,11 @@ def _tried(text: str, stack: StackDefinition) -> tuple[int, tuple[str, ...]]:
             return 0, tuple(_said(one) for one in errors.errors)
         except ConfigurationError as error:
             return 0, (_said(error),)
-    added = tuple(f"deploy adds {text}" for text in checked.added)
+    added = tuple(f"a new cluster would get {text}" for text in checked.added)
+    added += tuple(
+        f"deploy sets what high availability needs: {kind}: {', '.join(names)}"
+        for kind, names in derived.properties.items()
+    )
     return len(loaded.cluster_hosts), added + checked.warnings
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from bigtop_builder.cluster.configuration import is_password
 from bigtop_builder.cluster.rolling import Restarts
 from bigtop_builder.flow.deploy.consent import Consent
 from bigtop_builder.model.errors import AmbariError, InterruptedRunError
@@ -133,11 +134,11 @@ class Reporter:
 
 
 def show_difference(old: Mapping[str, str], new: Mapping[str, str], title: str, hidden: frozenset[str]) -> str:
-    """Show properties that differ as lines of a diff, without the values of ``hidden`` ones."""
+    """Show properties that differ as lines of a diff, without the values of passwords and ``hidden`` ones."""
     lines = []
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
-            secret = name in hidden
+            secret = name in hidden or is_password(name)
             lines += [f"-{title}/{name}: {'***' if secret else old[name]}"] if name in old else []
             lines += [f"+{title}/{name}: {'***' if secret else new[name]}"] if name in new else []
     return "\n".join(lines)

@@ -1,0 +1,348 @@
+"""``inventory import``: clusters that somebody else made, and what a deployment of their inventories changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bigtop_builder.cli.app import run
+from bigtop_builder.cluster.adoption.hosts import ranges
+from bigtop_builder.cluster.adoption.properties import variable_of
+from bigtop_builder.cluster.configuration import Configuration
+from bigtop_builder.model.event import Change
+from bigtop_builder.recipe.commented_yaml import commented_yaml, property_scalar
+from bigtop_builder.recipe.document import parse
+from bigtop_builder.recipe.inventory import expand
+from tests.fast.deploying import PASSWORD, Bench
+from tests.fast.handmade import NAME, REPOSITORY, make_by_hand
+
+ZOOKEEPER = ["ZOOKEEPER_SERVER", "ZOOKEEPER_CLIENT"]
+ENSEMBLE = {f"node{number}.x.test": ZOOKEEPER for number in (1, 2, 3)}
+CLIENTS = ["HDFS_CLIENT", "YARN_CLIENT", "MAPREDUCE2_CLIENT", "ZOOKEEPER_CLIENT"]
+MASTER = ["NAMENODE", "ZKFC", "JOURNALNODE", "ZOOKEEPER_SERVER", "RESOURCEMANAGER", *CLIENTS]
+THIRD = [
+    "JOURNALNODE",
+    "ZOOKEEPER_SERVER",
+    "HISTORYSERVER",
+    "APP_TIMELINE_SERVER",
+    "TIMELINE_READER",
+    "HIVE_METASTORE",
+    "HIVE_SERVER",
+    "WEBHCAT_SERVER",
+    "HIVE_CLIENT",
+    "TEZ_CLIENT",
+    *CLIENTS,
+]
+WORKER = ["DATANODE", "NODEMANAGER", "TEZ_CLIENT", *CLIENTS]
+HADOOP = {
+    "node1.x.test": MASTER,
+    "node2.x.test": MASTER,
+    "node3.x.test": THIRD,
+    **{f"node{number}.x.test": WORKER for number in (4, 5, 6, 7)},
+}
+HA = {
+    "hdfs-site": Configuration(
+        {
+            "dfs.nameservices": "ns",
+            "dfs.ha.namenodes.ns": "nn1,nn2",
+            "dfs.namenode.rpc-address.ns.nn1": "node1.x.test:8020",
+            "dfs.namenode.rpc-address.ns.nn2": "node2.x.test:8020",
+            "dfs.namenode.http-address.ns.nn1": "node1.x.test:50070",
+            "dfs.namenode.http-address.ns.nn2": "node2.x.test:50070",
+            "dfs.namenode.shared.edits.dir": "qjournal://node1.x.test:8485;node2.x.test:8485;node3.x.test:8485/ns",
+            "dfs.ha.automatic-failover.enabled": "true",
+        }
+    ),
+    "core-site": Configuration(
+        {
+            "fs.defaultFS": "hdfs://ns",
+            "ha.zookeeper.quorum": "node1.x.test:2181,node2.x.test:2181,node3.x.test:2181",
+        }
+    ),
+    "yarn-site": Configuration(
+        {
+            "yarn.resourcemanager.ha.enabled": "true",
+            "yarn.resourcemanager.cluster-id": "yarn1",
+            "yarn.resourcemanager.ha.rm-ids": "rm1,rm2",
+            "yarn.resourcemanager.hostname.rm1": "node1.x.test",
+            "yarn.resourcemanager.hostname.rm2": "node2.x.test",
+        }
+    ),
+    "hive-env": Configuration({"hive_database": "Existing MySQL / MariaDB Database"}),
+    "hive-site": Configuration(
+        {"javax.jdo.option.ConnectionPassword": "hunter22", "hive.server2.keystore.password": "swordfish"}
+    ),
+}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AMBARI_PASSWORD", PASSWORD)
+    with Bench(tmp_path, monkeypatch, hosts=7) as bench:
+        yield bench
+
+
+def adopted(bench: Bench, *more: str) -> str:
+    """Import the bench's cluster and return the text of its inventory."""
+    assert run(["inventory", "import", bench.simulation.url, "--force", *more]) == 0
+    return (bench.folder / f"{NAME}.yaml").read_text()
+
+
+def planned(bench: Bench, inventory: str) -> list[tuple[str, str]]:
+    """What a dry run of ``deploy`` would change."""
+    assert bench.deploy(inventory, dry_run=True) == 0, bench.failure
+    return [(event.name, event.detail) for event in bench.events if isinstance(event, Change)]
+
+
+def test_a_dry_run_of_an_adopted_cluster_has_nothing_to_change_and_then_exactly_one_property(bench: Bench) -> None:
+    make_by_hand(bench, ENSEMBLE, {"zoo.cfg": Configuration({"tickTime": "2500"}, {"final": {"initLimit": "true"}})})
+    text = adopted(bench)
+    data = yaml.safe_load(text)
+    assert data["groups"] == {
+        "masters": {"hosts": ["node[1-3].x.test"], "components": ["ZOOKEEPER_CLIENT", "ZOOKEEPER_SERVER"]}
+    }
+    assert data["repositories"] == [{"id": "BIGTOP-3.2.0", "url": REPOSITORY, "gpg_check": False}]
+    assert data["configurations"]["zoo.cfg"] == {"tickTime": 2500, "initLimit": {"value": 10, "final": True}}
+    assert {*data["configurations"]} == {"zoo.cfg", "cluster-env"}
+    assert planned(bench, text) == []
+    assert planned(bench, text.replace("2500", "2600")) == [
+        ("configurations zoo.cfg", "-zoo.cfg/tickTime: 2500\n+zoo.cfg/tickTime: 2600")
+    ]
+    # It reaches the cluster, with everything else as it was.
+    assert bench.deploy(text.replace("2500", "2600")) == 0, bench.failure
+    assert adopted(bench) == text.replace("2500", "2600")
+
+
+def test_a_hadoop_cluster_with_high_availability_groups_and_passwords(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = make_by_hand(bench, HADOOP, HA)
+    client.put_config_group(
+        NAME,
+        "big workers",
+        "HDFS",
+        ["node6.x.test", "node7.x.test"],
+        {"hdfs-site": Configuration({"dfs.datanode.handler.count": "40"})},
+        "by hand",
+    )
+    client.put_config_group(
+        NAME,
+        "mixed",
+        "YARN",
+        ["node1.x.test", "node4.x.test"],
+        {"yarn-site": Configuration({"yarn.nodemanager.vmem-check-enabled": "false"})},
+        "by hand",
+    )
+    client.set_host_components(NAME, "INSTALLED", "node5.x.test", ["NODEMANAGER"])
+    client.set_host(NAME, "node4.x.test", {"rack_info": "/a/b"})
+    bench.pass_time(60)
+    secret = variable_of("hive-site", "javax.jdo.option.ConnectionPassword")
+    for name in (secret, variable_of("hive-site", "hive.server2.keystore.password")):
+        monkeypatch.setenv(name, "not-looked-at")
+    # The groups have made some components' configurations outdated, which is none of the inventory's business.
+    assert bench.deploy(adopted(bench), phases=["start"]) == 0, bench.failure
+    text = adopted(bench)
+    groups = yaml.safe_load(text)["groups"]
+    assert {name: group["hosts"] for name, group in groups.items()} == {
+        "masters": ["node[1-2].x.test"],
+        "masters-2": ["node3.x.test"],
+        "workers": ["node4.x.test"],
+        "workers-2": ["node5.x.test"],
+        "workers-3": ["node[6-7].x.test"],
+    }
+    assert {"name": "NODEMANAGER", "provision": "INSTALL_ONLY"} in groups["workers-2"]["components"]
+    assert groups["workers"]["rack"] == "/a/b"
+    assert groups["workers-3"]["configurations"] == {"hdfs-site": {"dfs.datanode.handler.count": 40}}
+    assert "configuration group 'mixed' of YARN has hosts node1.x.test, node4.x.test" in text
+    assert "hunter22" not in text and "swordfish" not in text
+    assert "# Ambari does not show this password: set the variable, or use another reference.\n" in text
+    assert f"javax.jdo.option.ConnectionPassword: {{secret: env:{secret}}}" in text
+    assert secret in capsys.readouterr().out
+    assert "dfs.blocksize" not in text
+    assert planned(bench, text) == []
+    assert planned(bench, text.replace("handler.count: 40", "handler.count: 41")) == [
+        (
+            "configuration group big workers of HDFS",
+            "-hdfs-site/dfs.datanode.handler.count: 40\n+hdfs-site/dfs.datanode.handler.count: 41",
+        )
+    ]
+
+
+def test_the_exported_blueprint_of_a_cluster_leads_to_the_same(bench: Bench) -> None:
+    client = make_by_hand(bench, ENSEMBLE, {"zoo.cfg": Configuration({"tickTime": "2500"})})
+    exported = client.export_blueprint(NAME)
+    exported["host_groups"][0]["components"].append({"name": "AMBARI_SERVER"})
+    (bench.folder / "blueprint.json").write_text(json.dumps(exported))
+    assert run(["inventory", "import", "blueprint.json", "--cluster", NAME, "--url", bench.simulation.url]) == 0
+    text = (bench.folder / f"{NAME}.yaml").read_text()
+    assert "AMBARI_SERVER is Ambari itself" in text and "AMBARI_SERVER" not in str(yaml.safe_load(text))
+    assert "The names of 3 hosts are not known" in text
+    named = text.replace("host-group-1-[1-3].example.com", "node[1-3].x.test")
+    assert planned(bench, named) == []
+    assert [name for name, _ in planned(bench, named.replace("2500", "2600"))] == ["configurations zoo.cfg"]
+
+
+BLUEPRINT: dict[str, Any] = {
+    "Blueprints": {"stack_name": "BIGTOP", "stack_version": "3.2.0", "blueprint_name": "small"},
+    "configurations": [
+        {"zoo.cfg": {"properties": {"tickTime": "2500"}, "properties_attributes": {"final": {"tickTime": "true"}}}},
+        {"zookeeper-env": {"zk_user": "zk2"}},
+    ],
+    "host_groups": [
+        {"name": "ensemble", "components": [{"name": name} for name in ZOOKEEPER], "cardinality": "2"},
+        {
+            "name": "edge",
+            "components": [{"name": "ZOOKEEPER_CLIENT"}, {"name": "AMBARI_SERVER"}],
+            "configurations": [{"zoo.cfg": {"tickTime": "3000"}}],
+        },
+    ],
+    "settings": [{"recovery_settings": [{"recovery_enabled": "true"}]}],
+}
+TEMPLATE: dict[str, Any] = {
+    "blueprint": "small",
+    "default_password": "never-written",
+    "config_recommendation_strategy": "ALWAYS_APPLY",
+    "host_groups": [
+        {"name": "ensemble", "hosts": [{"fqdn": "node1.x.test", "rack_info": "/r1"}, {"fqdn": "NODE2.x.test"}]},
+        {"name": "edge", "hosts": [{"fqdn": "node3.x.test"}]},
+    ],
+}
+
+
+def files(bench: Bench, **documents: Any) -> list[str]:
+    for name, document in documents.items():
+        (bench.folder / f"{name}.json").write_text(json.dumps(document))
+    return [f"{name}.json" for name in documents]
+
+
+def test_a_blueprint_and_its_template_lead_to_the_cluster_that_they_made(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = files(bench, template=TEMPLATE, blueprint=BLUEPRINT)
+    assert run(["inventory", "import", *names, "--url", bench.simulation.url]) == 0
+    text = (bench.folder / "small.yaml").read_text()
+    data = yaml.safe_load(text)
+    assert data["groups"]["ensemble"]["hosts"] == ["node1.x.test", "node2.x.test"]
+    assert data["groups"]["edge"]["configurations"] == {"zoo.cfg": {"tickTime": 3000}}
+    assert data["hosts"] == {"node1.x.test": {"rack": "/r1"}}
+    assert data["configurations"]["zoo.cfg"] == {"tickTime": {"value": 2500, "final": True}}
+    assert data["configurations"]["zookeeper-env"] == {"zk_user": "zk2"}
+    assert data["default_password"] == "env:DEFAULT_PASSWORD" and "never-written" not in text
+    assert data["recommendation"] == "ALWAYS_APPLY"
+    assert "Not taken over: settings of the blueprint" in text
+    # The cluster that Ambari itself makes of the two files.
+    client = make_by_hand(bench, {"node7.x.test": ZOOKEEPER})
+    body = json.loads(json.dumps(BLUEPRINT))
+    body["Blueprints"].pop("blueprint_name")
+    body["host_groups"][1]["components"].pop()
+    client.create_blueprint("small", body)
+    client.create_cluster("small", {**TEMPLATE, "repository_version_id": 1})
+    bench.pass_time(120)
+    monkeypatch.setenv("DEFAULT_PASSWORD", "some")
+    assert planned(bench, text) == []
+    assert [name for name, _ in planned(bench, text.replace("zk2", "zk3"))] == ["configurations zookeeper-env"]
+
+
+def test_an_existing_file_is_never_overwritten_without_force(bench: Bench) -> None:
+    make_by_hand(bench, ENSEMBLE)
+    file = bench.folder / "mine.yaml"
+    file.write_text("mine")
+    assert run(["inventory", "import", bench.simulation.url, "-o", "mine.yaml"]) == 2
+    assert file.read_text() == "mine"
+    assert run(["inventory", "import", bench.simulation.url, "-o", "mine.yaml", "--force"]) == 0
+    assert file.read_text().startswith("# Imported from")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["ftp://x"], 2, "not the address of an Ambari server"),
+        (["http://admin:geheim@x"], 2, "not the address of an Ambari server"),
+        (["URL", "--password", "secret"], 2, "--password is no reference"),
+        (["URL", "--cluster", "hant"], 2, "Did you mean hand?"),
+        (["URL", "--password", "env:NOT_SET_AT_ALL"], 2, "NOT_SET_AT_ALL is not set"),
+        (["URL", "blueprint.json"], 2, "give one Ambari server, or files"),
+        (["missing.json"], 2, "missing.json: cannot be read"),
+        (["broken.json"], 2, "broken.json:2:"),
+        (["empty.json"], 2, "neither a blueprint nor a cluster template"),
+        (["template.json"], 2, "0 blueprints and 1 cluster templates"),
+        (["blueprint.json", "stranger.json"], 2, "blueprint.json has no host group others"),
+        (["foreign.json"], 2, "HDP-3.1"),
+    ],
+)
+def test_bad_input_is_told_with_its_place(
+    bench: Bench, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str
+) -> None:
+    make_by_hand(bench, ENSEMBLE)
+    stranger = {"host_groups": [{"name": "others", "hosts": [{"fqdn": "a.x.test"}]}]}
+    foreign = {**BLUEPRINT, "Blueprints": {"stack_name": "HDP", "stack_version": "3.1"}}
+    files(bench, blueprint=BLUEPRINT, template=TEMPLATE, stranger=stranger, foreign=foreign, empty={})
+    (bench.folder / "broken.json").write_text('{"host_groups":\n [}')
+    given = [one.replace("URL", bench.simulation.url) for one in arguments]
+    assert run(["inventory", "import", *given]) == code
+    told = capsys.readouterr().err
+    assert message in told and "Traceback" not in told and "geheim" not in told
+    assert not list(bench.folder.glob("*.yaml"))
+
+
+def test_what_a_new_cluster_would_get_besides_is_not_added_to_one_that_does_without(bench: Bench) -> None:
+    without = [name for name in WORKER if name != "HDFS_CLIENT"]
+    make_by_hand(bench, {"node1.x.test": [*MASTER_ALONE], "node2.x.test": without})
+    assert planned(bench, adopted(bench)) == []
+
+
+MASTER_ALONE = [
+    "NAMENODE",
+    "SECONDARY_NAMENODE",
+    "RESOURCEMANAGER",
+    "HISTORYSERVER",
+    "APP_TIMELINE_SERVER",
+    "TIMELINE_READER",
+    "ZOOKEEPER_SERVER",
+    "TEZ_CLIENT",
+    *CLIENTS,
+]
+
+
+HOSTS = st.builds(
+    lambda prefix, number, width, suffix: f"{prefix}{number:0{width}d}{suffix}",
+    st.sampled_from(["node", "dc1-n", "n"]),
+    st.integers(0, 30),
+    st.integers(1, 3),
+    st.sampled_from([".x.test", "-a.x.test", ".dc2.x.test", ".node1.test"]),
+)
+
+
+@given(st.sets(HOSTS, max_size=25))
+def test_ranges_stand_for_exactly_these_hosts(hosts: set[str]) -> None:
+    found = [host for pattern in ranges(hosts) for host in expand(pattern)]
+    assert sorted(found) == sorted(hosts)
+
+
+TEXTS = st.text(alphabet=st.sampled_from("ab \n:#{}[],'\"%-&*!|>0129.xo_=~eyn$()\\\t\r\x85é\u2028@`?/"), max_size=12)
+
+
+@given(TEXTS, TEXTS, TEXTS)
+def test_yaml_is_read_as_it_was_meant(name: str, one: str, other: str) -> None:
+    data = {
+        "a": {f"k{name}": one, "z": [name, other], "m": {"q": {"secret": one}}},
+        "configurations": {"t": {"p": other, "r": {"value": name, "final": True}}},
+    }
+    text = commented_yaml(data, {("a",): ["about a"], ("configurations", "t", "p"): ["about p"]})
+    assert parse(text, Path("x"), words=True).data == data
+    assert "  # about p\n" in text
+
+
+@pytest.mark.parametrize("text", ["022", "0x10", "12:30", "no", "1.50", "1e3", "null", "-1", "+1", "3000", "true", ""])
+def test_properties_reach_ambari_as_the_cluster_has_them(text: str) -> None:
+    written = commented_yaml({"a": {"b": property_scalar(text)}}, {})
+    value = parse(written, Path("x"), words=True).data["a"]["b"]
+    assert (str(value).lower() if isinstance(value, bool) else str(value)) == text
