@@ -21,7 +21,7 @@ def import_(
     source: Annotated[
         list[str],
         typer.Argument(
-            metavar="URL|FILE...",
+            metavar="SOURCE...",
             help="The address of an Ambari server, or JSON files: a blueprint, and its cluster template.",
         ),
     ],
