@@ -149,8 +149,9 @@ def printed(loaded: LoadedInventory, settings: Settings, what: str, *, rehearse:
 
 
 def _document(loaded: LoadedInventory, settings: Settings, what: str, *, hosted: bool = True) -> tuple[str, object]:
+    ca = ca_bundle(settings.project.network)
     with open_deployment(
-        loaded, Secrets(), lambda event: None, Path(), overlays=settings.overlays, hosted=hosted
+        loaded, Secrets(), lambda event: None, Path(), ca=ca, overlays=settings.overlays, hosted=hosted
     ) as deployment:
         if what == "version-definition":
             text = work.version_definition_text(deployment)
