@@ -19,9 +19,10 @@ from bigtop_builder.cluster.configuration import Configuration
 from bigtop_builder.model.event import Change
 from bigtop_builder.recipe.commented_yaml import commented_yaml, property_scalar
 from bigtop_builder.recipe.document import parse
-from bigtop_builder.recipe.inventory import expand
+from bigtop_builder.recipe.inventory import expand, load_inventory
 from tests.fast.deploying import PASSWORD, Bench
 from tests.fast.handmade import NAME, REPOSITORY, make_by_hand
+from tests.transcripts import needs_transcripts, transcript
 
 ZOOKEEPER = ["ZOOKEEPER_SERVER", "ZOOKEEPER_CLIENT"]
 ENSEMBLE = {f"node{number}.x.test": ZOOKEEPER for number in (1, 2, 3)}
@@ -346,3 +347,48 @@ def test_properties_reach_ambari_as_the_cluster_has_them(text: str) -> None:
     written = commented_yaml({"a": {"b": property_scalar(text)}}, {})
     value = parse(written, Path("x"), words=True).data["a"]["b"]
     assert (str(value).lower() if isinstance(value, bool) else str(value)) == text
+
+
+@needs_transcripts
+def test_a_blueprint_that_a_real_server_exported(bench: Bench) -> None:
+    files(bench, real=transcript(685).json)
+    assert run(["inventory", "import", "real.json"]) == 0
+    loaded = load_inventory(bench.folder / "real.yaml")
+    assert {name: len(hosts) for name, hosts in loaded.groups.items()} == dict.fromkeys(
+        ("host_group_1", "host_group_2", "host_group_3"), 1
+    )
+    components = loaded.inventory.groups["host_group_1"].components
+    assert "NAMENODE" in components and "AMBARI_SERVER" not in components
+    assert loaded.inventory.configurations["core-site"]["fs.defaultFS"] == "hdfs://%HOSTGROUP::host_group_1%:8020"
+    assert loaded.inventory.configurations["yarn-site"]["yarn.nodemanager.resource.memory-mb"] == 1536
+
+
+def test_kerberos_and_hosts_by_number(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    blueprint = {
+        "Blueprints": {"stack_name": "BIGTOP", "stack_version": "3.2.0", "security": {"type": "KERBEROS"}},
+        "configurations": [
+            {
+                "kerberos-env": {
+                    "properties": {"realm": "X.TEST", "kdc_type": "ipa", "kdc_hosts": "k1.x.test,k2.x.test"},
+                }
+            },
+            {"core-site/fs.trash.interval": "360"},
+        ],
+        "host_groups": [{"name": "a", "components": [{"name": name} for name in (*ZOOKEEPER, "KERBEROS_CLIENT")]}],
+    }
+    template = {
+        "credentials": [{"alias": "kdc.admin.credential", "principal": "admin@X.TEST", "key": "swordfish"}],
+        "host_groups": [{"name": "a", "host_count": 3, "host_predicate": "Hosts/cpu_count>2"}],
+    }
+    assert run(["inventory", "import", *files(bench, kerberos=blueprint, template=template)]) == 0
+    assert "refuses" not in capsys.readouterr().out
+    text = (bench.folder / "kerberos.yaml").read_text()
+    assert "swordfish" not in text
+    assert "# The names of 3 hosts, with Hosts/cpu_count>2 are not known" in text
+    inventory = load_inventory(bench.folder / "kerberos.yaml").inventory
+    kerberos = inventory.security.kerberos
+    assert kerberos is not None
+    assert (kerberos.realm, kerberos.kdc_type, kerberos.kdc_hosts) == ("X.TEST", "ipa", ["k1.x.test", "k2.x.test"])
+    assert kerberos.administrator == ("admin@X.TEST", "env:KDC_ADMIN_PASSWORD")
+    assert inventory.configurations["core-site"] == {"fs.trash.interval": 360}
+    assert "kerberos-env" not in inventory.configurations

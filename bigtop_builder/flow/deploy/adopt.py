@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigtop_builder.adapter.ambari.errors import AdvisorError
 from bigtop_builder.cluster.adoption.found import (
     DEFAULT_RACK,
     FoundCluster,
@@ -202,7 +201,7 @@ def _recommended(
         advice = client.recommend(
             stack.name, stack.version, "configurations", view.hosts, view.services, as_recommendation(layout)
         )
-    except AdvisorError:
+    except AmbariError:
         return {}
     found = (advice.get("blueprint") or {}).get("configurations") or {}
     return {
