@@ -20,7 +20,7 @@ from bigtop_builder.model.event import Change
 from bigtop_builder.recipe.commented_yaml import commented_yaml, property_scalar
 from bigtop_builder.recipe.document import parse
 from bigtop_builder.recipe.inventory import expand, load_inventory
-from tests.fast.deploying import PASSWORD, Bench
+from tests.fast.deploying import INVENTORY, PASSWORD, Bench
 from tests.fast.handmade import NAME, REPOSITORY, make_by_hand
 from tests.transcripts import needs_transcripts, transcript
 
@@ -392,3 +392,16 @@ def test_kerberos_and_hosts_by_number(bench: Bench, capsys: pytest.CaptureFixtur
     assert kerberos.administrator == ("admin@X.TEST", "env:KDC_ADMIN_PASSWORD")
     assert inventory.configurations["core-site"] == {"fs.trash.interval": 360}
     assert "kerberos-env" not in inventory.configurations
+
+
+def test_a_cluster_of_a_deployment_is_adopted_as_it_was_deployed(bench: Bench) -> None:
+    signed = INVENTORY.replace('/el8"}', '/el8", gpg_key: "http://repository.test/{family}/KEY"}')
+    assert bench.deploy(signed) == 0, bench.failure
+    assert run(["inventory", "import", bench.simulation.url]) == 0
+    text = (bench.folder / "c1.yaml").read_text()
+    data = yaml.safe_load(text)
+    assert data["repositories"] == [
+        {"id": "BIGTOP-3.2.0", "url": REPOSITORY, "gpg_key": "http://repository.test/{family}/KEY"}
+    ]
+    assert data["configurations"] == {"zoo.cfg": {"tickTime": 2000}}
+    assert planned(bench, text) == []

@@ -41,10 +41,14 @@ class FoundGroup:
 
 @dataclass(frozen=True)
 class FoundRepositories:
-    """Ids and base URLs of a cluster's repositories; ``notes`` say why there are none."""
+    """Ids and base URLs of a cluster's repositories; ``notes`` say why there are none.
+
+    ``gpg_key``: the URL of the key that signs all of them, if it is not where it usually is.
+    """
 
     entries: tuple[tuple[str, str], ...] = ()
     gpg_check: bool = True
+    gpg_key: str | None = None
     notes: tuple[str, ...] = ()
 
 

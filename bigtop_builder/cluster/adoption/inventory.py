@@ -103,7 +103,9 @@ def _head(writer: _Writer) -> None:
 
 def _repositories(writer: _Writer) -> None:
     repositories = writer.found.repositories
-    checked = {} if repositories.gpg_check else {"gpg_check": False}
+    checked: dict[str, Any] = {} if repositories.gpg_check else {"gpg_check": False}
+    if repositories.gpg_key:
+        checked["gpg_key"] = repositories.gpg_key
     if repositories.entries:
         writer.data["repositories"] = [{"id": id, "url": url, **checked} for id, url in repositories.entries]
     writer.say(("repositories",) if repositories.entries else ("ambari",), *repositories.notes)

@@ -16,6 +16,7 @@ from bigtop_builder.cluster.adoption.found import (
     Usual,
 )
 from bigtop_builder.cluster.adoption.hosts import HostGroup, groups_of
+from bigtop_builder.cluster.blueprint import NO_RETRY
 from bigtop_builder.cluster.configuration import Configuration
 from bigtop_builder.cluster.layout import Layout, LayoutGroup, Placed
 from bigtop_builder.cluster.stack_data import ambari_line, load_stack
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.server import RegisteredHost
     from bigtop_builder.adapter.ambari.service import HostComponent
     from bigtop_builder.model.ambari_stack import StackDefinition
+
+FROM_BLUEPRINTS = {**NO_RETRY, "command_retry_max_time_in_sec": "600", "commands_to_retry": "INSTALL,START"}
+"""What ``cluster-env`` of every cluster from a blueprint of ours has besides the stack's defaults."""
 
 
 def read_cluster(
@@ -173,13 +177,15 @@ def _usual(
                 attributes[item.type]["final"][item.name] = "true"
             if "PASSWORD" in item.kinds:
                 passwords[item.type].add(item.name)
+    for name, value in FROM_BLUEPRINTS.items():
+        values[ENVIRONMENT][name].add(value)
     advised = False
     for kind, properties in _recommended(client, view, stack, groups).items():
         for name, value in properties.items():
             advised = advised or (kind in values and value not in values[kind][name])
             values[kind][name].add(value)
     if repositories.entries:
-        values[ENVIRONMENT][TEMPLATE] = {template_of(repositories.entries, families, gpg_check=repositories.gpg_check)}
+        values[ENVIRONMENT][TEMPLATE] = {template_of(repositories, families)}
     return Usual(
         {kind: {name: frozenset(known) for name, known in own.items()} for kind, own in values.items()},
         {kind: {name: dict(known) for name, known in own.items()} for kind, own in attributes.items()},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bigtop_builder.cluster.adoption.found import FoundRepositories
@@ -46,14 +48,16 @@ def read_repositories(
     # What Ambari has added for names of the stack has the address of the first one.
     for candidate in (first, [one for index, one in enumerate(first) if index == 0 or one[1] != first[0][1]]):
         if not any(_credentials(url) for _, url in candidate) and _same(candidate, known, names):
-            return FoundRepositories(tuple(candidate), _checked(candidate, families, environment))
+            return _checked(FoundRepositories(tuple(candidate)), families, environment)
     why = "repositories: not written, because deploy would register these otherwise (names, or addresses by system):"
     return FoundRepositories(notes=(why, *listing))
 
 
-def template_of(entries: Entries, families: Sequence[str], *, gpg_check: bool) -> str:
+def template_of(found: FoundRepositories, families: Sequence[str]) -> str:
     """Return the template of agents' repository files as a deployment sets it."""
-    repositories = [Repository(id=id, url=url, gpg_check=gpg_check) for id, url in entries]
+    repositories = [
+        Repository(id=id, url=url, gpg_check=found.gpg_check, gpg_key=found.gpg_key) for id, url in found.entries
+    ]
     return cluster_environment(repositories, families)[TEMPLATE]
 
 
@@ -73,10 +77,17 @@ def _same(
     return True
 
 
-def _checked(entries: Entries, families: Sequence[str], environment: Configuration) -> bool:
-    """Return whether agents check signatures, going by the template of their repository files."""
+def _checked(found: FoundRepositories, families: Sequence[str], environment: Configuration) -> FoundRepositories:
+    """Return the repositories with how agents check signatures, going by the template of their repository files."""
     template = environment.properties[TEMPLATE]
-    return template == template_of(entries, families, gpg_check=True) or "gpgcheck=1" in template
+    if not re.search(r"^gpgcheck *= *1", template, re.MULTILINE):
+        return replace(found, gpg_check=False)
+    key = re.search(r"^gpgkey *= *((?:https?|file)://\S+)$", template, re.MULTILINE)
+    for url in [key[1].replace(families[0], "{family}"), key[1]] if key and not _credentials(key[1]) else []:
+        keyed = replace(found, gpg_key=url)
+        if template_of(found, families) != template and template_of(keyed, families) == template:
+            return keyed
+    return found
 
 
 def _credentials(url: str) -> bool:
