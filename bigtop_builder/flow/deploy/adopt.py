@@ -42,8 +42,8 @@ FROM_BLUEPRINTS = {**NO_RETRY, "command_retry_max_time_in_sec": "600", "commands
 
 def read_cluster(
     client: Ambari, server: FoundServer, name: str | None, overlays: tuple[Path, ...]
-) -> tuple[FoundCluster, Usual]:
-    """Return a cluster of the server, and what it has by itself; ``name`` if the server has several.
+) -> tuple[FoundCluster, Usual, StackDefinition]:
+    """Return a cluster of the server, what it has by itself, and its stack; ``name`` if the server has several.
 
     Raises AmbariError, ConfigurationError for a cluster or a stack that is not known.
     """
@@ -84,7 +84,7 @@ def read_cluster(
             ),
         },
     )
-    return found, usual
+    return found, usual, stack
 
 
 def _view(client: Ambari, name: str | None) -> ClusterView:

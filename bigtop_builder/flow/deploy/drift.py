@@ -52,8 +52,8 @@ def differences(connections: Connections, world: World, reporter: Reporter, view
         except InterruptedRunError:
             raise
         except BigtopBuilderError as error:
-            found += [Difference(one.message) for one in getattr(error, "errors", [error])]
-    version = registered_version(connections, world)
+            found += [Difference(reporter.secrets.redact(one.message)) for one in getattr(error, "errors", [error])]
+    version = _registered(connections, world)
     if version is not None and version != version_of(world):
         found.append(Difference(f"packages {version} -> {version_of(world)}"))
     missing = uninstalled(world)
@@ -70,7 +70,7 @@ def _reconcile(connections: Connections, world: World, dry: Reporter, view: Clus
     reconcile(connections, world, dry, view)
 
 
-def registered_version(connections: Connections, world: World) -> str | None:
+def _registered(connections: Connections, world: World) -> str | None:
     """Return the version of the cluster's services; None if its stack is another one, which is a refusal of its own."""
     try:
         version = registered(connections.client, world)

@@ -73,17 +73,16 @@ def import_server(address: str, server: FoundServer, cluster: str | None, settin
     ca = Path(server.ca) if server.ca else ca_bundle(settings.project.network)
     client = Ambari(server.url, server.user, Secrets().value(server.password, "--password"), ca=ca)
     try:
-        known, usual = read_cluster(client, server, name, settings.overlays)
-        stack = client_stack(known, settings)
+        return _imported(*read_cluster(client, server, name, settings.overlays))
     finally:
         client.close()
-    return _imported(known, usual, stack)
 
 
 def import_files(files: Sequence[Path], server: FoundServer, cluster: str | None, settings: Settings) -> Imported:
     """Return the inventory of the cluster that a blueprint and its template describe. Raises ConfigurationError."""
     known = cluster_of([read_json(file) for file in files], cluster, replace(server, url=server.url or UNKNOWN_SERVER))
-    stack = client_stack(known, settings)
+    roots = (shipped_templates(), *settings.overlays)
+    stack = load_stack(known.stack, known.stack_version, roots=roots)
     values = {
         kind: {
             name: frozenset((value,)) for name, value in default_properties(stack, kind).items() if value is not None
@@ -96,12 +95,6 @@ def import_files(files: Sequence[Path], server: FoundServer, cluster: str | None
         for kind, types in service.property_types.items()
     }
     return _imported(known, Usual(values, {}, passwords), stack)
-
-
-def client_stack(found: FoundCluster, settings: Settings) -> StackDefinition:
-    """Return the stack of a cluster that was found, as it is known here. Raises ConfigurationError."""
-    roots = (shipped_templates(), *settings.overlays)
-    return load_stack(found.stack, found.stack_version, roots=roots)
 
 
 def _imported(found: FoundCluster, usual: Usual, stack: StackDefinition) -> Imported:
