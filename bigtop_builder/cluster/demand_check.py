@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -18,7 +19,9 @@ from bigtop_builder.cluster.demands import (
     wanted_services,
 )
 from bigtop_builder.model.ambari_stack import StackDefinition
+from bigtop_builder.model.capability import Capability, Requirement, meeting, names_in, parse_requirement
 from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.model.evr import parse_evr
 from bigtop_builder.recipe.document import near
 
 FindingKind = Literal["family", "package", "ambiguous", "version", "elsewhere", "selector", "path", "requires", "need"]
@@ -30,8 +33,9 @@ NO_SERVICE = "every host"
 class OfferedPackage:
     """A package of a repository.
 
-    ``evr`` is ``3.5.9-2.el8``, preceded by the epoch if it is not 0; ``provides`` and ``requires`` are names without
-    versions. ``listed`` are the path patterns of a package that is only planned: it may contain anything below them.
+    ``evr`` is ``3.5.9-2.el8``, preceded by the epoch if it is not 0; ``provides`` and ``requires`` are as packages state
+    them: ``name``, ``name >= 1.0``, ``(a or b)``. ``listed`` are the path patterns of a package that is only planned: it
+    may contain anything below them.
     """
 
     name: str
@@ -40,6 +44,26 @@ class OfferedPackage:
     requires: tuple[str, ...] = ()
     files: frozenset[str] = frozenset()
     listed: tuple[str, ...] = ()
+
+    @cached_property
+    def capabilities(self) -> tuple[Capability, ...]:
+        """What it provides, and itself."""
+        return (Capability(self.name, "=", parse_evr(self.evr)), *map(Capability.parse, self.provides))
+
+    @cached_property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """What it requires."""
+        return tuple(map(parse_requirement, self.requires))
+
+    @property
+    def provides_names(self) -> list[str]:
+        """The names of what it provides."""
+        return [capability.name for capability in self.capabilities]
+
+    @property
+    def requires_names(self) -> list[str]:
+        """The names of what it requires, also those in alternatives and conditions."""
+        return [name for wanted in self.requirements for name in names_in(wanted)]
 
 
 @dataclass(frozen=True)
@@ -106,6 +130,7 @@ def check_stack(
     if any(package.files or package.listed for package in packages):
         lacking = {finding.wanted_by for finding in findings if finding.kind in ("package", "version")}
         findings += _paths(stack, components, version, installed, lacking)
+    findings += _other_versions(packages, installed)
     findings += _absent_services(stack, components)
     return by_level(findings)
 
@@ -177,20 +202,68 @@ def _selector(stack: StackDefinition, components: Sequence[str], known: Iterable
 
 
 def closure(packages: Sequence[OfferedPackage], chosen: Iterable[str]) -> list[OfferedPackage]:
-    """Return the chosen packages and what they require from the same repository."""
-    by_capability: dict[str, list[OfferedPackage]] = defaultdict(list)
-    for package in packages:
-        for name in {package.name, *package.provides}:
-            by_capability[name].append(package)
+    """Return the chosen packages and what they require from the same repository.
+
+    A condition (``a if b``) counts once what it asks for is among them.
+    """
+    offering = _Offering(packages)
     found: dict[str, OfferedPackage] = {}
-    queue = [package for name in chosen for package in by_capability[name] if package.name == name]
-    while queue:
-        package = queue.pop()
-        if package.name in found:
-            continue
-        found[package.name] = package
-        queue += [other for name in package.requires for other in by_capability.get(name, ())[:1]]
+    added = {name for name in chosen if name in offering.by_name}
+    while added:
+        found |= {name: offering.by_name[name] for name in added}
+        wanted = {one for package in found.values() for one in package.requirements}
+        added = {name for one in wanted for name in offering.needed(one, found)} - found.keys()
     return list(found.values())
+
+
+class _Offering:
+    """Which packages of a repository provide what; of several versions of one, the first."""
+
+    def __init__(self, packages: Sequence[OfferedPackage]) -> None:
+        self.by_name: dict[str, OfferedPackage] = {}
+        self._providers: dict[str, list[tuple[str, Capability]]] = defaultdict(list)
+        for package in packages:
+            self.by_name.setdefault(package.name, package)
+            for capability in package.capabilities:
+                self._providers[capability.name].append((package.name, capability))
+
+    def providing(self, wanted: Capability) -> list[str]:
+        """Return the packages that provide a capability, in the repository's order."""
+        return [name for name, given in self._providers.get(wanted.name, ()) if given.satisfies(wanted)]
+
+    def versions_of(self, name: str) -> list[Capability]:
+        """Return what is offered under a name, whatever the version."""
+        return [capability for _, capability in self._providers.get(name, ())]
+
+    def needed(self, wanted: Requirement, installed: Container[str]) -> list[str]:
+        """Return the packages that a requirement brings."""
+        if isinstance(wanted, Capability):
+            return self.providing(wanted)[:1]
+        first, *others = wanted.operands
+        if wanted.operator == "and":
+            return [name for operand in wanted.operands for name in self.needed(operand, installed)]
+        if wanted.operator == "or":
+            found = (self.needed(operand, installed) for operand in wanted.operands)
+            return next((names for names in found if names), [])
+        if wanted.operator in ("with", "without"):
+            return sorted(meeting(wanted, lambda one: frozenset(self.providing(one))))[:1]
+        holds = bool(meeting(others[0], lambda one: frozenset(filter(installed.__contains__, self.providing(one)))))
+        if holds is (wanted.operator == "if"):
+            return self.needed(first, installed)
+        return self.needed(others[1], installed) if len(others) > 1 else []
+
+
+def _other_versions(packages: Sequence[OfferedPackage], installed: Iterable[OfferedPackage]) -> Iterator[StackFinding]:
+    """Find requirements for a version that the repository does not have, although it has others."""
+    offering = _Offering(packages)
+    for package in installed:
+        for wanted in package.requirements:
+            known = [one for name in names_in(wanted) for one in offering.versions_of(name)]
+            everything = all(offering.versions_of(name) for name in names_in(wanted))
+            if known and everything and not meeting(wanted, lambda one: frozenset(offering.providing(one))):
+                offered = ", ".join(sorted({str(one) for one in known})[:5])
+                message = f"is required, but the repository has {offered}: {package.name} could not be installed"
+                yield StackFinding("version", "error", str(wanted), package.name, message)
 
 
 def _paths(

@@ -65,7 +65,7 @@ def _seen_by(stack: StackDefinition, line: AmbariLine) -> StackDefinition:
     """Return the stack without what this line of Ambari does not have."""
     families: dict[str, OsRepository] = _kept(stack.families, line)
     services = {name: _service(service, line) for name, service in _kept(stack.services, line).items()}
-    return stack.model_copy(update={"families": families, "services": services})
+    return stack.model_copy(update={"families": families, "services": services, "line": line})
 
 
 def _service(service: StackService, line: AmbariLine) -> StackService:

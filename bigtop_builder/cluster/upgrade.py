@@ -109,8 +109,8 @@ class Catalog:
         best = {name: max(found, key=lambda package: order(package.evr)) for name, found in by_name.items()}
         self.newest = {name: package.evr for name, package in best.items()}
         self.all = {(package.name, package.evr) for found in by_name.values() for package in found}
-        givers = {given: name for name, package in best.items() for given in (*package.provides, name)}
-        self._needs = {name: {givers[one] for one in best[name].requires if one in givers} for name in best}
+        givers = {given: name for name, package in best.items() for given in (*package.provides_names, name)}
+        self._needs = {name: {givers[one] for one in best[name].requires_names if one in givers} for name in best}
 
     def newer(self, name: str, installed: Mapping[str, str]) -> str | None:
         """Return the newest EVR of an installed package if it is newer than the installed one, else None."""

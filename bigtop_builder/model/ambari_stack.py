@@ -182,15 +182,19 @@ class Tools(StrictModel):
 
     select: Selector
     conf: Selector
+    python: dict[AmbariLine, Literal[2, 3]]
+    """The Python with which agents of each line run them (``ambari-python-wrap``)."""
 
 
 class OsRepository(StrictModel):
-    """Ambari's default repository for an OS family."""
+    """Ambari's default repository for an OS family, and what is to be known of its hosts."""
 
     id: str
     name: str
     url: str
     ambari: AmbariLine | None = None
+    absent_commands: list[str] = Field(default_factory=list)
+    """Commands that a host lacks unless a package requires them: ``python`` on those of Red Hat's family from 8 on."""
 
 
 class Feature(StrictModel):
@@ -209,6 +213,8 @@ class StackDefinition(StrictModel):
     """The version of the same stack that this one extends."""
     root: str = "/usr/bigtop"
     tools: Tools
+    line: AmbariLine = "3.0"
+    """The line of Ambari that defines the stack like this."""
     families: dict[str, OsRepository]
     folders: dict[str, list[str]]
     """Folder below ``<root>/<version>/usr/lib`` → selector names that may point to it."""

@@ -51,6 +51,8 @@ PAYLOADS: dict[str, Compressor] = {"gzdio": "gzip", "xzdio": "xz", "zstdio": "zs
 class RpmRules(StrictModel):
     """What the platform's own rpm reads with its default settings: ``repo publish`` refuses everything else for it."""
 
+    version: str = Field(default="4.11.3", pattern=r"^[0-9]{1,3}(\.[0-9]{1,5}){1,3}$")
+    """The version of rpm, which tells the features that packages may require of it (``rpmlib(RichDependencies)``)."""
     payloads: list[Compressor] = Field(default=["gzip", "bzip2", "lzma", "xz"], min_length=1)
     """Compressions of the payload, besides that of ``payload``. The default is what rpm 4.11 and later read."""
     keys: list[KeyAlgorithm] = Field(default=["RSA"], min_length=1)

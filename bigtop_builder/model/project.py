@@ -70,6 +70,13 @@ class Signing(StrictModel):
     """``env:NAME`` or ``file:PATH``."""
 
 
+class Publish(StrictModel):
+    """How packages are published."""
+
+    base_url: str | None = Field(default=None, pattern=r"^(https?|ftp|file)://[^\s]+$")
+    """The address at which hosts reach the root of the repositories; it goes into the .repo files."""
+
+
 class Limits(StrictModel):
     """Bounds of a run."""
 
@@ -178,6 +185,7 @@ class ProjectFile(StrictModel):
     """Whether a build runs the smoke test of each component on a clean host."""
     mirrors: Mirrors = Mirrors()
     network: Network = Network()
+    publish: Publish = Publish()
     signing: Signing = Signing()
     limits: Limits = Limits()
 

@@ -36,7 +36,15 @@ def store(tmp_path: Path) -> Store:
 def run(signer: Signer, store: Store, tmp_path: Path) -> Publish:
     def call(*specs: Spec, root: Path = tmp_path / "root", **rules: object) -> Publication:
         packages = [write_rpm(tmp_path / "in", spec) for spec in specs]
-        return publish(packages, root, STACK, Catalog().platform("el8"), signer, Rules(**rules), store)  # type: ignore[arg-type]
+        return publish(
+            packages,
+            root,
+            STACK,
+            Catalog().platform("el8"),
+            signer,
+            Rules(**{"base_url": "http://r.test", **rules}),
+            store,
+        )  # type: ignore[arg-type]
 
     return call
 

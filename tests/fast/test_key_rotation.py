@@ -59,7 +59,9 @@ Publish = Callable[..., Publication]
 def run(store: Store, tmp_path: Path) -> Publish:
     def call(signer: Signer, *packages: Path, **rules: object) -> Publication:
         el8 = Catalog().platform("el8")
-        return publish(packages, tmp_path / "root", STACK, el8, signer, Rules(**rules), store)  # type: ignore[arg-type]
+        return publish(
+            packages, tmp_path / "root", STACK, el8, signer, Rules(**{"base_url": "http://r.test", **rules}), store
+        )  # type: ignore[arg-type]
 
     return call
 
@@ -82,7 +84,8 @@ def test_a_new_key_alone_does_not_go_on_naming_the_former(
     a, b = keep(store, A, B)
     run(signer, a)
     done = run(other, b)
-    assert done.keys == (f"RPM-GPG-KEY-{STACK}",) and done.repo_file.read_text().count("RPM-GPG-KEY") == 1
+    assert done.keys == (f"RPM-GPG-KEY-{STACK}",) and done.repo_file is not None
+    assert done.repo_file.read_text().count("RPM-GPG-KEY") == 1
     assert (done.folder / "repodata/repomd.xml.key").read_bytes() == other.public_key()
     assert not list(done.folder.glob(f"*{signer.fingerprint[-16:].lower()}*"))
 

@@ -76,10 +76,8 @@ def test_first_publication_is_complete_and_signed(run: Publish, signer: Signer, 
         for location, package in found.items():
             assert verify_package(done.folder / location, keyring) == []
             assert package.size_package == (done.folder / location).stat().st_size
-    text = done.repo_file.read_text()
-    assert "gpgcheck=1\nrepo_gpgcheck=1\n" in text
-    assert f"baseurl=file://{root}/{STACK}/el8\n" in text
-    assert f"gpgkey=file://{root}/{STACK}/el8/RPM-GPG-KEY-{STACK}\n" in text
+    assert done.repo_file is None
+    assert list(done.folder.glob("*.repo")) == [], "the folder of this machine is no address for others"
 
 
 def test_the_same_again_changes_nothing(run: Publish) -> None:
@@ -106,7 +104,12 @@ def test_a_damaged_publication_is_written_again(run: Publish, name: str, cut: bo
 
 def test_a_base_url_goes_into_the_repo_file(run: Publish) -> None:
     done = run(A, base_url="http://repo.example.org:8080/")
-    assert f"baseurl=http://repo.example.org:8080/{STACK}/el8\n" in done.repo_file.read_text()
+    text = done.repo_file.read_text() if done.repo_file else ""
+    address = f"http://repo.example.org:8080/{STACK}/el8"
+    assert f"baseurl={address}\n" in text
+    assert f"gpgkey={address}/RPM-GPG-KEY-{STACK}\n" in text
+    assert "gpgcheck=1\nrepo_gpgcheck=1\n" in text
+    assert not run(A).changed, "the address stays until another is given"
     assert run(A, base_url="http://other.example.org").changed
 
 

@@ -23,7 +23,14 @@ from tests.rpmfile import Spec, write_rpm
 def published(signer: Signer, tmp_path: Path) -> Callable[..., Publication]:
     def call(*specs: Spec, **rules: Any) -> Publication:
         packages = [write_rpm(tmp_path / "in", spec) for spec in specs]
-        return publish(packages, tmp_path / "root", "b", Catalog().platform("el8"), signer, Rules(**rules))
+        return publish(
+            packages,
+            tmp_path / "root",
+            "b",
+            Catalog().platform("el8"),
+            signer,
+            Rules(**{"base_url": "http://r.test", **rules}),
+        )
 
     return call
 

@@ -16,7 +16,7 @@ import pytest
 import zstandard
 
 from bigtop_builder.adapter.rpm.gnupg import Signer, make_key, open_signer
-from bigtop_builder.adapter.rpm.version import compare_evr, parse_evr
+from bigtop_builder.model.evr import compare_evr, parse_evr
 from bigtop_builder.flow.publish.closure import Capability, Member, unmet
 from bigtop_builder.flow.publish.publisher import Publication, publish
 from bigtop_builder.flow.publish.server import RepositoryServer

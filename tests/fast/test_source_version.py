@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from bigtop_builder.adapter.rpm.version import compare_evr, parse_evr
+from bigtop_builder.model.evr import compare_evr, parse_evr
 from bigtop_builder.flow.build.component_compile import other_version
 from bigtop_builder.flow.build.project import Request
 from bigtop_builder.flow.build.work_order import WorkOrder

@@ -21,6 +21,7 @@ from tests.rpmfile import Spec, write_rpm
 
 OURS = (shipped_templates() / "components" / "bigtop-select" / "files" / "distro-select").read_bytes()
 SELECT = "/usr/lib/bigtop-select/distro-select"
+CONF = "/usr/lib/bigtop-select/conf-select"
 ROOT = "/usr/bigtop/3.2.0"
 ZOOKEEPER = Spec(
     name="zookeeper_3_2_0",
@@ -39,7 +40,7 @@ def repository(folder: Path, *specs: Spec) -> Path:
 
 
 def selector(text: bytes = OURS, version: str = "3.2.0") -> Spec:
-    return Spec(name="bigtop-select", version=version, files={SELECT: text})
+    return Spec(name="bigtop-select", version=version, files={SELECT: text, CONF: b"#!/bin/sh"})
 
 
 def test_a_folder_is_read(tmp_path: Path) -> None:

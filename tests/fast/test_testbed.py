@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bigtop_builder.adapter import background_process
 from bigtop_builder.adapter.background_process import Process
 from bigtop_builder.adapter.containers.testbed import POOL, free_subnets, routes
-from bigtop_builder.adapter.repository.metadata import revision_of
+from bigtop_builder.adapter.repository.listing import revision_of
 from bigtop_builder.adapter.ssh.access import keep_key
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.cli import app

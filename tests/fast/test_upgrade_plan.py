@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from bigtop_builder.adapter.rpm.version import compare_evr, parse_evr
+from bigtop_builder.model.evr import compare_evr, parse_evr
 from bigtop_builder.cluster.demand_check import OfferedPackage
 from bigtop_builder.cluster.rolling import CHECKED, ROLLING, Wave, waves
 from bigtop_builder.cluster.stack_data import load_stack

@@ -23,7 +23,7 @@ from bigtop_builder.adapter.rpm.difference import package_differences
 from bigtop_builder.adapter.rpm.header import read_header
 from bigtop_builder.adapter.rpm.openpgp import parse_signature
 from bigtop_builder.adapter.rpm.payload import find_in_payload
-from bigtop_builder.adapter.rpm.version import compare_evr, parse_evr
+from bigtop_builder.model.evr import compare_evr, parse_evr
 from bigtop_builder.adapter.sources import unpack
 from bigtop_builder.adapter.tools.maven_central import central_of
 from bigtop_builder.flow.bigtop.maven_seed import artifacts_in

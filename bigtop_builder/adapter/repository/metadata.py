@@ -81,17 +81,6 @@ def write_repodata(folder: Path, chunks: Sequence[Chunks], epoch: int) -> Path:
     return target
 
 
-def revision_of(repomd: Path) -> int | None:
-    """Return the revision in a ``repomd.xml``; None if it has none or does not exist. Raises PublishError."""
-    import createrepo_c
-
-    if not repomd.exists():
-        return None
-    with _translated(repomd):
-        text = createrepo_c.Repomd(str(repomd)).revision
-    return int(text) if text and text.isdecimal() else None
-
-
 def _write(repodata: Path, kind: str, pieces: Sequence[str], epoch: int) -> createrepo_c.RepomdRecord:
     """Write one metadata file, named after its digest; return its record for ``repomd.xml``."""
     import createrepo_c

@@ -12,7 +12,7 @@ from bigtop_builder.adapter.repository.metadata import Chunks, package_chunks
 from bigtop_builder.adapter.rpm.gnupg import Signer
 from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
 from bigtop_builder.adapter.rpm.signing import sign_package, verify_package
-from bigtop_builder.adapter.rpm.version import EVR
+from bigtop_builder.model.evr import EVR
 from bigtop_builder.adapter.store import write_atomically
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import PublishError

@@ -21,7 +21,7 @@ def check_metadata(path: Path, location: str, largest: int) -> None:
     """Raise PublishError if the XML in ``path`` is longer than ``largest`` bytes, damaged, or declares entities."""
     size, end = 0, b""
     try:
-        with path.open("rb") as file, _unpacked(file) as stream:
+        with path.open("rb") as file, unpacked(file) as stream:
             while data := stream.read(CHUNK):
                 size += len(data)
                 if size > largest:
@@ -36,7 +36,8 @@ def check_metadata(path: Path, location: str, largest: int) -> None:
         raise PublishError(f"the repository's metadata cannot be read: {location}: {error}") from error
 
 
-def _unpacked(file: IO[bytes]) -> Any:
+def unpacked(file: IO[bytes]) -> Any:
+    """Return the decompressed content of a metadata file as a stream."""
     magic = file.read(6)
     file.seek(0)
     if magic.startswith(b"\x1f\x8b"):

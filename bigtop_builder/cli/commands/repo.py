@@ -44,7 +44,7 @@ def publish(
         typer.Option(
             "--base-url",
             metavar="URL",
-            help="The address at which hosts reach the root. Default: file:// and its path.",
+            help="The address at which hosts reach the root. Default: the project's, or that of the publication before.",
             show_default=False,
         ),
     ] = None,
@@ -91,19 +91,34 @@ def publish(
     from bigtop_builder.flow.publish.publisher import publish as publish_packages
     from bigtop_builder.recipe.catalog import Catalog
 
-    settings = invocation.settings(signing__key=key, signing__valid_for=valid_for, repository=_text(invocation, root))
+    settings = invocation.settings(
+        signing__key=key,
+        signing__valid_for=valid_for,
+        publish__base_url=base_url,
+        repository=_text(invocation, root),
+    )
     catalog = Catalog(settings.overlays)
-    stack = open_packaging(settings).stack.name
+    stack = open_packaging(settings).stack
     chosen = platform or settings.project.platforms
     if packages and len(chosen) > 1:
         raise ConfigurationError("packages are given for several platforms", hint="Name one with --platform.")
     valid, attestor = valid_seconds(settings.project), open_attestation_key(settings.project)
-    rules = Rules(base_url, keep_snapshots, keep_versions, replace, allow_foreign, only_these, valid, attestor=attestor)
+    rules = Rules(
+        base_url=settings.project.publish.base_url,
+        stack=stack,
+        keep_snapshots=keep_snapshots,
+        keep_versions=keep_versions,
+        replace=replace,
+        allow_foreign=allow_foreign,
+        only_these=only_these,
+        valid_for=valid,
+        attestor=attestor,
+    )
     given = {name: _package_files(invocation, packages, settings.output / name) for name in chosen}
     store = Store(settings.store)
     with open_signing_key(settings, invocation, make=make_key) as signer:
         done = {
-            name: publish_packages(files, settings.repository, stack, catalog.platform(name), signer, rules, store)
+            name: publish_packages(files, settings.repository, stack.name, catalog.platform(name), signer, rules, store)
             for name, files in given.items()
         }
         fingerprint = signer.fingerprint
@@ -137,16 +152,18 @@ def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 picks a free one.")] = 8080,
 ) -> None:
     """Serve the repositories over HTTP, read-only, until interrupted."""
+    from bigtop_builder.flow.publish.repo_file import install_lines
+    from bigtop_builder.flow.publish.served_repo_files import publications
     from bigtop_builder.flow.publish.server import serve as serve_root
 
     settings = invocation.settings(repository=_text(invocation, root))
-    serve_root(
-        settings.repository,
-        host,
-        port,
-        log=invocation.say,
-        ready=lambda address: invocation.answer(address, {"address": address}),
-    )
+
+    def ready(address: str) -> None:
+        files = [f"{address}/{one.repo_file}" for one in publications(settings.repository)]
+        lines = [f"  on a host: {' or '.join(install_lines(file))}" for file in files]
+        invocation.answer("\n".join([address, *lines]), {"address": address, "repo_files": files})
+
+    serve_root(settings.repository, host, port, log=invocation.say, ready=ready)
 
 
 def verify(
@@ -193,7 +210,13 @@ def verify(
         described = catalog.platform(name)
         system = [*described.host_provides, *described.system_provides]
         verdicts[where] = verify_repository(
-            where, key=trusted, system=system, seen=seen, accept_older=accept_older, project=settings.project
+            where,
+            key=trusted,
+            system=system,
+            seen=seen,
+            accept_older=accept_older,
+            project=settings.project,
+            platform=described,
         )
     lines: list[str] = []
     for where, verdict in verdicts.items():

@@ -64,7 +64,8 @@ def rotate_key(
     with open_signing_key(settings, invocation, key=None if announce else new) as signer:
         change = _change(settings, new if announce else None, finish, chosen)
         valid_for, attestor = valid_seconds(settings.project), open_attestation_key(settings.project)
-        rules = Rules(valid_for=valid_for, keys=change, attestor=attestor)
+        base_url = settings.project.publish.base_url
+        rules = Rules(base_url=base_url, valid_for=valid_for, keys=change, attestor=attestor)
         done = {
             one.name: publish([], settings.repository, stack, one, signer, rules, Store(settings.store))
             for one in chosen
@@ -179,7 +180,8 @@ def _publication_text(done: Publication) -> str:
     if done.signed_again:
         change += f", {len(done.signed_again)} signed again because the key is another"
     head = f"{done.folder}: {count(done.packages, 'package')}, {change}"
-    lines = [head, f"  repo file  {done.repo_file}", f"  key        {done.key_file}"]
+    known = done.repo_file or "none: give the address with --base-url or publish.base_url, or use repo serve"
+    lines = [head, f"  repo file  {known}", f"  key        {done.key_file}"]
     lines += [f"  and        {done.folder / name}" for name in done.keys[1:]]
     if done.expires is not None:
         lines.append(f"  expires    {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime(done.expires))}")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from functools import cmp_to_key
 from typing import TYPE_CHECKING
 
-from bigtop_builder.adapter.rpm.version import compare_evr, parse_evr
+from bigtop_builder.model.evr import compare_evr, parse_evr
 from bigtop_builder.cluster.upgrade import Catalog, Former, HostNow, Upgrade, plan_upgrade, read_former
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.host_states import UNINSTALLED

@@ -19,20 +19,19 @@ from bigtop_builder.adapter.repository.snapshot import REPOMD, Contents, Publica
 from bigtop_builder.adapter.rpm.gnupg import Signer
 from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
 from bigtop_builder.adapter.rpm.signing import open_keyring
-from bigtop_builder.adapter.rpm.version import evr_key
+from bigtop_builder.model.evr import evr_key
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.publish.key_rotation import KeyChange, published_keys, sign_again
+from bigtop_builder.flow.publish.package_origin import check_origin
 from bigtop_builder.flow.publish.provenance import complete
-from bigtop_builder.flow.publish.rpm_rules import check_key, check_payload
+from bigtop_builder.flow.publish.repo_file import repo_file, repo_file_name
+from bigtop_builder.flow.publish.rpm_rules import check_key, check_package
 from bigtop_builder.flow.publish.verifier import is_whole
 from bigtop_builder.model.digest import of_file
-from bigtop_builder.model.errors import Location, PublishError
+from bigtop_builder.model.errors import PublishError
 from bigtop_builder.model.platform import Platform
-from bigtop_builder.recipe.catalog import shipped_templates
-from bigtop_builder.recipe.template import render
+from bigtop_builder.model.stack import Stack
 
-DIST_TAG = re.compile(r"\.(?:el|fc|deb|ubuntu|oe|ky|amzn|an|lp|suse|mga)[0-9][a-z0-9]*")
-"""Matches the dist tag in a release; ``.el8_6`` counts as ``.el8``."""
 MIN_SNAPSHOTS = 2
 
 
@@ -41,7 +40,10 @@ class Rules:
     """How a publication treats existing packages and the given ones."""
 
     base_url: str | None = None
-    """The address at which hosts see the root; without it ``file://`` and the path of the root."""
+    """The address at which hosts see the root; by default that of the publication before. Without any there is no
+    ``.repo`` file: the path on this machine would be of no use to another."""
+    stack: Stack | None = None
+    """Refuse packages of another stack than this."""
     keep_snapshots: int = 3
     """How many snapshots to keep, including the visible one: at least 2."""
     keep_versions: int | None = None
@@ -49,7 +51,7 @@ class Rules:
     replace: bool = False
     """Replace a package of the same name, version, release and architecture but different content."""
     allow_foreign: bool = False
-    """Accept packages with another platform's dist tag or architecture."""
+    """Accept packages with another platform's dist tag or architecture, or of another stack."""
     only_these: bool = False
     """Drop packages that were published before and are not given now."""
     valid_for: int | None = None
@@ -70,7 +72,8 @@ class Publication:
 
     folder: Path
     snapshot: Path
-    repo_file: Path
+    repo_file: Path | None
+    """None if it is not known at which address hosts see the repository."""
     key_file: Path
     packages: int
     added: tuple[str, ...]
@@ -111,8 +114,8 @@ def publish(
     given = [(path, read_header(path)) for path in sorted(set(packages))]
     check_key(signer, platform)
     for path, header in given:
-        _check_origin(path, header, platform, rules)
-        check_payload(path, header, platform)
+        check_package(path, header, platform)
+        check_origin(path, header, platform, rules.stack, allow_foreign=rules.allow_foreign)
     publications = Publications(root, stack, platform.name)
     with writing(root), open_keyring(signer.public_key()) as keyring:
         current = publications.current()
@@ -130,7 +133,7 @@ def publish(
         again = sign_again(foreign, pool, signer, store) if foreign else {}
         selected = tuple(again.get(package, package) for package in selected)
         documents = complete(pool, selected, signer, store, rules.attestor)
-        files = _files(publications, stack, platform, signer, rules, former.files)
+        files = _files(stack, platform, signer, rules, former.files)
         contents = Contents(selected, files, _epoch(publications, former, selected, store), _expires(rules))
         same = current is not None and contents.digest == former.digest and contents.expires == former.expires
         changed = not (same and is_whole(publications.visible, keyring, _sizes(documents)))
@@ -147,12 +150,13 @@ def publish(
     before = {package.file_name: package.content for package in former.packages}
     after = {package.file_name: package.content for package in selected}
     given_now = set(taken)
-    repo_name, *key_names = (name for name in files if name not in (ATTESTATION_KEY, ALL_KEYS))
+    repo_name = repo_file_name(stack, platform.name)
+    key_names = [name for name in files if name not in (ATTESTATION_KEY, ALL_KEYS, repo_name)]
     own = files[key_names[0]]
     return Publication(
         folder=publications.visible,
         snapshot=current,
-        repo_file=publications.visible / repo_name,
+        repo_file=publications.visible / repo_name if repo_name in files else None,
         key_file=publications.visible / key_names[0],
         packages=len(selected),
         added=tuple(sorted(name for name, content in after.items() if before.get(name) != content)),
@@ -188,26 +192,6 @@ def _sizes(documents: Mapping[PooledPackage, Mapping[str, Path]]) -> dict[str, i
     return sizes
 
 
-def _check_origin(path: Path, header: RpmHeader, platform: Platform, rules: Rules) -> None:
-    if header.arch == "src":
-        raise PublishError(f"{path} is a source package", hint="Publish binary packages only.")
-    if rules.allow_foreign:
-        return
-    if header.arch not in ("noarch", *platform.architectures):
-        raise PublishError(
-            f"{path} is built for {header.arch}, which {platform.name} does not support", hint=_FOREIGN_HINT
-        )
-    tags = DIST_TAG.findall(header.release)
-    if tags and platform.dist not in tags:
-        raise PublishError(
-            f"{path} has the dist tag {tags[-1]}, but packages of {platform.name} have {platform.dist}",
-            hint=_FOREIGN_HINT,
-        )
-
-
-_FOREIGN_HINT = "Build it for this platform, or pass --allow-foreign if you know that it runs there."
-
-
 def _check_conflicts(given: Sequence[tuple[Path, RpmHeader]], former: Iterable[PooledPackage], rules: Rules) -> None:
     seen: dict[str, tuple[Path, str]] = {}
     published = {package.file_name: package.content for package in former}
@@ -235,31 +219,29 @@ def _select(taken: Iterable[PooledPackage], former: Iterable[PooledPackage], rul
 
 
 def _files(
-    publications: Publications,
     stack: str,
     platform: Platform,
     signer: Signer,
     rules: Rules,
     former: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return the ``.repo`` file and the public keys, by name."""
+    """Return the public keys and, if the address is known, the ``.repo`` file, by name."""
     keys = published_keys(signer, f"RPM-GPG-KEY-{stack}", former, rules.keys or KeyChange())
-    repo_file = f"{stack}-{platform.name}.repo"
-    address = rules.base_url.rstrip("/") if rules.base_url else publications.root.as_uri()
-    if rules.keys is not None and rules.base_url is None:
-        # A change of keys does not move the repository.
-        found = re.search(rf"^baseurl=(.+)/{re.escape(f'{stack}/{platform.name}')}$", former.get(repo_file, ""), re.M)
-        address = found[1] if found else address
-    template = shipped_templates() / "repo" / "repository.repo.j2"
-    context = {
-        "stack": stack,
-        "platform": platform.name,
-        "title": platform.title,
-        "base_url": f"{address}/{stack}/{platform.name}",
-        "key_urls": " ".join(f"{address}/{stack}/{platform.name}/{name}" for name in keys.listed),
-    }
-    text = render(template.read_text(encoding="utf-8"), context, Location(template))
     # Without an attestor now, the envelopes of earlier publications stay, and so does their key.
     attestor = rules.attestor.public if rules.attestor else former.get(ATTESTATION_KEY)
     extra = {ATTESTATION_KEY: attestor} if attestor else {}
-    return {repo_file: text, **keys.files, ALL_KEYS: keys.all_in_one, **extra}
+    address = _address(rules, former.get(repo_file_name(stack, platform.name), ""), stack, platform.name)
+    if address is not None:
+        folder = f"{address}/{stack}/{platform.name}"
+        extra[repo_file_name(stack, platform.name)] = repo_file(
+            stack, platform.name, folder, keys.listed, platform.title
+        )
+    return {**keys.files, ALL_KEYS: keys.all_in_one, **extra}
+
+
+def _address(rules: Rules, former: str, stack: str, platform: str) -> str | None:
+    """Return the address of the root: the given one, else that of the publication before."""
+    if rules.base_url is not None:
+        return rules.base_url.rstrip("/")
+    found = re.search(rf"^baseurl=(.+)/{re.escape(f'{stack}/{platform}')}$", former, re.M)
+    return found[1] if found and not found[1].startswith("file:") else None

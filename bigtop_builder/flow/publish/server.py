@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from bigtop_builder.adapter.http_server import BoundedHandler, BoundedServer
 from bigtop_builder.flow.publish.byte_ranges import Range, parse_ranges
+from bigtop_builder.flow.publish.served_repo_files import generated, reachable, valid_host
 from bigtop_builder.model.errors import PublishError
 
 TYPES = {
@@ -69,11 +70,21 @@ class Handler(BoundedHandler):
             self._send_folder(path, with_body=with_body)
             return
         file = _open_file(path) if path is not None else None
+        if (path is None or file is None) and (text := self._repo_file()) is not None:
+            self._send(HTTPStatus.OK, {"Content-Type": TYPES[".repo"]}, text, with_body=with_body)
+            return
         if path is None or file is None:
             self._send(HTTPStatus.NOT_FOUND, {}, b"not found\n", with_body=with_body)
             return
         with file:
             self._send_file(path, file, with_body=with_body)
+
+    def _repo_file(self) -> bytes | None:
+        """Return the ``.repo`` file that is requested, with the address that this client uses."""
+        host = valid_host(self.headers.get("Host"))
+        address = f"http://{host}" if host else self.server.address
+        names = tuple(name for name in unquote(urlsplit(self.path).path).split("/") if name)
+        return generated(self.server.root, names, address)
 
     def _send_folder(self, folder: Path, *, with_body: bool) -> None:
         requested = urlsplit(self.path).path
@@ -208,9 +219,9 @@ class RepositoryServer(BoundedServer):
 
     @property
     def address(self) -> str:
-        """The address of the root: ``http://127.0.0.1:8080``."""
+        """The address of the root, by which others reach it: ``http://127.0.0.1:8080``."""
         host, port = self.server_address[:2]
-        name = host.decode() if isinstance(host, (bytes, bytearray)) else str(host)
+        name = reachable(host.decode() if isinstance(host, (bytes, bytearray)) else str(host))
         return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
     def locate(self, requested: str) -> Path | None:

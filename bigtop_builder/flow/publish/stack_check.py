@@ -5,29 +5,28 @@ from __future__ import annotations
 import ast
 import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cmp_to_key
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from bigtop_builder.adapter.repository.listing import ListedPackage, read_listing, read_repomd
 from bigtop_builder.adapter.repository.reader import Login, MissingError, Reader, open_repository
 from bigtop_builder.adapter.rpm.payload import payload_files
-from bigtop_builder.adapter.rpm.version import compare_evr
+from bigtop_builder.model.evr import evr_key
 from bigtop_builder.cluster.demand_check import OfferedPackage, StackFinding, by_level, check_stack
 from bigtop_builder.cluster.needs import Place, need_findings, unmet_needs
+from bigtop_builder.cluster.selector_check import Program, selector_findings
 from bigtop_builder.model.ambari_stack import StackDefinition
 from bigtop_builder.model.component import Package
 from bigtop_builder.model.errors import PublishError
 from bigtop_builder.plan.task import Refusal
 
 if TYPE_CHECKING:
-    import createrepo_c
-
     from bigtop_builder.flow.build.project import Project
 
 REPOMD = "repodata/repomd.xml"
-METADATA = ("primary", "filelists", "other")
+METADATA = ("primary", "filelists")
 SELECTOR_LIMIT = 1 << 20
 """How many bytes of a selector are read at most."""
 
@@ -39,10 +38,15 @@ WORD = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
 
 @dataclass(frozen=True)
 class Offer:
-    """The packages of a repository, and the names that the packaged selector knows (None if it has none)."""
+    """The packages of a repository, and the packaged selector of versions (None if it has none)."""
 
     packages: tuple[OfferedPackage, ...]
-    selector: frozenset[str] | None
+    program: Program | None = None
+
+    @property
+    def selector(self) -> frozenset[str] | None:
+        """The names that the selector knows; None if it could not be read."""
+        return names_known(self.program.text) if self.program and self.program.text is not None else None
 
 
 def read_offer(places: Sequence[str], stack: StackDefinition, logins: Mapping[str, Login] | None = None) -> Offer:
@@ -53,16 +57,15 @@ def read_offer(places: Sequence[str], stack: StackDefinition, logins: Mapping[st
     """
     tool = stack.tools.select
     packages: list[OfferedPackage] = []
-    selectors: list[tuple[createrepo_c.Package, Reader]] = []
+    selectors: list[tuple[ListedPackage, Reader]] = []
     for place in places:
         reader = open_repository(place.removeprefix("file://"), login=(logins or {}).get(place))
         found = _packages(reader)
         packages += map(_offered, found)
         selectors += [(package, reader) for package in found if package.name == tool.package]
     # Of several versions yum installs the newest.
-    newest = max(selectors, key=lambda pair: cmp_to_key(compare_evr)(_evr(pair[0])), default=None)
-    names = _selector_names(newest[1], newest[0].location_href, tool.path) if newest else None
-    return Offer(tuple(packages), names)
+    newest = max(selectors, key=lambda pair: evr_key(pair[0].evr), default=None)
+    return Offer(tuple(packages), _program(newest[1], newest[0], tool.path) if newest else None)
 
 
 def read_packages(places: Sequence[str], logins: Mapping[str, Login] | None = None) -> tuple[OfferedPackage, ...]:
@@ -79,27 +82,33 @@ def planned_offer(project: Project, platform: str, stack: StackDefinition) -> tu
     tool = stack.tools.select
     packages: list[OfferedPackage] = []
     refusals: list[Refusal] = []
-    names: frozenset[str] | None = None
+    program: Program | None = None
     for component in project.components():
         evaluated = project.evaluate(component, platform)
         if isinstance(evaluated, Refusal):
             refusals.append(evaluated)
             continue
         release = f"{evaluated.release}{evaluated.target.platform.dist}"
-        packages += [_planned(package, f"{evaluated.package_version}-{release}") for package in evaluated.packages]
+        packages += [_planned(package, evaluated.package_version, release) for package in evaluated.packages]
         if any(package.name == tool.package for package in evaluated.packages):
             texts = [file.content for file in evaluated.files if PurePosixPath(file.name).name == tool.name]
-            names = names_known(texts[0].decode("utf-8", "replace")) if texts else None
-    return Offer(tuple(packages), names), tuple(refusals)
+            program = Program(tool.package, texts[0].decode("utf-8", "replace")) if texts else None
+    return Offer(tuple(packages), program), tuple(refusals)
 
 
-def _planned(package: Package, evr: str) -> OfferedPackage:
+def _planned(package: Package, version: str, release: str) -> OfferedPackage:
+    def stated(text: str) -> str:
+        """The dependency as the package will state it; with other macros only its name is known."""
+        for macro, value in (("version", version), ("release", release), ("name", package.name), ("?_isa", "")):
+            text = text.replace(f"%{{{macro}}}", value)
+        return text.strip() if "%" not in text else text.split()[0]
+
     services = [f"/etc/rc.d/init.d/{service.name}" for service in package.services]
     return OfferedPackage(
         name=package.name,
-        evr=evr,
-        provides=tuple(text.split()[0] for text in package.provides if text.strip()),
-        requires=tuple(text.split()[0] for text in package.requires if text.strip()),
+        evr=f"{version}-{release}",
+        provides=tuple(map(stated, filter(str.strip, package.provides))),
+        requires=tuple(map(stated, filter(str.strip, package.requires))),
         listed=tuple(path.replace("%{name}", package.name) for path in (*package.paths, *services)),
     )
 
@@ -117,54 +126,41 @@ def check_offer(
     found = check_stack(offer.packages, stack, components, family=family, version=version, selector=offer.selector)
     places = [Place(tuple(components))] if places is None else places
     needs = need_findings(unmet_needs(offer.packages, stack, places, family=family, version=version))
-    return by_level([*found, *needs])
+    tools = selector_findings(offer.packages, stack, offer.program, family) if components else ()
+    return by_level([*found, *tools, *needs])
 
 
-def _packages(reader: Reader) -> list[createrepo_c.Package]:
-    import createrepo_c
-
+def _packages(reader: Reader) -> list[ListedPackage]:
     with contextlib.ExitStack() as stack:
         try:
-            repomd = createrepo_c.Repomd(str(stack.enter_context(reader.metadata(REPOMD))))
-            records: Mapping[str, str] = {one.type: one.location_href for one in repomd.records if one.location_href}
+            records = read_repomd(stack.enter_context(reader.metadata(REPOMD))).records
             for kind in METADATA:
-                if not records.get(kind):
+                if kind not in records or not records[kind].location:
                     raise PublishError(f"{REPOMD} lists no {kind} metadata")
-            paths = {kind: str(stack.enter_context(reader.metadata(records[kind]))) for kind in METADATA}
-            return list(
-                createrepo_c.PackageIterator(
-                    primary_path=paths["primary"], filelists_path=paths["filelists"], other_path=paths["other"]
-                )
-            )
-        except (createrepo_c.CreaterepoCError, UnicodeDecodeError) as error:
-            raise PublishError(f"the repository's metadata cannot be read: {str(error).strip()}") from error
+            primary, filelists = (stack.enter_context(reader.metadata(records[kind].location)) for kind in METADATA)
+            return read_listing(primary, filelists)
         except MissingError as error:
             hint = "A repository is the folder that holds repodata."
             raise PublishError(error.message, hint=hint) from error
 
 
-def _offered(package: createrepo_c.Package) -> OfferedPackage:
-    epoch = f"{package.epoch}:" if package.epoch not in (None, "", "0") else ""
+def _offered(package: ListedPackage) -> OfferedPackage:
+    epoch = f"{package.epoch}:" if package.epoch else ""
     return OfferedPackage(
         name=package.name,
         evr=f"{epoch}{package.version}-{package.release}",
-        provides=tuple(entry[0] for entry in package.provides),
-        requires=tuple(entry[0] for entry in package.requires),
-        files=frozenset(folder + name for _, folder, name, *_ in package.files),
+        provides=tuple(map(str, package.provides)),
+        requires=tuple(map(str, package.requires)),
+        files=frozenset(package.files),
     )
 
 
-def _evr(package: createrepo_c.Package) -> tuple[int, str, str]:
-    return int(package.epoch or 0), package.version, package.release
-
-
-def _selector_names(reader: Reader, location: str, path: str) -> frozenset[str] | None:
+def _program(reader: Reader, package: ListedPackage, path: str) -> Program:
     try:
-        with reader.file(location) as rpm:
-            text = _text_of(rpm, path)
+        with reader.file(package.location) as rpm:
+            return Program(package.name, _text_of(rpm, path))
     except MissingError:
-        return None
-    return names_known(text) if text is not None else None
+        return Program(package.name, None)
 
 
 def _text_of(rpm: Path, path: str) -> str | None:

@@ -7,26 +7,37 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from bigtop_builder.adapter.repository.metadata import ATTESTATION_KEY, revision_of
+from bigtop_builder.adapter.repository.listing import ListedPackage, read_listing, read_repomd, revision_of
+from bigtop_builder.adapter.repository.metadata import ATTESTATION_KEY
 from bigtop_builder.adapter.repository.reader import SMALL, Login, MissingError, Reader, open_repository
 from bigtop_builder.adapter.repository.seen import Seen, State
 from bigtop_builder.adapter.repository.snapshot import REPOMD
-from bigtop_builder.adapter.rpm.header import read_header
+from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
 from bigtop_builder.adapter.rpm.signing import open_keyring, verify_detached, verify_package
-from bigtop_builder.flow.publish.closure import Capability, Member, unmet
+from bigtop_builder.flow.publish.closure import Member, unmet
+from bigtop_builder.flow.publish.file_conflicts import FileOwners
 from bigtop_builder.flow.publish.freshness import manifest_problems, step_back
 from bigtop_builder.flow.publish.provenance import problems as documents_problems
+from bigtop_builder.flow.publish.rpm_rules import key_problems, package_problems
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import PublishError
+from bigtop_builder.model.platform import Platform
 from bigtop_builder.model.project import ProjectFile
 
-if TYPE_CHECKING:
-    import createrepo_c
-
-ProblemKind = Literal["signature", "manifest", "freshness", "digest", "missing", "duplicate", "requires", "provenance"]
-SENSES = {"EQ": "=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
+ProblemKind = Literal[
+    "signature",
+    "manifest",
+    "freshness",
+    "digest",
+    "missing",
+    "duplicate",
+    "requires",
+    "provenance",
+    "platform",
+    "files",
+]
 DIGESTS = ("sha256", "sha384", "sha512")
 METADATA = ("primary", "filelists", "other")
 
@@ -56,13 +67,14 @@ def verify(
     seen: Seen | None = None,
     accept_older: bool = False,
     project: ProjectFile | None = None,
+    platform: Platform | None = None,
 ) -> Verdict:
     """Check the repository in a folder or below an ``http(s)`` address.
 
     ``key`` is the public key to trust; without it the one beside the repository is used, which proves that the
     repository is intact, not whose it is. ``system`` lists what hosts provide besides the repository (see
     closure.unmet). A state that is older than what ``seen`` has of this place is a problem, unless ``accept_older``,
-    which forgets what was seen. Raises PublishError if there is no repository or its metadata cannot be read.
+    which forgets what was seen. With ``platform``, what its rpm could not read is a problem. Raises PublishError if there is no repository or its metadata cannot be read.
     """
     project = project or ProjectFile()
     reader = open_repository(place, project.network, project.limits)
@@ -72,24 +84,39 @@ def verify(
         repomd = stack.enter_context(reader.metadata(REPOMD))
         problems += _state(reader, repomd, keyring, place, seen, accept_older)
         paths = _metadata(reader, repomd, stack, problems)
-        packages = _packages(paths)
+        packages = read_listing(paths["primary"], paths["filelists"])
         without: list[str] = []
-        attestor = _attestation_key(reader)
+        attestor, owners, signers = _attestation_key(reader), FileOwners(packages), set[str]()
         for package in packages:
-            problems += _package_problems(reader, package, keyring, attestor, without)
+            wrong, header = _package_problems(reader, package, keyring, attestor, without)
+            problems += wrong
+            if header is not None:
+                owners.add(package.nevra, header)
+                signers |= {header.signature.key_id} if header.signature else set()
+                problems += [
+                    Problem("platform", package.nevra, f"it {text}")
+                    for text in (package_problems(header, platform) if platform else ())
+                ]
+        if platform is not None:
+            trusted = key or reader.public_key()
+            problems += [Problem("platform", *found) for found in key_problems(trusted, signers, platform)]
         # A repository without any was published by a version that created none.
         if len(without) < len(packages):
             problems += [Problem("provenance", nevra, "it has no SBOM") for nevra in without]
     problems += [
         Problem("duplicate", nevra, f"listed {count} times")
-        for nevra, count in Counter(package.nevra() for package in packages).items()
+        for nevra, count in Counter(package.nevra for package in packages).items()
         if count > 1
     ]
-    problems += [
-        Problem("requires", nevra, f"nothing provides {wanted}")
-        for nevra, wanted in unmet(map(_member, packages), system)
-    ]
+    members = [Member(package.nevra, package.requires, package.provides, package.files) for package in packages]
+    problems += [Problem("requires", nevra, f"nothing provides {wanted}") for nevra, wanted in unmet(members, system)]
+    problems += [Problem("files", one, _not_together(other, paths)) for one, other, paths in owners.conflicts()]
     return Verdict(len(packages), tuple(problems))
+
+
+def _not_together(other: str, paths: list[str]) -> str:
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"rpm would not install it together with {other}: both have {paths[0]}{more}, and they differ"
 
 
 def verify_state(place: str, key: bytes, seen: Seen, login: Login | None = None) -> tuple[Problem, ...]:
@@ -154,22 +181,17 @@ def _repomd_signature(reader: Reader, repomd: Path, keyring: Path) -> list[Probl
 
 def _metadata(reader: Reader, repomd: Path, stack: contextlib.ExitStack, problems: list[Problem]) -> dict[str, Path]:
     """The metadata files that ``repomd.xml`` lists, by kind."""
-    import createrepo_c
-
-    try:
-        records = {one.type: one for one in createrepo_c.Repomd(str(repomd)).records if one.location_href}
-    except (createrepo_c.CreaterepoCError, UnicodeDecodeError) as error:
-        raise PublishError(f"{REPOMD} cannot be read: {str(error).strip()}") from error
+    records = read_repomd(repomd).records
     paths = {}
     for kind in METADATA:
         if kind not in records:
             raise PublishError(f"{REPOMD} lists no {kind} metadata")
         record = records[kind]
-        if not record.location_href:
+        if not record.location:
             raise PublishError(f"{REPOMD} gives no location of the {kind} metadata")
-        paths[kind] = stack.enter_context(reader.metadata(record.location_href))
+        paths[kind] = stack.enter_context(reader.metadata(record.location))
         if _digest(paths[kind], record.checksum_type) != record.checksum:
-            problems.append(Problem("digest", record.location_href, f"its {record.checksum_type} does not match"))
+            problems.append(Problem("digest", record.location, f"its {record.checksum_type} does not match"))
     return paths
 
 
@@ -188,56 +210,27 @@ def _digest(path: Path, algorithm: str | None) -> str:
     return of_file(path, algorithm)
 
 
-def _packages(paths: dict[str, Path]) -> list[createrepo_c.Package]:
-    import createrepo_c
-
-    try:
-        return list(
-            createrepo_c.PackageIterator(
-                primary_path=str(paths["primary"]),
-                filelists_path=str(paths["filelists"]),
-                other_path=str(paths["other"]),
-            )
-        )
-    except (createrepo_c.CreaterepoCError, UnicodeDecodeError) as error:
-        raise PublishError(f"the repository's metadata cannot be read: {str(error).strip()}") from error
-
-
 def _package_problems(
-    reader: Reader, package: createrepo_c.Package, keyring: Path, attestor: bytes | None, without: list[str]
-) -> list[Problem]:
-    """Check a package and the documents beside it; one that has no SBOM goes into ``without``."""
-    nevra = package.nevra()
-    file = package.location_href.rpartition("/")[2]
+    reader: Reader, package: ListedPackage, keyring: Path, attestor: bytes | None, without: list[str]
+) -> tuple[list[Problem], RpmHeader | None]:
+    """Check a package and the documents beside it, and return its header too.
+
+    One that has no SBOM goes into ``without``.
+    """
+    nevra = package.nevra
+    file = package.location.rpartition("/")[2]
     try:
-        with reader.file(package.location_href) as path:
-            if _digest(path, package.checksum_type) != package.pkgId:
-                return [
-                    Problem("digest", nevra, f"the {package.checksum_type} of {package.location_href} does not match")
-                ]
+        with reader.file(package.location) as path:
+            if _digest(path, package.checksum_type) != package.checksum:
+                text = f"the {package.checksum_type} of {package.location} does not match"
+                return [Problem("digest", nevra, text)], None
             wrong = [Problem("signature", nevra, text) for text in verify_package(path, keyring)]
-            header = read_header(path).sha256
+            header = read_header(path)
     except MissingError:
-        return [Problem("missing", nevra, f"{package.location_href} is missing")]
+        return [Problem("missing", nevra, f"{package.location} is missing")], None
     except PublishError as error:
-        return [Problem("digest", nevra, error.message)]
-    beside = documents_problems(reader, file, package.pkgId, header, keyring, attestor)
+        return [Problem("digest", nevra, error.message)], None
+    beside = documents_problems(reader, file, package.checksum, header.sha256, keyring, attestor)
     if beside is None:
         without.append(nevra)
-    return wrong + [Problem("provenance", nevra, text) for text in beside or ()]
-
-
-def _member(package: createrepo_c.Package) -> Member:
-    return Member(
-        nevra=package.nevra(),
-        requires=tuple(_capability(entry) for entry in package.requires),
-        provides=tuple(_capability(entry) for entry in package.provides),
-        files=tuple(folder + name for _, folder, name, *_ in package.files),
-    )
-
-
-def _capability(entry: tuple[str, str | None, str | None, str | None, str | None, bool]) -> Capability:
-    name, flags, epoch, version, release, _ = entry
-    if not flags or not version:
-        return Capability(name)
-    return Capability(name, SENSES[flags], (int(epoch or 0), version, release or ""))
+    return wrong + [Problem("provenance", nevra, text) for text in beside or ()], header

@@ -101,7 +101,8 @@ def _make_metadata(rpms: Sequence[Path], folder: Path) -> bool:
     A container may have mounted ``folder``, so the folder itself stays. The new files, which are named after their
     digests, are complete before ``repomd.xml``, which names them, takes the place of the old one.
     """
-    from bigtop_builder.adapter.repository.metadata import package_chunks, revision_of, write_repodata
+    from bigtop_builder.adapter.repository.listing import revision_of
+    from bigtop_builder.adapter.repository.metadata import package_chunks, write_repodata
 
     # The packages are mounted over this folder.
     (folder / "packages").mkdir(parents=True, exist_ok=True)
