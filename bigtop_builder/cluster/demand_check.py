@@ -33,9 +33,9 @@ NO_SERVICE = "every host"
 class OfferedPackage:
     """A package of a repository.
 
-    ``evr`` is ``3.5.9-2.el8``, preceded by the epoch if it is not 0; ``provides`` and ``requires`` are as packages state
-    them: ``name``, ``name >= 1.0``, ``(a or b)``. ``listed`` are the path patterns of a package that is only planned: it
-    may contain anything below them.
+    ``evr`` is ``3.5.9-2.el8``, preceded by the epoch if it is not 0; ``provides`` and ``requires`` are as packages
+    state them: ``name``, ``name >= 1.0``, ``(a or b)``. ``listed`` are the path patterns of a package that is only
+    planned: it may contain anything below them.
     """
 
     name: str

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from bigtop_builder.adapter.repository.metadata import require_createrepo
 from bigtop_builder.model.base import Credentials
 from bigtop_builder.model.build_tools import apache, debian, maven, pip
 from bigtop_builder.model.build_tools.registry import DOWNLOADS, TOOLS
-from bigtop_builder.model.errors import BigtopBuilderError, EngineError
+from bigtop_builder.model.errors import BigtopBuilderError, EngineError, PublishError
 from bigtop_builder.model.source import (
     Alternative,
     ApacheSource,
@@ -200,6 +201,12 @@ def _tools(settings: Settings) -> Iterator[Finding]:
     for tool, (purpose, advice) in wanted.items():
         place = shutil.which(tool, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
         yield Finding(tool, "ok", place) if place else Finding(tool, "warning", f"missing: {purpose}", advice)
+    try:
+        require_createrepo()
+    except PublishError as error:
+        yield Finding("createrepo-c", "warning", "missing: publishing repositories", error.hint or "")
+    else:
+        yield Finding("createrepo-c", "ok", "installed")
 
 
 def _clock(_: Settings) -> Iterator[Finding]:

@@ -16,12 +16,12 @@ import pytest
 import zstandard
 
 from bigtop_builder.adapter.rpm.gnupg import Signer, make_key, open_signer
-from bigtop_builder.model.evr import compare_evr, parse_evr
 from bigtop_builder.flow.publish.closure import Capability, Member, unmet
 from bigtop_builder.flow.publish.publisher import Publication, publish
 from bigtop_builder.flow.publish.server import RepositoryServer
 from bigtop_builder.flow.publish.verifier import Problem, verify
 from bigtop_builder.model.errors import PublishError
+from bigtop_builder.model.evr import compare_evr, parse_evr
 from bigtop_builder.model.platform import Image, Platform
 from bigtop_builder.model.project import ProjectFile
 from bigtop_builder.model.version import compare_versions

@@ -9,12 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from bigtop_builder.model.evr import compare_evr, parse_evr
 from bigtop_builder.flow.build.component_compile import other_version
 from bigtop_builder.flow.build.project import Request
 from bigtop_builder.flow.build.work_order import WorkOrder
 from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError, Location, RecipeError
+from bigtop_builder.model.evr import compare_evr, parse_evr
 from bigtop_builder.model.project import Choice
 from bigtop_builder.plan.task import Plan
 from bigtop_builder.recipe.catalog import Catalog

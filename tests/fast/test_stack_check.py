@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from bigtop_builder.cluster.demand_check import choose_components
 from bigtop_builder.cluster.stack_data import load_stack
 from bigtop_builder.flow.publish.server import RepositoryServer
 from bigtop_builder.flow.publish.stack_check import check_offer, names_known, read_offer
+from bigtop_builder.model.ambari_stack import AmbariLine
 from bigtop_builder.model.errors import PublishError
 from bigtop_builder.recipe.catalog import shipped_templates
 from tests.rpmfile import Spec, write_rpm
@@ -88,6 +90,73 @@ def test_the_newest_selector_counts(tmp_path: Path) -> None:
 def test_several_repositories_are_one_offer(tmp_path: Path) -> None:
     one, other = repository(tmp_path / "one", selector()), repository(tmp_path / "other", ZOOKEEPER)
     assert len(read_offer([str(one), str(other)], load_stack()).packages) == 2
+
+
+def found_in(folder: Path, *specs: Spec, line: AmbariLine = "3.0", family: str = "redhat8") -> list[tuple[str, str]]:
+    stack = load_stack(ambari=line)
+    offer = read_offer([str(repository(folder, *specs))], stack)
+    components = choose_components(stack, ["ZOOKEEPER"])
+    found = check_offer(offer, stack, components, family=family, version="3.2.0")
+    return [(one.level, f"{one.subject} {one.message}") for one in found if one.kind != "elsewhere"]
+
+
+@pytest.mark.parametrize(
+    ("first", "requires", "family", "said"),
+    [
+        ("#!/usr/bin/env python", (), "redhat8", "runs with python, which hosts of redhat8 do not have"),
+        ("#!/usr/bin/python2", (), "redhat9", "runs with python2"),
+        ("#!/usr/bin/env -S python3 -s", (), "redhat7", "runs with python3"),
+        ("#!/usr/bin/python2", ("/usr/bin/python2",), "redhat8", None),
+        ("#!/usr/bin/env python", (), "redhat7", None),
+        ("#! /usr/bin/env python3", (), "redhat8", None),
+        ("", (), "redhat8", "does not begin with #!"),
+    ],
+)
+def test_the_interpreter_of_the_selector(
+    first: str, requires: tuple[str, ...], family: str, said: str | None, tmp_path: Path
+) -> None:
+    text = f"{first}\nleaves = {{'zookeeper-client': 'zookeeper', 'zookeeper-server': 'zookeeper'}}\n".encode()
+    tool = replace(selector(text), requires=requires)
+    line: AmbariLine = "2.8" if family == "redhat7" else "3.0"
+    found = found_in(tmp_path, tool, ZOOKEEPER, line=line, family=family)
+    assert [level for level, _ in found] == (["error"] if said else [])
+    assert not said or said in found[0][1]
+
+
+@pytest.mark.parametrize(
+    ("code", "line", "said"),
+    [
+        ("print 'packages'", "3.0", "Python 3 by agents of Ambari 3.0"),
+        ("print 'packages'", "2.8", None),
+        ("print(f'{leaves}')", "2.8", "line 3 needs Python 3"),
+        ("print(f'{leaves}')", "3.0", None),
+    ],
+)
+def test_agents_run_the_selector_with_their_own_python(
+    code: str, line: AmbariLine, said: str | None, tmp_path: Path
+) -> None:
+    head = "#!/usr/bin/env bash\nleaves = {'zookeeper-client': 'zookeeper', 'zookeeper-server': 'zookeeper'}\n"
+    family = "redhat7" if line == "2.8" else "redhat8"
+    found = found_in(tmp_path, selector(f"{head}{code}\n".encode()), ZOOKEEPER, line=line, family=family)
+    assert [level for level, _ in found] == (["error"] if said else [])
+    assert not said or said in found[0][1]
+
+
+def test_a_selector_that_is_in_no_package_is_told(tmp_path: Path) -> None:
+    without = Spec(name="bigtop-select", version="3.2.0", files={SELECT: OURS})
+    (only,) = found_in(tmp_path / "one", without, ZOOKEEPER)
+    assert only[0] == "warning" and "conf-select is in no package" in only[1] and "reported an error" in only[1]
+    elsewhere = Spec(name="conf-select", files={CONF: b"#!/bin/sh"})
+    assert found_in(tmp_path / "two", without, elsewhere, ZOOKEEPER) == []
+    neither = Spec(name="bigtop-select", version="3.2.0", files={"/usr/lib/bigtop-select/x": b""})
+    assert [level for level, _ in found_in(tmp_path / "three", neither, ZOOKEEPER)].count("error") == 1
+
+
+def test_a_version_that_the_repository_does_not_have_is_told(tmp_path: Path) -> None:
+    other = Spec(name="zookeeper_3_2_0-native", version="3.5.8", files={"/n": b""})
+    asking = replace(ZOOKEEPER, requires=("zookeeper_3_2_0-native >= 3.5.9",))
+    (only,) = found_in(tmp_path, selector(), asking, other)
+    assert only[0] == "error" and "the repository has zookeeper_3_2_0-native = 3.5.8" in only[1]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from bigtop_builder.model.evr import compare_evr, parse_evr
 from bigtop_builder.cluster.demand_check import OfferedPackage
 from bigtop_builder.cluster.rolling import CHECKED, ROLLING, Wave, waves
 from bigtop_builder.cluster.stack_data import load_stack
@@ -21,6 +20,7 @@ from bigtop_builder.cluster.upgrade import (
     plan_upgrade,
     read_former,
 )
+from bigtop_builder.model.evr import compare_evr, parse_evr
 
 STACK = load_stack()
 HDFS = [f"hadoop_3_2_0{part}" for part in ("", "-hdfs", "-client", "-libhdfs", "-yarn", "-mapreduce")]

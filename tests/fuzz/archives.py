@@ -23,11 +23,11 @@ from bigtop_builder.adapter.rpm.difference import package_differences
 from bigtop_builder.adapter.rpm.header import read_header
 from bigtop_builder.adapter.rpm.openpgp import parse_signature
 from bigtop_builder.adapter.rpm.payload import find_in_payload
-from bigtop_builder.model.evr import compare_evr, parse_evr
 from bigtop_builder.adapter.sources import unpack
 from bigtop_builder.adapter.tools.maven_central import central_of
 from bigtop_builder.flow.bigtop.maven_seed import artifacts_in
 from bigtop_builder.model.archive_limits import ArchiveLimits
+from bigtop_builder.model.evr import compare_evr, parse_evr
 from tests.fuzz.harness import Target
 from tests.fuzz.mutation import mutated
 from tests.rpmfile import File, Spec, write_rpm

@@ -16,6 +16,8 @@ from bigtop_builder.model.errors import ConfigurationError, SourceError
 
 PACKAGE = "bigtop-builder"
 TIME_LIMIT = 900
+EXTRA = "[publish]" if sys.platform == "linux" else ""
+"""A closed site publishes what it builds."""
 TREE = ("bigtop_builder", "templates", "pyproject.toml", "README.md", "LICENSE")
 """What the program's own wheel is made of, in a checkout."""
 
@@ -54,7 +56,7 @@ def make_wheels(scratch: Path, epoch: int) -> list[Path]:
     constraints.write_text("".join(f"{name}=={version}\n" for name, version in sorted(installed.items())))
     wheels = scratch / "wheels"
     command = [sys.executable, "-m", "pip", "wheel", "--disable-pip-version-check", "--no-input", "--quiet"]
-    command += ["--wheel-dir", str(wheels), "--constraint", str(constraints), str(tree)]
+    command += ["--wheel-dir", str(wheels), "--constraint", str(constraints), f"{tree}{EXTRA}"]
     try:
         done = subprocess.run(
             command,

@@ -13,12 +13,12 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from bigtop_builder import __version__
 from bigtop_builder.adapter.provenance.contents import Library, libraries
 from bigtop_builder.adapter.provenance.maven_cache import MavenCache
 from bigtop_builder.adapter.rpm.header import RpmHeader
+from bigtop_builder.model.purl import package_url
 
 HEADER_PROPERTY = "bigtop-builder:rpm:header-sha256"
 ATTESTATION = "attestation"
@@ -45,9 +45,8 @@ SPDX = {
 
 def package_purl(header: RpmHeader) -> str:
     """The package URL: ``pkg:rpm/zookeeper_3_2_0@3.5.9-2.el8?arch=noarch``."""
-    epoch = f"&epoch={header.epoch}" if header.epoch else ""
-    version = quote(f"{header.version}-{header.release}", safe="")
-    return f"pkg:rpm/{quote(header.name, safe='')}@{version}?arch={quote(header.arch, safe='')}{epoch}"
+    epoch = str(header.epoch) if header.epoch else ""
+    return package_url("rpm", header.name, f"{header.version}-{header.release}", arch=header.arch, epoch=epoch)
 
 
 def sbom(path: Path, header: RpmHeader, cache: MavenCache, attestation: str | None = None) -> bytes:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Literal
-from urllib.parse import quote
+
+from bigtop_builder.model.purl import package_url
 
 Technique = Literal["manifest-analysis", "hash-comparison", "filename"]
 """CycloneDX's names for the evidence of an identity."""
@@ -36,11 +37,9 @@ class Coordinates:
         """``pkg:maven/org.apache.zookeeper/zookeeper@3.5.9``; empty if the group of a Maven artifact is unknown."""
         if not self.version or (self.ecosystem == "maven" and not self.group):
             return ""
-        group = f"{quote(self.group, safe='')}/" if self.group else ""
-        qualifiers = {"classifier": self.classifier, "type": self.kind if self.kind != "jar" else ""}
-        text = "&".join(f"{name}={quote(value, safe='')}" for name, value in qualifiers.items() if value)
-        return f"pkg:{self.ecosystem}/{group}{quote(self.name, safe='')}@{quote(self.version, safe='')}" + (
-            f"?{text}" if text else ""
+        kind = self.kind if self.kind != "jar" else ""
+        return package_url(
+            self.ecosystem, self.name, self.version, group=self.group, classifier=self.classifier, type=kind
         )
 
 

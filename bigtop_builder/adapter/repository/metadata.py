@@ -37,8 +37,21 @@ class Chunks:
     other: str
 
 
+def require_createrepo() -> None:
+    """Raise PublishError unless createrepo-c, the extra ``publish``, is installed."""
+    try:
+        import createrepo_c  # noqa: F401
+    except ImportError as error:
+        raise PublishError(
+            f"writing the metadata of a repository needs createrepo-c, which cannot be loaded: {error}",
+            hint="Install the extra: pip install 'bigtop-builder[publish]' or pipx inject bigtop-builder createrepo-c. "
+            "It exists for Linux with glibc: publish from such a machine.",
+        ) from error
+
+
 def package_chunks(path: Path, file_name: str) -> Chunks:
     """Read a package once for its metadata; ``file_name`` is its name in the repository. Raises PublishError."""
+    require_createrepo()
     import createrepo_c
 
     with _translated(path):
@@ -65,6 +78,7 @@ def write_repodata(folder: Path, chunks: Sequence[Chunks], epoch: int) -> Path:
     ``epoch``, in seconds, is the revision and the time of every file. It must never decrease: yum keeps its cached
     copy if a repository seems to have become older.
     """
+    require_createrepo()
     import createrepo_c
 
     repodata = folder / "repodata"

@@ -12,10 +12,10 @@ from bigtop_builder.adapter.repository.metadata import Chunks, package_chunks
 from bigtop_builder.adapter.rpm.gnupg import Signer
 from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
 from bigtop_builder.adapter.rpm.signing import sign_package, verify_package
-from bigtop_builder.model.evr import EVR
 from bigtop_builder.adapter.store import write_atomically
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import PublishError
+from bigtop_builder.model.evr import EVR
 
 SBOM, SBOM_SIGNATURE = ".cdx.json", ".cdx.json.asc"
 STATEMENT, STATEMENT_SIGNATURE = ".intoto.json", ".intoto.json.asc"

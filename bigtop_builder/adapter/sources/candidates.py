@@ -12,6 +12,7 @@ from bigtop_builder.adapter.sources.web import Auth
 from bigtop_builder.adapter.tools.addresses import Addresses
 from bigtop_builder.model.base import Credentials
 from bigtop_builder.model.build_tools import apache, debian, maven
+from bigtop_builder.model.purl import package_url
 from bigtop_builder.model.source import (
     Alternative,
     ApacheSource,
@@ -64,14 +65,12 @@ def uri(alternative: Alternative) -> str:
         case MavenSource():
             group, artifact, version, *rest = alternative.maven.split(":")
             qualifiers = dict(zip(("type", "classifier"), rest, strict=False))
-            text = "&".join(f"{name}={quote(value, safe='')}" for name, value in sorted(qualifiers.items()))
-            return f"pkg:maven/{group}/{artifact}@{quote(version, safe='')}" + (f"?{text}" if text else "")
+            return package_url("maven", artifact, version, group=group, **qualifiers)
         case PypiSource():
             name, _, version = alternative.pypi.partition("==")
-            wanted = f"?file_name={quote(alternative.file, safe='')}" if alternative.file else ""
-            return f"pkg:pypi/{name.lower().replace('_', '-')}@{quote(version, safe='')}{wanted}"
+            return package_url("pypi", name, version, file_name=alternative.file or "")
         case DebianSource():
-            return f"pkg:deb/debian/{alternative.debian}?arch=source&file_name={quote(alternative.file, safe='')}"
+            return package_url("deb", alternative.debian, "", group="debian", arch="source", file_name=alternative.file)
         case GitSource():
             return f"git+{public(alternative.git)}@{alternative.tag or alternative.commit}"
         case _:

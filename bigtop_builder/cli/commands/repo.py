@@ -44,7 +44,7 @@ def publish(
         typer.Option(
             "--base-url",
             metavar="URL",
-            help="The address at which hosts reach the root. Default: the project's, or that of the publication before.",
+            help="The address at which hosts reach the root. Default: the project's, or the former publication's.",
             show_default=False,
         ),
     ] = None,

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from functools import cmp_to_key
 from typing import TYPE_CHECKING
 
-from bigtop_builder.model.evr import compare_evr, parse_evr
 from bigtop_builder.cluster.upgrade import Catalog, Former, HostNow, Upgrade, plan_upgrade, read_former
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.host_states import UNINSTALLED
@@ -27,6 +26,7 @@ from bigtop_builder.flow.publish.stack_check import read_packages
 from bigtop_builder.hosts.facts import HostFacts, Wanted
 from bigtop_builder.hosts.upgrade import FORMER, set_packages
 from bigtop_builder.model.errors import AmbariError, HostError, InterruptedRunError, PublishError
+from bigtop_builder.model.evr import compare_evr, parse_evr
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari

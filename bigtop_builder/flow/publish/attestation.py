@@ -17,12 +17,12 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.model.build_tools.registry import CACHES
 from bigtop_builder.model.errors import PublishError, StoreError
+from bigtop_builder.model.purl import package_url
 from bigtop_builder.plan.key import BY_HAND
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -246,10 +246,10 @@ def _patches(compiled: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _image(kind: str, image: Mapping[str, str]) -> dict[str, Any]:
-    name = image["tag"].rpartition(":")[0] or image["tag"]
+    group, _, own = (image["tag"].rpartition(":")[0] or image["tag"]).rpartition("/")
     return {
         "name": f"image of the {kind} step",
-        "uri": f"pkg:docker/{name}@{quote(image['id'], safe='')}",
+        "uri": package_url("docker", own, image["id"], group=group),
         "digest": {"sha256": image["id"].removeprefix("sha256:")},
         "annotations": {"fingerprint": image["fingerprint"], "base": image["base"]},
     }

@@ -36,8 +36,8 @@ def check_origin(
     if stack and other:
         raise PublishError(
             f"{path} is of another stack than {stack.name}: {other}",
-            hint="Publish it under its own stack (stack in the project file, or another project), since Ambari takes any "
-            "version that it finds. Pass --allow-foreign if it belongs here nevertheless.",
+            hint="Publish it under its own stack (stack in the project file), since Ambari takes any version that it "
+            "finds. Pass --allow-foreign if it belongs here nevertheless.",
         )
 
 

@@ -14,12 +14,12 @@ from bigtop_builder.adapter.repository.pool import SBOM, STATEMENT
 from bigtop_builder.adapter.repository.reader import FolderReader, MissingError
 from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
 from bigtop_builder.adapter.rpm.signing import open_keyring
-from bigtop_builder.model.evr import evr_key
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.publish.attestation import Origins, statement
 from bigtop_builder.flow.publish.provenance import maven_cache, signed
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import NothingSelectedError, PublishError
+from bigtop_builder.model.evr import evr_key
 from bigtop_builder.recipe.document import near
 
 

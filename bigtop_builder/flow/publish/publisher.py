@@ -12,14 +12,19 @@ from itertools import groupby
 from pathlib import Path
 
 from bigtop_builder.adapter.provenance.dsse import AttestationKey
-from bigtop_builder.adapter.repository.metadata import ALL_KEYS, ATTESTATION_KEY, PACKAGES, PROVENANCE
+from bigtop_builder.adapter.repository.metadata import (
+    ALL_KEYS,
+    ATTESTATION_KEY,
+    PACKAGES,
+    PROVENANCE,
+    require_createrepo,
+)
 from bigtop_builder.adapter.repository.pool import STATEMENT, Pool, PooledPackage
 from bigtop_builder.adapter.repository.seen import Seen, State
 from bigtop_builder.adapter.repository.snapshot import REPOMD, Contents, Publications, writing
 from bigtop_builder.adapter.rpm.gnupg import Signer
 from bigtop_builder.adapter.rpm.header import RpmHeader, read_header
 from bigtop_builder.adapter.rpm.signing import open_keyring
-from bigtop_builder.model.evr import evr_key
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.publish.key_rotation import KeyChange, published_keys, sign_again
 from bigtop_builder.flow.publish.package_origin import check_origin
@@ -29,6 +34,7 @@ from bigtop_builder.flow.publish.rpm_rules import check_key, check_package
 from bigtop_builder.flow.publish.verifier import is_whole
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import PublishError
+from bigtop_builder.model.evr import evr_key
 from bigtop_builder.model.platform import Platform
 from bigtop_builder.model.stack import Stack
 
@@ -111,6 +117,7 @@ def publish(
         raise PublishError("no packages to publish", hint="Build some first, or give their files.")
     if rules.keep_snapshots < MIN_SNAPSHOTS:
         raise PublishError(f"keep_snapshots must be {MIN_SNAPSHOTS} or more: the previous snapshot is always kept")
+    require_createrepo()
     given = [(path, read_header(path)) for path in sorted(set(packages))]
     check_key(signer, platform)
     for path, header in given:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from bigtop_builder.adapter.repository.listing import ListedPackage, read_listing, read_repomd
 from bigtop_builder.adapter.repository.reader import Login, MissingError, Reader, open_repository
 from bigtop_builder.adapter.rpm.payload import payload_files
-from bigtop_builder.model.evr import evr_key
 from bigtop_builder.cluster.demand_check import OfferedPackage, StackFinding, by_level, check_stack
 from bigtop_builder.cluster.needs import Place, need_findings, unmet_needs
 from bigtop_builder.cluster.selector_check import Program, selector_findings
 from bigtop_builder.model.ambari_stack import StackDefinition
 from bigtop_builder.model.component import Package
 from bigtop_builder.model.errors import PublishError
+from bigtop_builder.model.evr import evr_key
 from bigtop_builder.plan.task import Refusal
 
 if TYPE_CHECKING:

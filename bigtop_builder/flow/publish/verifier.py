@@ -74,7 +74,8 @@ def verify(
     ``key`` is the public key to trust; without it the one beside the repository is used, which proves that the
     repository is intact, not whose it is. ``system`` lists what hosts provide besides the repository (see
     closure.unmet). A state that is older than what ``seen`` has of this place is a problem, unless ``accept_older``,
-    which forgets what was seen. With ``platform``, what its rpm could not read is a problem. Raises PublishError if there is no repository or its metadata cannot be read.
+    which forgets what was seen. With ``platform``, what its rpm could not read is a problem. Raises PublishError
+    if there is no repository or its metadata cannot be read.
     """
     project = project or ProjectFile()
     reader = open_repository(place, project.network, project.limits)

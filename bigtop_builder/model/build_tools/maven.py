@@ -25,6 +25,7 @@ from bigtop_builder.model.build_tools.tool import (
     Site,
     ToolSettings,
 )
+from bigtop_builder.model.purl import package_url
 
 TRACKING = "_remote.repositories"
 """In each folder Maven's list of where its files came from: ``file>repository=``, or ``file>=`` when built here."""
@@ -265,7 +266,7 @@ def _local(book: AddressBook, path: str) -> list[str]:
 def purl(path: str) -> str:
     """Return the package URL of an artifact by its path in a repository; nothing for a path that names none."""
     if archive := FRONTEND.match(path):
-        return f"pkg:{'npm' if archive[1] == 'npm' else 'generic'}/{archive[1]}@{quote(archive[2])}"
+        return package_url("npm" if archive[1] == "npm" else "generic", archive[1], archive[2])
     parts = path.split("/")
     if len(parts) < 4:
         return ""
@@ -273,9 +274,8 @@ def purl(path: str) -> str:
     if not name.startswith(f"{artifact}-{version}"):
         return ""
     classifier, _, kind = name.removeprefix(f"{artifact}-{version}").partition(".")
-    qualifiers = {"classifier": classifier.removeprefix("-"), "type": kind}
-    text = "&".join(f"{key}={quote(value, safe='')}" for key, value in qualifiers.items() if value)
-    return f"pkg:maven/{quote('.'.join(group))}/{quote(artifact)}@{quote(version)}?{text}"
+    named = classifier.removeprefix("-")
+    return package_url("maven", artifact, version, group=".".join(group), classifier=named, type=kind)
 
 
 def _unit(path: str) -> str:
