@@ -152,7 +152,7 @@ def header_tags(spec: Spec, files: Mapping[str, File], compressed: bytes) -> dic
 
 
 def dependencies(lines: Sequence[str], names: int, flags: int, versions: int) -> dict[int, Value]:
-    parts = [[*line.split(" "), "", ""][:3] for line in sorted(lines)]
+    parts = [[line, "", ""] if line[0] == "(" else [*line.split(" "), "", ""][:3] for line in sorted(lines)]
     return {
         names: array([part[0] for part in parts]),
         flags: int32(*(SENSES.get(part[1], 0) | (part[0].startswith("rpmlib(") << 24) for part in parts)),

@@ -49,7 +49,9 @@ def test_a_boolean_dependency_is_evaluated(text: str, met: bool) -> None:
     assert unmet([*members, asking], system) == ([] if met else [("asking", text)])
 
 
-@pytest.mark.parametrize("text", ["(a or b and c)", "(a or)", "(a xor b)", "(a", "(a if b else c else d)", "(" * 200, "()"])
+@pytest.mark.parametrize(
+    "text", ["(a or b and c)", "(a or)", "(a xor b)", "(a", "(a if b else c else d)", "(" * 200, "()"]
+)
 def test_what_rpm_cannot_parse_is_met_by_nothing(text: str) -> None:
     assert parse_requirement(text) == Capability(text)
     assert unmet([Member("asking", (parse_requirement(text),), (), ())], ["a", "b", "c"]) == [("asking", text)]
