@@ -177,9 +177,7 @@ def test_dnf_installs_and_upgrades_with_every_check_on(
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            rules = Rules(base_url=server.address)
-            publish([write_rpm(tmp_path, HELPER)], root, STACK, PLATFORM, signer, rules)
-            repo_file = f"{server.address}/{STACK}/{PLATFORM.name}/{STACK}-{PLATFORM.name}.repo"
+            repo_file = f"{server.address}/{STACK}-{PLATFORM.name}.repo"
             install = f"curl --fail --silent -o /etc/yum.repos.d/demo.repo {repo_file}; dnf -y -q install demo_3_2_0"
             said = run(
                 client, host, f"{install}; rpm --verify demo_3_2_0; cat /usr/bigtop/link; rpm -q demo_3_2_0", tmp_path
@@ -188,7 +186,7 @@ def test_dnf_installs_and_upgrades_with_every_check_on(
             newer = replace(DEMO, version="1.10", files={"/usr/bigtop/demo": b"newer\n"})
             waiting = f"{install}; touch {tmp_path}/installed; until test -e {tmp_path}/newer; do sleep 0.1; done"
             script = f"{waiting}; dnf -y -q --refresh upgrade; cat /usr/bigtop/demo"
-            upgrade = threading.Timer(0, _publish_when_installed, (root, signer, tmp_path, newer, rules))
+            upgrade = threading.Timer(0, _publish_when_installed, (root, signer, tmp_path, newer, Rules()))
             upgrade.start()
             assert run(client, host, script, tmp_path).endswith("newer\n")
             upgrade.join()
@@ -198,7 +196,8 @@ def test_dnf_installs_and_upgrades_with_every_check_on(
 
 
 def _published(root: Path, signer: Signer, folder: Path, *specs: Spec) -> Path:
-    publish([write_rpm(folder, spec) for spec in specs], root, STACK, PLATFORM, signer)
+    rules = Rules(base_url=root.as_uri())
+    publish([write_rpm(folder, spec) for spec in specs], root, STACK, PLATFORM, signer, rules)
     return root
 
 
@@ -258,7 +257,8 @@ def test_dnf_follows_a_key_rotation(client: DockerClient, host: ImageRecord, sig
         assert code == 0, said.decode()
 
     def step(by: Signer, change: KeyChange | None) -> None:
-        publish(packages, tmp_path / "repository", STACK, PLATFORM, by, Rules(keys=change))
+        root = tmp_path / "repository"
+        publish(packages, root, STACK, PLATFORM, by, Rules(base_url=root.as_uri(), keys=change))
 
     dnf = "dnf -y -q --setopt=reposdir=/etc/own --refresh"
     try:
