@@ -33,21 +33,32 @@ Packages = Annotated[
     ),
 ]
 
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url",
+        metavar="URL",
+        help="The address at which hosts reach the root. Default: the project's, or the former publication's.",
+        show_default=False,
+    ),
+]
+ValidFor = Annotated[
+    str | None,
+    typer.Option(
+        "--valid-for",
+        metavar="TIME",
+        help="Have repo verify report this publication as expired after 12h, 30d or 8w. Default: the project's.",
+        show_default=False,
+    ),
+]
+
 
 def publish(
     invocation: Invocation,
     packages: Packages = None,
     platform: options.PublishedPlatforms = None,
     root: options.Root = None,
-    base_url: Annotated[
-        str | None,
-        typer.Option(
-            "--base-url",
-            metavar="URL",
-            help="The address at which hosts reach the root. Default: the project's, or the former publication's.",
-            show_default=False,
-        ),
-    ] = None,
+    base_url: BaseUrl = None,
     key: Annotated[
         str | None,
         typer.Option("--key", metavar="KEY", help="Sign with this key instead of the project's.", show_default=False),
@@ -74,15 +85,7 @@ def publish(
     only_these: Annotated[
         bool, typer.Option("--only-these", help="Drop published packages that are not given now.")
     ] = False,
-    valid_for: Annotated[
-        str | None,
-        typer.Option(
-            "--valid-for",
-            metavar="TIME",
-            help="Have repo verify report this publication as expired after 12h, 30d or 8w. Default: the project's.",
-            show_default=False,
-        ),
-    ] = None,
+    valid_for: ValidFor = None,
 ) -> None:
     """Publish packages as a new signed snapshot, which replaces the previous one in one step."""
     from bigtop_builder.adapter.store import Store

@@ -107,10 +107,10 @@ def publish(
 ) -> Publication:
     """Add packages to a stack's repository for a platform: sign them and switch in a new snapshot as a whole.
 
-    Each package gets an SBOM, and an attestation if a result of ``store`` records where it came from. Packages that
-    were published before are not read again, unless this is another key than theirs: then they are signed again.
-    Raises PublishError if there are no packages, if one is damaged, foreign, or conflicts with another of the same name
-    and version, if the platform's rpm could not read the key or a package, or if the root cannot be written.
+    Each package gets an SBOM, and an attestation if a result of ``store`` records where it came from. What was
+    published before is not read again, unless with another key: then it is signed again. Raises PublishError if there
+    are no packages, if one is damaged, foreign, or conflicts with another of the same name and version, if the
+    platform's rpm could not read the key or a package, or if the root cannot be written.
     """
     rules = rules or Rules()
     if not packages and rules.keys is None:
