@@ -159,7 +159,6 @@ def publish(
     given_now = set(taken)
     repo_name = repo_file_name(stack, platform.name)
     key_names = [name for name in files if name not in (ATTESTATION_KEY, ALL_KEYS, repo_name)]
-    own = files[key_names[0]]
     return Publication(
         folder=publications.visible,
         snapshot=current,
@@ -172,7 +171,7 @@ def publish(
         revision=contents.epoch,
         expires=contents.expires,
         signed_again=tuple(sorted(package.file_name for package in again)),
-        keys=(key_names[0], *(name for name in key_names if files[name] != own)),
+        keys=(key_names[0], *(name for name in key_names if files[name] != files[key_names[0]])),
         not_attested=tuple(
             package.file_name for package in selected if package in given_now and STATEMENT not in documents[package]
         ),
