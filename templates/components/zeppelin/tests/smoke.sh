@@ -1,5 +1,5 @@
 #!/bin/bash
-# A paragraph of a note is run and its answer read.
+# The web interface is there, and paragraphs of a note are run and their answers read.
 set -u
 . "$(dirname "$0")/tap.sh"
 . "$(dirname "$0")/host.sh"
@@ -19,6 +19,15 @@ up() {
   zeppelin version
 }
 
+# The page and every script that it names.
+web_interface() {
+  local script
+  curl --silent --show-error --fail "${base%api}" > "$SMOKE_DIR/page" && grep -q 'scripts/vendor' "$SMOKE_DIR/page" || return 1
+  for script in $(grep -oE '<script [^>]*src="?[^" >]+' "$SMOKE_DIR/page" | grep -oE '[^"=]+$'); do
+    curl --silent --show-error --fail --output /dev/null "${base%api}$script" && echo "$script" || return 1
+  done
+}
+
 # Runs one paragraph to its end; the call answers when it has finished.
 paragraph() {
   local id
@@ -27,6 +36,7 @@ paragraph() {
 }
 
 try up up
+try web-interface web_interface
 note=$(zeppelin notebook --data "{\"name\": \"smoke-$$\"}" | field body)
 try paragraph-markdown paragraph '%md\nsmoke **test**' 'strong'
 try paragraph-shell paragraph '%sh\necho $((6 * 7))' 42
