@@ -6,7 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bigtop_builder.cluster.configuration import SECRET_REFERENCE, AttributeChanges, Attributes, attribute_changes
+from bigtop_builder.cluster.configuration import (
+    SECRET_REFERENCE,
+    AttributeChanges,
+    Attributes,
+    attribute_changes,
+    with_unit,
+)
 from bigtop_builder.cluster.demands import wanted_services
 from bigtop_builder.cluster.layout import (
     INSTALL_AND_START,
@@ -229,7 +235,8 @@ def configuration_changes(
 ) -> dict[str, dict[str, tuple[str | None, str]]]:
     """Return the properties of the whole cluster that differ: configuration type → property → old and new value.
 
-    Tokens for groups (``%HOSTGROUP::master%``) are replaced by their hosts, as Ambari does.
+    Tokens for groups (``%HOSTGROUP::master%``) are replaced by their hosts, and sizes of heaps get their unit, as Ambari
+    does.
     """
     wanted = plain_properties(layout.configurations)
     if environment:
@@ -238,7 +245,7 @@ def configuration_changes(
     for kind, properties in wanted.items():
         present = actual.get(kind, {})
         for name, value in properties.items():
-            old, new = present.get(name), expand_tokens(value, layout)
+            old, new = present.get(name), with_unit(kind, name, expand_tokens(value, layout))
             if not same_value(old, new) and not (old or "").startswith(SECRET_REFERENCE):
                 changes.setdefault(kind, {})[name] = (old, new)
     return changes

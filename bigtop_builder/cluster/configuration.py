@@ -17,6 +17,25 @@ def is_password(name: str) -> bool:
     return _PASSWORD.search(name) is not None
 
 
+MEBIBYTES = frozenset(
+    {
+        *(("hadoop-env", name) for name in ("namenode_heapsize", "namenode_opt_newsize", "namenode_opt_maxnewsize")),
+        *(("hadoop-env", name) for name in ("namenode_opt_permsize", "namenode_opt_maxpermsize", "dtnode_heapsize")),
+        *(("mapred-env", name) for name in ("jtnode_opt_newsize", "jtnode_opt_maxnewsize", "jtnode_heapsize")),
+        *(("hbase-env", name) for name in ("hbase_master_heapsize", "hbase_regionserver_heapsize")),
+        *(("oozie-env", name) for name in ("oozie_heapsize", "oozie_permsize")),
+        ("zookeeper-env", "zk_server_heapsize"),
+    }
+)
+"""Sizes of heaps, as configuration type and property, to which Ambari adds its unit ``m`` when it creates a cluster from
+a blueprint (AMBARI-4933, the server's ``UnitValidatedProperty``), but not when a configuration is changed later."""
+
+
+def with_unit(kind: str, name: str, value: str) -> str:
+    """Return the value as Ambari has it in a cluster that it has created: ``384m`` for 384 of a size in MEBIBYTES."""
+    return f"{value}m" if (kind, name) in MEBIBYTES and value.isdigit() else value
+
+
 Attributes = Mapping[str, Mapping[str, str]]
 """Attribute → property → value: ``{"final": {"dfs.datanode.data.dir": "true"}}`` (762)."""
 WantedAttributes = Mapping[str, Mapping[str, str | None]]

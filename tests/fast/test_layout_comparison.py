@@ -75,3 +75,11 @@ def test_tokens_are_compared_as_hosts_in_any_order() -> None:
 def test_hidden_passwords_are_not_compared() -> None:
     layout = replace(LAYOUT, configurations={"hive-site": {"password": "plain"}})
     assert configuration_changes(layout, {"hive-site": {"password": "SECRET:hive-site:2:password"}}) == {}
+
+
+def test_sizes_of_heaps_have_the_unit_that_ambari_adds() -> None:
+    layout = replace(LAYOUT, configurations={"hbase-env": {"hbase_master_heapsize": "384"}})
+    assert configuration_changes(layout, {"hbase-env": {"hbase_master_heapsize": "384m"}}) == {}
+    assert configuration_changes(layout, {"hbase-env": {"hbase_master_heapsize": "512m"}}) == {
+        "hbase-env": {"hbase_master_heapsize": ("512m", "384m")}
+    }

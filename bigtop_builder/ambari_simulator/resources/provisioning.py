@@ -25,6 +25,7 @@ from bigtop_builder.ambari_simulator.engine.work import work_of
 from bigtop_builder.ambari_simulator.rest.query import Predicate, parse_predicate
 from bigtop_builder.ambari_simulator.rest.registry import Body, Call
 from bigtop_builder.ambari_simulator.rest.replies import Refusal, Reply, accepted
+from bigtop_builder.cluster.configuration import with_unit
 from bigtop_builder.cluster.stack_rest import default_properties
 
 STRATEGIES = frozenset(
@@ -308,7 +309,9 @@ def _configure(world: World, cluster: Cluster, template: Template, user: str) ->
     for tag, resolve, author in (("INITIAL", False, user), ("TOPOLOGY_RESOLVED", True, "internal")):
         for name in sorted(known):
             values = known[name]
-            resolved = {key: _resolved(value, hosts) if resolve else value for key, value in values.items()}
+            resolved = {
+                key: with_unit(name, key, _resolved(value, hosts)) if resolve else value for key, value in values.items()
+            }
             cluster.put(name, tag, resolved, blueprint.attributes.get(name, {}))
         for service in cluster.services:
             cluster.note_service(service, world.now(), author, None)
