@@ -235,8 +235,8 @@ def configuration_changes(
 ) -> dict[str, dict[str, tuple[str | None, str]]]:
     """Return the properties of the whole cluster that differ: configuration type → property → old and new value.
 
-    Tokens for groups (``%HOSTGROUP::master%``) are replaced by their hosts, and sizes of heaps get their unit, as Ambari
-    does.
+    Tokens for groups (``%HOSTGROUP::master%``) are replaced by their hosts, and sizes of heaps get their unit, as
+    Ambari does.
     """
     wanted = plain_properties(layout.configurations)
     if environment:

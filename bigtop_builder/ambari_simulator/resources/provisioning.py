@@ -310,7 +310,8 @@ def _configure(world: World, cluster: Cluster, template: Template, user: str) ->
         for name in sorted(known):
             values = known[name]
             resolved = {
-                key: with_unit(name, key, _resolved(value, hosts)) if resolve else value for key, value in values.items()
+                key: with_unit(name, key, _resolved(value, hosts)) if resolve else value
+                for key, value in values.items()
             }
             cluster.put(name, tag, resolved, blueprint.attributes.get(name, {}))
         for service in cluster.services:

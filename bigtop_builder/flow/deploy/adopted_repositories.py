@@ -11,7 +11,7 @@ from bigtop_builder.cluster.adoption.found import FoundRepositories
 from bigtop_builder.cluster.blueprint import cluster_environment
 from bigtop_builder.cluster.configuration import Configuration
 from bigtop_builder.cluster.repository_names import name_repositories
-from bigtop_builder.model.inventory import Repository
+from bigtop_builder.model.repository import Repository
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
