@@ -28,7 +28,7 @@ MEBIBYTES = frozenset(
     }
 )
 """Sizes of heaps, as configuration type and property, to which Ambari adds its unit ``m`` when it creates a cluster
-from a blueprint (AMBARI-4933, the server's ``UnitValidatedProperty``), but not when a configuration is changed later."""
+from a blueprint (AMBARI-4933, the server's ``UnitValidatedProperty``), but not when a configuration changes later."""
 
 
 def with_unit(kind: str, name: str, value: str) -> str:
