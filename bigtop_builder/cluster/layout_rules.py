@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bigtop_builder.cluster.cardinality import Cardinality
+from bigtop_builder.cluster.copies_rule import copies_problems
 from bigtop_builder.cluster.demands import wanted_services
 from bigtop_builder.cluster.hadoop_rules import (
     NAME_SERVICES,
@@ -88,6 +89,7 @@ def check_layout(
             *name_node_problems(check.layout),
             *resource_manager_problems(check.layout),
             *hive_problems(check.layout, check.services),
+            *copies_problems(check.layout),
         ]
     errors = [_error(problem, place) for problem in check.problems if not problem.warning]
     if len(errors) == 1:

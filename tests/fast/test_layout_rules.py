@@ -56,6 +56,18 @@ HIVE = ("TEZ_CLIENT", "HIVE_METASTORE", "HIVE_SERVER", "WEBHCAT_SERVER", "HIVE_C
 DRIVER = "configurations: {hive-site: {javax.jdo.option.ConnectionPassword: {secret: env:P}}}\n"
 
 
+def test_copies_that_have_no_host_are_told(inventories: Inventories) -> None:
+    kafka = (*ZOOKEEPER, "KAFKA_BROKER")
+    (said,) = inventories.check(one_group(*kafka, hosts=2)).warnings
+    assert "offsets.topic.replication.factor is 3, the stack's default, but there are 2 of KAFKA_BROKER" in said
+    assert "consumers wait for ever; set it to 2" in said
+    given = "configurations: {kafka-broker: {offsets.topic.replication.factor: 2}}\n"
+    assert not inventories.check(one_group(*kafka, hosts=2, more=given)).warnings
+    hdfs = "configurations: {hdfs-site: {dfs.replication: 2}}\n"
+    (said,) = inventories.check(one_group(*HDFS, *ZOOKEEPER, more=hdfs)).warnings
+    assert "dfs.replication is 2 but there are 1 of DATANODE" in said
+
+
 def test_spark_without_hadoop_is_accepted(inventories: Inventories) -> None:
     checked = inventories.check(one_group(*ZOOKEEPER, "SPARK_CLIENT", "SPARK_JOBHISTORYSERVER"))
     assert checked.added == ()
