@@ -65,6 +65,7 @@ _WIZARD = "only on or off is compared, and a difference is an error: Ambari's ow
 _CREDENTIAL = "POST clusters/C, credentials[]"
 _LENT = "POST clusters/C/credentials/kdc.admin.credential, whenever hosts or components are added"
 _UNREADABLE = "Ambari does not return credentials"
+_HOSTS_FILES = "never sent: Ambari leaves the repository files to the phase prepare, which compares them on the hosts"
 
 LAYOUT_FIELDS = (
     LayoutField(
@@ -189,6 +190,9 @@ LAYOUT_FIELDS = (
         read="clusters/C/configurations of cluster-env",
         compared=True,
     ),
+    LayoutField("repositories.*.credentials.**", because=_HOSTS_FILES),
+    LayoutField("repositories.*.proxy", because=_HOSTS_FILES),
+    LayoutField("repositories.*.proxy_credentials.**", because=_HOSTS_FILES),
     LayoutField(
         "repositories.*.repo_gpg_check", because="agents cannot check metadata; it is for repositories of hosts"
     ),

@@ -129,7 +129,7 @@ echo kept | "$bin/kafka-console-producer.sh" --bootstrap-server "$broker" --topi
     --timeout-ms 60000
 """,
             r"^kept$",
-            port=("kafka-broker/listeners", "6667"),
+            port=("kafka-broker/listeners", "9092"),
         ),
     ),
     "HIVE": (

@@ -201,6 +201,7 @@ def test_examples(file: Path) -> None:
         "demo": 3,
         "ha-ten-hosts": 11,
         "stack-four-hosts": 4,
+        "stack-ambari-four-hosts": 4,
     }
     assert len(loaded.hosts) == hosts[file.stem]
 

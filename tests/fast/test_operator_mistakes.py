@@ -481,12 +481,12 @@ MISTAKES: dict[str, tuple[Edit, int, str, str, str]] = {
         "is invalid (found 'bigtop')",
         "For example: BIGTOP, in capitals.",
     ),
-    "stack: version with a build number": (
-        add("stack: {repository_version: 3.2.0-1}"),
+    "stack: version with a release": (
+        add("stack: {repository_version: 3.2.0-1.el8}"),
         14,
         "stack.repository_version",
-        "is invalid (found '3.2.0-1')",
-        'For example: "3.2.0", without a build number.',
+        "is invalid (found '3.2.0-1.el8')",
+        'For example: "3.2.0".',
     ),
     "stack: packages": (
         add("stack: {packages: newest}"),

@@ -164,7 +164,7 @@ def _elements(path: Path, *tags: str) -> Iterator[ElementTree.Element]:
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
-    except (ElementTree.ParseError, UnicodeDecodeError, ValueError, EOFError, OSError, StopIteration) as error:
+    except (ElementTree.ParseError, LookupError, ValueError, EOFError, OSError, StopIteration) as error:
         raise _unreadable(f"{path.name}: {str(error).strip()}") from error
 
 

@@ -9,7 +9,6 @@ import typer
 
 from bigtop_builder.cli import options
 from bigtop_builder.cli.commands.deploy import DryRun, InventoryFile, Testbed, Yes, load, run_on_cluster
-from bigtop_builder.cli.confirmation import confirm_on_terminal
 from bigtop_builder.cli.invocation import Invocation
 
 
@@ -51,6 +50,7 @@ def rollback(
     record: options.Record = None,
 ) -> None:
     """Make an earlier version of a service's configurations current again. Nothing is restarted."""
+    from bigtop_builder.cli.confirmation import confirm_on_terminal
     from bigtop_builder.flow.deploy import deployment_run
 
     run_on_cluster(

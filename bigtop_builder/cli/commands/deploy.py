@@ -31,6 +31,25 @@ OnlyPhases = Annotated[
     list[str] | None,
     typer.Option("--phase", metavar="PHASE", help="Run only this phase; repeatable.", rich_help_panel=STEPS),
 ]
+Rehearse = Annotated[
+    bool,
+    typer.Option(
+        "--rehearse",
+        help="Run the whole plan against a simulated Ambari that reads the repository; no host is touched.",
+        rich_help_panel=BEFORE,
+    ),
+]
+Print = Annotated[
+    str | None,
+    typer.Option(
+        "--print",
+        metavar="WHAT",
+        help="Print the blueprint, template or version-definition as it would be sent, and do nothing else; "
+        "with --rehearse without a server.",
+        show_default=False,
+        rich_help_panel=BEFORE,
+    ),
+]
 Restart = Annotated[
     Literal["rolling", "all", "none"],
     typer.Option(
@@ -182,25 +201,8 @@ def deploy(
     gone: Gone = None,
     yes: Yes = False,
     dry_run: DryRun = False,
-    rehearse: Annotated[
-        bool,
-        typer.Option(
-            "--rehearse",
-            help="Run the whole plan against a simulated Ambari that reads the repository; no host is touched.",
-            rich_help_panel=BEFORE,
-        ),
-    ] = False,
-    show: Annotated[
-        str | None,
-        typer.Option(
-            "--print",
-            metavar="WHAT",
-            help="Print the blueprint, template or version-definition as it would be sent, and do nothing else; "
-            "with --rehearse without a server.",
-            show_default=False,
-            rich_help_panel=BEFORE,
-        ),
-    ] = None,
+    rehearse: Rehearse = False,
+    show: Print = None,
     junit: options.JUnit = None,
     summary: options.Summary = None,
     events: options.Events = None,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bigtop_builder.cluster.adoption.found import Configurations, Usual
-from bigtop_builder.cluster.configuration import SECRET_REFERENCE, is_password
+from bigtop_builder.cluster.configuration import SECRET_REFERENCE, is_password, with_unit
 from bigtop_builder.recipe.commented_yaml import property_scalar
 
 _INSIDE = re.compile(r"[?&;]password=[^&;]+|://[^/\s:@]+:[^/\s@]+@", re.IGNORECASE)
@@ -46,8 +46,10 @@ def written(
             text = one.properties[name]
             own = {attribute: values[name] for attribute, values in one.attributes.items() if name in values}
             theirs = {attribute: values[name] for attribute, values in attributes.items() if name in values}
-            defaults = known.get(name, frozenset())
-            if own == theirs and (text in defaults or plain(text) in {plain(value) for value in defaults}):
+            defaults = {with_unit(kind, name, value) for value in known.get(name, frozenset())}
+            if own == theirs and (
+                with_unit(kind, name, text) in defaults or plain(text) in {plain(value) for value in defaults}
+            ):
                 result.left_out += 1
                 continue
             masked = text.startswith(SECRET_REFERENCE)

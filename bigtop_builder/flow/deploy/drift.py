@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bigtop_builder.flow.deploy.cluster_setup import uninstalled
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.existing_cluster import refusals
+from bigtop_builder.flow.deploy.expected import Expected
 from bigtop_builder.flow.deploy.host_states import listed
 from bigtop_builder.flow.deploy.reconcile import reconcile
 from bigtop_builder.flow.deploy.reporter import Reporter
@@ -35,6 +36,14 @@ class Difference:
 
 def differences(connections: Connections, world: World, reporter: Reporter, view: ClusterView) -> list[Difference]:
     """Return how the cluster differs from the inventory. Raises InterruptedRunError."""
+    expected, world.expected = world.expected, Expected(played=True)
+    try:
+        return _played(connections, world, reporter, view)
+    finally:
+        world.expected = expected
+
+
+def _played(connections: Connections, world: World, reporter: Reporter, view: ClusterView) -> list[Difference]:
     found: list[Difference] = []
 
     def keep(event: AnyEvent) -> None:
