@@ -41,10 +41,10 @@ def copies_problems(layout: Layout) -> Iterator[Problem]:
         value = layout.property(one.kind, one.name)
         text = (one.default or "") if value is None or isinstance(value, Secret) else property_text(value)
         if hosts and text.isdigit() and int(text) > len(hosts):
-            given = "" if value is not None else ", the stack's default,"
+            given = f"is {text}" if value is not None else f"is not given, and the stack's default is {text},"
             yield Problem(
                 ("configurations", *((one.kind, one.name) if value is not None else ())),
-                f"{one.kind} {one.name} is {text}{given} but there are {len(hosts)} of {one.component}: "
+                f"{one.kind} {one.name} {given} but there are {len(hosts)} of {one.component}: "
                 f"{one.otherwise}; set it to {len(hosts)}, or add hosts",
                 warning=True,
             )

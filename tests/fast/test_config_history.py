@@ -322,3 +322,10 @@ def test_the_simulated_server_keeps_what_is_of_no_use(bench: Bench) -> None:
     assert cluster.desired == before
     assert replace(cluster.desired["zoo.cfg"]) == cluster.desired["zoo.cfg"]
     assert isinstance(cluster.desired["zoo.cfg"], ConfigVersion)
+
+
+def test_the_blueprint_with_its_groups_is_not_gone_back_to(bench: Bench) -> None:
+    inventory = INVENTORY.replace("tickTime: 2000", 'tickTime: 2000, example.address: "%HOSTGROUP::others%:1"')
+    assert bench.deploy(inventory) == 0, bench.failure
+    assert back(bench, 1, inventory) == 2
+    assert "version 1 of ZOOKEEPER has names of groups where hosts should be: zoo.cfg/example.address" in bench.failure

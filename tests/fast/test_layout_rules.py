@@ -59,7 +59,10 @@ DRIVER = "configurations: {hive-site: {javax.jdo.option.ConnectionPassword: {sec
 def test_copies_that_have_no_host_are_told(inventories: Inventories) -> None:
     kafka = (*ZOOKEEPER, "KAFKA_BROKER")
     (said,) = inventories.check(one_group(*kafka, hosts=2)).warnings
-    assert "offsets.topic.replication.factor is 3, the stack's default, but there are 2 of KAFKA_BROKER" in said
+    assert (
+        "offsets.topic.replication.factor is not given, and the stack's default is 3, but there are 2 of KAFKA_BROKER"
+        in said
+    )
     assert "consumers wait for ever; set it to 2" in said
     given = "configurations: {kafka-broker: {offsets.topic.replication.factor: 2}}\n"
     assert not inventories.check(one_group(*kafka, hosts=2, more=given)).warnings

@@ -12,7 +12,7 @@ from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.sources.web import ca_bundle
 from bigtop_builder.cluster.comparison import configuration_changes
 from bigtop_builder.cluster.config_history import PropertyChange, change_lines, shown, version_changes, version_range
-from bigtop_builder.cluster.layout import layout_of
+from bigtop_builder.cluster.layout import TOKEN, layout_of
 from bigtop_builder.cluster.outdated import outdated_by_type
 from bigtop_builder.flow.deploy.deployment import open_deployment
 from bigtop_builder.flow.deploy.desired_layout import is_client
@@ -161,6 +161,7 @@ def roll_back(client: Ambari, world: World, reporter: Reporter, service: str, nu
             "the service needs now",
             hint="Choose a later version, or change single properties in the inventory.",
         )
+    _check_resolved(old, wanted)
     changes = version_changes(present.configurations, wanted.configurations)
     affected = _affected(world, old, changes)
     note = f"back to version {number}: {reporter.signature('rollback')}"
@@ -173,6 +174,17 @@ def roll_back(client: Ambari, world: World, reporter: Reporter, service: str, nu
     )
     _warn_of_inventory(world, reporter, old, wanted)
     return _outcome(world, reporter, service, number)
+
+
+def _check_resolved(old: ServiceVersion, wanted: VersionContent) -> None:
+    """Raise ConfigurationError for the version that Ambari keeps of a blueprint before it puts hosts into it."""
+    for kind, one in sorted(wanted.configurations.items()):
+        for name, value in sorted(one.properties.items()):
+            if TOKEN.search(value):
+                raise ConfigurationError(
+                    f"version {old.version} of {old.service} has names of groups where hosts should be: {kind}/{name}",
+                    hint=f"It is the blueprint as it was sent; the cluster began with version {old.version + 1}.",
+                )
 
 
 def _affected(world: World, old: ServiceVersion, changes: Sequence[PropertyChange]) -> str:
