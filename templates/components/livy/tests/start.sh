@@ -5,4 +5,4 @@ set -eu
 home_in_hdfs livy /user/livy
 printf '%s\n' 'livy.spark.master = yarn' 'livy.spark.deploy-mode = client' 'livy.repl.enable-hive-context = false' >> /etc/livy/conf/livy.conf
 /etc/init.d/livy-server start
-await_or_log 120 '/var/log/livy/*.out' answers "http://$(hostname -f):8998/sessions"
+await_or_log 300 '/var/log/livy/*.out' answers "http://$(hostname -f):8998/sessions"

@@ -33,7 +33,7 @@ echo 'export JAVA_OPTS=-Xms256m' > /etc/ranger/admin/conf/ranger-admin-env-heap.
 ./setup.sh
 chown -R ranger: ews/logs
 runuser -u ranger -- "$PWD/ews/ranger-admin-services.sh" start
-await 180 answers "http://$host:6080/login.jsp"
+await 300 answers "http://$host:6080/login.jsp"
 curl --silent --show-error --fail --user "admin:$RANGER_PASSWORD" --header 'Content-Type: application/json' \
   --data '{"name": "smoke_hdfs", "type": "hdfs", "configs": {"username": "hdfs", "password": "-",
     "fs.default.name": "hdfs://localhost:8020", "hadoop.security.authentication": "simple", "hadoop.security.authorization": "false"}}' \
@@ -59,5 +59,5 @@ XML
 set_property dfs.namenode.inode.attributes.provider.class org.apache.ranger.authorization.hadoop.RangerHdfsAuthorizer \
   /etc/hadoop/conf/hdfs-site.xml
 /etc/init.d/hadoop-hdfs-namenode restart
-await 180 listens localhost 8020
+await 300 listens localhost 8020
 runuser -u hdfs -- timeout 300 "$PARENT_DIR/usr/bin/hdfs" dfsadmin -safemode wait

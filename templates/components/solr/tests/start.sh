@@ -4,4 +4,4 @@ set -eu
 . "$(dirname "$0")/host.sh"
 echo SOLR_HEAP=384m > /etc/default/solr
 /etc/init.d/solr-server start
-await_or_log 120 '/var/log/solr/*.out' answers "http://$(hostname -f):8983/solr/admin/info/system"
+await_or_log 300 '/var/log/solr/*.out' answers "http://$(hostname -f):8983/solr/admin/info/system"

@@ -10,4 +10,4 @@ cat > /etc/zeppelin/conf/zeppelin-site.xml <<'XML'
 </configuration>
 XML
 /etc/init.d/zeppelin start
-await_or_log 180 '/var/log/zeppelin/*.out' answers "http://$(hostname -f):9995/api/version"
+await_or_log 300 '/var/log/zeppelin/*.out' answers "http://$(hostname -f):9995/api/version"
