@@ -17,17 +17,17 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import yaml
 from stack_inventory import left_out, reduced
 from stack_sources import given_sources, published, report, unknown_entries
-from trial import BUILDER, PLATFORM, ROOT, Trial, demand, terminate_as_interrupt
+from trial import BUILDER, PLATFORM, ROOT, Trial, demand, go
 
 from bigtop_builder.flow.build.project import Project
 from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.flow.testbed.files import recorded as testbeds
-from bigtop_builder.model.errors import BigtopBuilderError
 from bigtop_builder.model.tap import TapReport, read_tap
 from bigtop_builder.plan.task import Refusal
 from bigtop_builder.recipe.evaluate import Evaluated
@@ -214,16 +214,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
-    folder = Path(options.sources).resolve()
-    if not options.sources or not folder.is_dir():
-        sys.exit(f"{options.sources or 'SOURCES'}: no such folder; call make stack SOURCES=FOLDER-OF-SOURCE-TREES")
-    terminate_as_interrupt()
-    try:
-        run(options, folder)
-    except BigtopBuilderError as error:
-        sys.exit(f"{error.message}\n{error.hint or ''}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    go(partial(run, options), options.sources, "make stack SOURCES=FOLDER-OF-SOURCE-TREES")
 
 
 def run(options: argparse.Namespace, folder: Path) -> None:

@@ -14,17 +14,17 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import yaml
 from stack import PROJECT, Stack, build, publish, sources
 from stack_inventory import without_components
-from trial import PLATFORM, ROOT, Trial, demand, terminate_as_interrupt
+from trial import PLATFORM, ROOT, Trial, demand, go
 
 from bigtop_builder.cluster.stack_data import load_stack
 from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.flow.testbed.files import recorded as testbeds
-from bigtop_builder.model.errors import BigtopBuilderError
 from bigtop_builder.recipe.settings import load_settings
 
 NAME = "stack-ambari"
@@ -105,18 +105,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
-    folder = Path(options.sources).resolve()
-    if not options.sources or not folder.is_dir():
-        sys.exit(
-            f"{options.sources or 'SOURCES'}: no such folder; call make stack-ambari SOURCES=FOLDER-OF-SOURCE-TREES"
-        )
-    terminate_as_interrupt()
-    try:
-        run(options, folder)
-    except BigtopBuilderError as error:
-        sys.exit(f"{error.message}\n{error.hint or ''}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    go(partial(run, options), options.sources, "make stack-ambari SOURCES=FOLDER-OF-SOURCE-TREES")
 
 
 def run(options: argparse.Namespace, folder: Path) -> None:

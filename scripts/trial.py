@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from bigtop_builder.adapter.ssh import Fleet
 from bigtop_builder.flow.build.project import Project
 from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.flow.testbed.testbed import testbed_document
+from bigtop_builder.model.errors import BigtopBuilderError
 from bigtop_builder.plan.task import Refusal
 from bigtop_builder.recipe.inventory import LoadedInventory, load_inventory
 from bigtop_builder.recipe.settings import Settings
@@ -272,3 +273,17 @@ def on_hosts(fleet: Fleet, script: str, *hosts: str) -> str:
 def terminate_as_interrupt() -> None:
     """Let SIGTERM end the trial like an interrupt."""
     signal.signal(signal.SIGTERM, stop)
+
+
+def go(work: Callable[[Path], None], sources: str, usage: str) -> None:
+    """Run a trial with its folder of sources, as a program: a message and an exit code for what goes wrong."""
+    folder = Path(sources).resolve()
+    if not sources or not folder.is_dir():
+        sys.exit(f"{sources or 'SOURCES'}: no such folder; call {usage}")
+    terminate_as_interrupt()
+    try:
+        work(folder)
+    except BigtopBuilderError as error:
+        sys.exit(f"{error.message}\n{error.hint or ''}")
+    except KeyboardInterrupt:
+        sys.exit(130)
