@@ -36,7 +36,9 @@ class UnmetNeed:
     package: str
     """The package that has it, by its name in this version."""
     offered: bool
-    """Whether the repository has that package: it is only not installed."""
+    """Whether the repository has that package."""
+    held: bool
+    """Whether that package has the file: it is only not installed. One may be built without a part."""
 
 
 def places(layout: Layout, packages: Iterable[str] = (), *, kerberos: bool = False) -> tuple[Place, ...]:
@@ -91,10 +93,12 @@ def unmet_needs(
             if not path_held(path, installed) and _package(need, version) not in absent:
                 key = (name, path, need.why)
                 found.setdefault(key, (need, []))[1].extend(place.hosts)
-    return [
-        UnmetNeed(need, name, tuple(hosts), path, _package(need, version), _package(need, version) in names)
-        for (name, path, _), (need, hosts) in found.items()
-    ]
+    unmet = []
+    for (name, path, _), (need, hosts) in found.items():
+        package = _package(need, version)
+        held = path_held(path, [one for one in packages if one.name == package])
+        unmet.append(UnmetNeed(need, name, tuple(hosts), path, package, package in names, held))
+    return unmet
 
 
 def needs_of(place: Place, stack: StackDefinition) -> list[tuple[str, Need]]:
@@ -147,7 +151,10 @@ def _finding(one: UnmetNeed) -> StackFinding:
     need = one.need
     where = f" on {', '.join(one.hosts)}" if one.hosts else ""
     message = f"is in none of the packages that agents install{where}, but {one.component} needs it: {need.why}"
-    hint = f"Add {one.package} to prepare.packages{'' if one.offered else ', once it is built and published'}"
+    if one.offered and not one.held:
+        hint = f"Build and publish {one.package} with it: the one in the repository is without"
+    else:
+        hint = f"Add {one.package} to prepare.packages{'' if one.offered else ', once it is built and published'}"
     if not need.unless:
         return StackFinding("need", need.level, one.path, one.component, message, f"{hint}.")
     kind, name, value = _way_out(need)

@@ -66,6 +66,11 @@ def test_who_does_without_short_circuit_reads_needs_no_native_code() -> None:
     assert unmet(HADOOP, Place(("DATANODE",), properties={SHORT: "true"}))
 
 
+def test_a_package_built_without_a_part_is_to_be_built_with_it() -> None:
+    (finding,) = need_findings(unmet([*HADOOP, package("flink_3_2_0")], Place(("FLINK_CLIENT",))))
+    assert finding.hint == "Build and publish flink_3_2_0 with it: the one in the repository is without."
+
+
 def test_a_timeline_reader_needs_hbase_on_its_own_host() -> None:
     with_hbase = Place(("TIMELINE_READER", "HBASE_MASTER"), ("m2",))
     found = unmet([*HADOOP, HBASE], with_hbase, Place(("TIMELINE_READER",), ("m3",)))
