@@ -6,11 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bigtop_builder.cluster.configuration import SECRET_REFERENCE, Configuration
+from bigtop_builder.cluster.configuration import SECRET_REFERENCE, Configuration, may_be_secret
 from bigtop_builder.model.errors import ConfigurationError
 
 HIDDEN = "(secret)"
-_SECRET_NAME = re.compile(r"passw(or)?d|secret|credential|token$|private[._-]?key", re.IGNORECASE)
 _RANGE = re.compile(r"(\d+)(?:\.\.(\d+))?")
 
 
@@ -44,7 +43,7 @@ def version_changes(old: Mapping[str, Configuration], new: Mapping[str, Configur
 
 def shown(name: str, value: str | None) -> str | None:
     """Return a value for people: hidden if Ambari hides it, or if the property's name says that it is a secret."""
-    if value is None or not (_is_reference(value) or (_SECRET_NAME.search(name) and value)):
+    if value is None or not (_is_reference(value) or (may_be_secret(name) and value)):
         return value
     return HIDDEN
 

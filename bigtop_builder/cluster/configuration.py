@@ -36,6 +36,14 @@ def with_unit(kind: str, name: str, value: str) -> str:
     return f"{value}m" if (kind, name) in MEBIBYTES and value.isdigit() else value
 
 
+_PERHAPS = re.compile(r"passw(or)?d|secret|credential|token$|private[._-]?key", re.IGNORECASE)
+
+
+def may_be_secret(name: str) -> bool:
+    """Return whether a property may hold a secret by its name: rather one too many is hidden where values are shown."""
+    return is_password(name) or _PERHAPS.search(name) is not None
+
+
 Attributes = Mapping[str, Mapping[str, str]]
 """Attribute → property → value: ``{"final": {"dfs.datanode.data.dir": "true"}}`` (762)."""
 WantedAttributes = Mapping[str, Mapping[str, str | None]]

@@ -60,6 +60,16 @@ def test_properties_that_a_group_gets_later_make_a_configuration_group_and_a_res
     assert bench.changes == []
 
 
+def test_sizes_of_heaps_of_a_group_have_the_unit_that_ambari_adds(bench: Bench) -> None:
+    heaps = GROUPED.replace("zk_user: keeper", "zk_user: keeper, zk_server_heapsize: 512")
+    assert bench.deploy(heaps) == 0, bench.failure
+    assert bench.deploy(heaps) == 0, bench.failure
+    assert bench.changes == []
+    assert bench.deploy(heaps.replace("512", "256")) == 0, bench.failure
+    (group,) = bench.world.clusters["c1"].groups.values()
+    assert group.configurations["zookeeper-env"].properties["zk_server_heapsize"] == "256m"
+
+
 def test_changed_properties_of_a_group_are_a_difference(bench: Bench) -> None:
     assert bench.deploy(GROUPED) == 0, bench.failure
     changed = GROUPED.replace("tickTime: 2500", "tickTime: 2600")

@@ -57,6 +57,14 @@ def disrupted(bench: Bench) -> set[str]:
     return {name for event in bench.events if isinstance(event, Change) for name in event.disrupts}
 
 
+def test_a_service_that_comes_later_has_units_of_heaps(bench: Bench) -> None:
+    """Ambari adds them only when it creates a cluster."""
+    assert bench.deploy(HADOOP) == 0, bench.failure
+    hbase = HADOOP.replace("[NAMENODE,", "[HBASE_MASTER, HBASE_REGIONSERVER, HBASE_CLIENT, NAMENODE,")
+    assert bench.deploy(f"{hbase}  hbase-env: {{hbase_master_heapsize: 384}}\n") == 0, bench.failure
+    assert bench.world.clusters["c1"].properties("hbase-env")["hbase_master_heapsize"] == "384m"
+
+
 def test_a_host_leaves_only_if_asked_for(bench: Bench) -> None:
     assert bench.deploy(HADOOP) == 0, bench.failure
     assert bench.deploy(SMALLER) == 9
@@ -134,6 +142,13 @@ def test_a_decommission_that_gets_no_further_ends_the_run(bench: Bench) -> None:
     assert bench.deploy(hasty, removing=REMOVE, phases=["remove"], watch=lies) == 11
     assert "the decommission of node5.x.test got no further for 60s; it continues" in bench.failure
     assert on(bench, "node5") == {"DATANODE", "NODEMANAGER", "HDFS_CLIENT"}
+    # It dies before all its blocks are copied: its state in Ambari says nothing of them.
+    node = cluster.components[("node5.x.test", "DATANODE")]
+    node.state = "INSTALLED"
+    assert bench.deploy(hasty, removing=REMOVE, phases=["remove"]) == 9
+    assert "the DataNode of node5.x.test died before its blocks were copied; it was not removed" in bench.failure
+    assert on(bench, "node5") >= {"DATANODE"}
+    node.state = "STARTED"
     cluster.put("hdfs-site", "3", {**cluster.properties("hdfs-site"), "dfs.replication": "3"}, {})
     assert bench.deploy(hasty, removing=REMOVE) == 0, bench.failure
     assert "decommission DATANODE on node5.x.test" not in bench.changes

@@ -78,8 +78,12 @@ def name_node_metrics(work: Work, cluster: Cluster, one: HostComponent) -> dict[
         for host, state in states.items()
         if state == "Decommission In Progress"
     }
+    # One that dies on its way out stays "in progress" for the NameNode: its blocks may be lost.
     dead = {
-        f"{other.host}:50010": {"lastContact": 700, "decommissioned": other.admin == OUT}
+        f"{other.host}:50010": {
+            "lastContact": 700,
+            "decommissioned": _admin_state(work, cluster, other, running) == "Decommissioned",
+        }
         for other in nodes
         if other not in running and other.state != "INIT"
     }

@@ -336,6 +336,9 @@ def _group_configurations(world: World, cluster: Cluster, template: Template) ->
         own: dict[str, dict[str, str]] = {name: dict(values) for name, values in group.configurations.items()}
         for name, values in template.group_configurations.get(group.name, {}).items():
             own.setdefault(name, {}).update(values)
+        own = {
+            kind: {name: with_unit(kind, name, value) for name, value in values.items()} for kind, values in own.items()
+        }
         for service in sorted({str(types[name]) for name in own if types.get(name)}):
             number = world.number("config group")
             versions = {

@@ -13,7 +13,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bigtop_builder.cluster.comparison import same_value
-from bigtop_builder.cluster.configuration import SECRET_REFERENCE, Configuration, WantedAttributes, attribute_changes
+from bigtop_builder.cluster.configuration import (
+    SECRET_REFERENCE,
+    Configuration,
+    WantedAttributes,
+    attribute_changes,
+    with_unit,
+)
 from bigtop_builder.cluster.layout import (
     Layout,
     LayoutGroup,
@@ -103,7 +109,7 @@ def _wanted(world: World, layout: Layout) -> list[_Wanted]:
     found = []
     for group in layout.groups:
         plain = {
-            kind: {name: expand_tokens(value, layout) for name, value in properties.items()}
+            kind: {name: with_unit(kind, name, expand_tokens(value, layout)) for name, value in properties.items()}
             for kind, properties in plain_properties(group.configurations).items()
         }
         secret = secret_properties(group.configurations)

@@ -15,7 +15,7 @@ from bigtop_builder.adapter.ambari.errors import ConflictError
 from bigtop_builder.adapter.ambari.service import new_component
 from bigtop_builder.cluster.blueprint import KDC_ALIAS, NO_RETRY, cluster_environment
 from bigtop_builder.cluster.comparison import ActualCluster, ClusterDifference, compare_cluster
-from bigtop_builder.cluster.configuration import Configuration
+from bigtop_builder.cluster.configuration import Configuration, with_unit
 from bigtop_builder.cluster.layout import (
     Layout,
     expand_tokens,
@@ -207,8 +207,9 @@ def _defaults(
         secrets = {
             name: _reveal(connections.secrets, kind, name, value) for name, value in hidden.get(kind, {}).items()
         }
-        default = known.get(kind, Configuration())
-        found[kind] = default.changed({**own, **secrets}).attributed(attributes.get(kind, {}))
+        one = known.get(kind, Configuration()).changed({**own, **secrets})
+        sized = {name: with_unit(kind, name, value) for name, value in one.properties.items()}
+        found[kind] = one.changed(sized).attributed(attributes.get(kind, {}))
     return found
 
 

@@ -166,7 +166,8 @@ def remove(client: Ambari, world: World, reporter: Reporter) -> str:
         members = [one for one in rest if one.component == component and one.host not in found.gone]
         decommission(client, world, reporter, members)
         if component == "DATANODE":
-            await_decommission(client, world, reporter, [one.host for one in members if one.state == "STARTED"])
+            # One that is down now may have died before all its blocks were copied: what the NameNode says counts.
+            await_decommission(client, world, reporter, [one.host for one in members if one.state not in NOT_INSTALLED])
     _stop(client, world, reporter, found, rest)
     _delete(client, world, reporter, rest)
     for host in found.hosts:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bigtop_builder.cluster.configuration import is_password
+from bigtop_builder.cluster.configuration import may_be_secret
 from bigtop_builder.cluster.rolling import Restarts
 from bigtop_builder.flow.deploy.consent import Consent
 from bigtop_builder.model.errors import AmbariError, InterruptedRunError
@@ -138,7 +138,7 @@ def show_difference(old: Mapping[str, str], new: Mapping[str, str], title: str, 
     lines = []
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
-            secret = name in hidden or is_password(name)
+            secret = name in hidden or may_be_secret(name)
             lines += [f"-{title}/{name}: {'***' if secret else old[name]}"] if name in old else []
             lines += [f"+{title}/{name}: {'***' if secret else new[name]}"] if name in new else []
     return "\n".join(lines)

@@ -131,7 +131,8 @@ class UpgradeStep:
         if error is not None:
             raise error
 
-    def _stop(self, hosts: Iterable[str]) -> None:
+    def _stop(self, hosts: Iterable[str], *, agreed: bool = False) -> None:
+        """Stop what runs. Who ``agreed`` to the step agreed to its way back."""
         running = [one for one in self._servers(hosts) if one.state != "INSTALLED"]
         if not running:
             return
@@ -141,7 +142,7 @@ class UpgradeStep:
             "INSTALLED",
             running,
             lambda one: one.state == "INSTALLED",
-            disrupts=[f"{one.component} on {one.host}" for one in running if one.state == "STARTED"],
+            disrupts=[f"{one.component} on {one.host}" for one in running if one.state == "STARTED" and not agreed],
         )
         self.world.expected.state(running, "INSTALLED")
 
@@ -211,7 +212,7 @@ class UpgradeStep:
         self.reporter.notice(f"{failure}; rolling back on {', '.join(hosts)}", warning=True)
         self.turn = " (back to the former packages)"
         try:
-            self._stop(hosts)
+            self._stop(hosts, agreed=True)
             self._apply({host: self._backward(host) for host in hosts})
             self._start(hosts)
             self._check()
