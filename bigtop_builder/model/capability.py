@@ -192,7 +192,8 @@ def meeting(wanted: Requirement, offering: Callable[[Capability], frozenset[str]
     condition, otherwise = others[0], others[1] if len(others) > 1 else None
     if wanted.operator == "if":
         return first if condition else frozenset({SYSTEM}) if otherwise is None else otherwise
-    return first if not condition else frozenset() if otherwise is None else otherwise
+    # A repository that offers the condition may be used without it.
+    return first | (otherwise or frozenset()) if condition else first
 
 
 def names_in(wanted: Requirement) -> Iterator[str]:

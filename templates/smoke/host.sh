@@ -33,8 +33,20 @@ home_in_hdfs() { # USER FOLDER [MODE]: a folder of a user's own
   [ -z "${3-}" ] || runuser -u hdfs -- "$PARENT_DIR/usr/bin/hdfs" dfs -chmod "$3" "$2"
 }
 
+python_here() { # ARGUMENT...: run the Python that this host has, 2 or 3
+  local one
+  for one in python3 python2 python /usr/libexec/platform-python; do
+    if command -v "$one" > /dev/null; then
+      "$one" "$@"
+      return
+    fi
+  done
+  echo 'this host has no Python' >&2
+  return 1
+}
+
 property() { # NAME FILE: the value of a property of Hadoop's XML, or nothing
-  python3 - "$@" << 'PYTHON'
+  python_here - "$@" << 'PYTHON'
 import sys, xml.etree.ElementTree as tree
 for one in tree.parse(sys.argv[2]).iter("property"):
     if one.findtext("name") == sys.argv[1]:
@@ -43,7 +55,7 @@ PYTHON
 }
 
 set_property() { # NAME VALUE FILE: add a property to a file of Hadoop's XML, or change it
-  python3 - "$@" << 'PYTHON'
+  python_here - "$@" << 'PYTHON'
 import sys, xml.etree.ElementTree as tree
 name, value, file = sys.argv[1:]
 root = tree.parse(file).getroot()
@@ -57,7 +69,7 @@ PYTHON
 }
 
 field() { # KEY...: the value below these keys of the JSON that is read
-  python3 -c 'import json, sys
+  python_here -c 'import json, sys
 answer = json.load(sys.stdin)
 for key in sys.argv[1:]: answer = answer[int(key) if isinstance(answer, list) else key]
 print(answer)' "$@"

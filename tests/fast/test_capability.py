@@ -29,7 +29,7 @@ OFFERED = {
         ("(none if missing else a)", True),
         ("(a if missing else none)", False),
         ("(a unless none)", True),
-        ("(a unless b)", False),
+        ("(a unless b)", True),
         ("(none unless a else b)", True),
         ("(a with b)", True),
         ("(b with c)", False),

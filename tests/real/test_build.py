@@ -143,7 +143,7 @@ def test_secrets_get_neither_into_logs_nor_into_packages(small: SmallProject, mo
               credentials: {user: env:MIRROR_USER, password: env:MIRROR_PASSWORD}
         """,
     )
-    small.component("talkative", f"echo {secret[-6:]}\nenv\ncat ~/.m2/settings.xml\n" + COPY)
+    small.component("talkative", f"echo {secret[-6:]}\nenv\ncat ~/.m2/settings.xml\n" + COPY, caches=["maven"])
     small.tool("build", "talkative")
     newest = max((small.tool.store / "runs").iterdir())
     log = (newest / "logs" / "talkative@debian-bootstrap" / "compile" / "compile.log").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -16,9 +17,9 @@ from bigtop_builder.model.errors import ConfigurationError, SourceError
 
 PACKAGE = "bigtop-builder"
 TIME_LIMIT = 900
-EXTRA = "[publish]" if sys.platform == "linux" else ""
-"""A closed site publishes what it builds."""
-TREE = ("bigtop_builder", "templates", "pyproject.toml", "README.md", "LICENSE")
+EXTRA = "[publish]" if importlib.util.find_spec("createrepo_c") else ""
+"""A closed site publishes what it builds, if this machine can: the wheels are of what is installed here."""
+TREE = ("bigtop_builder", "templates", "examples", "inventories", "pyproject.toml", "README.md", "LICENSE")
 """What the program's own wheel is made of, in a checkout."""
 
 

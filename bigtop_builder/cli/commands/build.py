@@ -57,9 +57,10 @@ class Selection:
             settings = replace(settings, project=settings.project.model_copy(update={"native": "label"}))
 
         def fetch(component: str, text: str) -> Path:
+            from bigtop_builder.adapter.sources.errors import public
             from bigtop_builder.flow.build.remote_source import fetch_source
 
-            invocation.say(f"fetching {text} for {component}")
+            invocation.say(f"fetching {public(text)} for {component}")
             return fetch_source(settings, component, text, offline=offline)
 
         choices = options.parse_choices(self.sets, self.sources, invocation.cwd, fetch)
@@ -173,7 +174,12 @@ def _unfinished(invocation: Invocation, given: Selection) -> Selection:
     if run.live:
         raise ConfigurationError(f"the build {run.id} is still running", hint="Follow it with: bigtop-builder logs -f")
     components = run.state.build.components()
-    names = [one.name for one in components if one.state in ("failed", "blocked", "cancelled")]
+    # What was only compiled, for others, is planned with these again.
+    names = [
+        one.name
+        for one in components
+        if one.state in ("failed", "blocked", "cancelled") and any(task.planned.kind == "package" for task in one.tasks)
+    ]
     if not names:
         raise NothingSelectedError(f"the newest build of this project, {run.id}, left nothing unfinished")
     recorded: dict[str, list[str]] = {}

@@ -259,7 +259,7 @@ def _next_commands(invocation: Invocation, reader: BundleReader) -> list[str]:
     platforms = [text for platform in manifest.platforms for text in ("--platform", platform)]
     commands = []
     if manifest.python is not None:
-        commands.append("pip install --no-index --find-links wheels bigtop-builder")
+        commands.append("pip install --no-index --find-links wheels 'bigtop-builder[publish]'")
     if manifest.images is not None and names:
         commands.append(shlex.join(["bigtop-builder", "build", *names, *platforms, "--offline", *flags]))
     if manifest.repositories:

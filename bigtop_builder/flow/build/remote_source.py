@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from pathlib import Path
-from urllib.parse import parse_qs, urldefrag
+from urllib.parse import parse_qs, urldefrag, urlsplit
 
 from pydantic import ValidationError
 
@@ -26,8 +26,18 @@ def fetch_source(settings: Settings, component: str, text: str, *, offline: bool
     A branch or tag is the commit that it points to now. Raises ConfigurationError for a text that is not understood,
     SourceError, StoreError.
     """
+    try:
+        if urlsplit(text.removeprefix("git+")).password:
+            raise ConfigurationError(
+                f"--source {component}=… has a password in its address, which the record of the run would keep",
+                hint="Give it to git's credential helper, or to ~/.netrc.",
+            )
+        source = _git(settings, text, offline) if text.startswith("git+") else _archive(text)
+    except ValidationError as error:
+        raise ConfigurationError(f"--source {text!r}: {error.errors(include_url=False)[0]['msg']}") from None
+    except ValueError as error:
+        raise ConfigurationError(f"--source {text!r}: {error}") from None
     store = Store(settings.store).open()
-    source = _git(settings, text, offline) if text.startswith("git+") else _archive(text)
     fetcher = Fetcher(store.root, settings.project, offline=offline)
     return fetcher.fetch(Source(name=component, alternatives=[source]), base=settings.root).path
 
@@ -59,7 +69,4 @@ def _archive(text: str) -> HttpsSource:
             f"--source {text!r} has no digest",
             hint="Add #sha256=…, from the project's release page or from: curl -L ADDRESS | sha256sum",
         )
-    try:
-        return HttpsSource.model_validate({"https": address, **digests})
-    except ValidationError as error:
-        raise ConfigurationError(f"--source {text!r}: {error.errors(include_url=False)[0]['msg']}") from None
+    return HttpsSource.model_validate({"https": address, **digests})
