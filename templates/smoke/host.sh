@@ -13,6 +13,7 @@ await() { # SECONDS COMMAND...: repeat a command until it succeeds; its last out
 }
 
 listens() { # HOST PORT: whether something answers there
+  # localhost may stand for an address that a host without a network lacks: say 127.0.0.1.
   timeout 2 bash -c "exec 3<> '/dev/tcp/$1/$2'"
 }
 

@@ -5,7 +5,7 @@ set -eu
 runuser -u hdfs -- "$PARENT_DIR/usr/bin/hdfs" namenode -format -nonInteractive
 /etc/init.d/hadoop-hdfs-namenode start
 /etc/init.d/hadoop-hdfs-datanode start
-await 300 listens localhost 8020
+await 300 listens 127.0.0.1 8020
 runuser -u hdfs -- timeout 300 "$PARENT_DIR/usr/bin/hdfs" dfsadmin -safemode wait
 "$PARENT_DIR/usr/lib/hadoop/libexec/init-hdfs.sh"
 # A disk that is nearly full makes a NodeManager unhealthy, and jobs wait for ever.

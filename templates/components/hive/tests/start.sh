@@ -15,4 +15,4 @@ echo "export HADOOP_HEAPSIZE=512 HADOOP_CLASSPATH=/etc/tez/conf:$lib/*:$lib/lib/
 runuser -u hive -- "$PARENT_DIR/usr/lib/hive/bin/schematool" -dbType derby -initSchema
 /etc/init.d/hive-metastore start
 /etc/init.d/hive-server2 start
-await_or_log 600 /var/log/hive/hive-server2.out listens localhost 10000
+await_or_log 600 /var/log/hive/hive-server2.out listens 127.0.0.1 10000

@@ -59,5 +59,5 @@ XML
 set_property dfs.namenode.inode.attributes.provider.class org.apache.ranger.authorization.hadoop.RangerHdfsAuthorizer \
   /etc/hadoop/conf/hdfs-site.xml
 /etc/init.d/hadoop-hdfs-namenode restart
-await 300 listens localhost 8020
+await 300 listens 127.0.0.1 8020
 runuser -u hdfs -- timeout 300 "$PARENT_DIR/usr/bin/hdfs" dfsadmin -safemode wait
