@@ -28,10 +28,15 @@ START = 1_795_377_358.0
 REMOTE: tuple[Phase, ...] = ("check", "prepare", "ambari", "standalone")
 """Phases that need hosts or a published repository: these have tests of their own."""
 
-INVENTORY = """
+HEAD = """
 cluster: c1
 ambari: {url: URL, password: "env:TEST_AMBARI_PASSWORD", poll: 2s, registration_timeout: 120s}
 repositories: [{url: "http://repository.test/el8"}]
+"""
+"""What inventories of these tests begin with: the cluster, the simulated server, a repository."""
+INVENTORY = (
+    HEAD
+    + """\
 groups:
   first:
     hosts: [node1.x.test]
@@ -42,6 +47,7 @@ groups:
 configurations:
   zoo.cfg: {tickTime: 2000}
 """
+)
 
 
 class Bench:

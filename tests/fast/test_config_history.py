@@ -20,13 +20,12 @@ from bigtop_builder.cluster.configuration import Configuration
 from bigtop_builder.flow.deploy import phases
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.model.event import Change, Notice
-from tests.fast.deploying import INVENTORY, Bench
+from tests.fast.deploying import HEAD, INVENTORY, Bench
 
 FASTER = INVENTORY.replace("tickTime: 2000", "tickTime: 2500")
-HDFS = """
-cluster: c1
-ambari: {url: URL, password: "env:TEST_AMBARI_PASSWORD", poll: 2s, registration_timeout: 120s}
-repositories: [{url: "http://repository.test/el8"}]
+HDFS = (
+    HEAD
+    + """\
 groups:
   first:
     hosts: [node1.x.test]
@@ -35,6 +34,7 @@ groups:
     hosts: ["node[2-3].x.test"]
     components: [SECONDARY_NAMENODE, DATANODE, ZOOKEEPER_SERVER]
 """
+)
 
 
 @pytest.fixture

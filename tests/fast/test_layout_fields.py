@@ -13,12 +13,11 @@ from pydantic import BaseModel
 from bigtop_builder.cluster.layout_fields import HOST_FIELDS, LAYOUT_FIELDS, row_of
 from bigtop_builder.model.inventory import Inventory
 from bigtop_builder.recipe.inventory import HostEntry
-from tests.fast.deploying import Bench
+from tests.fast.deploying import HEAD, Bench
 
-BASE = """
-cluster: c1
-ambari: {url: URL, password: "env:TEST_AMBARI_PASSWORD", poll: 2s, registration_timeout: 120s}
-repositories: [{url: "http://repository.test/el8"}]
+BASE = (
+    HEAD
+    + """\
 groups:
   first:
     hosts: [node1.x.test]
@@ -29,6 +28,7 @@ groups:
 configurations:
   zoo.cfg: {tickTime: 2000}
 """
+)
 EXAMPLES = {
     "groups.*.hosts.*": ("node[2-3].x.test", "node[2-4].x.test"),
     "groups.*.components.*": ("[ZOOKEEPER_SERVER]\n", "[ZOOKEEPER_SERVER, ZOOKEEPER_CLIENT]\n"),

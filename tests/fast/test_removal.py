@@ -17,13 +17,12 @@ from bigtop_builder.cluster.removal import BY_HAND, DECOMMISSIONED, MOVABLE, Mem
 from bigtop_builder.cluster.stack_data import load_stack
 from bigtop_builder.flow.deploy.world import Removing
 from bigtop_builder.model.event import Change, Notice
-from tests.fast.deploying import Bench
+from tests.fast.deploying import HEAD, Bench
 
 STACK = load_stack()
-HADOOP = """
-cluster: c1
-ambari: {url: URL, password: "env:TEST_AMBARI_PASSWORD", poll: 2s, registration_timeout: 120s}
-repositories: [{url: "http://repository.test/el8"}]
+HADOOP = (
+    HEAD
+    + """\
 groups:
   masters:
     hosts: [node1.x.test]
@@ -35,6 +34,7 @@ groups:
 configurations:
   hdfs-site: {dfs.client.read.shortcircuit: "false", dfs.replication: 3}
 """
+)
 SMALLER = HADOOP.replace("node[2-5]", "node[2-4]")
 REMOVE = Removing(True)
 

@@ -13,13 +13,12 @@ from bigtop_builder.cluster.rolling import ALONE, CHECKED, ROLLING, Restart, Res
 from bigtop_builder.cluster.stack_data import load_stack
 from bigtop_builder.flow.deploy.consent import Consent
 from bigtop_builder.model.event import AmbariTask, Change, Notice, PhaseStarted
-from tests.fast.deploying import Bench
+from tests.fast.deploying import HEAD, Bench
 
 STACK = load_stack()
-HADOOP = """
-cluster: c1
-ambari: {url: URL, password: "env:TEST_AMBARI_PASSWORD", poll: 2s, registration_timeout: 120s}
-repositories: [{url: "http://repository.test/el8"}]
+HADOOP = (
+    HEAD
+    + """\
 groups:
   first:
     hosts: [node1.x.test]
@@ -34,6 +33,7 @@ configurations:
   hdfs-site: {dfs.client.read.shortcircuit: "false", dfs.replication: 3}
   zoo.cfg: {tickTime: 2000}
 """
+)
 
 
 CHANGED = HADOOP.replace("dfs.replication: 3", "dfs.replication: 2").replace("tickTime: 2000", "tickTime: 2500")
