@@ -43,11 +43,7 @@ def build_ambari(trial: Trial, source: Path, web: str) -> Path:
     evaluated = open_project(settings).evaluate("ambari", PLATFORM)
     assert not isinstance(evaluated, Refusal)
     files = [str(settings.output / PLATFORM / file) for file in evaluated.package_files()]
-    root = settings.repository / "ambari"
-    with trial.step("publish Ambari, signed"):
-        options = ("--make-key", "--replace", "--only-these")
-        trial.tool("repo", "publish", "--platform", PLATFORM, "--root", str(root), *options, *files)
-    return root / settings.project.stack / PLATFORM
+    return trial.publish_ambari(files)
 
 
 def contract(trial: Trial) -> None:

@@ -194,22 +194,28 @@ def summary(trial: Trial, stack: Stack, built: list[str], gone: dict[str, str], 
         print(f"  {name:12} {', '.join(words)}")
 
 
+def parser(about: str | None) -> argparse.ArgumentParser:
+    """Return the options of every trial of the whole stack."""
+    found = argparse.ArgumentParser(description=about)
+    found.add_argument("sources", help="a folder with source trees or archives, by component")
+    found.add_argument("--built", action="store_true", help="build nothing: use the packages in the output folder")
+    found.add_argument("--reuse", action="store_true", help="deploy on the hosts of an earlier run, as they are")
+    found.add_argument("--keep", action="store_true", help="leave the hosts up")
+    found.add_argument("--project", type=Path, default=PROJECT, help="a project file of your own")
+    return found
+
+
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sources", help="a folder with source trees or archives, by component")
-    parser.add_argument(
+    own = parser(__doc__)
+    own.add_argument(
         "--lacking",
         choices=["fetch", "leave-out", "stop"],
         default="fetch",
         help="what to do with components whose source the folder lacks (default: fetch it where it is published)",
     )
-    parser.add_argument("--only", default="", help="these components, separated by commas, and what they need")
-    parser.add_argument("--built", action="store_true", help="build nothing: use the packages in the output folder")
-    parser.add_argument("--record", action="store_true", help="write what ran to the components' verified.yaml")
-    parser.add_argument("--reuse", action="store_true", help="deploy on the hosts of an earlier run, as they are")
-    parser.add_argument("--keep", action="store_true", help="leave the hosts up")
-    parser.add_argument("--project", type=Path, default=PROJECT, help="a project file of your own")
-    return parser.parse_args()
+    own.add_argument("--only", default="", help="these components, separated by commas, and what they need")
+    own.add_argument("--record", action="store_true", help="write what ran to the components' verified.yaml")
+    return own.parse_args()
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import yaml
-from stack import PROJECT, Stack, build, publish, sources
+from stack import Stack, build, parser, publish, sources
 from stack_inventory import without_components
 from trial import PLATFORM, ROOT, Trial, demand, go
 
@@ -33,28 +33,10 @@ SERVERS = ("ambari", "ambari-metrics", "ambari-infra-solr")
 """What is installed from Ambari's repository, and not from the stack's."""
 
 
-def publish_servers(stack: Stack, trial: Trial) -> Path:
-    """Publish Ambari's packages in a repository of their own; return its folder."""
-    root = trial.settings.repository / "ambari"
-    files = [str(file) for name in SERVERS for file in stack.packages(name)]
-    with trial.step("publish Ambari, signed"):
-        options = ("--make-key", "--replace", "--only-these")
-        trial.tool("repo", "publish", "--platform", PLATFORM, "--root", str(root), *options, *files)
-    return root / trial.settings.project.stack / PLATFORM
-
-
 def missing_services(trial: Trial, inventory: Path, repository: Path) -> dict[str, str]:
     """Return the services for which the repository lacks a package → that package."""
-    command = (
-        "--json",
-        "--project",
-        str(trial.project),
-        "repo",
-        "check-stack",
-        "--inventory",
-        str(inventory),
-        str(repository),
-    )
+    check = ("repo", "check-stack", "--inventory", str(inventory), str(repository))
+    command = ("--json", "--project", str(trial.project), *check)
     done = subprocess.run(
         [sys.executable, "-m", "bigtop_builder", *command], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -93,18 +75,8 @@ def deploy(trial: Trial) -> None:
         demand(trial.deployment(*trial.bed) == 0, "the second deployment made changes")
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sources", help="a folder with source trees or archives, by component")
-    parser.add_argument("--built", action="store_true", help="build nothing: use the packages in the output folder")
-    parser.add_argument("--reuse", action="store_true", help="deploy on the hosts of an earlier run, as they are")
-    parser.add_argument("--keep", action="store_true", help="leave the hosts up")
-    parser.add_argument("--project", type=Path, default=PROJECT, help="a project file of your own")
-    return parser.parse_args()
-
-
 def main() -> None:
-    options = arguments()
+    options = parser(__doc__).parse_args()
     go(partial(run, options), options.sources, "make stack-ambari SOURCES=FOLDER-OF-SOURCE-TREES")
 
 
@@ -120,7 +92,8 @@ def run(options: argparse.Namespace, folder: Path) -> None:
         built = stack.built()
         demand(set(SERVERS) <= set(built), "Ambari, its metrics and its Solr are needed, and were not all built")
         publish(stack, trial, [name for name in built if name not in SERVERS])
-        trial.up = ("--ambari-packages", str(publish_servers(stack, trial)))
+        servers = [str(file) for name in SERVERS for file in stack.packages(name)]
+        trial.up = ("--ambari-packages", str(trial.publish_ambari(servers)))
         file, gone = inventory(trial, Path(scratch))
         trial.inventory = str(file)
         if NAME in testbeds(open_project(settings).store) and not options.reuse:

@@ -212,6 +212,14 @@ class Trial:
             print("    native code from the same repository:")
             on_hosts(fleet, NATIVE_CODE, hosts[-1])
 
+    def publish_ambari(self, files: list[str]) -> Path:
+        """Publish Ambari's packages in a repository of their own; return its folder."""
+        root = self.settings.repository / "ambari"
+        with self.step("publish Ambari, signed"):
+            options = ("--make-key", "--replace", "--only-these")
+            self.tool("repo", "publish", "--platform", PLATFORM, "--root", str(root), *options, *files)
+        return root / self.settings.project.stack / PLATFORM
+
     def destroy(self, *options: str) -> None:
         with self.step(" ".join(("remove the cluster", *options))):
             cluster = self.loaded().inventory.cluster
