@@ -11,15 +11,13 @@ from bigtop_builder.cluster.configuration import (
     AttributeChanges,
     Attributes,
     attribute_changes,
-    with_unit,
 )
 from bigtop_builder.cluster.demands import wanted_services
 from bigtop_builder.cluster.layout import (
     INSTALL_AND_START,
     Layout,
-    expand_tokens,
-    plain_properties,
     property_attributes,
+    resolved_properties,
 )
 from bigtop_builder.cluster.layout_fields import Settings
 from bigtop_builder.model.ambari_stack import StackDefinition
@@ -235,17 +233,16 @@ def configuration_changes(
 ) -> dict[str, dict[str, tuple[str | None, str]]]:
     """Return the properties of the whole cluster that differ: configuration type → property → old and new value.
 
-    Tokens for groups (``%HOSTGROUP::master%``) are replaced by their hosts, and sizes of heaps get their unit, as
-    Ambari does.
+    What is wanted is compared as Ambari has it in a cluster (see ``resolved_properties``).
     """
-    wanted = plain_properties(layout.configurations)
+    wanted = resolved_properties(layout.configurations, layout)
     if environment:
         wanted = {**wanted, "cluster-env": {**environment, **wanted.get("cluster-env", {})}}
     changes: dict[str, dict[str, tuple[str | None, str]]] = {}
     for kind, properties in wanted.items():
         present = actual.get(kind, {})
-        for name, value in properties.items():
-            old, new = present.get(name), with_unit(kind, name, expand_tokens(value, layout))
+        for name, new in properties.items():
+            old = present.get(name)
             if not same_value(old, new) and not (old or "").startswith(SECRET_REFERENCE):
                 changes.setdefault(kind, {})[name] = (old, new)
     return changes

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bigtop_builder.cluster.configuration import with_unit
 from bigtop_builder.cluster.layout_fields import Settings, host_settings
 from bigtop_builder.model.properties import Configurations, PropertyValue, Secret, Setting
 from bigtop_builder.recipe.inventory import LoadedInventory
@@ -159,3 +160,14 @@ def expand_tokens(text: str, layout: Layout) -> str:
     return TOKEN.sub(
         lambda found: ",".join(f"{host}{found[2] or ''}" for host in hosts.get(found[1], (found[0],))), text
     )
+
+
+def resolved_properties(configurations: Configurations, layout: Layout) -> dict[str, dict[str, str]]:
+    """Return the properties that are not secrets as Ambari has them in a cluster, by configuration type.
+
+    Tokens for groups are replaced by their hosts, and sizes of heaps have their unit.
+    """
+    return {
+        kind: {name: with_unit(kind, name, expand_tokens(value, layout)) for name, value in properties.items()}
+        for kind, properties in plain_properties(configurations).items()
+    }

@@ -18,14 +18,12 @@ from bigtop_builder.cluster.configuration import (
     Configuration,
     WantedAttributes,
     attribute_changes,
-    with_unit,
 )
 from bigtop_builder.cluster.layout import (
     Layout,
     LayoutGroup,
-    expand_tokens,
-    plain_properties,
     property_attributes,
+    resolved_properties,
     secret_properties,
 )
 from bigtop_builder.cluster.outdated import outdated_by_type
@@ -108,10 +106,7 @@ def _wanted(world: World, layout: Layout) -> list[_Wanted]:
     services = world.stack.configuration_types()
     found = []
     for group in layout.groups:
-        plain = {
-            kind: {name: with_unit(kind, name, expand_tokens(value, layout)) for name, value in properties.items()}
-            for kind, properties in plain_properties(group.configurations).items()
-        }
+        plain = resolved_properties(group.configurations, layout)
         secret = secret_properties(group.configurations)
         for service in sorted({service for kind in (*plain, *secret) if (service := services.get(kind))}):
             found.append(

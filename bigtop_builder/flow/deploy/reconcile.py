@@ -18,9 +18,9 @@ from bigtop_builder.cluster.comparison import ActualCluster, ClusterDifference, 
 from bigtop_builder.cluster.configuration import Configuration, with_unit
 from bigtop_builder.cluster.layout import (
     Layout,
-    expand_tokens,
     plain_properties,
     property_attributes,
+    resolved_properties,
     secret_properties,
 )
 from bigtop_builder.cluster.layout_fields import RACK
@@ -195,7 +195,7 @@ def _defaults(
     Types without any property are included, because agents request all of them.
     """
     stack, layout = world.inventory.stack, desired_layout(connections.client, world, reporter)
-    given = plain_properties(layout.configurations)
+    given = resolved_properties(layout.configurations, layout)
     attributes = property_attributes(layout.configurations)
     hidden = secret_properties(layout.configurations)
     known = connections.client.stack_defaults(stack.name, stack.version, service)
@@ -203,13 +203,13 @@ def _defaults(
     for kind in {**known, **world.stack.services[service].configurations}:
         if kind in present:
             continue
-        own = {name: expand_tokens(value, layout) for name, value in given.get(kind, {}).items()}
         secrets = {
             name: _reveal(connections.secrets, kind, name, value) for name, value in hidden.get(kind, {}).items()
         }
-        one = known.get(kind, Configuration()).changed({**own, **secrets})
-        sized = {name: with_unit(kind, name, value) for name, value in one.properties.items()}
-        found[kind] = one.changed(sized).attributed(attributes.get(kind, {}))
+        default = known.get(kind, Configuration())
+        sized = {name: with_unit(kind, name, value) for name, value in default.properties.items()}
+        values = {**sized, **given.get(kind, {}), **secrets}
+        found[kind] = default.changed(values).attributed(attributes.get(kind, {}))
     return found
 
 

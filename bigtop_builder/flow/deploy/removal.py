@@ -17,7 +17,7 @@ from bigtop_builder.cluster.outdated import outdated_with
 from bigtop_builder.cluster.removal import DECOMMISSIONED, Member, Removal, obstacles, removal
 from bigtop_builder.flow.deploy.decommission import await_decommission, decommission
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_client, services_of
-from bigtop_builder.flow.deploy.host_states import HEARD, await_reports, installed, listed
+from bigtop_builder.flow.deploy.host_states import HEARD, UNINSTALLED, await_reports, installed, listed
 from bigtop_builder.flow.deploy.pending_requests import settle
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.request_follower import carry_out
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from bigtop_builder.cluster.layout import Layout
 
 RUNNING = frozenset({"STARTED", "STARTING", "STOPPING", "UNKNOWN"})
-NOT_INSTALLED = frozenset({"INIT", "INSTALLING", "INSTALL_FAILED"})
 
 
 def leaving(client: Ambari, world: World, view: ClusterView) -> Removal:
@@ -139,7 +138,7 @@ def make_way(client: Ambari, world: World, reporter: Reporter) -> None:
         f"{component} on {host}"
         for component in {one.component for one in masters}
         for host in world.layout.hosts_with(component)
-        if present.get((host, component), "INIT") in NOT_INSTALLED
+        if present.get((host, component), "INIT") in UNINSTALLED
     )
     if missing and not reporter.dry_run:
         raise AmbariError(
@@ -167,7 +166,7 @@ def remove(client: Ambari, world: World, reporter: Reporter) -> str:
         decommission(client, world, reporter, members)
         if component == "DATANODE":
             # One that is down now may have died before all its blocks were copied: what the NameNode says counts.
-            await_decommission(client, world, reporter, [one.host for one in members if one.state not in NOT_INSTALLED])
+            await_decommission(client, world, reporter, [one.host for one in members if one.state not in UNINSTALLED])
     _stop(client, world, reporter, found, rest)
     _delete(client, world, reporter, rest)
     for host in found.hosts:
