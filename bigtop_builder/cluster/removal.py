@@ -38,6 +38,8 @@ BY_HAND: Mapping[str, str] = {
     "delete it in Ambari.",
 }
 """What has to be done instead for components that keep data on their host."""
+KEPT = frozenset({"HDFS"})
+"""Services that a deployment does not remove as a whole: other people's files are in them."""
 OTHERS_BY_HAND = (
     "It may keep data on its host, or others may know it by its address. Move that by hand, stop the component and "
     "delete it in Ambari; then run the deployment again."
@@ -127,17 +129,19 @@ def obstacles(
     leaving: Removal, layout: Layout, stack: StackDefinition, members: Collection[Member], replication: int
 ) -> tuple[Obstacle, ...]:
     """Return everything that speaks against a removal; ``replication`` is ``dfs.replication`` of the cluster."""
-    found = [one for member in leaving.members for one in _obstacle(member, stack, leaving.gone)]
+    found = [one for member in leaving.members for one in _obstacle(member, stack, leaving)]
     return (*found, *_data_nodes(leaving, layout, replication), *_quorum(leaving, layout, members))
 
 
-def _obstacle(member: Member, stack: StackDefinition, gone: Collection[str]) -> list[Obstacle]:
+def _obstacle(member: Member, stack: StackDefinition, leaving: Removal) -> list[Obstacle]:
     name = member.component
     component = stack.component(name)
     free = (component is not None and component.is_client) or name in MOVABLE or name in DECOMMISSIONED
+    # A service that leaves as a whole has nobody to hand its data to: they stay on the hosts.
+    free = free or (member.service in leaving.services and member.service not in KEPT)
     if not free and member.state not in ("INIT", "INSTALL_FAILED"):
         return [Obstacle(f"{member} cannot be removed by a deployment", BY_HAND.get(name, OTHERS_BY_HAND))]
-    if member.host in gone:
+    if member.host in leaving.gone:
         return []
     if member.maintenance:
         return [Obstacle(f"{member} is in maintenance: Ambari would not stop it", "End its maintenance in Ambari.")]

@@ -308,6 +308,74 @@ def test_a_service_leaves(bench: Bench) -> None:
     assert bench.changes == []
 
 
+HDFS = (
+    HEAD
+    + """\
+groups:
+  masters:
+    hosts: [node1.x.test]
+    components: [MASTERS, NAMENODE, SECONDARY_NAMENODE, ZOOKEEPER_SERVER, ZOOKEEPER_CLIENT, HDFS_CLIENT]
+  workers:
+    hosts: ["node[2-4].x.test"]
+    components: [WORKERS, DATANODE]
+  last: {hosts: [node5.x.test], components: [LAST, HDFS_CLIENT, ZOOKEEPER_CLIENT]}
+configurations:
+  hdfs-site: {dfs.client.read.shortcircuit: "false"}
+"""
+)
+
+
+def placed(masters: str = "", workers: str = "", last: str = "") -> str:
+    """HDFS and ZooKeeper, and other components on these hosts."""
+    return HDFS.replace("MASTERS, ", masters).replace("WORKERS, ", workers).replace("LAST, ", last)
+
+
+@pytest.mark.parametrize(
+    ("service", "masters", "workers"),
+    [
+        ("HBASE", "HBASE_MASTER, HBASE_CLIENT, ", "HBASE_REGIONSERVER, "),
+        ("KAFKA", "", "KAFKA_BROKER, "),
+        ("YARN", "RESOURCEMANAGER, APP_TIMELINE_SERVER, YARN_CLIENT, ", "NODEMANAGER, "),
+    ],
+)
+def test_a_whole_service_leaves_in_one_run(bench: Bench, service: str, masters: str, workers: str) -> None:
+    """Nobody takes over, so nothing is taken out of service: masters and followers stop together."""
+    assert bench.deploy(placed(masters, workers)) == 0, bench.failure
+    assert bench.deploy(placed(), dry_run=True, removing=REMOVE) == 0, bench.failure
+    told = bench.changes
+    assert bench.deploy(placed(), removing=REMOVE) == 0, bench.failure
+    assert bench.changes == told
+    assert f"service {service} removed" in told
+    assert len([name for name in told if name.startswith("stop ")]) == 1
+    assert not [name for name in told if name.startswith("decommission")]
+    assert service not in bench.world.clusters["c1"].services
+    assert bench.deploy(placed()) == 0, bench.failure
+    assert bench.changes == []
+
+
+def test_a_host_with_a_master_and_a_follower_leaves(bench: Bench) -> None:
+    """Another follower stays, so the one that leaves is decommissioned, by the master that has moved meanwhile."""
+    region = "HBASE_REGIONSERVER, "
+    before = placed("HBASE_CLIENT, ", region, f"HBASE_MASTER, {region}")
+    after = placed("HBASE_MASTER, HBASE_CLIENT, ", region).replace(
+        "  last: {hosts: [node5.x.test], components: [HDFS_CLIENT, ZOOKEEPER_CLIENT]}\n", ""
+    )
+    assert bench.deploy(before) == 0, bench.failure
+    assert bench.deploy(after, dry_run=True, removing=REMOVE) == 0, bench.failure
+    told = bench.changes
+    assert bench.deploy(after, removing=REMOVE) == 0, bench.failure
+    assert bench.changes == told
+    steps = [
+        "stop HBASE_MASTER on node5.x.test, which the inventory no longer has",
+        "decommission HBASE_REGIONSERVER on node5.x.test",
+        "stop HBASE_REGIONSERVER on node5.x.test, which the inventory no longer has",
+        "host node5.x.test removed from the cluster",
+    ]
+    assert [name for name in told if name in steps] == steps
+    assert bench.deploy(after) == 0, bench.failure
+    assert bench.changes == []
+
+
 def test_mistakes_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "inventory.yaml").write_text(HADOOP.replace("URL", "http://127.0.0.1:9"))
     for arguments, message in (
@@ -388,6 +456,15 @@ def test_the_ensemble_of_zookeeper(states: Mapping[str, str], wanted: list[str],
     dead = [_member("ZOOKEEPER_SERVER", "n1", "INSTALLED", died=True), *members[1:]]
     if message is None:
         assert "Start n1 first" in obstacles(leaving, layout, STACK, dead, 3)[0].hint
+
+
+@pytest.mark.parametrize(
+    ("component", "free"), [("KAFKA_BROKER", True), ("SOLR_SERVER", True), ("MYSQL_SERVER", True), ("NAMENODE", False)]
+)
+def test_what_may_leave_with_its_service(component: str, free: bool) -> None:
+    member = _member(component)
+    leaving = Removal((), (member.service,), (member,))
+    assert (not obstacles(leaving, _layout(rest=(["n1"], ["ZOOKEEPER_SERVER"])), STACK, [member], 3)) == free
 
 
 def test_every_component_that_may_leave_is_one_of_the_stack() -> None:

@@ -1,8 +1,9 @@
 """Remove from the cluster what has left the inventory: only with ``deploy --remove``, and never silently.
 
-Masters that another host takes over are stopped before their successors start (``make_way``). Followers leave last,
-when everything else runs: taken out of service, then stopped, then removed, and at the end their hosts (``remove``).
-All of it is read from Ambari, so that an interrupted removal continues where it was.
+Masters that another host takes over are stopped before their successors start (``make_way``). Everything else leaves
+last, when what stays runs: followers are taken out of service by their master, then all of it is stopped and removed,
+and at the end hosts and services (``remove``). Of a service that leaves as a whole nothing is taken out of service:
+there is nobody to take over. All of it is read from Ambari, so that an interrupted removal continues where it was.
 """
 
 from __future__ import annotations
@@ -161,7 +162,10 @@ def remove(client: Ambari, world: World, reporter: Reporter) -> str:
         raise AmbariError(
             f"these are still there: {_names(set(found.members) - set(rest))}", hint="Run the phase start first."
         )
+    assert world.layout is not None
     for component in DECOMMISSIONED:
+        if not world.layout.hosts_with(component):
+            continue
         members = [one for one in rest if one.component == component and one.host not in found.gone]
         decommission(client, world, reporter, members)
         if component == "DATANODE":
@@ -193,7 +197,13 @@ def remove(client: Ambari, world: World, reporter: Reporter) -> str:
 
 
 def _makes_way(world: World, one: Member) -> bool:
-    return one.component not in DECOMMISSIONED and not is_client(world.stack, one.component)
+    """Return whether it is a master that the cluster will have elsewhere."""
+    assert world.layout is not None
+    return (
+        one.component not in DECOMMISSIONED
+        and not is_client(world.stack, one.component)
+        and bool(world.layout.hosts_with(one.component))
+    )
 
 
 def _allowed(client: Ambari, world: World, reporter: Reporter) -> Removal:
