@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from shlex import quote
 from typing import Any
@@ -208,13 +208,17 @@ def select(facts: HostFacts, component: str, version: str, *, restarts: tuple[st
 
 
 def start(
-    facts: HostFacts, loaded: LoadedInventory, name: str, installed: tuple[Operation, ...]
+    facts: HostFacts,
+    loaded: LoadedInventory,
+    name: str,
+    installed: tuple[Operation, ...],
+    also: Collection[str] = (),
 ) -> tuple[Operation, ...]:
     """Plan the commands that are to run once, then to enable and start the entry's services.
 
-    Services that an operation in ``installed`` names are restarted.
+    Services that an operation in ``installed`` names are restarted, and ``also`` these.
     """
-    changed = {service for operation in installed for service in operation.restarts}
+    changed = {*also, *(service for operation in installed for service in operation.restarts)}
     once = _once(loaded, name, facts.name)
     operations = [_run_once(one) for one in once if _key(one) not in facts.conditions]
     for service in loaded.inventory.standalone[name].services:

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bigtop_builder.adapter.ssh import Output
-from bigtop_builder.hosts.operation import KEPT
+from bigtop_builder.hosts.operation import KEPT, RESTARTS
 from bigtop_builder.hosts.upgrade import FORMER
 from bigtop_builder.model.errors import HostError
 from tests.fast.local_hosts import OneByOne
 
+INIT = "/etc/init.d"
 # yum as on EL 7, the stricter one: an older release is installed by downgrade only.
 TOOLS = r"""
 yum() {
@@ -71,6 +72,8 @@ class PaperHost:
         (folder / "offered").write_text("\n".join(offered) + "\n")
         self.cut = False
         """Whether the connection is gone."""
+        self.services: tuple[str, ...] = ()
+        """Running services with an init script, which notes each call in ``calls``."""
 
     @property
     def packages(self) -> dict[str, str]:
@@ -94,7 +97,7 @@ class PaperHost:
         if "emit facts 1" in script:
             return Output(0, self._facts(), "")
         ran = subprocess.run(
-            ["bash", "-c", TOOLS + script.replace(KEPT, str(self.folder / "kept"))],
+            ["bash", "-c", TOOLS + script.replace(KEPT, f"{self.folder}/kept").replace(INIT, f"{self.folder}/init.d")],
             input=stdin,
             capture_output=True,
             env={**os.environ, "HOST": str(self.folder)},
@@ -102,6 +105,21 @@ class PaperHost:
             check=False,
         )
         return Output(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
+
+    def serve(self, *names: str) -> None:
+        """Give the host running services."""
+        self.services = names
+        for name in names:
+            script = self.folder / "init.d" / name
+            script.parent.mkdir(exist_ok=True)
+            script.write_text(f"#!/bin/sh\n[ ! -e {self.folder}/ill ] && echo $1 {name} >> {self.folder}/calls\n")
+            script.chmod(0o755)
+
+    @property
+    def calls(self) -> list[str]:
+        """What init scripts were called for: ``restart NAME``."""
+        path = self.folder / "calls"
+        return path.read_text().splitlines() if path.exists() else []
 
     def close(self) -> None:
         pass
@@ -113,6 +131,9 @@ class PaperHost:
             rows.append(f"package\t{name}\t0\t{version}\t{release}\tnoarch\t(none)")
         for name, version in self.selected.items():
             rows.append(f"current\t{name}\t/usr/bigtop/{version}/usr/lib/zookeeper")
+        rows += [f"script\t{name}\t1\t1\t7" for name in self.services]
+        marks = (self.folder / "kept" / "restart").glob("*")
+        rows += [f"file\t{RESTARTS}/{mark.name}\tregular empty file\t0\troot\troot\t644" for mark in marks]
         former = self.folder / "kept" / Path(FORMER).name
         if former.exists():
             data = former.read_bytes()

@@ -13,7 +13,7 @@ from bigtop_builder.ambari_simulator.agents.paper import PaperAgent, PaperCrew
 from bigtop_builder.ambari_simulator.engine.injection import TaskFault
 from bigtop_builder.ambari_simulator.engine.work import Context
 from bigtop_builder.flow.deploy.consent import Consent
-from bigtop_builder.model.event import AnyEvent, Change, CheckFinished, Notice
+from bigtop_builder.model.event import AnyEvent, Change, CheckFinished, Notice, Phase
 from tests.fast.deploying import Bench
 from tests.fast.paper_hosts import PaperFleet, PaperHost
 from tests.fast.served import address
@@ -204,6 +204,54 @@ def test_a_dry_run_tells_what_the_move_does(cluster: Cluster, stack: str) -> Non
     assert told() == planned
     assert cluster.deploy(changed) == 0
     assert told() == ([], [])
+
+
+OWN = """
+standalone:
+  own:
+    hosts: [all]
+    packages: [zookeeper_3_2_0]
+    services: [{name: own, health: {command: "true"}}]
+"""
+WITH_OWN: tuple[Phase, ...] = ("cluster", "start", "standalone")
+
+
+def test_a_move_restarts_services_of_our_own_host_by_host(cluster: Cluster) -> None:
+    """The dry run has no marks on the hosts yet, and tells the restarts all the same: the question is about them."""
+    for host in cluster.hosts.values():
+        host.serve("own")
+    cluster.up()
+    assert cluster.deploy("{}" + OWN, phases=WITH_OWN) == 0, cluster.bench.failure
+    assert cluster.bench.changes == []
+    cluster.publish("both", RELEASES)
+
+    def told() -> tuple[list[str], set[str]]:
+        changes = [event for event in cluster.bench.events if isinstance(event, Change)]
+        return (
+            [f"{event.host}: {event.name}" for event in changes if event.host and event.phase == "standalone"],
+            {name for event in changes for name in event.disrupts},
+        )
+
+    assert cluster.deploy(LATEST + OWN, phases=WITH_OWN, dry_run=True) == 0, cluster.bench.failure
+    restarts, disrupted = told()
+    assert restarts == [f"{name}: restart own" for name in SERVERS]
+    assert {f"own on {name}" for name in SERVERS} < disrupted
+    assert [host.calls for host in cluster.hosts.values()] == [[], [], []]
+    # One of the hosts is not well after its restart: the next one is left alone, and its mark stays.
+    (cluster.hosts[SERVERS[1]].folder / "ill").touch()
+    assert cluster.deploy(LATEST + OWN, phases=WITH_OWN) == 8
+    assert told()[0] == restarts[:2]
+    assert "own is not restarted on node3.x.test: node2.x.test failed" in cluster.told()
+    assert [host.calls for host in cluster.hosts.values()] == [["restart own"], [], []]
+    (cluster.hosts[SERVERS[1]].folder / "ill").unlink()
+    assert cluster.deploy(LATEST + OWN, phases=WITH_OWN, restart="none") == 0, cluster.bench.failure
+    assert told() == ([], set())
+    assert "not restarted, though packages or files have changed: own on node2.x.test, own on node3" in cluster.told()
+    assert cluster.deploy(LATEST + OWN, phases=WITH_OWN) == 0, cluster.bench.failure
+    assert told()[0] == restarts[1:]
+    assert [host.calls for host in cluster.hosts.values()] == [["restart own"]] * 3
+    assert cluster.deploy(LATEST + OWN, phases=WITH_OWN) == 0, cluster.bench.failure
+    assert told()[0] == []
 
 
 def test_without_restarts_packages_stay(cluster: Cluster) -> None:

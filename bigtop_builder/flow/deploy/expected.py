@@ -28,6 +28,8 @@ class Expected:
         self._states: dict[Place, str] = {}
         self._stale: dict[Place, bool] = {}
         self._reasons: dict[Place, dict[str, None]] = {}
+        self.services: dict[str, set[str]] = {}
+        """By host, services outside Ambari that a later phase restarts because of what this dry run would change."""
 
     def shown(self, components: Iterable[HostComponent]) -> list[HostComponent]:
         """Return the components that Ambari has, as they are expected to be."""
@@ -54,6 +56,11 @@ class Expected:
         for place in places:
             self._reasons.setdefault(place, {})[reason] = None
             self._stale[place] = True
+
+    def restarts(self, host: str, services: Iterable[str]) -> None:
+        """Take note of services outside Ambari that a change leaves to be restarted; a run finds marks on the host."""
+        if self.played and (found := set(services)):
+            self.services.setdefault(host, set()).update(found)
 
     def state(self, components: Iterable[HostComponent], state: str, *, current: bool = False) -> None:
         """Take note of a state. ``current``: their agents have written the current configuration on the way there."""

@@ -169,6 +169,8 @@ def standalone(deployment: Deployment) -> str:
         deployment.connections.fleet,
         deployment.reporter.emit,
         dry_run=deployment.reporter.dry_run,
+        restart=deployment.reporter.restart,
+        pending=deployment.world.expected.services,
     )
     _worked(deployment, result)
     return ""

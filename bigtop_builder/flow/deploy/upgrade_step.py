@@ -119,6 +119,8 @@ class UpgradeStep:
 
     def _apply(self, work: Mapping[str, tuple[Operation, ...]]) -> None:
         self.reporter.check_cancelled()
+        for host, operations in work.items():
+            self.world.expected.restarts(host, (name for one in operations for name in one.restarts))
         result = apply(
             self.connections.fleet,
             work,

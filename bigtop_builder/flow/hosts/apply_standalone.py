@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from bigtop_builder.cluster.rolling import Restarts
 from bigtop_builder.flow.hosts.facts import gather
 from bigtop_builder.flow.hosts.operations import Emit, WorkResult, apply, report_failure
 from bigtop_builder.hosts import standalone
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.ssh.remote import Remote
 
 CHECK = "stand-alone"
+EMPTY: Mapping[str, Collection[str]] = MappingProxyType({})
 VERIFY_SECONDS = 10
 """How long ``verify`` waits for a service to answer: by then it should be running already."""
 
@@ -43,9 +46,17 @@ class StandalonePlan:
 
 
 def plan_standalone(
-    loaded: LoadedInventory, fleet: Fleet, emit: Emit, *, phase: Phase = "standalone"
+    loaded: LoadedInventory,
+    fleet: Fleet,
+    emit: Emit,
+    *,
+    phase: Phase = "standalone",
+    pending: Mapping[str, Collection[str]] = EMPTY,
 ) -> StandalonePlan:
-    """Gather the facts of all hosts in stand-alone entries, and plan what they lack."""
+    """Gather the facts of all hosts in stand-alone entries, and plan what they lack.
+
+    ``pending``: services by host that restart besides, because of what earlier phases of a dry run would change.
+    """
     hosts = _hosts(loaded)
     facts, lost = gather(fleet, {host: standalone.wanted(loaded, host) for host in hosts}, phase=phase, emit=emit)
     install = {host: standalone.install(known, loaded, host) for host, known in facts.items()}
@@ -53,7 +64,9 @@ def plan_standalone(
     for name in standalone.order(loaded):
         members = loaded.members(loaded.inventory.standalone[name].hosts)
         start[name] = {
-            host: standalone.start(facts[host], loaded, name, install[host]) for host in members if host in facts
+            host: standalone.start(facts[host], loaded, name, install[host], pending.get(host, ()))
+            for host in members
+            if host in facts
         }
     return StandalonePlan(install, start, lost)
 
@@ -62,14 +75,26 @@ def _hosts(loaded: LoadedInventory) -> tuple[str, ...]:
     return loaded.members([name for entry in loaded.inventory.standalone.values() for name in entry.hosts])
 
 
-def apply_standalone(loaded: LoadedInventory, fleet: Fleet, emit: Emit, *, dry_run: bool) -> WorkResult:
+def apply_standalone(
+    loaded: LoadedInventory,
+    fleet: Fleet,
+    emit: Emit,
+    *,
+    dry_run: bool,
+    restart: Restarts = "rolling",
+    pending: Mapping[str, Collection[str]] = EMPTY,
+) -> WorkResult:
     """Plan the operations and carry them out.
 
-    An entry starts only after the entries in its ``after`` are healthy on all their hosts.
+    An entry starts only after the entries in its ``after`` are healthy on all their hosts. Its services restart host
+    by host, each after the one before is healthy; with ``restart`` all at once, or not at all. ``pending``: see
+    ``plan_standalone``.
     """
-    plan = plan_standalone(loaded, fleet, emit)
+    plan = plan_standalone(loaded, fleet, emit, pending=pending)
     result = WorkResult(failed=plan.lost)
     result = result.joined(apply(fleet, plan.install, phase="standalone", emit=emit, dry_run=dry_run))
+    if restart == "none":
+        plan = _without_restarts(plan, emit)
     unwell: set[str] = set()
     dependants = standalone.dependants(loaded)
     starting = {name for name, hosts in plan.start.items() if any(hosts.values())}
@@ -81,16 +106,58 @@ def apply_standalone(loaded: LoadedInventory, fleet: Fleet, emit: Emit, *, dry_r
             if name in starting:
                 emit(Notice(level="error", text=f"{name} is not started: {', '.join(blockers)} is not healthy"))
             continue
-        whole = {host: operations for host, operations in hosts.items() if host not in result.failed}
-        done = apply(fleet, whole, phase="standalone", emit=emit, dry_run=dry_run)
-        result = result.joined(done)
-        members = loaded.members(entry.hosts)
-        if not dry_run and starting & {name, *dependants[name]}:
-            failed = _check_health(loaded, fleet, emit, {host: [name] for host in members if host not in result.failed})
-            result = result.joined(WorkResult(failed=failed))
-        if any(host in result.failed for host in members):
+        turns = _turns(hosts, together=restart == "all")
+        for number, turn in enumerate(turns, start=1):
+            whole = {host: hosts[host] for host in turn if host not in result.failed}
+            result = result.joined(apply(fleet, whole, phase="standalone", emit=emit, dry_run=dry_run))
+            if not dry_run and starting & {name, *dependants[name]}:
+                healthy = {host: [name] for host in whole if host not in result.failed}
+                result = result.joined(WorkResult(failed=_check_health(loaded, fleet, emit, healthy)))
+            failed = [host for host in turn if host in result.failed]
+            later = [host for others in turns[number:] for host in others]
+            if failed and later:
+                text = f"{name} is not restarted on {', '.join(later)}: {', '.join(failed)} failed"
+                emit(Notice(level="error", text=text))
+                break
+        if any(host in result.failed for host in loaded.members(entry.hosts)):
             unwell.add(name)
     return result
+
+
+def _turns(hosts: Mapping[str, tuple[Operation, ...]], *, together: bool) -> list[list[str]]:
+    """Return the hosts in turns: first those where nothing restarts, then one after the other those where it does."""
+    restarting = [host for host, operations in hosts.items() if any(one.disrupts for one in operations)]
+    if together or len(hosts) == 1:
+        return [list(hosts)]
+    rest = [host for host in hosts if host not in restarting]
+    return [*([rest] if rest else []), *([host] for host in restarting)]
+
+
+def _without_restarts(plan: StandalonePlan, emit: Emit) -> StandalonePlan:
+    """Return the plan without restarts of what runs, and warn of them. Their marks stay on the hosts."""
+    held = sorted(
+        {
+            f"{service} on {host}"
+            for hosts in plan.start.values()
+            for host, operations in hosts.items()
+            for one in operations
+            for service in one.disrupts
+        }
+    )
+    if not held:
+        return plan
+    emit(
+        Notice(
+            level="warning",
+            text=f"not restarted, though packages or files have changed: {', '.join(held)}; "
+            "bigtop-builder deploy --phase standalone restarts them",
+        )
+    )
+    start = {
+        name: {host: tuple(one for one in operations if not one.disrupts) for host, operations in hosts.items()}
+        for name, hosts in plan.start.items()
+    }
+    return replace(plan, start=start)
 
 
 def verify_standalone(loaded: LoadedInventory, fleet: Fleet, emit: Emit) -> WorkResult:
