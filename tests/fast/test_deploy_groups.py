@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bigtop_builder.flow.deploy.world import Removing
 from bigtop_builder.model.event import AnyEvent, Change
 from tests.fast.deploying import INVENTORY, Bench
 
@@ -130,23 +131,54 @@ def test_secrets_of_a_group_are_sent_and_not_shown(bench: Bench, monkeypatch: py
     assert group.configurations["zookeeper-env"].properties["zk_secret"] == "horse-of-a-group"
 
 
-def test_anothers_configuration_group_is_left_alone(bench: Bench) -> None:
+def by_hand(bench: Bench, *hosts: str, **properties: str) -> None:
+    """Somebody makes a configuration group of ZooKeeper."""
     import requests
 
-    assert bench.deploy() == 0, bench.failure
-    group = {"group_name": "by hand", "tag": "ZOOKEEPER", "service_name": "ZOOKEEPER", "hosts": []}
+    group = {"group_name": "by hand", "tag": "ZOOKEEPER", "service_name": "ZOOKEEPER"}
+    group |= {"desired_configs": [{"type": "zoo.cfg", "tag": "hand", "properties": properties}] if properties else []}
     answer = requests.post(
         f"{bench.simulation.url}/api/v1/clusters/c1/config_groups",
         auth=("admin", bench.world.users["admin"].password),
         headers={"X-Requested-By": "somebody"},
-        json=[{"ConfigGroup": {**group, "hosts": [{"host_name": "node2.x.test"}]}}],
+        json=[{"ConfigGroup": {**group, "hosts": [{"host_name": host} for host in hosts]}}],
         timeout=30,
     )
     assert answer.status_code == 201
+
+
+def test_anothers_configuration_group_is_left_alone(bench: Bench) -> None:
+    assert bench.deploy() == 0, bench.failure
+    by_hand(bench, "node1.x.test", "node2.x.test")
     assert bench.deploy() == 0, bench.failure
     assert bench.changes == []
-    assert bench.deploy(GROUPED) == 9
-    assert "already associated with a config group" in bench.failure
+    # It has a host that another group of the inventory has: nobody knows which of them is right.
+    for dry_run in (True, False):
+        assert bench.deploy(GROUPED, dry_run=dry_run) == 9
+        assert "node2.x.test: in Ambari's configuration group 'by hand' of ZOOKEEPER, which has node1" in bench.failure
+        assert "one configuration group of a service only" in bench.failure
+        assert bench.changes == []
+
+
+def test_a_group_with_a_foreign_name_grows_and_shrinks(bench: Bench) -> None:
+    """As ``inventory import`` leaves it: the cluster's group is the inventory's, whatever it is called."""
+    assert bench.deploy() == 0, bench.failure
+    by_hand(bench, "node2.x.test", "node3.x.test", tickTime="2500")
+    adopted = GROUPED.replace(", zookeeper-env: {zk_user: keeper}", "")
+    assert bench.deploy(adopted) == 0, bench.failure
+    assert not [name for name in bench.changes if "group" in name]
+    bench.host("node4.x.test")
+    for last, line in ((4, "+node4.x.test"), (3, "-node4.x.test")):
+        other = adopted.replace("node[2-3].x.test", f"node[2-{last}].x.test")
+        assert bench.deploy(other, dry_run=True, removing=Removing(True)) == 0, bench.failure
+        told = bench.changes
+        assert bench.deploy(other, removing=Removing(True)) == 0, bench.failure
+        assert bench.changes == told
+        assert line in details(bench)
+        hosts = [f"node{number}.x.test" for number in range(2, last + 1)]
+        assert groups(bench) == {"by hand": (hosts, {"tickTime": "2500"})}
+        assert bench.deploy(other) == 0, bench.failure
+        assert bench.changes == []
 
 
 def test_a_service_that_is_added_has_the_stacks_properties_and_the_inventorys(bench: Bench) -> None:

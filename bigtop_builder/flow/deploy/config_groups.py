@@ -1,13 +1,13 @@
 """Ambari's configuration groups: one for each group of the inventory and service with properties of its own.
 
 Blueprints name them ``BLUEPRINT:GROUP``; on an existing cluster they are created as ``CLUSTER:GROUP``. A group with any
-other name is used if it has exactly the hosts of an inventory's group with properties of that service, and keeps its
-name; all others belong to somebody else and are left alone.
+other name is used if all its hosts that the inventory has are in one of the inventory's groups with properties of that
+service, and keeps its name; all others belong to somebody else and are left alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ from bigtop_builder.flow.deploy.desired_layout import is_blueprint_of
 from bigtop_builder.flow.deploy.host_states import installed
 from bigtop_builder.flow.deploy.reporter import Reporter, show_difference
 from bigtop_builder.flow.deploy.world import World
+from bigtop_builder.model.errors import AmbariError
 from bigtop_builder.model.properties import Secret
 
 if TYPE_CHECKING:
@@ -80,12 +81,9 @@ def bring_config_groups(connections: Connections, world: World, reporter: Report
     client, cluster = connections.client, world.cluster
     wanted = {(one.group.name, one.service): one for one in _wanted(world, layout)}
     known = client.config_groups(cluster)
-    present = {(name, group.service): group for group in known if (name := _own_name(group.name, cluster)) is not None}
-    for key, one in wanted.items():
-        # Somebody else's group with exactly these hosts is meant: no host can be in two groups of a service.
-        same = [group for group in known if group.service == key[1] and group.hosts == frozenset(one.group.hosts)]
-        if key not in present and same:
-            present[key] = same[0]
+    for problem in _conflicts(world, layout, wanted, known):
+        raise problem
+    present = _present(world, layout, wanted, known)
     for key in sorted({*present} - {*wanted}):
         reporter.change(
             f"configuration group {present[key].name} of {key[1]} removed",
@@ -100,6 +98,48 @@ def bring_config_groups(connections: Connections, world: World, reporter: Report
             _put(connections, world, reporter, wanted[key], hosts & group.hosts, group, old)
     for key, one in sorted(wanted.items()):
         _bring(connections, world, reporter, one, present.get(key), former.get(key, {}))
+
+
+def group_conflicts(client: Ambari, world: World, layout: Layout) -> Iterator[AmbariError]:
+    """Yield an error for each of somebody else's groups that has hosts which one of the inventory's groups needs."""
+    wanted = {(one.group.name, one.service): one for one in _wanted(world, layout)}
+    if wanted:
+        yield from _conflicts(world, layout, wanted, client.config_groups(world.cluster))
+
+
+_Groups = Mapping[tuple[str, str], _Wanted]
+"""What is wanted, by group of the inventory and service."""
+
+
+def _present(
+    world: World, layout: Layout, wanted: _Groups, known: Sequence[ConfigGroup]
+) -> dict[tuple[str, str], ConfigGroup]:
+    """Return Ambari's groups that are the inventory's, by the latter's name and service."""
+    present = {
+        (name, group.service): group for group in known if (name := _own_name(group.name, world.cluster)) is not None
+    }
+    for group in known:
+        # No host can be in two groups of a service: a group that has hosts of this one only is meant.
+        hosts = group.hosts & {*layout.hosts}
+        for key, one in wanted.items():
+            if key[1] == group.service and hosts and hosts <= {*one.group.hosts}:
+                present.setdefault(key, group)
+    return present
+
+
+def _conflicts(world: World, layout: Layout, wanted: _Groups, known: Sequence[ConfigGroup]) -> Iterator[AmbariError]:
+    ours = {group.id for group in _present(world, layout, wanted, known).values()}
+    for (name, service), one in wanted.items():
+        for group in known:
+            shared = sorted(group.hosts & {*one.group.hosts})
+            if group.service == service and group.id not in ours and shared:
+                yield AmbariError(
+                    f"{', '.join(shared)}: in Ambari's configuration group {group.name!r} of {service}, which has "
+                    f"{', '.join(sorted(group.hosts))}; the inventory's group {name} has properties of {service} too",
+                    hint="A host can be in one configuration group of a service only. Remove these hosts from that "
+                    "group in Ambari (Manage Config Groups), or make a group of the inventory of its hosts.",
+                    location=world.loaded.place("groups", name, "configurations"),
+                )
 
 
 def _wanted(world: World, layout: Layout) -> list[_Wanted]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bigtop_builder.cluster.service_databases import SETUP_NAMES, service_databases
+from bigtop_builder.flow.deploy.config_groups import group_conflicts
 from bigtop_builder.flow.deploy.desired_layout import services_of
 from bigtop_builder.flow.deploy.removal import removal_refusals
 from bigtop_builder.flow.deploy.reporter import Reporter
@@ -32,6 +33,7 @@ def refusals(client: Ambari, world: World) -> Iterator[BigtopBuilderError]:
     yield from (stack,) if stack is not None else ()
     yield from other_security(world, view)
     yield from beyond(client, world, view)
+    yield from group_conflicts(client, world, world.layout)
     yield from taken_hosts(client, world, tuple(host for host in world.layout.hosts if host not in view.hosts))
 
 
