@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.cli.app import run
-from bigtop_builder.model.event import Change
+from bigtop_builder.model.event import Change, Notice
 from tests.fast.deploying import INVENTORY, PASSWORD, Bench
 from tests.fast.handmade import client_of
 
@@ -67,6 +67,22 @@ def test_what_deploy_would_change_is_not_green(
     text = capsys.readouterr().out
     assert told in text
     assert text.splitlines()[-1] == f"not green: {count}"
+
+
+def test_a_version_that_no_deployment_moves_to_is_no_difference(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without repositories a deployment moves nothing, and says so: status compares with what it would do."""
+    plain = INVENTORY.replace('repositories: [{url: "http://repository.test/el8"}]\n', "")
+    other = f'{plain}stack: {{repository_version: "3.2.1"}}\n'
+    assert status(bench, other) == 0
+    assert "packages" not in capsys.readouterr().err
+    assert bench.deploy(other, dry_run=True) == 0, bench.failure
+    assert bench.changes == []
+    (warning,) = [event.text for event in bench.events if isinstance(event, Notice) and event.level == "warning"]
+    assert "the cluster has the packages of 3.2.0, not 3.2.1; without repositories" in warning
+    assert bench.deploy(plain) == 0, bench.failure
+    assert not [event for event in bench.events if isinstance(event, Notice) and event.level == "warning"]
 
 
 def test_the_differences_are_those_of_a_dry_run(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:

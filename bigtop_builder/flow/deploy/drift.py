@@ -18,6 +18,7 @@ from bigtop_builder.flow.deploy.host_states import listed
 from bigtop_builder.flow.deploy.reconcile import reconcile
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import register, registered, version_of
+from bigtop_builder.flow.deploy.upgrade import moves_packages
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import AmbariError, BigtopBuilderError, InterruptedRunError, SeveralErrors
 from bigtop_builder.model.event import AnyEvent, Change
@@ -62,7 +63,7 @@ def _played(connections: Connections, world: World, reporter: Reporter, view: Cl
             raise
         except BigtopBuilderError as error:
             found += [Difference(reporter.secrets.redact(one.message)) for one in getattr(error, "errors", [error])]
-    version = _registered(connections, world)
+    version = _registered(connections, world) if moves_packages(world) else None
     if version is not None and version != version_of(world):
         found.append(Difference(f"packages {version} -> {version_of(world)}"))
     missing = uninstalled(world)

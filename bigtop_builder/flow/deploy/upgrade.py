@@ -37,7 +37,10 @@ SHOWN = 8
 
 def upgrade(connections: Connections, world: World, reporter: Reporter) -> None:
     """Upgrade to the packages that inventory and repository say. Raises AmbariError with what was rolled back."""
-    if not connections.hosted or not world.inventory.repositories:
+    if not moves_packages(world):
+        _warn_of_version(connections.client, world, reporter)
+        return
+    if not connections.hosted:
         return
     components = _installed(world)
     if not components:
@@ -68,6 +71,23 @@ def upgrade(connections: Connections, world: World, reporter: Reporter) -> None:
             raise AmbariError(error.message + kept, hint=error.hint) from error
         moved += step.services
     _confirm(connections.client, world, reporter)
+
+
+def moves_packages(world: World) -> bool:
+    """Return whether deployments move the cluster to other packages: only from repositories of the inventory."""
+    return bool(world.inventory.repositories)
+
+
+def _warn_of_version(client: Ambari, world: World, reporter: Reporter) -> None:
+    """Tell that the cluster has other packages than the inventory names, if only a person can move it."""
+    wanted = world.inventory.stack.repository_version
+    present = registered(client, world) if wanted else None
+    if present is not None and present.version != wanted:
+        reporter.notice(
+            f"{world.loaded.place('stack', 'repository_version')}: the cluster has the packages of {present.version}, "
+            f"not {wanted}; without repositories in the inventory a deployment does not move it",
+            warning=True,
+        )
 
 
 def _installed(world: World) -> dict[str, list[HostComponent]]:
