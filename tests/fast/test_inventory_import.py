@@ -410,3 +410,15 @@ def test_a_cluster_of_a_deployment_is_adopted_as_it_was_deployed(bench: Bench) -
     ]
     assert data["configurations"] == {"zoo.cfg": {"tickTime": 2000}}
     assert planned(bench, text) == []
+
+
+def test_repositories_that_agents_do_not_write_stay_so(bench: Bench) -> None:
+    """Somebody has turned them off in Ambari; in an inventory they would be turned on again."""
+    make_by_hand(bench, ENSEMBLE)
+    for version in bench.world.versions.values():
+        for system in version.systems.values():
+            system["ambari_managed_repositories"] = False
+    text = adopted(bench)
+    assert "repositories" not in yaml.safe_load(text)
+    assert "hosts have repository files of their own" in text and REPOSITORY in text
+    assert planned(bench, text) == []

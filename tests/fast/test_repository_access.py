@@ -19,6 +19,7 @@ from bigtop_builder.hosts.preparation import prepare
 from bigtop_builder.hosts.repository_access import ALL_OPEN, resolve_accesses
 from bigtop_builder.hosts.server import ambari_repository
 from bigtop_builder.model.errors import ConfigurationError, HostError
+from bigtop_builder.model.event import Change
 from bigtop_builder.model.inventory import NewServer
 from bigtop_builder.model.repository import filled, usual_variables, variable_names
 from bigtop_builder.recipe.inventory import LoadedInventory, load_inventory
@@ -209,3 +210,10 @@ def test_agents_write_no_files_for_private_repositories(bench: Bench, monkeypatc
     assert bench.deploy(INVENTORY.replace(ADDRESS, private), phases=phases) == 0, bench.failure
     assert not bench.changes
     assert not any(text in str(event) for event in bench.events for text in (USER, PASSWORD))
+    # Without credentials the files are the agents' again.
+    assert bench.deploy(phases=phases) == 0, bench.failure
+    assert managed() == {True}
+    (change,) = (event for event in bench.events if isinstance(event, Change))
+    assert change.detail.splitlines()[-1] == "redhat8: agents write their files"
+    assert bench.deploy(phases=phases) == 0, bench.failure
+    assert not bench.changes

@@ -43,6 +43,9 @@ def read_repositories(
     if TEMPLATE not in environment.properties:
         why = f"repositories: not written, because deploy would add {ENVIRONMENT}/{TEMPLATE} to the cluster:"
         return FoundRepositories(notes=(why, *listing))
+    if version is not None and not {*known} <= version.managed:
+        why = "repositories: not written, because hosts have repository files of their own, and deploy would have "
+        return FoundRepositories(notes=(f"{why}Ambari's agents write them:", *listing))
     names = client.stack_repositories(stack.name, stack.version)
     first = [(one.id, one.url.rstrip("/").replace(families[0], "{family}")) for one in known[families[0]]]
     # What Ambari has added for names of the stack has the address of the first one.

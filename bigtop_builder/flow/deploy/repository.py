@@ -151,22 +151,24 @@ def _update(
 ) -> None:
     """Set the version's repositories to ``wanted``; other OS families keep theirs, and who writes their files.
 
-    Agents write none if repositories have credentials or proxies: then hosts have only the files that we wrote.
+    Agents write them unless repositories have credentials or proxies: then hosts have only the files that we wrote.
 
     Names count too: under the wrong one, as our first releases gave it, Ambari adds a repository of the same id.
     """
-    ours = not world.inventory.agents_write_repositories
+    agents = world.inventory.agents_write_repositories
     differing = {
         family: entries
         for family, entries in wanted.items()
-        if _told(version, family) != _keys(entries) or (ours and family in version.managed)
+        if _told(version, family) != _keys(entries) or agents != (family in version.managed)
     }
     if not differing:
         return
+    handed = sorted(family for family in differing if family in version.os and agents != (family in version.managed))
+    writers = "write their files" if agents else "leave their files to hosts prepare: credentials or a proxy"
     detail = "\n".join(
         [f"-{family}: {url} ({name})" for family in differing for _, name, url in _told(version, family)]
         + [f"+{family}: {one.url} ({one.name})" for family, entries in differing.items() for one in entries]
-        + (["agents leave their files to hosts prepare: credentials or a proxy"] if ours else [])
+        + ([f"{', '.join(handed)}: agents {writers}"] if handed else [])
     )
     reporter.change(
         f"repositories of {world.inventory.stack.name}-{version.version}",
