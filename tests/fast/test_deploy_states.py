@@ -25,6 +25,7 @@ from bigtop_builder.flow.deploy.alerts import LOOK_SECONDS, MINUTE
 from bigtop_builder.flow.deploy.deployment import Deployment
 from bigtop_builder.flow.deploy.host_states import REPORT_SECONDS, is_coming, silent_hosts
 from bigtop_builder.flow.deploy.server_state import server_state
+from bigtop_builder.flow.deploy.world import Removing
 from bigtop_builder.model.errors import AmbariError, HostError
 from bigtop_builder.model.event import AmbariTask, AnyEvent, CheckFinished, Notice
 from tests.fast.deploying import INVENTORY, Bench
@@ -150,6 +151,21 @@ def test_status_waits_for_the_agents_and_says_how_old_its_picture_is(bench: Benc
 
 
 # Removing a cluster.
+
+
+def test_a_check_before_a_removal_waits_for_the_agents(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Right after a restart Ambari hears from nobody, which would speak against the removal."""
+    monkeypatch.setattr("bigtop_builder.flow.deploy.preflight.check_packages", lambda *_: None)
+    assert bench.deploy() == 0, bench.failure
+    restart(bench)
+    fewer = INVENTORY.replace('"node[2-3].x.test"', f'"{NODE2}"')
+    assert bench.deploy(fewer, phases=["check"], removing=Removing(True)) == 0, bench.failure
+    assert any("waiting for the agents" in text for text in notices(bench))
+    # A host that stays silent does speak against it.
+    bench.world.hosts[NODE3].lost_at = bench.now
+    bench.pass_time(200)
+    assert bench.deploy(fewer, phases=["check"], removing=Removing(True)) == 9
+    assert f"deploy --remove --gone {NODE3}" in bench.failure
 
 
 def test_destroy_right_after_a_restart_leaves_nothing_running(bench: Bench) -> None:

@@ -10,6 +10,7 @@ from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.deployment import Deployment
 from bigtop_builder.flow.deploy.desired_layout import desired_layout
 from bigtop_builder.flow.deploy.existing_cluster import check_drivers, refusals
+from bigtop_builder.flow.deploy.host_states import await_reports
 from bigtop_builder.flow.deploy.package_check import check_packages, system_packages
 from bigtop_builder.flow.deploy.problems import Problems
 from bigtop_builder.flow.deploy.reporter import Reporter
@@ -52,6 +53,9 @@ def check(deployment: Deployment) -> str:
         with problems.collecting():
             _addresses(connections, world, reporter)
         with problems.collecting():
+            if world.removing.wanted and connections.client.cluster(world.cluster) is not None:
+                # What may leave depends on states, which a server that has just restarted does not know yet.
+                await_reports(connections.client, world, reporter)
             problems.add(refusals(connections.client, world))
         with problems.collecting():
             check_drivers(connections.client, world, reporter)
