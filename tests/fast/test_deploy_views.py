@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import pytest
@@ -102,6 +102,12 @@ def shown(events: list[AnyEvent], **options: Any) -> tuple[str, RunState]:
         state.apply(event)
         view(event, state)
     return out.getvalue(), state
+
+
+@pytest.mark.parametrize("phase", get_args(Phase))
+def test_every_phase_has_its_lines(phase: Phase) -> None:
+    out, _ = shown([started(phase), PhaseStarted(phase=phase), PhaseFinished(phase=phase, state="unchanged")])
+    assert f"· {phase}: " in out
 
 
 def test_the_fold_counts_what_was_done() -> None:

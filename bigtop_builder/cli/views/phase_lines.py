@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TypeGuard
 
 from bigtop_builder.cli.text_format import Line, clean, count, span
@@ -17,13 +17,14 @@ from bigtop_builder.model.event import (
     CheckFinished,
     HostFailed,
     Notice,
+    Phase,
     PhaseFinished,
     PhaseStarted,
     RequestProgress,
     RunStarted,
 )
 
-TITLES = {
+TITLES: Mapping[Phase, str] = {
     "check": "checking inventory, repository and hosts",
     "prepare": "preparing hosts",
     "ambari": "Ambari server and agents",
@@ -31,6 +32,7 @@ TITLES = {
     "layout": "layout",
     "cluster": "cluster",
     "start": "starting services",
+    "remove": "removing what has left the inventory",
     "standalone": "stand-alone services",
     "verify": "verifying",
     "destroy": "destroying",
