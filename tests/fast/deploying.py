@@ -53,10 +53,10 @@ configurations:
 class Bench:
     """A simulated server with healthy hosts node1 … nodeN, and deployments onto it."""
 
-    def __init__(self, folder: Path, monkeypatch: Any, hosts: int = 3) -> None:
+    def __init__(self, folder: Path, monkeypatch: Any, hosts: int = 3, version: str = "3.0.0.0") -> None:
         self.folder = folder
         self.now = START
-        self.world = World(clock=lambda: self.now)
+        self.world = World(clock=lambda: self.now, version=version)
         self.agent = PaperAgent()
         self.work = assemble(self.world, PaperCrew(self.agent, seconds=1.0))
         for number in range(1, hosts + 1):
@@ -72,7 +72,8 @@ class Bench:
 
     def host(self, name: str) -> None:
         """One more registered host."""
-        host = Host(name, f"192.0.2.{len(self.world.hosts) + 1}")
+        family = "redhat7" if self.world.version.startswith("2.") else "redhat8"
+        host = Host(name, f"192.0.2.{len(self.world.hosts) + 1}", os_type=family, os_family=family)
         self.world.hosts[name] = host
         self.world.register(host)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bigtop_builder.adapter.ambari.client import Ambari
 from bigtop_builder.cluster.configuration import Configuration
-from bigtop_builder.cluster.stack_data import load_stack
+from bigtop_builder.cluster.stack_data import ambari_line, load_stack
 from bigtop_builder.cluster.version_definition import version_definition
 from tests.fast.deploying import PASSWORD, Bench
 
@@ -27,8 +27,8 @@ def make_by_hand(
     repositories: Sequence[tuple[str, str, str]] = (("BIGTOP-3.2.0", "bigtop", REPOSITORY),),
 ) -> Ambari:
     """Make a cluster with these components on its hosts: the stack's defaults, with ``changes`` over them."""
-    client, stack = client_of(bench), load_stack()
-    families = {family: list(repositories) for family in ("redhat8",)}
+    client, stack = client_of(bench), load_stack(ambari=ambari_line(bench.world.version))
+    families = {family: list(repositories) for family in {host.os_family for host in bench.world.hosts.values()}}
     version = client.register_version(version_definition(stack, VERSION, families))
     client.update_repositories(
         STACK, VERSION, version, client.repository_versions(STACK, VERSION)[0].os | _entries(families)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -422,3 +423,37 @@ def test_repositories_that_agents_do_not_write_stay_so(bench: Bench) -> None:
     assert "repositories" not in yaml.safe_load(text)
     assert "hosts have repository files of their own" in text and REPOSITORY in text
     assert planned(bench, text) == []
+
+
+@pytest.mark.parametrize("version", ["2.7.8.0", "2.8.0.0"])
+def test_clusters_of_older_lines_of_ambari(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """Their stack lacks what 3.0 brought. All 85 properties that we ask for exist in the sources of 2.7.8 and 2.8.0."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AMBARI_PASSWORD", PASSWORD)
+    new = {"APP_TIMELINE_SERVER", "TIMELINE_READER"}
+    layout = {host: [name for name in names if name not in new] for host, names in HADOOP.items()}
+    with Bench(tmp_path, monkeypatch, hosts=7, version=version) as bench:
+        assert "TIMELINE_READER" not in bench.world.stacks["BIGTOP", "3.2.0"].services["YARN"].components
+        client = make_by_hand(bench, layout, HA)
+        client.set_host(NAME, "node4.x.test", {"rack_info": "/r4"})
+        text = adopted(bench)
+        data = yaml.safe_load(text)
+        assert [group["hosts"] for group in data["groups"].values()] == [
+            ["node[1-2].x.test"],
+            ["node3.x.test"],
+            ["node[4-7].x.test"],
+        ]
+        assert data["hosts"] == {"node4.x.test": {"rack": "/r4"}}
+        assert data["repositories"] == [{"id": "BIGTOP-3.2.0", "url": REPOSITORY, "gpg_check": False}]
+        assert f"Ambari {version}" in text
+        for name in re.findall(r"env:(\w+)", text):
+            monkeypatch.setenv(name, PASSWORD if name == "AMBARI_PASSWORD" else "another-secret")
+        # The two passwords that Ambari does not show are as good as the inventory's; restarts are for the rack.
+        assert written(bench, text) == []
+        more = text.replace("configurations:\n", "configurations:\n  zoo.cfg: {tickTime: 2600}\n", 1)
+        assert [name for name, _ in written(bench, more)] == ["configurations zoo.cfg"]
+        told = planned(bench, more)
+        assert bench.deploy(more) == 0, bench.failure
+        assert [(event.name, event.detail) for event in bench.events if isinstance(event, Change)] == told
+        assert bench.deploy(more) == 0, bench.failure
+        assert bench.changes == []
