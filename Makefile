@@ -1,4 +1,4 @@
-.PHONY: setup venv engine lint test test-full engines fuzz kills demo real-ambari stack stack-ambari soak bench
+.PHONY: setup venv engine lint test test-full engines fuzz kills demo real-ambari adopt stack stack-ambari soak bench
 
 setup:   ## set up the checkout: Python environment and container engine
 	@scripts/setup
@@ -32,6 +32,9 @@ demo: setup  ## build, publish and deploy on container hosts
 
 real-ambari: setup  ## the demo and the contract suite on a real Ambari, built from SOURCE=PATH
 	@.venv/bin/python scripts/real_ambari.py "$(SOURCE)" $(OPTIONS)
+
+adopt: setup  ## a cluster made by hand is adopted, changed, repaired and changed back: SOURCE=PATH for a real Ambari
+	@.venv/bin/python scripts/adopt.py $(SOURCE) $(OPTIONS)
 
 stack: setup  ## the whole stack on four container hosts, built from SOURCES=DIR: OPTIONS="--only hadoop,hive --keep"
 	@.venv/bin/python scripts/stack.py "$(SOURCES)" $(OPTIONS)

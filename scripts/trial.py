@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,10 +114,10 @@ class Trial:
         print("    $ bigtop-builder " + (shown if len(shown) < WIDTH else shown[:WIDTH] + " …"), flush=True)
         run(sys.executable, "-m", "bigtop_builder", "--project", str(self.project), *arguments)
 
-    def packages(self, project: Project) -> list[str]:
-        """The packages of the trial, without others in the output folder."""
+    def packages(self, project: Project, wanted: Mapping[str, Sequence[str]]) -> list[str]:
+        """The packages of these components by platform, without others in the output folder."""
         files = []
-        for names, platform in ((NOARCH, PLATFORM), (NATIVE, BUILDER)):
+        for platform, names in wanted.items():
             for name in names:
                 evaluated = project.evaluate(name, platform)
                 assert not isinstance(evaluated, Refusal)
@@ -131,7 +131,8 @@ class Trial:
         with self.step("publish, signed"):
             # Native code is labelled for the platform it is built on, which is that of the container hosts.
             options = ("--make-key", "--replace", "--allow-foreign", "--only-these")
-            self.tool("repo", "publish", "--platform", PLATFORM, *options, *self.packages(project))
+            files = self.packages(project, {PLATFORM: NOARCH, BUILDER: NATIVE})
+            self.tool("repo", "publish", "--platform", PLATFORM, *options, *files)
         with self.step("compare with the metadata of Bigtop's own packages"):
             self.compare(project)
 
