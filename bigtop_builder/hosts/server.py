@@ -336,7 +336,11 @@ pid=$(cat {pid} 2>/dev/null || true)
 if [ -z "$pid" ] || ! kill -0 "$pid" 2>/dev/null; then action=start
 elif [ -e {mark} ]; then action=restart
 else action=; fi
-if [ -n "$action" ] && ! {name} "$action"; then
+if [ -n "$action" ] && ! {name} "$action" && ! {{
+    # On a slow machine the server needs longer than the 90 seconds of its command, which leaves it running.
+    now=$(cat {pid} 2>/dev/null) && [ "$now" != "$pid" ] && kill -0 "$now" 2>/dev/null &&
+        echo "{name} is still starting"
+}}; then
     tail -n 10 {log}.out 2>/dev/null || true
     tail -n 25 {log}.log 2>/dev/null || true
     exit 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import hashlib
+import os
 import shutil
 import subprocess
 import threading
@@ -26,7 +27,7 @@ from bigtop_builder.hosts.database_server import service_operations
 from bigtop_builder.hosts.facts import FileFact, HostFacts, Package, User
 from bigtop_builder.hosts.ini import set_ini
 from bigtop_builder.hosts.operation import KEPT, Operation
-from bigtop_builder.hosts.server import server_operations, wanted_properties
+from bigtop_builder.hosts.server import daemon_running, server_operations, wanted_properties
 from bigtop_builder.hosts.server_https import CERTIFICATE, KEY, KEYSTORE, MADE_FROM, Https
 from bigtop_builder.hosts.services import restart_mark
 from bigtop_builder.model.errors import HostError
@@ -584,3 +585,47 @@ def test_hosts_that_never_come_are_all_named(loaded: LoadedInventory) -> None:
     assert "n2.example.com: it is registered and its agent is HEARTBEAT_LOST" in caught.value.message
     checks = [event for event in told if isinstance(event, CheckFinished)]
     assert [check.host for check in checks] == ["n1.example.com", "n2.example.com"]
+
+
+@pytest.mark.parametrize(
+    ("action", "left", "code"),
+    [
+        ("start", "alive", 0),
+        ("restart", "alive", 0),
+        ("start", "dead", 1),
+        ("start", "nothing", 1),
+        ("restart", "former", 1),
+    ],
+)
+def test_a_server_that_takes_longer_than_its_command_is_starting(
+    tmp_path: Path, action: str, left: str, code: int
+) -> None:
+    """``ambari-server start`` ends with 1 after 90 seconds and leaves the process running."""
+    known = HostFacts(name="node1", clock=0.0)
+    (operation,) = daemon_running(known, "ambari-server", running=action == "restart", changed=True)
+    (tmp_path / "bin").mkdir()
+    pid, mark = tmp_path / "pid", tmp_path / "mark"
+    with subprocess.Popen(["sleep", "60"]) as former, subprocess.Popen(["sleep", "60"]) as alive:
+        try:
+            if action == "restart":
+                pid.write_text(f"{former.pid}\n")
+                mark.touch()
+            written = {"alive": alive.pid, "dead": 2**22 + 1, "former": former.pid}.get(left)
+            command = tmp_path / "bin" / "ambari-server"
+            command.write_text(f"#!/bin/sh\n{f'echo {written} > {pid}' if written else ':'}\nexit 1\n")
+            command.chmod(0o755)
+            script = operation.script.replace("/var/run/ambari-server/ambari-server.pid", str(pid))
+            script = script.replace(restart_mark("ambari-server"), str(mark))
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", script],
+                env={**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        finally:
+            former.kill()
+            alive.kill()
+    assert done.returncode == code, done
+    assert ("is still starting" in done.stdout) == (code == 0)
+    assert mark.exists() == (left == "former")
