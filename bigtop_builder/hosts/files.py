@@ -16,15 +16,13 @@ if TYPE_CHECKING:
 MAX_DIFF_LINES = 200
 
 # Written next to its path and renamed, so that nobody sees half a file. A file that is mounted into a container
-# (/etc/hosts) cannot be replaced and is written in place. Every process costs each host a millisecond or two.
+# (/etc/hosts) cannot be replaced and is written in place. Every process costs each host a millisecond or two. install
+# makes its file anew, and follows no link that somebody has put in its place.
 WRITE = """path={path} folder={folder}
 [ -d "$folder" ] || mkdir -p "$folder"
-new=$(mktemp "$folder/.bigtop-builder.XXXXXX")
+new=$folder/.bigtop-builder.$BASHPID.$RANDOM
 trap 'rm -f "$new"' EXIT
-cat > "$new"
-[[ $(sha256sum < "$new") = {sha256}* ]]
-chown {owner}:{group} "$new"
-chmod {mode} "$new"
+install -T -o {owner} -g {group} -m {mode} /dev/stdin "$new"
 if mv -fT "$new" "$path" 2>/dev/null; then
     trap - EXIT
 else
@@ -59,7 +57,6 @@ def write_file(
     script = WRITE.format(
         path=quote(path),
         folder=quote(str(PurePosixPath(path).parent)),
-        sha256=sha256,
         owner=quote(owner),
         group=quote(group),
         mode=normal_mode(mode),
@@ -67,7 +64,7 @@ def write_file(
     detail = _secret_detail(now) if secret else difference(now, path, content)
     if now is None and (owner, group, normal_mode(mode)) != ("root", "root", "0644"):
         detail += f"\nowner {owner}:{group}, mode {normal_mode(mode)}"
-    # For empty content there is no standard input: cat then reads /dev/null.
+    # For empty content there is no standard input: install then reads /dev/null.
     return (Operation(f"write {path}", detail, script, content, restarts),)
 
 

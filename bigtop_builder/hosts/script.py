@@ -18,13 +18,13 @@ HEAD = r"""umask 022
 cd /
 output=$(mktemp) || exit 1
 trap 'rm -f "$output"' EXIT
-content=()
+content=() received=
 receive() {
-    content[$1]=$(head -c "$2")
-    [ "${#content[$1]}" = "$2" ] || { echo "the content did not arrive completely" >&2; exit 1; }
+    received=$(head -c "$1")
+    [ "${#received}" = "$1" ] || { echo "the content did not arrive completely" >&2; exit 1; }
 }
 run() {
-    local index=$1 code began ended service
+    local index=$1 code codes began ended service
     shift
     for service in "$@"; do
         mkdir -p RESTARTS && : > "RESTARTS/$service" || exit 1
@@ -32,7 +32,9 @@ run() {
     read -r began _ < /proc/uptime
     if [ -n "${content[$index]-}" ]; then
         printf %s "${content[$index]}" | base64 -d | (set -euo pipefail; "operation_$index") > "$output" 2>&1
-        code=${PIPESTATUS[2]}
+        codes=("${PIPESTATUS[@]}")
+        code=${codes[2]}
+        [ "$code" != 0 ] || [ "${codes[1]}" != 1 ] || code=1
     else
         (set -euo pipefail; "operation_$index") > "$output" 2>&1 < /dev/null
         code=$?
@@ -64,13 +66,14 @@ def render(operations: Sequence[Operation], mark: str, *, keep_going: bool = Fal
     The script exits with 0 even if an operation failed. Without ``keep_going`` it stops at the first failure.
     """
     parts = [HEAD.replace("KEEP_GOING", str(keep_going).lower()), f"mark={quote(mark)}\n"]
-    stdin = b""
+    stdin, pieces = b"", []
     for index, operation in enumerate(operations):
         parts.append(f"operation_{index}() {{\n{operation.script}\n}}\n")
         if operation.stdin:
             encoded = base64.b64encode(operation.stdin)
-            parts.append(f"receive {index} {len(encoded)}\n")
+            pieces.append(f"content[{index}]=${{received:{len(stdin)}:{len(encoded)}}}\n")
             stdin += encoded
+    parts += [f"receive {len(stdin)}\n", *pieces] if pieces else []
     for index, operation in enumerate(operations):
         parts.append(" ".join(["run", str(index), *(quote(service) for service in operation.restarts)]) + "\n")
     return "".join(parts), stdin

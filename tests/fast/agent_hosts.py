@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,8 +53,10 @@ class AgentHost:
     def _facts(self) -> str:
         rows = ["facts\t1\t1.0", f"machine\t{self.name}\t4.18\tx86_64\t2", "limits\t1024\t1024\t1024\t1024"]
         for path, text in self.files.items():
-            rows.append(f"file\t{path}\tregular file\t{len(text)}\troot\troot\t644")
-            rows.append(f"text\t{path}\t{base64.b64encode(text.encode()).decode()}")
+            data = text.encode()
+            rows.append(f"file\t{path}\tregular file\t{len(data)}\troot\troot\t644")
+            rows.append(f"sha256\t{path}\t{hashlib.sha256(data).hexdigest()}")
+            rows.append(f"texts\t{base64.b64encode(data).decode()}\t{path}")
         return "\n".join([*rows, "end\t2.0", ""])
 
 

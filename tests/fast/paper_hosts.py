@@ -139,7 +139,7 @@ class PaperHost:
             data = former.read_bytes()
             rows.append(f"file\t{FORMER}\tregular file\t{len(data)}\troot\troot\t600")
             rows.append(f"sha256\t{FORMER}\t{hashlib.sha256(data).hexdigest()}")
-            rows.append(f"text\t{FORMER}\t{base64.b64encode(data).decode()}")
+            rows.append(f"texts\t{base64.b64encode(data).decode()}\t{FORMER}")
         return "\n".join([*rows, "end\t2.0", ""])
 
 

@@ -22,7 +22,7 @@ done
 class ConditionFacts(FactGroup):
     """Which of the wanted conditions hold."""
 
-    conditions: Annotated[tuple[str, ...], Fact(CONDITIONS, firsts("condition"), background=True)] = Field(
-        default_factory=tuple
-    )
+    conditions: Annotated[
+        tuple[str, ...], Fact(CONDITIONS, firsts("condition"), background=True, about=("conditions",))
+    ] = Field(default_factory=tuple)
     """The keys of the conditions that hold."""

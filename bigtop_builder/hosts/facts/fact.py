@@ -94,6 +94,12 @@ class Fact:
     parse: Parser
     background: bool = False
     """Whether the fragment may be slow (name look-ups, HTTP): it then starts first and runs alongside the others."""
+    about: tuple[str, ...] = ()
+    """Fields of ``Wanted``: without any of them the fragment has nothing to find out, and is left out."""
+
+    def matters(self, wanted: Wanted) -> bool:
+        """Return whether there is anything to find out."""
+        return not self.about or any(getattr(wanted, name) for name in self.about)
 
 
 class FactGroup(StrictModel):

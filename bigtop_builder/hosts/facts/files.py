@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated
 
 from pydantic import Field
@@ -33,10 +34,13 @@ class FileFact(StrictModel):
     """The target if the path itself is a link."""
 
 
-# One stat and one sha256sum for all files. Texts travel as base64, so that no content can look like a row.
+# One process each for attributes, digests and texts of all files. Texts travel as base64, one after the other in the
+# order of the paths behind them, so that no content can look like a row.
 FILES = r"""
-for path in /etc/yum.repos.d/*.repo; do [ -e "$path" ] && files+=("$path"); done
-regular=(); present=(); declare -A sizes=()
+for path in /etc/yum.repos.d/*.repo; do
+    case " ${files[*]} " in *" $path "*) ;; *) [ -e "$path" ] && files+=("$path");; esac
+done
+regular=(); present=(); small=(); declare -A sizes=()
 for path in "${files[@]}"; do
     [ -e "$path" ] || [ -L "$path" ] || continue
     if [ -L "$path" ]; then emit link "$path" "$(readlink "$path")"; fi
@@ -50,17 +54,19 @@ if [ "${#present[@]}" -gt 0 ]; then
         sizes[$path]=$size
     done < <(stat -L -c $'%n\t%F\t%s\t%U\t%G\t%a' -- "${present[@]}" 2>/dev/null)
 fi
+for path in "${regular[@]}"; do [ "${sizes[$path]:-__MAX_TEXT__}" -lt __MAX_TEXT__ ] && small+=("$path"); done
 if [ "${#regular[@]}" -gt 0 ]; then
     while read -r value path; do emit sha256 "${path#\*}" "$value"; done < <(sha256sum -- "${regular[@]}" 2>/dev/null)
-    for path in "${regular[@]}"; do
-        [ "${sizes[$path]:-__MAX_TEXT__}" -lt __MAX_TEXT__ ] && emit text "$path" "$(base64 -w0 < "$path")"
-    done
+fi
+if [ "${#small[@]}" -gt 0 ]; then
+    printf 'texts\t'; cat -- "${small[@]}" 2>/dev/null | base64 -w0; emit "" "${small[@]}"
 fi
 """.replace("__MAX_TEXT__", str(MAX_TEXT))
 
 
 def _files(rows: Rows) -> dict[str, FileFact]:
-    digests, texts, links = rows.pairs("sha256"), rows.pairs("text"), rows.pairs("link")
+    digests, links = rows.pairs("sha256"), rows.pairs("link")
+    texts = _texts(rows, digests)
     return {
         path: FileFact(
             kind="regular file" if kind == "regular empty file" else kind,
@@ -69,18 +75,25 @@ def _files(rows: Rows) -> dict[str, FileFact]:
             group=group,
             mode=mode,
             sha256=digests.get(path),
-            text=_decoded(texts, path),
+            text=texts.get(path),
             link=links.get(path),
         )
         for path, kind, size, owner, group, mode in rows.of("file")
     }
 
 
-def _decoded(texts: Mapping[str, str], path: str) -> str | None:
-    try:
-        return base64.b64decode(texts[path], validate=True).decode() if path in texts else None
-    except (UnicodeDecodeError, binascii.Error):
-        return None
+def _texts(rows: Rows, digests: Mapping[str, str]) -> dict[str, str]:
+    """Return the texts by path. One that changed while it was read does not have its digest, and is left out."""
+    sizes = {path: int(size) for path, _, size, *_ in rows.of("file")}
+    found: dict[str, str] = {}
+    for encoded, *paths in rows.of("texts"):
+        content, start = base64.b64decode(encoded), 0
+        for path in paths:
+            piece, start = content[start : start + sizes[path]], start + sizes[path]
+            with suppress(UnicodeDecodeError):
+                if hashlib.sha256(piece).hexdigest() == digests.get(path):
+                    found[path] = piece.decode()
+    return found
 
 
 class FileFacts(FactGroup):

@@ -68,7 +68,7 @@ class HostFacts(
     @classmethod
     def script(cls, wanted: Wanted) -> str:
         """Compose the bash script whose output ``parse`` reads. It changes nothing and always exits with 0."""
-        facts: dict[str, Fact] = {fact.fragment: fact for _, fact in cls.declared()}
+        facts: dict[str, Fact] = {fact.fragment: fact for _, fact in cls.declared() if fact.matters(wanted)}
         slow = [BACKGROUND.format(fragment=fact.fragment) for fact in facts.values() if fact.background]
         return "\n".join(
             [BEGIN, wanted.arrays(), *slow, *(fact.fragment for fact in facts.values() if not fact.background), END]

@@ -10,7 +10,12 @@ from bigtop_builder.hosts.facts.fact import Fact, FactGroup, Parser, Rows, pairs
 
 SYSCTLS = "vm.swappiness vm.overcommit_memory vm.max_map_count fs.file-max net.core.somaxconn"
 
-LIMITS = 'emit limits "$(ulimit -Sn)" "$(ulimit -Hn)" "$(ulimit -Su)" "$(ulimit -Hu)"'
+LIMITS = r"""
+{ read -r value; emit umask "$value"; limits=(); while read -r value; do limits+=("$value"); done; } < <(
+    umask; ulimit -Sn; ulimit -Hn; ulimit -Su; ulimit -Hu
+)
+emit limits "${limits[@]}"
+"""
 
 SYSCTL = rf"""
 for key in {SYSCTLS}; do
@@ -24,7 +29,8 @@ SELINUX = r"""
 if read -r value 2>/dev/null < /sys/fs/selinux/enforce; then
     [ "$value" = 1 ] && emit selinux enforcing || emit selinux permissive
 elif [ -r /proc/filesystems ]; then
-    case $(< /proc/filesystems) in *selinuxfs*) ;; *) emit selinux disabled;; esac
+    while read -r _ value; do [ "$value" = selinuxfs ] && break; done < /proc/filesystems
+    [ "$value" = selinuxfs ] || emit selinux disabled
 fi
 """
 
@@ -46,7 +52,7 @@ def _limits(first: int) -> Parser:
 class KernelFacts(FactGroup):
     """Settings of the kernel, and the limits of a log-in."""
 
-    umask: Annotated[str | None, Fact('emit umask "$(umask)"', single("umask"))] = None
+    umask: Annotated[str | None, Fact(LIMITS, single("umask"))] = None
     open_files: Annotated[tuple[int | None, int | None] | None, Fact(LIMITS, _limits(0))] = None
     """Soft and hard limit of a log-in; a None inside means unlimited."""
     processes: Annotated[tuple[int | None, int | None] | None, Fact(LIMITS, _limits(2))] = None

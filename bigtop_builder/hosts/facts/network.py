@@ -165,9 +165,13 @@ class NetworkFacts(FactGroup):
     """The wanted names that resolve, with their addresses."""
     unanswered: Annotated[tuple[str, ...], Fact(LOOK_UPS, firsts("unanswered"), background=True)] = ()
     """Wanted names that there was no time for, because the resolver is too slow."""
-    urls: Annotated[dict[str, UrlFact], Fact(URLS, _urls, background=True)] = Field(default_factory=dict)
+    urls: Annotated[dict[str, UrlFact], Fact(URLS, _urls, background=True, about=("urls", "variables"))] = Field(
+        default_factory=dict
+    )
     """How the wanted addresses answered; empty on a host without curl."""
-    variables: Annotated[dict[str, str], Fact(URLS, pairs("variable"), background=True)] = Field(default_factory=dict)
+    variables: Annotated[
+        dict[str, str], Fact(URLS, pairs("variable"), background=True, about=("urls", "variables"))
+    ] = Field(default_factory=dict)
     """The wanted variables of yum that the host has."""
     ports: Annotated[dict[int, str | None], Fact(PORTS, _ports)] = Field(default_factory=dict)
     """TCP ports in use, with the program that listens, if it is known."""

@@ -29,7 +29,7 @@ class Package(StrictModel):
 
 RPM = r"""
 if type -P rpm >/dev/null; then
-    emit rpm "$(type -P rpm)"
+    printf 'rpm\t'; type -P rpm
     rpm -qa --qf 'package\t%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}\t%{VENDOR}\n' 2>/dev/null
 fi
 """
@@ -47,7 +47,7 @@ SELECTORS = r"""
 
 # yum on newer systems is another name of dnf. Both list what the repositories have by name; neither installs anything.
 AVAILABLE = r"""
-if [ "${#packages[@]}" -gt 0 ] && type -P rpm yum >/dev/null; then
+if type -P rpm yum >/dev/null; then
     absent=() code=0
     for name in "${packages[@]}"; do
         if rpm -q --quiet --whatprovides "$name" 2>/dev/null; then emit available "$name"; else absent+=("$name"); fi
@@ -61,7 +61,7 @@ if [ "${#packages[@]}" -gt 0 ] && type -P rpm yum >/dev/null; then
             emit unavailable "yum ended with ${code}: ${text##*$'\n'}"
         fi
     fi
-elif [ "${#packages[@]}" -gt 0 ]; then
+else
     emit unavailable "there is no yum"
 fi
 """
@@ -96,9 +96,13 @@ class PackageFacts(FactGroup):
 
     rpm: Annotated[bool, Fact(RPM, lambda rows: bool(rows.of("rpm")))] = False
     """Whether rpm is installed; without it ``packages`` is empty."""
-    available: Annotated[frozenset[str], Fact(AVAILABLE, firsts("available"), background=True)] = frozenset()
+    available: Annotated[frozenset[str], Fact(AVAILABLE, firsts("available"), background=True, about=("packages",))] = (
+        frozenset()
+    )
     """Those of the wanted packages that are installed, or that an enabled repository of the host has."""
-    availability_unknown: Annotated[str | None, Fact(AVAILABLE, single("unavailable"), background=True)] = None
+    availability_unknown: Annotated[
+        str | None, Fact(AVAILABLE, single("unavailable"), background=True, about=("packages",))
+    ] = None
     """Why the host cannot say what its repositories have."""
     packages: Annotated[dict[str, tuple[Package, ...]], Fact(RPM, _packages)] = Field(default_factory=dict)
     """By name; several of one name are possible (``kernel``)."""

@@ -20,16 +20,18 @@ class User(StrictModel):
 
 
 # getent also lists accounts of a directory service, which may be slow or absent.
-USERS = r"""
-(timeout 10 getent passwd || cat /etc/passwd) 2>/dev/null | while IFS=: read -r name _ id group _ home shell; do
-    emit user "$name" "$id" "$group" "$home" "$shell"
-done
-"""
-
-GROUPS = r"""
-(timeout 10 getent group || cat /etc/group) 2>/dev/null | while IFS=: read -r name _ id members; do
-    emit group "$name" "$id" "$members"
-done
+ACCOUNTS = r"""
+kind=user
+while IFS=: read -r name _ id group _ home shell; do
+    case $kind$name in
+        *==) kind=group;;
+        user*) emit user "$name" "$id" "$group" "$home" "$shell";;
+        *) emit group "$name" "$id" "$group";;
+    esac
+done < <(
+    exec 2>/dev/null
+    timeout 10 getent passwd || cat /etc/passwd; echo ==; timeout 10 getent group || cat /etc/group
+)
 """
 
 
@@ -54,6 +56,6 @@ def _groups(rows: Rows) -> dict[str, tuple[str, ...]]:
 class UserFacts(FactGroup):
     """Accounts and groups."""
 
-    users: Annotated[dict[str, User], Fact(USERS, _users)] = Field(default_factory=dict)
-    groups: Annotated[dict[str, tuple[str, ...]], Fact(GROUPS, _groups)] = Field(default_factory=dict)
+    users: Annotated[dict[str, User], Fact(ACCOUNTS, _users)] = Field(default_factory=dict)
+    groups: Annotated[dict[str, tuple[str, ...]], Fact(ACCOUNTS, _groups)] = Field(default_factory=dict)
     """The members of each group, including the users whose primary group it is."""
