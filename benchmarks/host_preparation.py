@@ -1,20 +1,26 @@
-"""Apply eight simple operations to 20 container hosts, then again with nothing to do: ours, pyinfra, ansible-core.
+"""Apply eight simple operations to 20 container hosts, then again with nothing to do: ours and three other tools.
 
-    python -m benchmarks.host_preparation [--hosts 20] [--rounds 2] [--store STORE] [--tools VENV] [--skip ansible-core]
+    python -m benchmarks.host_preparation [--hosts 20] [--rounds 2] [--store STORE] [--tools VENV] [--sake PROGRAM]
+        [--skip ansible-core]
 
 The operations are six files with owner and mode, a group, and a user in it. They run on a test bed that is created for
 the benchmark and removed afterwards. Each tool starts as a new process each time, over SSH with the same key, and works
 on all hosts in parallel; before its first time the hosts are reset. pyinfra and ansible-core are installed from PyPI
-unless VENV has them; ansible runs without gathering facts and with pipelining, its fastest mode. A second round
-reverses the order of the tools, and the better time of both counts.
+unless VENV has them; ansible runs without gathering facts and with pipelining, its fastest mode. sake (a Go program)
+takes part if it is found: it runs one shell script on each host and knows nothing of facts, changes or dry runs; it
+shows what connections and changes cost. A second round reverses the order of the tools, and the better time of both
+counts.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import hashlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +30,8 @@ import time
 import venv
 from collections.abc import Callable
 from pathlib import Path
+
+import yaml
 
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh.fleet import Fleet
@@ -117,6 +125,37 @@ def ansible_files(folder: Path, loaded: LoadedInventory) -> None:
     (folder / "hosts.ini").write_text("".join(lines))
 
 
+def sake_files(folder: Path, loaded: LoadedInventory) -> None:
+    ssh = loaded.inventory.ssh
+    lines = ["umask 022"]
+    for path, (text, mode) in FILES.items():
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        encoded = base64.b64encode(text.encode()).decode()
+        lines += [
+            f"if [[ $(sha256sum {path}) != {digest}* || $(stat -c %a:%U:%G {path}) != {mode[1:]}:root:root ]]",
+            f"then base64 -d <<< {encoded} | install -T -o root -g root -m {mode} /dev/stdin {path}.new",
+            f"mv {path}.new {path}; fi",
+        ]
+    lines += [
+        f"getent group {GROUP} >/dev/null || groupadd {GROUP}",
+        f"id {USER} >/dev/null 2>&1 || useradd --create-home --shell /bin/bash --user-group --groups {GROUP} {USER}",
+    ]
+    document = {
+        "known_hosts_file": str(ssh.known_hosts),
+        "servers": {
+            "bench": {
+                "hosts": [f"{ssh.user}@{host.address}:{host.port}" for host in loaded.hosts],
+                "identity_file": str(ssh.key),
+                "shell": "bash",
+            }
+        },
+        # Without a terminal it fails to fill a header's line.
+        "themes": {"default": {"text": {"header": "", "header_filler": ""}}},
+        "tasks": {"prepare": {"spec": {"strategy": "free", "any_errors_fatal": True}, "cmd": "\n".join(lines)}},
+    }
+    (folder / "sake.yaml").write_text(yaml.safe_dump(document))
+
+
 def tools_at(folder: Path | None, scratch: Path) -> Path:
     """The ``bin`` folder of an environment with both tools."""
     if folder is None:
@@ -144,10 +183,13 @@ def timed(argv: list[str], environment: dict[str, str], cwd: Path) -> float:
     return seconds
 
 
-def measure(folder: Path, inventory: Path, record: Path, tools: Path, skipped: list[str], rounds: int) -> None:
+def measure(
+    folder: Path, inventory: Path, record: Path, tools: Path, sake: str | None, skipped: list[str], rounds: int
+) -> None:
     loaded = bed_inventory(inventory, record)
     pyinfra_files(folder, loaded)
     ansible_files(folder, loaded)
+    sake_files(folder, loaded)
     count = str(len(loaded.hosts))
     root = Path(__file__).resolve().parent.parent
     plain = {**os.environ, "PYTHONPATH": str(root)}
@@ -170,8 +212,12 @@ def measure(folder: Path, inventory: Path, record: Path, tools: Path, skipped: l
             [str(tools / "ansible-playbook"), "-i", "hosts.ini", "play.json"], ansible, folder
         ),
     }
+    if sake:
+        calls["sake"] = lambda: timed(
+            [sake, "run", "prepare", "--all", "--config", "sake.yaml"], dict(os.environ), folder
+        )
     for name in skipped:
-        del calls[name]
+        calls.pop(name, None)
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
     for number in range(rounds):
         names = list(reversed(calls)) if number % 2 else list(calls)
@@ -201,8 +247,9 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=20)
     parser.add_argument("--store", type=Path, default=Path("~/.cache/bigtop-builder").expanduser())
     parser.add_argument("--tools", type=Path)
+    parser.add_argument("--sake", default=shutil.which("sake"), help="the program; it is left out if there is none")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--skip", choices=["pyinfra", "ansible-core"], action="append", default=[])
+    parser.add_argument("--skip", choices=["pyinfra", "ansible-core", "sake"], action="append", default=[])
     parser.add_argument("--work", nargs=2, type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.work:
@@ -222,7 +269,13 @@ def main() -> None:
         try:
             subprocess.run([*bed, *up], check=True, stdout=subprocess.DEVNULL)
             measure(
-                folder, inventory, given.store / "testbeds" / name / "testbed.yaml", tools, given.skip, given.rounds
+                folder,
+                inventory,
+                given.store / "testbeds" / name / "testbed.yaml",
+                tools,
+                given.sake,
+                given.skip,
+                given.rounds,
             )
         finally:
             subprocess.run([*bed, "down", name], check=True, stdout=subprocess.DEVNULL)
