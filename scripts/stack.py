@@ -131,13 +131,13 @@ def publish(stack: Stack, trial: Trial, names: list[str]) -> None:
         trial.tool("repo", "publish", "--platform", PLATFORM, *options, *files)
 
 
-def inventory(stack: Stack, names: list[str], folder: Path) -> tuple[Path, dict[str, str]]:
-    """Write the inventory for the packages of components; return its path, and what was left out and why."""
+def inventory(stack: Stack, names: list[str]) -> tuple[Path, dict[str, str]]:
+    """Write the inventory beside the packages of components; return its path, and what was left out and why."""
     document = yaml.safe_load(INVENTORY.read_text(encoding="utf-8"))
     ours = {package.name for one in stack.all.values() for package in one.packages}
     there = {package.name for name in names for package in stack.components[name].packages}
     gone = left_out(document["standalone"], ours, there)
-    file = folder / "inventory.yaml"
+    file = stack.settings.output / f"{NAME}.yaml"
     file.write_text(yaml.safe_dump(reduced(document, gone), sort_keys=False), encoding="utf-8")
     return file, gone
 
@@ -205,6 +205,12 @@ def parser(about: str | None) -> argparse.ArgumentParser:
     return found
 
 
+def again(options: argparse.Namespace, target: str, folder: Path) -> str:
+    """Return the command that goes on where a trial stopped: with the packages and the hosts that are there."""
+    own = "" if options.project == PROJECT else f" --project {os.path.relpath(options.project, ROOT)}"
+    return f'make {target} SOURCES={os.path.relpath(folder, ROOT)} OPTIONS="--built --reuse{own}"'
+
+
 def arguments() -> argparse.Namespace:
     own = parser(__doc__)
     own.add_argument(
@@ -235,7 +241,7 @@ def run(options: argparse.Namespace, folder: Path) -> None:
         built = stack.built()
         demand(bool(built), "nothing was built")
         publish(stack, trial, built)
-        file, gone = inventory(stack, built, Path(scratch))
+        file, gone = inventory(stack, built)
         trial.inventory = str(file)
         if NAME in testbeds(open_project(settings).store) and not options.reuse:
             with trial.step("remove the hosts of an earlier trial"):
@@ -243,8 +249,8 @@ def run(options: argparse.Namespace, folder: Path) -> None:
         try:
             passed, reports = deploy(trial, Path(scratch) / "events.jsonl")
         except BaseException:
-            again = f"make stack SOURCES={os.path.relpath(folder, ROOT)}"
-            print(f"\nFailed. The hosts are left as they are:\n{trial.ways_on(again)}", file=sys.stderr)
+            ways_on = trial.ways_on(again(options, "stack", folder))
+            print(f"\nFailed. The hosts are left as they are:\n{ways_on}", file=sys.stderr)
             raise
         if options.record:
             record(trial, given, reports)

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-import tempfile
 from functools import partial
 from pathlib import Path
 
 import yaml
-from stack import Stack, build, parser, publish, sources
+from stack import Stack, again, build, parser, publish, sources
 from stack_inventory import without_components
 from trial import PLATFORM, ROOT, Trial, demand, go
 
@@ -45,10 +43,13 @@ def missing_services(trial: Trial, inventory: Path, repository: Path) -> dict[st
     return {one["wanted_by"]: one["subject"] for one in found if one["level"] == "error" and one["kind"] == "package"}
 
 
-def inventory(trial: Trial, folder: Path) -> tuple[Path, dict[str, str]]:
-    """Write the inventory for what is published; return its path, and services left out → the missing package."""
+def inventory(trial: Trial) -> tuple[Path, dict[str, str]]:
+    """Write the inventory for what is published; return its path, and services left out → the missing package.
+
+    It stands beside the packages, where it is still there when the trial has failed.
+    """
     document = yaml.safe_load(INVENTORY.read_text(encoding="utf-8"))
-    file = folder / "inventory.yaml"
+    file = trial.settings.output / f"{NAME}.yaml"
     file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     repository = trial.settings.repository / trial.settings.project.stack / PLATFORM
     services = load_stack().services
@@ -86,27 +87,26 @@ def run(options: argparse.Namespace, folder: Path) -> None:
     settings = load_settings(ROOT, {}, project_file=project)
     stack = Stack(settings, [], SERVERS)
     given = sources(stack, folder, lacking="fetch")
-    with tempfile.TemporaryDirectory() as scratch:
-        trial = Trial(settings, NAME, project=project)
-        complete = options.built or build(stack, trial, given)
-        built = stack.built()
-        demand(set(SERVERS) <= set(built), "Ambari, its metrics and its Solr are needed, and were not all built")
-        publish(stack, trial, [name for name in built if name not in SERVERS])
-        servers = [str(file) for name in SERVERS for file in stack.packages(name)]
-        trial.up = ("--ambari-packages", str(trial.publish_ambari(servers)))
-        file, gone = inventory(trial, Path(scratch))
-        trial.inventory = str(file)
-        if NAME in testbeds(open_project(settings).store) and not options.reuse:
-            with trial.step("remove the hosts of an earlier trial"):
-                trial.down()
-        try:
-            deploy(trial)
-        except BaseException:
-            again = f"make stack-ambari SOURCES={os.path.relpath(folder, ROOT)}"
-            print(f"\nFailed. The hosts are left as they are:\n{trial.ways_on(again)}", file=sys.stderr)
-            raise
-        if not options.keep:
+    trial = Trial(settings, NAME, project=project)
+    complete = options.built or build(stack, trial, given)
+    built = stack.built()
+    demand(set(SERVERS) <= set(built), "Ambari, its metrics and its Solr are needed, and were not all built")
+    publish(stack, trial, [name for name in built if name not in SERVERS])
+    servers = [str(file) for name in SERVERS for file in stack.packages(name)]
+    trial.up = ("--ambari-packages", str(trial.publish_ambari(servers)))
+    file, gone = inventory(trial)
+    trial.inventory = str(file)
+    if NAME in testbeds(open_project(settings).store) and not options.reuse:
+        with trial.step("remove the hosts of an earlier trial"):
             trial.down()
+    try:
+        deploy(trial)
+    except BaseException:
+        ways_on = trial.ways_on(again(options, "stack-ambari", folder))
+        print(f"\nFailed. The hosts are left as they are:\n{ways_on}", file=sys.stderr)
+        raise
+    if not options.keep:
+        trial.down()
     trial.report()
     for service, package in gone.items():
         print(f"{service} was left out: there is no package {package}")
