@@ -2,15 +2,12 @@
 tests=0 failed=0
 
 try() { # NAME COMMAND...: one test
-  local name=$1
+  local name=$1 result=ok
   shift
   tests=$((tests + 1))
-  if "$@"; then
-    echo "ok $tests - $name"
-  else
-    echo "not ok $tests - $name"
-    failed=1
-  fi
+  "$@" || result='not ok' failed=1
+  # On a line of its own, even if what the command printed does not end one.
+  printf '\n%s %s - %s\n' "$result" "$tests" "$name"
 }
 
 skip() { # NAME WHY: a test that says nothing on this host

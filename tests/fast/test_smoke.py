@@ -273,7 +273,9 @@ def test_entries_name_components_that_have_tests(project: ProjectFolder, tmp_pat
 def test_the_library_prints_tap(tmp_path: Path) -> None:
     (tmp_path / "tap.sh").write_bytes(Catalog().smoke_library("tap.sh").read_bytes())
     script = tmp_path / "smoke.sh"
-    script.write_text('. "$(dirname "$0")/tap.sh"\ntry a true\ntry b test 1 = 2\nskip c "no c here"\nfinish\n')
+    script.write_text(
+        '. "$(dirname "$0")/tap.sh"\ntry a printf "no newline"\ntry b test 1 = 2\nskip c "no c here"\nfinish\n'
+    )
     done = subprocess.run(["bash", str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     report = read_tap(done.stdout.splitlines())

@@ -32,7 +32,7 @@ web_interface() {
 paragraph() {
   local id
   id=$(zeppelin "notebook/$note/paragraph" --data "{\"title\": \"smoke\", \"text\": \"$1\"}" | field body) &&
-    zeppelin "notebook/run/$note/$id" --data '{}' | tee "$SMOKE_DIR/answer" && echo && grep -q '"code":"SUCCESS"' "$SMOKE_DIR/answer" && grep -q "$2" "$SMOKE_DIR/answer"
+    zeppelin "notebook/run/$note/$id" --data '{}' | tee "$SMOKE_DIR/answer" && grep -q '"code":"SUCCESS"' "$SMOKE_DIR/answer" && grep -q "$2" "$SMOKE_DIR/answer"
 }
 
 try up up
