@@ -5,13 +5,14 @@ set -u
 native=$PARENT_DIR/usr/lib/hadoop/lib/native
 
 loads() { # LIBRARY
-  grep -E "^$1: +true" "$SMOKE_DIR/checknative"
+  grep -E "^$1 *: +true" "$SMOKE_DIR/checknative"
 }
 
 complete() { # FILE...: everything that they are linked to is on this host, but for Java's own library
   local file
   for file in "$@"; do
-    ldd "$file" | grep 'not found' | grep -v libjvm.so && return 1
+    ldd "$file" > "$SMOKE_DIR/linked" || return 1
+    grep 'not found' "$SMOKE_DIR/linked" | grep -v libjvm.so && return 1
   done
   return 0
 }
@@ -31,6 +32,12 @@ try libhadoop checked
 for library in zlib zstd bzip2 openssl; do
   try "$library" loads "$library"
 done
-try linked complete "$native"/*.so "$PARENT_DIR"/usr/lib64/*.so "$PARENT_DIR/usr/lib/hadoop/bin/fuse_dfs"
+try linked complete "$native"/*.so "$PARENT_DIR"/usr/lib64/*.so
+fuse=$PARENT_DIR/usr/lib/hadoop/bin/fuse_dfs
+if [ -e "$fuse" ]; then
+  try fuse complete "$fuse"
+else
+  skip fuse 'fuse_dfs is not installed here'
+fi
 try container-executor executor
 finish
