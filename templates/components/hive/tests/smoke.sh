@@ -15,7 +15,7 @@ sql() {
   chmod 0644 "$SMOKE_DIR/statements.sql"
   runuser -u hive -- bash -c "cd / && beeline -u 'jdbc:hive2://${host:-localhost}:10000/' -n hive --silent=true \
     --outputformat=csv2 --showHeader=false -f '$SMOKE_DIR/statements.sql'" 2> "$SMOKE_DIR/error" || {
-    tail -n 10 "$SMOKE_DIR/error"
+    grep -avE '^\s+at ' "$SMOKE_DIR/error" | tail -n 20 | cut -c1-800
     return 1
   }
 }
