@@ -32,6 +32,7 @@ from bigtop_builder.recipe.sandbox_filters import (
     TESTS,
     bounded_filter,
     bounded_test,
+    drop_from_poms,
     each,
     flags,
     formatted,
@@ -140,7 +141,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def __init__(self, more: Mapping[str, Callable[..., Any]] | None = None, **settings: Any) -> None:
         super().__init__(autoescape=False, optimized=False, finalize=self._shown, **settings)
         self.filters = {name: bounded_filter(name, self.filters[name]) for name in FILTERS}
-        own = {"flags": flags, **(more or {})}
+        own = {"drop_from_poms": drop_from_poms, "flags": flags, **(more or {})}
         self.filters |= {name: bounded_filter(name, function) for name, function in own.items()}
         self.filters[_EACH] = each
         tests: Mapping[str, Any] = self.tests

@@ -57,6 +57,32 @@ def flags(value: Any, prefix: str) -> str:
     return " \\\n  ".join(option + space + (word if _UNQUOTED.fullmatch(word) else f'"{word}"') for word in words)
 
 
+_DROP = """\
+python3 - $(find . -name pom.xml) <<'PYTHON'
+import re, sys
+tests = r"<{element}>(?:(?!</{element}>).)*{pattern}.*?</{element}>"
+for path in sys.argv[1:]:
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(re.sub(tests, "", text, flags=re.DOTALL))
+PYTHON"""
+
+
+def drop_from_poms(pattern: Any, element: str) -> str:
+    """Return a command of bash: remove the elements of this name from all poms in which the pattern is found.
+
+    Raises TypeError for a pattern that is no regular expression, or that Python's raw texts cannot hold.
+    """
+    try:
+        re.compile(str(pattern))
+    except re.error as error:
+        raise TypeError(f"drop_from_poms: {pattern!r} is no regular expression: {error}") from error
+    if '"' in str(pattern) or "\n" in str(pattern) or not element.isalnum():
+        raise TypeError("drop_from_poms takes a pattern without quotes and newlines, and the name of an element")
+    return _DROP.format(pattern=pattern, element=element)
+
+
 def in_order(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """Return a comparison that orders texts as versions: ``3.3.10`` comes after ``3.3.9``.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,37 @@ def test_an_overlay_may_add_variables_that_its_own_templates_use(tmp_path: Path)
 )
 def test_flags_are_arguments_of_bash(template: str, text: str) -> None:
     assert render(template, {}, HERE) == text
+
+
+POM = """<project>
+  <dependencies>
+    <dependency><artifactId>a</artifactId></dependency>
+    <dependency>
+      <artifactId>b</artifactId>
+      <type>test-jar</type>
+    </dependency>
+    <dependency><artifactId>c</artifactId></dependency>
+  </dependencies>
+</project>
+"""
+
+
+def test_a_script_drops_elements_from_all_poms(tmp_path: Path) -> None:
+    (tmp_path / "module").mkdir()
+    for folder in (tmp_path, tmp_path / "module"):
+        (folder / "pom.xml").write_text(POM)
+    command = render("{{ '<type>test-jar</type>' | drop_from_poms('dependency') }}", {}, HERE)
+    subprocess.run(["bash", "-euc", str(command)], cwd=tmp_path, check=True)
+    for folder in (tmp_path, tmp_path / "module"):
+        text = (folder / "pom.xml").read_text()
+        assert re.findall("<artifactId>(.)</artifactId>", text) == ["a", "c"]
+        assert text.count("<dependency>") == text.count("</dependency>") == 2
+
+
+@pytest.mark.parametrize("pattern", ["(", 'a"b', "a\nb"])
+def test_patterns_that_no_script_can_hold_are_refused(pattern: str) -> None:
+    with pytest.raises(ConfigurationError, match="drop_from_poms"):
+        render("{{ pattern | drop_from_poms('dependency') }}", {"pattern": pattern}, HERE)
 
 
 @pytest.mark.parametrize(
