@@ -40,7 +40,11 @@ compute() {
 
 id=
 try session session
-try compute compute
+if [ "$failed" = 0 ]; then
+  try compute compute
+else
+  skip compute 'there is no session'
+fi
 [ -z "$id" ] || livy "sessions/$id" --request DELETE > /dev/null
 
 finish
