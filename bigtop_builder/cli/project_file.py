@@ -26,17 +26,9 @@ HEAD = f"""\
 """
 
 
-def project_file(
-    stack: str | None = None, platforms: list[str] | None = None, overlays: list[str] | None = None
-) -> str:
-    """Return a project file in which only what is given is set."""
-    given: dict[str, Any] = {}
-    if stack is not None:
-        given["stack"] = stack
-    if platforms:
-        given["platforms"] = platforms
-    if overlays:
-        given["overlays"] = overlays
+def project_file(**settings: Any) -> str:
+    """Return a project file in which only the settings that are given, and neither None nor empty, are set."""
+    given = {name: value for name, value in settings.items() if value}
     lines = list(_settings(ProjectFile, given, ""))
     return HEAD + "\n".join(lines) + "\n"
 

@@ -176,6 +176,11 @@ def test_init_writes_what_a_project_starts_from(project: Path, capsys: pytest.Ca
     assert call(capsys, "init", "--ci", "gitlab")[0] == ExitCode.USAGE
     assert call(capsys, "init", "--overlay", "../x")[0] == ExitCode.USAGE
     assert call(capsys, "init", "--ci", "circle")[0] == ExitCode.USAGE
+    code, _, err = call(capsys, "init", "--builder", "platform", "--ci", "jenkins")
+    assert code == ExitCode.USAGE and "leave out --stack, --platform and --builder" in err
+    assert not (project / "Jenkinsfile").exists(), "what cannot be done whole is not done in part"
+    assert call(capsys, "init", "--builder", "platform", "--ci", "jenkins", "--force")[0] == 0
+    assert answer(capsys, "config")["builder"] == "platform"
 
 
 def test_the_examples_are_listed_and_copied(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,7 +88,7 @@ def test_every_setting_of_the_project_file_is_explained() -> None:
 
 
 def test_the_project_file_sets_what_was_given_and_points_editors_to_its_schema() -> None:
-    text = project_file("bigtop-3.2.0", ["el8", "el9"])
+    text = project_file(stack="bigtop-3.2.0", platforms=["el8", "el9"])
     project = validate(parse(text, Path("bigtop-builder.yaml")), ProjectFile)
     assert project.platforms == ["el8", "el9"]
     assert text.splitlines()[0] == f"# yaml-language-server: $schema={SCHEMA_FOLDER}/project.json"

@@ -8,14 +8,28 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 import yaml
 
+from bigtop_builder.adapter.containers import engine
+from bigtop_builder.adapter.containers.image import SiteAccess, Workshop, ensure
+from bigtop_builder.adapter.containers.image_recipe import image_spec
+from bigtop_builder.adapter.containers.image_record import ImageRecord
+from bigtop_builder.adapter.step_log import LogWriter
+from bigtop_builder.adapter.store import Store
+from bigtop_builder.adapter.tools.debian_mirror import debian_mirror
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.project import default_store
+from bigtop_builder.model.source import Source
+from bigtop_builder.recipe.catalog import Catalog
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 1800
@@ -130,3 +144,38 @@ def fresh_like(tmp_path: Path, shared_store: Path) -> SmallProject:
     if (shared_store / "images").is_dir():
         shutil.copytree(shared_store / "images", tmp_path / "store" / "images")
     return project
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[DockerClient]:
+    connected = engine.connect()
+    yield connected
+    connected.close()
+
+
+def no_fetch(_: Source) -> NoReturn:
+    raise AssertionError("these images need no source")
+
+
+@pytest.fixture(scope="session")
+def host(client: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> ImageRecord:
+    """The image of a host with rpm and dnf."""
+    catalog = Catalog()
+    spec = image_spec(catalog.platform("debian-bootstrap"), "host", catalog.image_template)
+    store = Store(tmp_path_factory.mktemp("store")).open()
+    shop = Workshop(client, store, SiteAccess(debian_mirror()), no_fetch, "run", threading.Event())
+    with LogWriter(tmp_path_factory.mktemp("log") / "log", 1 << 22) as log:
+        return ensure(shop, spec, log)
+
+
+def run_on_host(client: DockerClient, image: ImageRecord, script: str, folder: Path) -> str:
+    """Output of a script in a host that sees ``folder`` at its own path, and this machine's loopback."""
+    said: bytes = client.containers.run(
+        image.id,
+        ["bash", "-c", f"set -e; {script}"],
+        remove=True,
+        network_mode="host",
+        volumes={str(folder): {"bind": str(folder), "mode": "rw"}},
+        stderr=True,
+    )
+    return said.decode()

@@ -9,7 +9,7 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -26,8 +26,8 @@ from bigtop_builder.adapter.tools.debian_mirror import debian_mirror
 from bigtop_builder.adapter.tools.maven_central import central_in_pom
 from bigtop_builder.adapter.tools.super_pom import super_pom
 from bigtop_builder.model.errors import BuildError, EngineError, InterruptedRunError, LimitError
-from bigtop_builder.model.source import Source
 from bigtop_builder.recipe.catalog import Catalog
+from tests.real.conftest import no_fetch
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -35,17 +35,6 @@ if TYPE_CHECKING:
 CATALOG = Catalog()
 PLATFORM = CATALOG.platform("debian-bootstrap")
 SECRET = "correct-horse-battery"
-
-
-def no_fetch(_: Source) -> NoReturn:
-    raise AssertionError("these images need no source")
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[DockerClient]:
-    connected = engine.connect()
-    yield connected
-    connected.close()
 
 
 @pytest.fixture(scope="module")

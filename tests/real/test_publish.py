@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 
-from bigtop_builder.adapter.containers import engine
-from bigtop_builder.adapter.containers.image import SiteAccess, Workshop, ensure
-from bigtop_builder.adapter.containers.image_recipe import image_spec
 from bigtop_builder.adapter.containers.image_record import ImageRecord
 from bigtop_builder.adapter.rpm.gnupg import Signer, make_key, open_signer
 from bigtop_builder.adapter.rpm.header import read_header
 from bigtop_builder.adapter.rpm.payload import find_in_payload, payload_files
-from bigtop_builder.adapter.step_log import LogWriter
-from bigtop_builder.adapter.store import Store
-from bigtop_builder.adapter.tools.debian_mirror import debian_mirror
 from bigtop_builder.flow.publish.key_rotation import KeyChange
 from bigtop_builder.flow.publish.publisher import Rules, publish
 from bigtop_builder.flow.publish.server import RepositoryServer
-from bigtop_builder.model.source import Source
 from bigtop_builder.recipe.catalog import Catalog
+from tests.real.conftest import run_on_host
 from tests.rpmfile import File, Spec, write_rpm
 
 if TYPE_CHECKING:
@@ -68,38 +61,6 @@ echo done
 """
 
 
-def no_fetch(_: Source) -> NoReturn:
-    raise AssertionError("these images need no source")
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[DockerClient]:
-    connected = engine.connect()
-    yield connected
-    connected.close()
-
-
-@pytest.fixture(scope="module")
-def host(client: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> ImageRecord:
-    store = Store(tmp_path_factory.mktemp("store")).open()
-    shop = Workshop(client, store, SiteAccess(debian_mirror()), no_fetch, "run", threading.Event())
-    with LogWriter(tmp_path_factory.mktemp("log") / "log", 1 << 22) as log:
-        return ensure(shop, image_spec(PLATFORM, "host", CATALOG.image_template), log)
-
-
-def run(client: DockerClient, image: ImageRecord, script: str, folder: Path) -> str:
-    """Output of a script in a host that sees ``folder`` read-only at its own path, and this machine's loopback."""
-    said: bytes = client.containers.run(
-        image.id,
-        ["bash", "-c", f"set -e; {script}"],
-        remove=True,
-        network_mode="host",
-        volumes={str(folder): {"bind": str(folder), "mode": "rw"}},
-        stderr=True,
-    )
-    return said.decode()
-
-
 @pytest.fixture(scope="module")
 def built(client: DockerClient, host: ImageRecord, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One package for each compression, by rpmbuild."""
@@ -108,7 +69,7 @@ def built(client: DockerClient, host: ImageRecord, tmp_path_factory: pytest.Temp
     payloads = {"gzip": "w6.gzdio", "xz": "w2.xzdio", "zstd": "w3.zstdio"}
     for name, payload in payloads.items():
         defines = f"--define '_topdir /tmp/top' --define '_rpmdir {folder}/{name}' --define '_binary_payload {payload}'"
-        run(client, host, f"rpmbuild -bb --quiet {defines} {folder}/trial.spec", folder)
+        run_on_host(client, host, f"rpmbuild -bb --quiet {defines} {folder}/trial.spec", folder)
     return {name: folder / name / "noarch" / "trial-1.0-2.deb13.noarch.rpm" for name in payloads}
 
 
@@ -128,7 +89,7 @@ def test_headers_read_as_rpm_reads_them(
         for file in header.files
     ]
     ours += [f"R {text}" for text in header.requires]
-    theirs = run(client, host, f"rpm --query --package --queryformat '{QUERY}' {package}", package.parent)
+    theirs = run_on_host(client, host, f"rpm --query --package --queryformat '{QUERY}' {package}", package.parent)
     assert [line.rstrip() for line in theirs.splitlines()] == ours
 
 
@@ -150,7 +111,7 @@ def test_rpm_accepts_the_signatures(
     for name, package in built.items():
         assert sign_package(signer, package, tmp_path / f"{name}.rpm")
     script = f"rpmkeys --import {tmp_path}/key; rpmkeys --checksig --verbose {tmp_path}/*.rpm"
-    said = run(client, host, script, tmp_path)
+    said = run_on_host(client, host, script, tmp_path)
     assert said.count("Header V4 RSA/SHA256 Signature") == 3
     assert [line for line in said.splitlines() if ": " in line and not line.endswith(": OK")] == []
 
@@ -179,7 +140,7 @@ def test_dnf_installs_and_upgrades_with_every_check_on(
         try:
             repo_file = f"{server.address}/{STACK}-{PLATFORM.name}.repo"
             install = f"curl --fail --silent -o /etc/yum.repos.d/demo.repo {repo_file}; dnf -y -q install demo_3_2_0"
-            said = run(
+            said = run_on_host(
                 client, host, f"{install}; rpm --verify demo_3_2_0; cat /usr/bigtop/link; rpm -q demo_3_2_0", tmp_path
             )
             assert "hello\ndemo_3_2_0-1.0-1.deb13.noarch" in said
@@ -188,7 +149,7 @@ def test_dnf_installs_and_upgrades_with_every_check_on(
             script = f"{waiting}; dnf -y -q --refresh upgrade; cat /usr/bigtop/demo"
             upgrade = threading.Timer(0, _publish_when_installed, (root, signer, tmp_path, newer, Rules()))
             upgrade.start()
-            assert run(client, host, script, tmp_path).endswith("newer\n")
+            assert run_on_host(client, host, script, tmp_path).endswith("newer\n")
             upgrade.join()
         finally:
             server.shutdown()
@@ -222,7 +183,7 @@ def test_dnf_refuses_what_was_changed(
     target.write_bytes(content)
     copy = f"cp {visible}/{STACK}-{PLATFORM.name}.repo /etc/yum.repos.d/"
     script = f"{copy}; dnf -y -q install demo_3_2_0 && echo installed; true"
-    assert "installed\n" not in run(client, host, script, tmp_path)
+    assert "installed\n" not in run_on_host(client, host, script, tmp_path)
 
 
 def test_dnf_refuses_unsigned_packages_in_signed_metadata(
@@ -238,7 +199,9 @@ def test_dnf_refuses_unsigned_packages_in_signed_metadata(
     (tmp_path / "key").write_bytes(signer.public_key())
     options = f"--repofrompath=demo,file://{tmp_path} --setopt=demo.gpgkey=file://{tmp_path}/key"
     checks = "--setopt=demo.gpgcheck=1 --setopt=demo.repo_gpgcheck=1"
-    said = run(client, host, f"dnf -y -q {options} {checks} install helper_3_2_0 && echo installed; true", tmp_path)
+    said = run_on_host(
+        client, host, f"dnf -y -q {options} {checks} install helper_3_2_0 && echo installed; true", tmp_path
+    )
     assert "is not signed" in said
     assert "installed\n" not in said
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from bigtop_builder.adapter.containers import engine
 from bigtop_builder.ambari_simulator.agents.container import ContainerAgent, ContainerHands
 from bigtop_builder.ambari_simulator.agents.crew import WorkingCrew
 from bigtop_builder.ambari_simulator.assembly import Ticker, assemble
@@ -95,13 +94,6 @@ def tool(tmp_path_factory: pytest.TempPathFactory, shared_store: Path) -> Tool:
     tool("build", "zookeeper", "bigtop-select", "bigtop-utils")
     tool("repo", "publish", "--make-key")
     return tool
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[DockerClient]:
-    connected = engine.connect()
-    yield connected
-    connected.close()
 
 
 @pytest.fixture(scope="module")

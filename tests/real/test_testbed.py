@@ -14,7 +14,6 @@ import paramiko
 import pytest
 import requests
 
-from bigtop_builder.adapter.containers import engine
 from bigtop_builder.adapter.rpm.gnupg import make_key, open_signer
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.ambari_simulator.agents.container import ContainerHands
@@ -36,13 +35,6 @@ if TYPE_CHECKING:
 STACK, PLATFORM = "bigtop-3.2.0", Catalog().platform("el8")
 NO_SIMULATION = ("--ambari-packages", "http://127.0.0.1/none")
 """With packages of the real Ambari to come, a test bed starts no simulated one."""
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[DockerClient]:
-    connected = engine.connect()
-    yield connected
-    connected.close()
 
 
 @pytest.fixture(scope="module")

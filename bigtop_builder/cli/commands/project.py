@@ -21,6 +21,14 @@ def init(
         list[str] | None,
         typer.Option("--platform", "-p", metavar="NAME", help="A platform; repeatable.", show_default=False),
     ] = None,
+    builder: Annotated[
+        Literal["embedded", "platform"] | None,
+        typer.Option(
+            "--builder",
+            help="Build in the image made from Debian packages, or in the platform's own image.",
+            show_default=False,
+        ),
+    ] = None,
     overlay: Annotated[
         str | None,
         typer.Option(
@@ -56,7 +64,7 @@ def init(
     folder = invocation.cwd
     file = folder / PROJECT_FILE
     wanted = _starting_points(folder, overlay, inventory, ci)
-    if wanted and file.exists() and not force:
+    if wanted and file.exists() and not (force or stack or platform or builder):
         _add(invocation, wanted, overlay)
         return
     try:
@@ -64,9 +72,13 @@ def init(
         for name in SCHEMAS:
             (folder / SCHEMA_FOLDER / f"{name}.json").write_text(schema_text(name), encoding="utf-8")
         with file.open("w" if force else "x", encoding="utf-8") as stream:
-            stream.write(project_file(stack, platform, [overlay] if overlay else None))
+            overlays = [overlay] if overlay else None
+            stream.write(project_file(stack=stack, platforms=platform, builder=builder, overlays=overlays))
     except FileExistsError:
-        raise ConfigurationError(f"{file} exists already", hint="Use --force to overwrite it.") from None
+        hint = "Use --force to overwrite it."
+        if wanted:
+            hint = f"{hint[:-1]}, or leave out --stack, --platform and --builder to add files to the project."
+        raise ConfigurationError(f"{file} exists already", hint=hint) from None
     except OSError as error:
         raise ConfigurationError(f"{error.filename or file}: {error.strerror}") from error
     more = _copy(wanted, force=force)

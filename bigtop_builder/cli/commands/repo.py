@@ -148,6 +148,10 @@ def _package_files(invocation: Invocation, given: list[Path] | None, folder: Pat
     return files
 
 
+def _on_a_host(commands: list[str]) -> list[str]:
+    return [f"  {'on a host:' if number == 0 else 'or:':>10} {command}" for number, command in enumerate(commands)]
+
+
 def serve(
     invocation: Invocation,
     root: options.Root = None,
@@ -163,7 +167,7 @@ def serve(
 
     def ready(address: str) -> None:
         files = [f"{address}/{one.repo_file}" for one in publications(settings.repository)]
-        lines = [f"  on a host: {' or '.join(install_lines(file))}" for file in files]
+        lines = [line for file in files for line in _on_a_host(install_lines(file))]
         invocation.answer("\n".join([address, *lines]), {"address": address, "repo_files": files})
 
     serve_root(settings.repository, host, port, log=invocation.say, ready=ready)

@@ -28,5 +28,13 @@ def repo_file(stack: str, platform: str, address: str, keys: Iterable[str], titl
 
 
 def install_lines(address: str) -> list[str]:
-    """Return the commands by which a host takes the ``.repo`` file at an address: for dnf, and for yum."""
-    return [f"dnf config-manager --add-repo {address}", f"yum-config-manager --add-repo {address}"]
+    """Return the commands of which each gives a host the ``.repo`` file at an address: for any host, for dnf, for yum.
+
+    The latter two are plugins (dnf-plugins-core, yum-utils), which small installations lack.
+    """
+    name = address.rpartition("/")[2]
+    return [
+        f"curl -f -o /etc/yum.repos.d/{name} {address}",
+        f"dnf config-manager --add-repo {address}",
+        f"yum-config-manager --add-repo {address}",
+    ]
