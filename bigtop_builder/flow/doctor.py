@@ -117,7 +117,7 @@ def _engine(settings: Settings) -> Iterator[Finding]:
             advice = "Containers mount folders of this machine: set DOCKER_HOST to an engine on this machine."
             yield Finding("engine place", "failure", "the engine is on another machine", advice)
             return
-        yield from engine_trial(client, facts, _existing(settings.store.absolute()))
+        yield from engine_trial(client, facts, settings.store.absolute())
         alone = facts.rootless and shutil.which("newuidmap") is not None
         if settings.project.builder == "embedded" and os.geteuid() != 0 and not alone:
             advice = "Run as root, use a rootless engine and newuidmap (package uidmap), or use --builder platform."
@@ -127,9 +127,12 @@ def _engine(settings: Settings) -> Iterator[Finding]:
 def engine_trial(client: DockerClient, facts: EngineFacts, folder: Path) -> Iterator[Finding]:
     """Try a mount and a container, and report as whom builds run and which of their limits hold."""
     from bigtop_builder.adapter.containers.accounts import build_account
+    from bigtop_builder.adapter.containers.own_container import require_same_path
     from bigtop_builder.adapter.containers.trial import try_container
 
     try:
+        require_same_path(client, folder)
+        folder = _existing(folder)
         account = build_account(facts)
         trial = try_container(client, account, folder)
     except (OSError, EngineError) as error:
@@ -204,7 +207,7 @@ def _tools(settings: Settings) -> Iterator[Finding]:
     try:
         require_createrepo()
     except PublishError as error:
-        yield Finding("createrepo-c", "warning", "missing: publishing repositories", error.hint or "")
+        yield Finding("createrepo-c", "warning", f"publishing repositories: {error.message}", error.hint or "")
     else:
         yield Finding("createrepo-c", "ok", "installed")
 

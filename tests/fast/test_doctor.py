@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -207,6 +208,15 @@ def another_account(monkeypatch: pytest.MonkeyPatch) -> None:
     """This account is an ordinary one, and what the double's containers write belongs to another."""
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
     monkeypatch.setattr(os, "getegid", lambda: 54321)
+
+
+def test_createrepo_without_its_library_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = "libgobject-2.0.so.0: cannot open shared object file: No such file or directory"
+    (tmp_path / "createrepo_c.py").write_text(f"raise ImportError({library!r})\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "createrepo_c", raising=False)
+    found = finding(examine(settings(tmp_path), offline=True), "createrepo-c")
+    assert found.state == "warning" and "libgobject-2.0.so.0" in found.detail and "glib2" in found.advice
 
 
 @pytest.mark.usefixtures("another_account")

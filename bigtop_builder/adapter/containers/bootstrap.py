@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from bigtop_builder.adapter.containers.engine import facts
 from bigtop_builder.adapter.containers.engine_images import import_image
+from bigtop_builder.adapter.containers.own_container import own_id
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import (
@@ -97,6 +98,11 @@ def _isolated(client: DockerClient) -> list[str]:
         )
     command = ["unshare", *user, "--mount", "--pid", "--fork", "--kill-child"]
     tried = subprocess.run([*command, "true"], capture_output=True, text=True, timeout=60, check=False)
+    if tried.returncode != 0 and own_id():
+        raise EngineError(
+            f"this container may not make the embedded builder image: {tried.stderr.strip()}",
+            hint=f"Give the container of one build --privileged, {INSTEAD}.",
+        )
     if tried.returncode != 0:
         raise EngineError(
             f"this account cannot make the embedded builder image: {tried.stderr.strip()}",

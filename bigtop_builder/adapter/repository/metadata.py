@@ -42,8 +42,13 @@ def require_createrepo() -> None:
     try:
         import createrepo_c  # noqa: F401
     except ImportError as error:
+        if "cannot open shared object file" in str(error):
+            raise PublishError(
+                f"createrepo-c is installed, but lacks a library of the system: {error}",
+                hint="Install GLib, with apt: libglib2.0-0 (or libglib2.0-0t64), with dnf: glib2.",
+            ) from error
         raise PublishError(
-            f"writing the metadata of a repository needs createrepo-c, which cannot be loaded: {error}",
+            f"createrepo-c, which writes the metadata of repositories, cannot be loaded: {error}",
             hint="Install the extra: pip install 'bigtop-builder[publish]' or pipx inject bigtop-builder createrepo-c. "
             "It exists for Linux with glibc: publish from such a machine.",
         ) from error

@@ -12,6 +12,7 @@ from bigtop_builder.adapter.containers.accounts import Account, build_account
 from bigtop_builder.adapter.containers.container import User
 from bigtop_builder.adapter.containers.engine import connect, facts
 from bigtop_builder.adapter.containers.image import SiteAccess, Workshop, ensure
+from bigtop_builder.adapter.containers.own_container import require_same_path
 from bigtop_builder.adapter.sources import Fetcher
 from bigtop_builder.adapter.sources.web import Web, ca_bundle, proxies
 from bigtop_builder.adapter.step_log import LogWriter
@@ -71,6 +72,7 @@ def open_worker(
     client = connect()
     try:
         store, account = project.store, build_account(facts(client))
+        require_same_path(client, store.root)
         for notice in clear_dead_runs(store, client):
             emit(Notice(text=notice))
         with private_folder() as folder:
