@@ -114,9 +114,13 @@ class User(StrictModel):
     """A system user and its group of the same name, created before the files are installed."""
 
     name: FileName
+    """The name of the user, and of the group."""
     home: PlainText
+    """The home folder."""
     comment: str = ""
+    """The comment in ``/etc/passwd``."""
     shell: str = "/sbin/nologin"
+    """The login shell."""
     groups: list[str] = Field(default_factory=list)
     """More groups that it belongs to; they are created as well."""
 
@@ -131,6 +135,7 @@ class Link(StrictModel):
     path: PlainText
     """The target of the link."""
     priority: int = 30
+    """The priority of this target: the highest one wins where nobody has chosen."""
 
 
 class FileEntry(StrictModel):
@@ -187,21 +192,31 @@ class Package(StrictModel):
     name: FileName
     """The full name, as a template: ``spark{{ suffix }}-master``."""
     summary: str
+    """The summary, in one line."""
     description: str = ""
+    """The description; by default the component's, else the summary."""
     group: str = "Development/Libraries"
+    """The RPM group."""
     requires: list[str] = Field(default_factory=list)
+    """What the package requires, as RPM writes it: ``zookeeper{{ suffix }} = {{ evr }}``."""
     requires_phase: dict[Phase, list[str]] = Field(default_factory=dict)
     """Requirements of scriptlets, as in ``Requires(pre):``."""
     provides: list[str] = Field(default_factory=list)
+    """What it provides besides its own name."""
     conflicts: list[str] = Field(default_factory=list)
+    """What must not be installed beside it."""
     obsoletes: list[str] = Field(default_factory=list)
+    """Packages that it replaces on an upgrade."""
     files: list[PlainText | FileEntry] = Field(default_factory=list)
     """The content of the package: paths, or entries that say more. One that renders to nothing is dropped."""
     keep_folder_modes: bool = False
     """Whether folders keep the modes that ``install`` gave them; otherwise every folder gets 0755."""
     users: list[User] = Field(default_factory=list)
+    """System users that its installation creates."""
     alternatives: list[Link] = Field(default_factory=list)
+    """Links that its installation registers."""
     services: list[Service] = Field(default_factory=list)
+    """SysV services that it contains."""
     scripts: dict[Phase, str] = Field(default_factory=dict)
     """Shell scriptlets, appended to those generated for users, alternatives and services."""
     when: str = "true"
@@ -233,6 +248,7 @@ class Variant(StrictModel):
     note: str = ""
     """What it is."""
     build: Build
+    """How this variant is compiled."""
     lacks: list[str] = Field(default_factory=list)
     """What this variant lacks, shown to the user."""
 
@@ -278,11 +294,17 @@ class Component(StrictModel):
     """A component file (``templates/components/<name>/component.yaml``)."""
 
     name: Name
+    """The name, which is also that of the folder."""
     summary: str
+    """What the component is, in one line."""
     description: str = ""
+    """What it is, in more words."""
     license: str = "ASL 2.0"
+    """The license, as RPM packages name it."""
     url: str = ""
+    """The home page of the upstream project."""
     group: str = "Development/Libraries"
+    """The RPM group."""
     version: UpstreamVersion | None = None
     """The default when the stack names no version; not needed when ``versions`` has only one."""
     versions: dict[UpstreamVersion, Release] = Field(min_length=1)
@@ -290,18 +312,23 @@ class Component(StrictModel):
     arch: Literal["noarch", "native"] = "noarch"
     """``native`` for code that only runs on the platform it was compiled for."""
     depends: Dependencies = Dependencies()
+    """Components that are built first."""
     options: dict[str, Option] = Field(default_factory=dict)
+    """Settings that the user can choose, by name."""
     variables: dict[str, Variable] = Field(default_factory=dict)
     """Names for texts, or for mappings of texts, evaluated in order and usable in all other templates: what an overlay
     changes in a script without repeating it, such as ``maven_profiles`` or ``maven_properties``."""
     build: Build | None = None
+    """How it is compiled; without it or ``variants`` nothing is."""
     variants: dict[Name, Variant] = Field(default_factory=dict)
+    """Ways to build the same packages, by name; instead of ``build``."""
     variant: Name | None = None
     """The default variant."""
     install: str = ""
     """Bash that runs without network and lays the tree at ``$STAGE`` out below ``$BUILDROOT``. The component's rendered
     files are at ``$FILES``."""
     packages: list[Package] = Field(min_length=1)
+    """The packages that it is packaged as."""
     spec: RelativePath | None = None
     """The component's own spec template, beside its file, instead of the generic one."""
     spec_blocks: dict[Literal["macros", "preamble", "install_after", "tail"], str] = Field(default_factory=dict)

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from bigtop_builder.model.outcome import Artifact, CacheFigures
+
 State = Literal["done", "reused", "failed", "blocked", "cancelled", "refused"]
 Step = Literal[
     "image", "fetch", "unpack", "patch", "compile", "package", "check", "smoke", "reproduce", "wait", "prepare", "keep"
@@ -36,10 +38,34 @@ RunKind = Literal["build", "deploy", "hosts", "verify", "destroy", "rollback", "
 
 
 class Event(BaseModel):
-    """What all events share. ``time`` is seconds since the epoch, UTC."""
+    """What all events share."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     time: float = 0.0
+    """Seconds since the epoch, UTC."""
+    event: str
+    """The kind of the event."""
+
+
+class OfTask(Event):
+    """What the events of a build's tasks share."""
+
+    task: str
+    """The task: ``zookeeper@el8/compile``."""
+
+
+class OfStep(OfTask):
+    """What the events of a task's steps share."""
+
+    step: Step
+    """The step of the task."""
+
+
+class OfPhase(Event):
+    """What the events of work on a cluster share."""
+
+    phase: Phase
+    """The phase that it belongs to."""
 
 
 class PlannedTask(BaseModel):
@@ -47,12 +73,19 @@ class PlannedTask(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     task: str
+    """The name of the task: ``zookeeper@el8/compile``."""
     component: str
+    """The component."""
     platform: str
+    """The platform."""
     kind: Literal["compile", "package"]
+    """What the task does."""
     action: Literal["reuse", "build", "refuse"]
+    """Whether its result is reused, it is built, or it is refused."""
     reasons: list[str] = []
+    """Why, as ``plan`` shows it."""
     key: str
+    """The build key."""
     waits_for: list[str] = []
     """The tasks of the plan that end before it begins."""
     expected: float | None = None
@@ -64,8 +97,11 @@ class ClusterTarget(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     cluster: str
+    """The name of the cluster."""
     hosts: list[str]
+    """The hosts that the run may touch."""
     dry_run: bool = False
+    """Whether changes are only shown."""
     rehearsal: bool = False
     """On a simulated Ambari, without hosts."""
 
@@ -77,8 +113,11 @@ class RunStarted(Event):
     run: str
     """The name of the run; empty when there was nothing to build and nothing was recorded."""
     kind: RunKind = "build"
+    """What the run does."""
     command: list[str]
+    """The command line."""
     store: str
+    """The path of the store."""
     project: str | None = None
     """The folder of the project; ``null`` in runs of older versions and for test beds."""
     output: str | None = None
@@ -86,56 +125,47 @@ class RunStarted(Event):
     flags: list[str] = []
     """The flags of a build that ``build --failed`` repeats."""
     tasks: list[PlannedTask] = []
+    """The plan of a build."""
     phases: list[Phase] = []
+    """The phases of work on a cluster, in their order."""
     target: ClusterTarget | None = None
     """``null`` for runs that work on no cluster."""
 
 
-class TaskStarted(Event):
+class TaskStarted(OfTask):
     """A task begins."""
 
     event: Literal["task_started"] = "task_started"
-    task: str
 
 
-class StepStarted(Event):
-    """A step of a task begins. ``log`` is the path of its log."""
+class StepStarted(OfStep):
+    """A step of a task begins."""
 
     event: Literal["step_started"] = "step_started"
-    task: str
-    step: Step
     log: str | None = None
+    """The path of its log."""
 
 
-class StepProgress(Event):
-    """A step goes on. ``done`` and ``total`` are bytes transferred, or bytes of log written (``total`` is None)."""
+class StepProgress(OfStep):
+    """A step goes on."""
 
     event: Literal["step_progress"] = "step_progress"
-    task: str
-    step: Step
     done: int
+    """Bytes transferred, or bytes of log written."""
     total: int | None = None
+    """Bytes to transfer in all; ``null`` where that is unknown."""
     note: str = ""
+    """What the step is doing, such as the module that Maven builds."""
 
 
-class StepFinished(Event):
+class StepFinished(OfStep):
     """A step of a task ended. The seconds of its steps are together those of the task, and of its image."""
 
     event: Literal["step_finished"] = "step_finished"
-    task: str
-    step: Step
     ok: bool
+    """Whether it succeeded."""
     seconds: float
-
-
-class Artifact(BaseModel):
-    """A finished package. ``size`` is in bytes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    file: str
-    path: str
-    size: int
-    sha256: str
+    """How long it took."""
 
 
 class Failure(BaseModel):
@@ -143,38 +173,51 @@ class Failure(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     step: str
+    """The step or phase that failed."""
     message: str
+    """What went wrong."""
     cause: str | None = None
+    """The probable cause, if a known one was recognised."""
     hint: str | None = None
+    """What to do about it."""
     first_error: list[str] = []
     """The first error in the log and the lines that belong to it, as far as it was recognised."""
     last_lines: list[str] = []
+    """The last lines of the log."""
     log: str | None = None
+    """The path of the log."""
     rerun: str | None = None
+    """The command that tries again."""
     shell: str | None = None
     """The command that opens a shell in what the failure left, if that is kept."""
     exit_code: int = 10
+    """The exit code that the failure leads to."""
 
 
-class TaskFinished(Event):
+class TaskFinished(OfTask):
     """A task ended; reused, blocked and cancelled ones end without having started."""
 
     event: Literal["task_finished"] = "task_finished"
-    task: str
     state: State
+    """How it ended."""
     seconds: float = 0.0
+    """How long it ran."""
     artifacts: list[Artifact] = []
+    """The packages that it made or reused."""
     failure: Failure | None = None
+    """Why it failed."""
     blocked_by: str | None = None
+    """The failed task that kept this one from starting."""
     notes: list[str] = []
+    """What the user should know about the result."""
 
 
-class Reproduced(Event):
+class Reproduced(OfTask):
     """A finished task ran a second time. Its result was compared with the first, which is kept."""
 
     event: Literal["reproduced"] = "reproduced"
-    task: str
     identical: bool
+    """Whether both results have the same bytes."""
     differences: list[str] = []
     """The first differences, each with its file; or why the second build failed."""
 
@@ -184,38 +227,21 @@ class Notice(Event):
 
     event: Literal["notice"] = "notice"
     level: Literal["info", "warning", "error"] = "info"
+    """How serious it is."""
     text: str
+    """What to know."""
     task: str | None = None
+    """The task that it is about; ``null`` for the run as a whole."""
 
 
-class CacheFigures(BaseModel):
-    """How much a cache was used: requests and hits count files."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    asked: int = 0
-    """Requests."""
-    hit: int = 0
-    """Requests that the cache answered."""
-    hit_bytes: int = 0
-    new_bytes: int = 0
-    """Bytes downloaded."""
-
-    def __add__(self, other: CacheFigures) -> CacheFigures:
-        return CacheFigures(
-            asked=self.asked + other.asked,
-            hit=self.hit + other.hit,
-            hit_bytes=self.hit_bytes + other.hit_bytes,
-            new_bytes=self.new_bytes + other.new_bytes,
-        )
-
-
-class CacheUsed(Event):
+class CacheUsed(OfTask):
     """A task's use of a cache: a download cache (``maven``, ``npm`` …), or ``sources``."""
 
     event: Literal["cache_used"] = "cache_used"
-    task: str
     cache: str
+    """The name of the cache."""
     figures: CacheFigures
+    """How much it was used."""
 
 
 class RunFinished(Event):
@@ -223,103 +249,131 @@ class RunFinished(Event):
 
     event: Literal["run_finished"] = "run_finished"
     exit_code: int
+    """The exit code of the command."""
     seconds: float
+    """How long the run took."""
 
 
-class PhaseStarted(Event):
+class PhaseStarted(OfPhase):
     """A phase begins."""
 
     event: Literal["phase_started"] = "phase_started"
-    phase: Phase
 
 
-class PhaseFinished(Event):
-    """A phase ended. ``changes`` counts what was changed; in a dry run, what would be."""
+class PhaseFinished(OfPhase):
+    """A phase ended."""
 
     event: Literal["phase_finished"] = "phase_finished"
-    phase: Phase
     state: Literal["changed", "unchanged", "failed", "skipped"]
+    """How it ended."""
     changes: int = 0
+    """The number of changes made, or planned in a dry run."""
     seconds: float = 0.0
+    """How long it took."""
     note: str = ""
+    """What else to say of it, such as why it was skipped."""
     failure: Failure | None = None
+    """Why it failed."""
 
 
-class Change(Event):
-    """A change on a host, or in Ambari when ``host`` is null. ``detail`` is a unified diff or text.
-
-    ``disrupts``: what runs and is stopped, restarted or removed by it, such as ``DATANODE on node1.example.com``.
-    """
+class Change(OfPhase):
+    """A change on a host, or in Ambari."""
 
     event: Literal["change"] = "change"
-    phase: Phase
     host: str | None = None
+    """The host; ``null`` for a change in Ambari."""
     name: str
+    """What is changed."""
     state: Literal["planned", "done", "failed"]
+    """How far it is; ``planned`` in a dry run."""
     detail: str = ""
+    """A unified diff, or text."""
     seconds: float = 0.0
+    """How long it took."""
     disrupts: list[str] = []
+    """What runs and is stopped, restarted or removed by it: ``DATANODE on node1.example.com``."""
 
 
-class HostFailed(Event):
-    """A host drops out of the run. ``unreachable``: nothing was done there; ``failed``: something went wrong."""
+class HostFailed(OfPhase):
+    """A host drops out of the run."""
 
     event: Literal["host_failed"] = "host_failed"
-    phase: Phase
     host: str
+    """The host."""
     kind: Literal["unreachable", "failed"]
+    """``unreachable``: nothing was done there; ``failed``: something went wrong."""
     message: str
+    """What went wrong."""
     hint: str | None = None
+    """What to do about it."""
     last_lines: list[str] = []
+    """The last lines that the host printed."""
 
 
-class RequestProgress(Event):
-    """The state of an Ambari request changed. ``tasks`` counts tasks by status."""
+class RequestProgress(OfPhase):
+    """The state of an Ambari request changed."""
 
     event: Literal["request_progress"] = "request_progress"
-    phase: Phase
     request: int
+    """Ambari's number of the request."""
     context: str
+    """The title of the request in Ambari."""
     status: str
+    """Ambari's status of the request: ``IN_PROGRESS``."""
     percent: float
+    """How much of it is done."""
     tasks: dict[str, int] = {}
+    """The number of its tasks by status."""
     pending_hosts: int = 0
+    """The number of hosts that the request still waits for."""
 
 
-class AmbariTask(Event):
-    """An Ambari task changed its status. Only failed ones have a cause, hint, last lines and logs.
-
-    ``lasting``: it fails in the same way again until somebody changes something. ``same_as``: the earlier task of the
-    run (``ROLE on HOST``) that failed for the same cause, and has the last lines.
-    """
+class AmbariTask(OfPhase):
+    """An Ambari task changed its status. Only failed ones have a cause, hint, last lines and logs."""
 
     event: Literal["ambari_task"] = "ambari_task"
-    phase: Phase
     request: int
+    """Ambari's number of the request."""
     task: int
+    """Ambari's number of the task."""
     host: str
+    """The host that it runs on."""
     role: str
+    """The component that it is about: ``DATANODE``."""
     command: str
+    """Ambari's command: ``INSTALL``, ``START``, ``CUSTOM_COMMAND`` …"""
     status: str
+    """Ambari's status of the task: ``COMPLETED``, ``FAILED`` …"""
     seconds: float = 0.0
+    """How long it took."""
     cause: str | None = None
+    """The probable cause of a failure, if a known one was recognised."""
     hint: str | None = None
+    """What to do about it."""
     lasting: bool = False
+    """Whether it fails in the same way again until somebody changes something."""
     same_as: str | None = None
+    """The earlier task of the run (``ROLE on HOST``) that failed for the same cause, and has the last lines."""
     last_lines: list[str] = []
+    """The last lines of a failed task's output."""
     logs: list[str] = []
+    """The paths of a failed task's output and errors."""
 
 
-class CheckFinished(Event):
+class CheckFinished(OfPhase):
     """The result of checking a host, a service, an alert or a job."""
 
     event: Literal["check_finished"] = "check_finished"
-    phase: Phase
     check: str
+    """The name of the check."""
     host: str | None = None
+    """The host that was checked, if one was."""
     level: Literal["ok", "warning", "error"]
+    """The result."""
     message: str
+    """What was found."""
     hint: str | None = None
+    """What to do about it."""
 
 
 TaskEvent = TaskStarted | StepStarted | StepProgress | StepFinished | TaskFinished | Reproduced

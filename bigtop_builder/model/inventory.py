@@ -59,13 +59,16 @@ class Component(StrictModel):
     """A component of a group with a provision action other than install and start."""
 
     name: ComponentName
+    """The component's name in Ambari: ``ZOOKEEPER_SERVER``."""
     provision: Literal["INSTALL_AND_START", "INSTALL_ONLY", "START_ONLY"] = "INSTALL_AND_START"
+    """What the blueprint does with it: install and start, install only, or start what is installed."""
 
 
 class Group(Login):
     """Hosts with the same components. A host belongs to one group only."""
 
     hosts: list[HostPattern] = Field(min_length=1)
+    """The hosts, by name or as ranges: ``node[01-50].example.com``."""
     components: list[ComponentName | Component] = Field(default_factory=list)
     """Empty with ``layout: auto``: the stack advisor places components."""
     configurations: Configurations = Field(default_factory=dict)
@@ -82,7 +85,9 @@ class Https(StrictModel):
     key: HostPath
     """Path of the PEM key."""
     key_password: SecretReference | None = None
+    """The passphrase of the key."""
     port: int = Field(default=8443, ge=1, le=65535)
+    """The HTTPS port of the server."""
 
 
 class Database(StrictModel):
@@ -93,12 +98,17 @@ class Database(StrictModel):
     host: Address | None = None
     """The host that it runs on. Default: the host of the Ambari server."""
     port: int | None = Field(default=None, ge=1, le=65535)
+    """The database's port; by default the usual one of its kind."""
     name: str = Field(default="ambari", pattern=IDENTIFIER)
+    """The name of the database."""
     user: str = Field(default="ambari", pattern=IDENTIFIER)
+    """The database user of the Ambari server."""
     password: SecretReference | None = None
+    """The password of that user; required unless ``kind`` is ``embedded``."""
     driver: AbsolutePath | None = None
     """Path of the JDBC driver on the Ambari server's host; ``driver_package`` installs it."""
     driver_package: PackageName | None = None
+    """The package of the JDBC driver, installed on the Ambari server's host."""
     create: bool = True
     """Whether to create a missing database and its user, if the database is on a host of the inventory."""
 
@@ -122,6 +132,7 @@ class Driver(StrictModel):
     path: AbsolutePath | None = None
     """Path of the jar on the Ambari server's host. Default: where the distribution's package of the driver puts it."""
     package: PackageName | None = None
+    """The package of the driver, installed on the Ambari server's host."""
 
     @model_validator(mode="after")
     def _given(self) -> Driver:
@@ -140,9 +151,13 @@ class NewServer(StrictModel):
     gpg_key: str | None = Field(default=None, pattern=REPOSITORY_URL)
     """URL of the key that signs it."""
     gpg_check: bool = True
+    """Whether to check the signatures of its packages."""
     repository_credentials: RepositoryCredentials | None = None
+    """User and password for the repository."""
     repository_proxy: ProxyAddress | None = None
+    """The proxy through which hosts reach the repository."""
     repository_proxy_credentials: RepositoryCredentials | None = None
+    """User and password for that proxy."""
     version: str | None = Field(default=None, pattern=AMBARI_VERSION)
     """The version to install. Default: the newest in the repository."""
     java_home: AbsolutePath | None = None
@@ -151,10 +166,12 @@ class NewServer(StrictModel):
     stack_java_home: AbsolutePath | None = None
     """The JDK of the services, on all hosts. Default: the one of Ambari itself."""
     https: Https | None = None
+    """HTTPS of the server; without it, it serves plain HTTP."""
     agent_user: UserName = "root"
     """Who runs the agents. Another user than root is created, and gets the rules of sudo that agents need
     (``/etc/sudoers.d``); it may switch to the accounts of services that ``*-env`` types in ``configurations`` name."""
     database: Database = Database()
+    """Ambari's own database."""
     drivers: dict[DriverKind, Driver] = Field(default_factory=dict)
     """JDBC drivers for services with an existing database, such as Hive; ``mysql`` is for MariaDB too."""
     initial_password: SecretReference | None = None
@@ -189,7 +206,9 @@ class Ambari(StrictModel):
     url: str = Field(pattern=SERVER_URL)
     """``http://ambari.example.com:8080``."""
     user: PlainText = Field(default="admin", min_length=1)
+    """The administrator to log in as."""
     password: SecretReference
+    """The password of that administrator."""
     ca: HostPath | None = None
     """PEM file of the authority that signed the server's certificate. Default: ``network.ca_bundle``, or the
     authorities of this machine. Verification cannot be turned off."""
@@ -209,7 +228,9 @@ class StackChoice(StrictModel):
     """The Ambari stack of the cluster."""
 
     name: str = Field(default="BIGTOP", pattern=STACK_NAME)
+    """The stack's name in Ambari."""
     version: str = Field(default="3.2.0", pattern=DOTTED_VERSION)
+    """The stack's version in Ambari."""
     repository_version: str | None = Field(default=None, pattern=REPOSITORY_VERSION)
     """The version string of the packages, without build number unless an adopted cluster has one. Default: the version
     of the stack. Ambari derives package names from it: ``3.2.0`` → ``_3_2_0``. If it changes, the services of an
@@ -238,9 +259,13 @@ class Prepare(StrictModel):
     limits: bool = True
     """Whether to raise the limits of open files and processes of the services' users."""
     transparent_huge_pages: Literal["never", "madvise", "keep"] = "madvise"
+    """The setting of transparent huge pages, for now and for every boot; ``keep`` leaves it alone."""
     swappiness: int | None = Field(default=1, ge=0, le=200)
+    """The value of ``vm.swappiness``; ``null`` leaves it alone."""
     selinux: Literal["permissive", "enforcing", "disabled", "keep"] = "permissive"
+    """The mode of SELinux, for now and for every boot; ``keep`` leaves it alone."""
     firewall: Literal["keep", "disable"] = "keep"
+    """``disable`` stops firewalld, for now and for every boot; ``keep`` leaves it alone."""
     users: dict[UserName, list[UserName]] = Field(default_factory=dict)
     """Users to create, with their supplementary groups."""
     packages: list[PackageName] = Field(default_factory=list)
@@ -263,8 +288,11 @@ class Demands(StrictModel):
     disk: int = Field(default=20, ge=0)
     """Free GiB on each of ``mounts``."""
     mounts: list[AbsolutePath] = Field(default_factory=lambda: ["/", "/usr", "/var"])
+    """The mount points, or folders, whose free space is checked."""
     clock_skew: Duration = "5s"
+    """How far a host's clock may be from that of this machine, and from those of the other hosts."""
     open_files: int = Field(default=32768, ge=0)
+    """The least limit of open files."""
     ignore: list[str] = Field(default_factory=list)
     """Names of checks to skip."""
 
@@ -275,10 +303,13 @@ class Job(StrictModel):
     on: str
     """A host, or a group: the job runs on its first host."""
     user: UserName = "root"
+    """The user that runs the command."""
     command: str
+    """The command to run on the host."""
     expect: str | None = None
     """A regular expression that the output must match; the exit code must be 0 as well."""
     timeout: Duration = "10m"
+    """Time limit of the command."""
 
 
 class Inventory(StrictModel):
@@ -287,19 +318,24 @@ class Inventory(StrictModel):
     cluster: str = Field(pattern=CLUSTER)
     """The name of the cluster in Ambari."""
     stack: StackChoice = StackChoice()
+    """The Ambari stack of the cluster."""
     services: list[ServiceName] = Field(default_factory=list)
     """The services of the cluster. Optional with ``layout: groups``, where the components determine them."""
     ssh: Ssh = Ssh()
+    """How to reach the hosts."""
     ambari: Ambari | None = None
     """Without it, ``deploy`` only prepares hosts and sets up stand-alone services."""
     repositories: list[Repository] = Field(default_factory=list)
+    """Yum repositories with the packages of the stack."""
     hosts: dict[str, Host] = Field(default_factory=dict)
     """Settings of single hosts, by name."""
     groups: dict[GroupName, Group] = Field(min_length=1)
+    """Groups of hosts with the same components, by name."""
     layout: Placement | LayoutChoice = "groups"
     """Who places components: the ``groups``, or Ambari's stack advisor (``auto``). ``{by: groups, size: small}`` also
     chooses heaps and container memory."""
     configurations: Configurations = Field(default_factory=dict)
+    """Configuration type (``zoo.cfg``) → property → value, for the whole cluster."""
     default_password: SecretReference | None = None
     """The value of every password property that is not given."""
     recommendation: Literal[
@@ -307,9 +343,13 @@ class Inventory(StrictModel):
     ] = "NEVER_APPLY"
     """Whether Ambari's stack advisor may set configurations when it creates the cluster."""
     security: Security = Security()
+    """Kerberos; without it the cluster has none."""
     prepare: Prepare = Prepare()
+    """What ``hosts prepare`` sets up."""
     require: Demands = Demands()
+    """What ``hosts check`` requires."""
     standalone: dict[Name, Standalone] = Field(default_factory=dict)
+    """Packages, files and services that Ambari does not manage, by name."""
     jobs: dict[FileName, Job] = Field(default_factory=dict)
     """Jobs for ``verify`` to run, by name."""
 

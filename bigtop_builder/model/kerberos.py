@@ -14,6 +14,7 @@ class Kerberos(StrictModel):
     """Kerberos for the cluster. What else it needs depends on ``kdc_type``."""
 
     realm: str
+    """The realm: ``EXAMPLE.COM``."""
     kdc_type: Literal["mit-kdc", "active-directory", "ipa", "none"] = "mit-kdc"
     """``none``: the KDC belongs to somebody else. Ambari creates no principals and keytabs, and needs no administrator
     of the KDC; the keytabs must be on the hosts before services start."""
@@ -47,3 +48,4 @@ class Security(StrictModel):
     """Security of the cluster."""
 
     kerberos: Kerberos | None = None
+    """Kerberos for the cluster; without it there is none."""

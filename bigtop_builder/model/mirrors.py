@@ -12,7 +12,9 @@ class CachingProxy(StrictModel):
     """The fields of ``mirrors.cache`` that belong to no tool."""
 
     url: Address
+    """The proxy's address: ``https://nexus.example.com``."""
     credentials: Credentials | None = None
+    """User and password for the proxy."""
 
 
 # The tools' fields come from plain classes: models of their own would cost time at every start. Pydantic takes the

@@ -67,12 +67,15 @@ class Platform(StrictModel):
     """A platform (``templates/platforms/<name>.yaml``)."""
 
     name: Name
+    """The name, as the command line takes it: ``el8``."""
     title: str
     """``Rocky Linux 8 and compatible``."""
     family: Family
+    """The family of the system, which selects the packages of builder images."""
     dist: str = Field(pattern=r"^\.[a-z0-9]+$")
     """The dist tag: ``.el8``."""
     architectures: list[Literal["x86_64", "aarch64"]] = Field(min_length=1)
+    """The processors that it runs on."""
     ambari_os: str | None = None
     """Ambari's name for the OS family: ``redhat8``."""
     package_format: Name = "rpm"
@@ -93,6 +96,7 @@ class Platform(StrictModel):
     """What packages may require from the system's own repositories: names, paths and patterns. ``repo verify`` expects
     everything else in the stack's repository. The default is what every Linux with RPM has."""
     note: str = ""
+    """Anything else to know about the platform."""
 
     @property
     def readable_payloads(self) -> list[Compressor]:

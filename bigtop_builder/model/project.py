@@ -31,9 +31,13 @@ class Proxy(StrictModel):
     """An HTTP proxy for sources and build containers."""
 
     http: str | None = None
+    """The proxy for ``http://`` addresses: ``http://proxy.example.com:3128``."""
     https: str | None = None
+    """The proxy for ``https://`` addresses. It is usually the same server, itself addressed by ``http://``."""
     no_proxy: list[str] = Field(default_factory=list)
+    """Hosts and domains to reach directly: ``[.example.com, 10.0.0.0/8]``."""
     credentials: Credentials | None = None
+    """User and password for the proxy."""
 
 
 class Network(StrictModel):
@@ -42,7 +46,9 @@ class Network(StrictModel):
     ca_bundle: HostPath | None = None
     """PEM file with the certificate authorities to trust; by default the host's own bundle."""
     proxy: Proxy = Proxy()
+    """The HTTP proxy of this site."""
     connect_timeout: Duration = "20s"
+    """Time limit for opening one connection."""
     stall_timeout: Duration = "60s"
     """A transfer that receives nothing for this long is aborted."""
     minimum_rate: Size = "1k"
@@ -50,6 +56,7 @@ class Network(StrictModel):
     transfer_timeout: Duration = "4h"
     """A transfer that is not complete after this time is aborted, however much it receives."""
     retries: int = Field(default=2, ge=0, le=10)
+    """How often a failed transfer is tried again. A try that brought the file further does not count."""
 
 
 class Signing(StrictModel):
@@ -118,9 +125,13 @@ class Choice(StrictModel):
     """The user's choices for one component."""
 
     version: UpstreamVersion | None = None
+    """The version, one of the component file's; by default the stack's."""
     release: int | None = Field(default=None, ge=1, le=999_999_999)
+    """The release number of the packages, before the dist tag."""
     variant: Name | None = None
+    """The variant to build; by default the component file's."""
     options: dict[str, PlainText] = Field(default_factory=dict)
+    """Values of the component's options, by name; ``list NAME`` shows what it has."""
     variables: dict[str, PlainText | dict[str, PlainText]] = Field(default_factory=dict)
     """Variables of the component's file to set; of one that is a mapping, the keys to set."""
     source: HostPath | None = None
@@ -174,6 +185,7 @@ class ProjectFile(StrictModel):
     overlays: list[HostPath] = Field(default_factory=list)
     """Folders with the structure of ``templates`` that add or change files; later ones win."""
     components: dict[Name, Choice] = Field(default_factory=dict)
+    """Choices for single components, by name."""
     packaging: Packaging | None = None
     """Build with Bigtop's own packaging, not with the component files."""
     sources: dict[Name, SourcePin] = Field(default_factory=dict)
@@ -184,10 +196,15 @@ class ProjectFile(StrictModel):
     smoke_tests: bool = True
     """Whether a build runs the smoke test of each component on a clean host."""
     mirrors: Mirrors = Mirrors()
+    """Where the downloads of sources and builds go."""
     network: Network = Network()
+    """How this site reaches the internet."""
     publish: Publish = Publish()
+    """How packages are published."""
     signing: Signing = Signing()
+    """The key that signs packages and repository metadata."""
     limits: Limits = Limits()
+    """Bounds of a run."""
 
 
 def default_store(environment: dict[str, str]) -> Path:

@@ -20,12 +20,14 @@ class Secret(StrictModel):
     """A secret as the value of a configuration property."""
 
     secret: SecretReference
+    """Where the secret is: ``env:NAME``, ``file:PATH``, ``command:COMMAND LINE`` or ``prompt``."""
 
 
 class Setting(StrictModel):
     """A value with attributes of the property."""
 
     value: PlainValue
+    """The value, as it is written in the file."""
     final: bool | None = None
     """Whether Hadoop lets nobody override the value. Without it, the property keeps what it has in Ambari."""
     attributes: dict[str, str] = Field(default_factory=dict)

@@ -22,7 +22,9 @@ class RepositoryCredentials(StrictModel):
     """User and password, by reference only."""
 
     user: SecretReference
+    """The user."""
     password: SecretReference
+    """The password."""
 
 
 class RepositoryAccess(StrictModel):
@@ -34,12 +36,14 @@ class RepositoryAccess(StrictModel):
     proxy: ProxyAddress | None = None
     """The proxy of this repository. Agents leave its file to ``hosts prepare`` as with ``credentials``."""
     proxy_credentials: RepositoryCredentials | None = None
+    """User and password for the proxy."""
 
 
 class Repository(RepositoryAccess):
     """A yum repository with packages of the stack."""
 
     id: str = Field(default="BIGTOP-3.2.0", pattern=REPOSITORY_ID)
+    """The id of the repository on the hosts, as in ``dnf repolist``."""
     url: str = Field(pattern=REPOSITORY_URL)
     """Base URL: the folder with ``repodata``. ``{family}`` is replaced by the OS family of the hosts; variables of yum
     such as ``$releasever`` and ``$basearch`` have the values of each host."""

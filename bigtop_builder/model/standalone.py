@@ -38,19 +38,26 @@ class File(StrictModel):
     entry), ``groups`` and ``services`` (the hosts of each stand-alone entry)."""
 
     content: str
+    """The content, as a template."""
     owner: UserName = "root"
+    """The owner of the file."""
     group: UserName = "root"
+    """The group of the file."""
     mode: Mode = "0644"
+    """The mode, octal and in quotes: ``"0644"``."""
 
 
 class Health(StrictModel):
     """How to check that a service works: exactly one of port, http and command, tried until ``within`` is over."""
 
     port: int | None = Field(default=None, ge=1, le=65535)
+    """A TCP port that must accept connections on the host."""
     http: str | None = None
     """A URL that must respond with a status below 400; ``{host}`` is replaced by the host."""
     command: str | None = None
+    """A command that must exit with 0 on the host."""
     within: Duration = "60s"
+    """How long the service may take until it works."""
 
     @model_validator(mode="after")
     def _one(self) -> Health:
@@ -63,8 +70,11 @@ class Service(StrictModel):
     """A system service: a systemd unit or an init script."""
 
     name: str = Field(pattern=SERVICE_UNIT)
+    """The name of the unit or init script."""
     enabled: bool = True
+    """Whether it starts at boot."""
     health: Health | None = None
+    """How to check that it works."""
 
 
 class Once(StrictModel):
@@ -74,6 +84,7 @@ class Once(StrictModel):
     name: PlainText
     """What it does: ``format the NameNode``."""
     command: str
+    """The command to run."""
     unless: str
     """A command that succeeds if that has been done already. It is run before and after."""
     user: UserName = "root"
@@ -90,12 +101,15 @@ class Standalone(StrictModel):
     reads: list[Name] = Field(default_factory=list)
     """Entries whose files the services of this one read too: if one changes on a host, they are restarted there."""
     packages: list[PackageName] = Field(default_factory=list)
+    """Packages to install."""
     files: dict[AbsolutePath, File] = Field(default_factory=dict)
+    """Files to write, by path."""
     select: dict[str, str] = Field(default_factory=dict)
     """Runs ``distro-select set NAME VERSION`` for each: ``{spark-client: 3.2.0}``."""
     run: list[Once] = Field(default_factory=list)
     """Commands to run once on each host, in this order."""
     services: list[Service] = Field(default_factory=list)
+    """Services to run."""
     smoke: list[Name] = Field(default_factory=list)
     """Components whose smoke tests ``verify`` runs on the first host of the entry."""
     smoke_variables: dict[VariableName, PlainText] = Field(default_factory=dict)

@@ -24,7 +24,6 @@ from bigtop_builder.cli.views.terminal import TerminalView
 from bigtop_builder.flow.run.state import RunState, fold
 from bigtop_builder.model.event import (
     AnyEvent,
-    Artifact,
     Failure,
     Notice,
     Reproduced,
@@ -33,6 +32,7 @@ from bigtop_builder.model.event import (
     StepStarted,
     TaskFinished,
 )
+from bigtop_builder.model.outcome import Artifact
 from tests.fast.test_views import SHA, planned
 
 HOSTILE = (

@@ -45,6 +45,14 @@ def test_every_reference_of_a_schema_leads_somewhere(name: str) -> None:
         assert reference in schema["$defs"]
 
 
+@pytest.mark.parametrize("path", sorted(path for path in files() if path.startswith("docs/reference/")))
+def test_every_row_of_the_reference_has_a_meaning(path: str) -> None:
+    tables = re.findall(r"^\|[-:|]+\|\n((?:\|.*\n)+)", files()[path], re.MULTILINE)
+    rows = [row for table in tables for row in table.splitlines()]
+    assert rows
+    assert [row for row in rows if not re.search(r"\w[^|]*\|$", row)] == []
+
+
 def test_every_exit_code_is_explained() -> None:
     page = files()["docs/reference/exit-codes.md"]
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)} == {int(code) for code in ExitCode}

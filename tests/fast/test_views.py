@@ -27,8 +27,6 @@ from bigtop_builder.flow.run.state import RunState, fold
 from bigtop_builder.model.event import (
     STEPS,
     AnyEvent,
-    Artifact,
-    CacheFigures,
     CacheUsed,
     Failure,
     Notice,
@@ -43,6 +41,7 @@ from bigtop_builder.model.event import (
     TaskFinished,
     TaskStarted,
 )
+from bigtop_builder.model.outcome import Artifact, CacheFigures
 
 SHA = "ab" * 32
 

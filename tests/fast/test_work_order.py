@@ -17,7 +17,8 @@ from bigtop_builder.flow.build.steps import work_order
 from bigtop_builder.flow.build.work_order import WorkOrder, from_json, to_json
 from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.flow.packagings import PACKAGINGS
-from bigtop_builder.model.event import Artifact, Failure, Reproduced
+from bigtop_builder.model.event import Failure, Reproduced
+from bigtop_builder.model.outcome import Artifact
 from bigtop_builder.model.project import Choice
 from bigtop_builder.recipe.settings import load_settings
 from tests.fast.conftest import ProjectFolder

@@ -8,7 +8,8 @@ from bigtop_builder.cli.text_format import Line, clean, count, size, span
 from bigtop_builder.flow.run.build_state import ComponentState, Shown
 from bigtop_builder.flow.run.deploy_state import DeployState
 from bigtop_builder.flow.run.state import RunState
-from bigtop_builder.model.event import CacheFigures, Failure, Phase
+from bigtop_builder.model.event import Failure, Phase
+from bigtop_builder.model.outcome import CacheFigures
 
 MARKS: dict[Shown, str] = {
     "done": "✓",

@@ -14,24 +14,33 @@ from bigtop_builder.cli.views.closing import MARKS, failure_groups, group_digest
 from bigtop_builder.flow.run.build_state import ComponentState, Shown
 from bigtop_builder.flow.run.deploy_state import PhaseState
 from bigtop_builder.flow.run.state import RunState
-from bigtop_builder.model.event import Artifact, CacheFigures, Failure
+from bigtop_builder.model.event import Failure
+from bigtop_builder.model.outcome import Artifact, CacheFigures
 
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>#|!&~@]")
 
 
 class ComponentSummary(BaseModel):
-    """The result of one component on one platform. ``seconds`` counts its compile and package tasks."""
+    """The result of one component on one platform."""
 
     component: str
+    """The component."""
     platform: str
+    """The platform."""
     state: Shown
+    """How it ended; ``waiting`` or ``running`` in a run that has not ended."""
     seconds: float
+    """How long its compile and package tasks ran together."""
     reasons: list[str]
     """Why it was built, reused or refused."""
     packages: list[Artifact]
+    """The packages that it made or reused."""
     failure: Failure | None
+    """Why it failed."""
     blocked_by: str | None
+    """The failed task that kept it from being built."""
     notes: list[str]
+    """What to know about the result."""
     identical: bool | None = None
     """Whether a second build gave the same bytes; ``null`` when there was none."""
     differences: list[str] = []
@@ -46,8 +55,11 @@ class RunSummary(BaseModel):
     exit_code: int | None
     """``null`` when the run was killed or has not ended."""
     seconds: float
+    """How long the run took."""
     components: list[ComponentSummary]
+    """The result of each component on each platform."""
     warnings: list[str]
+    """The warnings and errors that belong to no step."""
     caches: dict[str, CacheFigures] = {}
     """The use of each download cache, and of the store's ``sources``."""
 

@@ -16,7 +16,8 @@ from bigtop_builder.flow.build.steps import Compiled, Steps
 from bigtop_builder.flow.build.toolchain import Downloads, provide_locked
 from bigtop_builder.flow.build.tree_keeper import finished_tree
 from bigtop_builder.flow.build.workbench import Workbench
-from bigtop_builder.model.event import CacheFigures, CacheUsed, StepProgress
+from bigtop_builder.model.event import CacheUsed, StepProgress
+from bigtop_builder.model.outcome import CacheFigures
 from bigtop_builder.model.source import Source
 from bigtop_builder.plan.key import BY_HAND
 

@@ -9,7 +9,7 @@ from bigtop_builder.flow.build.result import artifacts_in
 from bigtop_builder.flow.build.steps import Steps
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model import digest
-from bigtop_builder.model.event import Artifact
+from bigtop_builder.model.outcome import Artifact
 from bigtop_builder.plan.key import BY_HAND
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.model.errors import ExitCode, StoreError
-from bigtop_builder.model.event import Artifact, Failure, Reproduced, State
+from bigtop_builder.model.event import Failure, Reproduced, State
+from bigtop_builder.model.outcome import Artifact
 from bigtop_builder.plan.task import Kind, Plan, Task
 
 

@@ -32,7 +32,8 @@ from bigtop_builder.model.errors import (
     SourceError,
     StoreError,
 )
-from bigtop_builder.model.event import Artifact, Failure, Notice, State
+from bigtop_builder.model.event import Failure, Notice, State
+from bigtop_builder.model.outcome import Artifact
 
 LOCK_POLL_SECONDS = 0.3
 

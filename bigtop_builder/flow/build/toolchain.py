@@ -18,7 +18,8 @@ from bigtop_builder.flow.build.missing_downloads import missing_download, overlo
 from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.build_tools.tool import AddressBook
 from bigtop_builder.model.errors import BigtopBuilderError, BuildError, ConfigurationError, EngineError
-from bigtop_builder.model.event import CacheFigures, CacheUsed, Notice
+from bigtop_builder.model.event import CacheUsed, Notice
+from bigtop_builder.model.outcome import CacheFigures
 
 HOME = "home"
 """The folder of the task's box that is ``$HOME``."""

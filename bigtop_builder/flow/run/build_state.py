@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bigtop_builder.model.event import (
-    Artifact,
-    CacheFigures,
     CacheUsed,
     Failure,
     PlannedTask,
@@ -21,6 +19,7 @@ from bigtop_builder.model.event import (
     TaskFinished,
     TaskStarted,
 )
+from bigtop_builder.model.outcome import Artifact, CacheFigures
 
 Shown = State | Literal["waiting", "running"]
 """The state of a task or component as it is shown: how it ended, or where it is."""

@@ -22,6 +22,7 @@ class BowerSiteCache:
     """Fields of ``mirrors.cache``."""
 
     bower: str | None = "bower-proxy"
+    """The registry of bower."""
 
 
 def _settings(site: Site) -> ToolSettings:

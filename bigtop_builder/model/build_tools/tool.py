@@ -91,9 +91,13 @@ class MavenMirror(StrictModel):
     """A mirror in Maven's settings."""
 
     id: str = "mirror"
+    """The mirror's id in Maven's settings."""
     url: Address
+    """The mirror's address."""
     mirror_of: str = "*"
+    """The repositories that it stands in for, as in Maven's ``mirrorOf``; ``*`` is all of them."""
     credentials: Credentials | None = None
+    """User and password for the mirror."""
 
 
 class Repository(NamedTuple):
