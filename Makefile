@@ -1,4 +1,4 @@
-.PHONY: setup venv engine lint test test-full engines fuzz kills demo real-ambari adopt stack stack-ambari soak bench
+.PHONY: setup venv engine lint site test test-full engines fuzz kills demo real-ambari adopt stack stack-ambari soak bench
 
 setup:   ## set up the checkout: Python environment and container engine
 	@scripts/setup
@@ -9,8 +9,11 @@ venv:    ## set up the Python environment only
 engine:  ## install or start a container engine if none is running
 	@scripts/engine
 
-lint: venv  ## style, types, import layers
-	@.venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
+lint: venv  ## style, types, import layers, the documentation site
+	@.venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports && .venv/bin/python scripts/docs_site.py
+
+site: venv  ## build the documentation site in site/html and serve it: PORT=8000
+	@.venv/bin/python scripts/docs_site.py && .venv/bin/python -m http.server --bind 127.0.0.1 --directory site/html $(or $(PORT),8000)
 
 test:    ## lint, fast tests and real tests
 	@scripts/test

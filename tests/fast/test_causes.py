@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from bigtop_builder.cli.troubleshooting_page import described_causes, known_causes
 from bigtop_builder.flow.build import diagnosis
 from bigtop_builder.flow.build.causes import CAUSES
 from bigtop_builder.flow.build.diagnosis import Diagnosis, diagnose
 from tests.fast.failure_logs import BREAKS, FAILURE, HELP, SUCCESS, Break, maven
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = re.compile(
+    r"\{\w+\}|\b(?:build|limits|network|mirrors|prepare|agent)\.\w[\w.]*\w|repositories\[\]\.\w+|(?<!\w)--?[A-Za-z][\w.-]*\w",
+    re.ASCII,
+)
+"""What a text keeps in every language: names to be filled in, keys of files, options."""
 
 
 def diagnosed(tmp_path: Path, text: str, message: str = "the compile script exited with 1") -> Diagnosis:
@@ -114,3 +123,15 @@ def test_a_log_of_any_size_takes_little_memory(tmp_path: Path, monkeypatch: pyte
         tracemalloc.stop()
     assert found.cause is None, "the header is missing before the part that is read"
     assert max(map(len, found.last_lines)) <= diagnosis.LINE_LIMIT
+
+
+@pytest.mark.parametrize("kind", ["build", "deployment"])
+def test_the_page_on_troubleshooting_describes_every_cause(kind: str) -> None:
+    """With an example that the table recognises, and in Chinese; ``docs/causes.yaml`` says how."""
+    known, described = known_causes()[kind], described_causes(ROOT / "docs/causes.yaml")[kind]
+    assert [(one.cause, one.hint) for one in described] == [(cause, hint) for cause, hint, _ in known]
+    for entry, (_, _, pattern) in zip(described, known, strict=True):
+        assert pattern.search(entry.example), entry.cause
+        for english, chinese in ((entry.cause, entry.zh), (entry.hint, entry.zh_hint)):
+            assert re.search("[\u4e00-\u9fff]", chinese) or not re.search("[a-z]+ [a-z]", english)
+            assert set(NAMES.findall(english)) == set(NAMES.findall(chinese))

@@ -35,7 +35,7 @@ def test_nothing_stale_is_left_beside_them() -> None:
         for folder in ("schemas", "docs/reference")
         for path in (ROOT / folder).iterdir()
     }
-    assert there == set(files()) - {"docs/verified.md"}
+    assert there == {path for path in files() if path.startswith(("schemas/", "docs/reference/"))}
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))

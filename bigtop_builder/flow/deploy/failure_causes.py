@@ -23,18 +23,20 @@ class Cause:
 
 
 @dataclass(frozen=True)
-class _Rule:
+class Rule:
+    """A kind of failure; groups of ``pattern`` fill in the names in braces in ``cause`` and ``hint``."""
+
     pattern: re.Pattern[str]
     cause: str
     hint: str
     lasting: bool
 
 
-def _rule(pattern: str, cause: str, hint: str, *, lasting: bool = True) -> _Rule:
-    return _Rule(re.compile(pattern, re.MULTILINE), cause, hint, lasting)
+def _rule(pattern: str, cause: str, hint: str, *, lasting: bool = True) -> Rule:
+    return Rule(re.compile(pattern, re.MULTILINE), cause, hint, lasting)
 
 
-def _passing(pattern: str, cause: str, hint: str) -> _Rule:
+def _passing(pattern: str, cause: str, hint: str) -> Rule:
     return _rule(pattern, cause, hint, lasting=False)
 
 
@@ -279,6 +281,8 @@ _SERVICES = (
     _passing(r"kinit: (?P<text>.+)", "Kerberos: {text}", "Are KDC, principal and keytab right, and the clocks equal?"),
 )
 _KNOWN = (*_DOWNLOADS, *_PACKAGES, *_STACK, *_HOST, *_SERVICES)
+TABLE = (*_REPOSITORIES, *_KNOWN)
+"""All kinds, as the page on troubleshooting lists them."""
 _ANY = (
     _passing(
         r"Execution of '[^\n]*test -f (?P<pid>\S+\.pid) && [^\n]*ps -p[^\n]*' returned",
