@@ -1,17 +1,20 @@
 """JSON Schemas and reference pages, generated from the models and the command line.
 
-``python -m bigtop_builder.cli.reference`` writes ``schemas/``, ``docs/reference/``, ``docs/verified.md`` and the pages
-on troubleshooting of a checkout; a test fails when they are stale.
+``python -m bigtop_builder.cli.reference`` writes ``schemas/``, ``man/``, ``docs/reference/``, ``docs/verified.md`` and
+the pages on troubleshooting of a checkout; a test fails when they are stale.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bigtop_builder.cli.docstrings import attribute_docs
+from bigtop_builder.cli.man_pages import FILES, PROGRAM, command_pages, file_page
 from bigtop_builder.cli.schemas import SCHEMAS, json_schema, schema_text
 from bigtop_builder.cli.troubleshooting_page import troubleshooting_pages
 from bigtop_builder.cli.verified_page import verified_page
@@ -29,6 +32,7 @@ def files() -> dict[str, str]:
     made |= {f"docs/reference/{name}.md": _page(name) for name in SCHEMAS}
     made["docs/reference/exit-codes.md"] = _exit_codes()
     made["docs/reference/command-line.md"] = _command_line()
+    made |= _man_pages()
     made["docs/verified.md"] = NOTE + "\n" + verified_page(Catalog())
     for path, text in zip(TROUBLESHOOTING, troubleshooting_pages(ROOT / "docs/causes.yaml"), strict=True):
         made[path] = NOTE + "\n" + text
@@ -55,12 +59,19 @@ def _page(name: str) -> str:
 def _table(schema: dict[str, Any]) -> list[str]:
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
     for key, value in schema["properties"].items():
-        required = key in schema.get("required", ())
-        default = "required" if required else ""
-        if not required and "default" in value and "$ref" not in value:  # a section's own table has its defaults
-            default = f"`{json.dumps(value['default'], ensure_ascii=False)}`"
-        rows.append(f"| `{key}` | {_type(value)} | {default} | {_inline(value.get('description', ''))} |")
+        default = _default(schema, key)
+        shown = default if default in ("", "required") else f"`{default}`"
+        rows.append(f"| `{key}` | {_type(value)} | {shown} | {_inline(value.get('description', ''))} |")
     return rows
+
+
+def _default(schema: dict[str, Any], key: str) -> str:
+    value = schema["properties"][key]
+    if key in schema.get("required", ()):
+        return "required"
+    if "default" not in value or "$ref" in value:  # a section's own table has its defaults
+        return ""
+    return json.dumps(value["default"], ensure_ascii=False)
 
 
 def _inline(text: str) -> str:
@@ -88,9 +99,31 @@ def _type(schema: dict[str, Any]) -> str:
     return f"{kind} `{pattern}`" if pattern else str(kind)
 
 
-def _exit_codes() -> str:
+def _man_pages() -> dict[str, str]:
+    import typer
+
+    from bigtop_builder.cli.app import app
+
+    root: Any = typer.main.get_command(app)
+    made = command_pages(root, _commands(PROGRAM, root), _spelled, _codes())
+    return made | {f"man/man5/{PROGRAM}-{name}.5": file_page(name, json_schema(name), _rows) for name in FILES}
+
+
+def _rows(schema: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for key, value in schema["properties"].items():
+        kind = re.sub(r"\[([^\]]+)\]\(#[^)]*\)", r"\1", _type(value)).replace("\\|", "|")
+        default = _default(schema, key)
+        told = {"required": "; required", "": ""}.get(default, f"; default {default}")
+        yield key, kind + told, value.get("description", "")
+
+
+def _codes() -> list[tuple[int, str]]:
     docs = attribute_docs(errors.ExitCode)
-    rows = [f"| {code.value} | {docs[code.name]} |" for code in errors.ExitCode]
+    return [(code.value, docs[code.name]) for code in errors.ExitCode]
+
+
+def _exit_codes() -> str:
+    rows = [f"| {code} | {meaning} |" for code, meaning in _codes()]
     return "\n".join([NOTE, "# Exit codes", "", "| code | means |", "|---:|---|", *rows]) + "\n"
 
 
@@ -139,13 +172,20 @@ def _usage(parameter: Any) -> str:
 def _options(parameters: list[Any]) -> list[str]:
     rows = ["| option | meaning |", "|---|---|"]
     for parameter in parameters:
-        if parameter.param_type_name == "argument":
-            spelled = f"`{_argument(parameter)}`"
-        else:
-            takes = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.upper()}"
-            spelled = ", ".join(f"`{option}{takes}`" for option in parameter.opts)
+        spelled = ", ".join(f"`{one}`" for one in _spellings(parameter))
         rows.append(f"| {spelled} | {_inline(parameter.help or '')} |")
     return rows
+
+
+def _spelled(parameter: Any) -> str:
+    return ", ".join(_spellings(parameter))
+
+
+def _spellings(parameter: Any) -> list[str]:
+    if parameter.param_type_name == "argument":
+        return [_argument(parameter)]
+    takes = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.upper()}"
+    return [f"{option}{takes}" for option in parameter.opts]
 
 
 def main(root: Path) -> None:

@@ -20,22 +20,23 @@ from bigtop_builder.recipe.document import parse
 from bigtop_builder.recipe.validation import validate
 
 ROOT = Path(__file__).resolve().parents[2]
+GENERATED = files()
 
 
-@pytest.mark.parametrize("path", sorted(files()))
+@pytest.mark.parametrize("path", sorted(GENERATED))
 def test_generated_files_are_fresh(path: str) -> None:
     remedy = "run: python -m bigtop_builder.cli.reference"
     assert (ROOT / path).is_file(), remedy
-    assert (ROOT / path).read_text(encoding="utf-8") == files()[path], remedy
+    assert (ROOT / path).read_text(encoding="utf-8") == GENERATED[path], remedy
 
 
 def test_nothing_stale_is_left_beside_them() -> None:
     there = {
         path.relative_to(ROOT).as_posix()
-        for folder in ("schemas", "docs/reference")
+        for folder in ("schemas", "docs/reference", "man/man1", "man/man5")
         for path in (ROOT / folder).iterdir()
     }
-    assert there == {path for path in files() if path.startswith(("schemas/", "docs/reference/"))}
+    assert there == {path for path in GENERATED if path.startswith(("schemas/", "docs/reference/", "man/"))}
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))
@@ -45,21 +46,21 @@ def test_every_reference_of_a_schema_leads_somewhere(name: str) -> None:
         assert reference in schema["$defs"]
 
 
-@pytest.mark.parametrize("path", sorted(path for path in files() if path.startswith("docs/reference/")))
+@pytest.mark.parametrize("path", sorted(path for path in GENERATED if path.startswith("docs/reference/")))
 def test_every_row_of_the_reference_has_a_meaning(path: str) -> None:
-    tables = re.findall(r"^\|[-:|]+\|\n((?:\|.*\n)+)", files()[path], re.MULTILINE)
+    tables = re.findall(r"^\|[-:|]+\|\n((?:\|.*\n)+)", GENERATED[path], re.MULTILINE)
     rows = [row for table in tables for row in table.splitlines()]
     assert rows
     assert [row for row in rows if not re.search(r"\w[^|]*\|$", row)] == []
 
 
 def test_every_exit_code_is_explained() -> None:
-    page = files()["docs/reference/exit-codes.md"]
+    page = GENERATED["docs/reference/exit-codes.md"]
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)} == {int(code) for code in ExitCode}
 
 
 def test_every_command_has_help_and_stands_in_the_reference() -> None:
-    page = files()["docs/reference/command-line.md"]
+    page = GENERATED["docs/reference/command-line.md"]
 
     def check(path: str, command: object) -> None:
         for name, inner in getattr(command, "commands", {}).items():
