@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bigtop_builder.cli.architecture_picture import architecture_picture
 from bigtop_builder.cli.docstrings import attribute_docs
 from bigtop_builder.cli.man_pages import FILES, PROGRAM, command_pages, file_page
 from bigtop_builder.cli.schemas import SCHEMAS, json_schema, schema_text
@@ -33,6 +34,7 @@ def files() -> dict[str, str]:
     made["docs/reference/exit-codes.md"] = _exit_codes()
     made["docs/reference/command-line.md"] = _command_line()
     made |= _man_pages()
+    made["docs/architecture.svg"] = architecture_picture(ROOT)
     made["docs/verified.md"] = NOTE + "\n" + verified_page(Catalog())
     for path, text in zip(TROUBLESHOOTING, troubleshooting_pages(ROOT / "docs/causes.yaml"), strict=True):
         made[path] = NOTE + "\n" + text
