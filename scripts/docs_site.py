@@ -25,6 +25,7 @@ REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8")
 """Not ``repo_url`` of zensical.toml: with it, every page asks another server for figures of the repository."""
 RENAMED = {
     "README.md": "index.md",
+    "README.zh-CN.md": "zh/index.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "docs/README.md": "contents.md",

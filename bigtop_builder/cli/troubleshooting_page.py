@@ -39,7 +39,7 @@ page for what your log says; words in capitals stand for what is in your log.
 CHINESE = """\
 # 故障排查
 
-运行失败时，最后会输出一份摘要：哪一步失败、可能的原因、处理方法、第一条错误、日志路径，以及重新运行的命令。
+运行失败时，最后会输出一份摘要：哪一步失败、可能的原因、处理方法、第一条错误、日志路径，以及重新运行的命令。\
 脚本可根据[退出码](../reference/exit-codes.md)判断原因。以下命令可查看更多信息：
 
 ```console
@@ -52,7 +52,7 @@ $ bigtop-builder status cluster.yaml               # 服务、告警、与清单
 $ bigtop-builder deploy cluster.yaml               # 重新运行，只做缺少的部分
 ```
 
-下面列出 bigtop-builder 能识别的原因，并各附一行示例日志。可用日志中的文字在本页搜索；大写的词代表日志中的具体内容。
+下面列出 bigtop-builder 能识别的原因，并各附一行示例日志。可用日志中的文字在本页搜索；大写的词代表日志中的具体内容。\
 程序输出的是英文原文，括号中即是。
 """
 HEADINGS = {

@@ -25,6 +25,7 @@ def page_of(text: str) -> tuple[str, list[str]]:
         ("[x](publishing.md#a-new-key)", "[x](publishing.md#a-new-key)"),
         ("[x](../README.md)", "[x](index.md)"),
         ("[x](README.md)", "[x](contents.md)"),
+        ("[x](../README.zh-CN.md)", "[x](zh/index.md)"),
         ("[x](../examples/overlay)", f"[x]({REPOSITORY}/tree/main/examples/overlay)"),
         ("[`x`](../schemas/event.json)", f"[`x`]({REPOSITORY}/blob/main/schemas/event.json)"),
         ("[x](#here), [y](https://example.com/a.md)", "[x](#here), [y](https://example.com/a.md)"),
