@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from bigtop_builder.adapter.bundle.wheels import TREE
 from bigtop_builder.cli.app import app
 from bigtop_builder.cli.man_pages import man_page, roff
 from bigtop_builder.cli.reference import files
@@ -64,6 +65,11 @@ def test_what_a_text_says_is_what_is_shown() -> None:
         ["groff", "-k", "-man", "-Tascii", "-P-cbou"], input=page, capture_output=True, text=True, check=True
     )
     assert r"'x' \n C:\x --opt co-de .TP" in done.stdout
+
+
+def test_the_wheel_of_a_bundle_is_made_from_all_that_a_wheel_has() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
+    assert {*wheel["wheel"]["only-include"], *wheel["wheel"]["shared-data"]} <= set(TREE)
 
 
 def test_the_wheel_installs_the_pages_where_man_looks() -> None:

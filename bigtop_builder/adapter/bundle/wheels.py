@@ -19,7 +19,7 @@ PACKAGE = "bigtop-builder"
 TIME_LIMIT = 900
 EXTRA = "[publish]" if importlib.util.find_spec("createrepo_c") else ""
 """A closed site publishes what it builds, if this machine can: the wheels are of what is installed here."""
-TREE = ("bigtop_builder", "templates", "examples", "inventories", "pyproject.toml", "README.md", "LICENSE")
+TREE = ("bigtop_builder", "templates", "examples", "inventories", "man", "pyproject.toml", "README.md", "LICENSE")
 """What the program's own wheel is made of, in a checkout."""
 
 
