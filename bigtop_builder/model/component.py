@@ -198,7 +198,7 @@ class Package(StrictModel):
     group: str = "Development/Libraries"
     """The RPM group."""
     requires: list[str] = Field(default_factory=list)
-    """What the package requires, as RPM writes it: ``zookeeper{{ suffix }} = {{ evr }}``."""
+    """What the package requires, as RPM writes it: ``zookeeper{{ suffix }} = %{version}-%{release}``."""
     requires_phase: dict[Phase, list[str]] = Field(default_factory=dict)
     """Requirements of scriptlets, as in ``Requires(pre):``."""
     provides: list[str] = Field(default_factory=list)
