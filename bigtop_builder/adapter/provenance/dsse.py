@@ -31,26 +31,26 @@ class AttestationKey:
     public: str
     key_id: str
 
-    def envelope(self, statement: bytes) -> bytes:
-        """Return the envelope of an in-toto statement."""
+    def envelope(self, statement: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
+        """Return the envelope of a statement, by default an in-toto statement."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-        data = encoded(statement)
+        data = encoded(statement, payload_type)
         if isinstance(self.private, Ed25519PrivateKey):
             signature = self.private.sign(data)
         else:
             signature = self.private.sign(data, _ecdsa())
         content = {
-            "payloadType": PAYLOAD_TYPE,
+            "payloadType": payload_type,
             "payload": base64.b64encode(statement).decode(),
             "signatures": [{"keyid": self.key_id, "sig": base64.b64encode(signature).decode()}],
         }
         return json.dumps(content).encode() + b"\n"
 
 
-def encoded(statement: bytes) -> bytes:
+def encoded(statement: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
     """Return what is signed: DSSE's pre-authentication encoding of type and payload."""
-    return b"DSSEv1 %d %b %d %b" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(statement), statement)
+    return b"DSSEv1 %d %b %d %b" % (len(payload_type), payload_type.encode(), len(statement), statement)
 
 
 def load_attestation_key(pem: str, passphrase: str | None, place: str) -> AttestationKey:
@@ -94,8 +94,11 @@ def signing_key_id(envelope: bytes) -> str:
         return ""
 
 
-def open_envelope(envelope: bytes, public: bytes) -> bytes:
-    """Return the statement in an envelope that this public key, in PEM, signed. Raises ValueError with the problem."""
+def open_envelope(envelope: bytes, public: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
+    """Return the statement of a type in an envelope that this public key, in PEM, signed.
+
+    Raises ValueError with the problem.
+    """
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -103,8 +106,9 @@ def open_envelope(envelope: bytes, public: bytes) -> bytes:
 
     try:
         content = json.loads(envelope)
-        if content["payloadType"] != PAYLOAD_TYPE:
-            raise ValueError("its payload is not an in-toto statement")
+        if content["payloadType"] != payload_type:
+            expected = "an in-toto statement" if payload_type == PAYLOAD_TYPE else payload_type
+            raise ValueError(f"its payload is not {expected}")
         statement = base64.b64decode(content["payload"], validate=True)
         signatures = [base64.b64decode(one["sig"], validate=True) for one in content["signatures"]]
     except (KeyError, TypeError, binascii.Error, json.JSONDecodeError, RecursionError) as error:
@@ -116,9 +120,9 @@ def open_envelope(envelope: bytes, public: bytes) -> bytes:
     for signature in signatures:
         try:
             if isinstance(key, Ed25519PublicKey):
-                key.verify(signature, encoded(statement))
+                key.verify(signature, encoded(statement, payload_type))
             elif isinstance(key, EllipticCurvePublicKey):
-                key.verify(signature, encoded(statement), _ecdsa())
+                key.verify(signature, encoded(statement, payload_type), _ecdsa())
             else:
                 raise ValueError("the public key of the attestations is neither ECDSA nor Ed25519")
         except InvalidSignature:

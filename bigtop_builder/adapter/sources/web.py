@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from bigtop_builder.adapter.secret import read_secret
@@ -27,6 +27,7 @@ from bigtop_builder.model.project import Network
 
 if TYPE_CHECKING:
     import requests
+    from requests.auth import HTTPBasicAuth
 
     from bigtop_builder.adapter.http_sockets import Line
 
@@ -205,6 +206,49 @@ class Web:
         finally:
             request.line.release()
 
+    def session(self) -> requests.Session:
+        """Return a session for ``send``, which keeps its connections; for one thread."""
+        import requests
+
+        session = requests.Session()
+        session.trust_env = False
+        return session
+
+    def send(
+        self,
+        session: requests.Session,
+        method: str,
+        address: str,
+        login: Auth | None = None,
+        *,
+        data: IO[bytes] | None = None,
+        stream: bool = False,
+    ) -> requests.Response:
+        """Send a request that is short, or whose body is ours, and return the response. Redirects are not followed.
+
+        Each read and write waits no longer than the network settings say. Raises whatever requests raises.
+        """
+        return session.request(
+            method,
+            address,
+            data=data,
+            headers={"Accept-Encoding": "identity"},
+            auth=_basic(login),
+            stream=stream,
+            allow_redirects=False,
+            timeout=(self._connect, self.stall),
+            verify=self._bundle,
+            proxies=self._proxies_for(address),
+        )
+
+    def _proxies_for(self, address: str) -> dict[str, str]:
+        from requests.utils import select_proxy, should_bypass_proxies
+
+        proxy = select_proxy(address, self._proxies)
+        if not proxy or should_bypass_proxies(address, self._proxies.get("no_proxy", "")):
+            return {}
+        return {"http": proxy, "https": proxy}
+
     def follow(
         self, session: requests.Session, address: str, headers: Mapping[str, str], login: Auth | None
     ) -> requests.Response:
@@ -213,17 +257,10 @@ class Web:
         Redirects are followed here, since each hop has its own proxy, and credentials are sent only to their host.
         Blocks as long as the server likes to dribble: ``get`` does not. Raises whatever requests raises.
         """
-        from requests.auth import HTTPBasicAuth
-        from requests.utils import select_proxy, should_bypass_proxies
-
-        # As bytes, because requests encodes text as Latin-1.
-        auth = HTTPBasicAuth(*(part.encode() for part in login)) if login else None
+        auth = _basic(login)
         seen: list[str] = []
         while address not in seen and len(seen) <= MAX_REDIRECTS:
             seen.append(address)
-            proxy = select_proxy(address, self._proxies)
-            if proxy and should_bypass_proxies(address, self._proxies.get("no_proxy", "")):
-                proxy = None
             response = session.get(
                 address,
                 headers=headers,
@@ -232,7 +269,7 @@ class Web:
                 allow_redirects=False,
                 timeout=(self._connect, self.stall),
                 verify=self._bundle,
-                proxies={"http": proxy, "https": proxy} if proxy else {},
+                proxies=self._proxies_for(address),
             )
             if not response.is_redirect:
                 return response
@@ -244,6 +281,13 @@ class Web:
         if address in seen:
             raise TransferError(f"circular redirects over {len(seen)} addresses")
         raise TransferError(f"more than {MAX_REDIRECTS} redirects")
+
+
+def _basic(login: Auth | None) -> HTTPBasicAuth | None:
+    from requests.auth import HTTPBasicAuth
+
+    # As bytes, because requests encodes text as Latin-1.
+    return HTTPBasicAuth(*(part.encode() for part in login)) if login else None
 
 
 def _allowed(address: str, target: str) -> str:
