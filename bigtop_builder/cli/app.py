@@ -27,6 +27,7 @@ from bigtop_builder.cli.commands import (
     project,
     provenance,
     repo,
+    results,
     runs,
     signing,
     stack,
@@ -112,6 +113,14 @@ _group(
     load=bundle.load,
 )
 _group("store", STORE, "Verify the store.", verify=store.verify)
+_group(
+    "results",
+    STORE,
+    "Look after the results that a team shares.",
+    stat=results.stat,
+    verify=results.verify,
+    gc=results.gc,
+)
 _group("hosts", DEPLOY, "Check and prepare the hosts of a cluster.", check=hosts.check, prepare=hosts.prepare)
 _group("inventory", DEPLOY, "Write the inventory of a cluster that exists.", import_=inventory.import_)
 _group(

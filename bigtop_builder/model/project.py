@@ -84,6 +84,20 @@ class Publish(StrictModel):
     """The address at which hosts reach the root of the repositories; it goes into the .repo files."""
 
 
+class Results(StrictModel):
+    """Results of builds that the machines of a team share."""
+
+    url: str | None = Field(default=None, pattern=r"^(https?://[^\s/]+(/\S*)?|(file://)?/\S*)$")
+    """Where they are: ``https://results.example.com/bigtop``, or a folder that all machines mount."""
+    push: bool = False
+    """Whether this machine puts its own results there; they are signed with ``signing.attestation_key``."""
+    credentials: Credentials | None = None
+    """User and password of an HTTP server, by reference."""
+    trust: list[HostPath] = Field(default_factory=list)
+    """Files with public keys in PEM: results that one of them signed are taken, besides those of this machine's own
+    key."""
+
+
 class Limits(StrictModel):
     """Bounds of a run."""
 
@@ -201,6 +215,8 @@ class ProjectFile(StrictModel):
     """How this site reaches the internet."""
     publish: Publish = Publish()
     """How packages are published."""
+    results: Results = Results()
+    """The results of builds that the machines of a team share."""
     signing: Signing = Signing()
     """The key that signs packages and repository metadata."""
     limits: Limits = Limits()

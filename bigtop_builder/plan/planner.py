@@ -9,7 +9,18 @@ from typing import Protocol
 from bigtop_builder.model import digest
 from bigtop_builder.plan.graph import closure, topological_order
 from bigtop_builder.plan.key import BY_HAND, reasons
-from bigtop_builder.plan.task import FORCED, FROM_SHELL, Action, Kind, Plan, Refusal, Task, compile_id, package_id
+from bigtop_builder.plan.task import (
+    FORCED,
+    FROM_RESULTS,
+    FROM_SHELL,
+    Action,
+    Kind,
+    Plan,
+    Refusal,
+    Task,
+    compile_id,
+    package_id,
+)
 from bigtop_builder.recipe.evaluate import Evaluated
 
 Pair = tuple[str, str]
@@ -17,10 +28,14 @@ Pair = tuple[str, str]
 
 
 class Results(Protocol):
-    """What the planner needs of the store."""
+    """What the planner needs of the stores: this machine's own, and the one that a team shares."""
 
     def has(self, kind: Kind, key: str) -> bool:
         """Return whether there is a result of this key."""
+        ...
+
+    def offers(self, kind: Kind, key: str) -> bool:
+        """Return whether a result that is not there can be taken from the store that a team shares."""
         ...
 
     def last_ingredients(self, task_id: str) -> Mapping[str, str] | None:
@@ -202,6 +217,8 @@ def _decide(
         return "build", ("builder image not made yet",)
     if results.has(kind, key):
         return "reuse", ()
+    if results.offers(kind, key):
+        return "reuse", (FROM_RESULTS,)
     return "build", reasons(results.last_ingredients(task_id), ingredients)
 
 

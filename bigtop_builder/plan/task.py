@@ -19,6 +19,10 @@ FORCED = "--force"
 """The reason of a task that is built again although it has a result."""
 
 
+FROM_RESULTS = "from results"
+"""The reason of a task whose result the store that a team shares has, and this machine's own store has not yet."""
+
+
 @dataclass(frozen=True)
 class Refusal:
     """A component that cannot be built for a platform, and why."""
@@ -52,6 +56,11 @@ class Task:
     """The key of the failed task whose tree, finished by hand, is this compile's result."""
 
     @property
+    def shared(self) -> bool:
+        """Whether the result is to be taken from the store that a team shares."""
+        return self.action == "reuse" and FROM_RESULTS in self.reasons
+
+    @property
     def planned(self) -> PlannedTask:
         """The task as the event log records it."""
         target = self.evaluated.target
@@ -78,6 +87,11 @@ class Plan:
     def nothing_to_do(self) -> bool:
         """Whether nothing is refused and every result can be reused."""
         return not self.refusals and all(task.action == "reuse" for task in self.tasks)
+
+    @property
+    def on_this_machine(self) -> bool:
+        """Whether nothing is to be taken from the store that a team shares."""
+        return not any(task.shared for task in self.tasks)
 
     def task(self, task_id: str) -> Task:
         """Return a task by its id."""

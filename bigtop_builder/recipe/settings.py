@@ -139,6 +139,9 @@ def _absolute(document: Document, base: Path) -> Document:
     overlays = document.data.get("overlays")
     if isinstance(overlays, list):
         document.data["overlays"] = [resolved(value) for value in overlays]
+    results = document.data.get("results")
+    if isinstance(results, dict) and isinstance(results.get("trust"), list):
+        results["trust"] = [resolved(value) for value in results["trust"]]
     components = document.data.get("components")
     for choice in components.values() if isinstance(components, dict) else ():
         if isinstance(choice, dict) and "source" in choice:

@@ -41,6 +41,7 @@ class PaperExecutor:
     orders: list[WorkOrder] = field(default_factory=list)
     images: list[NeededImage] = field(default_factory=list)
     slots: int = 2
+    shares: bool = True
     cancelled: threading.Event = field(default_factory=threading.Event)
     closed: bool = False
 

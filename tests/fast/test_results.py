@@ -21,6 +21,7 @@ from bigtop_builder.adapter.results.folder import FolderPlace
 from bigtop_builder.adapter.results.http import HttpPlace
 from bigtop_builder.adapter.results.place import Place, ResultStoreError, UntrustedResultError
 from bigtop_builder.adapter.results.shared_results import SharedResults
+from bigtop_builder.adapter.results.upkeep import collect, contents, unsound_files, unsound_records
 from bigtop_builder.adapter.sources.web import Web
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.adapter.tree_digest import tree_digest
@@ -285,3 +286,44 @@ def test_the_same_tree_gives_the_same_archive(tmp_path: Path) -> None:
     pack(copy, tmp_path / "two", frozenset({"manifest.json"}))
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     assert tree_digest(copy, frozenset()) == tree_digest(tree, frozenset({"manifest.json"}))
+
+
+def test_upkeep_of_a_folder(tmp_path: Path) -> None:
+    here, root, key = filled_store(tmp_path / "here"), tmp_path / "shared", new_key()
+    root.mkdir()
+    place = FolderPlace(root)
+    shared = SharedResults(place, [], key)
+    both(shared, here)
+    found = contents(place)
+    assert (found.records, found.files) == (2, 2)
+    assert [*unsound_records(shared, place), *unsound_files(place)] == [None] * 4
+    # Nothing goes while it is used, and what no record names goes only after a day.
+    (root / "cas" / of_text("stray")).write_text("stray")
+    assert collect(place, 3600) == []
+    os.utime(root / "cas" / of_text("stray"), (0, 0))
+    os.utime(root / "ac" / PACKAGE, (1, 1))
+    package = shared.record("package", PACKAGE)
+    assert package is not None
+    os.utime(root / "ac" / PACKAGE, (1, 1))
+    blob = f"cas/{package.files['tool-1.rpm'].sha256}"
+    os.utime(root / blob, (1, 1))
+    would = {name for name, _ in collect(place, 3600, dry_run=True)}
+    assert would == {f"ac/{PACKAGE}", blob, f"cas/{of_text('stray')}"} and (root / blob).exists()
+    assert {name for name, _ in collect(place, 3600)} == would
+    assert shared.has("compile", COMPILE) and not (root / blob).exists()
+    assert [*unsound_records(shared, place), *unsound_files(place)] == [None] * 2
+
+
+def test_upkeep_finds_what_is_unsound(tmp_path: Path) -> None:
+    here, root, key = filled_store(tmp_path / "here"), tmp_path / "shared", new_key()
+    root.mkdir()
+    place, shared = FolderPlace(root), SharedResults(FolderPlace(root), [], key)
+    both(shared, here)
+    package, tree = shared.record("package", PACKAGE), shared.record("compile", COMPILE)
+    assert package is not None and tree is not None
+    (root / "cas" / package.files["tool-1.rpm"].sha256).write_bytes(b"other")
+    (root / "cas" / tree.files["tree.tar.zst"].sha256).unlink()
+    stranger = SharedResults(place, [new_key().public.encode()])
+    assert all(one and "no signature" in one.why for one in unsound_records(stranger, place))
+    wrong = [one for one in (*unsound_records(shared, place), *unsound_files(place)) if one]
+    assert [one.name.partition("/")[0] for one in wrong] == ["ac", "cas"]

@@ -14,7 +14,6 @@ from typing import Any
 
 from bigtop_builder.adapter.provenance.dsse import AttestationKey, open_envelope
 from bigtop_builder.model.safe_text import file_name
-from bigtop_builder.plan.task import Kind
 
 PAYLOAD_TYPE = "application/vnd.bigtop-builder.result+json"
 FORMAT = 1
@@ -31,9 +30,9 @@ class File:
 
 @dataclass(frozen=True)
 class Record:
-    """What the result of a key consists of."""
+    """What the result of a key consists of. ``kind`` is that of a task, or says what else the key is of: ``image``."""
 
-    kind: Kind
+    kind: str
     key: str
     manifest: Mapping[str, Any]
     files: Mapping[str, File]
@@ -51,7 +50,7 @@ class Record:
         return signer.envelope(json.dumps(content, sort_keys=True).encode(), PAYLOAD_TYPE)
 
 
-def read_record(envelope: bytes, trusted: Sequence[bytes], kind: Kind, key: str) -> Record:
+def read_record(envelope: bytes, trusted: Sequence[bytes], kind: str, key: str) -> Record:
     """Return the record in an envelope that one of the ``trusted`` public keys (PEM) signed for this result.
 
     Raises ValueError with what is wrong with it.
@@ -67,7 +66,7 @@ def read_record(envelope: bytes, trusted: Sequence[bytes], kind: Kind, key: str)
     raise ValueError(problem)
 
 
-def _parsed(statement: bytes, kind: Kind, key: str) -> Record:
+def _parsed(statement: bytes, kind: str, key: str) -> Record:
     try:
         content = json.loads(statement)
         if content["format"] != FORMAT:

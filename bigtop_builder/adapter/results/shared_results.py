@@ -8,10 +8,11 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from bigtop_builder.adapter.archives.compression import DamagedArchiveError
 from bigtop_builder.adapter.provenance.dsse import AttestationKey
@@ -68,9 +69,9 @@ class SharedResults:
         self._cancelled = cancelled or threading.Event()
         self._lock = threading.Lock()
 
-    def record(self, kind: Kind, key: str) -> Record | None:
+    def record(self, kind: str, key: str, name: str | None = None) -> Record | None:
         """Return the record of a result; None if there is none. Raises UntrustedResultError."""
-        envelope = self.place.read(f"{RECORDS}/{key}", RECORD_LIMIT)
+        envelope = self.place.read(f"{RECORDS}/{name or key}", RECORD_LIMIT)
         if envelope is None:
             return None
         if not envelope.lstrip().startswith(b"{"):
@@ -89,6 +90,20 @@ class SharedResults:
     def has(self, kind: Kind, key: str) -> bool:
         """Return whether there is a result whose record one of the trusted keys signed."""
         return self.record(kind, key) is not None
+
+    def data(self, kind: str, key: str) -> Mapping[str, Any] | None:
+        """Return what was said of something that has no files, such as an image; None if nothing was.
+
+        Raises UntrustedResultError.
+        """
+        record = self.record(kind, key, _data_name(kind, key))
+        return record.manifest if record else None
+
+    def push_data(self, kind: str, key: str, data: Mapping[str, Any]) -> None:
+        """Say something of what has no files, unless somebody has."""
+        name = _data_name(kind, key)
+        if self.signer is not None and not self.place.has(f"{RECORDS}/{name}"):
+            self.place.put(f"{RECORDS}/{name}", Record(kind, key, data, {}).signed(self.signer))
 
     def present(self, keys: Iterable[str]) -> set[str]:
         """Return those of many keys that have a record, signed by whomever."""
@@ -245,6 +260,10 @@ class SharedResults:
             return str(lease["holder"]) if float(lease["until"]) > time.time() else None
         except (ValueError, KeyError, TypeError):
             return None
+
+
+def _data_name(kind: str, key: str) -> str:
+    return of_text(f"{kind} {key}")
 
 
 def _scratch(store: Store) -> Path:

@@ -155,7 +155,7 @@ def _show_plan(invocation: Invocation, project: Project, request: Request) -> Pl
     from bigtop_builder.cli.views.plan import plan_data, plan_text
 
     made = project.plan(request)
-    for warning in project.unused_choices(made):
+    for warning in (*project.unused_choices(made), *project.sharing.untold()):
         invocation.say(f"warning: {warning}")
     invocation.answer(plan_text(made, invocation), plan_data(made))
     return made

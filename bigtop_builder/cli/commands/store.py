@@ -99,8 +99,8 @@ def gc(
     from bigtop_builder.flow.build.collector import collect
     from bigtop_builder.model.base import BYTES
 
-    age = _amount("--older-than", older_than, UNITS)
-    limit = None if max_size is None else _amount("--max-size", max_size, BYTES)
+    age = amount("--older-than", older_than, UNITS)
+    limit = None if max_size is None else amount("--max-size", max_size, BYTES)
     collected = collect(Store(invocation.settings().store), max_age=age, max_size=limit, dry_run=dry_run)
     rows = [(item.kind, item.name, size(item.size)) for item in collected.removed]
     data = {
@@ -160,7 +160,7 @@ def verify(
         raise typer.Exit(ExitCode.USAGE)
 
 
-def _amount(option: str, text: str, units: dict[str, int]) -> int:
+def amount(option: str, text: str, units: dict[str, int]) -> int:
     """Return ``30d`` as seconds, ``50g`` as bytes. Raises ConfigurationError."""
     match = re.fullmatch(r"(\d+)([a-z])", text)
     if match is None or match[2] not in units:

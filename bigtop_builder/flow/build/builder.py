@@ -41,7 +41,7 @@ def build(
     with store.locked(COLLECTING, shared=True):
         measured: set[Result] = set()
         plan, notes = measured_plan(project, request, measured)
-        if plan.nothing_to_do and not (request.check_reproducible or request.verify):
+        if plan.nothing_to_do and plan.on_this_machine and not (request.check_reproducible or request.verify):
             return _nothing_to_do(project, request, plan, bus, started)
         if not plan.tasks:
             raise ConfigurationError("\n".join(refusal.reason for refusal in plan.refusals))
@@ -52,6 +52,7 @@ def build(
         for note in notes:
             active.emit(Notice(text=note))
         _warn(project, plan, active)
+        project.sharing.tell_to(lambda text: active.emit(Notice(text=text, level="warning")))
         runner = Runner(project, request, active, packagings, executor or LocalExecutor(packagings), measured)
         plan, results, reproduced = runner.run(plan)
         active.exit_code = exit_code(plan, results, reproduced)
@@ -90,7 +91,7 @@ def _recorded(
 
 
 def _warn(project: Project, plan: Plan, active: ActiveRun) -> None:
-    for text in project.unused_choices(plan):
+    for text in (*project.unused_choices(plan), *project.sharing.untold()):
         active.emit(Notice(text=text, level="warning"))
 
 

@@ -27,6 +27,8 @@ class Execution(Protocol):
 
     slots: int
     """How many orders can be carried out at the same time."""
+    shares: bool
+    """Whether results are in this machine's own store only, so that the builder puts them into the shared one."""
 
     def prepare_images(self, images: Sequence[NeededImage]) -> bool:
         """Make the images that are missing; return whether a fingerprint in the project's store changed.

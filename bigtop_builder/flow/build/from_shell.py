@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.build.failed_tree import FailedTree, failed_trees
+from bigtop_builder.flow.build.result_sharing import PlannedResults
 from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError
 from bigtop_builder.plan.key import reasons
 from bigtop_builder.plan.planner import Pair, Recipes, make_plan
@@ -19,7 +20,7 @@ def finished_by_hand(pairs: Iterable[Pair], recipes: Recipes, store: Store, toke
     version, sources or image are no longer those that failed: the tree is then of something else than its label says.
     """
     # Forced, so that it lists the compile of each, whether the store has its result or not.
-    plan = make_plan(pairs, recipes, store, force=True)
+    plan = make_plan(pairs, recipes, PlannedResults(store, None), force=True)
     found: dict[str, str] = {}
     trees = failed_trees(store)
     for task in plan.tasks:

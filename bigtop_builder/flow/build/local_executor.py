@@ -55,6 +55,8 @@ class LocalExecutor:
 class LocalExecution:
     """The tasks of one run on this machine."""
 
+    shares = True
+
     def __init__(
         self, worker: Worker, pool: ThreadPoolExecutor, slots: int, packagings: Packagings, log_size: int
     ) -> None:

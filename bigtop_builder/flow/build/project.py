@@ -15,6 +15,7 @@ from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.build.from_shell import finished_by_hand
 from bigtop_builder.flow.build.packaging import Packaging
+from bigtop_builder.flow.build.result_sharing import PlannedResults, ResultSharing, open_results
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import ConfigurationError, Location, placed
 from bigtop_builder.model.platform import Platform
@@ -90,6 +91,11 @@ class Project:
         """By the identity of a spec of ``_images``, for the plan that is being made."""
 
     @cached_property
+    def sharing(self) -> ResultSharing:
+        """What the machines of a team share. Raises ConfigurationError for settings that cannot work."""
+        return ResultSharing(open_results(self.settings), self.store, push=self.file.results.push)
+
+    @cached_property
     def stack(self) -> Stack:
         """The stack of the packaging. Raises ConfigurationError for a choice about an unknown component."""
         stack, known = self.packaging.stack, self.packaging.known_components()
@@ -149,12 +155,12 @@ class Project:
         self._fingerprints.clear()
         with _without_collection():
             pairs = self.pairs(request)
-            self._settle_prerequisites(pairs)
+            self._settle_prerequisites(pairs, self._results(request))
             by_hand = finished_by_hand(pairs, self, self.store, request.from_shell) if request.from_shell else None
             plan = make_plan(
                 pairs,
                 self,
-                self.store,
+                self._results(request),
                 force=request.force,
                 with_compiles=lambda name: request.check_reproducible or name in request.verify,
                 by_hand=by_hand,
@@ -175,7 +181,10 @@ class Project:
             for name in sorted(self._given - involved)
         ]
 
-    def _settle_prerequisites(self, pairs: list[Pair]) -> None:
+    def _results(self, request: Request) -> PlannedResults:
+        return PlannedResults(self.store, None if request.offline else self.sharing)
+
+    def _settle_prerequisites(self, pairs: list[Pair], results: PlannedResults) -> None:
         """Find the prerequisites that count as dependencies: those that are selected too or have a result already.
 
         Whether one has a result depends on its key, hence on those of its own prerequisites that count: start with all
@@ -187,11 +196,12 @@ class Project:
             (name, platform) for chosen, platform in pairs for name in (chosen, *closure([chosen], prerequisites))
         )
         while self._built_too != selected:
-            tasks = make_plan(sorted(self._built_too), self, self.store).tasks
+            tasks = make_plan(sorted(self._built_too), self, results).tasks
             built = {
                 (task.evaluated.name, task.evaluated.target.platform.name)
                 for task in tasks
-                if task.compile_key and self.store.has("compile", task.compile_key)
+                if task.compile_key
+                and (results.has("compile", task.compile_key) or results.offers("compile", task.compile_key))
             }
             kept = self._built_too & (built | selected)
             if kept == self._built_too:
@@ -282,7 +292,8 @@ class Project:
         spec = self.image_spec(evaluated, kind)
         if id(spec) not in self._fingerprints:
             record = recorded(self.store, image_key(spec))
-            self._fingerprints[id(spec)] = record.fingerprint if record else None
+            # An image that others made shapes the same keys: what they built can be taken without making it here.
+            self._fingerprints[id(spec)] = record.fingerprint if record else self.sharing.fingerprint(image_key(spec))
         return self._fingerprints[id(spec)]
 
     def spec(self, evaluated: Evaluated) -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import queue
 import shlex
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bigtop_builder.adapter.containers.image_recipe import image_key
+from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.store import COLLECTING
 from bigtop_builder.flow.build.executor import Execution, Executor
 from bigtop_builder.flow.build.export import export
@@ -18,12 +22,14 @@ from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.result import Result, ended_without_running, stored_result
 from bigtop_builder.flow.run.run import ActiveRun
 from bigtop_builder.model.errors import BigtopBuilderError, ExitCode, InterruptedRunError
-from bigtop_builder.model.event import Failure, Notice, PlannedTask, Reproduced, TaskFinished, TaskStarted
+from bigtop_builder.model.event import Failure, Notice, PlannedTask, Reproduced, State, TaskFinished, TaskStarted
 from bigtop_builder.plan.scheduler import Outcome, Scheduler, Settle, Start, Work
 from bigtop_builder.plan.task import Plan, Refusal, Task
 
 if TYPE_CHECKING:
+    from bigtop_builder.flow.build.images import NeededImage
     from bigtop_builder.flow.build.steps import Packagings
+    from bigtop_builder.flow.build.work_order import WorkOrder
 
 EXPECTED_SECONDS = {"compile": 120.0, "package": 10.0}
 """How long a task is expected to take that has never run here."""
@@ -55,6 +61,9 @@ class Runner:
         """Results in the order in which they arrive; None asks for the run to be cancelled."""
         active.wake = lambda: self._ended.put(None)
         self._results: dict[str, Result] = {}
+        self._store = project.store
+        self._lost = False
+        """Whether a shared result that the plan counts on could not be taken."""
 
     def run(self, plan: Plan) -> tuple[Plan, dict[str, Result], dict[str, Reproduced]]:
         """Run a plan. Return the plan that was really run once its images existed, the results by task, and with
@@ -62,9 +71,17 @@ class Runner:
 
         Raises EngineError, ConfigurationError, StoreError, StepFailedError for an image, InterruptedRunError.
         """
+        if plan.nothing_to_do and not (self.request.verify or self.request.check_reproducible):
+            plan = self._fetch_all(plan)
+            if plan.nothing_to_do:
+                return plan, self._results, {}
         with self._executor.open(self.project, self.request, self._run, self._emit, self._cancelled) as execution:
             plan = self._with_images(plan, execution)
             self._build(plan, execution)
+            while self._lost and not self._cancelled.is_set():
+                plan = self._planned_again()
+                self._build(plan, execution)
+            self.project.sharing.finish(self._cancelled)
             for refusal in plan.refusals:
                 failure = Failure(step="plan", message=refusal.reason, exit_code=ExitCode.USAGE)
                 self._emit(TaskFinished(task=refused(refusal).task, state="failed", failure=failure))
@@ -80,13 +97,21 @@ class Runner:
         from bigtop_builder.flow.build.images import needed_images
 
         images = needed_images(self.project, plan, for_all=self.request.check_reproducible or bool(self.request.verify))
-        if execution.prepare_images(images):
-            with self.project.store.locked(COLLECTING, shared=True):
-                plan, notes = measured_plan(self.project, self.request, self._measured)
-                self._run.protect(keys_of(plan))
-            for note in notes:
-                self._emit(Notice(text=note))
+        return self._planned_again() if execution.prepare_images(images) else plan
+
+    def _planned_again(self) -> Plan:
+        self._lost = False
+        with self.project.store.locked(COLLECTING, shared=True):
+            plan, notes = measured_plan(self.project, self.request, self._measured)
+            self._run.protect(keys_of(plan))
+        for note in notes:
+            self._emit(Notice(text=note))
         return plan
+
+    def _fetch_all(self, plan: Plan) -> Plan:
+        """Take everything from the shared results, for which no engine is needed; return a new plan if that failed."""
+        self._build(plan, _NoExecution(self._cancelled))
+        return self._planned_again() if self._lost and not self._cancelled.is_set() else plan
 
     def _build(self, plan: Plan, execution: Execution) -> None:
         scheduler = Scheduler(self._work(plan), execution.slots, self.request.keep_going)
@@ -98,8 +123,14 @@ class Runner:
                 execution.cancel()
                 self._follow(scheduler.cancel(), tasks, execution)
                 continue
+            if self._lost and ended.task not in self._results and ended.state == "cancelled":
+                # It is planned again: what became of it is told then.
+                self._follow(scheduler.finished(ended.task, "cancelled"), tasks, execution)
+                continue
             self._results[ended.task] = ended
             export(self.project, ended)
+            if ended.state == "done" and execution.shares:
+                self._share(tasks[ended.task])
             self._follow(scheduler.finished(ended.task, _outcome(ended)), tasks, execution)
 
     def _work(self, plan: Plan) -> dict[str, Work]:
@@ -107,7 +138,8 @@ class Runner:
         for task in plan.tasks:
             last = self.project.store.last(task.id)
             expected = float(last["seconds"]) if last else EXPECTED_SECONDS[task.kind]
-            work[task.id] = Work(task.depends, task.after, expected, reused=task.action == "reuse")
+            local = task.action == "reuse" and not task.shared
+            work[task.id] = Work(task.depends, task.after, expected, reused=local)
         return work
 
     def _follow(self, instructions: list[Start | Settle], tasks: Mapping[str, Task], execution: Execution) -> None:
@@ -122,6 +154,9 @@ class Runner:
         from bigtop_builder.flow.build.steps import work_order
 
         self._emit(TaskStarted(task=task.id))
+        if task.shared:
+            threading.Thread(target=self._fetch, args=(task, execution), name="results", daemon=True).start()
+            return
         try:
             order = work_order(self.project, task, self._packagings)
         except BigtopBuilderError as error:
@@ -131,9 +166,40 @@ class Runner:
         else:
             execution.submit(order, lambda result: self._deliver(task, result))
 
+    def _fetch(self, task: Task, execution: Execution) -> None:
+        """Take a result from the store that a team shares; if that fails, the rest is planned again without it.
+
+        Where other machines carry tasks out, they take the staged trees that they need themselves.
+        """
+        started = time.monotonic()
+        state: State = "cancelled"
+        needed = task.kind == "package" or execution.shares
+        with contextlib.suppress(InterruptedRunError):
+            if not needed or self.project.sharing.take(task.kind, task.key):
+                state = "reused"
+            else:
+                self._lost = True
+        try:
+            result = ended_without_running(task, state) if state == "cancelled" else stored_result(self._store, task)
+        except BigtopBuilderError as error:
+            failure = Failure(step="run", message=error.message, hint=error.hint, exit_code=error.exit_code)
+            result = replace(ended_without_running(task, "failed"), failure=failure)
+        result = replace(result, seconds=round(time.monotonic() - started, 3))
+        if state == "cancelled" and self._lost:
+            self._ended.put(result)
+        else:
+            self._deliver(task, result)
+
+    def _share(self, task: Task) -> None:
+        """Put a new result into the store that a team shares, with whatever others need to find it."""
+        image = recorded(self._store, image_key(self.project.image_spec(task.evaluated, task.kind)))
+        self.project.sharing.give(task.kind, task.key, image)
+
     def _settle(self, task: Task, instruction: Settle) -> None:
         """Record a task that ends without having run."""
         state = instruction.state
+        if self._lost and state in ("blocked", "cancelled") and not self._cancelled.is_set():
+            return
         result = stored_result(self.project.store, task) if state == "reused" else ended_without_running(task, state)
         self._results[task.id] = result
         export(self.project, result)
@@ -237,6 +303,28 @@ class Runner:
                 self._emit(result.reproduced)
         finally:
             self._ended.put(result)
+
+
+class _NoExecution:
+    """What stands for an executor while nothing is carried out."""
+
+    slots = 4
+    shares = False
+
+    def __init__(self, cancelled: threading.Event) -> None:
+        self._cancelled = cancelled
+
+    def prepare_images(self, images: Sequence[NeededImage]) -> bool:
+        """See ``Execution.prepare_images``."""
+        raise AssertionError("nothing is built here")
+
+    def submit(self, order: WorkOrder, deliver: Callable[[Result], None]) -> None:
+        """See ``Execution.submit``."""
+        raise AssertionError("nothing is built here")
+
+    def cancel(self) -> None:
+        """See ``Execution.cancel``."""
+        self._cancelled.set()
 
 
 def _outcome(result: Result) -> Outcome:

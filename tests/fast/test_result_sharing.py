@@ -1,0 +1,146 @@
+"""Builds that take results from the store of a team and put them there, with an executor that builds on paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from bigtop_builder.adapter.store import remove_tree
+from bigtop_builder.flow.build.project import Project, Request
+from bigtop_builder.model.errors import ConfigurationError, ExitCode
+from bigtop_builder.model.event import AnyEvent, Notice, TaskFinished
+from tests.fast.conftest import ProjectFolder
+from tests.fast.test_executor import PaperExecutor, run
+from tests.fast.test_planning import COMPILED, SHA, SOURCE, with_images, workspace
+
+
+@pytest.fixture
+def team(project: ProjectFolder) -> ProjectFolder:
+    """A project whose results are shared in a folder; ``key.pem`` signs them."""
+    project.component("a", COMPILED, versions=SOURCE % SHA)
+    project.component("b", COMPILED + "depends: {build: [a]}\n", versions=SOURCE % SHA)
+    project.component("c")
+    project.stack(a="1", b="1", c="1")
+    private = Ed25519PrivateKey.generate()
+    (project.root / "key.pem").write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (project.root / "key.pub").write_bytes(public)
+    (project.root / "shared").mkdir()
+    return project
+
+
+def machine(team: ProjectFolder, name: str, *, push: bool = False, url: str | None = None) -> Project:
+    """A machine of the team, with a store of its own."""
+    signing = {"attestation_key": f"file:{team.root / 'key.pem'}"} if push else {}
+    results = {"url": url or str(team.root / "shared"), "push": push, "trust": [str(team.root / "key.pub")]}
+    return workspace(team, store=str(team.root / name), results=results, signing=signing)
+
+
+def told(events: list[AnyEvent]) -> list[str]:
+    return [event.text for event in events if isinstance(event, Notice) and event.level == "warning"]
+
+
+def states(events: list[AnyEvent]) -> dict[str, str]:
+    return {event.task: event.state for event in events if isinstance(event, TaskFinished)}
+
+
+def test_what_one_machine_built_another_takes(team: ProjectFolder) -> None:
+    first, executor = with_images(machine(team, "first", push=True), "a", "b", "c"), PaperExecutor()
+    done, events = run(first, executor)
+    assert done.exit_code == ExitCode.DONE and len(executor.orders) == 5 and not told(events)
+    second = machine(team, "second")
+    plan = second.plan(Request(everything=True, platforms=("el8",)))
+    # The second machine has made no image: that of the first one shapes the same keys.
+    assert {(task.action, task.reasons) for task in plan.tasks} == {("reuse", ("from results",))}
+    executor = PaperExecutor()
+    done, events = run(second, executor)
+    assert done.exit_code == ExitCode.DONE and executor.orders == [] and not executor.closed
+    assert set(states(events).values()) == {"reused"} and len(states(events)) == 3
+    # Once they are here, nothing is asked for.
+    remove_tree(team.root / "shared")
+    done, events = run(machine(team, "second"), executor)
+    assert set(states(events).values()) == {"reused"} and executor.orders == []
+
+
+def test_only_what_is_missing_is_built(team: ProjectFolder) -> None:
+    run(with_images(machine(team, "first", push=True), "a", "b", "c"), PaperExecutor())
+    second, executor = with_images(machine(team, "second"), "a", "b", "c"), PaperExecutor()
+    made = second.plan(Request(everything=True, platforms=("el8",)))
+    lost = next(task for task in made.tasks if task.id == "b@el8/package")
+    (team.root / "shared" / "ac" / lost.key).unlink()
+    done, events = run(machine(team, "second"), executor)
+    assert done.exit_code == ExitCode.DONE
+    assert [order.task for order in executor.orders] == ["b@el8/package"]
+    # Its staged tree was taken, because the package is made from it.
+    assert states(events)["b@debian-bootstrap/compile"] == "reused"
+
+
+def test_a_result_that_cannot_be_taken_after_all_is_built(team: ProjectFolder) -> None:
+    run(with_images(machine(team, "first", push=True), "a", "b", "c"), PaperExecutor())
+    for blob in (team.root / "shared" / "cas").iterdir():
+        blob.write_bytes(b"something else")
+    second, executor = with_images(machine(team, "second"), "a", "b", "c"), PaperExecutor()
+    (team.root / "shared" / "ac" / _key(second, "b@el8/package")).unlink()
+    done, events = run(machine(team, "second"), executor)
+    assert done.exit_code == ExitCode.DONE
+    assert "b@debian-bootstrap/compile" in {order.task for order in executor.orders}
+    assert set(states(events).values()) <= {"reused", "done"} and len(states(events)) == len(done.plan.tasks)
+    assert any("cas/" in text for text in told(events))
+
+
+def _key(project: Project, task: str) -> str:
+    plan = project.plan(Request(everything=True, platforms=("el8",)))
+    return next(one.key for one in plan.tasks if one.id == task)
+
+
+@pytest.mark.parametrize("url", ["/nowhere/mounted", "http://127.0.0.1:9/results"])
+def test_a_store_that_is_down_is_told_once_and_fails_nothing(team: ProjectFolder, url: str) -> None:
+    space, executor = with_images(machine(team, "first", push=True, url=url), "a", "b", "c"), PaperExecutor()
+    done, events = run(space, executor)
+    assert done.exit_code == ExitCode.DONE and len(executor.orders) == 5
+    assert len(told(events)) == 1 and "goes on without it" in told(events)[0]
+
+
+def test_a_store_that_is_full_fails_nothing(team: ProjectFolder) -> None:
+    (team.root / "shared" / "cas").write_text("a file in the place of a folder")
+    space, executor = with_images(machine(team, "first", push=True), "a", "b", "c"), PaperExecutor()
+    done, events = run(space, executor)
+    assert done.exit_code == ExitCode.DONE and len(executor.orders) == 5
+    assert len(told(events)) <= 1
+
+
+def test_offline_asks_for_nothing(team: ProjectFolder) -> None:
+    run(with_images(machine(team, "first", push=True), "a", "b", "c"), PaperExecutor())
+    executor = PaperExecutor()
+    run(with_images(machine(team, "second"), "a", "b", "c"), executor, offline=True)
+    assert len(executor.orders) == 5
+
+
+def test_keys_do_not_depend_on_the_machine(team: ProjectFolder) -> None:
+    first, second = (with_images(machine(team, name), "a", "b", "c") for name in ("one", "another/store"))
+    keys = [{t.id: t.key for t in s.plan(Request(everything=True, platforms=("el8",))).tasks} for s in (first, second)]
+    assert keys[0] == keys[1]
+
+
+@pytest.mark.parametrize(
+    ("results", "problem"),
+    [
+        ({"url": "/x"}, "no key is trusted"),
+        ({"url": "/x", "push": True}, "puts signed results"),
+        ({"url": "/x", "trust": ["absent.pem"]}, "cannot be read"),
+        ({"url": "/x", "trust": ["bigtop-builder.yaml"]}, "is not a public key"),
+        ({"url": "ftp://x/y", "push": True}, "It must match"),
+    ],
+)
+def test_settings_that_cannot_work(team: ProjectFolder, results: dict[str, object], problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        workspace(team, results=results).plan(Request(everything=True, platforms=("el8",)))
+
+
+def test_relative_keys_are_beside_the_project_file(team: ProjectFolder) -> None:
+    text = Path(team.root / "bigtop-builder.yaml").read_text()
+    team.write("bigtop-builder.yaml", text + f"results: {{url: {team.root / 'shared'}, trust: [key.pub]}}\n")
+    assert workspace(team).plan(Request(everything=True, platforms=("el8",))).tasks
