@@ -15,7 +15,9 @@ from typer.main import get_command
 from bigtop_builder.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
-TRANSLATED = {"README.md": "README.zh-CN.md", "docs/troubleshooting.md": "docs/zh/troubleshooting.md"}
+TRANSLATED = {"README.md": "README.zh-CN.md"} | {
+    f"docs/{name}.md": f"docs/zh/{name}.md" for name in ("troubleshooting", "faq", "coming-from")
+}
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
@@ -48,8 +50,9 @@ def test_a_translation_has_the_commands_links_and_parts_of_its_page(page: str) -
     chinese = TRANSLATED[page]
     assert code(chinese) == code(page)
     assert set(links(chinese)) == set(links(page))
-    levels = [re.findall(r"^(#+) ", BLOCK.sub("", text_of(one)), re.MULTILINE) for one in (page, chinese)]
-    assert levels[0] == levels[1]
+    for part in (r"^(#+) ", r"^(\|).*\|$", r"^(\*\*)"):  # headings, rows of tables, questions
+        found = [re.findall(part, BLOCK.sub("", text_of(one)), re.MULTILINE) for one in (page, chinese)]
+        assert found[0] == found[1]
     assert len(re.findall("[\u4e00-\u9fff]", text_of(chinese))) > 300
 
 
