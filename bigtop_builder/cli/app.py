@@ -26,6 +26,7 @@ from bigtop_builder.cli.commands import (
     lock,
     project,
     provenance,
+    push,
     repo,
     results,
     runs,
@@ -96,8 +97,9 @@ def _group(name: str, panel: str, help_: str, **commands: Callable[..., None]) -
 _group(
     "repo",
     BUILD,
-    "Publish, serve, verify and compare package repositories.",
+    "Publish, upload, serve, verify and compare package repositories.",
     publish=repo.publish,
+    push=push.push,
     serve=repo.serve,
     verify=repo.verify,
     compare=repo.compare,

@@ -24,6 +24,7 @@ PACKAGE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"
 SERVICE_UNIT = r"^[A-Za-z0-9_.@-]+$"
 MODE = r"^0?[0-7]{3,4}$"
 ADDRESS = r"^[A-Za-z0-9\[:][A-Za-z0-9.:%\[\]_-]*$"
+PUSH_URL = r"^(https?://[^\s@?#]+|ssh://([A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9\[][A-Za-z0-9.:\[\]_-]*/[^\s]*[^\s/])$"
 RACK = r"^/.+"
 IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_]*$"
 REPOSITORY_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -138,6 +139,7 @@ EXAMPLES = {
     GROUP_NAME: "workers, of letters, digits, _ and -",
     PACKAGE_NAME: "java-17-openjdk-devel, a package's name without version and address",
     SERVICE_UNIT: "redis, a unit's name without blanks",
+    PUSH_URL: "https://repo.example.com/rpm or ssh://user@host/srv/rpm; a password goes into publish.push.credentials",
     ADDRESS: "node1.example.com or 192.0.2.1, without user and port",
     RACK: "/dc1/rack2",
     LDAPS_URL: "ldaps://ad1.example.com; passwords are not sent over plain ldap",

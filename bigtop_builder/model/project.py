@@ -9,6 +9,7 @@ from pydantic import Field
 
 from bigtop_builder.model.archive_limits import ArchiveLimits
 from bigtop_builder.model.base import (
+    PUSH_URL,
     Age,
     Credentials,
     Duration,
@@ -77,11 +78,35 @@ class Signing(StrictModel):
     """``env:NAME`` or ``file:PATH``."""
 
 
+class PushSsh(StrictModel):
+    """How ``repo push`` logs in over SSH; whatever is missing here comes from the settings of OpenSSH."""
+
+    key: HostPath | None = None
+    """A private key without a passphrase; one that has a passphrase belongs into an agent."""
+    known_hosts: HostPath | None = None
+    """A file with the host key of the server."""
+
+
+class Push(StrictModel):
+    """Where ``repo push`` uploads publications to."""
+
+    url: str | None = Field(default=None, pattern=PUSH_URL)
+    """The counterpart of the root of repositories: a web server that takes uploads (``https://repo.example.com/rpm``),
+    or a folder on a machine with rsync (``ssh://user@host/srv/rpm``)."""
+    metadata: Literal["publication", "server"] = "publication"
+    """``server`` uploads packages alone, because the server writes metadata of its own, as a Nexus yum repository."""
+    credentials: Credentials | None = None
+    """For a web server; OpenSSH has its own."""
+    ssh: PushSsh = PushSsh()
+
+
 class Publish(StrictModel):
     """How packages are published."""
 
     base_url: str | None = Field(default=None, pattern=r"^(https?|ftp|file)://[^\s]+$")
     """The address at which hosts reach the root of the repositories; it goes into the .repo files."""
+    push: Push = Push()
+    """Where ``repo push`` uploads them to."""
 
 
 class Results(StrictModel):

@@ -27,6 +27,8 @@ PATHS: tuple[DocumentPath, ...] = (
     ("repository",),
     ("network", "ca_bundle"),
     ("signing", "homedir"),
+    ("publish", "push", "ssh", "key"),
+    ("publish", "push", "ssh", "known_hosts"),
     ("packaging", "bigtop"),
 )
 """Settings that are paths: relative to the file that sets them, or to the working directory."""

@@ -24,7 +24,7 @@ from bigtop_builder.flow.publish.rpm_rules import key_problems, package_problems
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import PublishError
 from bigtop_builder.model.platform import Platform
-from bigtop_builder.model.project import ProjectFile
+from bigtop_builder.model.project import Network, ProjectFile
 
 ProblemKind = Literal[
     "signature",
@@ -120,14 +120,22 @@ def _not_together(other: str, paths: list[str]) -> str:
     return f"rpm would not install it together with {other}: both have {paths[0]}{more}, and they differ"
 
 
-def verify_state(place: str, key: bytes, seen: Seen, login: Login | None = None) -> tuple[Problem, ...]:
+def verify_state(
+    place: str,
+    key: bytes,
+    seen: Seen,
+    login: Login | None = None,
+    network: Network | None = None,
+    *,
+    accept_older: bool = False,
+) -> tuple[Problem, ...]:
     """Check that a repository's metadata are signed by a key, whole, not expired and not older than seen before.
 
     Packages are not read. Raises PublishError if there is no repository, or if its metadata cannot be read.
     """
-    reader = open_repository(place, login=login)
+    reader = open_repository(place, network, login=login)
     with reader.metadata(REPOMD) as repomd, open_keyring(key) as keyring:
-        return tuple(_state(reader, repomd, keyring, place, seen, accept_older=False))
+        return tuple(_state(reader, repomd, keyring, place, seen, accept_older))
 
 
 def _state(
