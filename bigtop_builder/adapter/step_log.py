@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Protocol
@@ -24,7 +23,8 @@ class LogWriter:
     """Writes a log of at most ``limit`` bytes: its beginning (half of the limit) and its end.
 
     The beginning goes to ``path``. The rest goes to two files next to it in turn, so that a killed process also leaves
-    the end of its log; ``close`` joins them. ``progress`` is called with the number of bytes received so far.
+    the end of its log; ``close`` joins them. ``progress`` is called with the number of bytes received so far, ``tee``
+    with what the finished log consists of: its beginning as it arrives, its end when it is closed.
     Raises StoreError if the file cannot be written.
     """
 
@@ -35,12 +35,14 @@ class LogWriter:
         *,
         redactor: Redactor | None = None,
         progress: Callable[[int], None] | None = None,
+        tee: Callable[[bytes], None] | None = None,
     ) -> None:
         self.path = path
         self.written = 0
         self.left_out = 0
         self._redactor = redactor
         self._progress = progress
+        self._tee = tee
         self._head_room = limit // 2
         self._segment = max(limit // 4, 1)
         self._older = path.with_name(path.name + ".older")
@@ -85,11 +87,12 @@ class LogWriter:
             if self._tail is not None:
                 self._tail.close()
                 if self.left_out:
-                    self._head.write(f"\n==> {self.left_out} bytes of this log were left out here\n".encode())
+                    self._append(f"\n==> {self.left_out} bytes of this log were left out here\n".encode())
                 for part in (self._older, self._newer):
                     if part.exists():
                         with part.open("rb") as stream:
-                            shutil.copyfileobj(stream, self._head)
+                            while chunk := stream.read(1 << 16):
+                                self._append(chunk)
                         part.unlink()
         except OSError as error:
             raise store_error(error, self.path) from error
@@ -103,7 +106,7 @@ class LogWriter:
         try:
             if self._head_room:
                 head, data = data[: self._head_room], data[self._head_room :]
-                self._head.write(head)
+                self._append(head)
                 self._head_room -= len(head)
             while data:
                 data = self._store_tail(data)
@@ -111,6 +114,11 @@ class LogWriter:
             raise store_error(error, self.path) from error
         if self._progress is not None:
             self._progress(self.written)
+
+    def _append(self, data: bytes) -> None:
+        self._head.write(data)
+        if self._tee is not None:
+            self._tee(data)
 
     def _store_tail(self, data: bytes) -> bytes:
         if self._tail is not None and self._segment_size >= self._segment:

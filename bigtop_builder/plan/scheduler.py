@@ -24,6 +24,8 @@ class Work:
     """Tasks that this one waits for, however they end."""
     seconds: float = 1.0
     reused: bool = False
+    pool: str = ""
+    """Whose slots it needs, where slots are not all alike: the architecture that it is built on."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ Outcome = Literal["done", "reused", "failed", "out of reach", "cancelled"]
 
 @dataclass
 class Scheduler:
-    """Decides which tasks run when, with ``jobs`` slots. Call ``begin`` once, then ``finished`` for each started task.
+    """Decides which tasks run when. Call ``begin`` once, then ``finished`` for each started task.
+
+    ``jobs`` are the slots: a number for all tasks alike, or one for each pool; a pool that is not named has one.
 
     After a failure nothing new starts, unless ``keep_going``: then everything that does not depend on it still runs.
     A task that is out of reach never prevents others from starting. Dependants of a failed task become ``blocked``,
@@ -57,14 +61,13 @@ class Scheduler:
     """
 
     work: Mapping[str, Work]
-    jobs: int
+    jobs: int | Mapping[str, int]
     keep_going: bool = False
     states: dict[str, State] = field(default_factory=dict)
     running: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        if self.jobs < 1:
-            raise ValueError("jobs must be at least 1")
+        self._check_jobs()
         hard = {name: [need for need in work.depends if need in self.work] for name, work in self.work.items()}
         soft = {name: [need for need in work.after if need in self.work] for name, work in self.work.items()}
         edges = {name: [*hard[name], *soft[name]] for name in self.work}
@@ -73,7 +76,8 @@ class Scheduler:
         self._condemned = dependants(hard)
         self._missing = {name: len(set(needs)) for name, needs in edges.items()}
         self._stopping = False
-        self._ready: list[tuple[float, int, str]] = []
+        self._ready: dict[str, list[tuple[float, int, str]]] = {}
+        self._busy: dict[str, int] = {}
         rank = {name: place for place, name in enumerate(order)}
         self._rank = rank
         self._weight: dict[str, float] = {}
@@ -94,6 +98,7 @@ class Scheduler:
         if task not in self.running:
             raise ValueError(f"{task} is not running")
         self.running.remove(task)
+        self._busy[self._pool(task)] -= 1
         self.states[task] = "failed" if outcome == "out of reach" else outcome
         instructions: list[Instruction] = []
         if outcome in ("done", "reused"):
@@ -114,6 +119,12 @@ class Scheduler:
         self._ready.clear()
         return instructions
 
+    def resize(self, jobs: int | Mapping[str, int]) -> list[Instruction]:
+        """Go on with other numbers of slots, as machines come and go; what runs is never stopped for it."""
+        self.jobs = jobs
+        self._check_jobs()
+        return self._fill()
+
     @property
     def over(self) -> bool:
         """Whether every task has its state."""
@@ -126,7 +137,8 @@ class Scheduler:
             self._settle(name, "reused", None, instructions)
             self._release(name, instructions)
         else:
-            heappush(self._ready, (-self._weight[name], self._rank[name], name))
+            ready = self._ready.setdefault(self._pool(name), [])
+            heappush(ready, (-self._weight[name], self._rank[name], name))
 
     def _release(self, task: str, instructions: list[Instruction]) -> None:
         for name in sorted(self._dependants[task], key=lambda name: self._rank[name]):
@@ -152,12 +164,24 @@ class Scheduler:
 
     def _fill(self) -> list[Instruction]:
         instructions: list[Instruction] = []
-        while self._ready and not self._stopping and len(self.running) < self.jobs:
-            name = heappop(self._ready)[2]
-            if name not in self.states:
-                self.running.add(name)
-                instructions.append(Start(name))
+        for pool, ready in self._ready.items():
+            while ready and not self._stopping and self._busy.get(pool, 0) < self._slots(pool):
+                name = heappop(ready)[2]
+                if name not in self.states:
+                    self.running.add(name)
+                    self._busy[pool] = self._busy.get(pool, 0) + 1
+                    instructions.append(Start(name))
         return instructions
+
+    def _pool(self, name: str) -> str:
+        return "" if isinstance(self.jobs, int) else self.work[name].pool
+
+    def _slots(self, pool: str) -> int:
+        return self.jobs if isinstance(self.jobs, int) else self.jobs.get(pool, 1)
+
+    def _check_jobs(self) -> None:
+        if any(number < 1 for number in ([self.jobs] if isinstance(self.jobs, int) else self.jobs.values())):
+            raise ValueError("jobs must be at least 1")
 
 
 def critical_path(work: Mapping[str, Work]) -> float:

@@ -40,7 +40,8 @@ class PaperExecutor:
     on_submit: Callable[[WorkOrder], None] = lambda order: None
     orders: list[WorkOrder] = field(default_factory=list)
     images: list[NeededImage] = field(default_factory=list)
-    slots: int = 2
+    workers: int = 2
+    resized: Callable[[], object] = lambda: None
     shares: bool = True
     cancelled: threading.Event = field(default_factory=threading.Event)
     closed: bool = False
@@ -49,8 +50,8 @@ class PaperExecutor:
     def open(
         self, project: Project, request: Request, run: Run, emit: Bus, cancelled: threading.Event
     ) -> Iterator[PaperExecutor]:
-        self.store = project.store
-        with ThreadPoolExecutor(self.slots) as self.pool:
+        self.store, self.slots = project.store, {project.arch: self.workers}
+        with ThreadPoolExecutor(self.workers) as self.pool:
             yield self
         self.closed = True
 
@@ -150,7 +151,7 @@ def test_second_builds_are_orders_too(space: Project) -> None:
 
 
 def test_an_interrupt_cancels_the_executor_and_everything_that_has_not_begun(space: Project) -> None:
-    executor = PaperExecutor(slots=1, on_submit=lambda order: signal.raise_signal(signal.SIGINT))
+    executor = PaperExecutor(workers=1, on_submit=lambda order: signal.raise_signal(signal.SIGINT))
 
     def verdict(order: WorkOrder) -> Result:
         assert executor.cancelled.wait(10)
@@ -163,7 +164,7 @@ def test_an_interrupt_cancels_the_executor_and_everything_that_has_not_begun(spa
 
 
 def test_an_interrupt_is_the_exit_code_whatever_failed_before_with_keep_going(space: Project) -> None:
-    executor = PaperExecutor(slots=2)
+    executor = PaperExecutor(workers=2)
     executor.on_submit = lambda order: signal.raise_signal(signal.SIGINT) if order.component == "a" else None
     executor.verdict = lambda order: (
         failed(order, ExitCode.BUILD)

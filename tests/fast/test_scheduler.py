@@ -146,3 +146,13 @@ def test_the_makespan_keeps_grahams_bound(work: dict[str, Work], jobs: int) -> N
     total = sum(item.seconds for item in work.values() if not item.reused)
     bound = max(critical_path(work), total / jobs)
     assert makespan(work, jobs) <= (2 - 1 / jobs) * bound + 1e-6
+
+
+def test_pools_have_slots_of_their_own_and_may_grow() -> None:
+    work = {name: Work(pool=name[0]) for name in ("a1", "a2", "a3", "b1", "b2", "c1", "c2")}
+    scheduler = Scheduler(work, {"a": 2, "b": 1})
+    assert set(scheduler.begin()) == {Start("a1"), Start("a2"), Start("b1"), Start("c1")}
+    assert scheduler.finished("b1", "done") == [Start("b2")]
+    assert scheduler.resize({"a": 3, "b": 1}) == [Start("a3")]
+    assert scheduler.resize({"a": 1, "b": 1}) == [] and {"a1", "a2", "a3"} <= scheduler.running
+    assert scheduler.cancel() == [Settle("c2", "cancelled")]

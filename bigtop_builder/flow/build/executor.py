@@ -7,7 +7,7 @@ never travel through here: they stay in a store.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 class Execution(Protocol):
     """An executor at work for one run."""
 
-    slots: int
-    """How many orders can be carried out at the same time."""
+    slots: Mapping[str, int]
+    """How many orders can be carried out at the same time, by the architecture that they are built on."""
+
+    resized: Callable[[], object]
+    """Set by the builder, and called from any thread after ``slots`` has changed."""
+
     shares: bool
     """Whether results are in this machine's own store only, so that the builder puts them into the shared one."""
 

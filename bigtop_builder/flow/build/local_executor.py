@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -49,7 +49,7 @@ class LocalExecutor:
             _cancelling(cancelled),
         ):
             log_size = size_in_bytes(project.file.limits.log_size)
-            yield LocalExecution(worker, pool, slots, self._packagings, log_size)
+            yield LocalExecution(worker, pool, {project.arch: slots}, self._packagings, log_size)
 
 
 class LocalExecution:
@@ -58,9 +58,15 @@ class LocalExecution:
     shares = True
 
     def __init__(
-        self, worker: Worker, pool: ThreadPoolExecutor, slots: int, packagings: Packagings, log_size: int
+        self,
+        worker: Worker,
+        pool: ThreadPoolExecutor,
+        slots: Mapping[str, int],
+        packagings: Packagings,
+        log_size: int,
     ) -> None:
         self.slots = slots
+        self.resized: Callable[[], object] = lambda: None
         self._worker = worker
         self._pool = pool
         self._packagings = packagings

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import recorded
@@ -57,8 +57,9 @@ class Runner:
         self._cancelled = active.cancelled
         self._measured = measured
         # A simple queue, since a signal handler puts into it: its put may interrupt another call of itself.
-        self._ended: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
-        """Results in the order in which they arrive; None asks for the run to be cancelled."""
+        self._ended: queue.SimpleQueue[Result | Literal["resized"] | None] = queue.SimpleQueue()
+        """Results in the order in which they arrive; None asks for the run to be cancelled, ``resized`` says that the
+        executor has other slots than before."""
         active.wake = lambda: self._ended.put(None)
         self._results: dict[str, Result] = {}
         self._store = project.store
@@ -76,6 +77,7 @@ class Runner:
             if plan.nothing_to_do:
                 return plan, self._results, {}
         with self._executor.open(self.project, self.request, self._run, self._emit, self._cancelled) as execution:
+            execution.resized = lambda: self._ended.put("resized")
             plan = self._with_images(plan, execution)
             self._build(plan, execution)
             while self._lost and not self._cancelled.is_set():
@@ -123,6 +125,9 @@ class Runner:
                 execution.cancel()
                 self._follow(scheduler.cancel(), tasks, execution)
                 continue
+            if ended == "resized":
+                self._follow(scheduler.resize(execution.slots), tasks, execution)
+                continue
             if self._lost and ended.task not in self._results and ended.state == "cancelled":
                 # It is planned again: what became of it is told then.
                 self._follow(scheduler.finished(ended.task, "cancelled"), tasks, execution)
@@ -138,8 +143,8 @@ class Runner:
         for task in plan.tasks:
             last = self.project.store.last(task.id)
             expected = float(last["seconds"]) if last else EXPECTED_SECONDS[task.kind]
-            local = task.action == "reuse" and not task.shared
-            work[task.id] = Work(task.depends, task.after, expected, reused=local)
+            local, pool = task.action == "reuse" and not task.shared, task.evaluated.target.arch
+            work[task.id] = Work(task.depends, task.after, expected, reused=local, pool=pool)
         return work
 
     def _follow(self, instructions: list[Start | Settle], tasks: Mapping[str, Task], execution: Execution) -> None:
@@ -239,6 +244,12 @@ class Runner:
         target = task.evaluated.target.platform.name
         return shlex.join(["bigtop-builder", "build", f"{task.evaluated.name}@{target}", *self.request.rerun_flags])
 
+    def _next_result(self) -> Result | None:
+        """Return the next result; None asks for the run to be cancelled."""
+        while (ended := self._ended.get()) == "resized":
+            pass
+        return ended
+
     def _finished(self, plan: Plan) -> list[Task]:
         """Return the package tasks that have a result, and the compile tasks that these were made from."""
         results = self._results
@@ -266,7 +277,7 @@ class Runner:
             order = replace(work_order(self.project, task, self._packagings), smoke=smoke_order(self.project, task))
             execution.submit(replace(order, smoke_only=True), self._ended.put)
         for _ in tasks:
-            ended = self._ended.get()
+            ended = self._next_result()
             if ended is None or ended.state == "cancelled":
                 execution.cancel()
                 raise InterruptedRunError("stopped during the smoke tests")
@@ -287,7 +298,7 @@ class Runner:
             execution.submit(replace(order, repeated=True), self._compared)
         verdicts: dict[str, Reproduced] = {}
         while len(verdicts) < len(tasks):
-            ended = self._ended.get()
+            ended = self._next_result()
             if ended is None or ended.state == "cancelled":
                 execution.cancel()
                 raise InterruptedRunError("stopped during the second builds")
@@ -308,10 +319,11 @@ class Runner:
 class _NoExecution:
     """What stands for an executor while nothing is carried out."""
 
-    slots = 4
     shares = False
 
     def __init__(self, cancelled: threading.Event) -> None:
+        self.slots = {"x86_64": 4, "aarch64": 4}
+        self.resized: Callable[[], object] = lambda: None
         self._cancelled = cancelled
 
     def prepare_images(self, images: Sequence[NeededImage]) -> bool:

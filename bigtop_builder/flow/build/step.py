@@ -48,10 +48,14 @@ def run_step(worker: Worker, task: str, name: Step, path: Path, limit: int) -> I
             last = now
             emit(StepProgress(task=task, step=name, done=written))
 
+    def tee(data: bytes) -> None:
+        if worker.tee is not None:
+            worker.tee(task, name, data)
+
     ok = False
     try:
         redactor = Redactor(worker.sites.secrets)
-        with LogWriter(path, limit, redactor=redactor, progress=progress) as log:
+        with LogWriter(path, limit, redactor=redactor, progress=progress, tee=tee) as log:
             try:
                 with translated(worker.store.root):
                     yield log

@@ -78,8 +78,11 @@ class Workbench:
             yield
         except BigtopBuilderError as error:
             path = self.log_path(name)
+            line = f"==> failed: {error.message}\n"
             with path.open("a", encoding="utf-8") as log:
-                log.write(f"==> failed: {error.message}\n")
+                log.write(line)
+            if self.worker.tee is not None:
+                self.worker.tee(self.order.task, name, line.encode())
             raise StepFailedError(name, path, error) from error
 
     def make(self, *parts: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,12 +28,15 @@ from bigtop_builder.flow.run.recorder import Bus
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.build_tools import debian
 from bigtop_builder.model.errors import ConfigurationError
-from bigtop_builder.model.event import Notice
+from bigtop_builder.model.event import Notice, Step
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 LOG_LIMIT = 8 << 20
+
+LogTee = Callable[[str, Step, bytes], None]
+"""Gets a task, a step and what its log gained."""
 
 
 @dataclass
@@ -54,6 +57,8 @@ class Worker:
     addresses: Addresses
     repositories: RepositoryFiles
     offline: bool = False
+    tee: LogTee | None = None
+    """Gets what the logs of steps gain, where somebody elsewhere follows them."""
 
     @property
     def user(self) -> User:
@@ -63,7 +68,12 @@ class Worker:
 
 @contextmanager
 def open_worker(
-    project: Project, request: Request, run: Run, emit: Bus, cancelled: threading.Event
+    project: Project,
+    request: Request,
+    run: Run,
+    emit: Bus,
+    cancelled: threading.Event,
+    tee: LogTee | None = None,
 ) -> Iterator[Worker]:
     """Connect to everything that a run needs, after clearing away what dead runs left.
 
@@ -94,6 +104,7 @@ def open_worker(
                 addresses,
                 repositories,
                 request.offline,
+                tee,
             )
     finally:
         client.close()
