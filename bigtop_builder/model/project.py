@@ -160,6 +160,22 @@ class Limits(StrictModel):
         return ArchiveLimits(size_in_bytes(self.archive_size), self.archive_members, memory)
 
 
+class Executor(StrictModel):
+    """Where the tasks of a build are carried out: on this machine, or by the workers of a Dask cluster."""
+
+    dask: str | None = Field(default=None, pattern=r"^(tcp|tls)://[^\s/@]+:[0-9]{1,5}$")
+    """The address of the cluster's scheduler: ``tls://builds.example.com:8786``. Without one, this machine builds."""
+    certificates: HostPath | None = None
+    """The folder with the certificates of ``tls://``, as ``worker certificates`` makes it: ``ca.pem``, and of this
+    machine's part ``client.pem`` and ``client-key.pem``, or ``worker.pem`` and ``worker-key.pem``."""
+    insecure: bool = False
+    """Whether ``tcp://`` may lead to another machine. Whoever reaches such a scheduler runs programs on its workers."""
+    lease: Duration = "60s"
+    """A worker that did not reach the scheduler for this long ends its containers; a run that did not, fails."""
+    patience: Duration = "60s"
+    """How long a run waits for a worker to join, when there is none that could carry out a task."""
+
+
 class Choice(StrictModel):
     """The user's choices for one component."""
 
@@ -246,6 +262,7 @@ class ProjectFile(StrictModel):
     """The key that signs packages and repository metadata."""
     limits: Limits = Limits()
     """Bounds of a run."""
+    executor: Executor = Executor()
 
 
 def default_store(environment: dict[str, str]) -> Path:

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 class Execution(Protocol):
     """An executor at work for one run."""
 
-    slots: Mapping[str, int]
-    """How many orders can be carried out at the same time, by the architecture that they are built on."""
+    @property
+    def slots(self) -> Mapping[str, int]:
+        """How many orders can be carried out at the same time, by the architecture that they are built on."""
+        ...
 
     resized: Callable[[], object]
     """Set by the builder, and called from any thread after ``slots`` has changed."""

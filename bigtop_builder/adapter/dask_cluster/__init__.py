@@ -1,0 +1,1 @@
+"""A Dask cluster: its client, its workers, and the certificates between them."""

@@ -1,0 +1,29 @@
+"""What distributed builds need of the store that their machines share."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from bigtop_builder.adapter.store import Store
+from bigtop_builder.plan.task import Kind
+
+
+class SharedResults(Protocol):
+    """Results by key, which every machine reaches. All methods raise StoreError when the store does not respond."""
+
+    def has(self, kind: Kind, key: str) -> bool:
+        """Return whether the result exists."""
+        ...
+
+    def fetch(self, kind: Kind, key: str, store: Store) -> bool:
+        """Put a result into a machine's own store, verified; return False if there is none."""
+        ...
+
+    def push(self, kind: Kind, key: str, store: Store) -> None:
+        """Put a result of a machine's own store into the shared one."""
+        ...
+
+    def lease(self, kind: Kind, key: str) -> AbstractContextManager[bool]:
+        """Say to others that this key is being built; yield False if another says so already."""
+        ...

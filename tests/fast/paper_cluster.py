@@ -1,0 +1,207 @@
+"""A Dask cluster in this process, whose workers build on paper: real scheduler, client and workers, no engine."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from bigtop_builder import __version__
+from bigtop_builder.adapter.containers.image_recipe import image_key
+from bigtop_builder.adapter.containers.image_record import ImageRecord
+from bigtop_builder.adapter.dask_cluster.access import Access, load_dask
+from bigtop_builder.adapter.dask_cluster.worker import make_worker
+from bigtop_builder.adapter.step_log import LogWriter
+from bigtop_builder.adapter.store import Store
+from bigtop_builder.flow.build.result import Result
+from bigtop_builder.flow.build.step import run_step
+from bigtop_builder.flow.build.work_order import WorkOrder
+from bigtop_builder.flow.distributed.forwarder import Forwarder
+from bigtop_builder.flow.distributed.messages import RemoteOrder, WorkerFacts, facts_to_data
+from bigtop_builder.flow.distributed.placement import resources_of
+from bigtop_builder.flow.distributed.worker_host import Link, WorkerHost
+from bigtop_builder.model.errors import InterruptedRunError
+from bigtop_builder.plan.task import Kind
+
+Work = Callable[["PaperHost", WorkOrder, LogWriter, threading.Event], Result | None]
+
+
+class FolderResults:
+    """Shared results in a folder, without any care."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.leases: set[str] = set()
+
+    def has(self, kind: Kind, key: str) -> bool:
+        return (self.root / kind / key).is_dir()
+
+    def fetch(self, kind: Kind, key: str, store: Store) -> bool:
+        if self.has(kind, key):
+            shutil.copytree(self.root / kind / key, store.folder(kind, key))
+        return self.has(kind, key)
+
+    def push(self, kind: Kind, key: str, store: Store) -> None:
+        shutil.copytree(store.folder(kind, key), self.root / kind / key, dirs_exist_ok=True)
+
+    @contextmanager
+    def lease(self, kind: Kind, key: str) -> Iterator[bool]:
+        name = f"{kind}-{key}"
+        mine = name not in self.leases
+        self.leases.add(name)
+        try:
+            yield mine
+        finally:
+            if mine:
+                self.leases.remove(name)
+
+
+def empty_result(host: PaperHost, order: WorkOrder, log: LogWriter, cancelled: threading.Event) -> None:
+    """Build nothing."""
+
+
+def sleeping(seconds: float, component: str = "") -> Work:
+    """Take some time for one component or for all, unless cancelled."""
+
+    def work(host: PaperHost, order: WorkOrder, log: LogWriter, cancelled: threading.Event) -> None:
+        if component in ("", order.component) and cancelled.wait(seconds):
+            raise InterruptedRunError("cancelled")
+
+    return work
+
+
+@dataclass(frozen=True)
+class PaperHost(WorkerHost):
+    """A worker that builds on paper, with a log of one line."""
+
+    store: Store = field(default_factory=lambda: Store(Path()))
+    does: Work = empty_result
+    fingerprints: Callable[[str], str] = lambda name: f"fingerprint-{name}"
+    built: list[str] = field(default_factory=list)
+    """The tasks that it began."""
+
+    @contextmanager
+    def opened(self, message: RemoteOrder, link: Link, forwarder: Forwarder) -> Iterator[Any]:
+        run = self.store.open().start_run()
+        try:
+            yield SimpleNamespace(
+                store=self.store,
+                run=run,
+                cancelled=link.cancelled,
+                emit=forwarder.event,
+                tee=forwarder.log,
+                sites=SimpleNamespace(secrets=[]),
+            )
+        finally:
+            run.close()
+
+    def images(self, worker: Any, message: RemoteOrder) -> list[ImageRecord]:
+        return [
+            ImageRecord(image_key(one.spec), one.spec.name, "x", "x", self.fingerprints(one.spec.kind), "", "", 0.0)
+            for one in message.images
+        ]
+
+    def work(self, worker: Any, order: WorkOrder) -> Result:
+        if worker.store.has(order.kind, order.key):
+            return Result(order.task, order.kind, order.platform, "reused")
+        self.built.append(order.task)
+        step = "compile" if order.kind == "compile" else "package"
+        with run_step(worker, order.task, step, worker.run.log(order.task, step), order.log_size) as log:
+            log.note(f"{order.task} is built on {self.name}")
+            result = self.does(self, order, log, worker.cancelled)
+        if result is not None:
+            return result
+        folder = worker.run.work / f"result-{order.key}"
+        (folder / ("stage" if order.kind == "compile" else "rpms")).mkdir(parents=True)
+        worker.store.commit(order.kind, order.key, folder, {"key": order.key, "rpms": {}, "notes": []})
+        return Result(order.task, order.kind, order.platform, "done")
+
+
+class PaperCluster:
+    """A scheduler on loopback, and workers that come and go."""
+
+    def __init__(self, root: Path, cluster: Any) -> None:
+        self.root = root
+        self.results = FolderResults(root / "results")
+        self.address: str = cluster.scheduler_address
+        self.scheduler = cluster.scheduler
+        self.hosts: dict[str, PaperHost] = {}
+        self._cluster = cluster
+        self._begun: list[list[str]] = []
+        self._workers: dict[str, Any] = {}
+
+    def join(
+        self, name: str, does: Work = empty_result, *, facts: Mapping[str, Any] | None = None, **more: Any
+    ) -> PaperHost:
+        """Add a worker."""
+        host = PaperHost(None, {}, self.results, name, ("ssh", "-t", name), Store(self.root / name), does, **more)  # type: ignore[arg-type]
+        own = WorkerFacts(__version__, "x86_64", "paper", 1, 64 << 30, (), f"builder@{name}")
+        data = {**facts_to_data(own), **(facts or {})}
+        data.pop("name"), data.pop("address")
+        access = Access(self.address, "worker")
+
+        async def start() -> Any:
+            shown = WorkerFacts(**data)
+            return await make_worker(access, host, data, shown.slots, resources_of(shown), name=name)
+
+        self.hosts[name] = host
+        self._begun.append(host.built)
+        self._workers[name] = self._cluster.sync(start)
+        return host
+
+    def lose(self, name: str) -> None:
+        """Cut a worker off, as if its machine were gone: nothing that it still does reaches anybody."""
+        worker = self._workers.pop(name)
+        del self.hosts[name]
+
+        async def cut() -> None:
+            worker.batched_stream.comm.abort()
+            worker.periodic_callbacks["heartbeat"].stop()
+            worker.batched_stream.comm = None
+
+        self._cluster.sync(cut)
+
+    def stop(self, name: str) -> None:
+        """End a worker in good order."""
+        worker = self._workers.pop(name)
+        self._cluster.sync(worker.close)
+
+    @property
+    def built(self) -> list[str]:
+        """The tasks that were begun, on whatever worker."""
+        return [task for begun in self._begun for task in begun]
+
+    def close(self) -> None:
+        """End the workers."""
+        for name in list(self._workers):
+            self.stop(name)
+
+
+@contextmanager
+def paper_cluster(root: Path) -> Iterator[PaperCluster]:
+    """Start a scheduler without workers."""
+    load_dask()
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=0, processes=False, dashboard_address=None, silence_logs=False, protocol="tcp", host="127.0.0.1"
+    ) as cluster:
+        made = PaperCluster(root, cluster)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait for something; the limit only ends a test that would hang."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)
