@@ -34,8 +34,9 @@ from bigtop_builder.cli.commands import (
     stack,
     store,
     testbed,
+    worker,
 )
-from bigtop_builder.cli.invocation import Command, Group, colours, command, keep_globals
+from bigtop_builder.cli.invocation import Command, Group, colours, command, keep_globals, without_subcommand
 from bigtop_builder.cli.text_format import printable, printable_json
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationErrors, ExitCode
 
@@ -114,6 +115,15 @@ _group(
     verify=bundle.verify,
     load=bundle.load,
 )
+_workers = typer.Typer(
+    help=worker.worker.__doc__,
+    cls=Group,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_workers.callback()(without_subcommand(command(worker.worker)))
+_workers.command("certificates", cls=Command)(command(worker.make_certificates))
+app.add_typer(_workers, name="worker", rich_help_panel=BUILD)
 _group("store", STORE, "Verify the store.", verify=store.verify)
 _group(
     "results",

@@ -209,6 +209,18 @@ def command(function: Callable[Concatenate[Invocation, P], None]) -> Callable[..
     return run
 
 
+def without_subcommand(run: Callable[..., None]) -> Callable[..., None]:
+    """Return a command that a group carries out when none of its subcommands is named."""
+
+    @functools.wraps(run)
+    def alone(*, _context: typer.Context, **given: Any) -> None:
+        if _context.invoked_subcommand is None:
+            run(_context=_context, **given)
+
+    alone.__signature__ = run.__signature__  # type: ignore[attr-defined]
+    return alone
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         sys.stdout.write(__version__ + "\n")

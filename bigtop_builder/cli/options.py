@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from bigtop_builder.recipe.catalog import Catalog
     from bigtop_builder.recipe.settings import Settings
 
+LOCAL = "local"
+"""``--executor local``: this machine."""
+
 OWN = "own"
 """``--packaging own``: the component files."""
 
@@ -180,6 +183,16 @@ Jobs = Annotated[
         min=1,
         max=256,
         help="How many tasks run in parallel; the default depends on processors and memory.",
+        show_default=False,
+        rich_help_panel=BUILDING,
+    ),
+]
+Executor = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        metavar="local|ADDRESS",
+        help="Build on this machine, or on the Dask cluster of this scheduler: tls://HOST:PORT.",
         show_default=False,
         rich_help_panel=BUILDING,
     ),

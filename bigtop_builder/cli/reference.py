@@ -158,7 +158,10 @@ def _commands(path: str, group: Any) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name, one in group.commands.items():
         inner = f"{path} {name}"
-        found += _commands(inner, one) if hasattr(one, "commands") else [(inner, one)]
+        if not hasattr(one, "commands") or one.invoke_without_command:
+            found.append((inner, one))
+        if hasattr(one, "commands"):
+            found += _commands(inner, one)
     return found
 
 

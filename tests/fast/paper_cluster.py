@@ -126,8 +126,9 @@ class PaperHost(WorkerHost):
 class PaperCluster:
     """A scheduler on loopback, and workers that come and go."""
 
-    def __init__(self, root: Path, cluster: Any) -> None:
+    def __init__(self, root: Path, cluster: Any, certificates: Path | None) -> None:
         self.root = root
+        self.certificates = certificates
         self.results = FolderResults(root / "results")
         self.address: str = cluster.scheduler_address
         self.scheduler = cluster.scheduler
@@ -143,8 +144,7 @@ class PaperCluster:
         host = PaperHost(None, {}, self.results, name, ("ssh", "-t", name), Store(self.root / name), does, **more)  # type: ignore[arg-type]
         own = WorkerFacts(__version__, "x86_64", "paper", 1, 64 << 30, (), f"builder@{name}")
         data = {**facts_to_data(own), **(facts or {})}
-        data.pop("name"), data.pop("address")
-        access = Access(self.address, "worker")
+        access = Access(self.address, "worker", self.certificates)
 
         async def start() -> Any:
             shown = WorkerFacts(**data)
@@ -183,16 +183,37 @@ class PaperCluster:
             self.stop(name)
 
 
+def _security(certificates: Path | None) -> Any:
+    """The scheduler's and, for the cluster's own client, the client's part."""
+    from distributed.security import Security
+
+    if certificates is None:
+        return Security()
+    parts = {
+        f"tls_{part}_{kind}": str(certificates / f"{part}{suffix}.pem")
+        for part in ("scheduler", "client")
+        for kind, suffix in (("cert", ""), ("key", "-key"))
+    }
+    return Security(tls_ca_file=str(certificates / "ca.pem"), require_encryption=True, **parts)
+
+
 @contextmanager
-def paper_cluster(root: Path) -> Iterator[PaperCluster]:
-    """Start a scheduler without workers."""
+def paper_cluster(root: Path, certificates: Path | None = None) -> Iterator[PaperCluster]:
+    """Start a scheduler without workers; with certificates it demands them."""
     load_dask()
     from distributed import LocalCluster
 
+    protocol = "tcp" if certificates is None else "tls"
     with LocalCluster(
-        n_workers=0, processes=False, dashboard_address=None, silence_logs=False, protocol="tcp", host="127.0.0.1"
+        n_workers=0,
+        processes=False,
+        dashboard_address=None,
+        silence_logs=False,
+        protocol=protocol,
+        host="127.0.0.1",
+        security=_security(certificates),
     ) as cluster:
-        made = PaperCluster(root, cluster)
+        made = PaperCluster(root, cluster, certificates)
         try:
             yield made
         finally:

@@ -17,7 +17,7 @@ from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.result import Result, RunResult
 from bigtop_builder.flow.build.work_order import WorkOrder
 from bigtop_builder.flow.distributed.executor import DaskExecutor
-from bigtop_builder.flow.distributed.outcome import failures_elsewhere
+from bigtop_builder.flow.distributed.outcome import failure_elsewhere, failures_elsewhere
 from bigtop_builder.flow.packagings import PACKAGINGS
 from bigtop_builder.model.errors import EngineError, ExitCode
 from bigtop_builder.model.event import AnyEvent, Failure, Notice, StepStarted, TaskFinished
@@ -39,7 +39,7 @@ def small(project: ProjectFolder) -> Project:
     project.component("b", COMPILED + "depends: {build: [a]}\n", versions=SOURCE % SHA)
     project.component("c")
     project.stack(a="1", b="1", c="1")
-    return workspace(project, **{"executor.lease": "5s", "executor.patience": "4s"})
+    return workspace(project, **{"executor.lease": "5s", "executor.patience": "2s"})
 
 
 @pytest.fixture
@@ -215,8 +215,11 @@ def test_a_failure_lies_on_its_worker(space: Project, cluster: PaperCluster) -> 
     failure = done.results["a@debian-bootstrap/compile"].failure
     assert failure is not None and failure.shell == "ssh -t one shell a"
     assert failure.log is not None and Path(failure.log).is_relative_to(space.store.root)
-    known = {one["task"]: one for one in failures_elsewhere(space.store)}
-    assert known["a@debian-bootstrap/compile"]["worker"] == "one"
+    known = {one.task: one for one in failures_elsewhere(space.store)}
+    assert known["a@debian-bootstrap/compile"].worker == "one"
+    away = failure_elsewhere(space.store, "a")
+    assert away is not None and away.command == "ssh -t one shell a"
+    assert failure_elsewhere(space.store, "a@el7") is None
     ended = [event for event in watched.events if isinstance(event, TaskFinished) and event.state == "failed"]
     assert all(one.failure and one.failure.rerun for one in ended)
 

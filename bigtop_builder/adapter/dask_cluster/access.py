@@ -7,6 +7,7 @@ and ``tcp://`` only leads to this machine unless somebody says otherwise.
 from __future__ import annotations
 
 import ipaddress
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from distributed.security import Security
 
 LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application", "asyncio")
+KNOCK_SECONDS = 10.0
 MAKE = "Make certificates with: bigtop-builder worker certificates FOLDER"
 
 
@@ -43,6 +45,17 @@ class Access:
                 hint=f"Use tls://. {MAKE}. Or allow it with executor.insecure.",
                 location=self.place,
             )
+
+    def knock(self) -> None:
+        """Raise EngineError when nothing listens there: Dask would try for long."""
+        host, _, port = self.address.partition("://")[2].rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
+        except OSError as error:
+            raise EngineError(
+                f"no Dask scheduler responds at {self.address}: {error.strerror or error}",
+                hint="Start one with: dask scheduler, or check the address.",
+            ) from error
 
     def security(self) -> Security:
         """Return the same for Dask."""

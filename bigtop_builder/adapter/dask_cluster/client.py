@@ -117,6 +117,7 @@ class Cluster:
 def connected(access: Access) -> Iterator[Cluster]:
     """Connect to a cluster. Raises ConfigurationError for a wrong access, EngineError if nothing responds."""
     access.check()
+    access.knock()
     load_dask()
     from distributed import Client
 

@@ -145,6 +145,7 @@ def make_worker(
 
 def run_worker(make: Callable[[], Worker], access: Access, joined: Callable[[Worker], None]) -> None:
     """Run a worker until a signal ends it, or the scheduler is gone. Raises EngineError, ConfigurationError."""
+    access.knock()
     with suppress(KeyboardInterrupt):
         asyncio.run(_until_stopped(make, access, joined))
 

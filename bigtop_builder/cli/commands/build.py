@@ -223,6 +223,7 @@ def build(
     dry_run: options.DryRun = False,
     check_reproducible: options.CheckReproducible = False,
     failed: options.Failed = False,
+    executor: options.Executor = None,
     output: options.Output = None,
     junit: options.JUnit = None,
     summary: options.Summary = None,
@@ -254,6 +255,7 @@ def build(
         check_reproducible=check_reproducible,
         limits__jobs=jobs,
         output=str(output) if output else None,
+        executor__dask=None if executor == options.LOCAL else executor,
     )
     if dry_run:
         _show_plan(invocation, project, request)
@@ -261,10 +263,12 @@ def build(
 
     from bigtop_builder.cli.views.watch import Reports, watched
     from bigtop_builder.flow.build.builder import build as run_build
+    from bigtop_builder.flow.executors import executor_of
     from bigtop_builder.flow.packagings import PACKAGINGS
 
+    chosen = None if executor == options.LOCAL else executor_of(project, PACKAGINGS)
     reports = Reports(events, junit, summary, logs)
-    state = watched(invocation, reports, lambda bus: run_build(project, request, bus, PACKAGINGS))
+    state = watched(invocation, reports, lambda bus: run_build(project, request, bus, PACKAGINGS, chosen))
     if invocation.json:
         from bigtop_builder.cli.views.summary import json_data
 

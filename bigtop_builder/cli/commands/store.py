@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import time
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from bigtop_builder.cli import options
 from bigtop_builder.cli.invocation import Invocation
-from bigtop_builder.model.errors import ConfigurationError, ExitCode
+from bigtop_builder.model.errors import ConfigurationError, ExitCode, HostError
+
+if TYPE_CHECKING:
+    from bigtop_builder.flow.distributed.outcome import FailureElsewhere
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -33,13 +38,17 @@ def shell(
         typer.Argument(metavar="COMMAND", help="The command to run, after --. Default: bash.", show_default=False),
     ] = None,
 ) -> None:
-    """Open a shell in the container of a failed build."""
+    """Open a shell in the container of a failed build, also in one that a worker of a cluster has, over SSH."""
     from bigtop_builder.cli.text_format import columns
     from bigtop_builder.flow.build.shell import failed_builds, newest_failure, open_failed
+    from bigtop_builder.flow.distributed.outcome import failure_elsewhere, failures_elsewhere
     from bigtop_builder.flow.open_project import open_project
 
     project = open_project(invocation.settings())
     if component is not None:
+        away = failure_elsewhere(project.store, component)
+        if away is not None:
+            _open_elsewhere(invocation, away, command)
         tree = newest_failure(project, component)
         code = open_failed(project, tree, tuple(command or ("bash",)))
         if command is None and tree.data.get("ingredients") and tree.task.endswith("/compile"):
@@ -48,10 +57,33 @@ def shell(
                 f"{tree.data['component']} --from-shell. Otherwise the next failure of this build replaces the tree."
             )
         raise typer.Exit(code)
-    builds = failed_builds(project)
+    builds = [*failed_builds(project), *map(_row, failures_elsewhere(project.store))]
     invocation.answer(columns([(build["task"], build["step"], build["folder"]) for build in builds]), builds)
     if not builds:
         invocation.say("no failed builds")
+
+
+def _row(away: FailureElsewhere) -> dict[str, str]:
+    return {
+        "task": away.task,
+        "component": away.component,
+        "platform": away.platform,
+        "step": away.step,
+        "folder": f"on the worker {away.worker}",
+    }
+
+
+def _open_elsewhere(invocation: Invocation, away: FailureElsewhere, command: list[str] | None) -> NoReturn:
+    """Become the command that opens the shell on a worker."""
+    rest = ["--", *map(shlex.quote, command)] if command else []
+    argv = [*shlex.split(away.command), *rest]
+    invocation.say(f"The tree of this failure is on the worker {away.worker}: {shlex.join(argv)}")
+    try:
+        os.execvp(argv[0], argv)
+    except OSError as error:
+        raise HostError(
+            f"{argv[0]} cannot be run: {error.strerror}", hint="Run the command above where you have SSH."
+        ) from error
 
 
 def images(invocation: Invocation) -> None:

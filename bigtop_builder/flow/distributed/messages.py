@@ -66,8 +66,8 @@ def verdict_from_json(text: str) -> Verdict:
 
 
 def facts_to_data(facts: WorkerFacts) -> dict[str, Any]:
-    """Return what a worker says of itself when it joins."""
-    return asdict(facts)
+    """Return what a worker says of itself when it joins; its name and address are the engine's to say."""
+    return {name: value for name, value in asdict(facts).items() if name not in ("name", "address")}
 
 
 @dataclass(frozen=True)

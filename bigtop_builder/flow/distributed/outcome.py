@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bigtop_builder.adapter.store import Store, translated, write_atomically
-from bigtop_builder.flow.build.failed_tree import FAILED, tree_name
+from bigtop_builder.flow.build.failed_tree import FAILED, failed_trees, tree_name
 from bigtop_builder.flow.build.result import Result, stored_packages
 from bigtop_builder.flow.build.work_order import WorkOrder
 from bigtop_builder.flow.distributed.results import SharedResults
@@ -53,14 +55,43 @@ def keep_shell(store: Store, order: WorkOrder, worker: str, result: Result) -> N
             path.unlink(missing_ok=True)
         else:
             path.parent.mkdir(mode=0o700, exist_ok=True)
-            data = {"task": order.task, "component": order.component, "platform": order.platform}
-            write_atomically(path, json.dumps({**data, "worker": worker, "command": command}))
+            step = result.failure.step if result.failure else ""
+            data = {"task": order.task, "component": order.component, "platform": order.platform, "step": step}
+            write_atomically(path, json.dumps({**data, "worker": worker, "command": command, "failed": time.time()}))
 
 
-def failures_elsewhere(store: Store) -> list[dict[str, str]]:
-    """Return the failures whose trees workers have, the newest first: task, component, platform, worker, command."""
-    paths = sorted((store.root / FAILED).glob(f"*{ELSEWHERE}"), key=lambda path: -path.stat().st_mtime)
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+@dataclass(frozen=True)
+class FailureElsewhere:
+    """A failure whose tree a worker has. ``failed`` is in seconds since the epoch."""
+
+    task: str
+    component: str
+    platform: str
+    step: str
+    worker: str
+    command: str
+    """Opens a shell in it, from here."""
+    failed: float
+
+
+def failures_elsewhere(store: Store) -> list[FailureElsewhere]:
+    """Return the failures whose trees workers have, the newest first."""
+    found = []
+    for path in (store.root / FAILED).glob(f"*{ELSEWHERE}"):
+        with suppress(OSError, ValueError, TypeError):
+            found.append(FailureElsewhere(**json.loads(path.read_text(encoding="utf-8"))))
+    return sorted(found, key=lambda one: -one.failed)
+
+
+def failure_elsewhere(store: Store, component: str) -> FailureElsewhere | None:
+    """Return the newest failure of a component, which may end in ``@PLATFORM``, if a worker has its tree.
+
+    None if this machine has a newer one.
+    """
+    name, _, platform = component.partition("@")
+    chosen = [one for one in failures_elsewhere(store) if one.component == name and platform in ("", one.platform)]
+    here = [tree.failed for tree in failed_trees(store) if tree.data["component"] == name]
+    return chosen[0] if chosen and chosen[0].failed > max(here, default=0.0) else None
 
 
 def _path(store: Store, task: str) -> Path:
