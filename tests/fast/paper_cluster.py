@@ -76,7 +76,7 @@ def sleeping(seconds: float, component: str = "") -> Work:
     return work
 
 
-@dataclass(frozen=True)
+@dataclass
 class PaperHost(WorkerHost):
     """A worker that builds on paper, with a log of one line."""
 
@@ -141,7 +141,16 @@ class PaperCluster:
         self, name: str, does: Work = empty_result, *, facts: Mapping[str, Any] | None = None, **more: Any
     ) -> PaperHost:
         """Add a worker."""
-        host = PaperHost(None, {}, self.results, name, ("ssh", "-t", name), Store(self.root / name), does, **more)  # type: ignore[arg-type]
+        host = PaperHost(
+            None,  # type: ignore[arg-type]
+            {},
+            self.results,
+            name,
+            ("ssh", "-t", name),
+            store=Store(self.root / name),
+            does=does,
+            **more,
+        )
         own = WorkerFacts(__version__, "x86_64", "paper", 1, 64 << 30, (), f"builder@{name}")
         data = {**facts_to_data(own), **(facts or {})}
         access = Access(self.address, "worker", self.certificates)

@@ -7,6 +7,7 @@ import os
 import shlex
 import socket
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,13 +122,12 @@ def worker(
     def make() -> Any:
         return make_worker(access, host, facts_to_data(own), own.slots, resources_of(own), name=shown)
 
-    run_worker(make, access, joined)
+    with closing(host):
+        run_worker(make, access, joined)
 
 
 def _facts(project: Project, memory: str | None, platforms: list[str], ssh: str) -> WorkerFacts:
     """Return what this machine is. Raises EngineError when it has no container engine."""
-    from contextlib import closing
-
     from bigtop_builder.adapter.containers.engine import connect, facts
     from bigtop_builder.flow.build.local_executor import default_jobs
     from bigtop_builder.flow.distributed.messages import WorkerFacts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bigtop_builder.adapter.containers.accounts import Account, build_account
@@ -73,7 +73,6 @@ def open_worker(
     run: Run,
     emit: Bus,
     cancelled: threading.Event,
-    tee: LogTee | None = None,
 ) -> Iterator[Worker]:
     """Connect to everything that a run needs, after clearing away what dead runs left.
 
@@ -104,10 +103,23 @@ def open_worker(
                 addresses,
                 repositories,
                 request.offline,
-                tee,
             )
     finally:
         client.close()
+
+
+def own_worker(
+    machine: Worker, project: Project, run: Run, emit: Bus, cancelled: threading.Event, tee: LogTee
+) -> Worker:
+    """Return a worker for one run on a machine that was opened before, with the same engine and network settings."""
+    shop = replace(
+        machine.shop,
+        run=run.id,
+        cancelled=cancelled,
+        fetch=lambda source: machine.fetcher.fetch(source, base=run.folder, cancelled=cancelled).path,
+    )
+    repositories = RepositoryFiles(Web(project.file.network), seconds(project.file.limits.repository_time), cancelled)
+    return replace(machine, run=run, emit=emit, cancelled=cancelled, shop=shop, repositories=repositories, tee=tee)
 
 
 def _suppliers(

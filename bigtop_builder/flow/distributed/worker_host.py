@@ -9,8 +9,8 @@ import shlex
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bigtop_builder.adapter.containers.engine_images import present
@@ -20,7 +20,7 @@ from bigtop_builder.flow.build.images import NeededImage, prepare_images
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.result import Result
 from bigtop_builder.flow.build.task_runner import carry_out, failure_of
-from bigtop_builder.flow.build.worker import Worker, open_worker
+from bigtop_builder.flow.build.worker import Worker, open_worker, own_worker
 from bigtop_builder.flow.distributed.forwarder import Forwarder
 from bigtop_builder.flow.distributed.messages import RemoteOrder, Verdict
 from bigtop_builder.flow.distributed.results import SharedResults
@@ -50,9 +50,9 @@ class Link(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class WorkerHost:
-    """What orders are carried out with on this machine."""
+    """What orders are carried out with on this machine; its engine and network settings are opened once."""
 
     project: Project
     packagings: Packagings
@@ -60,6 +60,14 @@ class WorkerHost:
     name: str
     shell: Sequence[str] = ()
     """The command that runs this program here from elsewhere: ``ssh -t HOST bigtop-builder …``."""
+    _opening: threading.Lock = field(default_factory=threading.Lock)
+    _machines: dict[bool, Worker] = field(default_factory=dict)
+    """What all orders share, for those with a network and for those without."""
+    _open: ExitStack = field(default_factory=ExitStack)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._open.close()
 
     def run(self, message: RemoteOrder, link: Link) -> None:
         """Carry out what was sent, and send how it ended. Nothing is raised for a failure."""
@@ -94,10 +102,19 @@ class WorkerHost:
         tasks = [_planned(message.order)] if message.order else []
         with record_run(store, store.start_run(), forwarder.event, "build", tasks=tasks) as active:
             active.cancelled = link.cancelled
-            run, request = active.run, Request(offline=message.offline)
+            run, machine = active.run, self._machine(message.offline)
             assert run is not None
-            with open_worker(self.project, request, run, active.emit, link.cancelled, forwarder.log) as worker:
-                yield worker
+            yield own_worker(machine, self.project, run, active.emit, link.cancelled, forwarder.log)
+
+    def _machine(self, offline: bool) -> Worker:
+        """Open this machine, once. Raises EngineError, ConfigurationError."""
+        with self._opening:
+            if offline not in self._machines:
+                run = self.project.store.start_run()
+                self._open.callback(run.close)
+                opened = open_worker(self.project, Request(offline=offline), run, lambda _: None, threading.Event())
+                self._machines[offline] = self._open.enter_context(opened)
+            return self._machines[offline]
 
     def _carry_out(self, worker: Worker, order: WorkOrder) -> Result:
         """Carry out an order, unless somebody else has the result or is making it: then wait and take it over."""
