@@ -226,6 +226,9 @@ class ProjectFile(StrictModel):
     """The stack to build."""
     platforms: list[Name] = Field(default_factory=lambda: ["el8"], min_length=1)
     """The platforms to build for when the command line names none."""
+    architectures: list[Literal["x86_64", "aarch64"]] = Field(default_factory=list)
+    """The architectures to build for; by default that of this machine. The first builds everything, the others what
+    is native. Each needs a machine that runs its programs: a worker of that architecture, or emulation."""
     builder: Literal["embedded", "platform"] = "embedded"
     """``embedded`` builds in an image made from Debian's packages alone; ``platform`` in the platform's own."""
     native: Literal["refuse", "label"] | None = None

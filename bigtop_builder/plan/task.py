@@ -67,7 +67,7 @@ class Task:
         return PlannedTask(
             task=self.id,
             component=self.evaluated.name,
-            platform=(target.builder if self.kind == "compile" else target.platform).name,
+            platform=target.builder_label if self.kind == "compile" else target.label,
             kind=self.kind,
             action=self.action,
             reasons=list(self.reasons),
@@ -100,9 +100,9 @@ class Plan:
 
 def compile_id(evaluated: Evaluated) -> str:
     """Return ``zookeeper@debian-bootstrap/compile``: the platform is the builder's."""
-    return f"{evaluated.name}@{evaluated.target.builder.name}/compile"
+    return f"{evaluated.name}@{evaluated.target.builder_label}/compile"
 
 
 def package_id(evaluated: Evaluated) -> str:
     """Return ``zookeeper@el8/package``: the platform is the one on the label."""
-    return f"{evaluated.name}@{evaluated.target.platform.name}/package"
+    return f"{evaluated.name}@{evaluated.target.label}/package"

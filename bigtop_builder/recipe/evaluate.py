@@ -56,6 +56,21 @@ class Target:
     platform: Platform
     builder: Platform
     arch: str
+    further: bool = False
+    """Whether ``arch`` is one of several and not the first, which also builds what runs on all."""
+
+    @property
+    def label(self) -> str:
+        """``el8``, or ``el8.aarch64`` on a further architecture."""
+        return self._labelled(self.platform)
+
+    @property
+    def builder_label(self) -> str:
+        """The same of the builder."""
+        return self._labelled(self.builder)
+
+    def _labelled(self, platform: Platform) -> str:
+        return f"{platform.name}.{self.arch}" if self.further else platform.name
 
 
 @dataclass(frozen=True)

@@ -120,8 +120,8 @@ def test_maven_comes_by_digest(version: str) -> None:
 
 
 def test_another_mirror_is_another_base() -> None:
-    assert base_tag("trixie", "http://a/debian") != base_tag("trixie", "http://b/debian")
-    assert base_tag("trixie", "http://a/debian") == base_tag("trixie", "http://a/debian")
+    assert base_tag("trixie", "http://a/debian", "x86_64") != base_tag("trixie", "http://b/debian", "x86_64")
+    assert base_tag("trixie", "http://a/debian", "x86_64") == base_tag("trixie", "http://a/debian", "x86_64")
 
 
 def test_records(tmp_path: Path) -> None:

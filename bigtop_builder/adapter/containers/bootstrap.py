@@ -34,9 +34,13 @@ NOT_IMPORTED = ("./dev/*", "./proc/*", "./sys/*", "./var/cache/apt/*", "./var/li
 INSTEAD = "or set 'builder: platform' in the project file to build in the platform's own public image"
 
 
-def base_tag(suite: str, mirror: str) -> str:
+DEBIAN_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
+"""Architecture → its name in Debian."""
+
+
+def base_tag(suite: str, mirror: str, machine: str) -> str:
     """Return the tag of the base image of a suite. It depends on the mirror, which apt inside the image uses."""
-    return f"bigtop-builder/base:{suite}-{os.uname().machine}-{digest.of_text(mirror)[:8]}"
+    return f"bigtop-builder/base:{suite}-{machine}-{digest.of_text(mirror)[:8]}"
 
 
 def bootstrap(
@@ -44,6 +48,7 @@ def bootstrap(
     suite: str,
     *,
     mirror: str,
+    machine: str,
     proxies: Mapping[str, str],
     scratch: Path,
     log: LogWriter,
@@ -55,7 +60,7 @@ def bootstrap(
     devices. Raises EngineError when this machine cannot do it, ConfigurationError for a mirror with a password,
     BuildError when debootstrap fails, LimitError, InterruptedRunError.
     """
-    tag = base_tag(suite, mirror)
+    tag = base_tag(suite, mirror, machine)
     if urlsplit(mirror).password:
         raise ConfigurationError(
             "the Debian mirror's address contains a password, which would stay in the image",
@@ -74,7 +79,8 @@ def bootstrap(
         excluded = [f"--exclude={pattern}" for pattern in NOT_IMPORTED]
         tar = ["tar", "--create", "--numeric-owner", *excluded, f"--file={archive}", f"--directory={tree}", "."]
         try:
-            _run([*isolated, program, "--variant=minbase", suite, str(tree), mirror], settings, log, cancelled)
+            options = [f"--arch={DEBIAN_NAMES.get(machine, machine)}", "--variant=minbase"]
+            _run([*isolated, program, *options, suite, str(tree), mirror], settings, log, cancelled)
             _run([*isolated, *tar], {}, log, cancelled)
         finally:
             subprocess.run([*isolated, "rm", "-rf", str(tree)], capture_output=True, timeout=TIME_LIMIT, check=False)

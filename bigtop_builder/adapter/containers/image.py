@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from bigtop_builder.adapter.containers.bootstrap import base_tag, bootstrap
 from bigtop_builder.adapter.containers.container import LABEL, Sandbox, Session, User
+from bigtop_builder.adapter.containers.emulation import require_runnable
 from bigtop_builder.adapter.containers.engine import engine_errors
 from bigtop_builder.adapter.containers.engine_images import present
 from bigtop_builder.adapter.containers.image_recipe import (
@@ -90,6 +91,7 @@ def ensure(shop: Workshop, spec: ImageSpec, log: LogWriter) -> ImageRecord:
         record = recorded(shop.store, key)
         if record is not None and present(shop.client, record.id):
             return record
+        require_runnable(spec.machine)
         if spec.parent is not None:
             below = ensure(shop, spec.parent, log)
             origin, base = below.id, below.base
@@ -122,7 +124,7 @@ def _base(shop: Workshop, spec: ImageSpec, log: LogWriter) -> tuple[str, str]:
     """
     image = spec.platform.image
     if image.debootstrap is not None:
-        tag = base_tag(image.debootstrap, shop.site.debian_mirror)
+        tag = base_tag(image.debootstrap, shop.site.debian_mirror, spec.machine)
         with shop.store.locked("image-base"):
             found = present(shop.client, tag)
             if not found:
@@ -130,6 +132,7 @@ def _base(shop: Workshop, spec: ImageSpec, log: LogWriter) -> tuple[str, str]:
                     shop.client,
                     image.debootstrap,
                     mirror=shop.site.debian_mirror,
+                    machine=spec.machine,
                     proxies=shop.site.proxies,
                     scratch=shop.store.root / "work" / shop.run,
                     log=log,

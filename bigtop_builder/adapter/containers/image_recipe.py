@@ -49,6 +49,8 @@ class ImageSpec:
     maven: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     """Text files that the recipe copies in, by name."""
+    machine: str = field(default_factory=lambda: os.uname().machine)
+    """The architecture: ``x86_64``."""
 
     @property
     def name(self) -> str:
@@ -64,16 +66,17 @@ def image_spec(
     jdk: int | None = None,
     maven: str | None = None,
     packages: tuple[str, ...] = (),
+    machine: str | None = None,
 ) -> ImageSpec:
     """Describe an image of a platform.
 
     ``find`` returns the file of a template below ``images/``; ``jdk``, ``maven`` and ``packages`` are what a
-    component's build requires. Raises RecipeError.
+    component's build requires; ``machine`` is its architecture, by default that of this machine. Raises RecipeError.
     """
     for name in packages:
         if not PACKAGE_NAME.fullmatch(name):
             raise RecipeError(f"{name!r} is not the name of a package of {platform.title}")
-    parent = None if kind == "package" else image_spec(platform, "package", find)
+    parent = None if kind == "package" else image_spec(platform, "package", find, machine=machine)
     context = {
         "kind": kind,
         "platform": platform.name,
@@ -100,12 +103,13 @@ def image_spec(
         parent=parent,
         maven=maven,
         files=files,
+        machine=machine or os.uname().machine,
     )
 
 
 def image_key(spec: ImageSpec) -> str:
     """Return the key of the requested image. What was really made has a fingerprint, which its record keeps."""
-    return digest.of_data([FORMAT, spec.name, os.uname().machine, *ingredients(spec)])
+    return digest.of_data([FORMAT, spec.name, spec.machine, *ingredients(spec)])
 
 
 def ingredients(spec: ImageSpec) -> list[object]:

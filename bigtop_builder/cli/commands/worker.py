@@ -9,7 +9,7 @@ import socket
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -70,6 +70,14 @@ def worker(
             show_default=False,
         ),
     ] = None,
+    arch: Annotated[
+        Literal["x86_64", "aarch64"] | None,
+        typer.Option(
+            "--arch",
+            help="Build for this architecture instead of the machine's own, by emulation.",
+            show_default=False,
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(
@@ -102,6 +110,7 @@ def worker(
             executor__dask=scheduler,
             executor__certificates=str(invocation.cwd / certificates) if certificates else None,
             limits__jobs=slots,
+            architectures=[arch] if arch else None,
         )
     )
     access = access_of(project, "worker")
@@ -128,11 +137,13 @@ def worker(
 
 def _facts(project: Project, memory: str | None, platforms: list[str], ssh: str) -> WorkerFacts:
     """Return what this machine is. Raises EngineError when it has no container engine."""
+    from bigtop_builder.adapter.containers.emulation import require_runnable
     from bigtop_builder.adapter.containers.engine import connect, facts
     from bigtop_builder.flow.build.local_executor import default_jobs
     from bigtop_builder.flow.distributed.messages import WorkerFacts
     from bigtop_builder.model.base import size_in_bytes
 
+    require_runnable(project.arch)
     with closing(connect()) as client:
         engine = facts(client)
     return WorkerFacts(

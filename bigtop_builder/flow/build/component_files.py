@@ -121,7 +121,7 @@ class ComponentFiles:
         if builder.name == platform.name:
             return target
         if self._settings.project.native == "label":
-            return Target(builder, builder, target.arch)
+            return replace(target, platform=builder)
         return Refusal(
             name,
             platform.name,

@@ -75,7 +75,10 @@ class Project:
         self.store = store
         self.packaging = packaging
         self._compiled = compile_with(self.store.root / "cache" / "templates")
-        self.arch = "aarch64" if machine.machine() in ("aarch64", "arm64") else "x86_64"
+        own = "aarch64" if machine.machine() in ("aarch64", "arm64") else "x86_64"
+        self.architectures: tuple[str, ...] = tuple(dict.fromkeys(self.file.architectures)) or (own,)
+        self.arch = self.architectures[0]
+        """Builds what runs everywhere; native components are built on the others as well."""
         self._choices = dict(self.file.components)
         self._given = frozenset(choices or ())
         for name, choice in (choices or {}).items():
@@ -148,7 +151,19 @@ class Project:
                     start = [name for name, chosen in pairs if chosen == platform]
                     more = closure(start, partial(neighbours, platform))
                     pairs += [(name, platform) for name in sorted(more) if (name, platform) not in pairs]
-        return pairs
+        return pairs + [further for pair in pairs for further in self._on_further(*pair)]
+
+    def _on_further(self, name: str, platform: str) -> Iterator[Pair]:
+        """Yield a component on the further architectures, if it is not the same everywhere."""
+        for arch in self.architectures[1:]:
+            evaluated = self.evaluate(name, f"{platform}.{arch}")
+            if isinstance(evaluated, Refusal):
+                # What is refused everywhere is told once.
+                wanted = isinstance(self.evaluate(name, platform), Evaluated)
+            else:
+                wanted = evaluated.native
+            if wanted:
+                yield name, f"{platform}.{arch}"
 
     def plan(self, request: Request) -> Plan:
         """Make the plan of a request. Raises ConfigurationError, RecipeError or NothingSelectedError."""
@@ -198,7 +213,7 @@ class Project:
         while self._built_too != selected:
             tasks = make_plan(sorted(self._built_too), self, results).tasks
             built = {
-                (task.evaluated.name, task.evaluated.target.platform.name)
+                (task.evaluated.name, task.evaluated.target.label)
                 for task in tasks
                 if task.compile_key
                 and (results.has("compile", task.compile_key) or results.offers("compile", task.compile_key))
@@ -234,12 +249,22 @@ class Project:
         known = self._evaluated.get((name, platform, beside))
         if known is not None:
             return known
-        target = Target(self.platform(platform), self.platform(self.builder_platform or platform), self.arch)
+        target = self._target(platform)
         choice, versions = self._choices.get(name, Choice()), self.versions
         with placed(self._place(name)):
             value = self.packaging.evaluate(name, target, choice, versions, beside)
+            if target.further and isinstance(value, Evaluated) and not value.native:
+                value = self.evaluate(name, target.platform.name)
         self._evaluated[name, platform, beside] = value
         return value
+
+    def _target(self, label: str) -> Target:
+        """Return what a label means: ``el8``, or ``el8.aarch64`` for a further architecture."""
+        platform, dot, arch = label.rpartition(".")
+        if not dot or arch not in self.architectures[1:]:
+            platform, arch = label, self.arch
+        builder = self.platform(self.builder_platform or platform)
+        return Target(self.platform(platform), builder, arch, further=arch != self.arch)
 
     def evaluate_variant(self, name: str, platform: str, variant: str) -> Evaluated | Refusal:
         """Evaluate a variant of a component as the platform itself would build it, whatever is chosen for builds."""
@@ -253,37 +278,45 @@ class Project:
 
     def image_spec(self, evaluated: Evaluated, kind: Kind) -> ImageSpec:
         """Return the image that a task of this kind runs in."""
-        builder = evaluated.target.builder
+        builder, arch = evaluated.target.builder, evaluated.target.arch
         if kind == "package":
-            return self.package_image(builder.name)
+            return self._image(builder.name, "package", arch)
         build = evaluated.build
         packages = tuple(build.packages.get(builder.family, ()))
-        return self._image(builder.name, "toolchain", build.jdk, build.maven, packages)
+        return self._image(builder.name, "toolchain", arch, build.jdk, build.maven, packages)
 
     def package_image(self, platform: str) -> ImageSpec:
         """Return the image that packages are made in on a platform; its other images are built on it."""
-        return self._image(platform, "package")
+        return self._image(platform, "package", self.arch)
 
     def host_spec(self, evaluated: Evaluated) -> ImageSpec:
         """Return the image of the clean host that a component's packages are installed on."""
-        return self._image(self.builder_platform or evaluated.target.platform.name, "host")
+        target = evaluated.target
+        return self._image(self.builder_platform or target.platform.name, "host", target.arch)
 
     def bare_host(self) -> ImageSpec:
         """Return the image of a clean host of this project, whatever is installed on it."""
-        return self._image(self.builder_platform or self.file.platforms[0], "host")
+        return self._image(self.builder_platform or self.file.platforms[0], "host", self.arch)
 
     def _image(
         self,
         platform: str,
         kind: ImageKind,
+        arch: str,
         jdk: int | None = None,
         maven: str | None = None,
         packages: tuple[str, ...] = (),
     ) -> ImageSpec:
-        key = (platform, kind, jdk, maven, packages)
+        key = (platform, kind, arch, jdk, maven, packages)
         if key not in self._images:
             self._images[key] = image_spec(
-                self.platform(platform), kind, self.catalog.image_template, jdk=jdk, maven=maven, packages=packages
+                self.platform(platform),
+                kind,
+                self.catalog.image_template,
+                jdk=jdk,
+                maven=maven,
+                packages=packages,
+                machine=arch,
             )
         return self._images[key]
 
@@ -298,7 +331,7 @@ class Project:
 
     def spec(self, evaluated: Evaluated) -> str:
         """Return the text of a component's spec file, rendered once. Raises RecipeError."""
-        key = (evaluated.name, evaluated.target.platform.name, evaluated.build_depends)
+        key = (evaluated.name, evaluated.target.label, evaluated.build_depends)
         if key not in self._specs:
             self._specs[key] = self.packaging.spec(evaluated)
         return self._specs[key]

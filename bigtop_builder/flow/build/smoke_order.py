@@ -50,7 +50,7 @@ def _add_needs(
     for name in smoke.needs:
         if name in parts or name in missing or name == task.evaluated.name:
             continue
-        value = project.evaluate(name, task.evaluated.target.platform.name)
+        value = project.evaluate(name, task.evaluated.target.label)
         if isinstance(value, Refusal) or value.smoke is None or name not in task.smoke_keys:
             missing[name] = None
             continue

@@ -116,7 +116,7 @@ class DaskExecution:
             lease=self._lease,
             log_size=order.log_size,
             images=images,
-            fingerprints={key: self._fleet.agreed[key] for key in order.images.values()},
+            fingerprints={key: self._fleet.agreed.get(key, "") for key in order.images.values()},
             order=order,
             offline=self._offline,
         )
@@ -373,7 +373,7 @@ class DaskExecution:
             return
         facts = self._fleet.members[address]
         self._fleet.making(address)
-        images = tuple(self._images.values())
+        images = tuple(image for image in self._images.values() if image.spec.machine == facts.machine)
         message = RemoteOrder(
             name=next(self._names),
             run=self._run.id,
