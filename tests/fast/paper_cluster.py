@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import threading
 import time
@@ -37,7 +38,6 @@ class FolderResults:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.leases: set[str] = set()
 
     def has(self, kind: Kind, key: str) -> bool:
         return (self.root / kind / key).is_dir()
@@ -52,14 +52,14 @@ class FolderResults:
 
     @contextmanager
     def lease(self, kind: Kind, key: str) -> Iterator[bool]:
-        name = f"{kind}-{key}"
-        mine = name not in self.leases
-        self.leases.add(name)
-        try:
-            yield mine
-        finally:
-            if mine:
-                self.leases.remove(name)
+        (self.root / "leases").mkdir(parents=True, exist_ok=True)
+        with (self.root / "leases" / f"{kind}-{key}").open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
 
 
 def empty_result(host: PaperHost, order: WorkOrder, log: LogWriter, cancelled: threading.Event) -> None:
@@ -85,6 +85,8 @@ class PaperHost(WorkerHost):
     fingerprints: Callable[[str], str] = lambda name: f"fingerprint-{name}"
     built: list[str] = field(default_factory=list)
     """The tasks that it began."""
+    orders: list[WorkOrder] = field(default_factory=list)
+    """The same as they were sent."""
 
     @contextmanager
     def opened(self, message: RemoteOrder, link: Link, forwarder: Forwarder) -> Iterator[Any]:
@@ -111,6 +113,7 @@ class PaperHost(WorkerHost):
         if worker.store.has(order.kind, order.key):
             return Result(order.task, order.kind, order.platform, "reused")
         self.built.append(order.task)
+        self.orders.append(order)
         step = "compile" if order.kind == "compile" else "package"
         with run_step(worker, order.task, step, worker.run.log(order.task, step), order.log_size) as log:
             log.note(f"{order.task} is built on {self.name}")
@@ -121,6 +124,11 @@ class PaperHost(WorkerHost):
         (folder / ("stage" if order.kind == "compile" else "rpms")).mkdir(parents=True)
         worker.store.commit(order.kind, order.key, folder, {"key": order.key, "rpms": {}, "notes": []})
         return Result(order.task, order.kind, order.platform, "done")
+
+
+def paper_facts(name: str) -> WorkerFacts:
+    """What a worker says of itself: one slot, and memory for everything."""
+    return WorkerFacts(__version__, "x86_64", "paper", 1, 64 << 30, (), f"builder@{name}")
 
 
 class PaperCluster:
@@ -151,8 +159,7 @@ class PaperCluster:
             does=does,
             **more,
         )
-        own = WorkerFacts(__version__, "x86_64", "paper", 1, 64 << 30, (), f"builder@{name}")
-        data = {**facts_to_data(own), **(facts or {})}
+        data = {**facts_to_data(paper_facts(name)), **(facts or {})}
         access = Access(self.address, "worker", self.certificates)
 
         async def start() -> Any:
@@ -216,7 +223,7 @@ def paper_cluster(root: Path, certificates: Path | None = None) -> Iterator[Pape
     with LocalCluster(
         n_workers=0,
         processes=False,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         silence_logs=False,
         protocol=protocol,
         host="127.0.0.1",

@@ -21,6 +21,7 @@ from bigtop_builder.flow.distributed.outcome import failure_elsewhere, failures_
 from bigtop_builder.flow.packagings import PACKAGINGS
 from bigtop_builder.model.errors import EngineError, ExitCode
 from bigtop_builder.model.event import AnyEvent, Failure, Notice, StepStarted, TaskFinished
+from bigtop_builder.model.project import Choice
 from bigtop_builder.recipe.settings import load_settings
 from tests.fast.conftest import ProjectFolder
 from tests.fast.paper_cluster import PaperCluster, PaperHost, paper_cluster, sleeping, until
@@ -200,6 +201,22 @@ def test_a_worker_whose_image_has_other_packages_gets_no_orders(space: Project, 
     assert watched.end().exit_code == ExitCode.DONE
     assert "the worker odd is left out: its image" in watched.notices()
     assert not cluster.hosts["odd"].built
+
+
+def test_files_of_this_machine_do_not_travel(project: ProjectFolder, cluster: PaperCluster, tmp_path: Path) -> None:
+    project.component(
+        "a", COMPILED, versions=f'{{"1": {{sources: [{{alternatives: [{{file: x.tgz, sha256: "{SHA}"}}]}}]}}}}'
+    )
+    project.component("b", COMPILED, versions=SOURCE % SHA)
+    project.stack(a="1", b="1")
+    (tmp_path / "tree").mkdir()
+    space = workspace(project, {"b": Choice(source=str(tmp_path / "tree"))})
+    cluster.join("one")
+    done = Watched(space, cluster, keep_going=True).end()
+    failures = {name: result.failure for name, result in done.results.items() if result.failure}
+    assert f"{tmp_path}/tree on this machine" in str(failures["b@debian-bootstrap/compile"])
+    assert "/components/a/x.tgz on this machine" in str(failures["a@debian-bootstrap/compile"])
+    assert {one.exit_code for one in failures.values() if one} == {ExitCode.USAGE} and not cluster.built
 
 
 def test_a_failure_lies_on_its_worker(space: Project, cluster: PaperCluster) -> None:

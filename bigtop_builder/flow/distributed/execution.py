@@ -32,12 +32,12 @@ from bigtop_builder.flow.distributed.messages import (
     order_to_json,
     verdict_from_json,
 )
-from bigtop_builder.flow.distributed.outcome import failed, keep_shell, taken_over
+from bigtop_builder.flow.distributed.outcome import defect, failed, keep_shell, not_here, taken_over
 from bigtop_builder.flow.distributed.results import SharedResults
 from bigtop_builder.flow.run.recorder import Bus
 from bigtop_builder.model.base import size_in_bytes
 from bigtop_builder.model.errors import BigtopBuilderError, InterruptedRunError
-from bigtop_builder.model.event import Notice
+from bigtop_builder.model.event import Failure, Notice
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.store import Run
@@ -171,8 +171,11 @@ class DaskExecution:
             except BigtopBuilderError as error:
                 with suppress(BigtopBuilderError):
                     self._emit(Notice(text=error.message, level="error"))
+            except Exception as error:
+                # Somebody waits for each result.
+                self._end_all(defect(error))
             if time.monotonic() - looked > LOOK_SECONDS:
-                self._look()
+                self._inbox.put(self._look)
                 looked = time.monotonic()
 
     def _look(self) -> None:
@@ -204,14 +207,21 @@ class DaskExecution:
         elif not attempt.address and not self._fleet.addresses() & set(attempt.workers):
             # Nobody has begun it, so nobody was lost with it.
             self._withdraw(attempt)
-            self._place(attempt)
+            if attempt.message.order is None:
+                self._fleet.images_made(attempt.workers[0], None)
+            else:
+                self._place(attempt)
 
     def _place(self, attempt: Attempt) -> None:
         """Give an attempt to the engine, if there is a worker that can carry it out."""
         order = attempt.message.order
         assert order is not None
         if self._cancelling:
-            self._deliver(attempt, Result(order.task, order.kind, order.platform, "cancelled"))
+            self._end(attempt, "cancelled")
+            return
+        local = placement.local_files(order)
+        if local is not None:
+            self._fail(attempt, not_here(local))
             return
         fit, why = self._fleet.fit(order)
         if not fit:
@@ -222,7 +232,7 @@ class DaskExecution:
                 self._tell(attempt, f"no worker of the cluster can build this now: {why}")
             elif now - attempt.waiting_since > self._patience:
                 hint = "Start one that can, with: bigtop-builder worker"
-                self._fail(attempt, f"no worker of the cluster can build this: {why}", hint)
+                self._fail(attempt, failed(f"no worker of the cluster can build this: {why}", hint))
             return
         self._attempts.pop(attempt.message.name, None)
         name = self._rename(attempt)
@@ -303,7 +313,7 @@ class DaskExecution:
         else:
             names = ", ".join([*attempt.lost_on, where])
             hint = "Two lost workers may be what this task does to them: look at their memory, disk and logs."
-            self._fail(attempt, f"the workers that built this were lost: {names} ({why})", hint)
+            self._fail(attempt, failed(f"the workers that built this were lost: {names} ({why})", hint))
 
     def _withdraw(self, attempt: Attempt) -> None:
         self._attempts.pop(attempt.message.name, None)
@@ -328,19 +338,19 @@ class DaskExecution:
         if order is not None:
             self._deliver(attempt, Result(order.task, order.kind, order.platform, state))
 
-    def _fail(self, attempt: Attempt, message: str, hint: str | None) -> None:
+    def _fail(self, attempt: Attempt, failure: Failure) -> None:
         order = attempt.message.order
         assert order is not None
         self._attempts.pop(attempt.message.name, None)
-        failure = failed(message, hint)
         self._deliver(attempt, Result(order.task, order.kind, order.platform, "failed", failure=failure))
 
-    def _end_all(self, failure: Any) -> None:
+    def _end_all(self, failure: Failure) -> None:
         for attempt in list(self._attempts.values()):
+            self._withdraw(attempt)
             if attempt.message.order is None:
-                self._withdraw(attempt)
+                self._fleet.images_made(attempt.workers[0], None)
             else:
-                self._fail(attempt, failure.message, failure.hint)
+                self._fail(attempt, failure)
 
     def _deliver(self, attempt: Attempt, result: Result) -> None:
         # Whatever goes wrong there is the builder's own to tell.

@@ -23,9 +23,10 @@ from bigtop_builder.flow.build.task_runner import carry_out, failure_of
 from bigtop_builder.flow.build.worker import Worker, open_worker, own_worker
 from bigtop_builder.flow.distributed.forwarder import Forwarder
 from bigtop_builder.flow.distributed.messages import RemoteOrder, Verdict
+from bigtop_builder.flow.distributed.outcome import defect
 from bigtop_builder.flow.distributed.results import SharedResults
 from bigtop_builder.flow.run.run import record_run
-from bigtop_builder.model.errors import BigtopBuilderError, EngineError, ExitCode, InterruptedRunError
+from bigtop_builder.model.errors import BigtopBuilderError, EngineError, InterruptedRunError
 from bigtop_builder.model.event import Failure, Notice, PlannedTask
 from bigtop_builder.plan.task import Kind
 
@@ -91,9 +92,7 @@ class WorkerHost:
         except BigtopBuilderError as error:
             return _ended(message, "failed", failure_of(error))
         except Exception as error:
-            text = f"{type(error).__name__}: {error}"
-            hint = f"This is a defect of bigtop-builder, seen on the worker {self.name}."
-            return _ended(message, "failed", Failure(step="run", message=text, hint=hint, exit_code=ExitCode.DEFECT))
+            return _ended(message, "failed", defect(error, f", seen on the worker {self.name}"))
 
     @contextmanager
     def opened(self, message: RemoteOrder, link: Link, forwarder: Forwarder) -> Iterator[Worker]:
