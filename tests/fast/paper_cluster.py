@@ -43,15 +43,16 @@ class FolderResults:
         return (self.root / kind / key).is_dir()
 
     def fetch(self, kind: Kind, key: str, store: Store) -> bool:
-        if self.has(kind, key):
-            shutil.copytree(self.root / kind / key, store.folder(kind, key))
-        return self.has(kind, key)
+        with store.locked(f"{kind}-{key}"):
+            if not store.has(kind, key) and self.has(kind, key):
+                shutil.copytree(self.root / kind / key, store.folder(kind, key))
+        return store.has(kind, key)
 
     def push(self, kind: Kind, key: str, store: Store) -> None:
         shutil.copytree(store.folder(kind, key), self.root / kind / key, dirs_exist_ok=True)
 
     @contextmanager
-    def lease(self, kind: Kind, key: str) -> Iterator[bool]:
+    def lease(self, kind: Kind, key: str, holder: str | None = None) -> Iterator[bool]:
         (self.root / "leases").mkdir(parents=True, exist_ok=True)
         with (self.root / "leases" / f"{kind}-{key}").open("w") as stream:
             try:
@@ -236,7 +237,7 @@ def paper_cluster(root: Path, certificates: Path | None = None) -> Iterator[Pape
             made.close()
 
 
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
+def until(condition: Callable[[], object], seconds: float = 90) -> None:
     """Wait for something; the limit only ends a test that would hang."""
     end = time.monotonic() + seconds
     while not condition():

@@ -68,7 +68,7 @@ class Watched:
         self.thread.start()
 
     def end(self) -> RunResult:
-        self.thread.join(60)
+        self.thread.join(120)
         if self.error is not None:
             raise self.error
         assert self.done is not None

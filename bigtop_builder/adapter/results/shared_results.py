@@ -215,14 +215,16 @@ class SharedResults:
             self.moved += size
 
     @contextmanager
-    def lease(self, kind: Kind, key: str) -> Iterator[bool]:
+    def lease(self, kind: Kind, key: str, holder: str | None = None) -> Iterator[bool]:
         """Say to others that this key is being built; yield False if another says so already.
+
+        Whoever comes again under the name of a ``holder`` takes its lease over, which may have died with its machine.
 
         Two that begin in the same moment may both be told True by a slow server: the key is then built twice, which
         wastes time and harms nothing. Clocks of machines that share results may differ by a minute.
         """
         name = f"{RECORDS}/{of_text(f'lease {kind} {key}')}"
-        holder = secrets.token_hex(16)
+        holder = holder or secrets.token_hex(16)
         other = self._holder(name)
         if other is not None and other != holder:
             yield False

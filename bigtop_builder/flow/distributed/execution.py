@@ -75,7 +75,8 @@ class DaskExecution:
         self._offline = offline
         self._lease = lease
         self._patience = patience
-        self._names = (f"bigtop-builder-{run.id}-{token}-{number}" for number in itertools.count(1))
+        self._holder = f"{run.id}-{token}"
+        self._names = (f"bigtop-builder-{self._holder}-{number}" for number in itertools.count(1))
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._attempts: dict[str, Attempt] = {}
         self._fleet = Fleet(emit, lambda: self.resized())
@@ -112,7 +113,7 @@ class DaskExecution:
         images = tuple(self._images[key] for key in order.images.values())
         message = RemoteOrder(
             name="",
-            run=self._run.id,
+            run=self._holder,
             lease=self._lease,
             log_size=order.log_size,
             images=images,
@@ -386,7 +387,7 @@ class DaskExecution:
         images = tuple(image for image in self._images.values() if image.spec.machine == facts.machine)
         message = RemoteOrder(
             name=next(self._names),
-            run=self._run.id,
+            run=self._holder,
             lease=self._lease,
             log_size=size_in_bytes(self._project.file.limits.log_size),
             images=images,

@@ -50,13 +50,11 @@ def taken_over(results: SharedResults, store: Store, order: WorkOrder, worker: s
         store.record_last(order.task, order.key, order.ingredients, result.seconds)
         if order.kind == "compile":
             return result
-        with store.locked(f"{order.kind}-{order.key}"):
-            if not store.has(order.kind, order.key) and not results.fetch(order.kind, order.key, store):
-                raise StoreError(
-                    f"the worker {worker} finished this, but the store of results that this machine uses does not "
-                    "have it",
-                    hint="All machines of a cluster need the same store of results: compare results.url.",
-                )
+        if not results.fetch(order.kind, order.key, store):
+            raise StoreError(
+                f"the worker {worker} finished this, but the store of results that this machine uses does not have it",
+                hint="All machines of a cluster need the same store of results: compare results.url.",
+            )
         return replace(result, artifacts=stored_packages(store, order.kind, order.key)[0])
     except BigtopBuilderError as error:
         failure = Failure(step="run", message=error.message, hint=error.hint, exit_code=error.exit_code)

@@ -24,6 +24,6 @@ class SharedResults(Protocol):
         """Put a result of a machine's own store into the shared one."""
         ...
 
-    def lease(self, kind: Kind, key: str) -> AbstractContextManager[bool]:
-        """Say to others that this key is being built; yield False if another says so already."""
+    def lease(self, kind: Kind, key: str, holder: str | None = None) -> AbstractContextManager[bool]:
+        """Say to others that this key is being built; yield False if another than ``holder`` says so already."""
         ...

@@ -85,7 +85,7 @@ class WorkerHost:
                     return Verdict(images=tuple(records))
                 _check_images(message, {one.key: one.fingerprint for one in records})
                 started = time.monotonic()
-                result = self._shown(self._carry_out(worker, message.order))
+                result = self._shown(self._carry_out(worker, message, message.order))
                 return Verdict(replace(result, seconds=round(time.monotonic() - started, 3)))
         except InterruptedRunError:
             return _ended(message, "cancelled")
@@ -115,28 +115,35 @@ class WorkerHost:
                 self._machines[offline] = self._open.enter_context(opened)
             return self._machines[offline]
 
-    def _carry_out(self, worker: Worker, order: WorkOrder) -> Result:
+    def _carry_out(self, worker: Worker, message: RemoteOrder, order: WorkOrder) -> Result:
         """Carry out an order, unless somebody else has the result or is making it: then wait and take it over."""
         if order.repeated or order.smoke_only:
             self._fetch(worker, [(order.kind, order.key), *_inputs(order)])
             return self.work(worker, order)
         told = False
-        while True:
-            with self.results.lease(order.kind, order.key) as mine:
-                if mine:
-                    if not order.forced:
-                        self._fetch(worker, [(order.kind, order.key)])
-                    if order.forced or not worker.store.has(order.kind, order.key):
-                        self._fetch(worker, _inputs(order))
-                    result = self.work(worker, order)
-                    if result.state in ("done", "reused"):
-                        self.results.push(order.kind, order.key, worker.store)
-                    return result
-            if not told:
+        while order.forced or not self._is_made(worker, order):
+            # An order that comes again, because its first worker was lost, has the lease of that one.
+            with self.results.lease(order.kind, order.key, message.run) as mine:
+                if mine and (order.forced or not self._is_made(worker, order)):
+                    self._fetch(worker, _inputs(order))
+                    return self._shared(worker, order, self.work(worker, order))
+            if not told and not mine:
                 worker.emit(Notice(text="waiting for another worker that builds the same", task=order.task))
                 told = True
-            if worker.cancelled.wait(LEASE_POLL_SECONDS):
+            if not mine and worker.cancelled.wait(LEASE_POLL_SECONDS):
                 raise InterruptedRunError(f"{order.task} was interrupted")
+        return self._shared(worker, order, self.work(worker, order))
+
+    def _is_made(self, worker: Worker, order: WorkOrder) -> bool:
+        """Whether the result is in this machine's store, or was fetched into it now."""
+        self._fetch(worker, [(order.kind, order.key)])
+        return worker.store.has(order.kind, order.key)
+
+    def _shared(self, worker: Worker, order: WorkOrder, result: Result) -> Result:
+        """Put what was made where others get it, and return how it ended."""
+        if result.state in ("done", "reused"):
+            self.results.push(order.kind, order.key, worker.store)
+        return result
 
     def images(self, worker: Worker, message: RemoteOrder) -> list[ImageRecord]:
         """Return the images of a message, after those were made that the engine does not have."""
@@ -153,9 +160,8 @@ class WorkerHost:
     def _fetch(self, worker: Worker, results: Sequence[tuple[Kind, str]]) -> None:
         """Bring results of others into this machine's store, as far as there are any."""
         for kind, key in results:
-            with worker.store.locked(f"{kind}-{key}"):
-                if not worker.store.has(kind, key):
-                    self.results.fetch(kind, key, worker.store)
+            if not worker.store.has(kind, key):
+                self.results.fetch(kind, key, worker.store)
 
     def _shown(self, result: Result) -> Result:
         """Return the result as others may see it: a shell in its failure is opened on this machine."""
