@@ -44,8 +44,13 @@ def access_of(project: Project, part: Part) -> Access | None:
 
 def results_of(project: Project) -> SharedResults:
     """Return the store of results that the machines of a cluster share. Raises ConfigurationError if none is named."""
-    raise ConfigurationError(
-        "a cluster needs a store of results that all of its machines reach",
-        hint="Name it as results.url in the project file.",
-        location=project.settings.place("executor", "dask"),
-    )
+    from bigtop_builder.flow.build.result_sharing import open_results
+
+    results = open_results(project.settings)
+    if results is None:
+        raise ConfigurationError(
+            "a cluster needs a store of results that all of its machines reach",
+            hint="Name it as results.url in the project file.",
+            location=project.settings.place("executor", "dask"),
+        )
+    return results

@@ -30,6 +30,7 @@ PATHS: tuple[DocumentPath, ...] = (
     ("publish", "push", "ssh", "key"),
     ("publish", "push", "ssh", "known_hosts"),
     ("packaging", "bigtop"),
+    ("executor", "certificates"),
 )
 """Settings that are paths: relative to the file that sets them, or to the working directory."""
 
