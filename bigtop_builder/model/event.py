@@ -144,6 +144,8 @@ class StepStarted(OfStep):
     event: Literal["step_started"] = "step_started"
     log: str | None = None
     """The path of its log."""
+    worker: str | None = None
+    """The worker of a cluster that it runs on; ``null`` on this machine."""
 
 
 class StepProgress(OfStep):

@@ -22,79 +22,89 @@ if TYPE_CHECKING:
     from bigtop_builder.flow.distributed.messages import WorkerFacts
 
 
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="The scheduler to join instead of executor.dask: tls://HOST:PORT.",
+        show_default=False,
+    ),
+]
+CertificatesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--certificates",
+        metavar="DIR",
+        help="The folder with ca.pem, worker.pem and worker-key.pem instead of executor.certificates.",
+        show_default=False,
+    ),
+]
+SlotsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--slots",
+        min=1,
+        max=256,
+        help="How many tasks run in parallel; the default depends on processors and memory.",
+        show_default=False,
+    ),
+]
+MemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="How much memory tasks may use together. Default: all of the engine's.",
+        show_default=False,
+    ),
+]
+PlatformOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--platform",
+        metavar="NAME",
+        help="Take only tasks that run in images of this platform; repeatable.",
+        show_default=False,
+    ),
+]
+ArchOption = Annotated[
+    Literal["x86_64", "aarch64"] | None,
+    typer.Option(
+        "--arch",
+        help="Build for this architecture instead of the machine's own, by emulation.",
+        show_default=False,
+    ),
+]
+NameOption = Annotated[
+    str | None,
+    typer.Option(
+        "--name",
+        help="The worker's name, of which a cluster has one. Default: the host's name.",
+        show_default=False,
+    ),
+]
+SshOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ssh",
+        metavar="USER@HOST",
+        help="How people reach this machine, for a shell in a failed build. Default: this account and host name.",
+        show_default=False,
+    ),
+]
+
+
 def worker(
     invocation: Invocation,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            "--scheduler",
-            metavar="ADDRESS",
-            help="The scheduler to join instead of executor.dask: tls://HOST:PORT.",
-            show_default=False,
-        ),
-    ] = None,
-    certificates: Annotated[
-        Path | None,
-        typer.Option(
-            "--certificates",
-            metavar="DIR",
-            help="The folder with ca.pem, worker.pem and worker-key.pem instead of executor.certificates.",
-            show_default=False,
-        ),
-    ] = None,
-    slots: Annotated[
-        int | None,
-        typer.Option(
-            "--slots",
-            min=1,
-            max=256,
-            help="How many tasks run in parallel; the default depends on processors and memory.",
-            show_default=False,
-        ),
-    ] = None,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            "--memory",
-            metavar="SIZE",
-            help="How much memory tasks may use together. Default: all of the engine's.",
-            show_default=False,
-        ),
-    ] = None,
-    platform: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--platform",
-            metavar="NAME",
-            help="Take only tasks that run in images of this platform; repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    arch: Annotated[
-        Literal["x86_64", "aarch64"] | None,
-        typer.Option(
-            "--arch",
-            help="Build for this architecture instead of the machine's own, by emulation.",
-            show_default=False,
-        ),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(
-            "--name",
-            help="The worker's name, of which a cluster has one. Default: the host's name.",
-            show_default=False,
-        ),
-    ] = None,
-    ssh: Annotated[
-        str | None,
-        typer.Option(
-            "--ssh",
-            metavar="USER@HOST",
-            help="How people reach this machine, for a shell in a failed build. Default: this account and host name.",
-            show_default=False,
-        ),
-    ] = None,
+    scheduler: SchedulerOption = None,
+    certificates: CertificatesOption = None,
+    slots: SlotsOption = None,
+    memory: MemoryOption = None,
+    platform: PlatformOption = None,
+    arch: ArchOption = None,
+    name: NameOption = None,
+    ssh: SshOption = None,
 ) -> None:
     """Carry out tasks that other machines submit to a Dask cluster, beside a container engine of this machine."""
     from bigtop_builder.adapter.dask_cluster.worker import make_worker, run_worker

@@ -102,7 +102,7 @@ class PlainView:
             yield _opening(event)
         elif isinstance(event, StepStarted):
             self._spoke[event.task] = event.time
-            line = f"{event.task}: {event.step}"
+            line = f"{event.task}: {event.step}" + (f" on {event.worker}" if event.worker else "")
             if self._begun.get(event.task) != line:
                 self._begun[event.task] = line
                 yield line

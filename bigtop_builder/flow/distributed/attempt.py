@@ -46,7 +46,7 @@ class Attempt:
             log = self._log(event.task, event.step)
             with translated(log):
                 log.write_bytes(b"")
-            event = event.model_copy(update={"log": str(log)})
+            event = event.model_copy(update={"log": str(log), "worker": self.worker})
         self.emit(event)
 
     def log(self, task: str, step: Step, data: bytes) -> None:
