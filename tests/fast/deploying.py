@@ -10,10 +10,8 @@ from typing import Any, Self
 
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.ambari_simulator.agents.paper import PaperAgent, PaperCrew
-from bigtop_builder.ambari_simulator.assembly import assemble
+from bigtop_builder.ambari_simulator.assembly import assemble, serve
 from bigtop_builder.ambari_simulator.engine.state import Host, World
-from bigtop_builder.ambari_simulator.resource_tree import registry
-from bigtop_builder.ambari_simulator.rest.server import Simulation
 from bigtop_builder.cluster.rolling import Restarts
 from bigtop_builder.flow.deploy.consent import Consent
 from bigtop_builder.flow.deploy.deployment import open_deployment
@@ -63,7 +61,7 @@ class Bench:
             self.host(f"node{number}.x.test")
         self.world.users["admin"].password = PASSWORD
         monkeypatch.setenv("TEST_AMBARI_PASSWORD", PASSWORD)
-        self.simulation = Simulation(self.world, registry())
+        self.simulation = serve(self.world)
         self.url: str | None = None
         """The server to deploy with, if it is not the simulated one."""
         self.events: list[AnyEvent] = []
