@@ -40,11 +40,12 @@ CLASSES: Mapping[str, Any] = {
         *(state.User, state.Host, state.HostGroup, state.Blueprint, state.RepositoryVersion),
         *(cluster_state.ConfigVersion, cluster_state.ServiceVersion, cluster_state.HostComponent),
         *(cluster_state.Service, cluster_state.ConfigGroup, cluster_state.AlertState, cluster_state.Cluster),
+        cluster_state.StackUpgrade,
         *(cluster_state.LogicalTask, cluster_state.HostRequest, cluster_state.LogicalRequest),
         *(Request, Task),
     )
 }
-PARTS = ("users", "hosts", "versions", "blueprints", "clusters", "counters")
+PARTS = ("users", "hosts", "versions", "blueprints", "clusters", "counters", "upgrade_packs")
 
 
 def dump(world: World) -> str:
@@ -62,7 +63,8 @@ def load(text: str, world: World) -> None:
     if document["format"] != FORMAT:
         raise ValueError(f"its format is {document['format']}, not {FORMAT}")
     reader = _Reader(document["nodes"], world)
-    parts = {name: reader.value(value) for name, value in document["world"].items()}
+    # Dumps of former releases lack what these did not know.
+    parts = {"upgrade_packs": {}} | {name: reader.value(value) for name, value in document["world"].items()}
     now = world.now()
     for name, host in world.hosts.items():
         former = parts["hosts"].get(name)

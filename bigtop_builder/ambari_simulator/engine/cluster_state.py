@@ -61,6 +61,7 @@ class HostComponent:
     restart_required: bool = False
     """Whether Ambari asks for a restart although its configurations are current (see ``StackService.restarts_after``,
     read in the sources of 3.0: setRestartRequiredServices, registerRackChange, HeartbeatProcessor)."""
+    upgrade_state: str = "NONE"
     admin: str = "INSERVICE"
     admin_since: float = 0.0
 
@@ -96,6 +97,21 @@ class AlertState:
     latest: float
     original: float
     occurrences: int = 1
+
+
+@dataclass
+class StackUpgrade:
+    """An upgrade to another version of the stack, or its way back: what leads to ``version``, and what was before."""
+
+    request: int
+    direction: str
+    pack: str
+    version: int
+    stack: StackDefinition
+    repositories: dict[str, int]
+    tags: dict[str, str]
+    status: str = "HOLDING"
+    message: str = ""
 
 
 class HostPredicate(Protocol):
@@ -190,6 +206,13 @@ class Cluster:
     """A deletion failed halfway: every other one fails until the server restarts (611)."""
     alerts: dict[tuple[str, str | None], AlertState] = field(default_factory=dict)
     """(definition, host or None) -> what was last reported."""
+    installed_versions: list[int] = field(default_factory=list)
+    """Repository versions whose packages count as installed on all hosts."""
+    distributing: dict[int, int] = field(default_factory=dict)
+    """Requests that install packages beside the used ones -> repository version."""
+    upgrades: list[StackUpgrade] = field(default_factory=list)
+    upgrading: int | None = None
+    """The request of the upgrade that has begun and is neither over nor aborted."""
     _by_host: dict[str, dict[str, HostComponent]] = field(default_factory=dict)
     _layout: dict[str, tuple[str, ...]] | None = None
 

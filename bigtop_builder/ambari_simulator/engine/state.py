@@ -168,6 +168,8 @@ class World:
         self.host_status: Callable[[Host], str] = self._plain_status
         self.work: Any = None
         """The ``Work`` of this world, once there is one."""
+        self.upgrade_packs: dict[tuple[str, str], list[str]] = {}
+        """Names of upgrade packs by the stack that they lead to: files on a real server."""
         self.counters: dict[str, int] = {}
         self.changes = 0
         """Grows with each change worth keeping."""

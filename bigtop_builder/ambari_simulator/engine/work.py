@@ -247,6 +247,8 @@ class Work:
     def _changed(self, task: Task, before: Status) -> None:
         self.world.changes += 1
         cluster: Cluster | None = self.world.clusters.get(self.engine.requests[task.request].cluster)
+        if cluster is not None and task.request in cluster.distributing:
+            self._distributed(cluster, task.request)
         one = cluster.components.get((task.host, task.role)) if cluster else None
         if cluster is None or one is None:
             return
@@ -258,6 +260,13 @@ class Work:
         elif task.status in {Status.FAILED, Status.TIMEDOUT, Status.ABORTED} and before is not Status.PENDING:
             one.state = AFTER_FAILURE.get(command, one.state)
 
+    def _distributed(self, cluster: Cluster, request: int) -> None:
+        """Note that all hosts have the packages of a version, which is resolved by that."""
+        number = cluster.distributing[request]
+        if all(task.status is Status.COMPLETED for task in self.engine.requests[request].tasks):
+            self.world.versions[number].resolved = True
+            cluster.installed_versions.append(number)
+
     def _succeeded(self, cluster: Cluster, one: HostComponent, task: Task) -> None:
         command = task.custom or task.command
         if command in {"INSTALL", "START", "RESTART"}:
@@ -266,7 +275,10 @@ class Work:
             version = self.world.versions.get(cluster.services[one.service].repository)
             told = (task.structured or {}).get("version")
             # Components without a name in the selector have no version (683).
-            if (
+            if cluster.selected(one) and version is not None and cluster.upgrading is not None:
+                one.version = str(told or version.version)
+                one.upgrade_state = "COMPLETE" if one.version == version.version else "VERSION_MISMATCH"
+            elif (
                 cluster.selected(one)
                 and version is not None
                 and self._advertised(version, str(told or version.version))

@@ -26,7 +26,8 @@ from bigtop_builder.ambari_simulator.resources.host_components import (
 from bigtop_builder.ambari_simulator.resources.provisioning import create_by_blueprint
 from bigtop_builder.ambari_simulator.resources.requests import REQUEST, cluster_of, stamp
 from bigtop_builder.ambari_simulator.resources.services import ARTIFACT, SERVICE
-from bigtop_builder.ambari_simulator.resources.stack_versions import STACK_VERSION, UPGRADE, UPGRADE_CHECK
+from bigtop_builder.ambari_simulator.resources.stack_versions import STACK_VERSION, UPGRADE_CHECK
+from bigtop_builder.ambari_simulator.resources.upgrades import UPGRADE
 from bigtop_builder.ambari_simulator.rest.query import Row
 from bigtop_builder.ambari_simulator.rest.registry import Body, Call, Resource, properties
 from bigtop_builder.ambari_simulator.rest.render import Leaf

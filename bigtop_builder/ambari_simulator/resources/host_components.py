@@ -45,7 +45,7 @@ def host_component_row(call: Call, cluster: Cluster, one: HostComponent) -> Row:
             "service_name": one.service,
             "stale_configs": cluster.stale(one),
             "state": work_of(call.world).state_of(one),
-            "upgrade_state": "NONE",
+            "upgrade_state": one.upgrade_state,
             "version": one.version,
             "actual_configs": Leaf(),
         },

@@ -1,4 +1,4 @@
-"""``stack_versions`` and upgrades of a cluster (contract 9, exchange 153). BIGTOP has no upgrade packs."""
+"""``stack_versions`` of a cluster, and checks before an upgrade (contract 9, exchange 153)."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ from collections.abc import Iterable
 from bigtop_builder.ambari_simulator.engine.cluster_state import Cluster
 from bigtop_builder.ambari_simulator.engine.java_hash_order import hash_order
 from bigtop_builder.ambari_simulator.engine.state import World
+from bigtop_builder.ambari_simulator.engine.task import Request, Task
+from bigtop_builder.ambari_simulator.engine.work import work_of
 from bigtop_builder.ambari_simulator.resources.requests import cluster_of
 from bigtop_builder.ambari_simulator.rest.query import Row
 from bigtop_builder.ambari_simulator.rest.registry import Body, Call, Resource, properties
 from bigtop_builder.ambari_simulator.rest.render import Leaf
-from bigtop_builder.ambari_simulator.rest.replies import Refusal, Reply, internal
+from bigtop_builder.ambari_simulator.rest.replies import CREATED, Refusal, Reply, accepted, internal
 
 HOST_STATES = ("CURRENT", "INSTALLED", "INSTALLING", "INSTALL_FAILED", "NOT_REQUIRED", "OUT_OF_SYNC")
+
+
+ROLE = "install_packages"
 
 
 def state_of_version(world: World, cluster: Cluster, number: int) -> str:
     """Return CURRENT once everything installed from it has its version, otherwise the state in between."""
     members = [one for one in cluster.components.values() if cluster.services[one.service].repository == number]
     if not members:
-        return "NOT_REQUIRED"
+        return "INSTALLED" if number in cluster.installed_versions else "NOT_REQUIRED"
     if any(one.state == "INSTALL_FAILED" for one in members):
         return "INSTALL_FAILED"
     if any(one.version == "UNKNOWN" and cluster.selected(one) for one in members):
@@ -60,8 +65,32 @@ def _summary(world: World, number: int) -> Leaf | None:
     return Leaf(services=Leaf(services)) if services else None
 
 
-def _distribute(_call: Call, _bodies: tuple[Body, ...]) -> Reply:
-    raise Refusal(400, "Distribution of packages is not simulated: packages come with INSTALL")
+def _distribute(call: Call, bodies: tuple[Body, ...]) -> Reply:
+    """Install packages beside the used ones, or with ``force`` take them as installed: 201 without a body."""
+    cluster, given = cluster_of(call), bodies[0].properties if bodies else {}
+    if cluster.upgrading is not None:
+        raise Refusal(400, f"Cluster {cluster.name} upgrade is in progress.  Cannot install packages.")
+    own = {name: str(given.get(f"ClusterStackVersions/{name}")) for name in ("stack", "version", "repository_version")}
+    if (own["stack"], own["version"]) not in call.world.stacks:
+        raise Refusal(404, f"Stack {own['stack']}-{own['version']} is not supported")
+    known = {(one.stack_name, one.stack_version, one.version): one for one in call.world.versions.values()}
+    version = known.get((own["stack"], own["version"], own["repository_version"]))
+    if version is None:
+        stack = f"{own['stack']}-{own['version']}"
+        raise Refusal(400, f"Repo version {own['repository_version']} is not available for stack {stack}")
+    call.world.changes += 1
+    if str(given.get("ClusterStackVersions/force")).lower() == "true":
+        cluster.installed_versions.append(version.id)
+        return CREATED
+    work, number = work_of(call.world), call.world.number("request")
+    service = next(iter(cluster.services))
+    tasks = [
+        Task(call.world.number("task"), host, ROLE, service, "ACTIONEXECUTE", f"{ROLE} ACTIONEXECUTE")
+        for host in sorted(cluster.hosts)
+    ]
+    cluster.distributing[number] = version.id
+    work.engine.submit(Request(number, cluster.name, "Install version", call.world.now(), [tasks]), call.world.now())
+    return accepted(call.href("clusters", cluster.name, "requests", number), number)
 
 
 STACK_VERSION = Resource(
@@ -81,26 +110,6 @@ STACK_VERSION = Resource(
     ),
     rows=_rows,
     create=_distribute,
-)
-
-
-def _upgrade(call: Call, bodies: tuple[Body, ...]) -> Reply:
-    cluster = cluster_of(call)
-    given = bodies[0].properties if bodies else {}
-    if "Upgrade/repository_version_id" not in given:
-        raise internal("repository_version_id is required")
-    kind = str(given.get("Upgrade/upgrade_type", "ROLLING")).lower()
-    raise internal(f"Could not locate {kind} upgrade pack for stack {cluster.stack.id}")
-
-
-UPGRADE = Resource(
-    type="Upgrade",
-    plural="upgrades",
-    key="Upgrade/request_id",
-    properties=properties("Upgrade", "cluster_name request_id request_status upgrade_type direction"),
-    rows=lambda call: [],
-    listed=False,
-    create=_upgrade,
 )
 
 

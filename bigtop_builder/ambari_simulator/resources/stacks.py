@@ -90,10 +90,14 @@ def _stacks(call: Call) -> list[Row]:
 
 def _versions(call: Call) -> list[Row]:
     name = call.id(STACK_KEY)
-    return [_version(stack) for key, stack in sorted(call.world.stacks.items()) if key[0] == name]
+    return [
+        _version(stack, call.world.upgrade_packs.get(key, []))
+        for key, stack in sorted(call.world.stacks.items())
+        if key[0] == name
+    ]
 
 
-def _version(stack: StackDefinition) -> dict[str, Any]:
+def _version(stack: StackDefinition, packs: list[str]) -> dict[str, Any]:
     return {
         "Versions": {
             "active": True,
@@ -103,7 +107,7 @@ def _version(stack: StackDefinition) -> dict[str, Any]:
             "stack-errors": [],
             "stack_name": stack.name,
             "stack_version": stack.version,
-            "upgrade_packs": [],
+            "upgrade_packs": packs,
             "valid": True,
             "config_types": {kind: {"supports": {}} for kind in stack.defaults},
         }
