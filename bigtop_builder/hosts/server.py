@@ -23,6 +23,7 @@ from bigtop_builder.hosts.database import (
     Target,
     schema_operations,
 )
+from bigtop_builder.hosts.files import write_file
 from bigtop_builder.hosts.operation import KEPT, Operation
 from bigtop_builder.hosts.os_aliases import OS_FAMILY_FILES, tell_ambari
 from bigtop_builder.hosts.packages import OPEN, Access, RepositoryFile, install_packages, repository
@@ -118,10 +119,12 @@ def server_operations(
     https: Https | None,
     access: Access = OPEN,
     engines: Mapping[DatabaseKind, Engine] = ENGINES,
+    files: Mapping[str, bytes] | None = None,
 ) -> tuple[Operation, ...]:
     """Plan everything from the repository file to a running server; nothing if all of it is in place.
 
     ``password``: the database's; None keeps the embedded database as Ambari creates it. ``state``: of the database.
+    ``files``: more that the server reads when it starts; the facts must include them.
     Raises HostError if another version of Ambari is installed, or if the JDBC driver is missing.
     """
     _same_version(facts, setup)
@@ -140,6 +143,8 @@ def server_operations(
     operations += _password(facts, target, password, now, anew=bool(ran))
     if https is not None:
         operations += https_operations(facts, https, now)
+    for path, content in (files or {}).items():
+        operations += write_file(facts, path, content, restarts=(NAME,))
     return (
         *operations,
         *daemon_running(facts, NAME, running=running, changed=any(NAME in one.restarts for one in operations)),

@@ -51,6 +51,27 @@ def set_packages(
     return (Operation(name, "\n".join(changes), script, restarts=tuple(restarts)),)
 
 
+# schematool -info fails if the schema is not that of the program.
+SCHEMA = """tool={tool}
+as_hive() {{ su -s /bin/bash hive -c "HIVE_CONF_DIR=/etc/hive/conf $tool -dbType {kind} $1"; }}
+if as_hive -info; then echo "the schema is current"; else as_hive -upgradeSchema; fi
+"""
+
+
+def upgrade_hive_schema(home: str, kind: str) -> Operation:
+    """Return the operation that brings the schema of Hive's metastore to the Hive in ``home``, if it is older.
+
+    ``kind``: the database, as Ambari calls it (``hive-env/hive_database_type``).
+    """
+    script = SCHEMA.format(tool=quote(f"{home}/bin/schematool"), kind=quote(kind))
+    return Operation(
+        "schema of Hive's metastore",
+        f"{home}/bin/schematool -dbType {kind} -upgradeSchema, if -info finds it older: there is no way back from that "
+        "but a dump of the database",
+        script,
+    )
+
+
 def set_selected(wanted: Mapping[str, str], present: Mapping[str, str]) -> tuple[Operation, ...]:
     """Plan the links of the selector, in one operation. ``present``: the current ones, to show the difference."""
     if not wanted:

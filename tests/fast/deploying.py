@@ -100,6 +100,7 @@ class Bench:
         consent: Consent | None = None,
         restart: Restarts = "rolling",
         removing: Removing | None = None,
+        finalize: bool = False,
     ) -> int:
         """Run the phases that need no hosts; gives the exit code. What was told is in ``events``."""
         file = self.folder / "inventory.yaml"
@@ -129,6 +130,7 @@ class Bench:
             record=record,
             consent=consent,
             restart=restart,
+            finalize=finalize,
             removing=removing,
         ) as deployment:
             if self.fleet is not None:

@@ -51,6 +51,18 @@ rpm() {
     done
     return "$code"
 }
+hdfs() {
+    [ ! -e "$HOST/hdfs-broken" ] || { echo "Call From $HOST failed on connection exception"; return 1; }
+    case $3 in
+        enter) touch "$HOST/safe";;
+        leave) rm -f "$HOST/safe";;
+        prepare) [ -e "$HOST/safe" ] || { echo "rollingUpgrade: Safe mode should be turned ON" >&2; return 1; }
+                 touch "$HOST/rolling"; echo "Preparing for upgrade. Data is being saved for rollback.";;
+        finalize) rm -f "$HOST/rolling"; echo "Rolling upgrade is finalized.";;
+        query) if [ -e "$HOST/rolling" ]; then echo "Proceed with rolling upgrade:"
+               else echo "There is no rolling upgrade in progress or rolling upgrade has already been finalized."; fi;;
+    esac
+}
 /usr/lib/bigtop-select/distro-select() {
     [ -d "$HOST/bigtop/$3" ] || { echo "there is no version $3"; return 1; }
     printf %s "$3" > "$HOST/current/$2"
@@ -61,14 +73,22 @@ rpm() {
 class PaperHost:
     """One host, kept in a folder. ``packages``: ``version-release`` by name; ``offered``: ``name-version-release``."""
 
-    def __init__(self, name: str, folder: Path, packages: Mapping[str, str], offered: Sequence[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        packages: Mapping[str, str],
+        offered: Sequence[str],
+        *,
+        selected: Sequence[str] = ("zookeeper-client", "zookeeper-server"),
+    ) -> None:
         self.name, self.folder = name, folder
         for part in ("packages", "current", "bigtop/3.2.0", "kept"):
             (folder / part).mkdir(parents=True)
         for package, evr in packages.items():
             (folder / "packages" / package).write_text(f"{package}-{evr}")
-        for selected in ("zookeeper-client", "zookeeper-server"):
-            (folder / "current" / selected).write_text("3.2.0")
+        for link in selected:
+            (folder / "current" / link).write_text("3.2.0")
         (folder / "offered").write_text("\n".join(offered) + "\n")
         self.cut = False
         """Whether the connection is gone."""
@@ -85,6 +105,11 @@ class PaperHost:
     @property
     def selected(self) -> dict[str, str]:
         return {path.name: path.read_text() for path in sorted((self.folder / "current").iterdir())}
+
+    @property
+    def rolling(self) -> bool:
+        """Whether the host's NameNode is in a rolling upgrade."""
+        return (self.folder / "rolling").exists()
 
     @property
     def kept(self) -> list[str]:

@@ -10,6 +10,7 @@ from bigtop_builder.adapter.ambari.repository import RepositoryCalls
 from bigtop_builder.adapter.ambari.server import ServerCalls
 from bigtop_builder.adapter.ambari.service import ServiceCalls
 from bigtop_builder.adapter.ambari.stack import StackCalls
+from bigtop_builder.adapter.ambari.stack_upgrade import StackUpgradeCalls
 
 
 class Ambari(
@@ -21,5 +22,6 @@ class Ambari(
     ConfigurationCalls,
     ConfigHistoryCalls,
     DecommissionCalls,
+    StackUpgradeCalls,
 ):
     """All calls to an Ambari server. Thread-safe; a context manager."""

@@ -44,8 +44,8 @@ Print = Annotated[
     typer.Option(
         "--print",
         metavar="WHAT",
-        help="Print the blueprint, template or version-definition as it would be sent, and do nothing else; "
-        "with --rehearse without a server.",
+        help="Print the blueprint, template or version-definition as it would be sent, or the upgrade-pack that the "
+        "server needs, and do nothing else; with --rehearse without a server.",
         show_default=False,
         rich_help_panel=BEFORE,
     ),
@@ -56,6 +56,14 @@ Restart = Annotated[
         "--restart",
         help="How to restart what runs with an outdated configuration: in turns that keep services up, all at "
         "once, or not at all. With none, packages do not move either.",
+        rich_help_panel=STEPS,
+    ),
+]
+Finalize = Annotated[
+    bool,
+    typer.Option(
+        "--finalize-upgrade",
+        help="End an upgrade to another version of the stack, and with it its way back.",
         rich_help_panel=STEPS,
     ),
 ]
@@ -197,6 +205,7 @@ def deploy(
         typer.Option("--from", metavar="PHASE", help="Run this phase and those after it.", rich_help_panel=STEPS),
     ] = None,
     restart: Restart = "rolling",
+    finalize_upgrade: Finalize = False,
     remove: Remove = False,
     gone: Gone = None,
     yes: Yes = False,
@@ -225,6 +234,7 @@ def deploy(
                 "--logs": logs,
                 "--events": events,
                 "--record": record,
+                "--finalize-upgrade": finalize_upgrade,
                 "--remove": remove,
                 "--gone": gone,
             }
@@ -247,7 +257,10 @@ def deploy(
         inventory,
         testbed,
         lambda call: deployment_run.deploy(
-            replace(call, restart=restart, removing=removing), phases, dry_run=dry_run, rehearse=rehearse
+            replace(call, restart=restart, finalize=finalize_upgrade, removing=removing),
+            phases,
+            dry_run=dry_run,
+            rehearse=rehearse,
         ),
         events=events,
         junit=junit,

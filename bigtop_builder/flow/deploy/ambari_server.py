@@ -72,6 +72,8 @@ class _Site:
     ours: frozenset[str]
     access: Access
     """To Ambari's own repository."""
+    files: Mapping[str, bytes]
+    """More files that the server reads when it starts."""
 
 
 def set_up_servers(
@@ -84,6 +86,7 @@ def set_up_servers(
     dry_run: bool,
     cancelled: threading.Event,
     engines: Mapping[DatabaseKind, Engine] = ENGINES,
+    files: Mapping[str, bytes] | None = None,
 ) -> WorkResult:
     """Set up whatever is missing of database, server, administrator's password and agents, or report it (``dry_run``).
 
@@ -93,7 +96,7 @@ def set_up_servers(
     choice = loaded.inventory.ambari
     if choice is None or choice.setup is None:
         return WorkResult()
-    site = _site(loaded, choice, choice.setup, secrets)
+    site = _site(loaded, choice, choice.setup, secrets, files or {})
     emit = _explained(emit)
     seen, failed = _look(fleet, site, engines, emit)
     result = WorkResult(failed=failed)
@@ -120,7 +123,9 @@ def set_up_servers(
     return result.joined(_applied(fleet, plan, emit, dry_run))
 
 
-def _site(loaded: LoadedInventory, choice: Choice, setup: NewServer, secrets: Secrets) -> _Site:
+def _site(
+    loaded: LoadedInventory, choice: Choice, setup: NewServer, secrets: Secrets, files: Mapping[str, bytes]
+) -> _Site:
     host = setup.host.lower()
     reference = setup.database.password
     if setup.https is not None and not choice.url.startswith("https://"):
@@ -140,6 +145,7 @@ def _site(loaded: LoadedInventory, choice: Choice, setup: NewServer, secrets: Se
         loaded.cluster_hosts,
         frozenset(entry.name for entry in loaded.hosts),
         resolve_accesses(loaded, secrets.value).ambari,
+        files,
     )
 
 
@@ -170,7 +176,7 @@ def _look(
     drivers.append(site.setup.database.driver or database.DEFAULT_DRIVER)
     service = engines[site.target.kind].service
     wanted = Wanted(
-        files=(*dict.fromkeys((*server.FILES, *agent.FILES, *drivers, restart_mark(service))),),
+        files=(*dict.fromkeys((*server.FILES, *agent.FILES, *drivers, *site.files, restart_mark(service))),),
         services=(service,),
         variables=variable_names(site.setup.repository, site.setup.gpg_key),
     )
@@ -242,6 +248,7 @@ def _plans(
         https=site.https,
         access=site.access,
         engines=engines,
+        files=site.files,
     )
     if target.host == site.host:
         return [(site.host, (*below, *above))]

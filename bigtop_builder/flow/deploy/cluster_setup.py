@@ -20,7 +20,7 @@ from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import registered
 from bigtop_builder.flow.deploy.request_follower import TaskFailedError, carry_out, follow
 from bigtop_builder.flow.deploy.service_state import put_state
-from bigtop_builder.flow.deploy.upgrade import upgrade
+from bigtop_builder.flow.deploy.stack_upgrade import StackUpgrade
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import AmbariError
@@ -48,8 +48,9 @@ def bring_cluster(connections: Connections, world: World, reporter: Reporter) ->
         _create(connections, world, reporter)
         return "created" if not reporter.dry_run else ""
     await_reports(connections.client, world, reporter)
-    reconcile(connections, world, reporter, view)
-    upgrade(connections, world, reporter)
+    stack = StackUpgrade(connections, world, reporter, view)
+    reconcile(connections, world, reporter, stack.switch())
+    stack.move()
     _install(connections, world, reporter)
     return ""
 

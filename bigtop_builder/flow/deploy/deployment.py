@@ -52,6 +52,7 @@ def open_deployment(
     seen: Seen | None = None,
     consent: Consent | None = None,
     restart: Restarts = "rolling",
+    finalize: bool = False,
     run: str = "",
     removing: Removing | None = None,
 ) -> Iterator[Deployment]:
@@ -66,7 +67,7 @@ def open_deployment(
         reporter = Reporter(
             bus, secrets, logs, cancelled, dry_run, pause=pause, mark=mark, passed=world.forget_components
         )
-        reporter.restart = restart
+        reporter.restart, reporter.finalize = restart, finalize
         if consent is not None:
             reporter.consent = consent
         reporter.run = run

@@ -66,6 +66,8 @@ class Call:
     confirm: Confirm | None = None
     """Asks before what runs is disrupted; without it everything is agreed to."""
     restart: Restarts = "rolling"
+    finalize: bool = False
+    """Whether an upgrade of the stack is finalized."""
     """How outdated components are restarted."""
 
 
@@ -137,7 +139,7 @@ def printed(loaded: LoadedInventory, settings: Settings, what: str, *, rehearse:
     With ``rehearse`` a simulated server is asked instead of the inventory's. Raises ConfigurationError for an unknown
     document.
     """
-    known = ("blueprint", "template", "version-definition")
+    known = ("blueprint", "template", "version-definition", "upgrade-pack")
     if what not in known:
         raise ConfigurationError(f"--print: unknown document {what!r}", hint=near(what, known))
     if rehearse:
@@ -153,8 +155,9 @@ def _document(loaded: LoadedInventory, settings: Settings, what: str, *, hosted:
     with open_deployment(
         loaded, Secrets(), lambda event: None, Path(), ca=ca, overlays=settings.overlays, hosted=hosted
     ) as deployment:
-        if what == "version-definition":
-            text = work.version_definition_text(deployment)
+        texts = {"version-definition": work.version_definition_text, "upgrade-pack": work.upgrade_pack_text}
+        if what in texts:
+            text = texts[what](deployment)
             return text, text
         body = work.blueprint_body(deployment) if what == "blueprint" else work.template_body(deployment)
         return json.dumps(body, indent=2), body
@@ -219,6 +222,7 @@ def _run(
                 seen=None if rehearsal else Seen(store.root),
                 consent=consent,
                 restart=call.restart,
+                finalize=call.finalize,
                 run=run.id,
                 removing=call.removing,
             ) as deployment,
@@ -241,6 +245,7 @@ def _asked(call: Call, secrets: Secrets, phases: Sequence[Phase], table: Mapping
         overlays=call.settings.overlays,
         smoke=call.smoke,
         restart=call.restart,
+        finalize=call.finalize,
         removing=call.removing,
     ) as deployment:
         preview(deployment, phases, table)

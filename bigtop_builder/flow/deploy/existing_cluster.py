@@ -10,7 +10,8 @@ from bigtop_builder.flow.deploy.config_groups import group_conflicts
 from bigtop_builder.flow.deploy.desired_layout import services_of
 from bigtop_builder.flow.deploy.removal import removal_refusals
 from bigtop_builder.flow.deploy.reporter import Reporter
-from bigtop_builder.flow.deploy.repository import other_stack
+from bigtop_builder.flow.deploy.repository import refused, standing
+from bigtop_builder.flow.deploy.stack_obstacles import obstacles
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import AmbariError, BigtopBuilderError
 from bigtop_builder.model.event import CheckFinished
@@ -29,8 +30,8 @@ def refusals(client: Ambari, world: World) -> Iterator[BigtopBuilderError]:
     if view is None or not view.hosts:
         yield from taken_hosts(client, world, tuple(world.layout.hosts))
         return
-    stack = other_stack(world, view)
-    yield from (stack,) if stack is not None else ()
+    at = standing(client, world, view)
+    yield from (refused(world, at),) if at.refusal else obstacles(client, world, view, at)
     yield from other_security(world, view)
     yield from beyond(client, world, view)
     yield from group_conflicts(client, world, world.layout)

@@ -30,6 +30,8 @@ class Expected:
         self._reasons: dict[Place, dict[str, None]] = {}
         self.services: dict[str, set[str]] = {}
         """By host, services outside Ambari that a later phase restarts because of what this dry run would change."""
+        self.packages: dict[str, dict[str, str]] = {}
+        """Packages that are installed by now, by host; only in a dry run."""
 
     def shown(self, components: Iterable[HostComponent]) -> list[HostComponent]:
         """Return the components that Ambari has, as they are expected to be."""

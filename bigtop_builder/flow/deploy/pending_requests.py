@@ -25,6 +25,11 @@ def is_provisioning(view: RequestView) -> bool:
     return view.logical or progress.physical_host(view) is not None
 
 
+def holds(view: RequestView) -> bool:
+    """Return whether a request waits for a person, as an upgrade does until its end: nothing waits for such a one."""
+    return view.status.startswith("HOLDING")
+
+
 def settle(client: Ambari, world: World, reporter: Reporter) -> bool:
     """Wait until no request of the cluster is running; return whether there was one. A dry run only reports them.
 
@@ -36,7 +41,7 @@ def settle(client: Ambari, world: World, reporter: Reporter) -> bool:
     reported: set[tuple[int, str]] = set()
     since = reporter.clock()
     waited = False
-    while views := client.requests(world.cluster, unfinished_only=True):
+    while views := [one for one in client.requests(world.cluster, unfinished_only=True) if not holds(one)]:
         if reporter.dry_run:
             for view in views:
                 reporter.notice(f"request {view.id} is running: {view.context}", warning=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bigtop_builder.flow.deploy import cluster_setup, service_state, verification
+from bigtop_builder.flow.deploy import cluster_setup, service_state, stack_upgrade, verification
 from bigtop_builder.flow.deploy.agent_repositories import remove_leftovers
 from bigtop_builder.flow.deploy.deployment import Deployment
 from bigtop_builder.flow.deploy.desired_layout import as_recommendation, desired_layout, services_of
@@ -13,6 +13,7 @@ from bigtop_builder.flow.deploy.preflight import check, check_own
 from bigtop_builder.flow.deploy.removal import make_way
 from bigtop_builder.flow.deploy.removal import remove as remove_all
 from bigtop_builder.flow.deploy.repository import register
+from bigtop_builder.flow.deploy.stack_obstacles import pack_text, require_way, wanted_pack
 from bigtop_builder.flow.hosts.operations import WorkResult
 from bigtop_builder.model.errors import AmbariError
 from bigtop_builder.model.event import CheckFinished
@@ -72,6 +73,9 @@ def ambari(deployment: Deployment) -> str:
     from bigtop_builder.flow.deploy.ambari_server import set_up_servers
     from bigtop_builder.flow.deploy.registration import await_registration
 
+    setup = deployment.world.loaded.ambari.setup
+    answers = setup is not None and deployment.world.server_answers
+    pack = wanted_pack(deployment.connections.client, deployment.world) if answers else None
     result = set_up_servers(
         deployment.world.loaded,
         deployment.connections.fleet,
@@ -80,6 +84,7 @@ def ambari(deployment: Deployment) -> str:
         deployment.reporter.emit,
         dry_run=deployment.reporter.dry_run,
         cancelled=deployment.reporter.cancelled,
+        files={pack[0]: pack[1].encode()} if pack else {},
     )
     _worked(deployment, result)
     deployment.world.forget_server()
@@ -103,6 +108,7 @@ def repository(deployment: Deployment) -> str:
     """Register the version definition, and remove what agents left of former ones."""
     if _server_missing(deployment):
         return LATER
+    require_way(deployment.connections.client, deployment.world)
     note = register(deployment.connections.client, deployment.world, deployment.reporter)
     error = remove_leftovers(deployment.connections, deployment.world, deployment.reporter).error()
     if error is not None:
@@ -150,7 +156,9 @@ def start(deployment: Deployment) -> str:
     if _server_missing(deployment):
         return LATER
     make_way(deployment.connections.client, deployment.world, deployment.reporter)
-    return service_state.start(deployment.connections.client, deployment.world, deployment.reporter)
+    note = service_state.start(deployment.connections.client, deployment.world, deployment.reporter)
+    stack_upgrade.conclude(deployment.connections, deployment.world, deployment.reporter)
+    return note
 
 
 def remove(deployment: Deployment) -> str:
@@ -248,6 +256,11 @@ def template_body(deployment: Deployment) -> dict[str, Any]:
         cluster_setup.named_blueprint(deployment.connections.client, deployment.world, deployment.reporter)[0],
         secrets=False,
     )
+
+
+def upgrade_pack_text(deployment: Deployment) -> str:
+    """Return the upgrade pack that the server needs for the inventory's stack. Raises AmbariError if it needs none."""
+    return pack_text(deployment.connections.client, deployment.world)
 
 
 def version_definition_text(deployment: Deployment) -> str:

@@ -48,6 +48,8 @@ class Reporter:
     """What may be disrupted."""
     restart: Restarts = "rolling"
     """How outdated components are restarted."""
+    finalize: bool = False
+    """Whether an upgrade to another version of the stack is finalized."""
     failures: dict[str, str] = field(default_factory=dict)
     """Different failures of tasks that were reported: what is the same about them → the first (``ROLE on HOST``)."""
     phase: Phase = "check"

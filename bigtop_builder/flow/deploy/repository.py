@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bigtop_builder.cluster.repository_names import name_repositories
+from bigtop_builder.cluster.stack_upgrade import Standing, stand
 from bigtop_builder.cluster.version_definition import check_version
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.world import World
@@ -48,32 +49,34 @@ def wanted_repositories(world: World, families: tuple[str, ...]) -> dict[str, tu
     return found
 
 
-def other_stack(world: World, view: ClusterView) -> AmbariError | None:
-    """Return the error for a cluster that has another stack than the inventory."""
+def standing(client: Ambari, world: World, view: ClusterView) -> Standing:
+    """Return where the cluster stands between its stack and that of the inventory."""
     choice = world.inventory.stack
-    stack = f"{choice.name}-{choice.version}"
-    if not view.version or view.version == stack:
-        return None
+    upgrades = client.upgrades(world.cluster)
+    present = view.version or f"{choice.name}-{choice.version}"
+    return stand(choice.name, choice.version, present, version_of(world), upgrades[-1] if upgrades else None)
+
+
+def refused(world: World, at: Standing) -> AmbariError:
+    """Return why the cluster cannot have the inventory's stack, as an error at its place in the inventory."""
     return AmbariError(
-        f"the cluster {world.cluster} has the stack {view.version}, not {stack}",
-        hint="Ambari moves clusters to another stack with upgrade packs only, which BIGTOP does not have; for "
-        "other packages change stack.repository_version.",
-        location=world.loaded.place("stack"),
+        f"the cluster {world.cluster} {at.refusal}", hint=at.hint, location=world.loaded.place("stack", "version")
     )
 
 
 def registered(client: Ambari, world: World) -> RepositoryVersion | None:
     """Return the registered version of the cluster's services; without services that of the inventory, or None.
 
-    Raises AmbariError if the cluster has another stack.
+    Raises AmbariError if the cluster has another stack, and no way from it to the inventory's.
     """
     choice = world.inventory.stack
     found = client.repository_versions(choice.name, choice.version)
     cluster = client.cluster(world.cluster)
     if cluster is not None:
-        refusal = other_stack(world, cluster)
-        if refusal is not None:
-            raise refusal
+        if cluster.version not in ("", f"{choice.name}-{choice.version}"):
+            at = standing(client, world, cluster)
+            if at.refusal:
+                raise refused(world, at)
         used = {service.repository_version for service in client.services(world.cluster)}
         for version in found:
             if version.id in used:

@@ -3,7 +3,7 @@
 BIGTOP has no upgrade packs. So components are stopped and started through Ambari, and in between packages and the
 selector's links are changed over SSH. Agents report the new version when a component starts, and Ambari then renames
 the repository version of the services; a ``PUT`` of another version is accepted and ignored by the server (read in the
-sources of 3.0: ServiceResourceProvider, StackVersionListener).
+sources of 3.0: ServiceResourceProvider, StackVersionListener). For another version of the stack see ``stack_upgrade``.
 """
 
 from __future__ import annotations
@@ -31,12 +31,22 @@ from bigtop_builder.model.evr import compare_evr, parse_evr
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
     from bigtop_builder.adapter.ambari.service import HostComponent
+    from bigtop_builder.hosts.operation import Operation
 
 SHOWN = 8
 
 
-def upgrade(connections: Connections, world: World, reporter: Reporter) -> None:
-    """Upgrade to the packages that inventory and repository say. Raises AmbariError with what was rolled back."""
+def upgrade(
+    connections: Connections,
+    world: World,
+    reporter: Reporter,
+    before_start: Mapping[str, tuple[Operation, ...]] | None = None,
+) -> None:
+    """Upgrade to the packages that inventory and repository say. Raises AmbariError with what was rolled back.
+
+    ``before_start``, by host, runs before services start with the new packages; with it the upgrade is part of one of
+    the stack, whose services all go back together, and not one by one.
+    """
     if not moves_packages(world):
         _warn_of_version(connections.client, world, reporter)
         return
@@ -61,10 +71,12 @@ def upgrade(connections: Connections, world: World, reporter: Reporter) -> None:
     checked = frozenset(checkable(connections.client, world, reporter)) if not reporter.dry_run else frozenset[str]()
     for step in plan.steps:
         try:
-            UpgradeStep(connections, world, reporter, step, facts, checked).carry_out()
+            UpgradeStep(connections, world, reporter, step, facts, checked, before_start).carry_out()
         except InterruptedRunError:
             raise
         except AmbariError as error:
+            if before_start is not None:
+                raise
             if not moved and back is not None:
                 back()
             kept = f"; upgraded before and kept: {', '.join(moved)}" if moved else ""
@@ -88,6 +100,36 @@ def _warn_of_version(client: Ambari, world: World, reporter: Reporter) -> None:
             f"not {wanted}; without repositories in the inventory a deployment does not move it",
             warning=True,
         )
+
+
+def install_ahead(connections: Connections, world: World, reporter: Reporter) -> bool:
+    """Install the packages of another version beside the present ones, while everything runs.
+
+    Return whether an earlier upgrade has not ended; then nothing is installed. Raises AmbariError, HostError.
+    """
+    components = _installed(world)
+    facts = _facts(connections, reporter, components)
+    plan = _plan(connections.client, world, components, facts)
+    if any(_former(one) is not None for one in facts.values()):
+        return True
+    _require_stoppable(components, plan)
+    _tools(connections, reporter, plan, facts)
+    wanted: dict[str, dict[str, str]] = {host: dict(tools) for host, tools in plan.tools.items()}
+    work: dict[str, tuple[Operation, ...]] = {}
+    for host in components:
+        present = installed(facts[host])
+        moves = [step.moves[host] for step in plan.steps if host in step.moves]
+        new = {name: evr for move in moves for name, evr in move.packages.items() if name not in present}
+        work[host] = set_packages(new, present)
+        wanted.setdefault(host, {}).update(new)
+    result = apply(connections.fleet, work, phase=reporter.phase, emit=reporter.emit, dry_run=reporter.dry_run)
+    reporter.changes += result.changes
+    error = result.error()
+    if error is not None:
+        raise error
+    if reporter.dry_run:
+        world.expected.packages = wanted
+    return False
 
 
 def _installed(world: World) -> dict[str, list[HostComponent]]:
@@ -123,7 +165,7 @@ def _plan(
         host: HostNow(
             families[host],
             frozenset(one.component for one in own),
-            installed(facts[host]),
+            {**installed(facts[host]), **world.expected.packages.get(host, {})},
             facts[host].selectors,
             _former(facts[host]),
         )

@@ -41,12 +41,15 @@ class UpgradeStep:
         step: Step,
         facts: Mapping[str, HostFacts],
         checked: frozenset[str],
+        before_start: Mapping[str, tuple[Operation, ...]] | None = None,
     ) -> None:
         self.connections, self.world, self.reporter = connections, world, reporter
         self.step, self.facts = step, facts
         self.checked = [service for service in step.services if service in checked]
         self.title = ", ".join(step.services)
         self.wanted = starting(world.stack, desired_layout(connections.client, world, reporter))
+        self.before_start = before_start
+        """Operations by host; with them the caller sees to the way back."""
         self.touched: list[str] = []
         self.was_running: set[tuple[str, str]] = set()
         self.turn = ""
@@ -68,6 +71,8 @@ class UpgradeStep:
             raise
         except BigtopBuilderError as error:
             self.reporter.check_cancelled()
+            if self.before_start is not None:
+                raise AmbariError(f"{self.title}: {error.message}", hint=error.hint) from error
             self._roll_back(error)
         self._forget(self.step.moves)
 
@@ -98,6 +103,7 @@ class UpgradeStep:
             *note_former(facts, move.former.text()),
             *set_packages(move.packages, present, restarts=self._outside(host)),
             *set_selected(move.selected, facts.selectors),
+            *((self.before_start or {}).get(host, ()) if "HIVE" in self.step.services else ()),
         )
 
     def _backward(self, host: str) -> tuple[Operation, ...]:

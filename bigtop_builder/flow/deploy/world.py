@@ -187,6 +187,20 @@ class World:
         group = self.layout.hosts.get(one.host)
         return group is None or one.component not in group.names
 
+    def with_inventory(self, loaded: LoadedInventory) -> World:
+        """Return a world with another inventory of the same cluster and layout."""
+        other = World(
+            loaded,
+            self._connections,
+            self._overlays,
+            self.seen,
+            self.smoke,
+            dry_run=self.expected.played,
+            removing=self.removing,
+        )
+        other.layout, other.facts = self.layout, self.facts
+        return other
+
     def forget_components(self) -> None:
         """Forget the components: they may have changed."""
         self._components = None
