@@ -10,6 +10,8 @@ import pytest
 
 from bigtop_builder.ambari_simulator.engine.injection import CallFault, TaskFault
 from bigtop_builder.flow.deploy.consent import Consent
+from bigtop_builder.flow.deploy.desired_layout import desired_layout
+from bigtop_builder.flow.deploy.drift import differences
 from bigtop_builder.model.event import AnyEvent, Change
 from tests.fast.moving_cluster import OLD, SERVERS, Cluster, Killed
 
@@ -282,6 +284,28 @@ def _only_conclude(deployment: Any) -> str:
 
     conclude(deployment.connections, deployment.world, deployment.reporter)
     return ""
+
+
+def test_the_status_tells_where_it_stands(cluster: Hadoop) -> None:
+    found: list[str] = []
+
+    def look(deployment: Any) -> str:
+        client, world = deployment.connections.client, deployment.world
+        desired_layout(client, world, deployment.reporter)
+        told = differences(deployment.connections, world, deployment.reporter, client.cluster("c1"))
+        found[:] = [one.name for one in told]
+        return ""
+
+    table: Any = {"start": look}
+    cluster.up()
+    assert cluster.deploy(NEXT, phases=["start"], table=table) == 0, cluster.bench.failure
+    assert "stack BIGTOP-3.2.0 -> BIGTOP-3.3.0" in found
+    assert cluster.deploy(NEXT) == 0, cluster.bench.failure
+    assert cluster.deploy(NEXT, phases=["start"], table=table) == 0, cluster.bench.failure
+    assert found == ["the upgrade to BIGTOP-3.3.0 is not final: deploy --finalize-upgrade"]
+    assert cluster.deploy(NEXT, finalize=True) == 0, cluster.bench.failure
+    assert cluster.deploy(NEXT, phases=["start"], table=table) == 0, cluster.bench.failure
+    assert found == []
 
 
 def _lost(cluster: Hadoop) -> None:

@@ -17,7 +17,7 @@ from bigtop_builder.flow.deploy.expected import Expected
 from bigtop_builder.flow.deploy.host_states import listed
 from bigtop_builder.flow.deploy.reconcile import reconcile
 from bigtop_builder.flow.deploy.reporter import Reporter
-from bigtop_builder.flow.deploy.repository import register, registered, version_of
+from bigtop_builder.flow.deploy.repository import register, registered, standing, version_of
 from bigtop_builder.flow.deploy.upgrade import moves_packages
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.model.errors import AmbariError, BigtopBuilderError, InterruptedRunError, SeveralErrors
@@ -63,6 +63,7 @@ def _played(connections: Connections, world: World, reporter: Reporter, view: Cl
             raise
         except BigtopBuilderError as error:
             found += [Difference(reporter.secrets.redact(one.message)) for one in getattr(error, "errors", [error])]
+    found += _upgrade(connections, world, view)
     version = _registered(connections, world) if moves_packages(world) else None
     if version is not None and version != version_of(world):
         found.append(Difference(f"packages {version} -> {version_of(world)}"))
@@ -70,6 +71,16 @@ def _played(connections: Connections, world: World, reporter: Reporter, view: Cl
     if missing:
         found.append(Difference(f"install {listed(missing)}"))
     return list(dict.fromkeys(found))
+
+
+def _upgrade(connections: Connections, world: World, view: ClusterView) -> list[Difference]:
+    """Return what an upgrade to another version of the stack has left to do."""
+    at, stack = standing(connections.client, world, view), world.stack.id
+    if at.course == "begin":
+        return [Difference(f"stack {view.version} -> {stack}")]
+    if at.course == "forward":
+        return [Difference(f"the upgrade to {stack} is not final: deploy --finalize-upgrade")]
+    return [Difference(f"the way back to {stack} has not ended")] if at.course in ("back", "backward") else []
 
 
 def _reconcile(connections: Connections, world: World, dry: Reporter, view: ClusterView) -> None:
