@@ -72,6 +72,7 @@ def run(arguments: SimulationArguments) -> int:
     from bigtop_builder.ambari_simulator.agents.paper import PaperCrew
     from bigtop_builder.ambari_simulator.assembly import Ticker, make_world, serve
     from bigtop_builder.ambari_simulator.engine.engine import Pace
+    from bigtop_builder.ambari_simulator.engine.stack_upgrade import offer_packs
     from bigtop_builder.ambari_simulator.engine.work import work_of
     from bigtop_builder.ambari_simulator.persistence import Keeper
 
@@ -91,6 +92,7 @@ def run(arguments: SimulationArguments) -> int:
         world.switches.update(found.switches)
     keeper = Keeper(world, arguments.keep) if arguments.keep else None
     known = keeper is not None and keeper.resume()
+    offer_packs(world)
     if arguments.password is not None:
         world.agent_key = set_password(world, arguments.password)
     if known and crew is None:

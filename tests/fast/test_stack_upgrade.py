@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bigtop_builder.ambari_simulator.engine.injection import CallFault, TaskFault
+from bigtop_builder.ambari_simulator.engine.stack_upgrade import begin, offer_packs
 from bigtop_builder.flow.deploy.consent import Consent
 from bigtop_builder.flow.deploy.desired_layout import desired_layout
 from bigtop_builder.flow.deploy.drift import differences
@@ -25,7 +26,6 @@ AFTER = {
     **{f"hadoop_3_3_0{part}": "3.3.6-1" for part in HADOOP},
     "ranger_3_3_0-hdfs-plugin": "2.4.0-1",
 }
-PACK = "bigtop-builder-3.2.0-to-3.3.0"
 PHASES = ("repository", "layout", "cluster", "start")
 NEXT, FORMER = "{version: 3.3.0}", "{version: 3.2.0}"
 
@@ -53,7 +53,7 @@ groups:
 """
 
     def up(self) -> None:
-        self.bench.world.upgrade_packs["BIGTOP", "3.3.0"] = [PACK]
+        offer_packs(self.bench.world)
         assert self.deploy() == 0, self.bench.failure
         self.agent.least = len(SERVERS)
         self.publish("next", [f"{name}-{evr}" for name, evr in AFTER.items()])
@@ -318,8 +318,6 @@ def _resting(cluster: Hadoop) -> None:
 
 
 def _foreign(cluster: Hadoop) -> None:
-    from bigtop_builder.ambari_simulator.engine.stack_upgrade import begin
-
     world = cluster.bench.world
     used = next(iter(world.versions.values()))
     world.versions[99] = type(used)(99, "BIGTOP", "3.3.0", "3.3.0", "BIGTOP-3.3.0", dict(used.systems))

@@ -13,7 +13,16 @@ import re
 from bigtop_builder.ambari_simulator.engine.cluster_state import Cluster, StackUpgrade
 from bigtop_builder.ambari_simulator.engine.state import RepositoryVersion, World
 from bigtop_builder.cluster.stack_rest import default_properties
+from bigtop_builder.cluster.stack_upgrade import numbers, pack_name
 from bigtop_builder.model.ambari_stack import StackDefinition
+
+
+def offer_packs(world: World) -> None:
+    """Give a server our upgrade packs between the versions of its stacks: on a real one ``deploy`` writes them."""
+    for name, target in world.stacks:
+        older = [one for stack, one in world.stacks if stack == name and numbers(one) < numbers(target)]
+        if older:
+            world.upgrade_packs[name, target] = [pack_name(one, target) for one in sorted(older)]
 
 
 def upgrade_pack(world: World, cluster: Cluster, target: StackDefinition, name: str | None) -> str | None:
