@@ -73,6 +73,8 @@ class UpgradeView:
     version: str
     pack: str
     suspended: bool = False
+    former: str = ""
+    """The repository version that services had before."""
 
     @property
     def source(self) -> str:

@@ -288,12 +288,14 @@ def _only_conclude(deployment: Any) -> str:
 
 def test_the_status_tells_where_it_stands(cluster: Hadoop) -> None:
     found: list[str] = []
+    former: list[str] = []
 
     def look(deployment: Any) -> str:
         client, world = deployment.connections.client, deployment.world
         desired_layout(client, world, deployment.reporter)
         told = differences(deployment.connections, world, deployment.reporter, client.cluster("c1"))
         found[:] = [one.name for one in told]
+        former[:] = [one.former for one in client.upgrades("c1")]
         return ""
 
     table: Any = {"start": look}
@@ -303,6 +305,7 @@ def test_the_status_tells_where_it_stands(cluster: Hadoop) -> None:
     assert cluster.deploy(NEXT) == 0, cluster.bench.failure
     assert cluster.deploy(NEXT, phases=["start"], table=table) == 0, cluster.bench.failure
     assert found == ["the upgrade to BIGTOP-3.3.0 is not final: deploy --finalize-upgrade"]
+    assert former == ["3.2.0"]
     assert cluster.deploy(NEXT, finalize=True) == 0, cluster.bench.failure
     assert cluster.deploy(NEXT, phases=["start"], table=table) == 0, cluster.bench.failure
     assert found == []

@@ -13,7 +13,7 @@ from bigtop_builder.adapter.ambari.errors import UnexpectedAnswerError
 from bigtop_builder.adapter.ambari.query import fields, path
 from bigtop_builder.cluster.stack_upgrade import UpgradeView
 
-_FIELDS = fields("Upgrade", "request_id direction request_status suspended associated_version pack")
+_FIELDS = fields("Upgrade", "request_id direction request_status suspended associated_version pack versions")
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,9 @@ class StackUpgradeCalls(Connection):
 
 def _upgrade(item: Json) -> UpgradeView:
     about = item.get("Upgrade", {})
+    # By service; of a way back, what it leads to.
+    end = "from" if about.get("direction") == "UPGRADE" else "to"
+    former = [str(one.get(f"{end}_repository_version")) for one in (about.get("versions") or {}).values()]
     return UpgradeView(
         request=int(required(about, "request_id")),
         direction=str(required(about, "direction")),
@@ -114,4 +117,5 @@ def _upgrade(item: Json) -> UpgradeView:
         version=str(about.get("associated_version") or ""),
         pack=str(about.get("pack") or ""),
         suspended=bool(about.get("suspended")),
+        former=former[0] if former else "",
     )

@@ -10,6 +10,7 @@ from bigtop_builder.ambari_simulator.engine.stack_upgrade import begin, finalize
 from bigtop_builder.ambari_simulator.resources.requests import cluster_of
 from bigtop_builder.ambari_simulator.rest.query import Row
 from bigtop_builder.ambari_simulator.rest.registry import Body, Call, Resource, properties
+from bigtop_builder.ambari_simulator.rest.render import Leaf
 from bigtop_builder.ambari_simulator.rest.replies import DONE, Refusal, Reply, internal, resources, uncaught
 
 KEY, GROUP_KEY, ITEM_KEY = "Upgrade/request_id", "UpgradeGroup/group_id", "UpgradeItem/stage_id"
@@ -19,6 +20,13 @@ GROUPS = ("HOLD", "FINALIZE")
 def _row(call: Call, upgrade: StackUpgrade) -> Row:
     version = call.world.versions[upgrade.version]
     forward = upgrade.direction == "UPGRADE"
+    ends = ("from", "to") if forward else ("to", "from")
+
+    def moved(former: int) -> Leaf:
+        before = call.world.versions.get(former)
+        pairs = zip(ends, (before.version if before else None, version.version), strict=True)
+        return Leaf({f"{end}_repository_version": name for end, name in pairs})
+
     return {
         "Upgrade": {
             "associated_version": version.version,
@@ -32,6 +40,7 @@ def _row(call: Call, upgrade: StackUpgrade) -> Row:
             "suspended": False,
             "type": "INTERNAL_REQUEST",
             "upgrade_type": "ROLLING",
+            "versions": Leaf({name: moved(former) for name, former in upgrade.repositories.items()}),
         }
     }
 
@@ -195,7 +204,7 @@ UPGRADE = Resource(
     properties=properties(
         "Upgrade",
         "associated_version cluster_name direction downgrade_allowed pack request_context request_id request_status "
-        "suspended type upgrade_type repository_version_id skip_prerequisite_checks",
+        "suspended type upgrade_type versions repository_version_id skip_prerequisite_checks",
     ),
     rows=_rows,
     listed=False,

@@ -218,7 +218,8 @@ class StackUpgrade:
 
 def go_back(connections: Connections, world: World, reporter: Reporter, source: str) -> None:
     """Bring the cluster back to the version of the stack that it had: deploy it as an inventory with that would."""
-    stack = world.inventory.stack.model_copy(update={"version": source, "repository_version": None})
+    version = connections.client.upgrades(world.cluster)[-1].former or None
+    stack = world.inventory.stack.model_copy(update={"version": source, "repository_version": version})
     inventory = world.inventory.model_copy(update={"stack": stack})
     former = world.with_inventory(replace(world.loaded, inventory=inventory))
     reporter.passed = former.forget_components

@@ -97,7 +97,9 @@ def _packages(host: HostFacts, fleet: Fleetwide) -> Problems:
         )
     if other:
         yield Problem(
-            "warning", f"packages of another stack are installed: {some(other)}", "Remove them if they are unused."
+            "warning",
+            f"packages of another stack are installed: {some(other)}",
+            "Remove them if they are unused: the way back of an upgrade needs them until it is final.",
         )
 
 
