@@ -34,6 +34,7 @@ from bigtop_builder.cli.commands import (
     stack,
     store,
     testbed,
+    web,
     worker,
 )
 from bigtop_builder.cli.invocation import Command, Group, colours, command, keep_globals, without_subcommand
@@ -70,7 +71,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         config_history.rollback,
         deploy.destroy,
     ),
-    STORE: (runs.runs, runs.logs, store.shell, store.images, store.gc),
+    STORE: (runs.runs, runs.logs, web.web, web.report, web.mcp, store.shell, store.images, store.gc),
     PROJECT: (
         project.init,
         project.examples,

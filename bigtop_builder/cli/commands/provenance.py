@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +13,6 @@ from bigtop_builder.model.errors import PublishError
 
 if TYPE_CHECKING:
     from bigtop_builder.flow.publish.provenance_query import Provenance
-
-SHOWN = 16
-"""How many digits of a digest people see."""
 
 
 def provenance(
@@ -50,6 +46,8 @@ def provenance(
 
 
 def _facts(found: Provenance) -> Iterator[str]:
+    from bigtop_builder.cli.views.provenance import statement_facts
+
     yield str(found.path)
     libraries = found.sbom["components"]
     files = [one for one in libraries if one.get("hashes")]
@@ -60,63 +58,10 @@ def _facts(found: Provenance) -> Iterator[str]:
         ("jars", f"{len(files)}, and {inside} more shaded or packed into them"),
         ("others", f"{len(libraries) - len(files)} Python and npm packages"),
     ]
-    rows = [*(_statement(found.statement, found.attested) if found.statement else ()), *rows]
+    rows = [*(statement_facts(found.statement, found.attested) if found.statement else ()), *rows]
     width = max(len(name) for name, _ in rows)
     for name, text in rows:
         yield f"  {name:<{width}}  {text}"
-
-
-def _statement(said: dict[str, Any], attested: bool) -> Iterator[tuple[str, str]]:
-    definition, details = said["predicate"]["buildDefinition"], said["predicate"]["runDetails"]
-    outer, inner = definition["externalParameters"], definition["internalParameters"]
-    stack = outer.get("stack", {}).get("name", "unknown")
-    yield "component", f"{outer['component']} {outer['version']}, release {outer['release']}"
-    yield "for", f"{outer['platform']}, stack {stack}, by {outer['packaging']}"
-    options = [f"{name}={value}" for name, value in outer.get("options", {}).items()]
-    for name, value in outer.get("variables", {}).items():
-        keys = {f"{name}.{key}": text for key, text in value.items()} if isinstance(value, dict) else {name: value}
-        options += [f"variables.{key}={text}" for key, text in keys.items()]
-    if outer.get("variant") or options:
-        yield "choices", ", ".join([*([outer["variant"]] if outer.get("variant") else []), *options])
-    yield "key", inner["package"]["key"]
-    if inner["compile"]:
-        yield "compile key", inner["compile"]["key"]
-    from bigtop_builder.model.build_tools.registry import CACHES
-
-    downloads = Counter[str]()
-    for one in definition["resolvedDependencies"]:
-        kind = one["name"].partition(" ")[0]
-        if kind in CACHES:
-            downloads[kind] += 1
-        else:
-            yield from _dependency(one)
-    if "hermetic" in inner["compile"]:
-        locked = ", ".join(f"{count} locked downloads of {kind}" for kind, count in downloads.items())
-        yield "hermetic", f"yes, {locked or 'without downloads'}" if inner["compile"]["hermetic"] else "no"
-    if "finishedByHand" in inner["compile"]:
-        failed = inner["compile"]["finishedByHand"]
-        yield "by hand", f"finished in a shell after {failed['failedStep']} of run {failed['failedRun']} had failed"
-    versions = details["builder"].get("version", {})
-    yield "builder", " ".join(f"{name} {version}" for name, version in versions.items()) or "not recorded"
-    meta = details["metadata"]
-    yield "built", f"{meta['startedOn']} to {meta['finishedOn']}, run {meta.get('invocationId', 'not recorded')}"
-    if inner["compile"].get("startedOn"):
-        yield "compiled", f"{inner['compile']['startedOn']} to {inner['compile']['finishedOn']}"
-    for text in inner["notRecorded"]:
-        yield "not recorded", text
-    yield "attestation", "beside the package, signed" if attested else "none; this comes from the store"
-
-
-def _dependency(one: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    notes = one.get("annotations", {})
-    digests = ", ".join(f"{name} {value[:SHOWN]}…" for name, value in one["digest"].items())
-    # An image's address repeats its digest.
-    what = one.get("uri", "").partition("@sha256")[0] or notes.get("from") or notes.get("note", "")
-    yield one["name"], f"{what} ({digests})" if what else digests
-    if "downloadLocation" in one:
-        yield "", f"from {one['downloadLocation']}"
-    if "note" in notes and what != notes["note"]:
-        yield "", notes["note"]
 
 
 def _libraries(sbom: dict[str, Any]) -> Iterator[str]:

@@ -123,7 +123,7 @@ def _not_together(other: str, paths: list[str]) -> str:
 def verify_state(
     place: str,
     key: bytes,
-    seen: Seen,
+    seen: Seen | None,
     login: Login | None = None,
     network: Network | None = None,
     *,
@@ -131,6 +131,7 @@ def verify_state(
 ) -> tuple[Problem, ...]:
     """Check that a repository's metadata are signed by a key, whole, not expired and not older than seen before.
 
+    Without ``seen`` nothing is recorded, and what was seen before is not compared.
     Packages are not read. Raises PublishError if there is no repository, or if its metadata cannot be read.
     """
     reader = open_repository(place, network, login=login)

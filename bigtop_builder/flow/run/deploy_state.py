@@ -40,6 +40,9 @@ class PhaseState:
     failed_tasks: list[AmbariTask] = field(default_factory=list)
     tasks: dict[str, int] = field(default_factory=dict)
     """The number of Ambari task events by status."""
+    keep_tasks: bool = False
+    ambari_tasks: dict[int, AmbariTask] = field(default_factory=dict)
+    """Each Ambari task by its id, as it was last reported; only with ``keep_tasks``."""
 
     def apply(self, event: PhaseEvent) -> None:
         """Take in one event."""
@@ -56,6 +59,8 @@ class PhaseState:
             self.requests[event.request] = event
         elif isinstance(event, AmbariTask):
             self.tasks[event.status] = self.tasks.get(event.status, 0) + 1
+            if self.keep_tasks:
+                self.ambari_tasks[event.task] = event
             if event.status in BAD_STATUSES:
                 self.failed_tasks.append(event)
         else:
@@ -64,13 +69,17 @@ class PhaseState:
 
 @dataclass
 class DeployState:
-    """The phases of a run so far. Memory grows with phases, changes and failures, not with Ambari's tasks."""
+    """The phases of a run so far.
+
+    Memory grows with phases, changes and failures, and with Ambari's tasks only where ``keep_tasks`` says so.
+    """
 
     cluster: str = ""
     hosts: list[str] = field(default_factory=list)
     dry_run: bool = False
     rehearsal: bool = False
     phases: dict[Phase, PhaseState] = field(default_factory=dict)
+    keep_tasks: bool = False
 
     def begin(self, phases: Sequence[Phase], target: ClusterTarget | None) -> None:
         """Take in the phases and the cluster of the run."""
@@ -78,11 +87,11 @@ class DeployState:
             self.cluster, self.hosts = target.cluster, target.hosts
             self.dry_run, self.rehearsal = target.dry_run, target.rehearsal
         for phase in phases:
-            self.phases.setdefault(phase, PhaseState(phase))
+            self.phases.setdefault(phase, PhaseState(phase, keep_tasks=self.keep_tasks))
 
     def apply(self, event: PhaseEvent) -> None:
         """Take in one event."""
-        self.phases.setdefault(event.phase, PhaseState(event.phase)).apply(event)
+        self.phases.setdefault(event.phase, PhaseState(event.phase, keep_tasks=self.keep_tasks)).apply(event)
 
     @property
     def changes(self) -> int:

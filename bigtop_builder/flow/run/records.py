@@ -11,12 +11,14 @@ from pydantic import ValidationError
 
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.run.build_state import StepState, TaskState
-from bigtop_builder.flow.run.state import RunState, fold
+from bigtop_builder.flow.run.state import RunState, detailed_state, fold
 from bigtop_builder.model.errors import ConfigurationError, NothingSelectedError
 from bigtop_builder.model.event import EVENTS, AnyEvent, RunStarted
 
 FOLLOW_SECONDS = 0.3
 CHUNK = 1 << 16
+STEP_SEEN = 60
+"""The name of an event is in so many bytes of its line: it follows the time."""
 
 
 @dataclass(frozen=True)
@@ -71,26 +73,38 @@ class RecordedRun:
         return [(title, log) for title, log in self.state.deploy.logs() if host in (None, title.split(" ")[0])]
 
 
-def read_events(log: Path) -> Iterator[AnyEvent]:
-    """Read the events of a log. Raises OSError.
+def read_events(log: Path, *, brief: bool = False) -> Iterator[AnyEvent]:
+    """Read the events of a log; if ``brief``, without steps and their progress. Raises OSError.
 
     Lines that are not an event are skipped: a killed run may leave half a line, and older versions began a
     deployment with an event that no longer exists.
     """
     with log.open("rb") as lines:
         for line in lines:
-            try:
-                yield EVENTS.validate_json(line)
-            except ValidationError:
+            if brief and b'"event":"step_' in line[:STEP_SEEN]:
                 continue
+            event = parse_event(line)
+            if event is not None:
+                yield event
 
 
-def read_run(store: Store, folder: Path) -> RecordedRun:
-    """Read one run. A run without a readable log has an empty state."""
+def parse_event(line: bytes) -> AnyEvent | None:
+    """Read one line of a log; None if it is not an event."""
+    try:
+        return EVENTS.validate_json(line)
+    except ValidationError:
+        return None
+
+
+def read_run(store: Store, folder: Path, *, brief: bool = False, detailed: bool = False) -> RecordedRun:
+    """Read one run; if ``brief``, without its steps; if ``detailed``, with every Ambari task.
+
+    A run without a readable log has an empty state.
+    """
     # Asked before the log is read: a run that ends in between has then its last event in it.
     live = store.is_live(folder.name)
     try:
-        state = fold(read_events(folder / "events.jsonl"))
+        state = fold(read_events(folder / "events.jsonl", brief=brief), detailed_state() if detailed else None)
     except OSError:
         state = RunState()
     if not live and state.exit_code is None:

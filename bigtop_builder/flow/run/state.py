@@ -88,9 +88,14 @@ class RunState:
         self.build.close()
 
 
-def fold(events: Iterable[AnyEvent]) -> RunState:
-    """Return the state after ``events``."""
-    state = RunState()
+def detailed_state() -> RunState:
+    """Return the state of a run without events that will keep every Ambari task, as pages show them."""
+    return RunState(deploy=DeployState(keep_tasks=True))
+
+
+def fold(events: Iterable[AnyEvent], state: RunState | None = None) -> RunState:
+    """Return the state after ``events``, by default from the start."""
+    state = state or RunState()
     for event in events:
         state.apply(event)
     return state

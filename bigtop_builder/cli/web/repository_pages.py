@@ -1,0 +1,162 @@
+"""Pages of repositories: what is published, its snapshots and how they differ, how a host uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bigtop_builder.adapter.repository.pool import PooledPackage
+from bigtop_builder.adapter.repository.reader import FolderReader
+from bigtop_builder.adapter.repository.snapshot import Publications
+from bigtop_builder.cli.web.site import Kept, Site
+from bigtop_builder.flow.publish.repo_file import install_lines
+from bigtop_builder.flow.publish.served_repo_files import Published, publications
+from bigtop_builder.flow.publish.verifier import Problem, verify_state
+from bigtop_builder.model.errors import BigtopBuilderError, PublishError
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot of a repository."""
+
+    name: str
+    epoch: int
+    packages: tuple[PooledPackage, ...]
+    current: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of its packages."""
+        return sum(one.size for one in self.packages)
+
+
+@dataclass(frozen=True)
+class RepositoryState:
+    """A repository as it is published now."""
+
+    stack: str
+    platform: str
+    snapshot_list: tuple[Snapshot, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    repo_file: str = ""
+    problem: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def now(self) -> Snapshot | None:
+        """What hosts see."""
+        return next((one for one in self.snapshot_list if one.current), None)
+
+    @property
+    def packages(self) -> int:
+        """How many packages hosts see."""
+        return len(self.now.packages) if self.now else 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of these packages."""
+        return self.now.size if self.now else 0
+
+    @property
+    def epoch(self) -> int:
+        """When it was published."""
+        return self.now.epoch if self.now else 0
+
+    @property
+    def snapshots(self) -> int:
+        """How many snapshots there are."""
+        return len(self.snapshot_list)
+
+
+def read_repository(one: Published) -> RepositoryState:
+    """Read the snapshots of a repository, and check that what hosts see is signed and whole."""
+    known = Publications(one.folder.parent.parent, one.stack, one.platform)
+    try:
+        current = known.current()
+        found = []
+        for path in sorted(known.snapshots(), reverse=True):
+            contents = known.read(path)
+            found.append((Snapshot(path.name, contents.epoch, contents.packages, path == current), contents))
+        key = FolderReader(one.folder).public_key()
+        problems = verify_state(str(one.folder), key, None)
+    except BigtopBuilderError as error:
+        return RepositoryState(one.stack, one.platform, problem=str(error))
+    files = next((contents.files for snapshot, contents in found if snapshot.current), {})
+    return RepositoryState(
+        one.stack, one.platform, tuple(snapshot for snapshot, _ in found), problems, one.repo_file, files=files
+    )
+
+
+def difference(older: Sequence[PooledPackage], newer: Sequence[PooledPackage]) -> list[tuple[str, str]]:
+    """Return what changed between two snapshots: ``+`` added, ``-`` removed, ``~`` another content or signature."""
+    before = {one.file_name: one for one in older}
+    after = {one.file_name: one for one in newer}
+    return sorted(_difference(before, after), key=lambda one: one[1])
+
+
+def _difference(before: dict[str, PooledPackage], after: dict[str, PooledPackage]) -> Iterator[tuple[str, str]]:
+    yield from (("+", name) for name in after.keys() - before.keys())
+    yield from (("-", name) for name in before.keys() - after.keys())
+    for name in before.keys() & after.keys():
+        if before[name].content != after[name].content:
+            yield "~", f"{name}: other content"
+        elif before[name].key != after[name].key:
+            yield "~", f"{name}: signed with another key"
+
+
+class RepositoryPages:
+    """Handles requests about repositories."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._states = Kept[RepositoryState](5.0)
+
+    def states(self) -> list[RepositoryState]:
+        """Return all repositories of the project."""
+        root = self.site.settings.repository
+        if not root.is_dir():
+            return []
+        return [self._states.get(str(one.folder), lambda one=one: read_repository(one)) for one in publications(root)]  # type: ignore[misc]
+
+    def repositories(self, request: Request) -> Response:
+        """Show all repositories."""
+        root = str(self.site.settings.repository)
+        return self.site.page(request, "repositories.html", "repositories", rows=self.states(), root=root)
+
+    def repository(self, request: Request) -> Response:
+        """Show one repository, and how two of its snapshots differ."""
+        stack, platform = request.path_params["stack"], request.path_params["platform"]
+        state = next((one for one in self.states() if (one.stack, one.platform) == (stack, platform)), None)
+        if state is None:
+            raise HTTPException(404)
+        if state.problem:
+            raise PublishError(state.problem)
+        named = {one.name: one for one in state.snapshot_list}
+        newest = [one.name for one in state.snapshot_list]
+        newer = request.query_params.get("to") or newest[0]
+        older = request.query_params.get("from") or (newest[1] if len(newest) > 1 else newest[0])
+        if older not in named or newer not in named:
+            raise HTTPException(404)
+        shown = difference(named[older].packages, named[newer].packages) if len(newest) > 1 else None
+        base = self.site.settings.project.publish.base_url
+        address = f"{base.rstrip('/')}/{stack}/{platform}/{state.repo_file}" if base else ""
+        text = state.files.get(state.repo_file, "")
+        return self.site.page(
+            request,
+            "repository.html",
+            "repositories",
+            stack=stack,
+            platform=platform,
+            snapshots=state.snapshot_list,
+            problems=state.problems,
+            older=older,
+            newer=newer,
+            difference=shown,
+            repo_text=text,
+            lines=install_lines(address) if address else [],
+            packages=state.now.packages if state.now else (),
+        )
