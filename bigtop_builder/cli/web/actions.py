@@ -124,6 +124,11 @@ class Actions:
         except OSError as error:
             raise ConfigurationError(f"the run {name} cannot be stopped: {error.strerror}") from error
 
+    def close(self) -> None:
+        """Forget what was started; it goes on."""
+        while self.started:
+            self.started.pop().file.close()
+
     def _start(self, arguments: Sequence[str], cwd: Path, flags: Sequence[str] | None = None) -> Started:
         command = [*(self._flags if flags is None else flags), *arguments]
         # It stays open for as long as its process is remembered.

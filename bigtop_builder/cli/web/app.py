@@ -77,6 +77,8 @@ def _started(site: Site):  # type: ignore[no-untyped-def]
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await run_in_threadpool(site.index.rows)
         yield
+        if site.actions is not None:
+            site.actions.close()
 
     return lifespan
 

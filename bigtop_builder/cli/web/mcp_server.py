@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 
 from bigtop_builder import __version__
 from bigtop_builder.cli.text_format import clean
@@ -17,7 +20,7 @@ from bigtop_builder.cli.web.stack_pages import StackPages
 from bigtop_builder.flow.publish.library_search import find_library
 from bigtop_builder.flow.publish.package_files import package_files
 from bigtop_builder.flow.run.records import RecordedRun, find_run, read_run
-from bigtop_builder.model.errors import NothingSelectedError
+from bigtop_builder.model.errors import BigtopBuilderError, NothingSelectedError
 
 MOST = 100
 """The most entries of a list."""
@@ -155,6 +158,19 @@ class Tools:
         return read_run(self.site.store, find_run(self.site.store, run).folder)
 
 
+def _told(tool: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a tool whose errors are told to the assistant in our words."""
+
+    @functools.wraps(tool)
+    def call(*arguments: Any, **named: Any) -> Any:
+        try:
+            return tool(*arguments, **named)
+        except BigtopBuilderError as error:
+            raise ToolError(f"{error.message}. {error.hint or ''}".strip()) from error
+
+    return call
+
+
 def server(site: Site) -> MCPServer:
     """Return the server. Only with actions allowed has it tools that change something."""
     from mcp.types import ToolAnnotations
@@ -163,9 +179,9 @@ def server(site: Site) -> MCPServer:
     made = MCPServer("bigtop-builder", version=__version__, instructions=INSTRUCTIONS, log_level="ERROR")
     reading = ToolAnnotations(read_only_hint=True, open_world_hint=False)
     for tool in (tools.plan, tools.runs, tools.run, tools.failure_log, tools.packages, tools.provenance, tools.status):
-        made.tool(annotations=reading)(tool)
+        made.tool(annotations=reading)(_told(tool))
     if site.actions is not None:
         acting = ToolAnnotations(read_only_hint=False, destructive_hint=True)
         for action in (tools.build, tools.deploy, tools.rerun, tools.cancel):
-            made.tool(annotations=acting)(action)
+            made.tool(annotations=acting)(_told(action))
     return made
