@@ -220,6 +220,19 @@ def test_listing(server: RepositoryServer) -> None:
     assert not [name for name in (b".snapshots", b".pool", b"out", b"in<", b"loop") if name in top]
 
 
+def test_people_see_how_to_use_a_repository(server: RepositoryServer) -> None:
+    (server.root / "bigtop-3.2.0" / "el8" / "repodata").mkdir()
+    (server.root / "bigtop-3.2.0" / "el8" / "repodata" / "repomd.xml").touch()
+    host = server.address.removeprefix("http://")
+    page = ask(server, "/bigtop-3.2.0/el8/")[2].decode()
+    assert f"dnf config-manager --add-repo http://{host}/bigtop-3.2.0/el8/bigtop-3.2.0-el8.repo" in page
+    assert '<a href="packages/a%20b%26c.rpm">a b&amp;c.rpm</a>' in page
+    assert "default-src 'none'" in page
+    top = ask(server, "/")[2].decode()
+    assert '<a href="bigtop-3.2.0/el8/">bigtop-3.2.0</a>' in top
+    assert "<script" not in page + top
+
+
 def test_redirect_stays_on_this_host(server: RepositoryServer) -> None:
     answer = raw(server, b"GET //bigtop-3.2.0 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert b"Location: //" not in answer

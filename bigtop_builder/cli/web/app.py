@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Lifespan
 
 from bigtop_builder.cli.views.html.page_renderer import LANGUAGES, STATIC, THEMES, texts
 from bigtop_builder.cli.web.access import COOKIE, Guard, read_form
@@ -72,7 +73,7 @@ def application(site: Site) -> Starlette:
     )
 
 
-def _started(site: Site):  # type: ignore[no-untyped-def]
+def _started(site: Site) -> Lifespan[Starlette]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await run_in_threadpool(site.index.rows)

@@ -7,7 +7,6 @@ others bring an event loop or a process model that a folder of packages does not
 from __future__ import annotations
 
 import contextlib
-import html
 import os
 import secrets
 import stat
@@ -16,10 +15,11 @@ from email.utils import formatdate, parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from bigtop_builder.adapter.http_server import BoundedHandler, BoundedServer
 from bigtop_builder.flow.publish.byte_ranges import Range, parse_ranges
+from bigtop_builder.flow.publish.served_pages import folder_page
 from bigtop_builder.flow.publish.served_repo_files import generated, reachable, valid_host
 from bigtop_builder.model.errors import PublishError
 
@@ -81,10 +81,13 @@ class Handler(BoundedHandler):
 
     def _repo_file(self) -> bytes | None:
         """Return the ``.repo`` file that is requested, with the address that this client uses."""
-        host = valid_host(self.headers.get("Host"))
-        address = f"http://{host}" if host else self.server.address
         names = tuple(name for name in unquote(urlsplit(self.path).path).split("/") if name)
-        return generated(self.server.root, names, address)
+        return generated(self.server.root, names, self._address())
+
+    def _address(self) -> str:
+        """Return the address of the root as this client reaches it."""
+        host = valid_host(self.headers.get("Host"))
+        return f"http://{host}" if host else self.server.address
 
     def _send_folder(self, folder: Path, *, with_body: bool) -> None:
         requested = urlsplit(self.path).path
@@ -99,11 +102,9 @@ class Handler(BoundedHandler):
             self._send(HTTPStatus.NOT_FOUND, {}, b"not found\n", with_body=with_body)
             return
         names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in entries)
-        links = "".join(f'<li><a href="./{quote(os.fsencode(name))}">{html.escape(name)}</a></li>\n' for name in names)
-        title = html.escape(unquote(requested))
-        page = f"<!DOCTYPE html>\n<title>{title}</title>\n<h1>{title}</h1>\n<ul>\n{links}</ul>\n"
+        page = folder_page(self.server.root, folder, unquote(requested), names, self._address())
         headers = {"Content-Type": "text/html; charset=utf-8"}
-        self._send(HTTPStatus.OK, headers, page.encode(errors="replace"), with_body=with_body)
+        self._send(HTTPStatus.OK, headers, page, with_body=with_body)
 
     def _send_file(self, path: Path, file: BinaryIO, *, with_body: bool) -> None:
         status = os.fstat(file.fileno())
