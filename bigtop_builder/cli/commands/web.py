@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from bigtop_builder.recipe.inventory import LoadedInventory
 
 TOKEN = "BIGTOP_WEB_TOKEN"
+NICE = 10
 READERS = 512
 """The most connections at once; more are told to come back later."""
 
@@ -85,7 +87,7 @@ def web(
     _require("web", "starlette", "uvicorn", "prometheus_client")
     import uvicorn
 
-    from bigtop_builder.cli.web.app import application
+    from bigtop_builder.cli.web.app import Server, application
 
     access, fresh = _access(
         invocation, host, allow_actions, token_file, user_header, trusted_proxy or [], base_path.rstrip("/")
@@ -100,7 +102,7 @@ def web(
         server_header=False,
         proxy_headers=False,
         limit_concurrency=READERS,
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=3,
     )
     listener = _listen(config, host, port)
     name, number = listener.getsockname()[:2]
@@ -108,7 +110,9 @@ def web(
     invocation.answer(address, {"address": address, **({"token": access.token} if fresh else {})})
     if fresh and not invocation.json:
         invocation.say(f"token: {access.token}")
-    uvicorn.Server(config).run(sockets=[listener])
+    # Where a build and the pages want the processor at once, the build has it.
+    os.nice(NICE)
+    Server(config).run(sockets=[listener])
 
 
 def _listen(config: Any, host: str, port: int) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -65,12 +67,23 @@ def application(site: Site) -> Starlette:
     if site.actions is not None:
         routes.append(Route("/actions", shared.actions, methods=["GET", "POST"]))
     root = site.access.root
-    return Starlette(
+    made = Starlette(
         routes=[Mount(root, routes=routes)] if root else routes,
         middleware=[Middleware(Guard, access=site.access)],
         exception_handlers={HTTPException: shared.refused, BigtopBuilderError: shared.failed},
         lifespan=_started(site),
     )
+    made.state.close = runs.close
+    return made
+
+
+class Server(uvicorn.Server):
+    """Serves the application. Streams end before it does."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End."""
+        await self.config.app.state.close()  # type: ignore[union-attr]
+        await super().shutdown(sockets)
 
 
 def _started(site: Site) -> Lifespan[Starlette]:

@@ -31,9 +31,9 @@ KEPT = 12
 READ = 4 << 20
 """The most bytes of a log of events that are read at once."""
 REDRAWN = 15.0
-"""Seconds after which the timeline of a task that goes on is drawn again."""
+"""Seconds after which what takes long to draw is drawn again, while no task begins or ends or there are many."""
 DRAWN = 300
-"""Above this many tasks the timeline is drawn again only when a task begins or ends."""
+"""From this many tasks on timeline and packages are not drawn again whenever a task begins or ends."""
 
 
 class FollowedRun:
@@ -110,14 +110,14 @@ class FollowedRun:
             return []
         changed = [f"t-{place}"]
         ended = isinstance(event, TaskStarted | TaskFinished)
-        few = len(self._places) <= DRAWN
-        if ended or (few and isinstance(event, StepProgress) and event.time - self._drawn > REDRAWN):
+        few = len(self._places) < DRAWN
+        if (ended and few) or ((ended or isinstance(event, StepProgress)) and event.time - self._drawn > REDRAWN):
             self._drawn = event.time
-            changed.append("timeline")
+            changed += ["timeline", "packages"]
         if ended:
             changed += [f"n-{place}"]
-        if isinstance(event, TaskFinished):
-            changed += ["packages", "problems"]
+        if isinstance(event, TaskFinished) and event.state == "failed":
+            changed.append("problems")
         return changed
 
     @property

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import mmap
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from bigtop_builder.cli.text_format import LogText
@@ -13,6 +12,7 @@ from bigtop_builder.flow.build.line_kinds import ERROR, TRACEBACK
 from bigtop_builder.flow.run.records import log_files
 
 WINDOW = 128 << 10
+BLOCK = 1 << 20
 LONGEST = 4000
 """The most characters of a line that are shown."""
 HITS = 200
@@ -91,48 +91,70 @@ class LogReader:
     def _lines_before(self, offset: int) -> int:
         number = 0
         for path, size in self._parts:
-            with path.open("rb") as stream:
-                left = min(size, offset)
-                while left > 0 and (data := stream.read(min(1 << 20, left))):
-                    number += data.count(b"\n")
-                    left -= len(data)
+            number += lines_until(path, min(size, offset))
             offset -= min(size, offset)
         return number
 
     def find(self, text: str) -> tuple[list[Hit], bool]:
         """Return the lines that contain a text in whatever case, and whether there are more than are returned."""
-        pattern = re.compile(re.escape(text[:NEEDLE].encode()), re.IGNORECASE)
+        wanted = text[:NEEDLE].encode().lower()
         hits: list[Hit] = []
-        base, before = 0, 0
+        base, number = 0, 1
         for path, size in self._parts:
-            with path.open("rb") as stream:
-                if size:
-                    with mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ) as data:
-                        for hit in _hits(data, pattern, base, before):
-                            if len(hits) == HITS:
-                                return hits, True
-                            hits.append(hit)
-                        before += _count(data, 0, size)
+            at = base
+            for block in _blocks(path):
+                for start, line in _matching(block, wanted):
+                    if len(hits) == HITS:
+                        return hits, True
+                    line_number = number + block.count(b"\n", 0, start)
+                    hits.append(Hit(line_number, at + start, shown(line[:LONGEST])[:400]))
+                number += block.count(b"\n")
+                at += len(block)
             base += size
         return hits, False
 
 
-def _hits(data: mmap.mmap, pattern: re.Pattern[bytes], base: int, before: int) -> Iterator[Hit]:
-    at = counted = 0
-    number = before + 1
-    while found := pattern.search(data, at):
-        start = data.rfind(b"\n", 0, found.start()) + 1
-        end = data.find(b"\n", found.end())
-        end = len(data) if end < 0 else end
-        number += _count(data, counted, start)
-        counted = start
-        text = shown(data[start : min(end, start + LONGEST)])
-        yield Hit(number, base + start, text[:400])
-        at = end + 1
+def _blocks(path: Path) -> Iterator[bytes]:
+    """Yield a file in blocks that end with a line."""
+    rest = b""
+    with path.open("rb") as stream:
+        while data := stream.read(BLOCK):
+            data = rest + data
+            whole = data.rfind(b"\n") + 1 or (len(data) if len(data) > 4 * BLOCK else 0)
+            if whole:
+                yield data[:whole]
+            rest = data[whole:]
+    if rest:
+        yield rest
 
 
-def _count(data: mmap.mmap, start: int, end: int) -> int:
-    return sum(data[at : min(at + (1 << 20), end)].count(b"\n") for at in range(start, end, 1 << 20))
+def _matching(block: bytes, wanted: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield where each line with a text begins, and the line; ``wanted`` is in small letters."""
+    small = block.lower()
+    found = small.find(wanted)
+    while found >= 0:
+        start = block.rfind(b"\n", 0, found) + 1
+        end = block.find(b"\n", found)
+        end = len(block) if end < 0 else end
+        yield start, block[start:end]
+        found = small.find(wanted, end + 1)
+
+
+def lines_until(path: Path, offset: int) -> int:
+    """Return how many lines end before an offset. What was counted once is remembered: logs only grow."""
+    inode, number = path.stat().st_ino, 0
+    for place in range(offset // BLOCK):
+        number += _lines_in(path, inode, place)
+    with path.open("rb") as stream:
+        stream.seek(offset - offset % BLOCK)
+        return number + stream.read(offset % BLOCK).count(b"\n")
+
+
+@lru_cache(maxsize=4096)
+def _lines_in(path: Path, _inode: int, place: int) -> int:
+    with path.open("rb") as stream:
+        stream.seek(place * BLOCK)
+        return stream.read(BLOCK).count(b"\n")
 
 
 def shown(data: bytes) -> str:

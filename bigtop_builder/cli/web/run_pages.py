@@ -48,6 +48,14 @@ class RunPages:
     def __init__(self, site: Site) -> None:
         self.site = site
         self._watched: dict[str, _Watched] = {}
+        self._closed = False
+
+    async def close(self) -> None:
+        """End all streams, so that the server can end."""
+        self._closed = True
+        for watched in list(self._watched.values()):
+            async with watched.news:
+                watched.news.notify_all()
 
     def runs(self, request: Request) -> Response:
         """Show the runs that a filter lets through, with their durations."""
@@ -164,7 +172,7 @@ class RunPages:
 
     async def _log_lines(self, run: FollowedRun, follower: LogFollower, number: int) -> AsyncIterator[str]:
         quiet = 0.0
-        while True:
+        while not self._closed:
             live = run.live
             data = await run_in_threadpool(follower.gained)
             if data:
@@ -207,6 +215,8 @@ class RunPages:
                 if not live:
                     yield _event("end", "", after)
                     return
+                if self._closed:
+                    return
                 try:
                     async with watched.news:
                         if run.number == after and run.live:
@@ -246,10 +256,10 @@ class RunPages:
         async def changed() -> AsyncIterator[str]:
             known, quiet = self.site.index.version, 0.0
             yield ": alive\n\n"
-            while True:
-                await asyncio.sleep(2 * LOOK)
+            while not self._closed:
+                await asyncio.sleep(LOOK)
                 await run_in_threadpool(self.site.index.rows)
-                quiet += 2 * LOOK
+                quiet += LOOK
                 if self.site.index.version != known:
                     known, quiet = self.site.index.version, 0.0
                     yield _event("runs", "changed", known)

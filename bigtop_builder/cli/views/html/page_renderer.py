@@ -151,7 +151,7 @@ def environment() -> jinja2.Environment:
 
 def _shown(value: Any) -> Any:
     # What is Markup already is a subclass of str, and left alone.
-    return clean(value) if type(value) is str else value
+    return value if type(value) is not str or value.isprintable() else clean(value)
 
 
 def when(seconds: float) -> str:

@@ -1,0 +1,86 @@
+"""Debian's Chromium, which tests of pages look through; installed where it may be and is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PACKAGES = ["chromium", "fonts-noto-cjk", "fonts-dejavu-core"]
+
+
+def chromium() -> str:
+    """Return the path of Chromium. Skips the test where it is missing and cannot be installed."""
+    found = shutil.which("chromium")
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        install = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", "install", "--yes", "--no-install-recommends"]
+        subprocess.run([*install, *PACKAGES], check=False, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+        found = shutil.which("chromium")
+    if found is None:
+        pytest.skip(f"missing: {' '.join(PACKAGES)} (Debian's names)")
+    return found
+
+
+@dataclass
+class Viewer:
+    """A browser that keeps what goes wrong in it, and every address that it asks."""
+
+    browser: Browser
+    said: list[str] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
+
+    def open(
+        self, address: str, *, dark: bool = False, width: int = 1280, locale: str = "en-US", script: bool = True
+    ) -> Page:
+        """Open a page in a window of its own."""
+        context = self.browser.new_context(
+            viewport={"width": width, "height": 860},
+            color_scheme="dark" if dark else "light",
+            locale=locale,
+            java_script_enabled=script,
+        )
+        page = context.new_page()
+        page.on(
+            "console", lambda message: self.said.append(message.text) if message.type in ("error", "warning") else None
+        )
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("request", lambda request: self.asked.add(request.url))
+        page.goto(address, wait_until="load")
+        return page
+
+    def violations(self, address: str, *, dark: bool) -> list[str]:
+        """Return what axe-core has to say about a page."""
+        # The checker is put into the page as a script, which the page's own policy would forbid.
+        context = self.browser.new_context(bypass_csp=True, color_scheme="dark" if dark else "light")
+        page = context.new_page()
+        page.goto(address, wait_until="load")
+        found = Axe().run(page).response["violations"]
+        context.close()
+        return [f"{address} {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
+
+
+@contextmanager
+def viewer() -> Iterator[Viewer]:
+    """A browser for a test."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        try:
+            yield Viewer(browser)
+        finally:
+            browser.close()
+
+
+def keep(page: Page, name: str, **options: bool) -> None:
+    """Write a picture for the documentation, if a folder for it is given."""
+    folder = os.environ.get("BIGTOP_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}.png", **options)

@@ -1,0 +1,164 @@
+"""Pages in a real browser: a build while it runs, one that fails, a deployment; without a word on the console.
+
+With BIGTOP_SCREENSHOTS=docs/images the pictures of the documentation are written.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from bigtop_builder.adapter.store import Store
+from bigtop_builder.flow.run.records import newest_runs
+from tests import webruns
+from tests.real.browser import Viewer, keep, viewer
+from tests.real.conftest import ROOT, SmallProject, Tool
+
+COPY = 'cp hello.txt "$STAGE/hello.txt"\n'
+PATIENCE = 600
+"""Seconds after which a test gives up; never asserted as a speed."""
+
+
+@contextmanager
+def served(tool: Tool, *options: str) -> Iterator[str]:
+    """The pages of a project, as a user serves them."""
+    process = tool.start("web", "--port", "0", *options)
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address, process.stderr.read() if process.stderr else ""
+        yield address.rstrip("/")
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+@pytest.fixture
+def browser() -> Iterator[Viewer]:
+    with viewer() as made:
+        yield made
+    assert made.said == [], "the console says nothing"
+    assert {urlsplit(url).hostname for url in made.asked} <= {"127.0.0.1"}, "no other site is asked"
+
+
+def newest(tool: Tool, kind: str) -> str:
+    """The newest run of the project."""
+    for run in newest_runs(Store(tool.store), 50):
+        if run.state.kind == kind and run.state.project == str(tool.folder):
+            return run.id
+    raise AssertionError("no run")
+
+
+def wait_for_run(tool: Tool, process: subprocess.Popen[str], kind: str) -> str:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            return newest(tool, kind)
+        except AssertionError:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.5)
+    raise AssertionError("the run did not begin")
+
+
+def test_a_build_fills_its_page_while_it_runs_and_says_why_it_failed(small: SmallProject, browser: Viewer) -> None:
+    gate = 'for number in $(seq 1 12); do echo "[INFO] Building module $number  [$number/12]"; sleep 1; done\n'
+    small.component("alpha", gate + COPY)
+    small.component("beta", gate + COPY, depends="alpha")
+    small.component("gamma", "echo '[ERROR] Could not find artifact org.example:missing:jar:1.0'; exit 1\n")
+    small.component("delta", COPY, depends="gamma")
+    with served(small.tool) as address:
+        build = small.tool.start("build", "--all", "--keep-going", "-j", "2", "--force")
+        run = wait_for_run(small.tool, build, "build")
+        page = browser.open(f"{address}/runs/{run}")
+        # The node of gamma turns red, and alpha's package appears, without a reload.
+        page.evaluate("window.before = true")
+        page.wait_for_selector("g.node.failed", timeout=PATIENCE * 1000)
+        page.wait_for_selector("#problems .problem", timeout=PATIENCE * 1000)
+        page.wait_for_selector("#packages tbody tr", timeout=PATIENCE * 1000)
+        assert page.evaluate("window.before"), "the page was not loaded again"
+        keep(page, "web-build")
+        log = page.locator("a.step.running").first
+        log.wait_for(timeout=PATIENCE * 1000)
+        following = browser.open(address + (log.get_attribute("href") or ""))
+        lines = following.locator("pre.log > .l")
+        shown = lines.count()
+        lines.nth(shown).wait_for(timeout=PATIENCE * 1000)
+        build.communicate(timeout=PATIENCE)
+        # When it has ended, the page is shown once more as a whole.
+        page.wait_for_selector("#summary .pill.failed", timeout=PATIENCE * 1000)
+        assert "Could not find artifact" in page.inner_text("#problems")
+        assert "bigtop-builder build gamma" in page.inner_text("#problems")
+        keep(page, "web-failure")
+        page.click("#problems a[href*='/logs/']")
+        page.fill("#find", "artifact")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("pre.hits a.n")
+        keep(page, "web-log")
+        plain = browser.open(f"{address}/runs/{run}", script=False)
+        assert plain.locator("g.node").count() == 8 and plain.locator("#t-0").count() == 1
+        small_screen = browser.open(f"{address}/runs/{run}", width=390, dark=True)
+        assert small_screen.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "nothing hangs out"
+        page.goto(f"{address}/runs")
+        page.select_option("select[name=state]", "failed")
+        page.wait_for_selector(f"#found a[href='/runs/{run}']")
+
+
+def test_a_deployment_shows_hosts_and_tasks(fresh: SmallProject, browser: Viewer) -> None:
+    store = Store(fresh.tool.store).open()
+    tool = Tool(ROOT / "examples" / "demo", fresh.tool.store)
+    run = webruns.deployment(store)
+    with served(tool) as address:
+        page = browser.open(f"{address}/runs/{run}")
+        page.wait_for_selector("table.matrix")
+        assert "the port is taken" in page.inner_text("main")
+        keep(page, "web-deployment")
+        chinese = browser.open(f"{address}/runs/{run}", locale="zh-CN", dark=True)
+        assert "失败" in chinese.inner_text("h1")
+        keep(chinese, "web-chinese-dark")
+
+
+def test_every_page_is_accessible_and_works_by_keyboard(fresh: SmallProject, browser: Viewer) -> None:
+    store = Store(fresh.tool.store).open()
+    fresh.component("zookeeper", COPY)
+    built, deployed = webruns.build(store), webruns.deployment(store)
+    log = f"/runs/{built}/logs/spark@el8/compile/compile.log"
+    paths = ["/runs", f"/runs/{built}", f"/runs/{deployed}", f"{log}?find=pkix", "/components", "/components/zookeeper"]
+    paths += ["/packages?jar=log4j", "/repositories", "/clusters", "/clusters/c1", "/login", "/nowhere"]
+    with served(fresh.tool, "--allow-actions", "--token-file", str(token(fresh.root))) as address:
+        page = browser.open(f"{address}/login")
+        page.fill("input[name=token]", TOKEN)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{address}/runs")
+        page.keyboard.press("/")
+        assert page.evaluate("document.activeElement.name") == "text"
+        page.goto(f"{address}/actions")
+        page.wait_for_selector("input[name=component]")
+    with served(fresh.tool) as address:
+        found = [
+            one for path in paths for dark in (False, True) for one in browser.violations(address + path, dark=dark)
+        ]
+        assert found == []
+        page = browser.open(f"{address}/runs")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        report = fresh.root / "report.html"
+        fresh.tool("report", built, "--html", str(report))
+        alone = browser.open(report.as_uri())
+        assert alone.locator("g.node").count() == 4
+        alone.click("#problems a[href^='#log-']")
+
+
+TOKEN = "a-token-for-tests-in-a-file"
+
+
+def token(folder: Path) -> Path:
+    """The file with the token."""
+    path = folder / "token"
+    path.write_text(TOKEN + "\n", encoding="utf-8")
+    return path
