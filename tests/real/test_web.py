@@ -115,7 +115,7 @@ def test_a_deployment_shows_hosts_and_tasks(fresh: SmallProject, browser: Viewer
     run = webruns.deployment(store)
     with served(tool) as address:
         page = browser.open(f"{address}/runs/{run}")
-        page.wait_for_selector("table.matrix")
+        page.wait_for_selector("#p-start table.matrix")
         assert "the port is taken" in page.inner_text("main")
         keep(page, "web-deployment")
         chinese = browser.open(f"{address}/runs/{run}", locale="zh-CN", dark=True)
@@ -139,6 +139,7 @@ def test_every_page_is_accessible_and_works_by_keyboard(fresh: SmallProject, bro
         assert page.evaluate("document.activeElement.name") == "text"
         page.goto(f"{address}/actions")
         page.wait_for_selector("input[name=component]")
+        page.context.close()
     with served(fresh.tool) as address:
         found = [
             one for path in paths for dark in (False, True) for one in browser.violations(address + path, dark=dark)

@@ -44,7 +44,7 @@ class Figures(Collector):
         )
         for one in self._repositories.states():
             labels = [one.stack, one.platform]
-            age.add_metric(labels, now - one.epoch)
+            age.add_metric(labels, now - one.published)
             packages.add_metric(labels, one.packages)
             good.add_metric(labels, float(not one.problems and not one.problem))
         yield from (age, packages, good)

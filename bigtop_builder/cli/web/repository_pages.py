@@ -11,12 +11,15 @@ from starlette.responses import Response
 
 from bigtop_builder.adapter.repository.pool import PooledPackage
 from bigtop_builder.adapter.repository.reader import FolderReader
-from bigtop_builder.adapter.repository.snapshot import Publications
+from bigtop_builder.adapter.repository.snapshot import MANIFEST, Publications
 from bigtop_builder.cli.web.site import Kept, Site
 from bigtop_builder.flow.publish.repo_file import install_lines
-from bigtop_builder.flow.publish.served_repo_files import Published, publications
+from bigtop_builder.flow.publish.served_repo_files import Published, generated, publications, reachable
 from bigtop_builder.flow.publish.verifier import Problem, verify_state
 from bigtop_builder.model.errors import BigtopBuilderError, PublishError
+
+SERVED = 8080
+"""The port of ``repo serve``, which hosts use where the project names no address."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Snapshot:
     """A snapshot of a repository."""
 
     name: str
-    epoch: int
+    published: float
     packages: tuple[PooledPackage, ...]
     current: bool
 
@@ -62,9 +65,9 @@ class RepositoryState:
         return self.now.size if self.now else 0
 
     @property
-    def epoch(self) -> int:
-        """When it was published."""
-        return self.now.epoch if self.now else 0
+    def published(self) -> float:
+        """When it was published, in seconds since the epoch."""
+        return self.now.published if self.now else 0.0
 
     @property
     def snapshots(self) -> int:
@@ -80,10 +83,12 @@ def read_repository(one: Published) -> RepositoryState:
         found = []
         for path in sorted(known.snapshots(), reverse=True):
             contents = known.read(path)
-            found.append((Snapshot(path.name, contents.epoch, contents.packages, path == current), contents))
+            # The revision in the manifest is no time: for the same packages it is the same on every machine.
+            published = (path / MANIFEST).stat().st_mtime
+            found.append((Snapshot(path.name, published, contents.packages, path == current), contents))
         key = FolderReader(one.folder).public_key()
         problems = verify_state(str(one.folder), key, None)
-    except BigtopBuilderError as error:
+    except (BigtopBuilderError, OSError) as error:
         return RepositoryState(one.stack, one.platform, problem=str(error))
     files = next((contents.files for snapshot, contents in found if snapshot.current), {})
     return RepositoryState(
@@ -143,8 +148,11 @@ class RepositoryPages:
             raise HTTPException(404)
         shown = difference(named[older].packages, named[newer].packages) if len(newest) > 1 else None
         base = self.site.settings.project.publish.base_url
-        address = f"{base.rstrip('/')}/{stack}/{platform}/{state.repo_file}" if base else ""
-        text = state.files.get(state.repo_file, "")
+        root = base.rstrip("/") if base else f"http://{reachable('0.0.0.0')}:{SERVED}"
+        text = state.files.get(state.repo_file)
+        if text is None:
+            made = generated(self.site.settings.repository, (state.repo_file,), root)
+            text = made.decode() if made else ""
         return self.site.page(
             request,
             "repository.html",
@@ -157,6 +165,7 @@ class RepositoryPages:
             newer=newer,
             difference=shown,
             repo_text=text,
-            lines=install_lines(address) if address else [],
+            lines=install_lines(f"{root}/{stack}/{platform}/{state.repo_file}"),
+            served_only=base is None,
             packages=state.now.packages if state.now else (),
         )

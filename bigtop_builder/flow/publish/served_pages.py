@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,6 +52,7 @@ def _packages(one: Published) -> list[IndexedPackage]:
 
 def _published(one: Published) -> int | None:
     try:
-        return int(json.loads((one.folder / MANIFEST).read_text(encoding="utf-8"))["epoch"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        # The revision in the manifest is no time: for the same packages it is the same on every machine.
+        return int((one.folder / MANIFEST).stat().st_mtime)
+    except OSError:
         return None

@@ -38,6 +38,10 @@ class Texts:
         except KeyError:
             raise AttributeError(name) from None
 
+    def counted(self, name: str, number: int) -> str:
+        """Return a text with a number, as the language says it for one and for more."""
+        return self._texts[f"{name}_one" if number == 1 else name].format(number)
+
     def state(self, name: str) -> str:
         """Return the word for a state; one that the catalogue lacks, such as Ambari's, stays as it is."""
         return self._texts.get(f"state_{name}", name)
