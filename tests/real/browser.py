@@ -57,6 +57,11 @@ class Viewer:
         page.goto(address, wait_until="load")
         return page
 
+    def leave(self) -> None:
+        """Close all windows: one that follows something complains when its server ends."""
+        for context in self.browser.contexts:
+            context.close()
+
     def violations(self, address: str, *, dark: bool) -> list[str]:
         """Return what axe-core has to say about a page."""
         # The checker is put into the page as a script, which the page's own policy would forbid.

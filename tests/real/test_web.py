@@ -107,6 +107,7 @@ def test_a_build_fills_its_page_while_it_runs_and_says_why_it_failed(small: Smal
         page.goto(f"{address}/runs")
         page.select_option("select[name=state]", "failed")
         page.wait_for_selector(f"#found a[href='/runs/{run}']")
+        browser.leave()
 
 
 def test_a_deployment_shows_hosts_and_tasks(fresh: SmallProject, browser: Viewer) -> None:
@@ -121,6 +122,7 @@ def test_a_deployment_shows_hosts_and_tasks(fresh: SmallProject, browser: Viewer
         chinese = browser.open(f"{address}/runs/{run}", locale="zh-CN", dark=True)
         assert "失败" in chinese.inner_text("h1")
         keep(chinese, "web-chinese-dark")
+        browser.leave()
 
 
 def test_every_page_is_accessible_and_works_by_keyboard(fresh: SmallProject, browser: Viewer) -> None:
@@ -139,7 +141,7 @@ def test_every_page_is_accessible_and_works_by_keyboard(fresh: SmallProject, bro
         assert page.evaluate("document.activeElement.name") == "text"
         page.goto(f"{address}/actions")
         page.wait_for_selector("input[name=component]")
-        page.context.close()
+        browser.leave()
     with served(fresh.tool) as address:
         found = [
             one for path in paths for dark in (False, True) for one in browser.violations(address + path, dark=dark)
@@ -153,6 +155,7 @@ def test_every_page_is_accessible_and_works_by_keyboard(fresh: SmallProject, bro
         alone = browser.open(report.as_uri())
         assert alone.locator("g.node").count() == 4
         alone.click("#problems a[href^='#log-']")
+        browser.leave()
 
 
 TOKEN = "a-token-for-tests-in-a-file"

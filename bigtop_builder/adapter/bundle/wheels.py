@@ -17,8 +17,8 @@ from bigtop_builder.model.errors import ConfigurationError, SourceError
 
 PACKAGE = "bigtop-builder"
 TIME_LIMIT = 900
-EXTRA = "[publish]" if importlib.util.find_spec("createrepo_c") else ""
-"""A closed site publishes what it builds, if this machine can: the wheels are of what is installed here."""
+EXTRAS = {"publish": ("createrepo_c",), "web": ("starlette", "uvicorn", "prometheus_client")}
+"""The extras that a closed site gets if this machine has their modules: the wheels are of what is installed here."""
 TREE = ("bigtop_builder", "templates", "examples", "inventories", "man", "pyproject.toml", "README.md", "LICENSE")
 """What the program's own wheel is made of, in a checkout."""
 
@@ -56,8 +56,9 @@ def make_wheels(scratch: Path, epoch: int) -> list[Path]:
     constraints = scratch / "constraints.txt"
     constraints.write_text("".join(f"{name}=={version}\n" for name, version in sorted(installed.items())))
     wheels = scratch / "wheels"
+    extras = ",".join(name for name, modules in EXTRAS.items() if all(map(importlib.util.find_spec, modules)))
     command = [sys.executable, "-m", "pip", "wheel", "--disable-pip-version-check", "--no-input", "--quiet"]
-    command += ["--wheel-dir", str(wheels), "--constraint", str(constraints), f"{tree}{EXTRA}"]
+    command += ["--wheel-dir", str(wheels), "--constraint", str(constraints), f"{tree}[{extras}]"]
     try:
         done = subprocess.run(
             command,
