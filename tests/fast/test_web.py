@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -225,17 +224,6 @@ def test_what_others_wrote_reaches_no_page_as_markup(site: Site, client: TestCli
     assert followed is not None
     sent = Page(followed.message(0, "en"))
     assert not sent.wrong and not sent.scripts and "alert(1)" in sent.text
-
-
-def test_no_secret_of_the_project_reaches_a_page(project: ProjectFolder, site: Site, client: TestClient) -> None:
-    webruns.build(site.store)
-    secret = "s3cret-value-of-a-test"
-    os.environ["WEB_TEST_PASSWORD"] = secret
-    try:
-        for path, text in every_page(site, client):
-            assert secret not in text, path
-    finally:
-        del os.environ["WEB_TEST_PASSWORD"]
 
 
 def test_every_answer_has_a_strict_policy(site: Site, client: TestClient) -> None:

@@ -120,7 +120,7 @@ def test_a_deployment_shows_hosts_and_tasks(fresh: SmallProject, browser: Viewer
         assert "the port is taken" in page.inner_text("main")
         keep(page, "web-deployment")
         chinese = browser.open(f"{address}/runs/{run}", locale="zh-CN", dark=True)
-        assert "失败" in chinese.inner_text("h1")
+        assert "退出码 9" in chinese.inner_text("h1")
         keep(chinese, "web-chinese-dark")
         browser.leave()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ from bigtop_builder.flow.publish.served_repo_files import Published, generated, 
 from bigtop_builder.flow.publish.verifier import Problem, verify_state
 from bigtop_builder.model.errors import BigtopBuilderError, PublishError
 
+BASE = re.compile(r"^baseurl=(\S+)$", re.MULTILINE)
+"""The address of a repository, in a ``.repo`` file."""
 SERVED = 8080
 """The port of ``repo serve``, which hosts use where the project names no address."""
 
@@ -140,19 +143,19 @@ class RepositoryPages:
             raise HTTPException(404)
         if state.problem:
             raise PublishError(state.problem)
-        named = {one.name: one for one in state.snapshot_list}
+        snapshots = {one.name: one for one in state.snapshot_list}
         newest = [one.name for one in state.snapshot_list]
         newer = request.query_params.get("to") or newest[0]
         older = request.query_params.get("from") or (newest[1] if len(newest) > 1 else newest[0])
-        if older not in named or newer not in named:
+        if older not in snapshots or newer not in snapshots:
             raise HTTPException(404)
-        shown = difference(named[older].packages, named[newer].packages) if len(newest) > 1 else None
-        base = self.site.settings.project.publish.base_url
-        root = base.rstrip("/") if base else f"http://{reachable('0.0.0.0')}:{SERVED}"
+        shown = difference(snapshots[older].packages, snapshots[newer].packages) if len(newest) > 1 else None
         text = state.files.get(state.repo_file)
+        named = text is not None
         if text is None:
-            made = generated(self.site.settings.repository, (state.repo_file,), root)
-            text = made.decode() if made else ""
+            address = f"http://{reachable('0.0.0.0')}:{SERVED}"
+            text = (generated(self.site.settings.repository, (state.repo_file,), address) or b"").decode()
+        base = BASE.search(text)
         return self.site.page(
             request,
             "repository.html",
@@ -165,7 +168,7 @@ class RepositoryPages:
             newer=newer,
             difference=shown,
             repo_text=text,
-            lines=install_lines(f"{root}/{stack}/{platform}/{state.repo_file}"),
-            served_only=base is None,
+            lines=install_lines(f"{base[1]}/{state.repo_file}") if base else [],
+            served_only=not named,
             packages=state.now.packages if state.now else (),
         )

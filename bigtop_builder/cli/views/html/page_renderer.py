@@ -44,6 +44,8 @@ class Texts:
 
     def state(self, name: str) -> str:
         """Return the word for a state; one that the catalogue lacks, such as Ambari's, stays as it is."""
+        if name.startswith("exit "):
+            return self.exit_code.format(name.removeprefix("exit "))
         return self._texts.get(f"state_{name}", name)
 
     def phase(self, name: str) -> str:
