@@ -31,7 +31,7 @@ RENAMED = {
     "docs/README.md": "contents.md",
 }
 """File of the checkout → page of the site. The others keep their path below ``docs``."""
-KINDS = {".md", ".css", ".svg"}
+KINDS = {".md", ".css", ".svg", ".png"}
 LINK = re.compile(r"(`+)[^`].*?\1|(!?\[[^\]\n]*\]\()([^)\s]+)(\))")
 """Code, in which nothing is a link, or a link."""
 FENCE = re.compile(r"^(?: *)(```|~~~)")

@@ -9,8 +9,6 @@ from bigtop_builder.adapter.store import Run, Store
 from bigtop_builder.model.event import (
     AmbariTask,
     AnyEvent,
-    Artifact,
-    CacheFigures,
     CacheUsed,
     Change,
     CheckFinished,
@@ -29,6 +27,7 @@ from bigtop_builder.model.event import (
     TaskFinished,
     TaskStarted,
 )
+from bigtop_builder.model.outcome import Artifact, CacheFigures
 
 SHA = "ab" * 32
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}javascript:alert(3)\x1b[31m\u202e"

@@ -40,6 +40,8 @@ ADAPTERS = {
 }
 COLOURS = {"cli": "#dbeafe", "flow": "#dcfce7", "ambari_simulator": "#fef9c3", "adapter": "#ffedd5", "model": "#e5e7eb"}
 PURE_COLOUR = "#f3e8ff"
+DOWNWARD = "imports point downward"
+"""The name of the contract that has the layers."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class Box:
 def contract_rows(pyproject: Path) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Return the layers from top to bottom, and the rooms of ``flow`` in rows from top to bottom."""
     contracts = tomllib.loads(pyproject.read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
-    layers, rooms = (one["layers"] for one in contracts)
+    layers = next(one["layers"] for one in contracts if one["name"] == DOWNWARD)
+    rooms = next(one["layers"] for one in contracts if one.get("containers") == ["bigtop_builder.flow"])
     split = tuple(tuple(name.strip() for name in row.split("|")) for row in rooms)
     return tuple(name.rpartition(".")[2] for name in layers), split
 

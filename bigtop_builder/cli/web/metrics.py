@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from bigtop_builder.cli.web.cluster_pages import ClusterPages
 from bigtop_builder.cli.web.repository_pages import RepositoryPages
 from bigtop_builder.cli.web.run_index import RunIndex, RunRow
-from bigtop_builder.model.event import CacheFigures
+from bigtop_builder.model.outcome import CacheFigures
 
 PREFIX = "bigtop_builder"
 

@@ -12,7 +12,7 @@ from bigtop_builder.adapter.store import Store
 from bigtop_builder.cli.views.closing import headline
 from bigtop_builder.cli.views.html.run_page import status_colour
 from bigtop_builder.flow.run.records import RecordedRun, read_run, run_folders
-from bigtop_builder.model.event import CacheFigures
+from bigtop_builder.model.outcome import CacheFigures
 
 KEPT = 10_000
 """The most runs that are listed."""

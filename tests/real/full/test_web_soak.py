@@ -100,6 +100,7 @@ def test_memory_is_flat_while_runs_go_on_and_are_read(fresh: SmallProject) -> No
         assert not failures, failures[0]
         quarter = len(samples) // 4
         before, after = (statistics.median(part) for part in (samples[quarter : 2 * quarter], samples[-quarter:]))
+        print(" ".join(str(one >> 20) for one in samples))
         print(f"resident: {before / (1 << 20):.1f} MiB, then {after / (1 << 20):.1f} MiB after {SECONDS:.0f} s")
         assert after <= before * GROWTH + ROOM, [one >> 20 for one in samples]
     finally:

@@ -12,7 +12,8 @@ from bigtop_builder.cli.views.html.timeline import Timeline, timeline
 from bigtop_builder.flow.run.build_state import Shown, StepState, TaskState
 from bigtop_builder.flow.run.deploy_state import BAD_STATUSES, PhaseState
 from bigtop_builder.flow.run.state import RunState
-from bigtop_builder.model.event import Artifact, Failure
+from bigtop_builder.model.event import Failure
+from bigtop_builder.model.outcome import Artifact
 
 ENDED = ("done", "reused", "failed", "blocked", "cancelled", "refused")
 CELL_STATES = {
