@@ -168,7 +168,8 @@ def _access(
     if fresh:
         token = secrets.token_hex(16)
     believed = frozenset(proxies or ("127.0.0.1", "::1"))
-    return Access(token, user_header, believed, actions, root=root), fresh
+    names = frozenset({"127.0.0.1", "localhost", "[::1]", f"[{host}]" if ":" in host else host})
+    return Access(token, user_header, believed, actions, names, root), fresh
 
 
 def _token(invocation: Invocation, file: Path | None) -> str | None:
