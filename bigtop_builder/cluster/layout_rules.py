@@ -251,6 +251,18 @@ def _configuration_types(check: _Check) -> None:
                 check.wrong(
                     (*path, kind), f"the stack {check.stack.id} has no configuration type {kind}", near(kind, known)
                 )
+            elif path[0] == "groups" and known[kind] is None:
+                check.wrong(
+                    (*path, kind),
+                    f"{kind} is the whole cluster's: a group cannot have its own",
+                    "Move it to configurations at the top level.",
+                )
+            elif path[0] == "groups" and known[kind] not in check.services:
+                check.wrong(
+                    (*path, kind),
+                    f"{kind} is a type of {known[kind]}, which the cluster does not have",
+                    f"Add the components of {known[kind]}, or remove the type.",
+                )
 
 
 def _passwords(check: _Check, default: bool) -> None:

@@ -94,7 +94,7 @@ SECRET = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|command:.+|prompt)$"
 HOSTS = r"^[A-Za-z0-9][A-Za-z0-9.,\[\]-]*$"
 CAPITALS = r"^[A-Z][A-Z0-9_]*$"
 PROXY_URL = r"^((https?|socks5h?)://[^\s/@]+/?|none)$"
-SERVER_URL, REPOSITORY_URL = r"^https?://[^\s/]+/?$", r"^(https?|file)://\S+$"
+SERVER_URL, REPOSITORY_URL = r"^https?://[^\s/@]+/?$", r"^(https?|file)://\S+$"
 CLUSTER = r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$"
 FILE_MODE = r"^([0-7]{3,4}|.*\{\{.*)$"
 """An octal mode, or a template of one."""
@@ -127,7 +127,7 @@ EXAMPLES = {
     SECRET: "env:NAME, file:PATH, command:COMMAND LINE or prompt",
     HOSTS: "node1.example.com or node[01-50].example.com",
     CAPITALS: "ZOOKEEPER or ZOOKEEPER_SERVER, as Ambari writes it",
-    SERVER_URL: "https://ambari.example.com:8443",
+    SERVER_URL: "https://ambari.example.com:8443, without a path; user and password are keys of their own",
     REPOSITORY_URL: "https://repo.example.com/bigtop-3.2.0/el8",
     PROXY_URL: "http://proxy.example.com:3128 (credentials go into proxy_credentials)",
     CLUSTER: "analytics, of letters, digits, _ and -",

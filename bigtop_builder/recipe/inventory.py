@@ -122,6 +122,10 @@ def _numbers(text: str, pattern: str) -> list[str]:
             found.append(first)
         elif first.isdecimal() and last.isdecimal() and int(first) <= int(last) < int(first) + MAX_HOSTS:
             found += [f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1)]
+        elif first.isdecimal() and last.isdecimal() and int(first) <= int(last):
+            raise ConfigurationError(
+                f"the host range {pattern!r} has {int(last) - int(first) + 1} hosts", hint=f"The limit is {MAX_HOSTS}."
+            )
         else:
             raise ConfigurationError(
                 f"invalid [{text}] in the host range {pattern!r}",

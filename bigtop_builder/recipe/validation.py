@@ -122,6 +122,9 @@ def _problem(
     if isinstance(given, str | int | float | bool) and len(str(given)) <= 80:
         message += f" (found {given!r})"
     hint = _hint(kind, given, context, _pattern_at(model, path))
+    if kind == "dict_type" and hint is None and path[-2:-1] == ("configurations",) and "/" in str(last):
+        name, _, key = str(last).partition("/")
+        hint = f"Write the type as a key of its own: {name}: {{{key}: VALUE}}"
     if kind == "model_type" and hint is None:
         keys = sorted(_keys_at(_schema(model), _schema(model), path))
         hint = f"Its keys: {', '.join(keys)}." if keys else None

@@ -263,6 +263,37 @@ INVENTORY_MISTAKES: dict[str, tuple[Callable[[str], str], int, str, str]] = {
         r":14:20 .*no check 'memry'",
         "memory",
     ),
+    "server with user and password": (
+        url("http://admin:pw@a.test"),
+        2,
+        r"\(ambari.url\): is invalid\n",
+        "of their own",
+    ),
+    "range that is too long": (swap("[2-3]", "[2-99999999]"), 2, r":10:13 .*has 99999998 hosts", "limit is 10000"),
+    "type and property as one key": (
+        swap("zoo.cfg: {tickTime: 2000}", "zoo.cfg/tickTime: 2000"),
+        2,
+        r":13:3 .*must be a mapping",
+        r"zoo.cfg: \{tickTime: VALUE\}",
+    ),
+    "version of another stack": (
+        add('stack: {repository_version: "3.3.0"}'),
+        2,
+        r":14:9 \(stack.repository_version\): the version 3.3.0 does not belong",
+        "first two numbers",
+    ),
+    "whole cluster's type in a group": (
+        swap("    hosts: [node1.x.test]", "    configurations: {cluster-env: {a: b}}\n    hosts: [node1.x.test]"),
+        2,
+        r":7:22 \(groups.first.configurations.cluster-env\): cluster-env is the whole cluster's",
+        "top level",
+    ),
+    "type of an absent service in a group": (
+        swap("    hosts: [node1.x.test]", "    configurations: {hdfs-site: {a: b}}\n    hosts: [node1.x.test]"),
+        2,
+        r":7:22 .*hdfs-site is a type of HDFS, which the cluster does not have",
+        "components of HDFS",
+    ),
     "repository's address": (swap("file:///nowhere", "nowhere"), 2, r":4:17 \(repositories\[0\].url\)", "https://"),
 }
 
@@ -288,6 +319,16 @@ CALLS: dict[str, tuple[tuple[str, ...], int, str, str]] = {
     "unknown start": (("deploy", "inv.yaml", "--from", "clster"), 2, "unknown phase 'clster'", "cluster"),
     "phase and start": (("deploy", "inv.yaml", "--from", "start", "--phase", "check"), 2, "cannot be combined", ""),
     "print": (("deploy", "inv.yaml", "--print", "blueprnt"), 2, "unknown document 'blueprnt'", "blueprint"),
+    "hosts with a comma": (
+        ("deploy", "inv.yaml", "--remove", "--gone", "a,b"),
+        2,
+        "'a,b' is no host name",
+        "each host",
+    ),
+    "destroy, with a comma": (("destroy", "inv.yaml", "--gone", "a,b"), 2, "'a,b' is no host name", "each host"),
+    "import of a server without http": (("inventory", "import", "a:8080"), 2, "no file a:8080", "http://a:8080"),
+    "import of a missing file": (("inventory", "import", "x/b.json"), 2, "no file x/b.json", "blueprint"),
+    "import of an inventory": (("inventory", "import", "inv.yaml"), 2, "is not JSON", "blueprint"),
     "no test bed": (("deploy", "inv.yaml", "--testbed", "nope"), 3, "no test bed nope", "testbed up --name nope"),
     "test bed's name": (("deploy", "inv.yaml", "--testbed", "../x"), 2, "cannot be the name", "letters"),
     "JUnit is a folder": (("deploy", "inv.yaml", "--junit", "."), 2, "--junit .*Is a directory", ""),
@@ -371,8 +412,11 @@ def test_two_deployments_of_one_cluster(site: Site, project: Path) -> None:
     with store.locked("cluster-c1", wait=False) as mine:
         assert mine
         code, _, err = site.call("deploy", "inv.yaml", "--store", "store")
-    assert code == 2
-    assert "another run is working on cluster c1" in err
+        assert code == 2
+        assert "another run is working on cluster c1" in err
+        # A rehearsal has a server of its own.
+        _, _, err = site.call("deploy", "inv.yaml", "--store", "store", "--rehearse")
+        assert "another run" not in err
 
 
 def test_a_closed_pipe(site: Site) -> None:

@@ -277,7 +277,7 @@ def test_an_existing_file_is_never_overwritten_without_force(bench: Bench) -> No
         (["URL", "--cluster", "hant"], 2, "Did you mean hand?"),
         (["URL", "--password", "env:NOT_SET_AT_ALL"], 2, "NOT_SET_AT_ALL is not set"),
         (["URL", "blueprint.json"], 2, "give one Ambari server, or files"),
-        (["missing.json"], 2, "missing.json: cannot be read"),
+        (["missing.json"], 2, "there is no file missing.json"),
         (["broken.json"], 2, "broken.json:2:"),
         (["empty.json"], 2, "neither a blueprint nor a cluster template"),
         (["template.json"], 2, "0 blueprints and 1 cluster templates"),

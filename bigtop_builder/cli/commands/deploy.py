@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
@@ -183,12 +184,22 @@ def _check_print(others: Mapping[str, object]) -> None:
         )
 
 
+def require_host_names(gone: Collection[str]) -> None:
+    """Raise ConfigurationError for what cannot be the name of one host."""
+    for name in gone:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name):
+            raise ConfigurationError(
+                f"--gone: {name!r} is no host name", hint="Repeat the option for each host: --gone HOST --gone HOST."
+            )
+
+
 def _check_removal(remove: bool, gone: list[str] | None, *, rehearse: bool, phases: Collection[str]) -> None:
     """Raise ConfigurationError for flags that make no sense together."""
     if remove and rehearse:
         raise ConfigurationError(
             "--remove and --rehearse cannot be combined", hint="A rehearsal begins without a cluster; use --dry-run."
         )
+    require_host_names(gone or ())
     if gone and not remove:
         raise ConfigurationError("--gone needs --remove", hint="Only a removal has to know which hosts are gone.")
     if "remove" in phases and not remove:
@@ -331,6 +342,7 @@ def destroy(
     from bigtop_builder.flow.deploy import deployment_run
     from bigtop_builder.flow.deploy.consent import Question
 
+    require_host_names(gone or ())
     name = load(invocation, inventory, testbed).inventory.cluster
     hint = f"Confirm with --yes-really {name}."
     if not dry_run and confirmed is None:

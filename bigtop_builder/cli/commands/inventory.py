@@ -65,6 +65,14 @@ def import_(
     addresses = [one for one in source if "://" in one]
     if addresses and (len(source) > 1 or url):
         raise ConfigurationError("give one Ambari server, or files; --url goes with files")
+    for one in source:
+        if not addresses and not (folder / one).exists():
+            raise ConfigurationError(
+                f"there is no file {one}",
+                hint=f"Give the JSON files of a blueprint, or the address of an Ambari server: http://{one}"
+                if "/" not in one and not one.endswith(".json")
+                else "Give the JSON files of a blueprint.",
+            )
     if addresses:
         found = import_server(addresses[0], server, cluster, invocation.settings())
     else:

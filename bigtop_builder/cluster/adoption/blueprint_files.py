@@ -52,7 +52,9 @@ def read_json(file: Path) -> JsonFile:
         data = json.loads(text)
     except json.JSONDecodeError as error:
         raise ConfigurationError(
-            f"is not JSON: {error.msg}", location=Location(file, error.lineno, error.colno)
+            f"is not JSON: {error.msg}",
+            hint="Give a blueprint or a cluster template, as Ambari's REST API takes it.",
+            location=Location(file, error.lineno, error.colno),
         ) from None
     except RecursionError:
         raise ConfigurationError("is nested too deeply", location=Location(file)) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -188,7 +189,8 @@ def _run(
         cluster=name, hosts=[entry.name for entry in call.loaded.hosts], dry_run=dry_run, rehearsal=rehearsal
     )
     secrets = Secrets()
-    with store.locked(f"cluster-{name}", wait=False) as mine:
+    # A rehearsal has a server of its own: any number of them may go on beside a deployment.
+    with nullcontext(True) if rehearsal else store.locked(f"cluster-{name}", wait=False) as mine:
         if not mine:
             raise ConfigurationError(
                 f"another run is working on cluster {name}", hint="List the runs with: bigtop-builder runs"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bigtop_builder.cluster.version_definition import check_version
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.deployment import Deployment
 from bigtop_builder.flow.deploy.desired_layout import desired_layout
@@ -14,9 +15,10 @@ from bigtop_builder.flow.deploy.host_states import await_reports
 from bigtop_builder.flow.deploy.package_check import check_packages, system_packages
 from bigtop_builder.flow.deploy.problems import Problems
 from bigtop_builder.flow.deploy.reporter import Reporter
+from bigtop_builder.flow.deploy.repository import version_of
 from bigtop_builder.flow.deploy.server_state import server_state
 from bigtop_builder.flow.deploy.world import World
-from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors
+from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors, RecipeError
 from bigtop_builder.model.event import CheckFinished
 from bigtop_builder.model.properties import SecretReference
 from bigtop_builder.recipe.document import near
@@ -50,6 +52,8 @@ def check(deployment: Deployment) -> str:
         with problems.collecting():
             _layout(connections.client, world, reporter)
             placed = True
+        with problems.collecting():
+            _version(world)
         with problems.collecting():
             _addresses(connections, world, reporter)
         with problems.collecting():
@@ -174,6 +178,17 @@ def _layout(client: Ambari, world: World, reporter: Reporter) -> None:
         return
     layout = desired_layout(client, world, reporter)
     _ok(reporter, "layout", f"{len(layout.components)} components on {len(layout.hosts)} hosts")
+
+
+def _version(world: World) -> None:
+    """Find a repository version that the server would refuse. Raises RecipeError."""
+    if not world.inventory.repositories:
+        return
+    try:
+        check_version(world.stack, version_of(world))
+    except RecipeError as error:
+        error.location = world.loaded.place("stack", "repository_version")
+        raise
 
 
 def _addresses(connections: Connections, world: World, reporter: Reporter) -> None:
