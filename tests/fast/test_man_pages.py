@@ -72,6 +72,11 @@ def test_the_wheel_of_a_bundle_is_made_from_all_that_a_wheel_has() -> None:
     assert {*wheel["wheel"]["only-include"], *wheel["wheel"]["shared-data"]} <= set(TREE)
 
 
+@pytest.mark.skipif(not (ROOT / ".dockerignore").is_file(), reason="no image is made of this checkout")
+def test_an_image_is_made_from_all_that_a_wheel_has() -> None:
+    assert {f"!{name}" for name in TREE} <= set((ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines())
+
+
 def test_the_wheel_installs_the_pages_where_man_looks() -> None:
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
     assert wheel["wheel"]["shared-data"] == {"man": "share/man"}
