@@ -32,6 +32,7 @@ ADAPTERS = {
     "tools": "Maven, npm, Gradle …",
     "rpm": "RPM, GnuPG",
     "repository": "yum metadata",
+    "results": "HTTP, folders",
     "bundle": "closed sites",
     "provenance": "SBOM, in-toto",
     "ssh": "hosts",
