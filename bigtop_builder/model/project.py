@@ -98,6 +98,7 @@ class Push(StrictModel):
     credentials: Credentials | None = None
     """For a web server; OpenSSH has its own."""
     ssh: PushSsh = PushSsh()
+    """How to log in to an ``ssh`` target."""
 
 
 class Publish(StrictModel):
@@ -266,6 +267,7 @@ class ProjectFile(StrictModel):
     limits: Limits = Limits()
     """Bounds of a run."""
     executor: Executor = Executor()
+    """Where tasks run: on this machine, or on a cluster of workers."""
 
 
 def default_store(environment: dict[str, str]) -> Path:
