@@ -172,6 +172,25 @@ Native = Annotated[
 Force = Annotated[
     bool, typer.Option("--force", help="Rebuild what is selected even if it could be reused.", rich_help_panel=BUILDING)
 ]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        metavar="TASK",
+        help="Carry out only this task of the plan, such as zookeeper@el8/package, after what it needs.",
+        show_default=False,
+        rich_help_panel=BUILDING,
+    ),
+]
+Emit = Annotated[
+    Literal["gitlab", "github", "jenkins"] | None,
+    typer.Option(
+        "--emit",
+        help="Print a pipeline instead, in which each task is a job; the jobs share results (see results in the "
+        "project file).",
+        show_default=False,
+    ),
+]
 Offline = Annotated[
     bool, typer.Option("--offline", help="Use only what is in the store; download nothing.", rich_help_panel=BUILDING)
 ]

@@ -43,6 +43,25 @@ class Results(Protocol):
         ...
 
 
+class _NoResults:
+    """A store with nothing in it."""
+
+    def has(self, kind: Kind, key: str) -> bool:
+        """See ``Results``."""
+        return False
+
+    def offers(self, kind: Kind, key: str) -> bool:
+        """See ``Results``."""
+        return False
+
+    def last_ingredients(self, task_id: str) -> Mapping[str, str] | None:
+        """See ``Results``."""
+        return None
+
+
+NO_RESULTS: Results = _NoResults()
+
+
 class Recipes(Protocol):
     """What the planner needs of the recipes and of the image records."""
 

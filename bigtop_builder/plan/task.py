@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bigtop_builder.model.event import PlannedTask
+from bigtop_builder.plan.graph import closure
 from bigtop_builder.recipe.evaluate import Evaluated
 
 Kind = Literal["compile", "package"]
@@ -92,6 +93,12 @@ class Plan:
     def on_this_machine(self) -> bool:
         """Whether nothing is to be taken from the store that a team shares."""
         return not any(task.shared for task in self.tasks)
+
+    def up_to(self, task_id: str) -> Plan:
+        """Return the plan of one task and of what runs before it; an empty one if nothing needs that task."""
+        edges = {task.id: (*task.depends, *task.after) for task in self.tasks}
+        kept = closure([task_id], edges.__getitem__) | {task_id} if task_id in edges else set()
+        return Plan(tuple(task for task in self.tasks if task.id in kept))
 
     def task(self, task_id: str) -> Task:
         """Return a task by its id."""

@@ -35,6 +35,7 @@ class Selection:
     locks: str | None
     force: bool
     from_shell: bool = False
+    task: str | None = None
 
     def open(
         self,
@@ -75,6 +76,7 @@ class Selection:
             force=self.force,
             check_reproducible=check_reproducible,
             verify=frozenset(name.partition("@")[0] for name in self.components) if verify else frozenset(),
+            task=self.task,
             from_shell=secrets.token_hex(8) if self.from_shell else None,
             rerun_flags=tuple(self._flags(invocation, offline)),
         )
@@ -92,6 +94,17 @@ class Selection:
         wrong = [name for name, given in others.items() if given]
         if self.from_shell and wrong:
             raise ConfigurationError(f"--from-shell cannot be used with {', '.join(wrong)}", hint="Name components.")
+
+    def arguments(self) -> list[str]:
+        """Return the arguments that select the same elsewhere: without paths of this machine."""
+        flags = {"--all": self.everything, "--with-dependencies": self.with_dependencies}
+        flags["--with-dependants"] = self.with_dependants
+        given = [name for name, value in flags.items() if value] + self.components
+        for name, values in (("--platform", self.platforms), ("--set", self.sets), ("--source", self.sources)):
+            given += [text for value in values for text in (name, value)]
+        for name, value in (("--builder", self.builder), ("--native", self.native), ("--packaging", self.packaging)):
+            given += [name, value] if value else []
+        return [*given, "--locks", self.locks] if self.locks else given
 
     def _flags(self, invocation: Invocation, offline: bool) -> list[str]:
         named = {
@@ -125,6 +138,7 @@ def plan(
     locks: options.Locks = None,
     force: options.Force = False,
     from_shell: options.FromShell = False,
+    emit: options.Emit = None,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 20 if there is something to build, else with 0.")
     ] = False,
@@ -146,6 +160,12 @@ def plan(
         from_shell,
     )
     project, request = selection.open(invocation)
+    if emit is not None:
+        from bigtop_builder.cli.views.pipeline import pipeline
+
+        text = pipeline(emit, project, request, selection.arguments())
+        invocation.answer(text, {"pipeline": text})
+        return
     made = _show_plan(invocation, project, request)
     if exit_code and not made.nothing_to_do:
         raise typer.Exit(ExitCode.PENDING)
@@ -217,6 +237,7 @@ def build(
     locks: options.Locks = None,
     force: options.Force = False,
     from_shell: options.FromShell = False,
+    task: options.Task = None,
     jobs: options.Jobs = None,
     keep_going: options.KeepGoing = False,
     offline: options.Offline = False,
@@ -245,6 +266,7 @@ def build(
         locks,
         force,
         from_shell,
+        task,
     )
     if failed:
         selection = _unfinished(invocation, selection)

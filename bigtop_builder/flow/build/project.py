@@ -22,7 +22,7 @@ from bigtop_builder.model.platform import Platform
 from bigtop_builder.model.project import Choice
 from bigtop_builder.model.stack import Stack
 from bigtop_builder.plan.graph import closure
-from bigtop_builder.plan.planner import Pair, make_plan
+from bigtop_builder.plan.planner import NO_RESULTS, Pair, Results, make_plan
 from bigtop_builder.plan.task import Kind, Plan, Refusal
 from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.document import near
@@ -52,6 +52,8 @@ class Request:
     """Build a second time, and compare."""
     verify: frozenset[str] = frozenset()
     """The components whose smoke tests run in any case, also for packages that are reused."""
+    task: str | None = None
+    """The one task of the plan to carry out, after what it needs; None for all."""
     from_shell: str | None = None
     """Take over what was finished by hand in the shells of the components' failed compiles; a token for the keys."""
     rerun_flags: tuple[str, ...] = ()
@@ -181,7 +183,21 @@ class Project:
                 by_hand=by_hand,
             )
         self._compiled.save()
-        return plan
+        if request.task is None:
+            return plan
+        if all(task.id != request.task for task in plan.tasks):
+            known = [task.id for task in self.whole_plan(request).tasks]
+            if request.task not in known:
+                hint = near(request.task, known) or "See: bigtop-builder plan"
+                raise ConfigurationError(f"--task {request.task}: there is no such task in the plan", hint=hint)
+        return plan.up_to(request.task)
+
+    def whole_plan(self, request: Request) -> Plan:
+        """Make the plan of a request as if nothing had been built before. Raises what ``plan`` raises."""
+        self._fingerprints.clear()
+        pairs = self.pairs(request)
+        self._settle_prerequisites(pairs, NO_RESULTS)
+        return make_plan(pairs, self, NO_RESULTS)
 
     def unused_choices(self, plan: Plan) -> list[str]:
         """Return a warning for each choice of the command line that nothing in a plan depends on."""
@@ -199,7 +215,7 @@ class Project:
     def _results(self, request: Request) -> PlannedResults:
         return PlannedResults(self.store, None if request.offline else self.sharing)
 
-    def _settle_prerequisites(self, pairs: list[Pair], results: PlannedResults) -> None:
+    def _settle_prerequisites(self, pairs: list[Pair], results: Results) -> None:
         """Find the prerequisites that count as dependencies: those that are selected too or have a result already.
 
         Whether one has a result depends on its key, hence on those of its own prerequisites that count: start with all
