@@ -70,7 +70,7 @@ def nginx(folder: Path, *, rules: str = "", login: str | None = None, port: int 
         f"""{account} worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/errors;
 events {{ worker_connections 256; }}
 http {{
-  log_format asked "$request_method $uri $status"; access_log {folder}/log asked; {temporary}
+  log_format asked "$request_method $uri $status $body_bytes_sent"; access_log {folder}/log asked; {temporary}
   server {{
     listen 127.0.0.1:{port}; root {served}; {demand}
     location / {{ dav_methods PUT DELETE MKCOL; create_full_put_path on; client_max_body_size 0; {rules} }}

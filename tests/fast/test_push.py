@@ -124,7 +124,7 @@ def test_an_upload_that_stopped_is_continued(publish_: Callable[..., None], push
         with pytest.raises(PushError, match=r"b-1.0-1.el8.x86_64.rpm: the server answers 507") as raised:
             push_to(server.url)
         assert "free space" in (raised.value.hint or "")
-        assert [line.split()[1] for line in server.requests("PUT") if line.endswith("201")] == [
+        assert [line.split()[1] for line in server.requests("PUT") if line.split()[2] == "201"] == [
             f"/{BELOW}/packages/a-1.0-1.el8.noarch.rpm"
         ]
     with nginx(tmp_path / "nginx") as server:

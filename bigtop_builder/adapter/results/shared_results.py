@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,8 @@ LEASE_SECONDS = 120.0
 LEASE_SETTLES = 0.5
 """Seconds after which a lease that was written is read again: plain HTTP has no way to create a file only once."""
 LEASE_LIMIT = 4096
-ASKING = 16
-"""Requests at the same time when many keys are looked up."""
+ASKING, PART = 16, 1024
+"""Requests at the same time when many keys are looked up, and the keys that are taken in hand at once."""
 
 
 class SharedResults:
@@ -107,10 +108,13 @@ class SharedResults:
 
     def present(self, keys: Iterable[str]) -> set[str]:
         """Return those of many keys that have a record, signed by whomever."""
-        wanted = list(keys)
+        waiting, present = iter(keys), set[str]()
         with ThreadPoolExecutor(ASKING, thread_name_prefix="results") as pool:
-            found = pool.map(self.place.has, (f"{RECORDS}/{key}" for key in wanted))
-            return {key for key, there in zip(wanted, found, strict=True) if there}
+            # A pool remembers all that it was ever given, so it is given a part at a time.
+            while part := list(islice(waiting, PART)):
+                found = pool.map(self.place.has, (f"{RECORDS}/{key}" for key in part))
+                present |= {key for key, there in zip(part, found, strict=True) if there}
+        return present
 
     def fetch(self, kind: Kind, key: str, store: Store) -> bool:
         """Put a result into a machine's own store, verified; return False if there is none."""
