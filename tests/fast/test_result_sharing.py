@@ -13,6 +13,7 @@ from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.model.errors import ConfigurationError, ExitCode
 from bigtop_builder.model.event import AnyEvent, Notice, TaskFinished
 from tests.fast.conftest import ProjectFolder
+from tests.fast.real_servers import nginx
 from tests.fast.test_executor import PaperExecutor, run
 from tests.fast.test_planning import COMPILED, SHA, SOURCE, with_images, workspace
 
@@ -110,6 +111,23 @@ def test_a_store_that_is_full_fails_nothing(team: ProjectFolder) -> None:
     done, events = run(space, executor)
     assert done.exit_code == ExitCode.DONE and len(executor.orders) == 5
     assert len(told(events)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("rules", "login", "told_of"),
+    [
+        ("", "builder:word", "401"),
+        ("if ($request_method = PUT) { return 507; }", None, "507"),
+        ("client_max_body_size 1;", None, "413"),
+        ("default_type text/html; return 200 '<html>Log in</html>';", None, "something else than results"),
+    ],
+)
+def test_what_a_server_refuses_is_told_once(team: ProjectFolder, rules: str, login: str | None, told_of: str) -> None:
+    with nginx(team.root / "nginx", rules=rules, login=login) as server:
+        space, executor = with_images(machine(team, "first", push=True, url=server.url), "a", "b", "c"), PaperExecutor()
+        done, events = run(space, executor)
+    assert done.exit_code == ExitCode.DONE and len(executor.orders) == 5
+    assert len(told(events)) == 1 and told_of in told(events)[0] and "goes on without it" in told(events)[0]
 
 
 def test_offline_asks_for_nothing(team: ProjectFolder) -> None:

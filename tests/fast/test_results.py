@@ -29,6 +29,7 @@ from bigtop_builder.model.archive_limits import DEFAULT
 from bigtop_builder.model.digest import of_file, of_text
 from bigtop_builder.model.project import Network
 from bigtop_builder.plan.task import Kind
+from tests.fast.real_servers import nginx
 
 COMPILE, PACKAGE = of_text("a compile"), of_text("a package")
 RESULTS: tuple[tuple[Kind, str], ...] = (("compile", COMPILE), ("package", PACKAGE))
@@ -108,11 +109,15 @@ def served() -> Iterator[tuple[type[Server], str]]:
         server.shutdown()
 
 
-@pytest.fixture(params=["folder", "http"])
+@pytest.fixture(params=["folder", "http", "nginx"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     if request.param == "folder":
         (tmp_path / "shared").mkdir()
         yield FolderPlace(tmp_path / "shared")
+        return
+    if request.param == "nginx":
+        with nginx(tmp_path / "nginx") as server:
+            yield HttpPlace(f"{server.url}/bigtop", Web(Network()))
         return
     with served() as (_, url):
         yield HttpPlace(url, Web(Network()))
@@ -225,6 +230,56 @@ def test_uploads_that_are_refused(tmp_path: Path, status: int, hint: str) -> Non
         with pytest.raises(ResultStoreError) as caught:
             shared.push("package", PACKAGE, here)
         assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("rules", "login", "told", "hint"),
+    [
+        ("", "builder:word", "401", "results.credentials"),
+        ("client_max_body_size 1k;", None, "413", "client_max_body_size"),
+        ("if ($request_method = PUT) { return 507; }", None, "507", "full"),
+        ("limit_except GET HEAD { deny all; }", None, "403", "lacks permission"),
+    ],
+)
+def test_what_nginx_refuses(tmp_path: Path, rules: str, login: str | None, told: str, hint: str) -> None:
+    here = filled_store(tmp_path / "here")
+    with nginx(tmp_path / "nginx", rules=rules, login=login) as server:
+        shared = SharedResults(HttpPlace(server.url, Web(Network())), [], new_key())
+        with pytest.raises(ResultStoreError, match=told) as caught:
+            shared.push("package", PACKAGE, here)
+        assert hint in (caught.value.hint or "")
+        assert not list(server.served.rglob("ac/*"))
+
+
+def test_what_was_altered_on_nginx_is_not_taken(tmp_path: Path) -> None:
+    here, there, key = filled_store(tmp_path / "here"), Store(tmp_path / "there").open(), new_key()
+    with nginx(tmp_path / "nginx", login="builder:word") as server:
+        shared = SharedResults(HttpPlace(server.url, Web(Network()), ("builder", "word")), [], key)
+        both(shared, here)
+        for blob in (server.served / "cas").iterdir():
+            blob.write_bytes(bytes(blob.stat().st_size))
+        for kind, one in RESULTS:
+            with pytest.raises(UntrustedResultError):
+                shared.fetch(kind, one, there)
+            assert not there.has(kind, one)
+
+
+def test_a_transfer_from_nginx_goes_on_where_it_ended(tmp_path: Path) -> None:
+    here, there, key = filled_store(tmp_path / "here"), Store(tmp_path / "there").open(), new_key()
+    with nginx(tmp_path / "nginx") as server:
+        shared = SharedResults(HttpPlace(server.url, Web(Network())), [], key)
+        both(shared, here)
+        record = shared.record("package", PACKAGE)
+        assert record is not None
+        one = record.files["tool-1.rpm"]
+        half = there.root / "sources" / "partial" / f"sha256-{one.sha256}.part"
+        half.parent.mkdir(parents=True)
+        half.write_bytes((server.served / "cas" / one.sha256).read_bytes()[: one.size // 2])
+        server.forget()
+        assert shared.fetch("package", PACKAGE, there)
+        assert altered(there, "package", PACKAGE) is None
+        answers = [line.split() for line in server.requests("GET") if "/cas/" in line]
+        assert [(answer[2], int(answer[3])) for answer in answers] == [("206", one.size - one.size // 2)]
 
 
 def test_a_server_that_is_down(tmp_path: Path) -> None:
