@@ -60,6 +60,7 @@ def machines(folder: Path, server: Nginx, components: list[str], seed: Path | No
         "results": {"url": server.url, "push": True},
         "signing": {"attestation_key": f"file:{key}"},
         "platforms": ["el8"],
+        "native": "label",
     }
     stores = [folder / "first", folder / "second"]
     if seed:

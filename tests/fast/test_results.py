@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
@@ -22,6 +23,7 @@ from bigtop_builder.adapter.results.http import HttpPlace
 from bigtop_builder.adapter.results.place import Place, ResultStoreError, UntrustedResultError
 from bigtop_builder.adapter.results.shared_results import SharedResults
 from bigtop_builder.adapter.results.upkeep import collect, contents, unsound_files, unsound_records
+from bigtop_builder.adapter.sources.download_store import claim, name_source, stored
 from bigtop_builder.adapter.sources.web import Web
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.adapter.tree_digest import tree_digest
@@ -146,6 +148,56 @@ def test_results_travel_and_are_the_same(tmp_path: Path, place: Place) -> None:
     assert not taker.fetch("compile", of_text("unknown"), there)
     assert list((there.root / "sources" / "sha256").iterdir()) == []
     assert list((there.root / "cache" / "results").iterdir()) == []
+
+
+def with_source(store: Store, content: bytes) -> tuple[str, str, str]:
+    """Put a source into a store, and return the digests by which it is found."""
+    sha512 = hashlib.sha512(content).hexdigest()
+    with claim(store.root, f"sha512:{sha512}", threading.Event(), lambda: None) as part:
+        assert part is not None
+        part.write(content)
+        _, sha256 = part.accept({"sha512": sha512}, {"git": "c" * 40})
+    return f"sha256:{sha256}", f"sha512:{sha512}", f"git:{'c' * 40}"
+
+
+def test_sources_travel_by_each_of_their_digests(tmp_path: Path, place: Place) -> None:
+    here, key = filled_store(tmp_path / "here"), new_key()
+    digests = with_source(here, b"a source")
+    maker, taker = SharedResults(place, [], key), SharedResults(place, [key.public.encode()])
+    for number, digest in enumerate(digests):
+        there = Store(tmp_path / f"there{number}").open()
+        assert not taker.fetch_source(digest, there)
+        maker.push_source(digest, here)
+        maker.push_source("sha256:" + "0" * 64, here)
+        assert taker.fetch_source(digest, there)
+        path = stored(there.root, digest)
+        assert path is not None and path.read_bytes() == b"a source"
+
+
+def test_a_source_of_another_digest_is_not_taken(tmp_path: Path) -> None:
+    here, key = filled_store(tmp_path / "here"), new_key()
+    sha512 = with_source(here, b"a source")[1]
+    (tmp_path / "shared").mkdir()
+    shared = SharedResults(FolderPlace(tmp_path / "shared"), [], key)
+    name_source(here.root, "sha512:" + "1" * 128, of_file(stored(here.root, sha512)))  # type: ignore[arg-type]
+    shared.push_source("sha512:" + "1" * 128, here)
+    there = Store(tmp_path / "there").open()
+    with pytest.raises(UntrustedResultError, match="sha512 differs"):
+        shared.fetch_source("sha512:" + "1" * 128, there)
+    assert stored(there.root, "sha512:" + "1" * 128) is None
+
+
+def test_sources_in_use_outlive_a_collection(tmp_path: Path) -> None:
+    here, key = filled_store(tmp_path / "here"), new_key()
+    digest = with_source(here, b"a source")[0]
+    (tmp_path / "shared").mkdir()
+    place = FolderPlace(tmp_path / "shared")
+    shared = SharedResults(place, [], key)
+    shared.push_source(digest, here)
+    for path in (tmp_path / "shared" / "cas").iterdir():
+        os.utime(path, (0, 0))
+    assert not collect(place, 3600)
+    assert shared.fetch_source(digest, Store(tmp_path / "there").open())
 
 
 def test_nothing_travels_twice(tmp_path: Path) -> None:
@@ -338,6 +390,7 @@ def test_the_same_tree_gives_the_same_archive(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.mkdir()
     unpack(tmp_path / "one", copy, DEFAULT)
+    os.utime(copy / "stage" / "etc", (5, 5), follow_symlinks=False)
     pack(copy, tmp_path / "two", frozenset({"manifest.json"}))
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     assert tree_digest(copy, frozenset()) == tree_digest(tree, frozenset({"manifest.json"}))

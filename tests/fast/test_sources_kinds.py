@@ -57,6 +57,39 @@ def test_stored_once_under_its_sha256_and_found_by_its_sha512(tmp_path: Path, se
     assert first.path.stat().st_mode & 0o777 == 0o444
 
 
+@pytest.mark.parametrize("has", [True, False])
+def test_what_a_team_shares_comes_before_the_address(tmp_path: Path, server: Server, has: bool) -> None:
+    server.routes["/file"] = File(CONTENT)
+    wanted = source(https=server.url("/file"), sha512=SHA512)
+    asked: list[str] = []
+
+    def shared(digest: str) -> bool:
+        asked.append(digest)
+        if has:
+            fetcher(tmp_path).fetch(wanted, base=tmp_path)
+            server.seen.clear()
+        return has
+
+    project = ProjectFile.model_validate({"mirrors": {"preset": "none"}})
+    found = Fetcher(tmp_path, project, shared=shared).fetch(wanted, base=tmp_path)
+    assert found.path.read_bytes() == CONTENT and asked == [f"sha512:{SHA512}"]
+    assert len(server.seen) == (0 if has else 1)
+    assert found.alternative.startswith("shared results") == has
+    asked.clear()
+    Fetcher(tmp_path, project, shared=shared).fetch(wanted, base=tmp_path)
+    assert asked == []
+
+
+def test_nothing_is_shared_offline(tmp_path: Path) -> None:
+    project = ProjectFile.model_validate({"mirrors": {"preset": "none"}})
+    asked: list[str] = []
+    with pytest.raises(SourceError, match="offline"):
+        Fetcher(tmp_path, project, offline=True, shared=lambda digest: bool(asked.append(digest))).fetch(
+            source(https="http://127.0.0.1:9/x"), base=tmp_path
+        )
+    assert asked == []
+
+
 def test_progress_tells_bytes_total_and_where_from(tmp_path: Path, server: Server) -> None:
     server.routes["/file"] = File(CONTENT)
     told: list[tuple[int, int | None, str]] = []

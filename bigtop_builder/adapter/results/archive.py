@@ -45,7 +45,8 @@ def _add(tar: tarfile.TarFile, tree: Path, top: str) -> None:
         info = tarfile.TarInfo(name)
         info.mode, info.mtime = stat.S_IMODE(status.st_mode), int(status.st_mtime)
         if stat.S_ISLNK(status.st_mode):
-            info.type, info.linkname = tarfile.SYMTYPE, str(path.readlink())
+            # A link has no time of its own in a tree's digest, and unpacking gives it another one.
+            info.type, info.linkname, info.mtime = tarfile.SYMTYPE, str(path.readlink()), 0
             tar.addfile(info)
         elif stat.S_ISDIR(status.st_mode):
             info.type = tarfile.DIRTYPE

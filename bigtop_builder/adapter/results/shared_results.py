@@ -28,15 +28,16 @@ from bigtop_builder.adapter.results.place import (
     UntrustedResultError,
 )
 from bigtop_builder.adapter.results.record import File, Record, read_record
-from bigtop_builder.adapter.sources.download_store import discard_source, stored
+from bigtop_builder.adapter.sources.download_store import discard_source, name_source, stored
 from bigtop_builder.adapter.store import MANIFEST, TREE, Store, remove_tree, translated
 from bigtop_builder.adapter.store import RECORDS as NOT_MEASURED
 from bigtop_builder.adapter.tree_digest import tree_digest
 from bigtop_builder.model.archive_limits import DEFAULT, ArchiveLimits
-from bigtop_builder.model.digest import of_text
+from bigtop_builder.model.digest import of_file, of_text
 from bigtop_builder.plan.task import Kind
 
 ARCHIVE = "tree.tar.zst"
+SOURCE = "source"
 LEASE_SECONDS = 120.0
 """How long a lease is valid unless it is renewed, which happens four times in that span."""
 LEASE_SETTLES = 0.5
@@ -207,12 +208,26 @@ class SharedResults:
             self._count(size)
         return File(sha256, size)
 
-    def push_source(self, sha256: str, store: Store) -> None:
-        """Put a source of a machine's own store into the shared one, unless it is there."""
-        path = stored(store.root, f"sha256:{sha256}")
-        if path is not None and not self.place.has(f"{BLOBS}/{sha256}"):
-            self.place.put(f"{BLOBS}/{sha256}", path)
-            self._count(path.stat().st_size)
+    def push_source(self, digest: str, store: Store) -> None:
+        """Put a source of a machine's own store (``sha256:…``, ``sha512:…``, ``git:…``) there, unless it is."""
+        path, name = stored(store.root, digest), _data_name(SOURCE, digest)
+        if self.signer is not None and path is not None and not self.place.has(f"{RECORDS}/{name}"):
+            record = Record(SOURCE, digest, {}, {SOURCE: self._put(path)})
+            self.place.put(f"{RECORDS}/{name}", record.signed(self.signer))
+
+    def fetch_source(self, digest: str, store: Store) -> bool:
+        """Put a source into a machine's own store, verified; return False if there is none."""
+        record = self.record(SOURCE, digest, _data_name(SOURCE, digest))
+        if record is None:
+            return False
+        path = self._file(record, SOURCE, store)
+        algorithm, _, value = digest.partition(":")
+        # A commit has no digest of an archive to compare with: whoever signed the record has made that archive of it.
+        if algorithm != "git" and of_file(path, algorithm) != value:
+            raise self._untrusted(record, f"its {algorithm} differs")
+        with translated(store.root):
+            name_source(store.root, digest, path.name)
+        return True
 
     def _count(self, size: int) -> None:
         with self._lock:

@@ -44,6 +44,13 @@ def stored(store: Path, digest: str) -> Path | None:
     return path if value and path.is_file() else None
 
 
+def name_source(store: Path, digest: str, sha256: str) -> None:
+    """Let a stored file be found by another digest too: ``sha512:…`` or ``git:<commit>``."""
+    algorithm, _, value = digest.partition(":")
+    if algorithm != "sha256":
+        _write_index(store / "sources" / algorithm, value, sha256)
+
+
 def origin(store: Path, sha256: str) -> str:
     """Return the address of a stored file's download, without credentials; empty if it is unknown."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,12 +81,20 @@ class _FailedError(Exception):
 class Fetcher:
     """Fetches source files; safe for many threads and processes on one store.
 
-    ``addresses``: default, the project's. ``offline``: never use the network.
+    ``addresses``: default, the project's. ``offline``: never use the network. ``shared`` puts the file of a digest
+    into the store, verified, if it can have it from elsewhere than an alternative, and says whether it did.
     """
 
     def __init__(
-        self, store: Path, project: ProjectFile, offline: bool = False, *, addresses: Addresses | None = None
+        self,
+        store: Path,
+        project: ProjectFile,
+        offline: bool = False,
+        *,
+        addresses: Addresses | None = None,
+        shared: Callable[[str], bool] = lambda digest: False,
     ) -> None:
+        self._shared = shared
         self._store = store
         self._network = project.network
         self._largest = size_in_bytes(project.limits.download_size)
@@ -119,6 +127,12 @@ class Fetcher:
                     return self._fetched(path, alternative, label, stored=True)
                 discard_source(self._store, alternative.digest)
                 altered = f"source {source.name!r} was altered in the store, and is fetched again: {why}"
+        for alternative in () if self._offline else source.alternatives:
+            if not isinstance(alternative, FileSource) and self._shared(alternative.digest):
+                path = stored(self._store, alternative.digest)
+                if path is not None:
+                    label = f"shared results ({describe(alternative)})"
+                    return replace(self._fetched(path, alternative, label, [altered] * bool(altered)), altered=altered)
         cancelled = cancelled or threading.Event()
         notes: list[str] = [altered] if altered else []
         hints: list[str] = []

@@ -170,6 +170,10 @@ class ResultSharing:
 
         self._queue.put(push)
 
+    def take_source(self, digest: str) -> bool:
+        """Put a source into this machine's store, if it is there. Raises InterruptedRunError."""
+        return bool(self._ask(lambda results: results.fetch_source(digest, self._store)))
+
     def finish(self, cancelled: threading.Event) -> None:
         """Wait for what is still being put there, unless the run is cancelled."""
         if self._pusher is None:

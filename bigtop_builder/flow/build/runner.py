@@ -198,7 +198,9 @@ class Runner:
     def _share(self, task: Task) -> None:
         """Put a new result into the store that a team shares, with whatever others need to find it."""
         image = recorded(self._store, image_key(self.project.image_spec(task.evaluated, task.kind)))
-        self.project.sharing.give(task.kind, task.key, image)
+        sources = task.evaluated.sources if task.kind == "compile" else ()
+        digests = tuple(one.digest for source in sources for one in source.alternatives)
+        self.project.sharing.give(task.kind, task.key, image, digests)
 
     def _settle(self, task: Task, instruction: Settle) -> None:
         """Record a task that ends without having run."""

@@ -146,7 +146,8 @@ def _suppliers(
             return super_pom(shop, ensure(shop, project.package_image(embedded), log), user, log)
 
     addresses = Addresses(file.mirrors, super_pom=pom)
-    fetcher = Fetcher(project.store.root, file, offline=request.offline, addresses=addresses)
+    shared = project.sharing.take_source
+    fetcher = Fetcher(project.store.root, file, offline=request.offline, addresses=addresses, shared=shared)
     shop = Workshop(
         client=client,
         store=project.store,
