@@ -11,10 +11,10 @@ from bigtop_builder.model.errors import ConfigurationError
 if TYPE_CHECKING:
     from bigtop_builder.adapter.dask_cluster.access import Access
     from bigtop_builder.adapter.dask_cluster.certificates import Part
+    from bigtop_builder.adapter.results.shared_results import SharedResults
     from bigtop_builder.flow.build.executor import Executor
     from bigtop_builder.flow.build.project import Project
     from bigtop_builder.flow.build.steps import Packagings
-    from bigtop_builder.flow.distributed.results import SharedResults
 
 
 def executor_of(project: Project, packagings: Packagings) -> Executor:

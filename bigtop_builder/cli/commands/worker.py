@@ -130,6 +130,11 @@ def worker(
         )
     access.check()
     results = results_of(project)
+    if results.signer is None:
+        raise ConfigurationError(
+            "what a worker makes is signed, and there is no key for it",
+            hint="Set signing.attestation_key, and list its public half in results.trust of the other machines.",
+        )
     project.store.open()
     own = _facts(project, memory, platform or [], ssh or f"{getpass.getuser()}@{socket.getfqdn()}")
     shown = name or socket.gethostname()

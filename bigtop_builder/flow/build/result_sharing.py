@@ -164,7 +164,7 @@ class ResultSharing:
             for digest in sources:
                 results.push_source(digest, self._store)
             if image is not None:
-                results.push_data("image", image.key, _image_data(image))
+                results.push_data("image", image.key, image_data(image))
             results.push(kind, key, self._store)
             self.given += 1
 
@@ -233,5 +233,6 @@ class PlannedResults:
         return self.store.last_ingredients(task_id)
 
 
-def _image_data(image: ImageRecord) -> Mapping[str, Any]:
+def image_data(image: ImageRecord) -> Mapping[str, Any]:
+    """Return what others need of an image, to have the keys of what was made in it."""
     return {"fingerprint": image.fingerprint, "name": image.name, "base": image.base, "packages": image.packages}

@@ -66,6 +66,7 @@ class DaskExecution:
         patience: float,
         token: str,
     ) -> None:
+        self.shares = False
         self.resized: Callable[[], object] = lambda: None
         self._cluster = cluster
         self._results = results

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.plan.task import Kind
@@ -22,6 +23,10 @@ class SharedResults(Protocol):
 
     def push(self, kind: Kind, key: str, store: Store) -> None:
         """Put a result of a machine's own store into the shared one."""
+        ...
+
+    def push_data(self, kind: str, name: str, data: Mapping[str, Any]) -> None:
+        """Put a small record there, such as that of an image."""
         ...
 
     def lease(self, kind: Kind, key: str, holder: str | None = None) -> AbstractContextManager[bool]:

@@ -19,6 +19,7 @@ from bigtop_builder.adapter.containers.image_record import ImageRecord, recorded
 from bigtop_builder.flow.build.images import NeededImage, prepare_images
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.result import Result
+from bigtop_builder.flow.build.result_sharing import image_data
 from bigtop_builder.flow.build.task_runner import carry_out, failure_of
 from bigtop_builder.flow.build.worker import Worker, open_worker, own_worker
 from bigtop_builder.flow.distributed.forwarder import Forwarder
@@ -142,6 +143,9 @@ class WorkerHost:
     def _shared(self, worker: Worker, order: WorkOrder, result: Result) -> Result:
         """Put what was made where others get it, and return how it ended."""
         if result.state in ("done", "reused"):
+            image = recorded(worker.store, order.images.get(order.kind, ""))
+            if image is not None:
+                self.results.push_data("image", image.key, image_data(image))
             self.results.push(order.kind, order.key, worker.store)
         return result
 
