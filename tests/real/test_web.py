@@ -119,6 +119,8 @@ def test_a_deployment_shows_hosts_and_tasks(fresh: SmallProject, browser: Viewer
         page = browser.open(f"{address}/runs/{run}")
         page.wait_for_selector("#p-start table.matrix")
         assert "the port is taken" in page.inner_text("main")
+        page.locator("#p-prepare summary").first.click()
+        page.evaluate("() => document.getElementById('p-prepare').scrollIntoView()")
         keep(page, "web-deployment")
         chinese = browser.open(f"{address}/runs/{run}", locale="zh-CN", dark=True)
         assert "退出码 9" in chinese.inner_text("h1")

@@ -44,6 +44,8 @@ class Problem:
     title: str
     failure: Failure
     others: tuple[str, ...] = ()
+    phase: bool = False
+    """Whether ``title`` is the name of a phase."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class RunPage:
             found.append(Problem(group_title(group), failure, tuple(one.name for one in group[1:])))
         failed = self.state.deploy.failed
         if failed is not None and failed.failure is not None:
-            found.append(Problem(failed.name, failed.failure))
+            found.append(Problem(failed.name, failed.failure, phase=True))
         return found
 
     @property
