@@ -291,7 +291,8 @@ def test_only_what_is_known_is_started(site: Site) -> None:
         assert client.post("/actions", data={**form, "csrf": csrf}).status_code == 400, form
     assert child.commands == []
     client.post("/actions", data={"do": "deploy", "cluster": "c1", "dry_run": "1", "csrf": csrf})
-    assert child.commands == [["--project", "p.yaml", "deploy", "/i.yaml", "--dry-run"]]
+    client.post("/actions", data={"do": "deploy", "cluster": "c1", "agreed": "1", "csrf": csrf})
+    assert [one[2:] for one in child.commands] == [["deploy", "/i.yaml", "--dry-run"], ["deploy", "/i.yaml", "--yes"]]
 
 
 def test_a_run_is_repeated_in_the_folder_of_its_project(site: Site) -> None:

@@ -95,13 +95,17 @@ class Actions:
             raise ConfigurationError(f"there is no component {wrong[0]!r}" if wrong else "no component is chosen")
         return self._start(["build", *components, *(["--force"] if force else [])], self._cwd)
 
-    def deploy(self, cluster: str, *, dry_run: bool) -> Started:
-        """Start a deployment. Raises ConfigurationError for a cluster whose inventory the server was not given."""
+    def deploy(self, cluster: str, *, dry_run: bool, agreed: bool = False) -> Started:
+        """Start a deployment. Unless it is ``agreed`` to, it ends before it stops or restarts what runs.
+
+        Raises ConfigurationError for a cluster whose inventory the server was not given.
+        """
         if cluster not in self.clusters:
             raise ConfigurationError(f"the server was started without an inventory of {cluster!r}")
         given = self.clusters[cluster]
         bed = ["--testbed", given.testbed] if given.testbed else []
-        return self._start(["deploy", str(given.file), *bed, *(["--dry-run"] if dry_run else [])], self._cwd)
+        how = [*(["--dry-run"] if dry_run else []), *(["--yes"] if agreed else [])]
+        return self._start(["deploy", str(given.file), *bed, *how], self._cwd)
 
     def rerun(self, run: str) -> Started:
         """Start what a run did again, in the folder of its project. Raises BigtopBuilderError."""

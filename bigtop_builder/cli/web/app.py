@@ -156,7 +156,7 @@ class SharedPages:
         if what == "build":
             return t.started_says.format(actions.build(form.get("component", []), force="force" in form).command)
         if what == "deploy":
-            started = actions.deploy(form.get("cluster", [""])[0], dry_run="dry_run" in form)
+            started = actions.deploy(form.get("cluster", [""])[0], dry_run="dry_run" in form, agreed="agreed" in form)
             return t.started_says.format(started.command)
         if what == "rerun":
             return t.started_says.format(actions.rerun(run).command)

@@ -138,10 +138,13 @@ class Tools:
         assert self.site.actions is not None
         return self.site.actions.build(components, force=force).command
 
-    def deploy(self, cluster: str, dry_run: bool = True) -> str:
-        """Start a deployment to a cluster, by default a dry run, which changes nothing."""
+    def deploy(self, cluster: str, dry_run: bool = True, may_restart: bool = False) -> str:
+        """Start a deployment to a cluster, by default a dry run, which changes nothing.
+
+        Unless may_restart is given, it ends before it stops or restarts what runs.
+        """
         assert self.site.actions is not None
-        return self.site.actions.deploy(cluster, dry_run=dry_run).command
+        return self.site.actions.deploy(cluster, dry_run=dry_run, agreed=may_restart).command
 
     def rerun(self, run: str) -> str:
         """Start a build or deployment again."""
