@@ -1,4 +1,4 @@
-.PHONY: setup venv engine lint site test test-full engines fuzz kills demo real-ambari adopt stack stack-ambari soak bench
+.PHONY: setup venv engine lint site test test-full engines image fuzz kills demo real-ambari adopt stack stack-ambari soak bench
 
 setup:   ## set up the checkout: Python environment and container engine
 	@scripts/setup
@@ -23,6 +23,9 @@ test-full:  ## the long builds
 
 engines:  ## small builds with Podman and rootless engines, as root: ACCOUNT=NAME is the ordinary account
 	@scripts/engines $(ENGINES)
+
+image: setup  ## the tool's container image: BASE=debian:trixie-slim (or embedded) TAG=bigtop-builder
+	@.venv/bin/python scripts/image.py --base $(or $(BASE),debian:trixie-slim) --tag $(or $(TAG),bigtop-builder)
 
 fuzz: venv  ## damaged input for every reader, as long as wanted: ROUNDS=20000 SEED=1 TARGET=rpm
 	@.venv/bin/python scripts/fuzz.py --rounds $(or $(ROUNDS),2000) --first $(or $(FIRST),0) $(if $(SEED),--seed $(SEED)) --target "$(TARGET)"

@@ -198,6 +198,7 @@ def _tools(settings: Settings) -> Iterator[Finding]:
     wanted = {
         "git": ("sources from git", "Install git."),
         "gpg": ("signing packages and repositories", "Install gnupg."),
+        "gpgv": ("verifying signatures", "Install gpgv; with dnf it is part of gnupg2."),
     }
     if settings.project.builder == "embedded":
         wanted["debootstrap"] = ("the embedded builder image", "Install debootstrap, or use --builder platform.")
