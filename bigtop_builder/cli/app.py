@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -207,11 +208,21 @@ def _report_usage(error: typer.TyperException, as_json: bool) -> int:
     if message:
         context = getattr(error, "ctx", None)
         hint = f"See: {context.command_path} --help" if context else None
+        if missing := re.fullmatch(r"No such command '([\w-]+)'\.", message):
+            hint = _in_groups(missing[1]) or hint
         if as_json:
             _print_json({"message": message, "hint": hint, "exit_code": int(ExitCode.USAGE)})
         else:
             _say("", message, hint)
     return ExitCode.USAGE
+
+
+def _in_groups(name: str) -> str | None:
+    """Return a hint with the groups that have a command, which was named without its group."""
+    commands: Any = typer.main.get_command(app)
+    groups = [group for group, one in commands.commands.items() if name in getattr(one, "commands", ())]
+    found = " or ".join(f"{PROGRAM} {group} {name}" for group in groups)
+    return f"Did you mean {found}?" if found else None
 
 
 def _report_defect(as_json: bool) -> int:

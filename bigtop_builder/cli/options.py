@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -343,6 +344,11 @@ def parse_choices(
             raise ConfigurationError(
                 f"--set {text!r} is not COMPONENT.KEY=VALUE", hint="For example: --set spark.version=3.2.3"
             )
+        if "." in component:
+            raise ConfigurationError(
+                f"--set {text!r} names no component {component!r}",
+                hint=f"An option is set by --set {component.partition('.')[0]}.{key}={value}",
+            )
         choice = chosen.setdefault(component, {})
         if of:
             _set_variable(choice.setdefault("variables", {}), key, value, text)
@@ -365,14 +371,40 @@ def parse_choices(
             continue
         place = cwd / expand_home(path)
         if not place.exists():
-            raise ConfigurationError(f"--source {text!r}: {place} does not exist")
+            raise ConfigurationError(f"--source {text!r}: {place} does not exist", hint=_source_hint(component, path))
+        if place.is_dir() and not any(place.iterdir()):
+            raise ConfigurationError(f"--source {text!r}: {place} is an empty folder")
         chosen.setdefault(component, {})["source"] = str(place)
     try:
         return {name: Choice.model_validate(choice) for name, choice in chosen.items()}
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in problem["loc"])
-        raise ConfigurationError(f"--set …{key}={problem['input']}: {problem['msg']}") from None
+        problems = {"int_parsing": "is not a whole number"}
+        text = problems.get(problem["type"], problem["msg"])
+        raise ConfigurationError(f"--set …{key}={problem['input']}: {text}") from None
+
+
+def absolute_source(text: str, cwd: Path) -> str:
+    """Return ``COMPONENT=SOURCE`` with the absolute path of a source on this machine."""
+    component, equals, path = text.partition("=")
+    return text if path.startswith(REMOTE) else f"{component}{equals}{absolute(path, '', cwd)}"
+
+
+def absolute(text: str, prefix: str, cwd: Path) -> str:
+    """Return a text that has a path after a prefix with the absolute path; another one as it is."""
+    from bigtop_builder.model.home import expand_home
+
+    return f"{prefix}{cwd / expand_home(text.removeprefix(prefix))}" if text.startswith(prefix) else text
+
+
+def _source_hint(component: str, path: str) -> str | None:
+    """Return how a source that is not on this machine is written, for one that was meant to be."""
+    if of_ssh := re.fullmatch(r"(?P<user>[\w.-]+)@(?P<host>[\w.-]+):(?P<path>[^:]+)", path):
+        return f"For git: --source {component}=git+ssh://{of_ssh['user']}@{of_ssh['host']}/{of_ssh['path']}@REF"
+    if "://" in path:
+        return f"For git: --source {component}=git+URL@REF, for an archive: --source {component}=https://…#sha256=…"
+    return None
 
 
 def _set_variable(variables: object, name: str, value: str, text: str) -> None:

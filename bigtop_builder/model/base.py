@@ -85,13 +85,18 @@ HostPath = Annotated[str, AfterValidator(host_path)]
 AbsolutePath = Annotated[str, AfterValidator(absolute_path)]
 """A path on a host."""
 
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Sha512 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
-GitCommit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+SHA256, SHA512, COMMIT = r"^[0-9a-f]{64}$", r"^[0-9a-f]{128}$", r"^[0-9a-f]{40}$"
+Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]
+Sha512 = Annotated[str, StringConstraints(pattern=SHA512)]
+GitCommit = Annotated[str, StringConstraints(pattern=COMMIT)]
 DURATION, SIZE = r"^[1-9][0-9]*(s|m|h)$", r"^[1-9][0-9]*(k|m|g)$"
 AGE = r"^[1-9][0-9]*(h|d|w)$"
 SECRET = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|command:.+|prompt)$"
 HOSTS = r"^[A-Za-z0-9][A-Za-z0-9.,\[\]-]*$"
+REFERENCE = r"^(env|file):.+$"
+BASE_URL = r"^(https?|ftp|file)://[^\s]+$"
+DOWNLOAD = r"^https?://"
+MAVEN_COORDINATES = r"^[^:\s]+:[^:\s]+:[^:\s]+(:[^:\s]+){0,2}$"
 CAPITALS = r"^[A-Z][A-Z0-9_]*$"
 PROXY_URL = r"^((https?|socks5h?)://[^\s/@]+/?|none)$"
 SERVER_URL, REPOSITORY_URL = r"^https?://[^\s/@]+/?$", r"^(https?|file)://\S+$"
@@ -114,9 +119,9 @@ Size = Annotated[str, StringConstraints(pattern=SIZE)]
 class Credentials(StrictModel):
     """By reference only."""
 
-    user: str = Field(pattern=r"^(env|file):.+$")
+    user: str = Field(pattern=REFERENCE)
     """``env:NAME`` or ``file:PATH``."""
-    password: str = Field(pattern=r"^(env|file):.+$")
+    password: str = Field(pattern=REFERENCE)
     """``env:NAME`` or ``file:PATH``."""
 
 
@@ -150,6 +155,13 @@ EXAMPLES = {
     DOTTED_VERSION: '"3.2.0", without a build number',
     REPOSITORY_VERSION: '"3.2.0"',
     AMBARI_VERSION: '"3.0.0.0", without a release',
+    SHA256: "the 64 digits that sha256sum prints",
+    SHA512: "the 128 digits that sha512sum prints",
+    COMMIT: "the 40 digits that git rev-parse prints; a tag is no fixed commit, and goes into tag",
+    REFERENCE: "env:NAME or file:PATH, never the secret itself",
+    BASE_URL: "https://repo.example.com, the root of all repositories",
+    DOWNLOAD: "https://downloads.example.com/redis-7.0.15.tar.gz",
+    MAVEN_COORDINATES: "org.postgresql:postgresql:42.7.4",
 }
 """Pattern → matching examples, for hints."""
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from bigtop_builder.model.archive_limits import ArchiveLimits
 from bigtop_builder.model.base import (
+    BASE_URL,
     PUSH_URL,
+    REFERENCE,
     Age,
     Credentials,
     Duration,
@@ -67,14 +70,14 @@ class Signing(StrictModel):
     """Fingerprint or user id of a key in ``homedir``."""
     homedir: HostPath | None = None
     """GnuPG home; by default one below the store."""
-    passphrase: str | None = Field(default=None, pattern=r"^(env|file):.+$")
+    passphrase: str | None = Field(default=None, pattern=REFERENCE)
     """``env:NAME`` or ``file:PATH``."""
     valid_for: Age | None = None
     """How long a publication is valid: ``repo verify`` reports an older one as expired. Default: for ever."""
-    attestation_key: str | None = Field(default=None, pattern=r"^(env|file):.+$")
+    attestation_key: str | None = Field(default=None, pattern=REFERENCE)
     """A private key in PEM, ECDSA P-256 or Ed25519, as ``env:NAME`` or ``file:PATH``: attestations then also come as
     DSSE envelopes, which ``cosign`` reads."""
-    attestation_passphrase: str | None = Field(default=None, pattern=r"^(env|file):.+$")
+    attestation_passphrase: str | None = Field(default=None, pattern=REFERENCE)
     """``env:NAME`` or ``file:PATH``."""
 
 
@@ -104,10 +107,17 @@ class Push(StrictModel):
 class Publish(StrictModel):
     """How packages are published."""
 
-    base_url: str | None = Field(default=None, pattern=r"^(https?|ftp|file)://[^\s]+$")
+    base_url: str | None = Field(default=None, pattern=BASE_URL)
     """The address at which hosts reach the root of the repositories; it goes into the .repo files."""
     push: Push = Push()
     """Where ``repo push`` uploads them to."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _open_to_all(cls, address: str | None) -> str | None:
+        if address and urlsplit(address).password:
+            raise ValueError("must not contain a password, which everybody could read in the .repo files")
+        return address
 
 
 class Results(StrictModel):

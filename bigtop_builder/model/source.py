@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import Discriminator, Field, Tag, ValidationInfo, model_validator
 
 from bigtop_builder.model.base import (
+    DOWNLOAD,
+    MAVEN_COORDINATES,
     TEMPLATES,
     FileName,
     GitCommit,
@@ -63,7 +65,7 @@ class Digested(StrictModel):
 class HttpsSource(Digested):
     """A file at a URL."""
 
-    https: PlainText = Field(pattern=r"^https?://")
+    https: PlainText = Field(pattern=DOWNLOAD)
     """The URL."""
 
     @property
@@ -87,7 +89,7 @@ class ApacheSource(Digested):
 class MavenSource(Digested):
     """An artifact of a Maven repository."""
 
-    maven: PlainText = Field(pattern=r"^[^:\s]+:[^:\s]+:[^:\s]+(:[^:\s]+){0,2}$")
+    maven: PlainText = Field(pattern=MAVEN_COORDINATES)
     """``group:artifact:version[:type[:classifier]]``; the default type is ``jar``."""
 
     @property
@@ -185,7 +187,7 @@ Alternative = Annotated[
     Discriminator(
         _kind,
         custom_error_type="source_kind",
-        custom_error_message="a source alternative names one of " + ", ".join(KINDS),
+        custom_error_message=f"a source alternative names one of {', '.join(KINDS)}, such as https: https://…",
     ),
 ]
 

@@ -191,7 +191,8 @@ class Catalog:
 
     def _single(self, kind: str, known: dict[str, list[Path]], name: str, model: type[M]) -> tuple[Document, M]:
         if name not in known:
-            raise ConfigurationError(f"there is no {kind} {name!r}", hint=near(name, known) or None)
+            hint = near(name.lower(), known) if name.lower() in known else near(name, known)
+            raise ConfigurationError(f"there is no {kind} {name!r}", hint=hint or None)
         document, loaded = _load(known[name], model)
         if getattr(loaded, "name", None) != name:
             raise ConfigurationError(

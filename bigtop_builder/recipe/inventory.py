@@ -142,7 +142,10 @@ def load_inventory(file: Path, over: Document | None = None) -> LoadedInventory:
     if file.is_dir():
         raise ConfigurationError(f"the inventory {file} is a folder", hint="Name the YAML file in it.")
     if not file.is_file():
-        raise ConfigurationError(f"there is no inventory {file}", hint="See inventories/ for examples.")
+        raise ConfigurationError(
+            f"there is no inventory {file}",
+            hint="Write one with: bigtop-builder init --inventory; or see: bigtop-builder examples",
+        )
     document = _absolute(_with_ids(unfold(load(file, words=True))), file.resolve().parent)
     lent = frozenset[str]()
     if over is not None:

@@ -168,6 +168,15 @@ def _put(document: Document, dotted: str, value: Any, place: str) -> None:
         document.places[tuple(keys[:length])] = Location(place)
 
 
+def _nested(name: str) -> str:
+    """Return a hint for a setting inside another whose name was written without ``__``."""
+    for group in ProjectFile.model_fields:
+        if name.startswith(f"{group}_"):
+            inner = f"{PREFIX}{group}__{name[len(group) + 1 :]}".upper()
+            return f"A setting inside another has two underscores before it: {inner}"
+    return ""
+
+
 def _from_environment(environment: Mapping[str, str]) -> tuple[Document, tuple[str, ...]]:
     """Read settings such as ``BIGTOP_BUILDER_NETWORK__CA_BUNDLE=/x`` (``network.ca_bundle``); values are YAML.
 
@@ -189,7 +198,7 @@ def _from_environment(environment: Mapping[str, str]) -> tuple[Document, tuple[s
         if first not in ProjectFile.model_fields:
             raise ConfigurationError(
                 f"the environment variable {name} is not a setting",
-                hint=near(first, ProjectFile.model_fields) or None,
+                hint=_nested(dotted) or near(first, ProjectFile.model_fields) or None,
             )
         text = environment[name]
         value = parse_value(text, f"environment {name}") if text else text

@@ -102,10 +102,13 @@ def _problem(
     location = document.locate(path)
     if kind == "extra_forbidden":
         schema = _schema(model)
+        known = _keys_at(schema, schema, path[:-1])
+        if last in known:
+            return ConfigurationError(f"the key {last!r} does not go together with another key here", location=location)
         return ConfigurationError(
             f"unknown key {clipped(str(last), 100)!r}",
             location=location,
-            hint=near(str(last), _keys_at(schema, schema, path[:-1])) or None,
+            hint=near(str(last), known) or None,
         )
     if kind == "missing":
         example = EXAMPLES.get(_pattern_at(model, path))
@@ -168,7 +171,7 @@ def _hint(kind: str, given: Any, context: Mapping[str, Any], wanted: str) -> str
     if kind in ("dict_type", "model_type") and isinstance(given, list):
         return "Write KEY: VALUE, without dashes."
     if kind == "list_type" and isinstance(given, str):
-        return f"Write a list: [{clipped(given, 80)}]"
+        return f"Write a list: [{', '.join(re.findall(r'[^][, ]+', clipped(given, 80)))}]"
     pattern = context.get("pattern", "")
     if pattern:
         return f"For example: {EXAMPLES[pattern]}." if pattern in EXAMPLES else f"It must match {pattern}"

@@ -285,6 +285,7 @@ def test_an_empty_store_has_no_runs(project: Path, capsys: pytest.CaptureFixture
 
 
 def test_choices_from_flags(tmp_path: Path) -> None:
+    (tmp_path / "pom.xml").touch()
     chosen = options.parse_choices(
         ["spark.version=3.1.1", "spark.release=2", "spark.hadoop=bundled", "zookeeper.variant=x"],
         [f"spark={tmp_path}"],

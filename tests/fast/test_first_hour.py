@@ -12,6 +12,7 @@ import yaml
 from rich.console import Console
 
 from bigtop_builder.adapter.store import Store
+from bigtop_builder.cli.commands.build import Selection
 from bigtop_builder.cli.invocation import Invocation
 from bigtop_builder.cli.views.closing import closing
 from bigtop_builder.cli.views.terminal import TerminalView
@@ -145,6 +146,16 @@ def test_build_failed_repeats_what_failed_with_its_choices(project: Path, capsys
     assert code == 0, err
     assert [task["task"] for task in json.loads(out)["tasks"]] == ["bigtop-utils@el8/package"]
     assert call(capsys, "build", "--failed", "hive", "--store", "store")[0] == ExitCode.USAGE
+    sources = ["a=tree", "b=git+https://x.test/b@1"]
+    selection = Selection(["a"], False, [], False, False, [], sources, None, None, None, None, False, False)
+    repeated = ["--output", f"{project}/out", "--source", f"a={project}/tree", "--source", sources[1]]
+    assert selection.flags(Invocation(), False, "out") == repeated
+    record(store, project, "bigtop-utils", failed=True, flags=("--output", f"{project}/file"))
+    (project / "file").touch()
+    code, _, err = call(capsys, "build", "--failed", "--store", "store")
+    assert code == ExitCode.USAGE and f"the output {project}/file is not a folder" in err, (
+        "it goes where the build went"
+    )
     done = record(store, project, "bigtop-utils", failed=False)
     code, _, err = call(capsys, "build", "--failed", "--store", "store")
     assert code == ExitCode.NOTHING_SELECTED and done in err

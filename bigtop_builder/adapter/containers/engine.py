@@ -152,8 +152,12 @@ def _unreachable(error: BaseException) -> EngineError:
     if "No such file" in causes or "refused" in causes:
         return EngineError(
             f"no container engine responds at {where}",
-            hint="As root on Debian or Ubuntu `make engine` installs and starts one; elsewhere install Docker, "
-            "start it, or point DOCKER_HOST to one.",
+            hint="Install Docker or Podman and start it, or point DOCKER_HOST to one that runs. In a clone on Debian "
+            "or Ubuntu `make engine` does so, as root.",
+        )
+    if "://" not in where:
+        return EngineError(
+            f"DOCKER_HOST is {where}, which is no address", hint=f"For example: DOCKER_HOST={DEFAULT_SOCKET}"
         )
     return EngineError(
         f"no container engine responds at {where}: {error}",

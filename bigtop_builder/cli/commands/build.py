@@ -52,8 +52,13 @@ class Selection:
         from bigtop_builder.flow.open_project import open_project
 
         self._check_from_shell(check_reproducible)
+        self._check_all()
         flags |= {"builder": self.builder, "native": self.native, "locks": self.locks}
         settings = options.settings_with(invocation, self.packaging, **flags)
+        if settings.output.is_file():
+            raise ConfigurationError(
+                f"the output {settings.output} is not a folder", hint="Choose another with --output or 'output:'."
+            )
         if self.everything and settings.project.native is None:
             settings = replace(settings, project=settings.project.model_copy(update={"native": "label"}))
 
@@ -78,7 +83,7 @@ class Selection:
             verify=frozenset(name.partition("@")[0] for name in self.components) if verify else frozenset(),
             task=self.task,
             from_shell=secrets.token_hex(8) if self.from_shell else None,
-            rerun_flags=tuple(self._flags(invocation, offline)),
+            rerun_flags=tuple(self.flags(invocation, offline, flags.get("output"))),
         )
         return open_project(settings, choices), request
 
@@ -106,19 +111,29 @@ class Selection:
             given += [name, value] if value else []
         return [*given, "--locks", self.locks] if self.locks else given
 
-    def _flags(self, invocation: Invocation, offline: bool) -> list[str]:
+    def _check_all(self) -> None:
+        if self.everything and self.components:
+            raise ConfigurationError(
+                f"--all selects every component of the stack, {', '.join(self.components)} included",
+                hint="Leave out --all, or the names.",
+            )
+
+    def flags(self, invocation: Invocation, offline: bool, output: object) -> list[str]:
+        """Return the flags that repeat the build from any folder."""
         named = {
             "-C": invocation.directory,
             "--project": invocation.project,
             "--store": invocation.store,
             "--builder": self.builder,
             "--native": self.native,
-            "--packaging": self.packaging,
+            "--packaging": self.packaging and options.absolute(self.packaging, "bigtop:", invocation.cwd),
             "--locks": self.locks,
+            "--output": output and invocation.cwd / str(output),
         }
         flags = [text for name, value in named.items() if value is not None for text in (name, str(value))]
         flags += [text for value in self.sets for text in ("--set", value)]
-        flags += [text for value in self.sources for text in ("--source", value)]
+        sources = [options.absolute_source(value, invocation.cwd) for value in self.sources]
+        flags += [text for value in sources for text in ("--source", value)]
         flags += ["--from-shell"] if self.from_shell else []
         return [*flags, "--offline"] if offline else flags
 
@@ -181,8 +196,11 @@ def _show_plan(invocation: Invocation, project: Project, request: Request) -> Pl
     return made
 
 
-def _unfinished(invocation: Invocation, given: Selection) -> Selection:
-    """Return what the newest build of the project did not finish, with its choices, below those that are given."""
+def _unfinished(invocation: Invocation, given: Selection) -> tuple[Selection, Path | None]:
+    """Return what the newest build of the project did not finish, and its output folder if it was given one.
+
+    Its choices are kept, below those that are given now.
+    """
     from bigtop_builder.adapter.store import Store
     from bigtop_builder.flow.run.records import find_run
 
@@ -210,7 +228,7 @@ def _unfinished(invocation: Invocation, given: Selection) -> Selection:
     def one(flag: str, now: str | None) -> str | None:
         return now or next(iter(recorded.get(flag, ())), None)
 
-    return replace(
+    selection = replace(
         given,
         components=names,
         sets=[*recorded.get("--set", ()), *given.sets],
@@ -220,6 +238,7 @@ def _unfinished(invocation: Invocation, given: Selection) -> Selection:
         packaging=one("--packaging", given.packaging),
         locks=one("--locks", given.locks),
     )
+    return selection, Path(former) if (former := one("--output", None)) else None
 
 
 def build(
@@ -269,7 +288,8 @@ def build(
         task,
     )
     if failed:
-        selection = _unfinished(invocation, selection)
+        selection, former = _unfinished(invocation, selection)
+        output = output or former
     project, request = selection.open(
         invocation,
         keep_going=keep_going,

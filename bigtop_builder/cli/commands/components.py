@@ -69,7 +69,8 @@ def _row(project: Project, name: str) -> dict[str, Any]:
 
     known = project.packaging.known_components()
     if name not in known:
-        raise ConfigurationError(f"there is no component {name!r}", hint=near(name, known) or None)
+        hint = near(name, [*known, "components", "platforms", "stacks"])
+        raise ConfigurationError(f"there is no component {name!r}", hint=hint or None)
     return project.packaging.row(name, project.versions.get(name))
 
 

@@ -34,7 +34,10 @@ def fetch_source(settings: Settings, component: str, text: str, *, offline: bool
             )
         source = _git(settings, text, offline) if text.startswith("git+") else _archive(text)
     except ValidationError as error:
-        raise ConfigurationError(f"--source {text!r}: {error.errors(include_url=False)[0]['msg']}") from None
+        problem = error.errors(include_url=False)[0]
+        place = f"{problem['loc'][-1]} " if problem["loc"] else ""
+        said = "is not a digest of this kind" if problem["type"] == "string_pattern_mismatch" else problem["msg"]
+        raise ConfigurationError(f"--source {text!r}: {place}{said}") from None
     except ValueError as error:
         raise ConfigurationError(f"--source {text!r}: {error}") from None
     store = Store(settings.store).open()
@@ -65,6 +68,10 @@ def _archive(text: str) -> HttpsSource:
     address, fragment = urldefrag(text)
     digests = {name: values[0] for name, values in parse_qs(fragment).items() if name in ("sha256", "sha512")}
     if not digests:
+        if address.endswith(".git"):
+            raise ConfigurationError(
+                f"--source {text!r} is a git repository", hint=f"Write git+ before it: git+{address}@REF"
+            )
         raise ConfigurationError(
             f"--source {text!r} has no digest",
             hint="Add #sha256=…, from the project's release page or from: curl -L ADDRESS | sha256sum",
