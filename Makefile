@@ -1,4 +1,4 @@
-.PHONY: setup venv engine lint site test test-full engines image fuzz kills demo real-ambari adopt stack stack-ambari soak bench
+.PHONY: setup venv engine lint site test test-full engines image fuzz kills demo-distributed demo real-ambari adopt stack stack-ambari soak bench
 
 setup:   ## set up the checkout: Python environment and container engine
 	@scripts/setup
@@ -36,6 +36,9 @@ kills: setup  ## kill build, publish, bundle and deploy at random times, run the
 demo: setup  ## build, publish and deploy on container hosts
 	@.venv/bin/python scripts/demo.py
 
+demo-distributed: setup  ## build on a cluster of this machine, whose workers have stores of their own and one is killed
+	@.venv/bin/python scripts/demo_distributed.py $(COMPONENTS)
+
 real-ambari: setup  ## the demo and the contract suite on a real Ambari, built from SOURCE=PATH
 	@.venv/bin/python scripts/real_ambari.py "$(SOURCE)" $(OPTIONS)
 
@@ -52,5 +55,5 @@ soak: setup  ## rounds of deploy, change, disturb, destroy on a test bed: TESTBE
 	@.venv/bin/python scripts/soak.py "$(TESTBED)" $(OPTIONS)
 
 bench: setup ## run the benchmarks
-	@for name in startup planning scheduler publish component_build host_preparation following deploy_unchanged; do \
+	@for name in startup planning scheduler publish component_build host_preparation following deploy_unchanged distributed; do \
 		echo "== $$name"; .venv/bin/python -m benchmarks.$$name || exit 1; done

@@ -147,6 +147,7 @@ def worker(
         return make_worker(access, host, facts_to_data(own), own.slots, resources_of(own), name=shown)
 
     with closing(host):
+        host.open()
         run_worker(make, access, joined)
 
 

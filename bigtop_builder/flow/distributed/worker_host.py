@@ -67,6 +67,10 @@ class WorkerHost:
     """What all orders share, for those with a network and for those without."""
     _open: ExitStack = field(default_factory=ExitStack)
 
+    def open(self) -> None:
+        """Clear away what a worker left that was killed here. Raises EngineError, ConfigurationError."""
+        self._machine(False)
+
     def close(self) -> None:
         """Close what was opened."""
         self._open.close()
