@@ -41,6 +41,7 @@ COMPONENTS = (
     "spark",
     "redis",
 )
+MAVEN = {"zookeeper", "zookeeper-native"}
 WORKERS = ("worker-1", "worker-2", "worker-3")
 PROJECT = """\
 stack: bigtop-3.2.0
@@ -99,9 +100,9 @@ class Machines:
         self.start("scheduler", [sys.executable, "-m", "distributed.cli.dask_scheduler", *options])
         self.wait(lambda: reachable(host, int(port)))
 
-    def start_worker(self, name: str) -> None:
-        """Start a worker whose store knows images and downloads, and no results."""
-        lend(self.shared, self.root / name, "images", "sources", "cache")
+    def start_worker(self, name: str, *folders: str) -> None:
+        """Start a worker whose store has folders of the user's, and no results."""
+        lend(self.shared, self.root / name, *folders)
         self.start(name, self.command("worker", "--slots", "1", "--name", name, machine=name))
         self.wait(lambda: "builds for" in (self.root / f"{name}.log").read_text())
 
@@ -203,8 +204,10 @@ def main(names: tuple[str, ...], victim: str) -> None:
         remove_tree(cluster.results)
         cluster.results.mkdir()
         cluster.start_scheduler()
+        # The caches of Maven have a hundred thousand files, which take a minute to link.
+        downloads = ("sources", "cache") if MAVEN & set(names) else ("sources",)
         for worker in WORKERS:
-            cluster.start_worker(worker)
+            cluster.start_worker(worker, "images", *downloads)
         lend(shared, cluster.root / "here", "images")
         began = time.monotonic()
         killed = build_and_kill(cluster, names, victim)
