@@ -187,7 +187,8 @@ def kills(root: Path, count: int = 20, seed: int = 1) -> None:
             timer.wait()
             begun = Counter((own / "begun").read_text().split())
             states = Counter(one.state for one in outcome.values())
-            assert states == {"done": 50}, (number, states, [one.failure for one in outcome.values() if one.failure])
+            # Reused is what a worker finished that was killed before it could say so.
+            assert states["done"] + states["reused"] == 50, (number, states)
             assert set(begun) == {one.task for one in outcome.values()}
             worst, lost = max(worst, *begun.values()), lost + sum(begun.values()) - 50
             print(f"kill {number + 1}: {dict(states)} in {span(events):.1f} s, built twice: {sum(begun.values()) - 50}")

@@ -7,12 +7,16 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bigtop_builder.adapter.dask_cluster.access import Access, is_loopback
 from bigtop_builder.adapter.dask_cluster.certificates import make_certificates
 from bigtop_builder.adapter.dask_cluster.client import connected
+from bigtop_builder.adapter.dask_cluster.worker import Link
 from bigtop_builder.cli.app import run
 from bigtop_builder.model.errors import ConfigurationError, EngineError, ExitCode
 from tests.fast.paper_cluster import paper_cluster
@@ -125,3 +129,49 @@ assert not wrong, wrong
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "no container engine responds" in done.stderr
+
+
+class SilentWorker:
+    """What a link knows of Dask's worker whose scheduler does not respond."""
+
+    address = "tcp://127.0.0.1:1"
+
+    def __init__(self, status: str = "running", state: str = "executing") -> None:
+        def refuse(name: str) -> None:
+            raise OSError("no route to host")
+
+        self.scheduler = SimpleNamespace(event_is_set=refuse)
+        self.status = SimpleNamespace(name=status)
+        self.state = SimpleNamespace(tasks={"order": SimpleNamespace(state=state)})
+
+
+@pytest.mark.parametrize(
+    ("worker", "lease", "why"),
+    [
+        (SilentWorker(), 0.5, "the scheduler is out of reach"),
+        (SilentWorker(status="closing"), 600, "the worker stops"),
+        (SilentWorker(state="cancelled"), 600, ""),
+    ],
+    ids=["cut off", "stopping", "cancelled"],
+)
+def test_what_nobody_waits_for_is_ended(worker: SilentWorker, lease: float, why: str) -> None:
+    link = Link(worker, "order", lease)  # type: ignore[arg-type]
+    link.watch()
+    assert link.cancelled.is_set() and link.lost == why
+
+
+def test_a_worker_without_an_engine_or_a_key_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "key.pem").write_bytes(pem)
+    (tmp_path / "shared").mkdir()
+    project = tmp_path / "bigtop-builder.yaml"
+    project.write_text(f"executor: {{dask: 'tcp://127.0.0.1:{free_port()}'}}\nstore: store\n")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
+    assert run(["-C", str(tmp_path), "worker"]) == ExitCode.USAGE
+    assert "a cluster needs a store of results" in capsys.readouterr().err
+    with project.open("a") as more:
+        more.write(f"results: {{url: '{tmp_path}/shared'}}\nsigning: {{attestation_key: 'file:{tmp_path}/key.pem'}}\n")
+    assert run(["-C", str(tmp_path), "worker"]) == ExitCode.ENGINE
+    assert "no container engine responds" in capsys.readouterr().err
