@@ -334,7 +334,10 @@ def destroy(
         ),
     ] = None,
     dry_run: DryRun = False,
+    junit: options.JUnit = None,
+    summary: options.Summary = None,
     events: options.Events = None,
+    logs: options.Logs = None,
     record: options.Record = None,
 ) -> None:
     """Remove a cluster. Requests are aborted and services stopped first."""
@@ -357,6 +360,9 @@ def destroy(
         testbed,
         lambda call: deployment_run.destroy(call, wipe=wipe, dry_run=dry_run, gone=gone or []),
         events=events,
+        junit=junit,
+        summary=summary,
+        logs=logs,
         record=record,
     )
 

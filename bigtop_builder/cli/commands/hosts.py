@@ -12,13 +12,22 @@ def check(
     inventory: InventoryFile,
     testbed: Testbed = None,
     junit: options.JUnit = None,
+    summary: options.Summary = None,
     events: options.Events = None,
+    logs: options.Logs = None,
 ) -> None:
     """Check all hosts for what would make Ambari or Hadoop fail. Nothing is changed."""
     from bigtop_builder.flow.deploy import deployment_run
 
     run_on_cluster(
-        invocation, inventory, testbed, lambda call: deployment_run.hosts(call, "check"), events=events, junit=junit
+        invocation,
+        inventory,
+        testbed,
+        lambda call: deployment_run.hosts(call, "check"),
+        events=events,
+        junit=junit,
+        summary=summary,
+        logs=logs,
     )
 
 
@@ -28,7 +37,9 @@ def prepare(
     testbed: Testbed = None,
     dry_run: DryRun = False,
     junit: options.JUnit = None,
+    summary: options.Summary = None,
     events: options.Events = None,
+    logs: options.Logs = None,
 ) -> None:
     """Set up what hosts lack: repositories, Java, time, limits, kernel settings, users. Can be repeated."""
     from bigtop_builder.flow.deploy import deployment_run
@@ -40,4 +51,6 @@ def prepare(
         lambda call: deployment_run.hosts(call, "prepare", dry_run=dry_run),
         events=events,
         junit=junit,
+        summary=summary,
+        logs=logs,
     )
