@@ -106,7 +106,9 @@ def test_a_mistake_is_told(
     said = said.replace(str(folder.parent), "~")
     lines = said.splitlines()
     assert code == mistake["exit"], said
-    (place,) = [number for number, line in enumerate(lines) if line.partition(": ")[2].endswith(mistake["says"])][:1]
+    places = [number for number, line in enumerate(lines) if mistake["says"].strip() in line.partition(": ")[2]]
+    assert places, said
+    place = places[0]
     assert lines[place].startswith(("error: ", "warning: ")), said
     if "hint" in mistake:
         assert lines[place + 1].startswith(f"  hint: {mistake['hint']}"), said
