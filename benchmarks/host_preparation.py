@@ -10,6 +10,10 @@ unless VENV has them; ansible runs without gathering facts and with pipelining, 
 takes part if it is found: it runs one shell script on each host and knows nothing of facts, changes or dry runs; it
 shows what connections and changes cost. A second round reverses the order of the tools, and the better time of both
 counts.
+
+Recorded at a load of 60 on two cores, so as CPU seconds of client and hosts together, first time and nothing to do:
+ours 4.2 and 2.8, pyinfra (3.10) 11.4 and 10.0, sake 2.2 and 1.4. That is 0.37 and 0.28 of pyinfra: the target of 0.25
+is missed.
 """
 
 from __future__ import annotations
