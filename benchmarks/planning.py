@@ -25,7 +25,7 @@ import resource
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -136,6 +136,12 @@ class Synthetic:
         return package_ingredients(evaluated, evaluated.name + self._spec, (), image, compile_key, depends)
 
     def has(self, _: Kind, __: str) -> bool:
+        return False
+
+    def expect(self, _: Iterable[tuple[Kind, str]]) -> None:
+        pass
+
+    def offers(self, _: Kind, __: str) -> bool:
         return False
 
     def last_ingredients(self, _: str) -> Mapping[str, str] | None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from heapq import heapify, heappop, heappush
+from typing import TypeVar
 
 from bigtop_builder.model.errors import RecipeError
 
+T = TypeVar("T")
 Edges = Mapping[str, Iterable[str]]
 """Name → what it depends on."""
 
 
-def closure(start: Iterable[str], neighbours: Callable[[str], Iterable[str]]) -> set[str]:
+def closure(start: Iterable[T], neighbours: Callable[[T], Iterable[T]]) -> set[T]:
     """Return ``start`` and everything reachable from it."""
-    seen: set[str] = set()
+    seen: set[T] = set()
     queue = list(start)
     while queue:
         name = queue.pop()

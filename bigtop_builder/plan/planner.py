@@ -34,6 +34,10 @@ class Results(Protocol):
         """Return whether there is a result of this key."""
         ...
 
+    def expect(self, wanted: Iterable[tuple[Kind, str]]) -> None:
+        """Be told what will be asked for, so that it can be looked up at once."""
+        ...
+
     def offers(self, kind: Kind, key: str) -> bool:
         """Return whether a result that is not there can be taken from the store that a team shares."""
         ...
@@ -49,6 +53,9 @@ class _NoResults:
     def has(self, kind: Kind, key: str) -> bool:
         """See ``Results``."""
         return False
+
+    def expect(self, wanted: Iterable[tuple[Kind, str]]) -> None:
+        """See ``Results``."""
 
     def offers(self, kind: Kind, key: str) -> bool:
         """See ``Results``."""
@@ -121,6 +128,7 @@ def make_plan(
     evaluated, refusals = _evaluate_closure(pairs, recipes)
     refused = tuple(refusals[pair] for pair in pairs if pair in refusals)
     keyed = _keys(evaluated, recipes, by_hand or {})
+    _announce(pairs, keyed, results)
     tasks: dict[str, Task] = {}
     forced = frozenset(pairs) if force else frozenset[Pair]()
     for pair in pairs:
@@ -136,6 +144,17 @@ def make_plan(
     _test_after_needs(tasks)
     order = topological_order({task.id: (*task.depends, *task.after) for task in tasks.values()})
     return Plan(tuple(tasks[name] for name in order), refused)
+
+
+def _announce(pairs: Iterable[Pair], keyed: Mapping[Pair, _Keyed], results: Results) -> None:
+    """Say which results will be asked for: those of packages, then the staged trees behind the missing ones."""
+    packages = {pair: keyed[pair].package_key for pair in pairs if pair in keyed}
+    results.expect(("package", key) for key in packages.values())
+    missing = [
+        pair for pair, key in packages.items() if not (results.has("package", key) or results.offers("package", key))
+    ]
+    behind = closure(missing, lambda pair: [(name, pair[1]) for name in keyed[pair].compile_depends])
+    results.expect(("compile", key) for pair in sorted(behind) if (key := keyed[pair].compile_key))
 
 
 def _test_after_needs(tasks: dict[str, Task]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from bigtop_builder.adapter.store import remove_tree
 from bigtop_builder.flow.build.project import Project, Request
+from bigtop_builder.flow.build.result_sharing import ResultSharing
 from bigtop_builder.model.errors import ConfigurationError, ExitCode
 from bigtop_builder.model.event import AnyEvent, Notice, TaskFinished
+from bigtop_builder.plan.task import Kind
 from tests.fast.conftest import ProjectFolder
 from tests.fast.real_servers import nginx
 from tests.fast.test_executor import PaperExecutor, run
@@ -135,6 +139,40 @@ def test_offline_asks_for_nothing(team: ProjectFolder) -> None:
     executor = PaperExecutor()
     run(with_images(machine(team, "second"), "a", "b", "c"), executor, offline=True)
     assert len(executor.orders) == 5
+
+
+def test_keys_are_looked_up_together(team: ProjectFolder) -> None:
+    together = threading.Barrier(3)
+
+    class Waiting:
+        def has(self, kind: Kind, key: str) -> bool:
+            together.wait(20)
+            return key == "b"
+
+    sharing = ResultSharing(Waiting(), machine(team, "first").store, push=False)  # type: ignore[arg-type]
+    sharing.expect(("package", key) for key in "abc")
+    assert [sharing.offers("package", key) for key in "abc"] == [False, True, False]
+    assert not sharing.untold()
+
+
+def test_a_plan_looks_up_packages_and_then_the_trees_of_missing_ones(
+    team: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(with_images(machine(team, "first", push=True), "a", "b", "c"), PaperExecutor())
+    second = machine(team, "second")
+    (team.root / "shared" / "ac" / _key(second, "b@el8/package")).unlink()
+    asked: list[list[str]] = []
+    original = ResultSharing.expect
+
+    def expect(self: ResultSharing, wanted: Iterable[tuple[Kind, str]]) -> None:
+        found = list(wanted)
+        asked.append([kind for kind, _ in found])
+        original(self, found)
+
+    monkeypatch.setattr(ResultSharing, "expect", expect)
+    machine(team, "third").plan(Request(selectors=("a", "b", "c"), platforms=("el8",)))
+    # The tree of a is asked for as well, because that of b is built on it.
+    assert asked == [["package"] * 3, ["compile"] * 2]
 
 
 def test_keys_do_not_depend_on_the_machine(team: ProjectFolder) -> None:

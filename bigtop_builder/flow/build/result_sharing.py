@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from bigtop_builder.recipe.settings import Settings
 
 T = TypeVar("T")
+LOOKUPS = 16
+"""Keys that are looked up at the same time."""
 KEY_HINT = (
     "Make a key: openssl genpkey -algorithm ed25519 -out results.pem; set signing.attestation_key: file:results.pem."
 )
@@ -125,6 +128,13 @@ class ResultSharing:
             self._offered[kind, key] = bool(self._ask(lambda results: results.has(kind, key)))
         return self._offered[kind, key]
 
+    def expect(self, wanted: Iterable[tuple[Kind, str]]) -> None:
+        """Look up many keys at once: one after the other they would cost a round trip each."""
+        unknown = [one for one in wanted if one not in self._offered]
+        if self._results is not None and len(unknown) > 1:
+            with ThreadPoolExecutor(LOOKUPS, thread_name_prefix="results") as pool:
+                list(pool.map(lambda one: self.offers(*one), unknown))
+
     def fingerprint(self, image: str) -> str | None:
         """Return the fingerprint of the image that others made for a key.
 
@@ -223,6 +233,11 @@ class PlannedResults:
     def has(self, kind: Kind, key: str) -> bool:
         """See ``planner.Results``."""
         return self.store.has(kind, key)
+
+    def expect(self, wanted: Iterable[tuple[Kind, str]]) -> None:
+        """See ``planner.Results``."""
+        if self.sharing is not None:
+            self.sharing.expect(one for one in wanted if not self.store.has(*one))
 
     def offers(self, kind: Kind, key: str) -> bool:
         """See ``planner.Results``."""
