@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -175,10 +177,38 @@ def test_a_plan_looks_up_packages_and_then_the_trees_of_missing_ones(
     assert asked == [["package"] * 3, ["compile"] * 2]
 
 
-def test_keys_do_not_depend_on_the_machine(team: ProjectFolder) -> None:
-    first, second = (with_images(machine(team, name), "a", "b", "c") for name in ("one", "another/store"))
-    keys = [{t.id: t.key for t in s.plan(Request(everything=True, platforms=("el8",))).tasks} for s in (first, second)]
-    assert keys[0] == keys[1]
+def test_another_set_up_takes_what_was_built(
+    team: ProjectFolder, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = with_images(machine(team, "first", push=True), "a", "b", "c")
+    run(first, PaperExecutor())
+    elsewhere = tmp_path_factory.mktemp("another user's home") / "checkout"
+    folder = ProjectFolder(elsewhere)
+    shutil.copytree(team.overlay, folder.overlay, dirs_exist_ok=True)
+    for name, value in {"HOME": str(elsewhere), "USER": "other", "TZ": "Asia/Tokyo", "LANG": "zh_CN.UTF-8"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///run/user/1000/podman/podman.sock")
+    former = os.umask(0o077)
+    try:
+        other = workspace(
+            folder,
+            store=str(elsewhere / "deep" / "store"),
+            output=str(elsewhere / "packages"),
+            limits={"jobs": 7, "memory": "3g", "timeout": "9h"},
+            network={"proxy": {"http": "http://proxy.example.com:3128"}, "retries": 5},
+            mirrors={"preset": "none", "maven": [{"id": "m", "url": "https://maven.example.com"}]},
+            results={"url": str(team.root / "shared"), "trust": [str(team.root / "key.pub")]},
+        )
+        keys = [
+            {task.id: task.key for task in one.plan(Request(everything=True, platforms=("el8",))).tasks}
+            for one in (first, other)
+        ]
+        executor = PaperExecutor()
+        done, _ = run(other, executor)
+    finally:
+        os.umask(former)
+    assert keys[0] == keys[1] and len(keys[0]) == 3
+    assert done.exit_code == ExitCode.DONE and executor.orders == []
 
 
 @pytest.mark.parametrize(
