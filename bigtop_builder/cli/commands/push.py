@@ -32,7 +32,7 @@ def push(
     """Upload publications to a web server, or over SSH: packages first, metadata last, and only what is missing."""
     from bigtop_builder.adapter.repository.seen import Seen
     from bigtop_builder.adapter.repository.snapshot import Publications
-    from bigtop_builder.cli.text_format import count
+    from bigtop_builder.cli.text_format import count, size
     from bigtop_builder.flow.publish.push import push as push_publication
 
     settings = invocation.settings(
@@ -58,7 +58,7 @@ def push(
         for name in platform or settings.project.platforms
     ]
     lines = [
-        f"{one.place}: revision {one.revision}, {count(one.files, 'file')}, {one.uploaded} uploaded ({one.size} bytes)"
+        f"{one.place}: revision {one.revision}, {count(one.files, 'file')}, {one.uploaded} uploaded ({size(one.size)})"
         for one in pushed
     ]
     invocation.answer("\n".join(lines), [asdict(one) for one in pushed])

@@ -89,8 +89,8 @@ def push(
         for title, files in stages:
             step = destination.send(files)
             sent += step
-            if step.files:
-                say(f"uploaded {step.files} of {len(files)} files, {step.size} bytes: {title}")
+            if len(files) > 1:
+                say(f"{title}: {step.files} of {len(files)} files uploaded")
         place = f"{destination.address}/{below}"
     if settings.url and not settings.url.startswith("ssh:"):
         address = f"{settings.url.rstrip('/')}/{below}"
