@@ -78,9 +78,9 @@ def machines(folder: Path, server: Nginx, components: list[str], seed: Path | No
         seconds.append(time.monotonic() - started)
         if done.returncode:
             raise SystemExit(f"{done.stderr[-3000:]}\nthe build ended with {done.returncode}")
-        states = [task["state"] for task in json.loads(done.stdout)["tasks"]]
+        states = [one["state"] for one in json.loads(done.stdout)["components"]]
         outputs.append({path.name: of_file(path) for path in sorted((place / "output").rglob("*.rpm"))})
-        print(f"{store.name}: {seconds[-1]:.1f} s, {len(outputs[-1])} packages, tasks: {sorted(set(states))}")
+        print(f"{store.name}: {seconds[-1]:.1f} s, {len(outputs[-1])} packages, {sorted(set(states))}")
     needed = sum(path.stat().st_size for path in (folder / "project-second" / "output").rglob("*.rpm"))
     moved = sum(int(line.split()[-1]) for line in server.requests("GET") if line.split()[2] in ("200", "206"))
     print(f"the second took {seconds[1] / seconds[0]:.1%} of the time of the first (at most 15 %)")

@@ -101,7 +101,7 @@ class Push(StrictModel):
     credentials: Credentials | None = None
     """For a web server; OpenSSH has its own."""
     ssh: PushSsh = PushSsh()
-    """How to log in to an ``ssh`` target."""
+    """How to log in over SSH."""
 
 
 class Publish(StrictModel):

@@ -29,8 +29,7 @@ class RsyncDestination:
     def __init__(self, push: Push, folder: Path) -> None:
         """``folder`` holds the files under the names that they get there."""
         parts = urlsplit(push.url or "")
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        login = f"{parts.username}@{host}" if parts.username else str(host)
+        login = f"{parts.username}@{parts.hostname}" if parts.username else str(parts.hostname)
         self._folder = folder
         self._target = f"{login}:{parts.path.rstrip('/')}/"
         ssh = ["ssh", *(part for option in SSH_OPTIONS for part in ("-o", option))]
