@@ -16,7 +16,7 @@ from bigtop_builder.model.project import Push
 
 LINE = re.compile(r"^<f\S+ (\d+) (.+)$")
 """What rsync writes of a file that it uploads: ``<f+++++++++ 4096 packages/a.rpm``."""
-SOME_MISSING, NO_SSH = (23, 24), 255
+SOME_MISSING, NOT_WRITTEN, NO_SSH = (23, 24), 11, 255
 REMOTE_LACKS_RSYNC = 127
 PARTIAL = ".rsync-partial"
 """Where half of a file waits until the upload is continued."""
@@ -117,8 +117,9 @@ class RsyncDestination:
             hint = "Install rsync there."
         elif done.returncode == NO_SSH or any("Permission denied (" in line or "Host key" in line for line in said):
             hint = "Try: ssh with the same user and host; publish.push.ssh has the settings key and known_hosts."
-        elif "mkdir" in text or "No such file" in text or "change_dir" in text:
-            hint = "Create the folder of publish.push.url there: mkdir -p"
         elif "No space left" in done.stderr:
             hint = "Free space there, and run it again to continue."
+        elif done.returncode == NOT_WRITTEN or any(word in text for word in ("mkdir", "No such file", "change_dir")):
+            # Why often gets lost, because the other side ends at once.
+            hint = "Create the folder of publish.push.url there, which the user may write: mkdir -p"
         return PushError(f"{self.address}: {text}", hint=hint)
