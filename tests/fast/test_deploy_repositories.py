@@ -13,7 +13,7 @@ from bigtop_builder.adapter.ambari.repository import RepositoryEntry, repository
 from bigtop_builder.ambari_simulator.engine.injection import TaskFault
 from bigtop_builder.cluster.repository_names import NamedRepository, name_repositories
 from bigtop_builder.cluster.version_definition import version_definition
-from bigtop_builder.flow.deploy import cluster_setup
+from bigtop_builder.flow.deploy import stack_upgrade
 from bigtop_builder.flow.deploy import phases as work
 from bigtop_builder.flow.deploy import repository as registration
 from bigtop_builder.hosts.packages import REFRESH
@@ -251,7 +251,7 @@ def test_hosts_look_at_repositories_again_before_an_installation(bench: Bench) -
 
 
 def test_a_repeated_installation_looks_at_repositories_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_setup, "upgrade", lambda *_: None)
+    monkeypatch.setattr(stack_upgrade, "upgrade", lambda *_: None)
     made = hosts(bench)
     bench.work.injections.tasks.append(TaskFault(host="node2.x.test", command="INSTALL", times=None))
     assert bench.deploy() == 9
