@@ -1,4 +1,4 @@
-.PHONY: setup venv engine lint site test test-full engines image fuzz kills demo-distributed demo real-ambari adopt stack stack-ambari soak bench
+.PHONY: setup venv engine lint site test test-full test-long engines image fuzz kills demo-distributed demo real-ambari adopt stack stack-ambari soak bench
 
 setup:   ## set up the checkout: Python environment and container engine
 	@scripts/setup
@@ -20,6 +20,9 @@ test:    ## lint, fast tests and real tests
 
 test-full:  ## the long builds
 	@scripts/test-full
+
+test-long: setup  ## what takes a quarter of an hour each: adoption, the container image, the pages for ten minutes
+	@.venv/bin/pytest tests/real/long --durations 10
 
 engines:  ## small builds with Podman and rootless engines, as root: ACCOUNT=NAME is the ordinary account
 	@scripts/engines $(ENGINES)
