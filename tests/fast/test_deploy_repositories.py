@@ -13,9 +13,9 @@ from bigtop_builder.adapter.ambari.repository import RepositoryEntry, repository
 from bigtop_builder.ambari_simulator.engine.injection import TaskFault
 from bigtop_builder.cluster.repository_names import NamedRepository, name_repositories
 from bigtop_builder.cluster.version_definition import version_definition
-from bigtop_builder.flow.deploy import stack_upgrade
 from bigtop_builder.flow.deploy import phases as work
 from bigtop_builder.flow.deploy import repository as registration
+from bigtop_builder.flow.deploy import stack_upgrade
 from bigtop_builder.hosts.packages import REFRESH
 from bigtop_builder.model.event import Change, HostFailed
 from tests.fast.agent_hosts import AgentFleet, AgentHost
