@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import html
 import json
 import os
 import threading
@@ -85,6 +86,11 @@ def test_what_was_pushed_is_the_publication_and_metadata_came_last(
             path.relative_to(root / BELOW): path.read_bytes() for path in (root / BELOW).rglob("*") if path.is_file()
         }
         theirs = server.served / BELOW
+        page = theirs / "index.html"
+        ours[Path("index.html")] = page.read_bytes()
+        text = html.unescape(page.read_text())
+        assert "a-1.0-1.el8.noarch.rpm" in text
+        assert f"curl -f -o /etc/yum.repos.d/{STACK}-el8.repo {server.url}/{BELOW}/" in text
         assert ours == {path.relative_to(theirs): path.read_bytes() for path in theirs.rglob("*") if path.is_file()}
         assert (done.files, done.uploaded) == (len(ours), len(ours))
         assert done.size == sum(map(len, ours.values()))

@@ -54,6 +54,7 @@ def push(
             seen=Seen(settings.store),
             say=invocation.say,
             accept_older=accept_older,
+            base_url=settings.project.publish.base_url,
         )
         for name in platform or settings.project.platforms
     ]

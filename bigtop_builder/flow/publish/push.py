@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ from bigtop_builder.adapter.repository.web_destination import WebDestination
 from bigtop_builder.adapter.rpm.signing import open_keyring, verify_detached
 from bigtop_builder.adapter.secret import read_secret
 from bigtop_builder.adapter.sources.web import Web
+from bigtop_builder.flow.publish.index_page import INDEX, IndexedPackage, repository_page
 from bigtop_builder.flow.publish.verifier import verify_state
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import PublishError
@@ -63,8 +65,12 @@ def push(
     seen: Seen,
     say: Callable[[str], None],
     accept_older: bool = False,
+    base_url: str | None = None,
 ) -> Pushed:
     """Upload the visible publication of a stack for a platform, and check what is there afterwards.
+
+    ``base_url`` is where hosts reach the root of repositories, for the page that goes with it; by default where a web
+    server takes the upload.
 
     Raises PublishError if there is none, if the place refuses an upload or has a newer publication, or if what is
     there afterwards differs.
@@ -76,7 +82,8 @@ def push(
     _require_sound(str(publications.visible), verify_state(str(publications.visible), key, seen))
     login = _login(settings)
     below = f"{stack}/{platform}"
-    with _destination(settings, network, login, snapshot, below) as destination:
+    with _tree(snapshot, below) as tree:
+        destination = _destination(settings, network, login, tree)
         mine = publications.read(snapshot)
         theirs = _state(destination, below, key) if settings.metadata == "publication" else None
         if theirs is not None and theirs.revision > mine.epoch and not accept_older:
@@ -84,7 +91,9 @@ def push(
                 f"{destination.address}/{below} has revision {theirs.revision}, which is newer than {mine.epoch} here",
                 hint="Publish again, which makes a newer one, or replace the one there: --accept-older",
             )
-        stages = _stages(snapshot, below, theirs, packages_only=settings.metadata == "server")
+        address = f"{settings.url}/{below}" if settings.url and not settings.url.startswith("ssh:") else None
+        page = _write_page(tree / below, stack, platform, f"{base_url.rstrip('/')}/{below}" if base_url else address)
+        stages = _stages(snapshot, below, theirs, page, packages_only=settings.metadata == "server")
         sent = Sent()
         for title, files in stages:
             step = destination.send(files)
@@ -109,20 +118,42 @@ def _login(settings: Push) -> Login | None:
     return user, read_secret(settings.credentials.password, "publish.push.credentials.password")
 
 
-@contextmanager
-def _destination(
-    settings: Push, network: Network, login: Login | None, snapshot: Path, below: str
-) -> Iterator[Destination]:
+def _destination(settings: Push, network: Network, login: Login | None, tree: Path) -> Destination:
     assert settings.url is not None
-    if not settings.url.startswith("ssh:"):
-        yield WebDestination(settings.url, Web(network), login)
-        return
+    if settings.url.startswith("ssh:"):
+        return RsyncDestination(settings, tree)
+    return WebDestination(settings.url, Web(network), login)
+
+
+@contextmanager
+def _tree(snapshot: Path, below: str) -> Iterator[Path]:
+    """Yield a folder with links to what the snapshot has, under the names that it gets at the destination.
+
+    They lead to the snapshot itself, since the visible link may be switched to the next one meanwhile.
+    """
     with tempfile.TemporaryDirectory(prefix="push-") as folder:
-        # The snapshot itself, since the visible link may be switched to the next one meanwhile.
-        link = Path(folder) / below
-        link.parent.mkdir(parents=True)
-        link.symlink_to(snapshot)
-        yield RsyncDestination(settings, Path(folder))
+        place = Path(folder) / below
+        place.mkdir(parents=True)
+        for entry in snapshot.iterdir():
+            (place / entry.name).symlink_to(entry)
+        yield Path(folder)
+
+
+def _write_page(place: Path, stack: str, platform: str, address: str | None) -> Path:
+    """Write the page for people beside the metadata. The same publication has the same page, as old as its manifest."""
+    names = sorted(f"{path.name}/" if path.is_dir() else path.name for path in place.iterdir())
+    packages = [
+        IndexedPackage(path.name, f"{PACKAGES}/{path.name}", path.stat().st_size)
+        for path in (place / PACKAGES).glob("*.rpm")
+    ]
+    published = int((place / MANIFEST).stat().st_mtime)
+    keys = [name for name in names if name.startswith("RPM-GPG-KEY-")]
+    page = place / INDEX
+    page.write_bytes(
+        repository_page(stack, platform, packages, address=address, published=published, keys=keys, entries=names)
+    )
+    os.utime(page, (published, published))
+    return page
 
 
 def _state(destination: Destination, below: str, key: bytes) -> _State | None:
@@ -142,7 +173,7 @@ def _state(destination: Destination, below: str, key: bytes) -> _State | None:
 
 
 def _stages(
-    snapshot: Path, below: str, theirs: _State | None, *, packages_only: bool
+    snapshot: Path, below: str, theirs: _State | None, page: Path, *, packages_only: bool
 ) -> list[tuple[str, list[PushedFile]]]:
     """Return the files in the order of their upload: what others refer to comes before them."""
     complete = theirs is not None and theirs.manifest == (snapshot / MANIFEST).read_bytes()
@@ -169,6 +200,7 @@ def _stages(
         ("packages", packages),
         ("SBOMs and attestations", [file(name) for name in documents]),
         ("keys and lists of packages", [file(name) for name in metadata]),
+        ("page", [PushedFile(f"{below}/{INDEX}", page, of_file(page), page.stat().st_size, complete)]),
         *((names[-1], [file(name)]) for names in LAST for name in names),
     ]
 
