@@ -41,7 +41,7 @@ from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.store import remove_tree
 from bigtop_builder.adapter.tools.cache import shared_part
-from bigtop_builder.cli.options import parse_choices
+from bigtop_builder.cli.choices import parse_choices
 from bigtop_builder.flow.build.project import Project, Request
 from bigtop_builder.flow.build.worker import Worker, open_worker
 from bigtop_builder.flow.open_project import open_project

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.cli import app, options
+from bigtop_builder.cli import app
+from bigtop_builder.cli.choices import parse_choices
 from bigtop_builder.model.errors import ConfigurationError, ExitCode
 from bigtop_builder.model.event import (
     AnyEvent,
@@ -286,7 +287,7 @@ def test_an_empty_store_has_no_runs(project: Path, capsys: pytest.CaptureFixture
 
 def test_choices_from_flags(tmp_path: Path) -> None:
     (tmp_path / "pom.xml").touch()
-    chosen = options.parse_choices(
+    chosen = parse_choices(
         ["spark.version=3.1.1", "spark.release=2", "spark.hadoop=bundled", "zookeeper.variant=x"],
         [f"spark={tmp_path}"],
         Path("/"),
@@ -306,13 +307,13 @@ def test_choices_from_flags(tmp_path: Path) -> None:
 )
 def test_a_choice_that_does_not_parse(text: str) -> None:
     with pytest.raises(ConfigurationError):
-        options.parse_choices([text], [], Path("/"))
+        parse_choices([text], [], Path("/"))
 
 
 @pytest.mark.parametrize("text", ["spark", "=x", "spark=", "spark=/no/such/place"])
 def test_a_source_that_does_not_parse(text: str) -> None:
     with pytest.raises(ConfigurationError):
-        options.parse_choices([], [text], Path("/"))
+        parse_choices([], [text], Path("/"))
 
 
 def loaded(*arguments: str, cwd: Path) -> set[str]:
@@ -330,7 +331,7 @@ HEAVY = {
 }
 """What only commands that build, publish or talk to hosts may load."""
 HELP_LOADS = re.compile(
-    r"bigtop_builder(\.(model|model\.(errors|home)|cli|cli\.(app|commands(\.\w+)?|invocation|options|text_format)))?"
+    r"bigtop_builder(\.(model|model\.(errors|home)|cli|cli\.(app|choices|commands(\.\w+)?|invocation|options|text_format)))?"
 )
 """The modules of ours that ``--help`` may load."""
 

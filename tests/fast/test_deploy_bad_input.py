@@ -312,7 +312,7 @@ def test_a_mistake_in_the_inventory(site: Site, mistake: str) -> None:
 
 
 CALLS: dict[str, tuple[tuple[str, ...], int, str, str]] = {
-    "no inventory": (("deploy", "nope.yaml"), 2, "there is no inventory", "inventories/"),
+    "no inventory": (("deploy", "nope.yaml"), 2, "there is no inventory", "init --inventory"),
     "a folder": (("deploy", "."), 2, "is a folder", "YAML"),
     "inventory not named": (("deploy",), 2, "Missing argument", "--help"),
     "unknown phase": (("deploy", "inv.yaml", "--phase", "chek"), 2, "unknown phase 'chek'", "check"),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bigtop_builder.cli.options import parse_choices
+from bigtop_builder.cli.choices import parse_choices
 from bigtop_builder.flow.build.project import Request
 from bigtop_builder.flow.open_project import open_project
 from bigtop_builder.model.errors import ConfigurationError, Location, RecipeError

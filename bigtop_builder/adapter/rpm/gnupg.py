@@ -16,6 +16,8 @@ from pathlib import Path
 from bigtop_builder.model.errors import PublishError
 
 TIMEOUT = 120
+STOP_SECONDS = 5.0
+"""How long an agent may take to end."""
 AGENT_TRIES, AGENT_PAUSE = 5, 0.2
 """How often to ask again when the agent is just ending, and how many seconds to wait in between."""
 KEY_TYPE = "rsa3072"
@@ -103,8 +105,16 @@ def _gpg_home(homedir: Path) -> Iterator[Path]:
         if not _agent_runs(short) or _abandoned(mark):
             mark.write_text(f"{os.getpid()}\n", encoding="utf-8")
             stack.callback(mark.unlink, missing_ok=True)
-            stack.callback(_run, ["gpgconf", "--homedir", str(short), "--kill", "gpg-agent"])
+            stack.callback(_stop_agent, short)
         yield short
+
+
+def _stop_agent(homedir: Path) -> None:
+    """End the agent, and wait for its end: whoever came next would take it for one that runs, and find no keys."""
+    _run(["gpgconf", "--homedir", str(homedir), "--kill", "gpg-agent"])
+    deadline = time.monotonic() + STOP_SECONDS
+    while _agent_runs(homedir) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _abandoned(mark: Path) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bigtop_builder.cli import options
+from bigtop_builder.cli.choices import absolute, absolute_source, parse_choices
 from bigtop_builder.cli.invocation import Invocation
 from bigtop_builder.model.errors import ConfigurationError, ExitCode, NothingSelectedError
 
@@ -69,7 +70,7 @@ class Selection:
             invocation.say(f"fetching {public(text)} for {component}")
             return fetch_source(settings, component, text, offline=offline)
 
-        choices = options.parse_choices(self.sets, self.sources, invocation.cwd, fetch)
+        choices = parse_choices(self.sets, self.sources, invocation.cwd, fetch)
         request = Request(
             selectors=tuple(self.components),
             platforms=tuple(self.platforms),
@@ -126,13 +127,13 @@ class Selection:
             "--store": invocation.store,
             "--builder": self.builder,
             "--native": self.native,
-            "--packaging": self.packaging and options.absolute(self.packaging, "bigtop:", invocation.cwd),
+            "--packaging": self.packaging and absolute(self.packaging, "bigtop:", invocation.cwd),
             "--locks": self.locks,
             "--output": output and invocation.cwd / str(output),
         }
         flags = [text for name, value in named.items() if value is not None for text in (name, str(value))]
         flags += [text for value in self.sets for text in ("--set", value)]
-        sources = [options.absolute_source(value, invocation.cwd) for value in self.sources]
+        sources = [absolute_source(value, invocation.cwd) for value in self.sources]
         flags += [text for value in sources for text in ("--source", value)]
         flags += ["--from-shell"] if self.from_shell else []
         return [*flags, "--offline"] if offline else flags
