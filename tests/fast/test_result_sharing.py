@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -94,8 +96,31 @@ def test_a_result_that_cannot_be_taken_after_all_is_built(team: ProjectFolder) -
     done, events = run(machine(team, "second"), executor)
     assert done.exit_code == ExitCode.DONE
     assert "b@debian-bootstrap/compile" in {order.task for order in executor.orders}
+    # Nothing was to be built at first, so its images are made when that changes.
+    assert {image.spec.name for image in executor.images} >= {"debian-bootstrap-package"}
     assert set(states(events).values()) <= {"reused", "done"} and len(states(events)) == len(done.plan.tasks)
     assert any("cas/" in text for text in told(events))
+
+
+def test_ctrl_c_while_a_lost_result_is_to_be_planned_again(
+    team: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(with_images(machine(team, "first", push=True), "a", "b", "c"), PaperExecutor())
+
+    pressed = iter([signal.SIGINT])
+
+    def take(sharing: ResultSharing, kind: Kind, key: str) -> bool:
+        for one in pressed:
+            os.kill(os.getpid(), one)
+        time.sleep(0.2)
+        sharing._offered[kind, key] = False
+        return False
+
+    monkeypatch.setattr(ResultSharing, "take", take)
+    done, events = run(with_images(machine(team, "second"), "a", "b", "c"), PaperExecutor())
+    assert done.exit_code == ExitCode.INTERRUPTED
+    assert set(done.results) == {task.id for task in done.plan.tasks} == set(states(events))
+    assert set(states(events).values()) == {"cancelled"}
 
 
 def _key(project: Project, task: str) -> str:

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from bigtop_builder.adapter.results.place import NAME, ResultStoreError, UntrustedResultError
-from bigtop_builder.adapter.sources.download_store import WrongDigestError, claim, stored
+from bigtop_builder.adapter.results.place import NAME, ResultStoreError, UntrustedResultError, fetched
+from bigtop_builder.adapter.sources.download_store import WrongDigestError, claim
 from bigtop_builder.model.errors import InterruptedRunError
 
 CHUNK = 1 << 20
@@ -68,9 +68,7 @@ class FolderPlace:
                 except WrongDigestError as error:
                     part.clear()
                     raise UntrustedResultError(f"the result store {self.address}: cas/{sha256}: {error}") from error
-        path = stored(store, f"sha256:{sha256}")
-        assert path is not None
-        return path
+        return fetched(store, sha256, self.address)
 
     def put(self, name: str, content: Path | bytes) -> None:
         """See ``Place.put``."""
@@ -114,7 +112,11 @@ class FolderPlace:
 
     def _require(self) -> None:
         # A mount that is missing is an empty folder or none: creating one there would hide that.
-        if not self.root.is_dir():
+        try:
+            there = self.root.is_dir()
+        except OSError as error:
+            raise self._failed(error) from error
+        if not there:
             raise ResultStoreError(
                 f"the result store {self.address} is not a folder",
                 hint="Mount it, or create it: mkdir -p " + self.address,

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn
 
-from bigtop_builder.adapter.results.place import ResultStoreError, UntrustedResultError
+from bigtop_builder.adapter.results.place import ResultStoreError, UntrustedResultError, fetched
 from bigtop_builder.adapter.sources.download import download
-from bigtop_builder.adapter.sources.download_store import WrongDigestError, claim, stored
+from bigtop_builder.adapter.sources.download_store import WrongDigestError, claim
 from bigtop_builder.adapter.sources.errors import TransferError, explain, public
 from bigtop_builder.adapter.sources.web import Auth, Web
 
@@ -88,9 +88,7 @@ class HttpPlace:
                 except WrongDigestError as error:
                     part.clear()
                     raise UntrustedResultError(f"the result store {self.address}: {name}: {error}") from error
-        path = stored(store, f"sha256:{sha256}")
-        assert path is not None
-        return path
+        return fetched(store, sha256, self.address)
 
     def put(self, name: str, content: Path | bytes) -> None:
         """See ``Place.put``."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from bigtop_builder.adapter.sources.download_store import stored
 from bigtop_builder.model.errors import StoreError
 
 RECORDS, BLOBS = "ac", "cas"
@@ -65,3 +66,11 @@ class ListedPlace(Place, Protocol):
     def names(self) -> Iterator[tuple[str, int, float]]:
         """Yield the name, size and time of last use (seconds since the epoch) of each file."""
         ...
+
+
+def fetched(store: Path, sha256: str, address: str) -> Path:
+    """Return a file that was fetched. Raises ResultStoreError if another result of the same bytes took it away."""
+    path = stored(store, f"sha256:{sha256}")
+    if path is None:
+        raise ResultStoreError(f"the result store {address}: cas/{sha256} was taken by another result meanwhile")
+    return path

@@ -7,6 +7,7 @@ and it goes on when the server ends.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -28,6 +29,8 @@ from bigtop_builder.model.event import RunKind
 KEPT = 20
 """How many started processes are remembered."""
 OUTPUT = 4000
+AGREED = re.compile(r"--(yes|finalize-upgrade|remove|gone|accept)|-[A-Za-z]*y")
+"""Flags of a command by which somebody agreed to something, once."""
 REPEATED: tuple[RunKind, ...] = ("build", "deploy", "hosts", "verify")
 """The kinds of run that a page repeats; what removes things is started by hand."""
 
@@ -112,6 +115,11 @@ class Actions:
         found = find_run(self.store, run).state
         if found.kind not in REPEATED or len(found.command) < 2:
             raise ConfigurationError(f"a run of the kind {found.kind} is not repeated from here")
+        if any(AGREED.match(word) for word in found.command):
+            raise ConfigurationError(
+                "somebody had agreed to what that run stops, removes or makes final",
+                hint="Start it by hand again, or a deployment from the page of its cluster.",
+            )
         folder = Path(found.project) if found.project else self._cwd
         if not folder.is_dir():
             raise ConfigurationError(f"the folder of its project is gone: {folder}")

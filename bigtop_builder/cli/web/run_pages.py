@@ -37,6 +37,7 @@ SHARE = 20
 class _Watched:
     """A run that somebody has open: the task that looks for news, and how many wait for it."""
 
+    run: FollowedRun
     news: asyncio.Condition
     viewers: int = 0
     task: asyncio.Task[None] = field(init=False)
@@ -230,9 +231,10 @@ class RunPages:
         """Return what tells that a run has gone on. One task looks, however many viewers there are."""
         name = run.folder.name
         watched = self._watched.get(name)
-        if watched is None or watched.task.done():
+        # A run that others pushed out of memory was opened anew: the former watcher looks at the former one only.
+        if watched is None or watched.task.done() or watched.run is not run:
             news = asyncio.Condition()
-            watched = self._watched[name] = _Watched(news)
+            watched = self._watched[name] = _Watched(run, news)
             watched.task = asyncio.create_task(self._look(run, watched))
         return watched
 

@@ -124,6 +124,8 @@ class ResultSharing:
 
     def offers(self, kind: Kind, key: str) -> bool:
         """Whether the result of a key can be taken."""
+        if self._results is None:
+            return False
         if (kind, key) not in self._offered:
             self._offered[kind, key] = bool(self._ask(lambda results: results.has(kind, key)))
         return self._offered[kind, key]
@@ -216,6 +218,9 @@ class ResultSharing:
         except BigtopBuilderError as error:
             # This machine's own store is full or damaged, which the build itself will find and tell.
             self._warn(error)
+        except OSError as error:
+            # Of this machine's disk, or of a mount that went away.
+            self._tell(f"the result store: {error.filename or ''}: {error.strerror or error}")
         return None
 
     def _warn(self, error: BigtopBuilderError, more: str = "") -> None:

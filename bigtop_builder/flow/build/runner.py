@@ -74,15 +74,17 @@ class Runner:
         """
         if plan.nothing_to_do and not (self.request.verify or self.request.check_reproducible):
             plan = self._fetch_all(plan)
-            if plan.nothing_to_do:
+            if plan.nothing_to_do or self._cancelled.is_set():
+                self._record_open(plan)
                 return plan, self._results, {}
         with self._executor.open(self.project, self.request, self._run, self._emit, self._cancelled) as execution:
             execution.resized = lambda: self._ended.put("resized")
             plan = self._with_images(plan, execution)
             self._build(plan, execution)
-            while self._lost and not self._cancelled.is_set():
-                plan = self._planned_again()
+            while self._lost and self._goes_on:
+                plan = self._with_images(self._planned_again(), execution)
                 self._build(plan, execution)
+            self._record_open(plan)
             self.project.sharing.finish(self._cancelled)
             for refusal in plan.refusals:
                 failure = Failure(step="plan", message=refusal.reason, exit_code=ExitCode.USAGE)
@@ -110,6 +112,19 @@ class Runner:
             self._emit(Notice(text=note))
         return plan
 
+    @property
+    def _goes_on(self) -> bool:
+        """Whether more may start: nothing was cancelled, and nothing failed unless the run keeps going."""
+        failed = any(_outcome(result) == "failed" for result in self._results.values())
+        return not self._cancelled.is_set() and (self.request.keep_going or not failed)
+
+    def _record_open(self, plan: Plan) -> None:
+        """Record tasks as cancelled that were to be planned again, had the run not ended before."""
+        self._lost = False
+        for task in plan.tasks:
+            if task.id not in self._results:
+                self._settle(task, Settle(task.id, "cancelled"))
+
     def _fetch_all(self, plan: Plan) -> Plan:
         """Take everything from the shared results, for which no engine is needed; return a new plan if that failed."""
         self._build(plan, _NoExecution(self._cancelled))
@@ -128,8 +143,8 @@ class Runner:
             if ended == "resized":
                 self._follow(scheduler.resize(execution.slots), tasks, execution)
                 continue
-            if self._lost and ended.task not in self._results and ended.state == "cancelled":
-                # It is planned again: what became of it is told then.
+            if self._lost and tasks[ended.task].shared and ended.state == "cancelled":
+                # It is planned again, or recorded at the end: what became of it is told then.
                 self._follow(scheduler.finished(ended.task, "cancelled"), tasks, execution)
                 continue
             self._results[ended.task] = ended

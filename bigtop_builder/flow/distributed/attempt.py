@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,8 @@ from bigtop_builder.adapter.store import Run, translated
 from bigtop_builder.flow.build.result import Result
 from bigtop_builder.flow.distributed.messages import RemoteOrder
 from bigtop_builder.flow.run.recorder import Bus
-from bigtop_builder.model.event import EVENTS, Step, StepStarted
+from bigtop_builder.model.event import EVENTS, Notice, Step, StepStarted
+from bigtop_builder.model.safe_text import file_name
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.dask_cluster.client import Job
@@ -39,9 +40,22 @@ class Attempt:
     given_up: float | None = None
     """When its end was asked for."""
 
+    def take_in(self, message: Mapping[str, Any]) -> None:
+        """Take in an event, or what a log gained. What is neither is told, and harms no other attempt."""
+        try:
+            if "event" in message:
+                self.event(message["event"])
+            else:
+                self.log(message["task"], message["step"], message["log"])
+        except (ValueError, TypeError, KeyError) as error:
+            text = f"the worker {self.worker} sent something that is no event: {type(error).__name__}"
+            self.emit(Notice(text=text, level="warning"))
+
     def event(self, text: str) -> None:
-        """Take in an event: logs have their place on this machine."""
+        """Take in an event: it is of this attempt's task, and logs have their place on this machine."""
         event = EVENTS.validate_json(text)
+        if self.message.order is not None and getattr(event, "task", None) is not None:
+            event = event.model_copy(update={"task": self.message.order.task})
         if isinstance(event, StepStarted):
             log = self._log(event.task, event.step)
             with translated(log):
@@ -59,10 +73,14 @@ class Attempt:
         if self.message.order is None:
             # Several workers make the same image at the same time.
             return self.run.log("images", f"{task.replace('/', '+')}-{self.worker.replace('/', '+')}")
-        return self.run.log(task, step)
+        # A worker's word must not lead out of this run's folder.
+        return self.run.log(self.message.order.task, file_name(step))
 
     def with_own_log(self, result: Result) -> Result:
-        """Return a result whose failure names the log on this machine."""
+        """Return a result of this attempt's task, whose failure names the log on this machine."""
+        order = self.message.order
+        if order is not None:
+            result = replace(result, task=order.task, kind=order.kind, platform=order.platform)
         failure = result.failure
         if failure is None or failure.log is None:
             return result

@@ -264,12 +264,10 @@ class DaskExecution:
             return
         if "begun" in message:
             attempt.worker, attempt.address = message["begun"], message["address"]
-        elif "event" in message:
-            attempt.event(message["event"])
-        elif "log" in message:
-            attempt.log(message["task"], message["step"], message["log"])
         elif "verdict" in message:
             self._judged(attempt, verdict_from_json(message["verdict"]))
+        else:
+            attempt.take_in(message)
 
     def _judged(self, attempt: Attempt, verdict: Verdict) -> None:
         if attempt.message.order is None:
@@ -282,7 +280,8 @@ class DaskExecution:
             self._lost(attempt, "it stops")
             return
         self._attempts.pop(attempt.message.name, None)
-        keep_shell(self._project.store, attempt.message.order, attempt.worker, result)
+        with suppress(BigtopBuilderError):
+            keep_shell(self._project.store, attempt.message.order, attempt.worker, result)
         self._fetching.submit(self._finish, attempt, attempt.with_own_log(result))
 
     def _finish(self, attempt: Attempt, result: Result) -> None:

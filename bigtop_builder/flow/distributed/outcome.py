@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -43,7 +44,11 @@ def defect(error: BaseException, where: str = "") -> Failure:
 
 
 def taken_over(results: SharedResults, store: Store, order: WorkOrder, worker: str, result: Result) -> Result:
-    """Return a worker's result with its packages in this machine's store; compile results stay where they are."""
+    """Return a worker's result with its packages in this machine's store; compile results stay where they are.
+
+    What a worker says of files is of its own machine: packages come from the shared results alone.
+    """
+    result = replace(result, artifacts=())
     if result.state not in ("done", "reused") or order.repeated or order.smoke_only:
         return result
     try:
@@ -58,13 +63,18 @@ def taken_over(results: SharedResults, store: Store, order: WorkOrder, worker: s
         return replace(result, artifacts=stored_packages(store, order.kind, order.key)[0])
     except BigtopBuilderError as error:
         failure = Failure(step="run", message=error.message, hint=error.hint, exit_code=error.exit_code)
-        return replace(result, state="failed", failure=failure, artifacts=())
+        return replace(result, state="failed", failure=failure)
+    except Exception as error:
+        # Somebody waits for this result.
+        return replace(result, state="failed", failure=defect(error))
 
 
 def keep_shell(store: Store, order: WorkOrder, worker: str, result: Result) -> None:
     """Keep the command that opens a shell in the tree of a failure on a worker, until the task fails or ends again."""
     path = _path(store, order.task)
     command = result.failure.shell if result.failure else None
+    if command is not None and not _leads_elsewhere(command):
+        command = None
     with translated(path):
         if command is None:
             path.unlink(missing_ok=True)
@@ -73,6 +83,15 @@ def keep_shell(store: Store, order: WorkOrder, worker: str, result: Result) -> N
             step = result.failure.step if result.failure else ""
             data = {"task": order.task, "component": order.component, "platform": order.platform, "step": step}
             write_atomically(path, json.dumps({**data, "worker": worker, "command": command, "failed": time.time()}))
+
+
+def _leads_elsewhere(command: str) -> bool:
+    """Whether a worker's command runs nothing here: ssh, a host, and what runs there, with no option of ssh behind."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return False
+    return len(words) > 3 and words[:2] == ["ssh", "-t"] and not any(word.startswith("-") for word in words[2:4])
 
 
 @dataclass(frozen=True)
