@@ -13,7 +13,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bigtop_builder.adapter.secret import read_secret
 from bigtop_builder.model.errors import ConfigurationError
+from bigtop_builder.model.project import Signing
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey, EllipticCurvePublicKey
@@ -51,6 +53,18 @@ class AttestationKey:
 def encoded(statement: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
     """Return what is signed: DSSE's pre-authentication encoding of type and payload."""
     return b"DSSEv1 %d %b %d %b" % (len(payload_type), payload_type.encode(), len(statement), statement)
+
+
+def attestation_key(signing: Signing) -> AttestationKey | None:
+    """Read the key that a project signs attestations with; None if it has none. Raises ConfigurationError."""
+    place, passphrase = "signing.attestation_key", signing.attestation_passphrase
+    if signing.attestation_key is None:
+        return None
+    return load_attestation_key(
+        read_secret(signing.attestation_key, place),
+        read_secret(passphrase, "signing.attestation_passphrase") if passphrase else None,
+        place,
+    )
 
 
 def load_attestation_key(pem: str, passphrase: str | None, place: str) -> AttestationKey:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import secrets
 import shutil
@@ -124,10 +123,3 @@ class FolderPlace:
 
     def _failed(self, error: OSError) -> ResultStoreError:
         return ResultStoreError(f"the result store {self.address}: {error.strerror or error}")
-
-
-def sha256_of(path: Path) -> tuple[str, int]:
-    """Return digest and size of a file."""
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return digest, path.stat().st_size

@@ -18,7 +18,6 @@ from typing import Any
 from bigtop_builder.adapter.archives.compression import DamagedArchiveError
 from bigtop_builder.adapter.provenance.dsse import AttestationKey
 from bigtop_builder.adapter.results.archive import pack, unpack
-from bigtop_builder.adapter.results.folder import sha256_of
 from bigtop_builder.adapter.results.place import (
     BLOBS,
     RECORD_LIMIT,
@@ -64,12 +63,9 @@ class SharedResults:
     ) -> None:
         self.place = place
         self.signer = signer
-        self.moved = 0
-        """Bytes of the files that were taken from the place or put there."""
         self._trusted = [*trusted, *([signer.public.encode()] if signer else [])]
         self._limits = limits
         self._cancelled = cancelled or threading.Event()
-        self._lock = threading.Lock()
 
     def record(self, kind: str, key: str, name: str | None = None) -> Record | None:
         """Return the record of a result; None if there is none. Raises UntrustedResultError."""
@@ -167,9 +163,7 @@ class SharedResults:
         one = record.files.get(name)
         if one is None:
             raise self._untrusted(record, f"it lacks {name}")
-        path = self.place.fetch(one.sha256, one.size, store.root, self._cancelled)
-        self._count(one.size)
-        return path
+        return self.place.fetch(one.sha256, one.size, store.root, self._cancelled)
 
     def _untrusted(self, record: Record, why: str) -> UntrustedResultError:
         return UntrustedResultError(
@@ -202,10 +196,9 @@ class SharedResults:
         self.place.put(f"{RECORDS}/{key}", Record(kind, key, manifest, files).signed(self.signer))
 
     def _put(self, path: Path) -> File:
-        sha256, size = sha256_of(path)
+        sha256, size = of_file(path), path.stat().st_size
         if not self.place.has(f"{BLOBS}/{sha256}"):
             self.place.put(f"{BLOBS}/{sha256}", path)
-            self._count(size)
         return File(sha256, size)
 
     def push_source(self, digest: str, store: Store) -> None:
@@ -228,10 +221,6 @@ class SharedResults:
         with translated(store.root):
             name_source(store.root, digest, path.name)
         return True
-
-    def _count(self, size: int) -> None:
-        with self._lock:
-            self.moved += size
 
     @contextmanager
     def lease(self, kind: Kind, key: str, holder: str | None = None) -> Iterator[bool]:

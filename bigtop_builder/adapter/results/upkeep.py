@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bigtop_builder.adapter.results.folder import CHUNK, FolderPlace
+from bigtop_builder.adapter.results.folder import FolderPlace
 from bigtop_builder.adapter.results.place import BLOBS, RECORD_LIMIT, RECORDS, ResultStoreError
 from bigtop_builder.adapter.results.shared_results import SharedResults
+from bigtop_builder.model.digest import of_file
 from bigtop_builder.plan.task import Kind
 
 UNFINISHED = 86_400.0
@@ -122,11 +122,7 @@ def _claims(envelope: bytes | None) -> tuple[str, str, set[str]] | None:
 
 
 def _digest(place: FolderPlace, name: str) -> str:
-    digest = hashlib.sha256()
     try:
-        with (place.root / name).open("rb") as stream:
-            while data := stream.read(CHUNK):
-                digest.update(data)
+        return of_file(place.root / name)
     except OSError as error:
         return f"unknown: {error.strerror}"
-    return digest.hexdigest()

@@ -12,7 +12,6 @@ import typer
 from bigtop_builder.cli import options
 from bigtop_builder.cli.commands.signing import (
     answer_publications,
-    open_attestation_key,
     open_signing_key,
     valid_seconds,
 )
@@ -88,6 +87,7 @@ def publish(
     valid_for: ValidFor = None,
 ) -> None:
     """Publish packages as a new signed snapshot, which replaces the previous one in one step."""
+    from bigtop_builder.adapter.provenance.dsse import attestation_key
     from bigtop_builder.adapter.store import Store
     from bigtop_builder.flow.open_project import open_packaging
     from bigtop_builder.flow.publish.publisher import Rules
@@ -105,7 +105,7 @@ def publish(
     chosen = platform or settings.project.platforms
     if packages and len(chosen) > 1:
         raise ConfigurationError("packages are given for several platforms", hint="Name one with --platform.")
-    valid, attestor = valid_seconds(settings.project), open_attestation_key(settings.project)
+    valid, attestor = valid_seconds(settings.project), attestation_key(settings.project.signing)
     rules = Rules(
         base_url=settings.project.publish.base_url,
         stack=stack,

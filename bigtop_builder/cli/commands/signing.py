@@ -16,7 +16,6 @@ from bigtop_builder.cli.invocation import Invocation
 from bigtop_builder.model.errors import ConfigurationError, PublishError
 
 if TYPE_CHECKING:
-    from bigtop_builder.adapter.provenance.dsse import AttestationKey
     from bigtop_builder.adapter.rpm.gnupg import Signer
     from bigtop_builder.flow.publish.key_rotation import KeyChange
     from bigtop_builder.flow.publish.publisher import Publication
@@ -47,6 +46,7 @@ def rotate_key(
 
     Everything published is signed again with the new key; the .repo file names the old one too until --finish.
     """
+    from bigtop_builder.adapter.provenance.dsse import attestation_key
     from bigtop_builder.adapter.store import Store
     from bigtop_builder.flow.open_project import open_packaging
     from bigtop_builder.flow.publish.publisher import Rules, publish
@@ -63,7 +63,7 @@ def rotate_key(
     new = _new_key(settings, invocation, key, stack) if not finish else None
     with open_signing_key(settings, invocation, key=None if announce else new) as signer:
         change = _change(settings, new if announce else None, finish, chosen)
-        valid_for, attestor = valid_seconds(settings.project), open_attestation_key(settings.project)
+        valid_for, attestor = valid_seconds(settings.project), attestation_key(settings.project.signing)
         base_url = settings.project.publish.base_url
         rules = Rules(base_url=base_url, valid_for=valid_for, keys=change, attestor=attestor)
         done = {
@@ -137,22 +137,6 @@ def open_signing_key(
         _make(homedir, settings.project.stack, passphrase, invocation)
     with open_signer(homedir, key or settings.project.signing.key, passphrase) as signer:
         yield signer
-
-
-def open_attestation_key(project: ProjectFile) -> AttestationKey | None:
-    """Read the key of the attestations' envelopes; None if the project has none. Raises ConfigurationError."""
-    from bigtop_builder.adapter.provenance.dsse import load_attestation_key
-    from bigtop_builder.adapter.secret import read_secret
-
-    signing, place = project.signing, "signing.attestation_key"
-    if signing.attestation_key is None:
-        return None
-    passphrase = signing.attestation_passphrase
-    return load_attestation_key(
-        read_secret(signing.attestation_key, place),
-        read_secret(passphrase, "signing.attestation_passphrase") if passphrase else None,
-        place,
-    )
 
 
 def valid_seconds(project: ProjectFile) -> int | None:

@@ -37,23 +37,18 @@ def open_results(settings: Settings, cancelled: threading.Event | None = None) -
 
     Raises ConfigurationError for keys and credentials that cannot be read, and when nothing is trusted.
     """
-    chosen, signing = settings.project.results, settings.project.signing
+    chosen = settings.project.results
     if chosen.url is None:
         return None
     # Loaded only where results are shared: every plan comes by here.
-    from bigtop_builder.adapter.provenance.dsse import load_attestation_key
+    from bigtop_builder.adapter.provenance.dsse import attestation_key
     from bigtop_builder.adapter.results.folder import FolderPlace
     from bigtop_builder.adapter.results.shared_results import SharedResults
     from bigtop_builder.adapter.secret import read_secret
 
     place = settings.place("results")
     trusted = [_public_key(Path(path), index, settings) for index, path in enumerate(chosen.trust)]
-    signer = None
-    if signing.attestation_key:
-        passphrase = signing.attestation_passphrase
-        secret = read_secret(passphrase, "signing.attestation_passphrase") if passphrase else None
-        pem = read_secret(signing.attestation_key, "signing.attestation_key")
-        signer = load_attestation_key(pem, secret, "signing.attestation_key")
+    signer = attestation_key(settings.project.signing)
     if signer is None and (chosen.push or not trusted):
         need = "results.push puts signed results there" if chosen.push else "no key is trusted: results.trust is empty"
         raise ConfigurationError(f"results: {need}", hint=KEY_HINT, location=place)
@@ -105,10 +100,6 @@ class ResultSharing:
         self._queue: queue.SimpleQueue[Callable[[SharedResults], None] | None] = queue.SimpleQueue()
         self._pusher: threading.Thread | None = None
         self._lock = threading.Lock()
-        self.taken = 0
-        """How many results were taken in this run."""
-        self.given = 0
-        """How many were put there."""
 
     def tell_to(self, tell: Callable[[str], None]) -> None:
         """Have warnings told, those that were waiting first."""
@@ -158,8 +149,6 @@ class ResultSharing:
         Raises InterruptedRunError.
         """
         done = bool(self._ask(lambda results: results.fetch(kind, key, self._store)))
-        with self._lock:
-            self.taken += done
         if not done:
             self._offered[kind, key] = False
         return done
@@ -178,7 +167,6 @@ class ResultSharing:
             if image is not None:
                 results.push_data("image", image.key, image_data(image))
             results.push(kind, key, self._store)
-            self.given += 1
 
         self._queue.put(push)
 
