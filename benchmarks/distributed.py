@@ -4,7 +4,8 @@
 
 - *speed-up*: the whole-stack graph of ``benchmarks.scheduler``, a hundred times faster than real, with 1, 2 and 4
   workers of one slot; the makespan against the bound that no order of the tasks can beat.
-- *overhead*: a chain of tasks that take no time, with one worker, and the same without a cluster.
+- *overhead*: a chain of tasks that take no time, with one worker and an nginx that keeps their results, and the same
+  without a cluster.
 - *kills*: a plan of 50 short tasks on three worker processes, of which a random one is killed at a random time, 20
   times; everything must be built, and nothing more than twice.
 
@@ -25,9 +26,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from benchmarks.scheduler import WHOLE, Recorded
 from bigtop_builder.adapter.dask_cluster.access import Access
 from bigtop_builder.adapter.dask_cluster.worker import make_worker, run_worker
+from bigtop_builder.adapter.provenance.dsse import load_attestation_key
+from bigtop_builder.adapter.results.http import HttpPlace
+from bigtop_builder.adapter.results.shared_results import SharedResults
+from bigtop_builder.adapter.sources.web import Web
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.build.builder import build
 from bigtop_builder.flow.build.project import Project, Request
@@ -38,9 +46,11 @@ from bigtop_builder.flow.distributed.messages import facts_to_data
 from bigtop_builder.flow.distributed.placement import resources_of
 from bigtop_builder.flow.packagings import PACKAGINGS
 from bigtop_builder.model.event import AnyEvent, TaskFinished, TaskStarted
+from bigtop_builder.model.project import Network
 from bigtop_builder.plan.scheduler import Work, critical_path
 from tests.fast.conftest import ProjectFolder
 from tests.fast.paper_cluster import FolderResults, PaperCluster, PaperHost, paper_cluster, paper_facts, sleeping
+from tests.fast.real_servers import nginx
 from tests.fast.test_planning import COMPILED, SHA, SOURCE, workspace
 
 SPEED = 100
@@ -73,7 +83,7 @@ def seconds_of(graph: Recorded, order_or_task: str) -> float:
 
 
 def run(
-    space: Project, cluster: PaperCluster | str, results: FolderResults
+    space: Project, cluster: PaperCluster | str, results: FolderResults | SharedResults
 ) -> tuple[Mapping[str, Result], list[AnyEvent]]:
     """Build everything on a cluster."""
     events: list[AnyEvent] = []
@@ -126,7 +136,10 @@ def overhead(root: Path) -> None:
     """Compare a chain of empty tasks on a cluster with the same on this machine."""
     graph: Recorded = {f"c{number:02}": (1e-9, 0, (f"c{number - 1:02}",) if number else ()) for number in range(10)}
     space = project(root, graph)
-    with paper_cluster(root / "machines") as cluster:
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    key = load_attestation_key(pem, None, "signing.attestation_key")
+    with nginx(root / "nginx") as server, paper_cluster(root / "machines") as cluster:
+        cluster.results = SharedResults(HttpPlace(server.url, Web(Network())), [], key)  # type: ignore[assignment]
         host = cluster.join("worker")
         _, events = run(space, cluster, cluster.results)
     began = {event.task: event.time for event in events if isinstance(event, TaskStarted)}

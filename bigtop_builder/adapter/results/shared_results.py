@@ -39,8 +39,10 @@ ARCHIVE = "tree.tar.zst"
 SOURCE = "source"
 LEASE_SECONDS = 120.0
 """How long a lease is valid unless it is renewed, which happens four times in that span."""
-LEASE_SETTLES = 0.5
-"""Seconds after which a lease that was written is read again: plain HTTP has no way to create a file only once."""
+LEASE_SETTLES, SLOWER = 0.1, 10
+"""A lease that was written is read again after so many seconds, or after so many times as long as it took to look for
+one and to write it, whichever is longer: plain HTTP has no way to create a file only once, and others who saw no lease
+either have written theirs by then."""
 LEASE_LIMIT = 4096
 ASKING, PART = 16, 1024
 """Requests at the same time when many keys are looked up, and the keys that are taken in hand at once."""
@@ -233,12 +235,13 @@ class SharedResults:
         """
         name = f"{RECORDS}/{of_text(f'lease {kind} {key}')}"
         holder = holder or secrets.token_hex(16)
+        began = time.monotonic()
         other = self._holder(name)
         if other is not None and other != holder:
             yield False
             return
         self._write_lease(name, holder)
-        time.sleep(LEASE_SETTLES)
+        time.sleep(max(LEASE_SETTLES, SLOWER * (time.monotonic() - began)))
         if self._holder(name) != holder:
             yield False
             return
