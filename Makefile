@@ -39,8 +39,8 @@ kills: setup  ## kill build, publish, bundle and deploy at random times, run the
 demo: setup  ## build, publish and deploy on container hosts
 	@.venv/bin/python scripts/demo.py
 
-demo-distributed: setup  ## build on a cluster of this machine, whose workers have stores of their own and one is killed
-	@.venv/bin/python scripts/demo_distributed.py $(COMPONENTS)
+demo-distributed:  ## build on a cluster of this machine, whose workers have stores of their own and one is killed
+	@scripts/setup tests && .venv/bin/python scripts/demo_distributed.py $(COMPONENTS)
 
 real-ambari: setup  ## the demo and the contract suite on a real Ambari, built from SOURCE=PATH
 	@.venv/bin/python scripts/real_ambari.py "$(SOURCE)" $(OPTIONS)

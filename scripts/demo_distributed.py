@@ -5,13 +5,14 @@
 
 Builds the components in the user's store as a local build does, then once more on the cluster, while the worker that
 runs the first long step is killed, and compares the packages byte by byte. Then a fresh machine takes everything from
-the shared results and compiles nothing.
+the shared results, which an nginx keeps, and compiles nothing.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -29,6 +30,7 @@ from bigtop_builder.adapter.store import Store, remove_tree  # noqa: E402
 from bigtop_builder.flow.build.dead_runs import clear_after_crash  # noqa: E402
 from bigtop_builder.model.digest import of_file  # noqa: E402
 from bigtop_builder.model.project import default_store  # noqa: E402
+from tests.fast.real_servers import Nginx, free_port, nginx  # noqa: E402
 from tests.real.lending import lend  # noqa: E402
 
 COMPONENTS = (
@@ -47,7 +49,7 @@ PROJECT = """\
 stack: bigtop-3.2.0
 platforms: [debian-bootstrap]
 components: {spark: {variant: binary, options: {hadoop: bundled}}}
-results: {url: "RESULTS", push: true}
+results: {url: "SERVER", push: true, credentials: {user: "env:RESULTS_USER", password: "env:RESULTS_PASSWORD"}}
 signing: {attestation_key: "file:KEY"}
 executor: {dask: "ADDRESS", certificates: tls, lease: 20s}
 """
@@ -56,16 +58,15 @@ executor: {dask: "ADDRESS", certificates: tls, lease: 20s}
 class Machines:
     """The machines of the demo, which are folders and processes of this one."""
 
-    def __init__(self, root: Path, shared: Path) -> None:
+    def __init__(self, root: Path, shared: Path, results: Nginx) -> None:
         self.root = root
         self.shared = shared
-        self.results = root / "results"
+        self.results = results
         self.address = f"tls://127.0.0.1:{free_port()}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.project = root / "project"
         (self.project).mkdir()
-        self.results.mkdir()
-        text = PROJECT.replace("RESULTS", str(self.results)).replace("ADDRESS", self.address)
+        text = PROJECT.replace("SERVER", results.url).replace("ADDRESS", self.address)
         (self.project / "bigtop-builder.yaml").write_text(text.replace("KEY", str(root / "key.pem")))
         command = ["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(root / "key.pem")]
         subprocess.run(command, check=True, capture_output=True, timeout=60)
@@ -129,13 +130,8 @@ class Machines:
             clear_after_crash(Store(self.root / name).open())
 
 
+LOGIN = {"RESULTS_USER": "team", "RESULTS_PASSWORD": secrets.token_hex(16)}
 TLS = {"ca-file": "ca", "cert": "scheduler", "key": "scheduler-key"}
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def reachable(host: str, port: int) -> bool:
@@ -151,11 +147,15 @@ def reachable(host: str, port: int) -> bool:
 def machines(shared: Path) -> Iterator[Machines]:
     """Make the machines, and end them."""
     root = Path(tempfile.mkdtemp(prefix="bigtop-builder-cluster-"))
-    made = Machines(root, shared)
+    os.environ |= LOGIN
     try:
-        yield made
+        with nginx(root / "nginx", login=":".join(LOGIN.values())) as results:
+            made = Machines(root, shared, results)
+            try:
+                yield made
+            finally:
+                made.close()
     finally:
-        made.close()
         remove_tree(root)
 
 
@@ -201,8 +201,8 @@ def main(names: tuple[str, ...], victim: str) -> None:
         cluster.run("build", *names, "--executor", "local", "--output", str(local), machine="shared")
         print(f"local build: {len(packages(local))} packages in {time.monotonic() - began:.0f} s", flush=True)
         # What the local build shared would leave nothing to do.
-        remove_tree(cluster.results)
-        cluster.results.mkdir()
+        remove_tree(cluster.results.served)
+        cluster.results.served.mkdir()
         cluster.start_scheduler()
         # The caches of Maven have a hundred thousand files, which take a minute to link.
         downloads = ("sources", "cache") if MAVEN & set(names) else ("sources",)
