@@ -18,6 +18,7 @@ from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import ImageRecord
 from bigtop_builder.adapter.dask_cluster.access import Access, load_dask
 from bigtop_builder.adapter.dask_cluster.worker import make_worker
+from bigtop_builder.adapter.sources.download_store import keep_source, stored
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.build.result import Result
@@ -53,6 +54,17 @@ class FolderResults:
 
     def push_data(self, kind: str, name: str, data: Mapping[str, Any]) -> None:
         """Nobody asks for it here."""
+
+    def push_source(self, digest: str, store: Store) -> bool:
+        path = stored(store.root, digest)
+        if path is not None:
+            (self.root / "sources").mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, self.root / "sources" / digest)
+        return path is not None
+
+    def fetch_source(self, digest: str, store: Store) -> bool:
+        path = self.root / "sources" / digest
+        return path.is_file() and keep_source(store.root, path) == digest
 
     @contextmanager
     def lease(self, kind: Kind, key: str, holder: str | None = None) -> Iterator[bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from bigtop_builder.adapter.dask_cluster.access import Access
+from bigtop_builder.adapter.sources.download_store import stored
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.flow.build.builder import build
 from bigtop_builder.flow.build.project import Project, Request
@@ -19,12 +21,13 @@ from bigtop_builder.flow.build.work_order import WorkOrder
 from bigtop_builder.flow.distributed.executor import DaskExecutor
 from bigtop_builder.flow.distributed.outcome import failure_elsewhere, failures_elsewhere
 from bigtop_builder.flow.packagings import PACKAGINGS
+from bigtop_builder.model.digest import of_tree
 from bigtop_builder.model.errors import EngineError, ExitCode
 from bigtop_builder.model.event import AnyEvent, Failure, Notice, StepStarted, TaskFinished
 from bigtop_builder.model.project import Choice
 from bigtop_builder.recipe.settings import load_settings
 from tests.fast.conftest import ProjectFolder
-from tests.fast.paper_cluster import PaperCluster, PaperHost, paper_cluster, sleeping, until
+from tests.fast.paper_cluster import FolderResults, PaperCluster, PaperHost, paper_cluster, sleeping, until
 from tests.fast.test_planning import COMPILED, SHA, SOURCE, workspace
 
 
@@ -203,20 +206,75 @@ def test_a_worker_whose_image_has_other_packages_gets_no_orders(space: Project, 
     assert not cluster.hosts["odd"].built
 
 
-def test_files_of_this_machine_do_not_travel(project: ProjectFolder, cluster: PaperCluster, tmp_path: Path) -> None:
-    project.component(
-        "a", COMPILED, versions=f'{{"1": {{sources: [{{alternatives: [{{file: x.tgz, sha256: "{SHA}"}}]}}]}}}}'
-    )
+@pytest.fixture
+def own_sources(project: ProjectFolder, tmp_path: Path) -> Project:
+    """Component a is made from a file beside it, b from the user's own tree, c from the user's own archive."""
+    content = b"an archive"
+    digest = hashlib.sha256(content).hexdigest()
+    versions = f'{{"1": {{sources: [{{alternatives: [{{file: x.tgz, sha256: "{digest}"}}]}}]}}}}'
+    (project.component("a", COMPILED, versions=versions).parent / "x.tgz").write_bytes(content)
     project.component("b", COMPILED, versions=SOURCE % SHA)
-    project.stack(a="1", b="1")
-    (tmp_path / "tree").mkdir()
-    space = workspace(project, {"b": Choice(source=str(tmp_path / "tree"))})
+    project.component("c", COMPILED, versions=SOURCE % SHA)
+    project.stack(a="1", b="1", c="1")
+    tree = tmp_path / "tree"
+    (tree / "src").mkdir(parents=True)
+    (tree / ".git").mkdir()
+    (tree / "src" / "run.sh").write_text("#!/bin/sh\n")
+    (tree / "src" / "run.sh").chmod(0o755)
+    (tree / "link").symlink_to("src/run.sh")
+    (tmp_path / "own.tgz").write_bytes(b"another archive")
+    return workspace(project, {"b": Choice(source=str(tree)), "c": Choice(source=str(tmp_path / "own.tgz"))})
+
+
+def test_files_of_this_machine_travel_through_the_results(
+    own_sources: Project, cluster: PaperCluster, tmp_path: Path
+) -> None:
+    seen: dict[str, object] = {}
+
+    def look(host: PaperHost, order: WorkOrder, log: LogWriter, cancelled: threading.Event) -> None:
+        if order.local_copy is None:
+            files = [stored(host.store.root, one.digest) for source in order.sources for one in source.alternatives]
+            seen[order.component] = [path.read_bytes() for path in files if path]
+        elif (path := Path(order.local_copy)).is_dir():
+            mode = (path / "src" / "run.sh").stat().st_mode & 0o777
+            seen[order.component] = of_tree(path), sorted(one.name for one in path.iterdir()), mode
+        else:
+            seen[order.component] = path.name, path.read_bytes()
+        assert order.local_source is None or Path(order.local_source).parent == tmp_path
+
+    def compiling(host: PaperHost, order: WorkOrder, *rest: Any) -> None:
+        if order.kind == "compile":
+            look(host, order, *rest)
+
+    cluster.join("one", compiling)
+    assert Watched(own_sources, cluster).end().exit_code == ExitCode.DONE
+    assert seen == {
+        "a": [b"an archive"],
+        "b": (of_tree(tmp_path / "tree"), ["link", "src"], 0o755),
+        "c": ("own.tgz", b"another archive"),
+    }
+
+
+def test_without_a_key_nothing_of_this_machine_is_sent(
+    own_sources: Project, cluster: PaperCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(FolderResults, "push_source", lambda *_: False)
     cluster.join("one")
-    done = Watched(space, cluster, keep_going=True).end()
+    done = Watched(own_sources, cluster, keep_going=True).end()
     failures = {name: result.failure for name, result in done.results.items() if result.failure}
-    assert f"{tmp_path}/tree on this machine" in str(failures["b@debian-bootstrap/compile"])
-    assert "/components/a/x.tgz on this machine" in str(failures["a@debian-bootstrap/compile"])
-    assert {one.exit_code for one in failures.values() if one} == {ExitCode.USAGE} and not cluster.built
+    assert {one.exit_code for one in failures.values() if one} == {ExitCode.USAGE}
+    assert "tree is on this machine alone" in str(failures["b@debian-bootstrap/compile"])
+    assert "x.tgz is on this machine alone" in str(failures["a@debian-bootstrap/compile"]) and not cluster.built
+
+
+def test_a_source_that_the_worker_s_results_lack_is_told(
+    own_sources: Project, cluster: PaperCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FolderResults, "fetch_source", lambda *_: False)
+    cluster.join("one")
+    done = Watched(own_sources, cluster, keep_going=True).end()
+    failures = {name: result.failure for name, result in done.results.items() if result.failure}
+    assert "the store of results does not have" in str(failures["b@debian-bootstrap/compile"])
 
 
 def test_a_failure_lies_on_its_worker(space: Project, cluster: PaperCluster) -> None:

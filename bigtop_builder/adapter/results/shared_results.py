@@ -203,12 +203,18 @@ class SharedResults:
             self.place.put(f"{BLOBS}/{sha256}", path)
         return File(sha256, size)
 
-    def push_source(self, digest: str, store: Store) -> None:
-        """Put a source of a machine's own store (``sha256:…``, ``sha512:…``, ``git:…``) there, unless it is."""
+    def push_source(self, digest: str, store: Store) -> bool:
+        """Put a source of a machine's own store (``sha256:…``, ``sha512:…``, ``git:…``) there, unless it is.
+
+        Return False if this machine has no key to sign it with, or does not have it.
+        """
         path, name = stored(store.root, digest), _data_name(SOURCE, digest)
-        if self.signer is not None and path is not None and not self.place.has(f"{RECORDS}/{name}"):
+        if self.signer is None or path is None:
+            return False
+        if not self.place.has(f"{RECORDS}/{name}"):
             record = Record(SOURCE, digest, {}, {SOURCE: self._put(path)})
             self.place.put(f"{RECORDS}/{name}", record.signed(self.signer))
+        return True
 
     def fetch_source(self, digest: str, store: Store) -> bool:
         """Put a source into a machine's own store, verified; return False if there is none."""

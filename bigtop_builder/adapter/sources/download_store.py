@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bigtop_builder.model.digest import CHUNK, of_file
-from bigtop_builder.model.errors import InterruptedRunError, StoreError
+from bigtop_builder.model.errors import InterruptedRunError, SourceError, StoreError
 
 LOCK_POLL = 0.1
 
@@ -49,6 +49,24 @@ def name_source(store: Path, digest: str, sha256: str) -> None:
     algorithm, _, value = digest.partition(":")
     if algorithm != "sha256":
         _write_index(store / "sources" / algorithm, value, sha256)
+
+
+def keep_source(store: Path, path: Path) -> str:
+    """Put a file into the store, which keeps its own copy; return its ``sha256:…``.
+
+    Raises SourceError if it cannot be read, StoreError, WrongDigestError if it changes meanwhile.
+    """
+    try:
+        sha256 = of_file(path)
+        with path.open("rb") as stream, claim(store, f"sha256:{sha256}", threading.Event(), lambda: None) as part:
+            if part is not None:
+                part.clear()
+                while data := stream.read(CHUNK):
+                    part.write(data)
+                part.accept({"sha256": sha256})
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}", hint="see --source") from error
+    return f"sha256:{sha256}"
 
 
 def origin(store: Path, sha256: str) -> str:

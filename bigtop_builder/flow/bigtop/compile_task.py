@@ -46,7 +46,7 @@ def compile_bigtop(bench: Workbench, fetched: list[Fetched]) -> Compiled:
     order, payload = bench.order, payload_of(bench.order)
     with bench.step("unpack") as log:
         top = write_topdir(bench, payload)
-        local = Path(order.local_source) if order.local_source else None
+        local = Path(order.local_copy or order.local_source) if order.local_source else None
         seed = top / "SOURCES" / payload.seed
         log.note(make_seed(payload, local or (fetched[0] if fetched else None), seed, bench.folder, order.epoch))
         bench.hand_over(seed)

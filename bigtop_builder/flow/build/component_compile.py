@@ -68,11 +68,11 @@ def _unpack(bench: Workbench, fetched: list[Fetched]) -> Path:
     with bench.step("unpack") as log:
         tree = bench.make("src")
         if order.local_source is not None:
-            local = Path(order.local_source)
-            if local.is_dir():
-                copy_tree(local, tree)
+            local, here = Path(order.local_source), Path(order.local_copy or order.local_source)
+            if here.is_dir():
+                copy_tree(here, tree)
             else:
-                unpack(local, tree, strip=1, name=local.name, limits=order.archive_limits)
+                unpack(here, tree, strip=1, name=local.name, limits=order.archive_limits)
             log.note(f"{local} → {tree.name}")
             if note := other_version(order, local, tree):
                 bench.note(note)

@@ -144,6 +144,8 @@ class WorkOrder:
     sources: tuple[Source, ...] = ()
     local_source: str | None = None
     """The user's own tree or archive, in the place of the main source."""
+    local_copy: str | None = None
+    """Where that is on the machine that carries the order out, if not in the same place."""
     version_chosen: bool = False
     """Whether the user chose the version, whatever a local source says that it is."""
     source_base: str | None = None

@@ -25,14 +25,15 @@ from bigtop_builder.flow.build.project import Project
 from bigtop_builder.flow.build.result import Result
 from bigtop_builder.flow.distributed import placement, remote
 from bigtop_builder.flow.distributed.attempt import Attempt
-from bigtop_builder.flow.distributed.fleet import Fleet
+from bigtop_builder.flow.distributed.fleet import LOOK_SECONDS, Fleet
 from bigtop_builder.flow.distributed.messages import (
     RemoteOrder,
     Verdict,
     order_to_json,
     verdict_from_json,
 )
-from bigtop_builder.flow.distributed.outcome import defect, failed, keep_shell, not_here, taken_over
+from bigtop_builder.flow.distributed.outcome import defect, failed, keep_shell, taken_over
+from bigtop_builder.flow.distributed.own_sources import has_own_sources, sent_or_failure
 from bigtop_builder.flow.distributed.results import SharedResults
 from bigtop_builder.flow.run.recorder import Bus
 from bigtop_builder.model.base import size_in_bytes
@@ -42,9 +43,6 @@ from bigtop_builder.model.event import Failure, Notice
 if TYPE_CHECKING:
     from bigtop_builder.adapter.store import Run
     from bigtop_builder.flow.build.work_order import WorkOrder
-
-LOOK_SECONDS = 1.0
-"""How often the engine is asked for its workers."""
 
 END_SECONDS = 30.0
 """How long a worker may take to say that it has ended what was cancelled."""
@@ -84,7 +82,7 @@ class DaskExecution:
         self._images: dict[str, NeededImage] = {}
         self._cancelling = False
         self._contact = time.monotonic()
-        self._fetching = ThreadPoolExecutor(4, thread_name_prefix="fetch")
+        self._transfers = ThreadPoolExecutor(4, thread_name_prefix="transfer")
 
     # what the builder calls
 
@@ -122,7 +120,20 @@ class DaskExecution:
             order=order,
             offline=self._offline,
         )
-        self._inbox.put(lambda: self._place(Attempt(message, deliver, self._run, self._emit)))
+        attempt = Attempt(message, deliver, self._run, self._emit)
+        if has_own_sources(order):
+            self._transfers.submit(self._send, attempt, order)
+        else:
+            self._inbox.put(lambda: self._place(attempt))
+
+    def _send(self, attempt: Attempt, order: WorkOrder) -> None:
+        """Send the sources that only this machine has ahead of their order; in a thread of its own."""
+        sent = sent_or_failure(order, self._results, self._project, self._run)
+        if isinstance(sent, Failure):
+            self._inbox.put(lambda: self._fail(attempt, sent))
+        else:
+            attempt.message = replace(attempt.message, source=sent)
+            self._inbox.put(lambda: self._place(attempt))
 
     def cancel(self) -> None:
         """See ``Execution.cancel``."""
@@ -135,7 +146,7 @@ class DaskExecution:
         self._cluster.subscribe(lambda message: self._inbox.put(lambda: self._receive(message)))
         thread = threading.Thread(target=self._work, name="cluster", daemon=True)
         try:
-            self._await_workers(cancelled)
+            self._fleet.await_first(self._cluster.workers, self._patience, cancelled)
             thread.start()
             yield
         except BaseException:
@@ -145,18 +156,7 @@ class DaskExecution:
             if thread.ident is not None:
                 self._inbox.put(None)
                 thread.join()
-            self._fetching.shutdown()
-
-    def _await_workers(self, cancelled: threading.Event) -> None:
-        end = time.monotonic() + self._patience
-        while True:
-            self._fleet.see(self._cluster.workers())
-            if self._fleet.members:
-                return
-            if time.monotonic() > end:
-                raise self._fleet.missing(self._patience)
-            if cancelled.wait(LOOK_SECONDS):
-                raise InterruptedRunError("waiting for workers was interrupted")
+            self._transfers.shutdown()
 
     # the one thread
 
@@ -221,10 +221,6 @@ class DaskExecution:
         if self._cancelling:
             self._end(attempt, "cancelled")
             return
-        local = placement.local_files(order)
-        if local is not None:
-            self._fail(attempt, not_here(local))
-            return
         fit, why = self._fleet.fit(order)
         if not fit:
             now = time.monotonic()
@@ -282,7 +278,7 @@ class DaskExecution:
         self._attempts.pop(attempt.message.name, None)
         with suppress(BigtopBuilderError):
             keep_shell(self._project.store, attempt.message.order, attempt.worker, result)
-        self._fetching.submit(self._finish, attempt, attempt.with_own_log(result))
+        self._transfers.submit(self._finish, attempt, attempt.with_own_log(result))
 
     def _finish(self, attempt: Attempt, result: Result) -> None:
         """Fetch what was made, if it is wanted here; in a thread of its own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Literal
@@ -15,8 +16,13 @@ from bigtop_builder.flow.build.work_order import WorkOrder
 from bigtop_builder.flow.distributed import placement
 from bigtop_builder.flow.distributed.messages import Verdict, WorkerFacts, facts_from_data
 from bigtop_builder.flow.run.recorder import Bus
-from bigtop_builder.model.errors import BigtopBuilderError, EngineError
+from bigtop_builder.model.errors import BigtopBuilderError, EngineError, InterruptedRunError
 from bigtop_builder.model.event import Failure, Notice
+
+LOOK_SECONDS = 1.0
+"""How often the engine is asked for its workers."""
+Rows = Mapping[str, Mapping[str, Any]]
+"""What the engine says of its workers, by address."""
 
 
 class Fleet:
@@ -49,7 +55,7 @@ class Fleet:
         """Return the addresses of all that could take part."""
         return set(self.members)
 
-    def see(self, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    def see(self, rows: Rows) -> list[str]:
         """Take in what the engine says of its workers; return the addresses of those that have joined."""
         joined = []
         for address, row in rows.items():
@@ -75,8 +81,19 @@ class Fleet:
         self._refused = {address: why for address, why in self._refused.items() if address in rows}
         return joined
 
-    def missing(self, waited: float) -> EngineError:
-        """Return the error of a cluster that no worker has joined."""
+    def await_first(self, rows: Callable[[], Rows], patience: float, cancelled: threading.Event) -> None:
+        """Wait until a worker can take part. Raises EngineError when none joins in time, InterruptedRunError."""
+        end = time.monotonic() + patience
+        while True:
+            self.see(rows())
+            if self.members:
+                return
+            if time.monotonic() > end:
+                raise self._missing(patience)
+            if cancelled.wait(LOOK_SECONDS):
+                raise InterruptedRunError("waiting for workers was interrupted")
+
+    def _missing(self, waited: float) -> EngineError:
         if self._refused:
             return EngineError(
                 "no worker of the cluster can take part:\n" + "\n".join(self._refused.values()),

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class SentSource:
+    """The user's own source as it lies in the store of results: its digest, and the name of a file."""
+
+    digest: str
+    name: str = ""
+    """Empty for the archive of a folder."""
+
+
+@dataclass(frozen=True)
 class RemoteOrder:
     """One attempt to carry something out on a worker: an order, or only the making of images."""
 
@@ -34,6 +43,8 @@ class RemoteOrder:
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     """The key of an image → the fingerprint that it must have."""
     order: WorkOrder | None = None
+    source: SentSource | None = None
+    """What takes the place of the order's local source."""
     offline: bool = False
 
 

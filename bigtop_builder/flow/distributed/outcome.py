@@ -26,16 +26,6 @@ def failed(message: str, hint: str | None) -> Failure:
     return Failure(step="run", message=message, hint=hint, exit_code=ExitCode.ENGINE)
 
 
-def not_here(path: str) -> Failure:
-    """Return the failure of an order that is made from files which only the machine that submits it has."""
-    return Failure(
-        step="fetch",
-        message=f"this is built from {path} on this machine, which the workers of the cluster do not have",
-        hint="Build it here, with --executor local: what comes of it is shared all the same.",
-        exit_code=ExitCode.USAGE,
-    )
-
-
 def defect(error: BaseException, where: str = "") -> Failure:
     """Return the failure of an order that something in this program prevented."""
     text = f"{type(error).__name__}: {error}"

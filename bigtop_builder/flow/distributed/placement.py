@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from bigtop_builder import __version__
 from bigtop_builder.flow.build.work_order import WorkOrder
 from bigtop_builder.flow.distributed.messages import WorkerFacts
-from bigtop_builder.model.source import FileSource
 
 MEMORY, SLOT = "memory", "slot"
 """What an order takes of a worker while it runs, in the engine's books."""
@@ -44,17 +42,6 @@ def unfit(facts: WorkerFacts, order: WorkOrder) -> str | None:
         return f"it takes {', '.join(facts.platforms)}, not {order.builder}"
     if facts.memory < memory(order):
         return f"it has {_gib(facts.memory)} of memory, and {_gib(memory(order))} may be used"
-    return None
-
-
-def local_files(order: WorkOrder) -> str | None:
-    """Return what an order needs of the machine that submits it, if anything: files do not travel with orders."""
-    if order.local_source is not None:
-        return order.local_source
-    for source in order.sources:
-        files = [one.file for one in source.alternatives if isinstance(one, FileSource)]
-        if files and len(files) == len(source.alternatives):
-            return str(Path(order.source_base or "/") / files[0])
     return None
 
 

@@ -29,6 +29,14 @@ class SharedResults(Protocol):
         """Put a small record there, such as that of an image."""
         ...
 
+    def push_source(self, digest: str, store: Store) -> bool:
+        """Put a source of a machine's own store there; return False if that cannot be signed, or is not in it."""
+        ...
+
+    def fetch_source(self, digest: str, store: Store) -> bool:
+        """Put a source into a machine's own store, verified; return False if there is none."""
+        ...
+
     def lease(self, kind: Kind, key: str, holder: str | None = None) -> AbstractContextManager[bool]:
         """Say to others that this key is being built; yield False if another than ``holder`` says so already."""
         ...

@@ -25,6 +25,7 @@ from bigtop_builder.flow.build.worker import Worker, open_worker, own_worker
 from bigtop_builder.flow.distributed.forwarder import Forwarder
 from bigtop_builder.flow.distributed.messages import RemoteOrder, Verdict
 from bigtop_builder.flow.distributed.outcome import defect
+from bigtop_builder.flow.distributed.own_sources import receive_sources
 from bigtop_builder.flow.distributed.results import SharedResults
 from bigtop_builder.flow.run.run import record_run
 from bigtop_builder.model.errors import BigtopBuilderError, EngineError, InterruptedRunError
@@ -124,20 +125,25 @@ class WorkerHost:
         """Carry out an order, unless somebody else has the result or is making it: then wait and take it over."""
         if order.repeated or order.smoke_only:
             self._fetch(worker, [(order.kind, order.key), *_inputs(order)])
-            return self.work(worker, order)
+            return self.work(worker, self._with_sources(worker, message, order))
         told = False
         while order.forced or not self._is_made(worker, order):
             # An order that comes again, because its first worker was lost, has the lease of that one.
             with self.results.lease(order.kind, order.key, message.run) as mine:
                 if mine and (order.forced or not self._is_made(worker, order)):
                     self._fetch(worker, _inputs(order))
-                    return self._shared(worker, order, self.work(worker, order))
+                    here = self._with_sources(worker, message, order)
+                    return self._shared(worker, order, self.work(worker, here))
             if not told and not mine:
                 worker.emit(Notice(text="waiting for another worker that builds the same", task=order.task))
                 told = True
             if not mine and worker.cancelled.wait(LEASE_POLL_SECONDS):
                 raise InterruptedRunError(f"{order.task} was interrupted")
         return self._shared(worker, order, self.work(worker, order))
+
+    def _with_sources(self, worker: Worker, message: RemoteOrder, order: WorkOrder) -> WorkOrder:
+        """Return the order with the sources that only the machine has which submitted it."""
+        return receive_sources(order, message.source, self.results, worker.store, worker.run.work)
 
     def _is_made(self, worker: Worker, order: WorkOrder) -> bool:
         """Whether the result is in this machine's store, or was fetched into it now."""
@@ -150,6 +156,8 @@ class WorkerHost:
             image = recorded(worker.store, order.images.get(order.kind, ""))
             if image is not None:
                 self.results.push_data("image", image.key, image_data(image))
+            for digest in (one.digest for source in order.sources for one in source.alternatives):
+                self.results.push_source(digest, worker.store)
             self.results.push(order.kind, order.key, worker.store)
         return result
 
