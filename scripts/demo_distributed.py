@@ -107,6 +107,12 @@ class Machines:
         self.start(name, self.command("worker", "--slots", "1", "--name", name, machine=name))
         self.wait(lambda: "builds for" in (self.root / f"{name}.log").read_text())
 
+    def lose(self, worker: str) -> None:
+        """Kill a worker with its containers, as the end of its machine does."""
+        self.processes[worker].kill()
+        self.processes[worker].wait()
+        clear_after_crash(Store(self.root / worker).open())
+
     def wait(self, ready: object) -> None:
         """Wait for something of a process, at most two minutes."""
         end = time.monotonic() + 120
@@ -126,7 +132,7 @@ class Machines:
                 process.kill()
                 process.wait()
         for name in WORKERS:
-            # What a killed worker left runs on.
+            # What a worker left that had to be killed runs on.
             clear_after_crash(Store(self.root / name).open())
 
 
@@ -175,7 +181,7 @@ def build_and_kill(cluster: Machines, names: tuple[str, ...], victim: str) -> st
         for event in read(events) if not killed else ():
             if event["event"] == "step_started" and (event["task"].partition("@")[0], event["step"]) == chosen:
                 killed = event["worker"]
-                cluster.processes[killed].kill()
+                cluster.lose(killed)
                 print(f"killed {killed}, which compiles {victim}", flush=True)
                 break
     log = (cluster.root / "build.log").read_text()
