@@ -121,7 +121,7 @@ def test_forward_then_final(cluster: Hadoop) -> None:
     assert cluster.deploy(NEXT) == 0, cluster.bench.failure
     assert cluster.bench.changes == [], "it waits for --finalize-upgrade, and for nothing else"
     assert cluster.deploy(NEXT, finalize=True) == 0, cluster.bench.failure
-    assert cluster.bench.changes == ["HDFS: finalize the rolling upgrade", "finalize BIGTOP-3.3.0"]
+    assert cluster.bench.changes == ["finalize BIGTOP-3.3.0", "HDFS: finalize the rolling upgrade"]
     assert cluster.cluster.upgrades[-1].status == "COMPLETED"
     assert not cluster.hosts["node1.x.test"].rolling
     assert cluster.deploy(NEXT, finalize=True) == 0
@@ -176,6 +176,52 @@ def test_back_until_it_is_final(cluster: Hadoop) -> None:
     assert cluster.around() == before
     assert cluster.deploy(FORMER) == 0
     assert cluster.bench.changes == []
+
+
+def test_what_ambari_does_not_finalize_can_still_go_back(cluster: Hadoop) -> None:
+    cluster.up()
+    before = cluster.around()
+    assert cluster.deploy(NEXT) == 0, cluster.bench.failure
+    _call(method="PUT", path="/upgrade_items/", status=500)(cluster)
+    assert cluster.deploy(NEXT, finalize=True) == 9
+    assert cluster.hosts["node1.x.test"].rolling, "HDFS keeps what it needs for the way back"
+    cluster.bench.work.injections.calls.clear()
+    cluster.repository = cluster.folder / "repositories" / "old"
+    assert cluster.deploy(FORMER) == 0, cluster.bench.failure
+    assert cluster.around() == before
+
+
+@pytest.mark.parametrize("ending", ["failure", "kill"])
+def test_what_ambari_has_finalized_can_only_be_finished(cluster: Hadoop, ending: str) -> None:
+    """The run ends after Ambari is final and before HDFS is."""
+    cluster.up()
+    assert cluster.deploy(NEXT) == 0, cluster.bench.failure
+    host = cluster.hosts["node1.x.test"]
+
+    def between(event: AnyEvent) -> None:
+        if isinstance(event, Change) and event.name == "finalize BIGTOP-3.3.0":
+            if ending == "kill":
+                raise Killed
+            (host.folder / "hdfs-broken").touch()
+
+    if ending == "kill":
+        with pytest.raises(Killed):
+            cluster.deploy(NEXT, finalize=True, watch=between)
+    else:
+        assert cluster.deploy(NEXT, finalize=True, watch=between) == 9
+        assert "is final in Ambari, so there is no way back; but HDFS is not" in cluster.bench.failure
+        (host.folder / "hdfs-broken").unlink()
+    assert host.rolling
+    assert cluster.deploy(FORMER) == 9
+    assert "which is newer than BIGTOP-3.2.0" in cluster.bench.failure
+    assert cluster.deploy(NEXT, finalize=True, dry_run=True) == 0, cluster.bench.failure
+    assert cluster.bench.changes == ["HDFS: finalize the rolling upgrade"]
+    assert host.rolling
+    assert cluster.deploy(NEXT, finalize=True) == 0, cluster.bench.failure
+    assert cluster.bench.changes == ["HDFS: finalize the rolling upgrade"]
+    assert not host.rolling
+    assert cluster.deploy(NEXT, finalize=True) == 0
+    assert (cluster.bench.changes, "there is no upgrade to finalize" in cluster.told()) == ([], True)
 
 
 Inject = Callable[[Hadoop], object]

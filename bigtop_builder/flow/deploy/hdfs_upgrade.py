@@ -54,7 +54,7 @@ class HdfsUpgrade:
         """Make the NameNodes keep an image to go back to, unless they have one. Raises AmbariError."""
         if not self.present:
             return
-        self._require_running("prepared")
+        self.require_running("prepared")
         if READY in self._state():
             return
         single = self.count == 1
@@ -71,13 +71,18 @@ class HdfsUpgrade:
         if not self.present:
             return
         if not self.reporter.dry_run:
-            self._require_running("finalized")
-            if NONE in self._state():
+            self.require_running("finalized")
+            if not self.preparing():
                 return
         self.reporter.change("HDFS: finalize the rolling upgrade", FINALIZE, act=lambda: self._run(FINALIZE))
 
-    def _require_running(self, what: str) -> None:
-        if not self.hosts:
+    def preparing(self) -> bool:
+        """Return whether the NameNodes keep an image to go back to. Raises AmbariError."""
+        return bool(self.hosts) and NONE not in self._state()
+
+    def require_running(self, what: str) -> None:
+        """Raise AmbariError if HDFS exists, and no NameNode runs."""
+        if self.present and not self.hosts:
             raise AmbariError(
                 f"no NameNode runs, so that HDFS cannot be {what}",
                 hint="Start HDFS, then run the deployment again; its packages have not been touched by this step.",

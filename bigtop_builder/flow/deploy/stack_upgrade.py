@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bigtop_builder.cluster.stack_upgrade import (
+    OWN,
     Standing,
     configuration_changes,
     pack_name,
@@ -253,7 +254,7 @@ def conclude(connections: Connections, world: World, reporter: Reporter) -> None
     choice = world.inventory.stack
     if at.refusal or at.course == "none":
         if reporter.finalize:
-            reporter.notice("there is no upgrade to finalize")
+            _finish(connections, world, reporter, view)
         return
     returning = at.course in ("back", "backward")
     if not returning and not reporter.finalize:
@@ -262,16 +263,44 @@ def conclude(connections: Connections, world: World, reporter: Reporter) -> None
             "deploy --finalize-upgrade ends the upgrade, and with it the way back"
         )
         return
+    hdfs = HdfsUpgrade(connections, world, reporter, view)
     if not reporter.dry_run:
         _require_moved(world, at)
         for service in checkable(client, world, reporter):
             if not check_service(client, world, reporter, service, attempts=CHECKS):
                 raise AmbariError(f"the service check of {service} failed: nothing was finalized")
-    HdfsUpgrade(connections, world, reporter, view).finalize()
-    name = f"end the way back to {choice.name}-{choice.version}" if returning else f"finalize {world.stack.id}"
-    reporter.change(
-        name, "" if returning else "there is no way back after this", act=partial(_finalize, client, world, reporter)
-    )
+        hdfs.require_running("finalized")
+    end = partial(_finalize, client, world, reporter)
+    if returning:
+        hdfs.finalize()
+        reporter.change(f"end the way back to {choice.name}-{choice.version}", act=end)
+        return
+    # Ambari first: it is what refuses the way back, and must not offer one that HDFS has given up.
+    reporter.change(f"finalize {world.stack.id}", "there is no way back after this", act=end)
+    _finalize_hdfs(hdfs, world)
+
+
+def _finish(connections: Connections, world: World, reporter: Reporter, view: ClusterView) -> None:
+    """Finalize HDFS if an earlier run ended after Ambari was final and before HDFS was."""
+    ours = [one for one in connections.client.upgrades(world.cluster) if one.pack.startswith(OWN)]
+    if ours and connections.hosted:
+        hdfs = HdfsUpgrade(connections, world, reporter, view)
+        hdfs.require_running("finalized")
+        if hdfs.preparing():
+            _finalize_hdfs(hdfs, world)
+            return
+    reporter.notice("there is no upgrade to finalize")
+
+
+def _finalize_hdfs(hdfs: HdfsUpgrade, world: World) -> None:
+    try:
+        hdfs.finalize()
+    except AmbariError as error:
+        raise AmbariError(
+            f"{world.stack.id} is final in Ambari, so there is no way back; but HDFS is not: {error.message}",
+            hint=f"{error.hint or 'Fix that.'} deploy --finalize-upgrade finishes it; until then HDFS keeps what is "
+            "deleted.",
+        ) from error
 
 
 def _require_moved(world: World, at: Standing) -> None:
