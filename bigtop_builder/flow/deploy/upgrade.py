@@ -8,7 +8,7 @@ sources of 3.0: ServiceResourceProvider, StackVersionListener). For another vers
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cmp_to_key
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.host_states import UNINSTALLED
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import registered, switch_repositories, version_of
-from bigtop_builder.flow.deploy.upgrade_step import UpgradeStep
+from bigtop_builder.flow.deploy.upgrade_step import ANNOUNCED, UpgradeStep
 from bigtop_builder.flow.deploy.verification import checkable
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.flow.hosts.facts import gather
@@ -65,13 +65,16 @@ def upgrade(
         reporter.notice(f"{names} stays with the present packages: --restart none moves nothing", warning=True)
         return
     _require_stoppable(components, plan)
+    checked = frozenset(checkable(connections.client, world, reporter)) if not reporter.dry_run else frozenset[str]()
+    steps = [UpgradeStep(connections, world, reporter, step, facts, checked, before_start) for step in plan.steps]
+    if before_start is None:
+        _announce_first(connections.client, world, steps)
     back = switch_repositories(connections.client, world, reporter)
     _tools(connections, reporter, plan, facts)
     moved: list[str] = []
-    checked = frozenset(checkable(connections.client, world, reporter)) if not reporter.dry_run else frozenset[str]()
-    for step in plan.steps:
+    for step in steps:
         try:
-            UpgradeStep(connections, world, reporter, step, facts, checked, before_start).carry_out()
+            step.carry_out()
         except InterruptedRunError:
             raise
         except AmbariError as error:
@@ -81,7 +84,7 @@ def upgrade(
                 back()
             kept = f"; upgraded before and kept: {', '.join(moved)}" if moved else ""
             raise AmbariError(error.message + kept, hint=error.hint) from error
-        moved += step.services
+        moved += step.step.services
     _confirm(connections.client, world, reporter)
 
 
@@ -248,6 +251,16 @@ def _require_stoppable(components: Mapping[str, list[HostComponent]], plan: Upgr
             f"components in maintenance, which Ambari does not stop: {', '.join(resting)}",
             hint="End the maintenance in Ambari, then run the deployment again; nothing was changed.",
         )
+
+
+def _announce_first(client: Ambari, world: World, steps: Sequence[UpgradeStep]) -> None:
+    """Have the version announced if HDFS would be the first to report it. Raises AmbariError if no client can."""
+    present = registered(client, world)
+    if present is None or present.version == version_of(world):
+        return
+    first = next((step for step in steps if step.has_servers), None)
+    if first is not None and ANNOUNCED in first.step.services:
+        first.announce()
 
 
 def _tools(connections: Connections, reporter: Reporter, plan: Upgrade, facts: Mapping[str, HostFacts]) -> None:

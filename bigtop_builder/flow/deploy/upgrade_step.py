@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 CHECKS = 3
 """The number of failed service checks after which a service counts as broken."""
 
+ANNOUNCED, ANNOUNCER = "HDFS", "HDFS_CLIENT"
+"""A service that starts from the folder of the version that agents have reported last, whatever its links say (read in
+``get_hadoop_dir`` of 3.0); and its client, which reports the version of its link without anything being stopped."""
+
 
 class UpgradeStep:
     """The upgrade of services that belong together. ``checked``: services of the cluster whose check can succeed."""
@@ -52,8 +56,25 @@ class UpgradeStep:
         """Operations by host; with them the caller sees to the way back."""
         self.touched: list[str] = []
         self.was_running: set[tuple[str, str]] = set()
+        self.announcing = False
         self.turn = ""
         """Which wave this is and why, for the names of changes."""
+
+    @property
+    def has_servers(self) -> bool:
+        """Whether it stops and starts anything, which reports its version by that."""
+        return bool(self._servers(self.step.moves))
+
+    def announce(self) -> None:
+        """Have a client report the new version before the first start. Raises AmbariError if none moves that early."""
+        first = self._waves()[0].hosts
+        if not any(one.component == ANNOUNCER for one in self._components(first)):
+            raise AmbariError(
+                f"{ANNOUNCED} would start from the folder of its former packages: Ambari learns of the new version "
+                "when the first component has started",
+                hint=f"Add {ANNOUNCER} to {' or '.join(first[:3])} first: it reports the version before that.",
+            )
+        self.announcing = True
 
     def carry_out(self) -> None:
         """Carry the step out. Raises AmbariError if the services failed with the new packages and were rolled back.
@@ -94,7 +115,25 @@ class UpgradeStep:
         self.touched += wave.hosts
         self._stop(wave.hosts)
         self._apply({host: self._forward(host) for host in wave.hosts})
+        if self.announcing and self.touched == [*wave.hosts]:
+            self._announce(wave.hosts)
         self._start(wave.hosts)
+
+    def _announce(self, hosts: Iterable[str]) -> None:
+        """Restart a client, so that Ambari learns which version the links lead to."""
+        client = next((one for one in self._components(hosts) if one.component == ANNOUNCER), None)
+        if client is None:
+            return
+        carry_out(
+            self.connections.client,
+            self.world,
+            self.reporter,
+            f"restart {listed([client])} (it reports the version)",
+            lambda: self.connections.client.restart_components(
+                self.world.cluster, [(client.service, client.component, [client.host])]
+            ),
+        )
+        self.world.expected.state([client], "INSTALLED", current=True)
 
     def _forward(self, host: str) -> tuple[Operation, ...]:
         move, facts = self.step.moves[host], self.facts[host]
@@ -222,6 +261,8 @@ class UpgradeStep:
         try:
             self._stop(hosts, agreed=True)
             self._apply({host: self._backward(host) for host in hosts})
+            if any(self.step.moves[host].former.selected for host in hosts):
+                self._announce(hosts)
             self._start(hosts)
             self._check()
             self._forget(hosts)
