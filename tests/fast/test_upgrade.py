@@ -144,6 +144,23 @@ def test_a_move_restarts_services_of_our_own_host_by_host(cluster: Cluster) -> N
     assert told()[0] == []
 
 
+def test_a_service_of_our_own_that_nobody_has_agreed_to_is_left_alone(cluster: Cluster) -> None:
+    """What the dry run did not tell is refused before the phase changes anything, also beside a new cluster."""
+    for host in cluster.hosts.values():
+        host.serve("own")
+        mark = host.folder / "kept" / "restart" / "own"
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    whole: tuple[Phase, ...] = ("repository", "layout", *WITH_OWN)
+    for _ in ("with a new cluster", "with an existing cluster"):
+        assert cluster.deploy("{}" + OWN, phases=whole, consent=Consent([f"own on {SERVERS[0]}"])) == 2
+        assert "nobody has agreed to this: node2.x.test: restart own; it disrupts own on node2" in cluster.bench.failure
+        assert [host.calls for host in cluster.hosts.values()] == [[], [], []]
+    agreed = Consent(f"own on {name}" for name in SERVERS)
+    assert cluster.deploy("{}" + OWN, phases=whole, consent=agreed) == 0, cluster.bench.failure
+    assert [host.calls for host in cluster.hosts.values()] == [["restart own"]] * 3
+
+
 def test_without_restarts_packages_stay(cluster: Cluster) -> None:
     cluster.up()
     cluster.publish("both", RELEASES)

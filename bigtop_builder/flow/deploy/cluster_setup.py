@@ -10,7 +10,6 @@ from bigtop_builder.cluster.blueprint import NO_ADMINISTRATOR, blueprint_body, c
 from bigtop_builder.cluster.comparison import compare_blueprints
 from bigtop_builder.flow.deploy.agent_repositories import refresh_metadata
 from bigtop_builder.flow.deploy.connections import Connections
-from bigtop_builder.flow.deploy.consent import Consent
 from bigtop_builder.flow.deploy.desired_layout import desired_layout, is_blueprint_of
 from bigtop_builder.flow.deploy.host_states import UNINSTALLED, await_reports, listed
 from bigtop_builder.flow.deploy.installed_packages import check_installed
@@ -117,7 +116,7 @@ def _create(connections: Connections, world: World, reporter: Reporter) -> None:
         act=lambda: started.append(_post(connections, world, reporter, name)),
     )
     # Nobody uses yet what this run creates: a host that registers late may make Ambari want restarts at once.
-    reporter.consent = Consent()
+    reporter.consent.cluster_is_new = True
     for request in started:
         _follow_creation(connections.client, world, reporter, request)
         check_installed(connections, world, reporter)

@@ -37,9 +37,16 @@ class Consent:
 
     def __init__(self, agreed: Iterable[str] | None = None) -> None:
         self._agreed = None if agreed is None else frozenset(agreed)
+        self.cluster_is_new = False
+        """Whether this run has created the cluster, so that nobody uses yet what Ambari manages."""
 
     def require(self, change: str, disrupts: Iterable[str]) -> None:
-        """Raise NotAgreedError if the change disrupts anything that was not agreed to."""
+        """Raise NotAgreedError if the change disrupts anything in the cluster that was not agreed to."""
+        if not self.cluster_is_new:
+            self.require_outside(change, disrupts)
+
+    def require_outside(self, change: str, disrupts: Iterable[str]) -> None:
+        """Do the same for what Ambari does not manage, which may run before there is a cluster."""
         if self._agreed is None:
             return
         missing = sorted({*disrupts} - self._agreed)

@@ -179,6 +179,7 @@ def standalone(deployment: Deployment) -> str:
         dry_run=deployment.reporter.dry_run,
         restart=deployment.reporter.restart,
         pending=deployment.world.expected.services,
+        agreement=deployment.reporter.consent.require_outside,
     )
     _worked(deployment, result)
     return ""

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 from bigtop_builder.cluster.rolling import Restarts
 from bigtop_builder.flow.hosts.facts import gather
-from bigtop_builder.flow.hosts.operations import Emit, WorkResult, apply, report_failure
+from bigtop_builder.flow.hosts.operations import (
+    Agreement,
+    Emit,
+    WorkResult,
+    apply,
+    disrupted,
+    report_failure,
+    require_agreed,
+)
 from bigtop_builder.hosts import standalone
 from bigtop_builder.hosts.operation import Operation
 from bigtop_builder.hosts.script import parse, render
@@ -83,18 +91,21 @@ def apply_standalone(
     dry_run: bool,
     restart: Restarts = "rolling",
     pending: Mapping[str, Collection[str]] = EMPTY,
+    agreement: Agreement | None = None,
 ) -> WorkResult:
-    """Plan the operations and carry them out.
+    """Plan the operations and carry them out. Raises what ``agreement`` raises, before anything changes.
 
     An entry starts only after the entries in its ``after`` are healthy on all their hosts. Its services restart host
     by host, each after the one before is healthy; with ``restart`` all at once, or not at all. ``pending``: see
     ``plan_standalone``.
     """
     plan = plan_standalone(loaded, fleet, emit, pending=pending)
-    result = WorkResult(failed=plan.lost)
-    result = result.joined(apply(fleet, plan.install, phase="standalone", emit=emit, dry_run=dry_run))
     if restart == "none":
         plan = _without_restarts(plan, emit)
+    if agreement is not None and not dry_run:
+        require_agreed(plan.start.values(), agreement)
+    result = WorkResult(failed=plan.lost)
+    result = result.joined(apply(fleet, plan.install, phase="standalone", emit=emit, dry_run=dry_run))
     unwell: set[str] = set()
     dependants = standalone.dependants(loaded)
     starting = {name for name, hosts in plan.start.items() if any(hosts.values())}
@@ -137,11 +148,11 @@ def _without_restarts(plan: StandalonePlan, emit: Emit) -> StandalonePlan:
     """Return the plan without restarts of what runs, and warn of them. Their marks stay on the hosts."""
     held = sorted(
         {
-            f"{service} on {host}"
+            name
             for hosts in plan.start.values()
             for host, operations in hosts.items()
             for one in operations
-            for service in one.disrupts
+            for name in disrupted(host, one)
         }
     )
     if not held:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Emit = Callable[[AnyEvent], None]
 Plan = Mapping[str, tuple[Operation, ...]]
 """Planned operations by host."""
+Agreement = Callable[[str, Iterable[str]], None]
+"""Takes the name of a change and what it disrupts; raises an error unless somebody has agreed to all of that."""
 
 
 class OperationError(HostError):
@@ -90,6 +92,19 @@ def apply(fleet: Fleet, plan: Plan, *, phase: Phase, emit: Emit, dry_run: bool) 
     return WorkResult(changed, failed)
 
 
+def require_agreed(plans: Iterable[Plan], agreement: Agreement) -> None:
+    """Raise what ``agreement`` raises for operations that stop or restart what runs, before any of them does."""
+    for plan in plans:
+        for host, operations in plan.items():
+            for one in operations:
+                agreement(f"{host}: {one.name}", disrupted(host, one))
+
+
+def disrupted(host: str, operation: Operation) -> list[str]:
+    """Return what an operation disrupts on a host: ``redis on node1``."""
+    return [f"{service} on {host}" for service in operation.disrupts]
+
+
 def report_failure(phase: Phase, emit: Emit) -> Callable[[str, object], None]:
     """A callback for ``Fleet.each`` that emits a HostFailed if the result of a host is an error."""
 
@@ -152,5 +167,5 @@ def _change(
         state=state,
         detail=operation.detail,
         seconds=outcome.seconds if outcome else 0.0,
-        disrupts=[f"{service} on {host}" for service in operation.disrupts],
+        disrupts=disrupted(host, operation),
     )
