@@ -8,10 +8,10 @@ password is written to the file named by ``server.jdbc.user.passwd``, which the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bigtop_builder.hosts.ambari_properties import NAME, PROPERTIES, parse_properties, set_properties
 from bigtop_builder.hosts.database import (
@@ -32,7 +32,7 @@ from bigtop_builder.hosts.server_https import FILES as HTTPS_FILES
 from bigtop_builder.hosts.server_https import Https, https_operations
 from bigtop_builder.hosts.services import restart_mark
 from bigtop_builder.model.errors import HostError
-from bigtop_builder.model.inventory import DatabaseKind, Driver, DriverKind, NewServer
+from bigtop_builder.model.inventory import DatabaseKind, DriverKind, NewServer
 from bigtop_builder.model.repository import filled
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ USER = "ambari-server.user"
 UNFINISHED = f"{KEPT}/ambari-server-setup"
 """Exists while setup runs: the properties of an earlier setup would hide that a later one broke off."""
 
-JDBC_NAMES: Mapping[DriverKind, str] = {"mysql": "mysql", "postgresql": "postgres"}
+JDBC_NAMES: Mapping[str, str] = {"mysql": "mysql", "postgresql": "postgres"}
 """A database in the inventory → as ``ambari-server setup --jdbc-db`` calls it."""
 USUAL_DRIVERS: Mapping[DriverKind, str] = {
     "mysql": DEFAULT_DRIVER,
@@ -134,8 +134,7 @@ def server_operations(
         *_package(facts, setup),
         *tell_ambari(facts, NAME),
     ]
-    operations += _driver(facts, setup, target, now)
-    operations += _service_drivers(facts, setup, now)
+    operations += _drivers(facts, setup, target, now)
     if password is not None:
         operations += schema_operations(facts, target, password, state, engines=engines)
     ran = _setup(setup, target, now, java_home, broke_off=UNFINISHED in facts.files)
@@ -166,42 +165,52 @@ def _package(facts: HostFacts, setup: NewServer) -> tuple[Operation, ...]:
     return install_packages(facts, [NAME], versions=versions, restarts=(NAME,))
 
 
-def _driver(facts: HostFacts, setup: NewServer, target: Target, now: Mapping[str, str]) -> list[Operation]:
-    """Install and register the JDBC driver. Ambari itself contains the one for PostgreSQL."""
-    database = setup.database
-    if target.type == "postgres" and not database.driver and not database.driver_package:
-        return []
-    path = database.driver or DEFAULT_DRIVER
-    operations = [*_driver_file(facts, target.kind, path, database.driver_package, "database.driver_package")]
-    if target.type == "mysql":
-        operations += set_properties(now, {"server.jdbc.driver.path": path})
-    return [*operations, *_registered(target.type, path, now)]
+class DriverFile(NamedTuple):
+    """A JDBC driver that must be on the server's host. ``key``: its place below ``ambari.setup``."""
 
+    kind: str
+    path: str
+    package: str | None
+    key: tuple[str, ...]
 
-def _service_drivers(facts: HostFacts, setup: NewServer, now: Mapping[str, str]) -> list[Operation]:
-    """Install and register the JDBC drivers of services, which the server then hands to the hosts."""
-    operations: list[Operation] = []
-    for kind, driver in setup.drivers.items():
-        path = driver_path(kind, driver)
-        operations += _driver_file(facts, kind, path, driver.package, f"drivers.{kind}.package")
-        operations += _registered(JDBC_NAMES[kind], path, now)
-    return operations
-
-
-def driver_path(kind: DriverKind, driver: Driver) -> str:
-    """Return where the jar of a driver is on the server's host."""
-    return driver.path or USUAL_DRIVERS[kind]
-
-
-def _driver_file(facts: HostFacts, kind: str, path: str, package: str | None, key: str) -> Iterable[Operation]:
-    if package:
-        return install_packages(facts, [package], restarts=(NAME,))
-    if path not in facts.files:
-        raise HostError(
-            f"{facts.name}: the JDBC driver {path} for {kind} is missing",
-            hint=f"set ambari.setup.{key} to the package that contains it, or copy it there",
+    def missing(self, facts: HostFacts) -> HostError | None:
+        """Return the error if the driver is not there, and no package is to bring it."""
+        if self.package or self.path in facts.files:
+            return None
+        package = "driver_package" if self.key == ("database",) else "package"
+        return HostError(
+            f"{facts.name}: the JDBC driver {self.path} for {self.kind} is missing",
+            hint=f"set ambari.setup.{'.'.join(self.key)}.{package} to the package that contains it, or copy it there",
         )
-    return ()
+
+
+def driver_files(setup: NewServer) -> tuple[DriverFile, ...]:
+    """Return the drivers of Ambari itself, which contains one for PostgreSQL, and of services."""
+    database = setup.database
+    own = [DriverFile(database.kind, database.driver or DEFAULT_DRIVER, database.driver_package, ("database",))]
+    return (
+        *(own if database.registered_driver else ()),
+        *(
+            DriverFile(kind, driver.path or USUAL_DRIVERS[kind], driver.package, ("drivers", kind))
+            for kind, driver in setup.drivers.items()
+        ),
+    )
+
+
+def _drivers(facts: HostFacts, setup: NewServer, target: Target, now: Mapping[str, str]) -> list[Operation]:
+    """Install and register the JDBC drivers of Ambari itself, and of services, which the server hands to the hosts."""
+    operations: list[Operation] = []
+    for driver in driver_files(setup):
+        error = driver.missing(facts)
+        if error is not None:
+            raise error
+        if driver.package:
+            operations += install_packages(facts, [driver.package], restarts=(NAME,))
+        own = driver.key == ("database",)
+        if own and target.type == "mysql":
+            operations += set_properties(now, {"server.jdbc.driver.path": driver.path})
+        operations += _registered(target.type if own else JDBC_NAMES[driver.key[1]], driver.path, now)
+    return operations
 
 
 def _registered(type: str, path: str, now: Mapping[str, str]) -> list[Operation]:

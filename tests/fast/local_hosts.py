@@ -59,6 +59,9 @@ class OneByOne:
 class LocalFleet(OneByOne):
     hosts: dict[str, LocalHost] = field(default_factory=dict)
 
+    def close(self) -> None:
+        """There is nothing to close."""
+
     @classmethod
     def of(cls, *names: str) -> LocalFleet:
         return cls({name: LocalHost(name) for name in names})

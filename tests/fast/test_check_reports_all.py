@@ -14,6 +14,7 @@ from bigtop_builder.model.event import CheckFinished
 from bigtop_builder.recipe.everyday_words import everyday_words
 from bigtop_builder.recipe.inventory import load_inventory
 from tests.fast.deploying import INVENTORY, Bench
+from tests.fast.local_hosts import LocalFleet
 
 CHECK = ("check",)
 LOCAL = INVENTORY.replace('repositories: [{url: "http://repository.test/el8"}]\n', "")
@@ -137,6 +138,22 @@ def test_a_driver_that_the_server_does_not_have_is_reported(bench: Bench) -> Non
     bench.world.properties["custom.mysql.jdbc.name"] = "mysql-connector-java.jar"
     assert bench.deploy(FULL, phases=CHECK) == 0, bench.failure
     assert "JDBC drivers" not in checks(bench)
+
+
+def test_a_driver_that_is_not_where_its_path_says_is_reported(bench: Bench, tmp_path: Path) -> None:
+    """By ``check``, with everything else that is wrong with the hosts, before ``prepare`` changes them."""
+    (tmp_path / "pg.jar").touch()
+    setup = (
+        "setup: {host: node1.x.test, repository: 'http://127.0.0.1:1/a', gpg_check: false, drivers: "
+        f"{{mysql: {{path: /nowhere/mysql.jar}}, postgresql: {{path: {tmp_path}/pg.jar}}}}}}"
+    )
+    bench.fleet = LocalFleet.of("node1.x.test", "node2.x.test", "node3.x.test")
+    assert bench.deploy(LOCAL.replace("ambari: {", f"ambari: {{{setup}, "), phases=CHECK) == 8
+    events = [event for event in bench.events if isinstance(event, CheckFinished) and event.check == "JDBC drivers"]
+    assert [(one.host, one.level, one.message) for one in events] == [
+        ("node1.x.test", "error", "the JDBC driver /nowhere/mysql.jar for mysql is missing")
+    ]
+    assert events[0].hint is not None and "ambari.setup.drivers.mysql.package" in events[0].hint
 
 
 def test_an_everyday_word_as_a_secret_stars_out_nothing_but_itself(

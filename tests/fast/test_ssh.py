@@ -9,6 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh import Fleet
@@ -158,6 +160,16 @@ def test_credentials_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.Mon
         fleet(key=str(tmp_path / "absent"))
     with pytest.raises(ConfigurationError, match="is not a usable private key"):
         fleet(key=str(tmp_path / "broken"))
+    (tmp_path / "locked").write_bytes(
+        Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.OpenSSH,
+            serialization.BestAvailableEncryption(b"right"),
+        )
+    )
+    monkeypatch.setenv("WRONG", "wrong")
+    with pytest.raises(ConfigurationError, match=r"is not a usable private key, or the passphrase is wrong$"):
+        fleet(key=str(tmp_path / "locked"), key_passphrase="env:WRONG")
     monkeypatch.setenv("NEEDLESS", "passphrase")
     fleet(key=str(tmp_path / "good"), key_passphrase="env:NEEDLESS").close()
 

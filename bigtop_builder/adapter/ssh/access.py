@@ -65,10 +65,9 @@ class Access:
                 hint=f"Set {self._place('key_passphrase')} to a reference such as env:NAME or prompt, or use an agent.",
             ) from error
         except ValueError as error:
-            doubt = ", or the passphrase is wrong" if passphrase is not None else ""
-            raise ConfigurationError(
-                f"{self._place('key')}: {path} is not a usable private key{doubt}: {error}"
-            ) from error
+            # With a wrong passphrase the error is about the rubbish that it gives.
+            doubt = f": {error}" if passphrase is None else ", or the passphrase is wrong"
+            raise ConfigurationError(f"{self._place('key')}: {path} is not a usable private key{doubt}") from error
         self._keys.append(key)
         self.offered.append(f"the key {path}")
 

@@ -161,7 +161,8 @@ class Link:
         if isinstance(error, paramiko.AuthenticationException):
             return UnreachableHostError(
                 f"{self.target}: the host rejected {' and '.join(self._terms.access.offered)}",
-                hint="Check ssh.user, ssh.key and ssh.password, and the user's ~/.ssh/authorized_keys on the host.",
+                hint="Check user, key and password (under ssh, of the group or of the host), and the user's "
+                "~/.ssh/authorized_keys on the host.",
             )
         if isinstance(error, paramiko.ChannelException) and self._jump is not None:
             return UnreachableHostError(

@@ -172,8 +172,7 @@ def _look(
     fleet: Fleet, site: _Site, engines: Mapping[DatabaseKind, Engine], emit: Emit
 ) -> tuple[dict[str, _Seen], dict[str, HostError]]:
     """Gather the facts of every host involved, and report hosts that are unreachable."""
-    drivers = [server.driver_path(kind, driver) for kind, driver in site.setup.drivers.items()]
-    drivers.append(site.setup.database.driver or database.DEFAULT_DRIVER)
+    drivers = [driver.path for driver in server.driver_files(site.setup)]
     service = engines[site.target.kind].service
     wanted = Wanted(
         files=(*dict.fromkeys((*server.FILES, *agent.FILES, *drivers, *site.files, restart_mark(service))),),

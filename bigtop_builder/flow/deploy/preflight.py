@@ -18,6 +18,8 @@ from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import version_of
 from bigtop_builder.flow.deploy.server_state import server_state
 from bigtop_builder.flow.deploy.world import World
+from bigtop_builder.hosts.facts import Wanted
+from bigtop_builder.hosts.server import DriverFile, driver_files
 from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors, RecipeError
 from bigtop_builder.model.event import CheckFinished
 from bigtop_builder.model.properties import SecretReference
@@ -250,10 +252,32 @@ def _hosts(connections: Connections, world: World, reporter: Reporter, *, asked:
     from bigtop_builder.flow.hosts.checks import check_hosts
 
     also = system_packages(world) if asked else {}
+    server, drivers = _drivers(world)
+    also[server] = also.get(server, Wanted()) | Wanted(files=tuple(driver.path for driver in drivers))
     found = check_hosts(world.loaded, connections.fleet, reporter.emit, also=also, accesses=world.accesses)
     world.facts = found.facts
+    missing = [driver.missing(found.facts[server]) for driver in drivers if server in found.facts]
+    for error in filter(None, missing):
+        reporter.emit(
+            CheckFinished(
+                phase=reporter.phase,
+                check="JDBC drivers",
+                host=server,
+                level="error",
+                message=error.message.removeprefix(f"{server}: "),
+                hint=error.hint,
+            )
+        )
     found.raise_for_errors()
+    for error in filter(None, missing):
+        raise error
     return tuple(sorted({facts.family for facts in found.facts.values() if facts.family}))
+
+
+def _drivers(world: World) -> tuple[str, tuple[DriverFile, ...]]:
+    """Return the host of the Ambari server that we set up, and the JDBC drivers that must be there."""
+    setup = world.inventory.ambari.setup if world.inventory.ambari is not None else None
+    return (setup.host.lower(), driver_files(setup)) if setup is not None else ("", ())
 
 
 def _ok(reporter: Reporter, name: str, message: str) -> None:
