@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bigtop_builder.adapter.sources import Fetched
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.build.component_files import ComponentFiles
 from bigtop_builder.flow.build.packaging import Packaging
@@ -13,10 +14,15 @@ from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.settings import Settings
 
 
-def open_project(settings: Settings, choices: Mapping[str, Choice] | None = None) -> Project:
-    """Open the project of some settings; ``choices`` override those of the project file, by component."""
+def open_project(
+    settings: Settings, choices: Mapping[str, Choice] | None = None, fetched: Mapping[str, Fetched] | None = None
+) -> Project:
+    """Open the project of some settings; ``choices`` override those of the project file, by component.
+
+    ``fetched`` is what the sources among the choices are that were elsewhere.
+    """
     catalog, store = Catalog(settings.overlays), Store(settings.store)
-    return Project(settings, catalog, store, _packaging(settings, catalog, store), choices)
+    return Project(settings, catalog, store, _packaging(settings, catalog, store), choices, fetched)
 
 
 def open_packaging(settings: Settings) -> Packaging:

@@ -175,6 +175,17 @@ def test_what_it_was_made_from_is_told_with_digests(run: Publish) -> None:
     }
 
 
+def test_an_own_source_that_was_fetched_is_named_by_its_address(run: Publish, tmp_path: Path) -> None:
+    def main(compiled: dict[str, Any], name: str) -> dict[str, Any]:
+        store = fill(Store(tmp_path / name).open(), compiled, PACKAGED)
+        definition = said(run(OWN, store=store))["predicate"]["buildDefinition"]
+        (source,) = (one for one in definition["resolvedDependencies"] if one["name"] == "source main")
+        return dict(source)
+
+    own = COMPILED | {"local_source": "/store/sources/sha256/aa", "ingredients": {"source:main": "a" * 64}}
+    assert main(own, "fetched")["digest"]["gitCommit"] == "b" * 40
+
+
 def test_locked_downloads_are_told_with_digests_and_package_urls(run: Publish) -> None:
     definition = said(run(OWN))["predicate"]["buildDefinition"]
     dependencies = {one["name"]: one for one in definition["resolvedDependencies"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from bigtop_builder.flow.build.project import Project, Request
+from bigtop_builder.flow.build.remote_source import fetch_source
 from bigtop_builder.flow.build.result import Result
 from bigtop_builder.flow.build.steps import work_order
 from bigtop_builder.flow.build.work_order import WorkOrder, from_json, to_json
@@ -105,6 +107,25 @@ def test_a_path_in_an_order_is_one_of_a_local_source(project: ProjectFolder, tmp
         for order in orders(space, "a"):
             paths = {leaf for leaf in leaves(order) if isinstance(leaf, str) and str(project.root) in leaf}
             assert paths == ({str(tmp_path / "mine")} if choices and order.kind == "compile" else set())
+
+
+def test_what_a_fetched_source_is_goes_with_the_order(project: ProjectFolder, tmp_path: Path) -> None:
+    tree = tmp_path / "own"
+    tree.mkdir()
+    (tree / "README").write_text("own\n")
+    for command in ("init -q -b main", "add .", "-c user.name=a -c user.email=a@b.c commit -qm a", "branch fixes"):
+        subprocess.run(["git", "-C", str(tree), *command.split()], check=True)
+    head = subprocess.run(["git", "-C", str(tree), "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    project.component("a", "build: {script: make}\ninstall: echo\n")
+    fetched = fetch_source(project.settings(), "a", f"git+file://{tree}@fixes", offline=False)
+    space = open_project(project.settings(), {"a": Choice(source=str(fetched.path))}, {"a": fetched})
+    space.store.open()
+    order, package = orders(space, "a", platforms=("el8",))
+    check(order)
+    source = order.facts["own_source"]
+    assert source["uri"] == f"git+file://{tree}@fixes"
+    assert source["digests"]["gitCommit"] == head.stdout.strip() and len(source["digests"]["sha256"]) == 64
+    assert "own_source" not in package.facts
 
 
 def test_sources_and_patches_are_in_the_order(project: ProjectFolder) -> None:

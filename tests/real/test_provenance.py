@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from pathlib import Path
 
 import yaml
 
 from bigtop_builder.adapter.store import Store
+from bigtop_builder.model.digest import of_file
+from tests.fast.served import address as served_at
 from tests.real.conftest import SmallProject, Tool
 
 DATED = """\
@@ -51,6 +54,28 @@ def test_a_new_result_leaves_nothing_unrecorded(small: SmallProject) -> None:
     names = [one["name"] for one in definition["resolvedDependencies"]]
     assert names == ["source main", "image of the compile step", "image of the package step"]
     assert all(one["digest"]["sha256"] for one in definition["resolvedDependencies"])
+
+
+def test_an_own_source_from_elsewhere_is_attested_by_address_and_digest(small: SmallProject) -> None:
+    small.component("forked", f'echo {time.time_ns()}; cp hello.txt "$STAGE/"\n')
+    fork = small.root / "fork"
+    small.write("fork/hello.txt", "hello from a fork\n")
+    for command in ("init -q -b main", "add .", "-c user.name=a -c user.email=a@b.c commit -qm a", "tag v1.0.1"):
+        subprocess.run(["git", "-C", str(fork), *command.split()], check=True)
+    head = subprocess.run(["git", "-C", str(fork), "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    archive = small.root / "fork.tar.gz"
+    subprocess.run(["tar", "-czf", str(archive), "--exclude=.git", "-C", str(small.root), "fork"], check=True)
+    address, sha256 = f"{served_at(small.root)}/fork.tar.gz", of_file(archive)
+    git = f"git+file://{fork}@v1.0.1"
+    for source, uri, digests in (
+        (git, git, {"gitCommit": head.stdout.strip()}),
+        (f"{address}#sha256={sha256}", address, {"sha256": sha256}),
+    ):
+        small.tool("build", "forked", "--source", f"forked={source}")
+        definition = small.tool.json("provenance", "forked_1_0")["statement"]["predicate"]["buildDefinition"]
+        (main,) = (one for one in definition["resolvedDependencies"] if one["name"] == "source main")
+        assert main["uri"] == uri and digests.items() <= main["digest"].items()
+        assert definition["internalParameters"]["notRecorded"] == []
 
 
 def test_a_build_that_gives_the_same_twice_passes_the_check(small: SmallProject) -> None:

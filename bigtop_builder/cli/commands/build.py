@@ -15,6 +15,7 @@ from bigtop_builder.cli.invocation import Invocation
 from bigtop_builder.model.errors import ConfigurationError, ExitCode, NothingSelectedError
 
 if TYPE_CHECKING:
+    from bigtop_builder.adapter.sources import Fetched
     from bigtop_builder.flow.build.project import Project, Request
     from bigtop_builder.plan.task import Plan
 
@@ -63,12 +64,15 @@ class Selection:
         if self.everything and settings.project.native is None:
             settings = replace(settings, project=settings.project.model_copy(update={"native": "label"}))
 
+        fetched: dict[str, Fetched] = {}
+
         def fetch(component: str, text: str) -> Path:
             from bigtop_builder.adapter.sources.errors import public
             from bigtop_builder.flow.build.remote_source import fetch_source
 
             invocation.say(f"fetching {public(text)} for {component}")
-            return fetch_source(settings, component, text, offline=offline)
+            fetched[component] = fetch_source(settings, component, text, offline=offline)
+            return fetched[component].path
 
         choices = parse_choices(self.sets, self.sources, invocation.cwd, fetch)
         request = Request(
@@ -86,7 +90,7 @@ class Selection:
             from_shell=secrets.token_hex(8) if self.from_shell else None,
             rerun_flags=tuple(self.flags(invocation, offline, flags.get("output"))),
         )
-        return open_project(settings, choices), request
+        return open_project(settings, choices, fetched), request
 
     def _check_from_shell(self, check_reproducible: bool) -> None:
         """Refuse what would compile something else besides, or could not repeat what somebody did."""

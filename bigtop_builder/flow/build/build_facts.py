@@ -12,16 +12,21 @@ from bigtop_builder.flow.build.workbench import Workbench
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.source import GitSource
 
+OWN_SOURCE = "own_source"
+"""Among the facts of an order: what the user's own source is, in the place of the main one."""
+
 
 def compile_facts(bench: Workbench, fetched: list[Fetched]) -> dict[str, Any]:
     """For the manifest of a staged tree: its builder, image, patches, and sources as they were fetched."""
     order = bench.order
+    facts = dict(order.facts)
+    own = {"main": facts.pop(OWN_SOURCE)} if OWN_SOURCE in facts else {}
     return {
         **_facts(bench, "compile" if "compile" in order.images else None),
-        **order.facts,
+        **facts,
         "platform": order.builder,
         **_downloads(bench),
-        "sources": {source.name: _source(one) for source, one in zip(order.sources, fetched, strict=True)},
+        "sources": own | {source.name: source_facts(one) for source, one in zip(order.sources, fetched, strict=True)},
     }
 
 
@@ -52,7 +57,8 @@ def _facts(bench: Workbench, image: ImageRole | None) -> dict[str, Any]:
     }
 
 
-def _source(one: Fetched) -> dict[str, Any]:
+def source_facts(one: Fetched) -> dict[str, Any]:
+    """For the manifest: what a fetched source is, and from where."""
     digests = {"sha256": one.digest.removeprefix("sha256:")}
     if isinstance(one.used, GitSource):
         digests["gitCommit"] = one.used.commit

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bigtop_builder.adapter.containers.image_recipe import ImageKind, ImageSpec, image_key, image_spec
 from bigtop_builder.adapter.containers.image_record import recorded
+from bigtop_builder.adapter.sources import Fetched
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.build.from_shell import finished_by_hand
 from bigtop_builder.flow.build.packaging import Packaging
@@ -70,6 +71,7 @@ class Project:
         store: Store,
         packaging: Packaging,
         choices: Mapping[str, Choice] | None = None,
+        fetched: Mapping[str, Fetched] | None = None,
     ) -> None:
         self.settings = settings
         self.file = settings.project
@@ -81,6 +83,8 @@ class Project:
         self.architectures: tuple[str, ...] = tuple(dict.fromkeys(self.file.architectures)) or (own,)
         self.arch = self.architectures[0]
         """Builds what runs everywhere; native components are built on the others as well."""
+        self.fetched = dict(fetched or {})
+        """What the users' own sources are that were fetched, by component."""
         self._choices = dict(self.file.components)
         self._given = frozenset(choices or ())
         for name, choice in (choices or {}).items():

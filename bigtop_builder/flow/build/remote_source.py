@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import threading
-from pathlib import Path
 from urllib.parse import parse_qs, urldefrag, urlsplit
 
 from pydantic import ValidationError
 
-from bigtop_builder.adapter.sources import Fetcher
+from bigtop_builder.adapter.sources import Fetched, Fetcher
 from bigtop_builder.adapter.sources.first_use import commit_of
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.model.errors import ConfigurationError
@@ -20,8 +19,8 @@ GIT = re.compile(r"git\+(?P<url>[a-z]+://[^/]*/[^@]+?)(?:@(?P<reference>[^@]+))?
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def fetch_source(settings: Settings, component: str, text: str, *, offline: bool) -> Path:
-    """Return the archive in the store of what ``--source COMPONENT=TEXT`` names, which is fetched if need be.
+def fetch_source(settings: Settings, component: str, text: str, *, offline: bool) -> Fetched:
+    """Return the archive in the store of what ``--source COMPONENT=TEXT`` names, fetched if need be.
 
     A branch or tag is the commit that it points to now. Raises ConfigurationError for a text that is not understood,
     SourceError, StoreError.
@@ -42,7 +41,7 @@ def fetch_source(settings: Settings, component: str, text: str, *, offline: bool
         raise ConfigurationError(f"--source {text!r}: {error}") from None
     store = Store(settings.store).open()
     fetcher = Fetcher(store.root, settings.project, offline=offline)
-    return fetcher.fetch(Source(name=component, alternatives=[source]), base=settings.root).path
+    return fetcher.fetch(Source(name=component, alternatives=[source]), base=settings.root)
 
 
 def _git(settings: Settings, text: str, offline: bool) -> GitSource:

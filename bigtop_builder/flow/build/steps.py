@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.sources import Fetched
 from bigtop_builder.adapter.tools.normalise import Report
+from bigtop_builder.flow.build.build_facts import OWN_SOURCE, source_facts
 from bigtop_builder.flow.build.images import task_images
 from bigtop_builder.flow.build.project import Project
 from bigtop_builder.flow.build.smoke_order import smoke_order
@@ -134,8 +135,14 @@ def _compile_parts(project: Project, evaluated: Evaluated) -> dict[str, Any]:
         "network": build.network,
         "caches": tuple(build.caches),
         "maven": build.maven is not None or "maven" in build.caches,
-        "facts": {"patches": list(project.packaging.patches(evaluated))},
+        "facts": {"patches": list(project.packaging.patches(evaluated)), **_own_source(project, evaluated)},
     }
+
+
+def _own_source(project: Project, evaluated: Evaluated) -> dict[str, Any]:
+    """For the manifest: what the user's own source is, if it was fetched for this build."""
+    fetched = project.fetched.get(evaluated.name)
+    return {OWN_SOURCE: source_facts(fetched)} if fetched and fetched.path == evaluated.local_source else {}
 
 
 def _package_parts(project: Project, task: Task) -> dict[str, Any]:

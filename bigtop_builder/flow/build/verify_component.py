@@ -150,7 +150,7 @@ def source_of(evaluated: Evaluated, component: Component, compiled: Mapping[str,
     """Return what was compiled. A clean checkout of the pinned commit counts as that commit."""
     if compiled is None:
         return "own files"
-    if evaluated.local_source is not None:
+    if evaluated.local_source is not None and "main" not in compiled["sources"]:
         commit = _pinned_checkout(evaluated, component, evaluated.local_source)
         return f"git:{commit}" if commit else f"local tree sha256:{compiled['ingredients']['source:main']}"
     sources: dict[str, Any] = compiled["sources"]

@@ -207,7 +207,7 @@ def _dependencies(origin: Origin) -> Iterator[dict[str, Any]]:
             }
         )
     ingredients = compiled.get("ingredients", {})
-    if compiled.get("local_source"):
+    if compiled.get("local_source") and "main" not in compiled.get("sources", {}):
         yield {
             "name": "source main",
             "digest": {"bigtopBuilderKey": ingredients["source:main"]},
