@@ -102,6 +102,14 @@ def test_a_damaged_publication_is_written_again(run: Publish, name: str, cut: bo
     assert verify(str(again.folder)).problems == verify(str(run(A, B).folder)).problems == ()
 
 
+def test_an_address_of_this_machine_is_named_each_time_and_not_kept(run: Publish) -> None:
+    for _ in range(2):
+        assert run(A, base_url="file:///srv/rpm").local_address == f"file:///srv/rpm/{STACK}/el8"
+    assert run(A).repo_file is None
+    assert run(A, base_url="http://localhost:8080").local_address
+    assert run(A, base_url="http://repo.example.org").local_address is None
+
+
 def test_a_base_url_goes_into_the_repo_file(run: Publish) -> None:
     done = run(A, base_url="http://repo.example.org:8080/")
     text = done.repo_file.read_text() if done.repo_file else ""

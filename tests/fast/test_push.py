@@ -6,6 +6,7 @@ import getpass
 import html
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -97,6 +98,22 @@ def test_what_was_pushed_is_the_publication_and_metadata_came_last(
         put = [line.split()[1].removeprefix(f"/{BELOW}/") for line in server.requests("PUT")]
         assert {name.split("/")[0] for name in put[:2]} == {"packages"}
         assert put[-4:] == ["repodata/repomd.xml.asc", "repodata/repomd.xml", "manifest.json.asc", "manifest.json"]
+
+
+@pytest.mark.parametrize(
+    "address", ["file:///srv/rpm", "http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]"]
+)
+def test_an_address_of_this_machine_is_not_handed_to_others(
+    address: str, publish_: Callable[..., None], push_to: PushTo, tmp_path: Path
+) -> None:
+    publish_(A, base_url=address)
+    with nginx(tmp_path / "nginx") as server:
+        with pytest.raises(PublishError, match=f"names {re.escape(address)}.* other hosts do not reach") as raised:
+            push_to(server.url)
+        assert "publish.base_url" in (raised.value.hint or "")
+        assert not (server.served / BELOW).exists()
+        publish_(A, base_url="http://repo.example.com")
+        assert push_to(server.url).uploaded
 
 
 def test_a_second_push_sends_and_reads_nothing_but_the_signed_state(

@@ -228,6 +228,13 @@ def test_people_see_how_to_use_a_repository(server: RepositoryServer) -> None:
     assert f"dnf config-manager --add-repo http://{host}/bigtop-3.2.0/el8/bigtop-3.2.0-el8.repo" in page
     assert '<a href="packages/a%20b%26c.rpm">a b&amp;c.rpm</a>' in page
     assert "default-src 'none'" in page
+    published = server.root / "bigtop-3.2.0" / "el8" / "bigtop-3.2.0-el8.repo"
+    published.write_text("[bigtop]\nbaseurl=file:///srv/rpm/bigtop-3.2.0/el8\n")
+    line = f"curl -f -o /etc/yum.repos.d/bigtop-3.2.0-el8.repo http://{host}/bigtop-3.2.0-el8.repo"
+    for path in ("/bigtop-3.2.0/el8/", "/"):
+        assert line in ask(server, path)[2].decode()
+    assert f"baseurl=http://{host}/bigtop-3.2.0/el8\n" in ask(server, "/bigtop-3.2.0-el8.repo")[2].decode()
+    published.unlink()
     top = ask(server, "/")[2].decode()
     assert '<a href="bigtop-3.2.0/el8/">bigtop-3.2.0</a>' in top
     assert "<script" not in page + top

@@ -165,7 +165,13 @@ def _publication_text(done: Publication) -> str:
         change += f", {len(done.signed_again)} signed again because the key is another"
     head = f"{done.folder}: {count(done.packages, 'package')}, {change}"
     known = done.repo_file or "none: give the address with --base-url or publish.base_url, or use repo serve"
-    lines = [head, f"  repo file  {known}", f"  key        {done.key_file}"]
+    lines = [head, f"  repo file  {known}"]
+    if done.local_address:
+        lines += [
+            f"             names {done.local_address}, which other hosts do not reach: give the address at which they",
+            "             reach the root with --base-url or publish.base_url, or use repo serve",
+        ]
+    lines.append(f"  key        {done.key_file}")
     lines += [f"  and        {done.folder / name}" for name in done.keys[1:]]
     if done.expires is not None:
         lines.append(f"  expires    {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime(done.expires))}")

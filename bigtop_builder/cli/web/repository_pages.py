@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -14,13 +13,11 @@ from bigtop_builder.adapter.repository.pool import PooledPackage
 from bigtop_builder.adapter.repository.reader import FolderReader
 from bigtop_builder.adapter.repository.snapshot import MANIFEST, Publications
 from bigtop_builder.cli.web.site import Kept, Site
-from bigtop_builder.flow.publish.repo_file import install_lines
+from bigtop_builder.flow.publish.repo_file import address_of, install_lines, is_local
 from bigtop_builder.flow.publish.served_repo_files import Published, generated, publications, reachable
 from bigtop_builder.flow.publish.verifier import Problem, verify_state
 from bigtop_builder.model.errors import BigtopBuilderError, PublishError
 
-BASE = re.compile(r"^baseurl=(\S+)$", re.MULTILINE)
-"""The address of a repository, in a ``.repo`` file."""
 SERVED = 8080
 """The port of ``repo serve``, which hosts use where the project names no address."""
 
@@ -151,11 +148,11 @@ class RepositoryPages:
             raise HTTPException(404)
         shown = difference(snapshots[older].packages, snapshots[newer].packages) if len(newest) > 1 else None
         text = state.files.get(state.repo_file)
-        named = text is not None
-        if text is None:
+        named = text is not None and not is_local(address_of(text) or "")
+        if text is None or not named:
             address = f"http://{reachable('0.0.0.0')}:{SERVED}"
             text = (generated(self.site.settings.repository, (state.repo_file,), address) or b"").decode()
-        base = BASE.search(text)
+        base = address_of(text)
         return self.site.page(
             request,
             "repository.html",
@@ -168,7 +165,7 @@ class RepositoryPages:
             newer=newer,
             difference=shown,
             repo_text=text,
-            lines=install_lines(f"{base[1]}/{state.repo_file}") if base else [],
+            lines=install_lines(f"{base}/{state.repo_file}") if base else [],
             served_only=not named,
             packages=state.now.packages if state.now else (),
         )

@@ -15,7 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from bigtop_builder.flow.publish.repo_file import install_lines, repo_file_name
+from bigtop_builder.flow.publish.repo_file import install_lines
 from bigtop_builder.recipe.catalog import shipped_templates
 
 if TYPE_CHECKING:
@@ -48,23 +48,23 @@ def repository_page(
     platform: str,
     packages: Sequence[IndexedPackage],
     *,
-    address: str | None = None,
+    repo: str | None = None,
     published: int | None = None,
     keys: Sequence[str] = (),
     entries: Sequence[str] = (),
 ) -> bytes:
     """Return the page of a repository.
 
-    ``address`` is that of the repository as hosts reach it; without one the page tells nobody how to install from it.
+    ``repo`` is the address of its ``.repo`` file for hosts; without one the page tells nobody how to install from it.
     ``published`` is in seconds since the epoch, ``keys`` are the names of the files of public keys,
     ``entries`` those of everything in the folder, folders with a slash at their end.
     """
-    file = repo_file_name(stack, platform)
-    lines = install_lines(f"{address.rstrip('/')}/{file}") if address else []
+    folder, _, file = (repo or "").rpartition("/")
+    beside = [file] if folder.endswith(f"/{stack}/{platform}") else []
     return _page(
         title=f"{stack} for {platform}",
-        lines=lines,
-        links=[file, *keys] if address else list(keys),
+        lines=install_lines(repo) if repo else [],
+        links=[*beside, *keys],
         packages=sorted(packages, key=lambda one: one.file),
         published=published,
         repositories=(),
@@ -73,17 +73,12 @@ def repository_page(
 
 
 def root_page(
-    repositories: Sequence[IndexedRepository], *, address: str | None = None, entries: Sequence[str] = ()
+    repositories: Sequence[IndexedRepository], *, repos: Sequence[str] = (), entries: Sequence[str] = ()
 ) -> bytes:
-    """Return the page of a root of repositories; ``address`` is that of the root as hosts reach it."""
-    lines = []
-    if address:
-        for one in repositories:
-            file = repo_file_name(one.stack, one.platform)
-            lines += install_lines(f"{address.rstrip('/')}/{one.stack}/{one.platform}/{file}")[:1]
+    """Return the page of a root of repositories; ``repos`` are the addresses of their ``.repo`` files for hosts."""
     return _page(
         title="Package repositories",
-        lines=lines,
+        lines=[install_lines(one)[0] for one in repos],
         links=(),
         packages=(),
         published=None,

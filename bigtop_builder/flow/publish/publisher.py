@@ -29,7 +29,7 @@ from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.publish.key_rotation import KeyChange, published_keys, sign_again
 from bigtop_builder.flow.publish.package_origin import check_origin
 from bigtop_builder.flow.publish.provenance import complete
-from bigtop_builder.flow.publish.repo_file import repo_file, repo_file_name
+from bigtop_builder.flow.publish.repo_file import address_of, is_local, repo_file, repo_file_name
 from bigtop_builder.flow.publish.rpm_rules import check_key, check_package
 from bigtop_builder.flow.publish.verifier import is_whole
 from bigtop_builder.model.digest import of_file
@@ -94,6 +94,8 @@ class Publication:
     """The files of the public keys that the ``.repo`` file lists, the signing key's first."""
     not_attested: tuple[str, ...] = ()
     """The given packages that come from no result of the store: they have an SBOM and no attestation."""
+    local_address: str | None = None
+    """The address in the ``.repo`` file, if other hosts do not reach it: ``file:///srv/rpm/…``."""
 
 
 def publish(
@@ -159,6 +161,7 @@ def publish(
     given_now = set(taken)
     repo_name = repo_file_name(stack, platform.name)
     key_names = [name for name in files if name not in (ATTESTATION_KEY, ALL_KEYS, repo_name)]
+    address = address_of(files.get(repo_name, ""))
     return Publication(
         folder=publications.visible,
         snapshot=current,
@@ -175,6 +178,7 @@ def publish(
         not_attested=tuple(
             package.file_name for package in selected if package in given_now and STATEMENT not in documents[package]
         ),
+        local_address=address if address and is_local(address) else None,
     )
 
 

@@ -23,6 +23,7 @@ from bigtop_builder.adapter.rpm.signing import open_keyring, verify_detached
 from bigtop_builder.adapter.secret import read_secret
 from bigtop_builder.adapter.sources.web import Web
 from bigtop_builder.flow.publish.index_page import INDEX, IndexedPackage, repository_page
+from bigtop_builder.flow.publish.repo_file import address_of, is_local, repo_file_name
 from bigtop_builder.flow.publish.verifier import verify_state
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import PublishError
@@ -85,6 +86,8 @@ def push(
     with _tree(snapshot, below) as tree:
         destination = _destination(settings, network, login, tree)
         mine = publications.read(snapshot)
+        if settings.metadata == "publication":
+            _require_reachable(mine.files.get(repo_file_name(stack, platform), ""))
         theirs = _state(destination, below, key) if settings.metadata == "publication" else None
         if theirs is not None and theirs.revision > mine.epoch and not accept_older:
             raise PublishError(
@@ -92,7 +95,9 @@ def push(
                 hint="Publish again, which makes a newer one, or replace the one there: --accept-older",
             )
         address = f"{settings.url}/{below}" if settings.url and not settings.url.startswith("ssh:") else None
-        page = _write_page(tree / below, stack, platform, f"{base_url.rstrip('/')}/{below}" if base_url else address)
+        if base_url and not is_local(base_url):
+            address = f"{base_url.rstrip('/')}/{below}"
+        page = _write_page(tree / below, stack, platform, address)
         stages = _stages(snapshot, below, theirs, page, packages_only=settings.metadata == "server")
         sent = Sent()
         for title, files in stages:
@@ -109,6 +114,16 @@ def push(
             packages = {package.file_name: package.sha256 for package in mine.packages}
             _await_listing(AddressReader(address, network, login=login), packages, place, say)
     return Pushed(place, mine.epoch, sum(len(files) for _, files in stages), sent.files, sent.size)
+
+
+def _require_reachable(repo: str) -> None:
+    """Raise PublishError if the ``.repo`` file leads other hosts to themselves."""
+    address = address_of(repo)
+    if address and is_local(address):
+        raise PublishError(
+            f"the .repo file of this publication names {address}, which other hosts do not reach",
+            hint="Set publish.base_url to the address at which hosts reach the root, publish again, and push that.",
+        )
 
 
 def _login(settings: Push) -> Login | None:
@@ -146,11 +161,12 @@ def _write_page(place: Path, stack: str, platform: str, address: str | None) -> 
         IndexedPackage(path.name, f"{PACKAGES}/{path.name}", path.stat().st_size)
         for path in (place / PACKAGES).glob("*.rpm")
     ]
+    repo = f"{address.rstrip('/')}/{repo_file_name(stack, platform)}" if address else None
     published = int((place / MANIFEST).stat().st_mtime)
     keys = [name for name in names if name.startswith("RPM-GPG-KEY-")]
     page = place / INDEX
     page.write_bytes(
-        repository_page(stack, platform, packages, address=address, published=published, keys=keys, entries=names)
+        repository_page(stack, platform, packages, repo=repo, published=published, keys=keys, entries=names)
     )
     os.utime(page, (published, published))
     return page

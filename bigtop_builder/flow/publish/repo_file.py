@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from bigtop_builder.model.errors import Location
 from bigtop_builder.recipe.catalog import shipped_templates
@@ -25,6 +28,24 @@ def repo_file(stack: str, platform: str, address: str, keys: Iterable[str], titl
         "key_urls": " ".join(f"{address}/{name}" for name in keys),
     }
     return render(template.read_text(encoding="utf-8"), context, Location(template))
+
+
+def address_of(text: str) -> str | None:
+    """Return the address of the repository in the text of a ``.repo`` file."""
+    found = re.search(r"^baseurl=(\S+)$", text, re.M)
+    return found[1] if found else None
+
+
+def is_local(address: str) -> bool:
+    """Whether an address means something else on another host: a path, or the host itself."""
+    parts = urlsplit(address)
+    if parts.scheme == "file":
+        return True
+    host = parts.hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def install_lines(address: str) -> list[str]:

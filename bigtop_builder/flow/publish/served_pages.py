@@ -11,6 +11,7 @@ from urllib.parse import quote
 from bigtop_builder.adapter.repository.metadata import PACKAGES
 from bigtop_builder.adapter.repository.snapshot import MANIFEST
 from bigtop_builder.flow.publish.index_page import IndexedPackage, IndexedRepository, repository_page, root_page
+from bigtop_builder.flow.publish.repo_file import address_of, is_local
 from bigtop_builder.flow.publish.served_repo_files import Published, publications
 
 
@@ -22,7 +23,7 @@ def folder_page(root: Path, folder: Path, title: str, names: Sequence[str], addr
             IndexedRepository(one.stack, one.platform, f"{one.stack}/{one.platform}/", len(_packages(one)))
             for one in published
         ]
-        return root_page(rows, address=address, entries=names)
+        return root_page(rows, repos=[_repo(one, address) for one in published], entries=names)
     for one in published:
         # What hosts see is a link to a snapshot.
         if one.folder.resolve() == folder:
@@ -30,7 +31,7 @@ def folder_page(root: Path, folder: Path, title: str, names: Sequence[str], addr
                 one.stack,
                 one.platform,
                 _packages(one),
-                address=f"{address}/{one.stack}/{one.platform}",
+                repo=_repo(one, address),
                 published=_published(one),
                 keys=[name for name in names if name.startswith("RPM-GPG-KEY-")],
                 entries=names,
@@ -38,6 +39,16 @@ def folder_page(root: Path, folder: Path, title: str, names: Sequence[str], addr
     links = "".join(f'<li><a href="./{quote(os.fsencode(name))}">{html.escape(name)}</a></li>\n' for name in names)
     text = html.escape(title)
     return f"<!DOCTYPE html>\n<title>{text}</title>\n<h1>{text}</h1>\n<ul>\n{links}</ul>\n".encode(errors="replace")
+
+
+def _repo(one: Published, address: str) -> str:
+    """Return where hosts find the ``.repo`` file: the published one, unless that leads them to themselves."""
+    try:
+        named = address_of((one.folder / one.repo_file).read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        named = None
+    own = named and is_local(named)
+    return f"{address}/{one.repo_file}" if own else f"{address}/{one.stack}/{one.platform}/{one.repo_file}"
 
 
 def _packages(one: Published) -> list[IndexedPackage]:
