@@ -55,7 +55,14 @@ def site(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> Site:
 def served(site: Site) -> Iterator[str]:
     """The site on a port of its own."""
     made = uvicorn.Server(
-        uvicorn.Config(application(site), port=0, log_level="error", timeout_graceful_shutdown=1, limit_concurrency=512)
+        uvicorn.Config(
+            application(site),
+            port=0,
+            log_level="error",
+            log_config=None,
+            timeout_graceful_shutdown=1,
+            limit_concurrency=512,
+        )
     )
     thread = threading.Thread(target=made.run, daemon=True)
     thread.start()
@@ -196,6 +203,23 @@ def test_a_run_is_read_by_one_however_many_look(site: Site, monkeypatch: pytest.
         for stream in streams:
             stream.close()
     run.close()
+
+
+def test_a_viewer_who_leaves_while_the_server_waits_leaves_no_trace(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # The way back of a cancelled wait meets the next look: often enough with forty viewers.
+    monkeypatch.setattr(run_pages, "ALIVE", 0.02)
+    run, _ = begun(site)
+    with served(site) as address:
+        for _ in range(2):
+            streams = [requests.get(f"{address}/runs/{run.id}/stream", stream=True, timeout=120) for _ in range(20)]
+            for stream in streams:
+                next(messages(stream))
+                stream.close()
+        assert requests.get(f"{address}/runs/{run.id}", timeout=120).status_code == 200
+    run.close()
+    assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []
 
 
 def test_two_hundred_readers_are_answered_and_more_than_the_limit_are_refused(site: Site) -> None:

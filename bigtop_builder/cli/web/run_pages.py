@@ -38,9 +38,15 @@ class _Watched:
     """A run that somebody has open: the task that looks for news, and how many wait for it."""
 
     run: FollowedRun
-    news: asyncio.Condition
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    """Is set by the next news, and then replaced."""
     viewers: int = 0
     task: asyncio.Task[None] = field(init=False)
+
+    def wake(self) -> None:
+        """Wake all that wait for news."""
+        news, self.news = self.news, asyncio.Event()
+        news.set()
 
 
 class RunPages:
@@ -55,8 +61,7 @@ class RunPages:
         """End all streams, so that the server can end."""
         self._closed = True
         for watched in list(self._watched.values()):
-            async with watched.news:
-                watched.news.notify_all()
+            watched.wake()
 
     def runs(self, request: Request) -> Response:
         """Show the runs that a filter lets through, with their durations."""
@@ -208,6 +213,8 @@ class RunPages:
         watched.viewers += 1
         try:
             while True:
+                # Taken before the run is looked at, so that no news between the two are missed.
+                news = watched.news
                 number, live = run.number, run.live
                 if number > after:
                     text = await run_in_threadpool(run.message, after, lang, self.site.access.root)
@@ -219,9 +226,8 @@ class RunPages:
                 if self._closed:
                     return
                 try:
-                    async with watched.news:
-                        if run.number == after and run.live:
-                            await asyncio.wait_for(watched.news.wait(), ALIVE)
+                    async with asyncio.timeout(ALIVE):
+                        await news.wait()
                 except TimeoutError:
                     yield ": alive\n\n"
         finally:
@@ -233,8 +239,7 @@ class RunPages:
         watched = self._watched.get(name)
         # A run that others pushed out of memory was opened anew: the former watcher looks at the former one only.
         if watched is None or watched.task.done() or watched.run is not run:
-            news = asyncio.Condition()
-            watched = self._watched[name] = _Watched(run, news)
+            watched = self._watched[name] = _Watched(run)
             watched.task = asyncio.create_task(self._look(run, watched))
         return watched
 
@@ -245,8 +250,7 @@ class RunPages:
                 began, before = clock(), run.number
                 await run_in_threadpool(run.look)
                 if run.number != before or not run.live:
-                    async with watched.news:
-                        watched.news.notify_all()
+                    watched.wake()
                 await asyncio.sleep(max(LOOK, SHARE * (clock() - began)))
         finally:
             if self._watched.get(run.folder.name) is watched:
