@@ -27,6 +27,7 @@ from bigtop_builder.cli.app import run as run_command
 from bigtop_builder.flow.publish import push as push_module
 from bigtop_builder.flow.publish.publisher import Rules, publish
 from bigtop_builder.flow.publish.push import Pushed, push
+from bigtop_builder.flow.publish.pushed_pages import LISTED
 from bigtop_builder.flow.publish.verifier import verify
 from bigtop_builder.model.errors import ConfigurationError, ExitCode, PublishError
 from bigtop_builder.model.project import Network, ProjectFile
@@ -59,17 +60,25 @@ def publish_(signer: Signer, root: Path, tmp_path: Path) -> Callable[..., None]:
 def push_to(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PushTo:
     monkeypatch.setattr(web_destination, "PAUSE", 0.01)
 
-    def call(url: str, *, accept_older: bool = False, from_root: Path | None = None, **given: Any) -> Pushed:
+    def call(
+        url: str,
+        *,
+        accept_older: bool = False,
+        from_root: Path | None = None,
+        stack: str = STACK,
+        say: Callable[[str], None] = lambda text: None,
+        **given: Any,
+    ) -> Pushed:
         data = {"publish": {"push": {"url": url, **given}}}
         settings = validate(Document(data, Path("bigtop-builder.yaml")), ProjectFile).publish.push
         return push(
-            Publications(from_root or root, STACK, "el8"),
-            STACK,
+            Publications(from_root or root, stack, "el8"),
+            stack,
             "el8",
             settings,
             network=Network(),
             seen=Seen(tmp_path / "store"),
-            say=lambda text: None,
+            say=say,
             accept_older=accept_older,
         )
 
@@ -97,7 +106,8 @@ def test_what_was_pushed_is_the_publication_and_metadata_came_last(
         assert done.size == sum(map(len, ours.values()))
         put = [line.split()[1].removeprefix(f"/{BELOW}/") for line in server.requests("PUT")]
         assert {name.split("/")[0] for name in put[:2]} == {"packages"}
-        assert put[-4:] == ["repodata/repomd.xml.asc", "repodata/repomd.xml", "manifest.json.asc", "manifest.json"]
+        last = ["repodata/repomd.xml.asc", "repodata/repomd.xml", "manifest.json.asc", "manifest.json", "/index.html"]
+        assert put[-5:] == last
 
 
 @pytest.mark.parametrize(
@@ -139,6 +149,39 @@ def test_only_what_is_new_travels(publish_: Callable[..., None], push_to: PushTo
         put = [line.split()[1] for line in server.requests("PUT")]
         assert [name for name in put if "/packages/" in name] == [f"/{BELOW}/packages/b-1.0-1.el8.x86_64.rpm"]
         assert not verify(f"{server.url}/{BELOW}").problems
+
+
+def test_the_page_of_the_root_lists_all_that_was_uploaded_there(
+    publish_: Callable[..., None], push_to: PushTo, signer: Signer, tmp_path: Path
+) -> None:
+    publish_(A)
+    other = tmp_path / "other"
+    publish([write_rpm(tmp_path / "in-other", B), write_rpm(tmp_path / "in-other", A)], other, "other", EL8, signer)
+    with nginx(tmp_path / "nginx") as server:
+        page = server.served / "index.html"
+        push_to(server.url, from_root=other, stack="other")
+        push_to(server.url)
+        text = html.unescape(page.read_text())
+        rows = LISTED.findall(text)
+        assert rows == [(STACK, "el8", "1"), ("other", "el8", "2")]
+        assert f"{server.url}/other/el8/other-el8.repo" in text and f"{server.url}/{BELOW}/{STACK}-el8.repo" in text
+        publish_(B)
+        push_to(server.url)
+        assert LISTED.findall(page.read_text()) == [(STACK, "el8", "2"), ("other", "el8", "2")]
+        page.write_text("<h1>Our company</h1>")
+        push_to(server.url)
+        assert page.read_text() == "<h1>Our company</h1>", "somebody else's page stays"
+
+
+def test_a_server_that_takes_no_page_at_its_root_has_the_publication_all_the_same(
+    publish_: Callable[..., None], push_to: PushTo, tmp_path: Path
+) -> None:
+    publish_(A)
+    said: list[str] = []
+    with nginx(tmp_path / "nginx", rules="if ($request_uri = /index.html) { return 403; }") as server:
+        push_to(server.url, say=said.append)
+        assert not verify(f"{server.url}/{BELOW}").problems
+    assert any("the page of all repositories is not up to date" in line and "403" in line for line in said)
 
 
 def test_an_upload_that_stopped_is_continued(publish_: Callable[..., None], push_to: PushTo, tmp_path: Path) -> None:
@@ -366,6 +409,7 @@ def test_over_ssh(publish_: Callable[..., None], push_to: PushTo, root: Path, tm
         target = tmp_path / "target"
         done = push_to(url, **login)
         assert done.uploaded == done.files
+        assert (target / "index.html").is_file()
         assert not verify(str(target / BELOW)).problems
         assert push_to(url, **login).uploaded == 0
         publish_(B)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import jinja2
 
 INDEX = "index.html"
+GENERATOR = '<meta name="generator" content="bigtop-builder">'
+"""What a page of ours says in its head."""
 
 
 @dataclass(frozen=True)

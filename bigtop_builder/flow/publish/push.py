@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +21,8 @@ from bigtop_builder.adapter.repository.web_destination import WebDestination
 from bigtop_builder.adapter.rpm.signing import open_keyring, verify_detached
 from bigtop_builder.adapter.secret import read_secret
 from bigtop_builder.adapter.sources.web import Web
-from bigtop_builder.flow.publish.index_page import INDEX, IndexedPackage, repository_page
+from bigtop_builder.flow.publish.index_page import INDEX
+from bigtop_builder.flow.publish.pushed_pages import write_page, write_root_page
 from bigtop_builder.flow.publish.repo_file import address_of, is_local, repo_file_name
 from bigtop_builder.flow.publish.verifier import verify_state
 from bigtop_builder.model.digest import of_file
@@ -94,10 +94,10 @@ def push(
                 f"{destination.address}/{below} has revision {theirs.revision}, which is newer than {mine.epoch} here",
                 hint="Publish again, which makes a newer one, or replace the one there: --accept-older",
             )
-        address = f"{settings.url}/{below}" if settings.url and not settings.url.startswith("ssh:") else None
+        address = None if str(settings.url).startswith("ssh:") else settings.url
         if base_url and not is_local(base_url):
-            address = f"{base_url.rstrip('/')}/{below}"
-        page = _write_page(tree / below, stack, platform, address)
+            address = base_url
+        page = write_page(tree / below, stack, platform, address)
         stages = _stages(snapshot, below, theirs, page, packages_only=settings.metadata == "server")
         sent = Sent()
         for title, files in stages:
@@ -105,6 +105,8 @@ def push(
             sent += step
             if len(files) > 1:
                 say(f"{title}: {step.files} of {len(files)} files uploaded")
+        if settings.metadata == "publication":
+            _send_root_page(destination, tree / INDEX, stack, platform, len(mine.packages), address, say)
         place = f"{destination.address}/{below}"
     if settings.url and not settings.url.startswith("ssh:"):
         address = f"{settings.url.rstrip('/')}/{below}"
@@ -154,22 +156,21 @@ def _tree(snapshot: Path, below: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _write_page(place: Path, stack: str, platform: str, address: str | None) -> Path:
-    """Write the page for people beside the metadata. The same publication has the same page, as old as its manifest."""
-    names = sorted(f"{path.name}/" if path.is_dir() else path.name for path in place.iterdir())
-    packages = [
-        IndexedPackage(path.name, f"{PACKAGES}/{path.name}", path.stat().st_size)
-        for path in (place / PACKAGES).glob("*.rpm")
-    ]
-    repo = f"{address.rstrip('/')}/{repo_file_name(stack, platform)}" if address else None
-    published = int((place / MANIFEST).stat().st_mtime)
-    keys = [name for name in names if name.startswith("RPM-GPG-KEY-")]
-    page = place / INDEX
-    page.write_bytes(
-        repository_page(stack, platform, packages, repo=repo, published=published, keys=keys, entries=names)
-    )
-    os.utime(page, (published, published))
-    return page
+def _send_root_page(
+    destination: Destination,
+    page: Path,
+    stack: str,
+    platform: str,
+    packages: int,
+    address: str | None,
+    say: Callable[[str], None],
+) -> None:
+    """Upload the page that lists all repositories there. A publication is whole without it: a refusal ends nothing."""
+    try:
+        if write_root_page(page, destination.read(INDEX), stack, platform, packages, address):
+            destination.send([PushedFile(INDEX, page, of_file(page), page.stat().st_size)])
+    except PushError as error:
+        say(f"the page of all repositories is not up to date: {error.message}")
 
 
 def _state(destination: Destination, below: str, key: bytes) -> _State | None:
