@@ -205,6 +205,20 @@ def test_a_run_is_read_by_one_however_many_look(site: Site, monkeypatch: pytest.
     run.close()
 
 
+def test_news_that_a_page_has_read_first_reach_the_viewers_too(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_pages, "LOOK", 0.5)
+    monkeypatch.setattr(run_pages, "ALIVE", 600.0)
+    run, task = begun(site)
+    with served(site) as address:
+        with requests.get(f"{address}/runs/{run.id}/stream", stream=True, timeout=20) as stream:
+            found = messages(stream)
+            assert next(found)[1] == "1"
+            webruns.write(run, [TaskStarted(time=1, task=task)])
+            assert site.runs.get(run.id) is not None
+            assert next(found)[1] == "2"
+        run.close()
+
+
 def test_a_viewer_who_leaves_while_the_server_waits_leaves_no_trace(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,10 +1,14 @@
-"""Debian's Chromium, which tests of pages look through; installed where it may be and is missing."""
+"""Pages as a user serves them, and Debian's Chromium, which tests look through.
+
+Chromium is installed where it is missing and that is possible.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,8 +18,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from bigtop_builder.adapter.store import Store
+from bigtop_builder.flow.run.records import newest_runs
+from tests.real.conftest import Tool
+
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PACKAGES = ["chromium", "fonts-noto-cjk", "fonts-dejavu-core"]
+PATIENCE = 600
+"""Seconds after which a test gives up; never asserted as a speed."""
 
 
 def chromium() -> str:
@@ -89,3 +99,36 @@ def keep(page: Page, name: str, **options: bool) -> None:
     folder = os.environ.get("BIGTOP_SCREENSHOTS")
     if folder:
         page.screenshot(path=Path(folder) / f"{name}.png", **options)
+
+
+@contextmanager
+def served(tool: Tool, *options: str) -> Iterator[str]:
+    """The pages of a project, as a user serves them."""
+    process = tool.start("web", "--port", "0", *options)
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address, process.stderr.read() if process.stderr else ""
+        yield address.rstrip("/")
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+def newest(tool: Tool, kind: str) -> str:
+    """The newest run of the project."""
+    for run in newest_runs(Store(tool.store), 50):
+        if run.state.kind == kind and run.state.project == str(tool.folder):
+            return run.id
+    raise AssertionError("no run")
+
+
+def wait_for_run(tool: Tool, process: subprocess.Popen[str], kind: str) -> str:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            return newest(tool, kind)
+        except AssertionError:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.5)
+    raise AssertionError("the run did not begin")

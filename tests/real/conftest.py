@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -30,6 +31,8 @@ from bigtop_builder.recipe.catalog import Catalog
 
 if TYPE_CHECKING:
     from docker import DockerClient
+
+    from tests.real.browser import Viewer
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 1800
@@ -151,6 +154,18 @@ def client() -> Iterator[DockerClient]:
     connected = engine.connect()
     yield connected
     connected.close()
+
+
+@pytest.fixture
+def browser() -> Iterator[Viewer]:
+    """A browser in which nothing may go wrong, and that may ask nobody but this machine."""
+    from tests.real.browser import viewer
+
+    with viewer() as made:
+        yield made
+    assert made.said == [], "the console says nothing"
+    hosts = {urlsplit(url).hostname for url in made.asked if not url.startswith("file:")}
+    assert hosts <= {"127.0.0.1"}, "no other site is asked"
 
 
 def no_fetch(_: Source) -> NoReturn:

@@ -5,66 +5,15 @@ With BIGTOP_SCREENSHOTS=docs/images the pictures of the documentation are writte
 
 from __future__ import annotations
 
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
-
-import pytest
 
 from bigtop_builder.adapter.store import Store
-from bigtop_builder.flow.run.records import newest_runs
+from bigtop_builder.model.event import AmbariTask, AnyEvent, Change, PhaseStarted, RequestProgress, RunStarted
 from tests import webruns
-from tests.real.browser import Viewer, keep, viewer
+from tests.real.browser import PATIENCE, Viewer, keep, served, wait_for_run
 from tests.real.conftest import ROOT, SmallProject, Tool
 
 COPY = 'cp hello.txt "$STAGE/hello.txt"\n'
-PATIENCE = 600
-"""Seconds after which a test gives up; never asserted as a speed."""
-
-
-@contextmanager
-def served(tool: Tool, *options: str) -> Iterator[str]:
-    """The pages of a project, as a user serves them."""
-    process = tool.start("web", "--port", "0", *options)
-    try:
-        assert process.stdout is not None
-        address = process.stdout.readline().strip()
-        assert address, process.stderr.read() if process.stderr else ""
-        yield address.rstrip("/")
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
-
-
-@pytest.fixture
-def browser() -> Iterator[Viewer]:
-    with viewer() as made:
-        yield made
-    assert made.said == [], "the console says nothing"
-    hosts = {urlsplit(url).hostname for url in made.asked if not url.startswith("file:")}
-    assert hosts <= {"127.0.0.1"}, "no other site is asked"
-
-
-def newest(tool: Tool, kind: str) -> str:
-    """The newest run of the project."""
-    for run in newest_runs(Store(tool.store), 50):
-        if run.state.kind == kind and run.state.project == str(tool.folder):
-            return run.id
-    raise AssertionError("no run")
-
-
-def wait_for_run(tool: Tool, process: subprocess.Popen[str], kind: str) -> str:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            return newest(tool, kind)
-        except AssertionError:
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.5)
-    raise AssertionError("the run did not begin")
 
 
 def test_a_build_fills_its_page_while_it_runs_and_says_why_it_failed(small: SmallProject, browser: Viewer) -> None:
@@ -126,6 +75,43 @@ def test_a_deployment_shows_hosts_and_tasks(fresh: SmallProject, browser: Viewer
         assert "退出码 9" in chinese.inner_text("h1")
         keep(chinese, "web-chinese-dark")
         browser.leave()
+
+
+def test_what_is_opened_or_closed_stays_so_while_a_phase_goes_on(fresh: SmallProject, browser: Viewer) -> None:
+    store = Store(fresh.tool.store).open()
+    run = webruns.begin(store)
+    with served(fresh.tool) as address:
+        about = {
+            "command": ["bigtop-builder", "deploy", "x.yaml"],
+            "store": str(store.root),
+            "project": str(fresh.root),
+        }
+        start = RunStarted.model_validate({"time": 1, "run": run.id, "kind": "deploy", "phases": ["cluster"], **about})
+        webruns.write(run, [start, PhaseStarted(time=2, phase="cluster")])
+        page = browser.open(f"{address}/runs/{run.id}")
+
+        def tell(*events: AnyEvent) -> None:
+            webruns.write(run, events)
+
+        def task(number: int, status: str) -> AmbariTask:
+            about = {"request": 1, "task": number, "host": f"n{number}", "role": "DATANODE", "command": "START"}
+            return AmbariTask.model_validate({"time": 4, "phase": "cluster", "status": status, **about})
+
+        tell(Change(time=3, phase="cluster", name="register the version", state="done"))
+        page.wait_for_selector("#p-cluster details[data-part=changes]", timeout=PATIENCE * 1000)
+        page.click("#p-cluster details[data-part=changes] summary")
+        # What comes above the part that somebody opened is as open as a running phase wants it.
+        tell(RequestProgress(time=4, phase="cluster", request=1, context="Start", status="IN_PROGRESS", percent=5))
+        tell(task(1, "IN_PROGRESS"))
+        page.wait_for_selector("#p-cluster .cell.running", state="attached", timeout=PATIENCE * 1000)
+        assert page.locator("#p-cluster details[data-part=hosts]").get_attribute("open") is not None
+        assert page.locator("#p-cluster details[data-part=changes]").get_attribute("open") is not None
+        page.click("#p-cluster details[data-part=hosts] > summary")
+        tell(task(2, "COMPLETED"))
+        page.wait_for_selector("#p-cluster .cell.done", state="attached", timeout=PATIENCE * 1000)
+        assert page.locator("#p-cluster details[data-part=hosts]").get_attribute("open") is None
+        browser.leave()
+    run.close()
 
 
 def test_every_page_is_accessible_and_works_by_keyboard(fresh: SmallProject, browser: Viewer) -> None:

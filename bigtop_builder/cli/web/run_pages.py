@@ -245,14 +245,18 @@ class RunPages:
 
     async def _look(self, run: FollowedRun, watched: _Watched) -> None:
         clock = asyncio.get_running_loop().time
+        known = -1
         try:
             while run.live and watched.viewers:
-                began, before = clock(), run.number
+                began = clock()
                 await run_in_threadpool(run.look)
-                if run.number != before or not run.live:
+                # Whoever opens the page looks too, so that this look may find nothing new, and yet there are news.
+                if run.number != known:
+                    known = run.number
                     watched.wake()
                 await asyncio.sleep(max(LOOK, SHARE * (clock() - began)))
         finally:
+            watched.wake()
             if self._watched.get(run.folder.name) is watched:
                 del self._watched[run.folder.name]
 

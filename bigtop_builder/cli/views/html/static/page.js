@@ -30,8 +30,11 @@
   document.body.addEventListener("htmx:oobBeforeSwap", function (event) {
     const before = event.detail.target, fresh = event.detail.fragment;
     if (!before || !fresh || !fresh.querySelectorAll) return;
-    const opened = before.querySelectorAll("details"), next = fresh.querySelectorAll("details");
-    for (let place = 0; place < Math.min(opened.length, next.length); place++) next[place].open = opened[place].open;
+    for (const part of new Set(Array.from(fresh.querySelectorAll("details[data-part]"), (one) => one.dataset.part))) {
+      const those = `details[data-part="${part}"]`;
+      const opened = before.querySelectorAll(those), next = fresh.querySelectorAll(those);
+      for (let place = 0; place < Math.min(opened.length, next.length); place++) next[place].open = opened[place].open;
+    }
     const left = before.scrollLeft, top = before.scrollTop, id = before.id;
     if (left || top) setTimeout(function () {
       const now = document.getElementById(id);
