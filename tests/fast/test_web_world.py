@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +97,13 @@ def test_a_cluster_shows_its_state_and_no_secret(
     project: ProjectFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Bench(tmp_path, monkeypatch) as bench:
+        execute = bench.agent.execute
+
+        def talkative(command: str, *given: Any) -> tuple[bool, str, str, dict[str, Any]]:
+            done, said, errors, more = execute(command, *given)
+            return done, f"{said}\nlogged in with {PASSWORD}\n{webruns.HOSTILE}", errors, more
+
+        monkeypatch.setattr(bench.agent, "execute", talkative)
         assert bench.deploy() == 0, bench.events
         settings = project.settings()
         store = Store(settings.store).open()
@@ -109,7 +117,23 @@ def test_a_cluster_shows_its_state_and_no_secret(
             time.sleep(0.2)
         assert "node1.x.test" in text and "HEALTHY" in text and "3 / 3" in text
         assert 'bigtop_builder_cluster_reached{cluster="c1"} 1.0' in client.get("/metrics").text
-        for path in ("/runs", "/clusters", "/clusters/c1", "/metrics"):
+        request = re.findall(r'href="(/clusters/c1/requests/[0-9]+)"', text)[-1]
+        shown = client.get(request).text
+        assert "ZOOKEEPER_SERVER" in shown and "node1.x.test" in shown and "COMPLETED" in shown
+        output = re.search(rf'href="({request}\?task=[0-9]+)"', shown)
+        assert output
+        printed = client.get(output[1]).text
+        assert (
+            "logged in with ***" in printed and "&lt;script&gt;alert(1)" in printed and "<script>alert" not in printed
+        )
+        for path in (
+            f"{request}9999",
+            f"{request}?task=999999",
+            f"{request}?task=x",
+            "/clusters/c2/requests/1",
+        ):
+            assert client.get(path).status_code == 404, path
+        for path in ("/runs", "/clusters", "/clusters/c1", "/metrics", request, output[1]):
             answer = client.get(path)
             assert answer.status_code == 200 and PASSWORD not in answer.text
         assert "env:TEST_AMBARI_PASSWORD" in INVENTORY

@@ -59,6 +59,7 @@ def application(site: Site) -> Starlette:
         Route("/repositories/{stack}/{platform}", repositories.repository),
         Route("/clusters", clusters.clusters),
         Route("/clusters/{name}", clusters.cluster),
+        Route("/clusters/{name}/requests/{number:int}", clusters.request),
         Route("/metrics", show_metrics),
         Route("/preferences", shared.preferences),
         Route("/login", shared.login, methods=["GET", "POST"]),

@@ -114,6 +114,10 @@ class WebLinks:
         """The page of a cluster."""
         return self.to("clusters", name)
 
+    def request(self, name: str, number: int) -> str:
+        """The page of a request of Ambari."""
+        return self.to("clusters", name, "requests", str(number))
+
     def download(self, run: str, name: str) -> str | None:
         """A file of a run for download."""
         return self.to("runs", run, name)
