@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from bigtop_builder.adapter.containers.emulation import require_runnable
 from bigtop_builder.adapter.repository.metadata import require_createrepo
 from bigtop_builder.model.base import Credentials
 from bigtop_builder.model.build_tools import apache, debian, maven, pip
@@ -60,20 +61,15 @@ class Finding:
     advice: str = ""
 
 
+Check = Callable[[Settings], Iterator[Finding]]
+
+
 def examine(settings: Settings, *, offline: bool = False, components: Sequence[str] = ()) -> list[Finding]:
     """Run every check in a fixed order. A check that fails to run is a finding, never an exception.
 
     The mirrors are those that ``components`` need, by default all of the stack.
     """
-    checks: list[Callable[[Settings], Iterator[Finding]]] = [
-        _engine,
-        _store,
-        _output,
-        _machine,
-        _tools,
-        _clock,
-        _bundle,
-    ]
+    checks: list[Check] = [_engine, _architectures, _store, _output, _machine, _tools, _clock, _bundle]
     if not offline:
         checks += [_proxy, partial(_network, components=components)]
     findings: list[Finding] = []
@@ -122,6 +118,18 @@ def _engine(settings: Settings) -> Iterator[Finding]:
         if settings.project.builder == "embedded" and os.geteuid() != 0 and not alone:
             advice = "Run as root, use a rootless engine and newuidmap (package uidmap), or use --builder platform."
             yield Finding("root", "warning", "this account cannot create the embedded builder image", advice)
+
+
+def _architectures(settings: Settings) -> Iterator[Finding]:
+    for machine in dict.fromkeys(settings.project.architectures):
+        try:
+            how = require_runnable(machine)
+        except EngineError as error:
+            # Then its workers build what this machine cannot.
+            cluster = settings.project.executor.dask is not None
+            yield Finding(machine, "warning" if cluster else "failure", error.message, error.hint or "")
+        else:
+            yield Finding(machine, "ok", how)
 
 
 def engine_trial(client: DockerClient, facts: EngineFacts, folder: Path) -> Iterator[Finding]:
