@@ -109,7 +109,9 @@ def verify(
         for nevra, count in Counter(package.nevra for package in packages).items()
         if count > 1
     ]
-    members = [Member(package.nevra, package.requires, package.provides, package.files) for package in packages]
+    members = [
+        Member(package.nevra, package.requires, package.provides, package.files, package.arch) for package in packages
+    ]
     problems += [Problem("requires", nevra, f"nothing provides {wanted}") for nevra, wanted in unmet(members, system)]
     problems += [Problem("files", one, _not_together(other, paths)) for one, other, paths in owners.conflicts()]
     return Verdict(len(packages), tuple(problems))
