@@ -353,3 +353,42 @@ def test_a_store_without_shared_results_is_noticed(space: Project, cluster: Pape
     done = Watched(space, cluster, keep_going=True).end()
     failures = [result.failure for result in done.results.values() if result.failure]
     assert failures and "does not have it" in failures[0].message
+
+
+@pytest.fixture
+def both(project: ProjectFolder) -> Project:
+    """Component b is native and builds on a, which is not, for two architectures."""
+    project.component("a", COMPILED, versions=SOURCE % SHA)
+    project.component("b", "arch: native\ndepends: {build: [a]}\n" + COMPILED, versions=SOURCE % SHA)
+    project.stack(a="1", b="1")
+    rules = {"executor.lease": "5s", "executor.patience": "2s", "native": "label"}
+    return workspace(project, architectures=["x86_64", "aarch64"], **rules)
+
+
+def test_a_worker_of_another_architecture_takes_the_native_tasks_of_its_own(
+    both: Project, cluster: PaperCluster
+) -> None:
+    cluster.join("arm", facts={"machine": "aarch64", "slots": 2})
+    cluster.join("intel")
+    watched = Watched(both, cluster)
+    done = watched.end()
+    assert done.exit_code == ExitCode.DONE, watched.notices()
+    label = "b@debian-bootstrap"
+    assert sorted(cluster.hosts["arm"].built) == [f"{label}.aarch64/compile", f"{label}.aarch64/package"]
+    assert sorted(cluster.hosts["intel"].built) == [
+        *("a@debian-bootstrap/compile", "a@el8/package"),
+        *(f"{label}/compile", f"{label}/package"),
+    ]
+    assert {order.machine for order in cluster.hosts["arm"].orders} == {"aarch64"}
+    assert both.plan(Request(everything=True, platforms=("el8",))).nothing_to_do
+
+
+def test_without_a_worker_of_an_architecture_its_tasks_fail_and_say_so(both: Project, cluster: PaperCluster) -> None:
+    cluster.join("intel")
+    watched = Watched(both, cluster, keep_going=True)
+    done = watched.end()
+    failures = {task: result.failure for task, result in done.results.items() if result.failure}
+    assert set(failures) == {"b@debian-bootstrap.aarch64/compile"}
+    failure = failures["b@debian-bootstrap.aarch64/compile"]
+    assert failure.exit_code == ExitCode.ENGINE and "it builds on x86_64, not on aarch64" in failure.message
+    assert len(cluster.hosts["intel"].built) == 4
