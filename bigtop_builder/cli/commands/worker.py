@@ -80,7 +80,7 @@ NameOption = Annotated[
     str | None,
     typer.Option(
         "--name",
-        help="The worker's name, of which a cluster has one. Default: the host's name.",
+        help="The worker's name, of which a cluster has one. Default: the host's name; with --arch that is added.",
         show_default=False,
     ),
 ]
@@ -137,7 +137,7 @@ def worker(
         )
     project.store.open()
     own = _facts(project, memory, platform or [], ssh or f"{getpass.getuser()}@{socket.getfqdn()}")
-    shown = name or socket.gethostname()
+    shown = name or "-".join(filter(None, (socket.gethostname(), arch)))
     host = WorkerHost(project, PACKAGINGS, results, shown, ("ssh", "-t", own.ssh, *_shell(invocation, project)))
 
     def joined(_: object) -> None:
