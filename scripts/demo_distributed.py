@@ -49,6 +49,8 @@ PROJECT = """\
 stack: bigtop-3.2.0
 platforms: [debian-bootstrap]
 components: {spark: {variant: binary, options: {hadoop: bundled}}}
+"""
+CLUSTER = """\
 results: {url: "SERVER", push: true, credentials: {user: "env:RESULTS_USER", password: "env:RESULTS_PASSWORD"}}
 signing: {attestation_key: "file:KEY"}
 executor: {dask: "ADDRESS", certificates: tls, lease: 20s}
@@ -58,15 +60,16 @@ executor: {dask: "ADDRESS", certificates: tls, lease: 20s}
 class Machines:
     """The machines of the demo, which are folders and processes of this one."""
 
-    def __init__(self, root: Path, shared: Path, results: Nginx) -> None:
+    def __init__(self, root: Path, shared: Path, results: Nginx, settings: str) -> None:
         self.root = root
         self.shared = shared
         self.results = results
         self.address = f"tls://127.0.0.1:{free_port()}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.workers: list[str] = []
         self.project = root / "project"
         (self.project).mkdir()
-        text = PROJECT.replace("SERVER", results.url).replace("ADDRESS", self.address)
+        text = (settings + CLUSTER).replace("SERVER", results.url).replace("ADDRESS", self.address)
         (self.project / "bigtop-builder.yaml").write_text(text.replace("KEY", str(root / "key.pem")))
         command = ["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(root / "key.pem")]
         subprocess.run(command, check=True, capture_output=True, timeout=60)
@@ -101,10 +104,11 @@ class Machines:
         self.start("scheduler", [sys.executable, "-m", "distributed.cli.dask_scheduler", *options])
         self.wait(lambda: reachable(host, int(port)))
 
-    def start_worker(self, name: str, *folders: str) -> None:
+    def start_worker(self, name: str, *folders: str, options: tuple[str, ...] = ()) -> None:
         """Start a worker whose store has folders of the user's, and no results."""
         lend(self.shared, self.root / name, *folders)
-        self.start(name, self.command("worker", "--slots", "1", "--name", name, machine=name))
+        self.workers.append(name)
+        self.start(name, self.command("worker", "--slots", "1", "--name", name, *options, machine=name))
         self.wait(lambda: "builds for" in (self.root / f"{name}.log").read_text())
 
     def lose(self, worker: str) -> None:
@@ -131,7 +135,7 @@ class Machines:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        for name in WORKERS:
+        for name in self.workers:
             # What a worker left that had to be killed runs on.
             clear_after_crash(Store(self.root / name).open())
 
@@ -150,13 +154,13 @@ def reachable(host: str, port: int) -> bool:
 
 
 @contextmanager
-def machines(shared: Path) -> Iterator[Machines]:
+def machines(shared: Path, settings: str = PROJECT) -> Iterator[Machines]:
     """Make the machines, and end them."""
     root = Path(tempfile.mkdtemp(prefix="bigtop-builder-cluster-"))
     os.environ |= LOGIN
     try:
         with nginx(root / "nginx", login=":".join(LOGIN.values())) as results:
-            made = Machines(root, shared, results)
+            made = Machines(root, shared, results, settings)
             try:
                 yield made
             finally:
@@ -197,10 +201,15 @@ def read(events: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in events.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
+def shared_store() -> Path:
+    """The user's store."""
+    environment = os.environ.get("BIGTOP_BUILDER_STORE")
+    return Path(environment) if environment else default_store(dict(os.environ))
+
+
 def main(names: tuple[str, ...], victim: str) -> None:
     """Run the demo; SystemExit says what is wrong."""
-    environment = os.environ.get("BIGTOP_BUILDER_STORE")
-    shared = Path(environment) if environment else default_store(dict(os.environ))
+    shared = shared_store()
     with machines(shared) as cluster:
         began = time.monotonic()
         local = cluster.root / "local"
