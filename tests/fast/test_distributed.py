@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bigtop_builder.adapter.dask_cluster.access import Access
+from bigtop_builder.adapter.dask_cluster.worker import Link
 from bigtop_builder.adapter.sources.download_store import stored
 from bigtop_builder.adapter.step_log import LogWriter
 from bigtop_builder.flow.build.builder import build
@@ -204,6 +205,34 @@ def test_a_worker_whose_image_has_other_packages_gets_no_orders(space: Project, 
     assert watched.end().exit_code == ExitCode.DONE
     assert "the worker odd is left out: its image" in watched.notices()
     assert not cluster.hosts["odd"].built
+
+
+def test_a_worker_that_is_slow_to_begin_gets_its_images_once_more(
+    space: Project, cluster: PaperCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, begun = Link.begin, []
+
+    def slow(link: Link) -> None:
+        begun.append(link)
+        if len(begun) == 1:
+            raise TimeoutError
+        begin(link)
+
+    monkeypatch.setattr(Link, "begin", slow)
+    cluster.join("one")
+    assert Watched(space, cluster).end().exit_code == ExitCode.DONE and len(cluster.built) == 5
+
+
+def test_why_no_worker_has_its_images_is_told(
+    space: Project, cluster: PaperCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(link: Link) -> None:
+        raise TimeoutError("the scheduler is busy")
+
+    monkeypatch.setattr(Link, "begin", busy)
+    cluster.join("one")
+    with pytest.raises(EngineError, match=r"could make its images: .* the scheduler is busy"):
+        Watched(space, cluster).end()
 
 
 @pytest.fixture

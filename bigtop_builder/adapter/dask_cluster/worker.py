@@ -60,21 +60,21 @@ class Link:
 
     def begin(self) -> None:
         """Note at the scheduler that this function begins. Raises AlreadyBegunError if it did before."""
-        scheduler = self._worker.scheduler
-        if self._answer(scheduler.event_is_set(name=self._name)):
+        scheduler, patience = self._worker.scheduler, max(ANSWER_SECONDS, self._lease)
+        if self._answer(scheduler.event_is_set(name=self._name), patience):
             raise AlreadyBegunError(self._name)
-        self._answer(scheduler.event_set(name=self._name))
+        self._answer(scheduler.event_set(name=self._name), patience)
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Send a message, in order. What cannot be sent any more is of no use to anybody."""
         with suppress(Exception):
             self._worker.log_event(TOPIC, dict(message))
 
-    def _answer(self, question: Coroutine[Any, Any, T]) -> T:
+    def _answer(self, question: Coroutine[Any, Any, T], patience: float = ANSWER_SECONDS) -> T:
         """Wait for an answer of the scheduler, which also renews the lease."""
-        limited = asyncio.wait_for(question, ANSWER_SECONDS)
+        limited = asyncio.wait_for(question, patience)
         loop = self._worker.loop.asyncio_loop
-        answer = asyncio.run_coroutine_threadsafe(limited, loop).result(ANSWER_SECONDS + 1)
+        answer = asyncio.run_coroutine_threadsafe(limited, loop).result(patience + 1)
         self._contact = time.monotonic()
         return answer
 

@@ -298,7 +298,7 @@ class DaskExecution:
         """Give the order of a lost worker to another, once."""
         self._withdraw(attempt)
         if attempt.message.order is None:
-            self._fleet.images_made(attempt.workers[0], None)
+            self._images_lost(attempt.workers[0], why)
             return
         where = attempt.worker or "before it began"
         if self._cancelling:
@@ -373,6 +373,11 @@ class DaskExecution:
             agreed.set_result(self._fleet.agree(before, self._project.store))
         except BaseException as error:
             agreed.set_exception(error)
+
+    def _images_lost(self, address: str, why: str) -> None:
+        """Have a worker that is still there make its images again, once: it may only have been slow to begin."""
+        if not self._cancelling and self._fleet.tries_again(address, why):
+            self._make_images(address)
 
     def _make_images(self, address: str) -> None:
         """Have a worker make the images of this run, which may make it a member."""

@@ -42,6 +42,8 @@ class Fleet:
         self._refused: dict[str, str] = {}
         self._making: set[str] = set()
         self._made: dict[str, dict[str, ImageRecord]] = {}
+        self._tried: set[str] = set()
+        """The addresses of those that make their images a second time."""
         self._failures: dict[str, Failure | None] = {}
         self._ready: set[str] = set()
         self._begun = False
@@ -75,6 +77,7 @@ class Fleet:
         for address in gone:
             self._tell(f"the worker {self.members.pop(address)} has left", "warning")
             self._made.pop(address, None)
+            self._tried.discard(address)
             self._making.discard(address)
         if gone:
             self._review()
@@ -141,6 +144,18 @@ class Fleet:
             else:
                 self._made[address] = {record.key: record for record in verdict.images}
         self._review()
+
+    def tries_again(self, address: str, why: str) -> bool:
+        """Note that a worker did not come to the end of its images; return whether it shall make them once more."""
+        if address in self.members and address not in self._tried:
+            self._tried.add(address)
+            return True
+        self._making.discard(address)
+        if address in self.members:
+            self._failures[address] = Failure(step="image", message=f"making them did not end: {why}")
+            self._tell(f"the worker {self.members[address]} could not make its images: {why}", "warning")
+        self._review()
+        return False
 
     def settle(self) -> None:
         """Note that nobody makes images any more, if that is so."""
