@@ -54,8 +54,11 @@ class Access:
         except OSError as error:
             raise EngineError(
                 f"no Dask scheduler responds at {self.address}: {error.strerror or error}",
-                hint="Start one with: dask scheduler, or check the address.",
+                hint="Start one with: dask scheduler, or check the address." + self._otherwise(),
             ) from error
+
+    def _otherwise(self) -> str:
+        return " --executor local builds on this machine." if self.part == "client" else ""
 
     def security(self) -> Security:
         """Return the same for Dask."""
