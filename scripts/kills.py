@@ -1,5 +1,7 @@
 """Kills by name: build, repo publish, bundle create, bundle load and deploy are killed at random times: make kills.
 
+Of ``deploy`` a new cluster, a property that rolls through its servers, and the replacement of a host.
+
 Each is killed with everything it started, run again to its end, and its end state compared with that of a run that
 nobody disturbed: packages byte by byte; a repository's packages, metadata and verdict, a bundle's members and a loaded
 site, all without signatures, which name a time; the state of a simulated cluster. Besides, nothing may be left:
@@ -41,7 +43,7 @@ COMMAND_SECONDS = 900
 GRACE_SECONDS = 20
 """Processes that an ended command started, such as gpg's agent, have gone after this long."""
 NAMES = ("alpha", "beta", "gamma")
-HOSTS = ("node1.x.test", "node2.x.test")
+HOSTS = tuple(f"node{number}.x.test" for number in (1, 2, 3, 4))
 UNFINISHED = re.compile(r"(^|/)\.[^/]*\.(unpacking|part|tmp)|\.(tmp|part|partial|unfinished)$")
 RUNNING = ("store/locks/", "store/runs/", "store/last/", "store/gnupg/", "store/cache/templates/")
 """What a store keeps of its runs: it differs from run to run."""
@@ -419,6 +421,11 @@ class Deploy(Subject):
     """The phases of ``deploy`` that need no hosts, onto a simulated Ambari in a process of its own."""
 
     name = "deploy"
+    earlier: tuple[int, ...] = ()
+    """The hosts that the cluster has before, by their places in HOSTS; empty if there is none."""
+    wanted: tuple[int, ...] = (0, 1)
+    remove: tuple[str, ...] = ()
+    """Options of the deployment below."""
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
@@ -441,18 +448,29 @@ class Deploy(Subject):
                 raise RuntimeError("the simulated Ambari did not start")
             time.sleep(0.05)
         self.url = json.loads(started.read_text())["url"]
+        if self.earlier:
+            self._inventory(self.earlier, 2000)
+            self.site.run(self.argv(), self.place)
+        self._inventory(self.wanted, 2345)
+
+    def _inventory(self, hosts: tuple[int, ...], tick_time: int) -> None:
         inventory = {
             "cluster": "c1",
             "ambari": {"url": self.url, "password": "env:KILLS_PASSWORD", "poll": "1s"},
             "repositories": [{"url": "http://repository.test/el8"}],
-            "groups": {"all": {"hosts": list(HOSTS), "components": ["ZOOKEEPER_SERVER", "ZOOKEEPER_CLIENT"]}},
-            "configurations": {"zoo.cfg": {"tickTime": 2345}},
+            "groups": {
+                "all": {
+                    "hosts": [HOSTS[number] for number in hosts],
+                    "components": ["ZOOKEEPER_SERVER", "ZOOKEEPER_CLIENT"],
+                }
+            },
+            "configurations": {"zoo.cfg": {"tickTime": tick_time}},
         }
         (self.place / "inventory.yaml").write_text(yaml.safe_dump(inventory))
 
     def argv(self) -> list[str]:
         """Return the command."""
-        return [str(Path(__file__).resolve()), "--deploy", str(self.place / "inventory.yaml")]
+        return [str(Path(__file__).resolve()), "--deploy", str(self.place / "inventory.yaml"), *self.remove]
 
     def state(self) -> Any:
         """Return components with their states, configurations, what is unfinished, and the answer to once more."""
@@ -492,16 +510,32 @@ class Deploy(Subject):
             kill(self.server)
 
 
-def deploy(inventory: Path) -> int:
+class Restart(Deploy):
+    """A property changes on a running cluster, and rolls through its three servers."""
+
+    name = "deploy restart"
+    earlier = wanted = (0, 1, 2)
+
+
+class Replacement(Deploy):
+    """One of three servers moves to another host, and a property changes with it."""
+
+    name = "deploy replacement"
+    earlier, wanted, remove = (0, 1, 2), (0, 1, 3), ("--remove",)
+
+
+def deploy(inventory: Path, *, remove: bool) -> int:
     """Run the phases that need no hosts, as the command does."""
     from bigtop_builder.adapter.secret import Secrets
     from bigtop_builder.flow.deploy.deployment import open_deployment
     from bigtop_builder.flow.deploy.deployment_run import DEPLOY, PHASES, applicable
     from bigtop_builder.flow.deploy.phase_runner import run_phases
+    from bigtop_builder.flow.deploy.world import Removing
     from bigtop_builder.recipe.inventory import load_inventory
 
     loaded = load_inventory(inventory)
-    phases = [one for one in applicable(loaded, PHASES) if one not in ("check", "prepare", "ambari", "standalone")]
+    remote = ("check", "prepare", "ambari", "standalone")
+    phases = [one for one in applicable(loaded, PHASES, removing=remove) if one not in remote]
 
     def tell(event: Any) -> None:
         if event.event == "change":
@@ -516,11 +550,12 @@ def deploy(inventory: Path) -> int:
         dry_run=False,
         hosted=False,
         mark=inventory.parent / "verified",
+        removing=Removing(remove),
     ) as deployment:
         return int(run_phases(deployment, DEPLOY, phases))
 
 
-SUBJECTS: tuple[type[Subject], ...] = (Build, Publish, BundleCreate, BundleLoad, Deploy)
+SUBJECTS: tuple[type[Subject], ...] = (Build, Publish, BundleCreate, BundleLoad, Deploy, Restart, Replacement)
 
 
 def leftovers(site: Site, stores: list[Path]) -> Iterator[str]:
@@ -569,7 +604,9 @@ def run(options: argparse.Namespace, folder: Path) -> int:
     store = Path(own) if own else default_store(dict(os.environ))
     site = Site(folder, store / "images")
     subjects = [kind(site) for kind in SUBJECTS if kind.name.startswith(options.command)]
-    learned = [kind(site) for kind in SUBJECTS[:4] if kind not in map(type, subjects)] if options.command else []
+    # What is built first is what the others publish and bundle; a deployment needs none of it.
+    needed = SUBJECTS[:4] if not all(isinstance(one, Deploy) for one in subjects) else ()
+    learned = [kind(site) for kind in needed if kind not in map(type, subjects)]
     order = sorted([*subjects, *learned], key=lambda one: SUBJECTS.index(type(one)))
     try:
         for subject in order:
@@ -614,9 +651,10 @@ def main() -> int:
     parser.add_argument("--command", default="", help=f"only one of {', '.join(kind.name for kind in SUBJECTS)}")
     parser.add_argument("--folder", type=Path, help="work here and keep it; it must be missing")
     parser.add_argument("--deploy", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--remove", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.deploy:
-        return deploy(options.deploy)
+        return deploy(options.deploy, remove=options.remove)
     print(f"seed {options.seed}", flush=True)
     if options.folder:
         return run(options, options.folder.resolve())

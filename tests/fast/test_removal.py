@@ -16,7 +16,7 @@ from bigtop_builder.cluster.moved_hosts import left_over, moved_properties, name
 from bigtop_builder.cluster.removal import BY_HAND, DECOMMISSIONED, MOVABLE, Member, Removal, obstacles, removal
 from bigtop_builder.cluster.stack_data import load_stack
 from bigtop_builder.flow.deploy.world import Removing
-from bigtop_builder.model.event import Change, Notice
+from bigtop_builder.model.event import AmbariTask, Change, Notice
 from tests.fast.deploying import HEAD, Bench
 
 STACK = load_stack()
@@ -205,6 +205,52 @@ def test_a_dead_host_is_replaced(bench: Bench) -> None:
     assert bench.deploy(replaced, removing=gone) == 0, bench.failure
     assert bench.changes == []
     assert "--gone: node5.x.test is not in the cluster, or not any more" in notices(bench)
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing of the deployment runs on."""
+
+
+def _replaced(folder: Path, monkeypatch: pytest.MonkeyPatch, stop: int | None) -> tuple[Any, int]:
+    """A ZooKeeper server on a dead host is replaced, killed at an event and run again; gives the end and the events."""
+    folder.mkdir()
+    moved = ZOOKEEPER.replace('["node[1-3].x.test"]', '["node[1-2].x.test", node4.x.test]')
+    gone = Removing(True, frozenset({"node3.x.test"}))
+    count, asked = 0, dict[int, set[str]]()
+
+    def kill(event: object) -> None:
+        nonlocal count
+        count += 1
+        if isinstance(event, AmbariTask) and (event.role, event.host) != ("ZOOKEEPER_SERVER", "node4.x.test"):
+            asked.setdefault(event.request, set()).update({event.host} if event.role == "ZOOKEEPER_SERVER" else ())
+        if count == stop:
+            raise Killed
+
+    with Bench(folder, monkeypatch, hosts=4) as bench:
+        assert bench.deploy(ZOOKEEPER) == 0, bench.failure
+        bench.world.hosts["node3.x.test"].lost_at = bench.now
+        bench.pass_time(200)
+        if stop is None:
+            assert bench.deploy(moved, removing=gone, watch=kill) == 0, bench.failure
+        else:
+            with pytest.raises(Killed):
+                bench.deploy(moved, removing=gone, watch=kill)
+            assert bench.deploy(moved, removing=gone, watch=kill) == 0, (stop, bench.failure)
+        assert {len(hosts) for hosts in asked.values() if hosts} == {1}, "never two servers of the ensemble at once"
+        cluster = bench.world.clusters["c1"]
+        stale = [one.host for one in cluster.components.values() if cluster.stale(one)]
+        end = (bench.state(), sorted(cluster.hosts), stale)
+        assert bench.deploy(moved, removing=gone) == 0, (stop, bench.failure)
+        assert bench.changes == [], stop
+        return end, count
+
+
+def test_a_replacement_that_is_killed_anywhere_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clean, length = _replaced(tmp_path / "clean", monkeypatch, None)
+    assert clean[1:] == ([f"node{number}.x.test" for number in (1, 2, 4)], [])
+    for stop in range(2, length, max(1, length // 10)):
+        found, _ = _replaced(tmp_path / str(stop), monkeypatch, stop)
+        assert found == clean, stop
 
 
 def test_mistakes_about_hosts_that_are_gone(bench: Bench) -> None:
