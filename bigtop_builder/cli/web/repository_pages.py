@@ -13,7 +13,7 @@ from bigtop_builder.adapter.repository.pool import PooledPackage
 from bigtop_builder.adapter.repository.reader import FolderReader
 from bigtop_builder.adapter.repository.snapshot import MANIFEST, Publications
 from bigtop_builder.cli.web.site import Kept, Site
-from bigtop_builder.flow.publish.repo_file import address_of, install_lines, is_local
+from bigtop_builder.flow.publish.repo_file import address_of, install_lines, local_address
 from bigtop_builder.flow.publish.served_repo_files import Published, generated, publications, reachable
 from bigtop_builder.flow.publish.verifier import Problem, verify_state
 from bigtop_builder.model.errors import BigtopBuilderError, PublishError
@@ -148,7 +148,7 @@ class RepositoryPages:
             raise HTTPException(404)
         shown = difference(snapshots[older].packages, snapshots[newer].packages) if len(newest) > 1 else None
         text = state.files.get(state.repo_file)
-        named = text is not None and not is_local(address_of(text) or "")
+        named = text is not None and not local_address(text)
         if text is None or not named:
             address = f"http://{reachable('0.0.0.0')}:{SERVED}"
             text = (generated(self.site.settings.repository, (state.repo_file,), address) or b"").decode()

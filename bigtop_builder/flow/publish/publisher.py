@@ -29,7 +29,7 @@ from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.publish.key_rotation import KeyChange, published_keys, sign_again
 from bigtop_builder.flow.publish.package_origin import check_origin
 from bigtop_builder.flow.publish.provenance import complete
-from bigtop_builder.flow.publish.repo_file import address_of, is_local, repo_file, repo_file_name
+from bigtop_builder.flow.publish.repo_file import local_address, repo_file, repo_file_name
 from bigtop_builder.flow.publish.rpm_rules import check_key, check_package
 from bigtop_builder.flow.publish.verifier import is_whole
 from bigtop_builder.model.digest import of_file
@@ -136,7 +136,7 @@ def publish(
         pool.clear_unfinished()
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             unique = {header.sha256: (path, header) for path, header in given}.values()
-            taken = list(threads.map(lambda item: pool.take(item[0], item[1], signer, keyring), unique))
+            taken = dict.fromkeys(threads.map(lambda item: pool.take(item[0], item[1], signer, keyring), unique))
         selected = _select(taken, former.packages, rules)
         foreign = [package for package in selected if package.key != signer.fingerprint]
         again = sign_again(foreign, pool, signer, store) if foreign else {}
@@ -158,10 +158,8 @@ def publish(
             pool.sweep()
     before = {package.file_name: package.content for package in former.packages}
     after = {package.file_name: package.content for package in selected}
-    given_now = set(taken)
     repo_name = repo_file_name(stack, platform.name)
     key_names = [name for name in files if name not in (ATTESTATION_KEY, ALL_KEYS, repo_name)]
-    address = address_of(files.get(repo_name, ""))
     return Publication(
         folder=publications.visible,
         snapshot=current,
@@ -176,9 +174,9 @@ def publish(
         signed_again=tuple(sorted(package.file_name for package in again)),
         keys=(key_names[0], *(name for name in key_names if files[name] != files[key_names[0]])),
         not_attested=tuple(
-            package.file_name for package in selected if package in given_now and STATEMENT not in documents[package]
+            package.file_name for package in selected if package in taken and STATEMENT not in documents[package]
         ),
-        local_address=address if address and is_local(address) else None,
+        local_address=local_address(files.get(repo_name, "")),
     )
 
 

@@ -23,7 +23,7 @@ from bigtop_builder.adapter.secret import read_secret
 from bigtop_builder.adapter.sources.web import Web
 from bigtop_builder.flow.publish.index_page import INDEX
 from bigtop_builder.flow.publish.pushed_pages import write_page, write_root_page
-from bigtop_builder.flow.publish.repo_file import address_of, is_local, repo_file_name
+from bigtop_builder.flow.publish.repo_file import is_local, local_address, repo_file_name
 from bigtop_builder.flow.publish.verifier import verify_state
 from bigtop_builder.model.digest import of_file
 from bigtop_builder.model.errors import PublishError
@@ -120,8 +120,7 @@ def push(
 
 def _require_reachable(repo: str) -> None:
     """Raise PublishError if the ``.repo`` file leads other hosts to themselves."""
-    address = address_of(repo)
-    if address and is_local(address):
+    if address := local_address(repo):
         raise PublishError(
             f"the .repo file of this publication names {address}, which other hosts do not reach",
             hint="Set publish.base_url to the address at which hosts reach the root, publish again, and push that.",

@@ -48,6 +48,12 @@ def is_local(address: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
+def local_address(text: str) -> str | None:
+    """Return the address in the text of a ``.repo`` file if other hosts do not reach it."""
+    address = address_of(text)
+    return address if address and is_local(address) else None
+
+
 def install_lines(address: str) -> list[str]:
     """Return the commands of which each gives a host the ``.repo`` file at an address: for any host, for dnf, for yum.
 

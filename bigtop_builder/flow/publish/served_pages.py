@@ -11,7 +11,7 @@ from urllib.parse import quote
 from bigtop_builder.adapter.repository.metadata import PACKAGES
 from bigtop_builder.adapter.repository.snapshot import MANIFEST
 from bigtop_builder.flow.publish.index_page import IndexedPackage, IndexedRepository, repository_page, root_page
-from bigtop_builder.flow.publish.repo_file import address_of, is_local
+from bigtop_builder.flow.publish.repo_file import local_address
 from bigtop_builder.flow.publish.served_repo_files import Published, publications
 
 
@@ -44,10 +44,9 @@ def folder_page(root: Path, folder: Path, title: str, names: Sequence[str], addr
 def _repo(one: Published, address: str) -> str:
     """Return where hosts find the ``.repo`` file: the published one, unless that leads them to themselves."""
     try:
-        named = address_of((one.folder / one.repo_file).read_text(encoding="utf-8", errors="replace"))
+        own = local_address((one.folder / one.repo_file).read_text(encoding="utf-8", errors="replace"))
     except OSError:
-        named = None
-    own = named and is_local(named)
+        own = None
     return f"{address}/{one.repo_file}" if own else f"{address}/{one.stack}/{one.platform}/{one.repo_file}"
 
 
