@@ -6,7 +6,6 @@ lists everything that will be installed.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -21,7 +20,7 @@ from bigtop_builder.cluster.hadoop_rules import (
 )
 from bigtop_builder.cluster.layout import Layout, LayoutGroup
 from bigtop_builder.cluster.problem import Path, Problem
-from bigtop_builder.cluster.stack_rest import default_properties
+from bigtop_builder.cluster.property_names import Served, unknown_properties
 from bigtop_builder.model.ambari_stack import Dependency, StackDefinition
 from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors, Location
 from bigtop_builder.recipe.document import near
@@ -68,11 +67,13 @@ def check_layout(
     services: tuple[str, ...] = (),
     kerberos: bool = False,
     default_password: bool = False,
+    served: Served | None = None,
 ) -> CheckedLayout:
     """Return the layout with what Ambari adds to it.
 
     ``services`` are those of the inventory (if empty, the components determine them), ``kerberos`` is whether the
-    cluster gets Kerberos, ``default_password`` whether there is one for missing passwords. Raises ConfigurationError,
+    cluster gets Kerberos, ``default_password`` whether there is one for missing passwords, ``served`` what
+    a server knows of a service's properties. Raises ConfigurationError,
     or ConfigurationErrors for several mistakes, each located with ``place``.
     """
     check = _Check(stack, layout)
@@ -97,7 +98,7 @@ def check_layout(
     if errors:
         raise ConfigurationErrors(errors)
     warnings = [problem.message for problem in check.problems] + _absent(check) + _words(layout)
-    warnings += _unknown_properties(check)
+    warnings += unknown_properties(stack, layout, served)
     return CheckedLayout(check.layout, tuple(check.added), tuple(warnings))
 
 
@@ -293,25 +294,6 @@ def _words(layout: Layout) -> list[str]:
         for name, value in properties.items()
         if isinstance(value, str) and value.lower() in WORDS
     ]
-
-
-def _unknown_properties(check: _Check) -> list[str]:
-    """Find properties that a type does not have: misspelt ones, and any where Ambari's page would add none."""
-    types = check.stack.configuration_types()
-    scopes = [check.layout.configurations, *(group.configurations for group in check.layout.groups)]
-    found = []
-    given = dict.fromkeys((kind, name) for scope in scopes for kind, values in scope.items() for name in values)
-    for kind, name in given:
-        service = types.get(kind)
-        known = default_properties(check.stack, kind)
-        if not known or name in known:
-            continue
-        supports = check.stack.services[service].configurations[kind].supports if service else []
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-        if close or "adding_forbidden" in supports:
-            hint = f"did you mean {close[0]}?" if close else "nothing reads it"
-            found.append(f"{kind} has no property {name}: {hint}")
-    return found
 
 
 def _absent(check: _Check) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.cluster import ClusterView
     from bigtop_builder.adapter.ambari.service import HostComponent
     from bigtop_builder.cluster.layout import Layout
+    from bigtop_builder.cluster.property_names import Served
     from bigtop_builder.model.ambari_stack import StackDefinition
 
 
@@ -41,6 +42,7 @@ def desired_layout(client: Ambari, world: World, reporter: Reporter) -> Layout:
             services=tuple(inventory.services),
             kerberos=inventory.security.kerberos is not None,
             default_password=inventory.default_password is not None,
+            served=_served(client, world),
         )
         layout, spared = _spared(own, checked.layout, view, world.components() if view is not None else ())
         for text in checked.added:
@@ -50,6 +52,21 @@ def desired_layout(client: Ambari, world: World, reporter: Reporter) -> Layout:
             reporter.notice(text, warning=True)
         world.layout = with_recommended(client, world, reporter, layout)
     return world.layout
+
+
+def _served(client: Ambari, world: World) -> Served | None:
+    """Return how to ask the server for the names of a service's properties; None without one."""
+    if not (world.inventory.ambari and world.server_answers):
+        return None
+    stack = world.inventory.stack
+
+    def names(service: str | None) -> Mapping[str, Iterable[str]]:
+        found: dict[str, set[str]] = {}
+        for one in client.stack_properties(stack.name, stack.version, service):
+            found.setdefault(one.type, set()).add(one.name)
+        return found
+
+    return names
 
 
 def _existing(client: Ambari, world: World) -> ClusterView | None:
