@@ -17,6 +17,7 @@ from pydantic import (
 
 from bigtop_builder.model.base import (
     FILE_MODE,
+    IDENTIFIER,
     Duration,
     FileName,
     Name,
@@ -28,6 +29,18 @@ from bigtop_builder.model.base import (
     VariableName,
 )
 from bigtop_builder.model.build_tools.registry import CacheName
+from bigtop_builder.model.package_text import (
+    AccountGroup,
+    AccountName,
+    Comment,
+    InstalledPath,
+    Line,
+    OptionalPath,
+    Owner,
+    PackageName,
+    Requirement,
+    ServiceName,
+)
 from bigtop_builder.model.source import Source
 
 Variable = str | dict[str, str]
@@ -58,7 +71,7 @@ class Build(StrictModel):
     """The shared download caches that the step uses."""
     network: bool = True
     """Whether the step has network access."""
-    environment: dict[str, str] = Field(default_factory=dict)
+    environment: dict[Annotated[str, StringConstraints(pattern=IDENTIFIER)], str] = Field(default_factory=dict)
     """More environment variables."""
     script: str = ""
     """Bash that runs in the patched source tree and puts its result below ``$STAGE``. Templates are rendered first."""
@@ -92,19 +105,19 @@ class Option(StrictModel):
 class Service(StrictModel):
     """A SysV service. Its script is rendered from the generic one unless ``script`` names another."""
 
-    name: FileName
+    name: ServiceName
     """The name of the script in ``/etc/rc.d/init.d``."""
-    description: str
+    description: Line
     """A description in one line."""
-    user: str = "root"
+    user: AccountName = "root"
     """The user that runs the process."""
     command: str = ""
     """A command that runs in the foreground; the generic script puts it into the background."""
-    environment_file: str | None = None
+    environment_file: OptionalPath | None = None
     """A shell file to source before the command."""
-    pid_file: str = ""
+    pid_file: OptionalPath = ""
     """The file for the process id."""
-    log_file: str = ""
+    log_file: OptionalPath = ""
     """The file for the output of the process."""
     script: RelativePath | None = None
     """A complete script, as a file below ``files/``."""
@@ -113,26 +126,26 @@ class Service(StrictModel):
 class User(StrictModel):
     """A system user and its group of the same name, created before the files are installed."""
 
-    name: FileName
+    name: AccountName
     """The name of the user, and of the group."""
-    home: PlainText
+    home: InstalledPath
     """The home folder."""
-    comment: str = ""
+    comment: Comment = ""
     """The comment in ``/etc/passwd``."""
-    shell: str = "/sbin/nologin"
+    shell: InstalledPath = "/sbin/nologin"
     """The login shell."""
-    groups: list[str] = Field(default_factory=list)
+    groups: list[AccountGroup] = Field(default_factory=list)
     """More groups that it belongs to; they are created as well."""
 
 
 class Link(StrictModel):
     """A link managed by ``alternatives``."""
 
-    link: PlainText
+    link: InstalledPath
     """The public path: ``/etc/zookeeper/conf``."""
-    name: FileName
+    name: ServiceName
     """The name of the group: ``zookeeper-conf``."""
-    path: PlainText
+    path: InstalledPath
     """The target of the link."""
     priority: int = 30
     """The priority of this target: the highest one wins where nobody has chosen."""
@@ -157,9 +170,9 @@ class FileEntry(StrictModel):
     """Left out of the package, although another entry covers it."""
     mode: Annotated[str, StringConstraints(pattern=FILE_MODE)] | None = None
     """The mode of all that the path covers, in quotes: ``"0755"``; without it, as ``install`` left it."""
-    owner: str | None = Field(default=None, min_length=1)
+    owner: Owner | None = None
     """The owner of all that the path covers; without it root."""
-    group: str | None = Field(default=None, min_length=1)
+    group: Owner | None = None
     """The group of all that the path covers; without it root."""
     _order: tuple[str, ...] = PrivateAttr(())
 
@@ -189,23 +202,23 @@ class FileEntry(StrictModel):
 class Package(StrictModel):
     """One package."""
 
-    name: FileName
+    name: PackageName
     """The full name, as a template: ``spark{{ suffix }}-master``."""
-    summary: str
+    summary: Line
     """The summary, in one line."""
     description: str = ""
     """The description; by default the component's, else the summary."""
-    group: str = "Development/Libraries"
+    group: Line = "Development/Libraries"
     """The RPM group."""
-    requires: list[str] = Field(default_factory=list)
+    requires: list[Requirement] = Field(default_factory=list)
     """What the package requires, as RPM writes it: ``zookeeper{{ suffix }} = %{version}-%{release}``."""
-    requires_phase: dict[Phase, list[str]] = Field(default_factory=dict)
+    requires_phase: dict[Phase, list[Requirement]] = Field(default_factory=dict)
     """Requirements of scriptlets, as in ``Requires(pre):``."""
-    provides: list[str] = Field(default_factory=list)
+    provides: list[Requirement] = Field(default_factory=list)
     """What it provides besides its own name."""
-    conflicts: list[str] = Field(default_factory=list)
+    conflicts: list[Requirement] = Field(default_factory=list)
     """What must not be installed beside it."""
-    obsoletes: list[str] = Field(default_factory=list)
+    obsoletes: list[Requirement] = Field(default_factory=list)
     """Packages that it replaces on an upgrade."""
     files: list[PlainText | FileEntry] = Field(default_factory=list)
     """The content of the package: paths, or entries that say more. One that renders to nothing is dropped."""
@@ -295,15 +308,15 @@ class Component(StrictModel):
 
     name: Name
     """The name, which is also that of the folder."""
-    summary: str
+    summary: Line
     """What the component is, in one line."""
     description: str = ""
     """What it is, in more words."""
-    license: str = "ASL 2.0"
+    license: Line = "ASL 2.0"
     """The license, as RPM packages name it."""
-    url: str = ""
+    url: PlainText = ""
     """The home page of the upstream project."""
-    group: str = "Development/Libraries"
+    group: Line = "Development/Libraries"
     """The RPM group."""
     version: UpstreamVersion | None = None
     """The default when the stack names no version; not needed when ``versions`` has only one."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bigtop_builder.model.base import is_template
 from bigtop_builder.model.component import Component, FileEntry, Package
 from bigtop_builder.model.errors import ConfigurationError, ConfigurationErrors, RecipeError
+from bigtop_builder.model.package_text import listed_path
 from bigtop_builder.recipe.document import Document, DocumentPath, clipped
 from bigtop_builder.recipe.package_format import FORMATS
 from bigtop_builder.recipe.renderer import Renderer
@@ -28,7 +31,7 @@ def check_file_lists(component: Component, document: Document) -> None:
     mistakes: list[ConfigurationError] = [
         mistake
         for index, package in enumerate(component.packages)
-        for mistake in _foreign_lines(package, ("packages", index), document)
+        for mistake in _wrong_lines(package, ("packages", index), document)
     ]
     if len(mistakes) == 1:
         raise mistakes[0]
@@ -66,22 +69,67 @@ def evaluate_packages(component: Component, renderer: Renderer) -> tuple[tuple[P
 def _rendered(package: Package, path: DocumentPath, renderer: Renderer) -> Package:
     rendered = renderer.model(package, path)
     # A template may render to what no file list may say: '%exclude ' ~ lib if …
-    for mistake in _foreign_lines(rendered, path, renderer.document):
+    for mistake in _wrong_lines(rendered, path, renderer.document, rendered=True):
         raise mistake
-    return rendered.model_copy(update={"files": [entry for entry in rendered.files if _path(entry).strip()]})
+    rendered = rendered.model_copy(update={"files": [entry for entry in rendered.files if _path(entry).strip()]})
+    for mistake in _contradictions(rendered, path, renderer.document):
+        raise mistake
+    return rendered
+
+
+def _contradictions(package: Package, path: DocumentPath, document: Document) -> Iterator[RecipeError]:
+    """Find what is listed twice, and a package that holds nothing and requires nothing."""
+    listed = [("files", entry if isinstance(entry, str) else entry.path) for entry in package.files if _included(entry)]
+    listed += [("services", service.name) for service in package.services]
+    listed += [("alternatives", link.link) for link in package.alternatives]
+    listed += [("users", user.name) for user in package.users]
+    for (kind, name), count in Counter(listed).items():
+        if count > 1:
+            place = document.locate((*path, kind))
+            yield RecipeError(f"{kind} of the package {package.name} has {name} {count} times", location=place)
+    for index, link in enumerate(package.alternatives):
+        if link.link == link.path:
+            place = document.locate((*path, "alternatives", index, "path"))
+            yield RecipeError(f"the link {link.link} of the package {package.name} is its own target", location=place)
+    for index, service in enumerate(package.services):
+        if not service.command and service.script is None:
+            place = document.locate((*path, "services", index))
+            yield RecipeError(
+                f"service {service.name} of {package.name} has neither a command nor a script", location=place
+            )
+    if not listed and not any(map(str.strip, (*package.requires, *package.provides, *package.obsoletes))):
+        yield RecipeError(
+            f"the package {package.name} has neither files nor requirements",
+            hint="Name what 'install' puts below $BUILDROOT in 'files', or leave the package out with 'when'.",
+            location=document.locate((*path, "files") if "files" in package.model_fields_set else path),
+        )
+
+
+def _included(entry: str | FileEntry) -> bool:
+    return isinstance(entry, str) or not entry.exclude
 
 
 def _path(entry: str | FileEntry) -> str:
     return entry if isinstance(entry, str) else entry.path
 
 
-def _foreign_lines(package: Package, path: DocumentPath, document: Document) -> Iterator[RecipeError]:
+def _wrong_lines(
+    package: Package, path: DocumentPath, document: Document, *, rendered: bool = False
+) -> Iterator[RecipeError]:
     for index, line in enumerate(map(_path, package.files)):
+        place = (*path, "files", index)
         for known in FORMATS.values():
             hint = known.correction(line)
             if hint is not None:
                 yield RecipeError(
                     f"'files' takes paths and entries, not the syntax of {known.name}: {clipped(line)}",
                     hint=hint,
-                    location=document.locate((*path, "files", index)),
+                    location=document.locate(place),
                 )
+                break
+        else:
+            if rendered or not is_template(line):
+                try:
+                    listed_path(line)
+                except ValueError as error:
+                    yield RecipeError(f"the path {clipped(line)!r} {error}", location=document.locate(place))

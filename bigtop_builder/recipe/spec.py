@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bigtop_builder.model.component import Service
-from bigtop_builder.model.errors import Location, RecipeError
+from bigtop_builder.model.errors import RecipeError
 from bigtop_builder.recipe.catalog import Catalog
 from bigtop_builder.recipe.evaluate import Evaluated, RenderedFile
 from bigtop_builder.recipe.plain import plain
@@ -42,7 +42,7 @@ def _shown(evaluated: Evaluated) -> dict[str, Any]:
 def service_files(catalog: Catalog, evaluated: Evaluated) -> tuple[RenderedFile, ...]:
     """Return a script for each service: the component's own, or the generic one rendered for it.
 
-    Raises RecipeError for a missing script, and for a service without script and command.
+    Raises RecipeError for a missing script.
     """
     own = {file.name: file for file in evaluated.files}
     scripts: list[RenderedFile] = []
@@ -61,10 +61,5 @@ def service_files(catalog: Catalog, evaluated: Evaluated) -> tuple[RenderedFile,
 
 
 def _generic(catalog: Catalog, evaluated: Evaluated, service: Service) -> bytes:
-    if not service.command:
-        raise RecipeError(
-            f"service {service.name} of {evaluated.name} has neither a command nor a script",
-            location=Location(evaluated.spec_template),
-        )
     template = catalog.package_template(evaluated.format.name, "service.init.j2")
     return render_file(template, {**evaluated.context, "service": service}).encode()
