@@ -48,6 +48,8 @@ def test_an_engine_builds_packages_and_leaves_nothing(small: SmallProject) -> No
     small.component("failing", f"{AWKWARD}\nexit 7\n")
     small.tool("build", "usual")
     assert (small.root / "output" / "el8" / "usual_1_0-1.0-1.el8.noarch.rpm").is_file()
+    small.tool("repo", "publish", "--make-key")
+    small.tool("repo", "verify")
     assert "exited with 7" in small.tool("build", "failing", code=10).stderr
     inside = "id -u; chmod u+w closed; rm -r closed; mkdir -p closed/again; exit 9"
     shell = small.tool("shell", "failing", "--", "bash", "-c", inside, code=9)
