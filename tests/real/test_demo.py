@@ -1,6 +1,9 @@
 """The demonstration's cluster: made of built, published, signed packages on three container hosts; a second deployment
 changes nothing; one that is killed, in the middle of the cluster phase and among the stand-alone services, ends as well
-as one that is not; and it goes again."""
+as one that is not; one is watched in a browser; and it goes again.
+
+With BIGTOP_SCREENSHOTS=docs/images the pictures of the documentation are written.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -25,7 +28,12 @@ from bigtop_builder.adapter.ssh import Fleet
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.testbed.testbed import testbed_document as document_of
 from bigtop_builder.recipe.inventory import LoadedInventory, load_inventory
-from tests.real.conftest import ROOT, Tool
+from tests.real.conftest import ROOT, SECONDS, Tool
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from tests.real.browser import Viewer
 
 PATIENCE = 600
 """Seconds after which a test gives up; never asserted as a speed."""
@@ -49,6 +57,12 @@ for pid in $(pgrep -x java); do
     echo "$(stat -c %U /proc/$pid) $class"
 done | sed -n '/ ./p' | sort
 """
+CELLS = """() => [...document.querySelectorAll('table.matrix')].flatMap((table) => {
+    const hosts = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
+    return [...table.tBodies[0].rows].flatMap((row) => [...row.cells].slice(1).map((cell, place) =>
+        [table.closest('article').id, row.cells[0].textContent.trim(), hosts[place + 1], cell.textContent.trim()]));
+})"""
+"""The phase, row, host and text of every cell of the matrices on a page."""
 
 Event = dict[str, Any]
 
@@ -221,6 +235,68 @@ def test_a_killed_deployment_is_run_again_to_the_same_end(cluster: Cluster) -> N
     assert checks(events)["job spark-pi-cluster"].startswith("Pi is roughly 3.1")
     assert cluster.state() == before
     assert changes(cluster.deploy()) == 0
+
+
+def cells(page: Page) -> dict[tuple[str, str, str], str]:
+    """What a page shows: phase, row and host → the words of the cell, without its mark."""
+    found = {(phase.removeprefix("p-"), row, host): text for phase, row, host, text in page.evaluate(CELLS)}
+    return {place: text.split()[-1] for place, text in found.items() if text}
+
+
+def test_a_browser_shows_each_task_of_each_host_while_they_run(cluster: Cluster, browser: Viewer) -> None:
+    from tests.real.browser import keep, served, wait_for_run
+
+    tool, log = cluster.tool, cluster.tool.folder / "watched.jsonl"
+    tool("destroy", str(cluster.inventory), *cluster.bed, "--yes-really", cluster.name)
+    with served(tool, "--inventory", str(cluster.inventory), *cluster.bed) as address:
+        deployment = tool.start("-q", "deploy", str(cluster.inventory), "--yes", *cluster.bed, "--events", str(log))
+        run = wait_for_run(tool, deployment, "deploy")
+        page = browser.open(f"{address}/runs/{run}")
+        page.evaluate("window.before = true")
+        for state in ("running", "done"):
+            page.wait_for_selector(f"#p-cluster table.matrix .cell.{state}", timeout=PATIENCE * 1000)
+            page.locator("#p-cluster").scroll_into_view_if_needed()
+            if state == "done":
+                keep(page, "web-deployment-running")
+        assert page.evaluate("window.before"), "the page was not loaded again"
+        said, errors = deployment.communicate(timeout=SECONDS)
+        assert deployment.returncode == 0, said + errors
+        # When it has ended, the page is shown once more as a whole.
+        page.wait_for_function("() => !window.before", timeout=PATIENCE * 1000)
+        page.wait_for_selector("#summary .pill.done", timeout=PATIENCE * 1000)
+        events, shown = read(log), cells(page)
+        tasks = {
+            (event["phase"], f"{event['role']} {event['command']}", event["host"]): event["status"]
+            for event in events
+            if event["event"] == "ambari_task"
+        }
+        assert len({host for *_, host in tasks}) == len(cluster.loaded().hosts)
+        assert {place: shown.get(place) for place in tasks} == tasks
+        changed = {
+            (event["phase"], event["name"], event["host"])
+            for event in events
+            if event["event"] == "change" and event["host"] and len(event["name"].splitlines()) == 1
+        }
+        assert changed and changed <= shown.keys()
+        page.locator("#p-cluster summary").first.click()
+        page.evaluate("() => document.getElementById('p-cluster').scrollIntoView()")
+        keep(page, "web-deployment")
+        page.goto(f"{address}/clusters/{cluster.name}")
+        page.wait_for_selector("#status > p .pill.done", timeout=PATIENCE * 1000)
+        assert "ZOOKEEPER" in page.inner_text("#status") and "node3.demo.test" in page.inner_text("#status")
+        keep(page, "web-cluster")
+        page.locator("#status li", has_text="Start components").locator("a").first.click()
+        page.locator("a", has_text="ZOOKEEPER_SERVER START").click()
+        page.wait_for_selector("pre.log")
+        keep(page, "web-request")
+        request = page.evaluate("location.pathname + location.search")
+        page.goto(f"{address}/repositories")
+        page.click("main a[href*='/repositories/']")
+        assert "dnf" in page.inner_text("main") and "gpgcheck=1" in page.inner_text("main")
+        keep(page, "web-repository")
+        for path in (f"/runs/{run}", f"/clusters/{cluster.name}", request):
+            assert browser.violations(address + path, dark=False) == []
+        browser.leave()
 
 
 def test_the_cluster_goes(cluster: Cluster) -> None:
