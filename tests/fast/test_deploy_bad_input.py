@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -405,6 +406,28 @@ def test_as_json_a_failed_check_is_the_runs_answer(site: Site) -> None:
     assert (code, answer["exit_code"], answer["changes"]) == (9, 9, 0)
     assert "(ambari.password)" in answer["phases"][0]["failure"]["message"]
     assert {phase["state"] for phase in answer["phases"][1:]} == {"waiting"}
+
+
+@pytest.mark.parametrize(
+    ("command", "phase"), [(("hosts", "check"), "check"), (("hosts", "prepare"), "prepare"), (("destroy",), "destroy")]
+)
+def test_the_reports_of_every_command_that_works_on_a_cluster(site: Site, command: tuple[str, ...], phase: str) -> None:
+    text = INVENTORY.replace("TEST_PASSWORD", "TEST_WRONG").replace(", key: id", "")
+    sure = ("--yes-really", "c1") if command == ("destroy",) else ()
+    files = ("--summary", "out/s.json", "--junit", "out/j.xml", "--logs", "out/logs", "--events", "out/e.jsonl")
+    code, _, err = site.call(*command, "inv.yaml", *sure, *files, text=text)
+    assert code != 0, err
+    out = site.folder / "out"
+    said = json.loads((out / "s.json").read_text())
+    assert (said["cluster"], said["exit_code"]) == ("c1", code)
+    (one,) = said["phases"]
+    assert (one["phase"], one["state"]) == (phase, "failed") and one["failure"]["message"] in err
+    suites = ElementTree.parse(out / "j.xml").getroot()
+    assert (suites.get("tests"), suites.get("failures")) == ("1", "1")
+    assert suites.find("testsuite/testcase/failure").get("message") == one["failure"]["message"]  # type: ignore[union-attr]
+    assert json.loads((out / "e.jsonl").read_text().splitlines()[-1])["exit_code"] == code
+    site.call(*command, "inv.yaml", *sure, "--summary", "out/s.md", text=text)
+    assert f"| ✗ | {phase} | failed |" in (out / "s.md").read_text()
 
 
 def test_two_deployments_of_one_cluster(site: Site, project: Path) -> None:

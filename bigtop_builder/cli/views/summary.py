@@ -77,8 +77,8 @@ def summary(state: RunState) -> RunSummary:
 
 
 def json_data(state: RunState) -> dict[str, Any]:
-    """Return what ``--json`` prints of a run: of a build its RunSummary, of a deployment its phases."""
-    data: dict[str, Any] = summary(state).model_dump(mode="json") if state.has_tasks else {}
+    """Return what ``--json`` and ``--summary`` say of a run: of a build its RunSummary, of a deployment its phases."""
+    data: dict[str, Any] = summary(state).model_dump(mode="json") if state.has_tasks or not state.has_phases else {}
     return data | _deploy_data(state) if state.has_phases else data
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
@@ -132,11 +133,11 @@ def write_reports(state: RunState, invocation: Invocation, reports: Reports) -> 
     page = invocation.environment.get("GITHUB_STEP_SUMMARY")
     if reports.summary is None and not page:
         return
-    from bigtop_builder.cli.views.summary import markdown, summary
+    from bigtop_builder.cli.views.summary import json_data, markdown
 
     if reports.summary is not None:
         as_json = reports.summary.suffix == ".json"
-        text = summary(state).model_dump_json(indent=2) + "\n" if as_json else markdown(state)
+        text = json.dumps(json_data(state), indent=2) + "\n" if as_json else markdown(state)
         _write("--summary", reports.summary, text.encode())
     if page:
         _write("GITHUB_STEP_SUMMARY", Path(page), markdown(state).encode(), append=True)
