@@ -82,7 +82,7 @@ def machines(folder: Path, server: Nginx, components: list[str], seed: Path | No
         outputs.append({path.name: of_file(path) for path in sorted((place / "output").rglob("*.rpm"))})
         print(f"{store.name}: {seconds[-1]:.1f} s, {len(outputs[-1])} packages, {sorted(set(states))}")
     needed = sum(path.stat().st_size for path in (folder / "project-second" / "output").rglob("*.rpm"))
-    moved = sum(int(line.split()[-1]) for line in server.requests("GET") if line.split()[2] in ("200", "206"))
+    moved = server.sent()
     print(f"the second took {seconds[1] / seconds[0]:.1%} of the time of the first (at most 15 %)")
     print(f"bytes moved {moved}, needed {needed}: {moved / needed:.3f} (at most 1.05)")
     print(f"the packages are {'the same' if outputs[0] == outputs[1] else 'NOT the same'}")

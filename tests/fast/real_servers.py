@@ -29,6 +29,11 @@ class Nginx:
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         return [line for line in lines if not methods or line.split()[0] in methods]
 
+    def sent(self) -> int:
+        """Return how many bytes of files it has sent."""
+        rows = [line.split() for line in self.requests("GET")]
+        return sum(int(row[3]) for row in rows if row[2] in ("200", "206"))
+
     def forget(self) -> None:
         """Begin a new log."""
         time.sleep(0.1)

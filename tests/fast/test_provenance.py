@@ -244,6 +244,16 @@ def test_a_staged_tree_that_has_gone_is_said_to_be_missing(run: Publish, store: 
     assert "no longer in the store" in inner["notRecorded"][0]
 
 
+def test_a_package_says_by_itself_how_its_staged_tree_was_made(run: Publish, store: Store) -> None:
+    tree = store.folder("compile", "k" * 64) / "manifest.json"
+    package = next(store.root.glob("package/*/manifest.json"))
+    package.write_text(json.dumps({**json.loads(package.read_text()), "compiled": json.loads(tree.read_text())}))
+    tree.unlink()
+    definition = said(run(OWN))["predicate"]["buildDefinition"]
+    assert definition["internalParameters"]["notRecorded"] == []
+    assert "source main" in {one["name"] for one in definition["resolvedDependencies"]}
+
+
 def test_a_package_made_elsewhere_has_an_sbom_alone(run: Publish) -> None:
     done = run(FOREIGN)
     assert done.not_attested == (FOREIGN_FILE,)

@@ -192,3 +192,20 @@ def test_a_worker_that_is_cut_off_ends_its_work(
     told = cluster.log("build")
     assert build.returncode == 5, told
     assert "the worker far was lost" in told and "no worker of the cluster can build this" in told
+
+
+def test_the_user_s_own_tree_is_built_on_a_worker(
+    network: None, fresh: SmallProject, shared_store: Path, opened: ExitStack
+) -> None:
+    fresh.component("own", 'cat hello.txt; test ! -e .git; test -x tool; cp hello.txt "$STAGE"')
+    tree = fresh.write("tree/hello.txt", "from my own tree\n").parent
+    fresh.write("tree/tool", "#!/bin/sh\n").chmod(0o755)
+    fresh.write("tree/.git/config", "[core]\n")
+    Cluster(fresh, shared_store, opened)
+    fresh.tool("build", "own", "--source", f"own={tree}")
+    logs = [path.read_text() for path in fresh.tool.store.glob("runs/*/logs/own@*/compile/compile.log")]
+    assert len(logs) == 1 and "from my own tree" in logs[0]
+    fresh.write("tree/hello.txt", "changed\n")
+    fresh.tool("build", "own", "--source", f"own={tree}")
+    logs = [path.read_text() for path in fresh.tool.store.glob("runs/*/logs/own@*/compile/compile.log")]
+    assert len(logs) == 2 and any("changed" in log for log in logs)

@@ -19,7 +19,8 @@ def run_package_task(bench: Workbench, steps: Steps) -> list[Artifact]:
     started, clock = time.time(), time.monotonic()
     for note in order.notes:
         bench.note(note)
-    if order.compile_key and BY_HAND in bench.store.manifest("compile", order.compile_key):
+    compiled = bench.store.manifest("compile", order.compile_key) if order.compile_key else None
+    if compiled and BY_HAND in compiled:
         bench.note("made from a tree that was finished by hand in a shell: the recipe alone does not make this package")
     result = bench.private("result")
     described = {package.name: digest.of_file(package) for package in steps.package(bench)}
@@ -30,6 +31,8 @@ def run_package_task(bench: Workbench, steps: Steps) -> list[Artifact]:
         "version": order.version,
         "key": order.key,
         "compile_key": order.compile_key,
+        # The packages may go where their staged tree does not, and their attestation speaks of both.
+        "compiled": compiled,
         "ingredients": dict(order.ingredients),
         "rpms": described,
         "notes": bench.notes,

@@ -90,7 +90,8 @@ class Origins:
                 return None
             package = self._store.manifest("package", path.parent.parent.name)
             key = package.get("compile_key")
-            compiled = self._store.manifest("compile", key) if key and self._store.has("compile", key) else None
+            kept = key and self._store.has("compile", key)
+            compiled = self._store.manifest("compile", key) if key and kept else package.get("compiled")
             return Origin(package, compiled, path, package["rpms"][path.name])
         except (PublishError, StoreError, KeyError):
             return None
