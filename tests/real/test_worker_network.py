@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -123,13 +122,19 @@ class Cluster:
         self.opened.callback(stop, process)
         return process
 
+    def build(self, client: DockerClient) -> subprocess.Popen[bytes]:
+        """Start to build ``slow``; return once its container runs on the worker."""
+        build = self.start("build", self.project.tool.argv("build", "slow"))
+        self.until(lambda: "compile on far" in self.log("build") and self.containers(client))
+        return build
+
+    def containers(self, client: DockerClient) -> list[Any]:
+        """The containers that work in the worker's store."""
+        running = client.containers.list(ignore_removed=True)
+        return [one for one in running if any(str(self.store) in str(mount) for mount in one.attrs["Mounts"])]
+
     def log(self, name: str) -> str:
         return (self.root / f"{name}.log").read_text(errors="replace")
-
-    def events(self) -> list[dict[str, Any]]:
-        path = self.root / "events.jsonl"
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def until(self, condition: Callable[[], object], seconds: float = 120) -> None:
         end = time.monotonic() + seconds
@@ -176,18 +181,10 @@ def test_a_worker_that_is_cut_off_ends_its_work(
 ) -> None:
     fresh.component("slow", 'sleep 250; cp hello.txt "$STAGE"')
     cluster = Cluster(fresh, shared_store, opened)
-    before = {one.id for one in client.containers.list()}
-    build = cluster.start("build", fresh.tool.argv("build", "slow", "--events", "events.jsonl"))
-    cluster.until(lambda: any(one["event"] == "step_started" and one["step"] == "compile" for one in cluster.events()))
-
-    def running() -> list[Any]:
-        mine = [one for one in client.containers.list(ignore_removed=True) if one.id not in before]
-        return [one for one in mine if any(str(cluster.store) in str(mount) for mount in one.attrs["Mounts"])]
-
-    cluster.until(running)
+    build = cluster.build(client)
     call("ip", "link", "set", LINK, "down")
     # Nobody can tell the worker anything: it ends its container by its own clock.
-    cluster.until(lambda: not running(), 90)
+    cluster.until(lambda: not cluster.containers(client), 90)
     cluster.until(lambda: build.poll() is not None, 180)
     told = cluster.log("build")
     assert build.returncode == 5, told
@@ -209,3 +206,17 @@ def test_the_user_s_own_tree_is_built_on_a_worker(
     fresh.tool("build", "own", "--source", f"own={tree}")
     logs = [path.read_text() for path in fresh.tool.store.glob("runs/*/logs/own@*/compile/compile.log")]
     assert len(logs) == 2 and any("changed" in log for log in logs)
+
+
+def test_ctrl_c_ends_the_container_on_the_worker(
+    network: None, fresh: SmallProject, shared_store: Path, opened: ExitStack, client: DockerClient
+) -> None:
+    fresh.component("slow", 'sleep 250; cp hello.txt "$STAGE"')
+    cluster = Cluster(fresh, shared_store, opened)
+    build = cluster.build(client)
+    build.send_signal(signal.SIGINT)
+    cluster.until(lambda: build.poll() is not None)
+    assert build.returncode == 130 and not cluster.containers(client), cluster.log("build")
+    # The worker itself goes on.
+    fresh.component("slow", 'cp hello.txt "$STAGE"')
+    fresh.tool("build", "slow")
