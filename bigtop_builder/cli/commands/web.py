@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TOKEN = "BIGTOP_WEB_TOKEN"
 NICE = 10
+M_ARENA_MAX, ARENAS = -8, 2
+"""The name of the limit in glibc's malloc.h, and how many arenas all threads share."""
 READERS = 512
 """The most connections at once; more are told to come back later."""
 
@@ -110,9 +112,20 @@ def web(
     invocation.answer(address, {"address": address, **({"token": access.token} if fresh else {})})
     if fresh and not invocation.json:
         invocation.say(f"token: {access.token}")
-    # Where a build and the pages want the processor at once, the build has it.
-    os.nice(NICE)
+    _be_modest()
     Server(config).run(sockets=[listener])
+
+
+def _be_modest() -> None:
+    """Leave the processor to builds that want it too, and keep no memory that was freed."""
+    import ctypes
+    from contextlib import suppress
+
+    os.nice(NICE)
+    # By default glibc keeps what was freed in an arena for each thread, and the server would grow for hours. Other C
+    # libraries have no such function.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
 
 
 def _listen(config: Any, host: str, port: int) -> Any:

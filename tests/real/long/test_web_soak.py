@@ -21,7 +21,7 @@ from tests.real.conftest import SmallProject
 
 SECONDS = float(os.environ.get("BIGTOP_SOAK_SECONDS", "600"))
 VIEWERS = 20
-GROWTH, ROOM = 1.1, 8 << 20
+GROWTH, ROOM = 1.02, 4 << 20
 """How much more memory the last quarter may take than the second, as a factor and in bytes."""
 
 
