@@ -21,8 +21,8 @@ test:    ## lint, fast tests and real tests
 test-full:  ## the long builds
 	@scripts/test-full
 
-test-long: setup  ## what takes a quarter of an hour each: adoption, the container image, two architectures, the pages for ten minutes
-	@scripts/setup qemu && .venv/bin/pytest tests/real/long --durations 10
+test-long:  ## what takes a quarter of an hour each: adoption, the container image, two architectures, the pages for ten minutes
+	@scripts/setup tests && scripts/setup qemu && .venv/bin/pytest tests/real/long --durations 10
 
 engines:  ## small builds with Podman and rootless engines, as root: ACCOUNT=NAME is the ordinary account
 	@scripts/engines $(ENGINES)
@@ -42,8 +42,8 @@ demo: setup  ## build, publish and deploy on container hosts
 demo-distributed:  ## build on a cluster of this machine, whose workers have stores of their own and one is killed
 	@scripts/setup tests && .venv/bin/python scripts/demo_distributed.py $(COMPONENTS)
 
-demo-architectures: setup  ## packages of two architectures from such a cluster, of which one worker emulates the other architecture
-	@scripts/setup qemu && .venv/bin/python scripts/demo_architectures.py $(COMPONENTS)
+demo-architectures:  ## packages of two architectures from such a cluster, of which one worker emulates the other architecture
+	@scripts/setup tests && scripts/setup qemu && .venv/bin/python scripts/demo_architectures.py $(COMPONENTS)
 
 real-ambari: setup  ## the demo and the contract suite on a real Ambari, built from SOURCE=PATH
 	@.venv/bin/python scripts/real_ambari.py "$(SOURCE)" $(OPTIONS)
