@@ -103,7 +103,12 @@ def test_a_run_ends_with_the_place_of_the_packages_and_the_next_command() -> Non
     tasks = [task for task in first.tasks if task.component == "zookeeper"]
     begun = first.model_copy(update={"output": "/my/output", "tasks": tasks})
     said = words([begun, *good, RunFinished(time=3, exit_code=0, seconds=2)])
-    assert said[-2:] == ["packages: /my/output/el8", "next: bigtop-builder repo publish"]
+    end = ["packages: /my/output/el8", "next: bigtop-builder repo publish"]
+    assert said[-2:] == end
+    # Packages of a further architecture are in the same folder.
+    further = [task.model_copy(update={"platform": "el8.aarch64"}) for task in tasks]
+    begun = begun.model_copy(update={"tasks": further})
+    assert words([begun, *good, RunFinished(time=3, exit_code=0, seconds=2)])[-2:] == end
 
 
 def test_failures_of_one_cause_are_one_digest_with_all_names() -> None:

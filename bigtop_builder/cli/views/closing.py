@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from bigtop_builder.cli.text_format import Line, clean, count, size, span
@@ -28,6 +29,9 @@ NO_CHANGES: dict[tuple[Phase, ...], str] = {
     ("rollback",): "nothing to change",
 }
 """What runs of one phase say when they changed nothing."""
+
+FURTHER = re.compile(r"\.(?:x86_64|aarch64)$")
+"""What is behind a platform's name on a further architecture, whose packages are in the platform's folder."""
 
 
 def headline(state: RunState) -> str:
@@ -150,7 +154,7 @@ def _build_closing(state: RunState) -> Iterator[Line]:
 
 def _next(state: RunState, components: list[ComponentState]) -> Iterator[Line]:
     """Yield where the packages are, and what comes next."""
-    platforms = dict.fromkeys(one.platform for one in components if one.artifacts)
+    platforms = dict.fromkeys(FURTHER.sub("", one.platform) for one in components if one.artifacts)
     if state.output:
         yield from ((f"packages: {state.output}/{platform}", "") for platform in platforms)
     commands = []
