@@ -27,6 +27,7 @@ from bigtop_builder.adapter.containers.handover import GIVE, TAKE, hand_over, me
 from bigtop_builder.adapter.containers.helper_image import PROGRAMS, helper_image
 from bigtop_builder.adapter.containers.interactive import engine_command, shell_command
 from bigtop_builder.adapter.store import Store, remove_tree
+from bigtop_builder.adapter.tools.cache_files import link
 from bigtop_builder.flow.build.dead_runs import clear_dead_runs
 from bigtop_builder.model.errors import EngineError, ExitCode, LimitError
 from tests.fast.engine_double import EngineDouble, with_helper
@@ -291,8 +292,7 @@ def test_owners_change_and_modes_stay_without_following_links(tmp_path: Path) ->
     (box / "a folder\nof two lines").mkdir(parents=True)
     outside.write_text("")
     shared.write_text("")
-    shared.chmod(0o444)
-    os.link(shared, box / "linked.jar")
+    link(str(shared), str(box / "linked.jar"))
     (box / "link").symlink_to(outside)
     for name, mode in (("usual", 0o640), ("-rf", 0o600), ("a folder\nof two lines/program", 0o6750)):
         (box / name).write_text("")

@@ -27,9 +27,10 @@ CHANGING, READING = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID"), ("DAC_READ_SE
 
 GIVE = """
 owner=$1; shift
-find "$@" -xdev ! \\( -type f -links +1 -perm 0444 \\) -exec chown -h "$owner" {} +
+find "$@" -xdev ! \\( -type f -links +1 \\( -perm 0644 -o -perm 0444 \\) \\) -exec chown -h "$owner" {} +
 """
-"""Hard links into the shared download caches stay ours, so that no build can change them."""
+"""Hard links into the shared download caches stay ours, so that no build can change them. Their mode is 0644; older
+versions gave them 0444."""
 
 TAKE = """
 owner=$1; from=$2; shift 2
