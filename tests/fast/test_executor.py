@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -120,7 +120,11 @@ def test_every_task_goes_out_once_after_what_it_depends_on(space: Project) -> No
 
 def test_a_failure_blocks_its_dependants_and_says_how_to_repeat(space: Project) -> None:
     def verdict(order: WorkOrder) -> Result | None:
-        return failed(order, ExitCode.BUILD) if order.task == "a@debian-bootstrap/compile" else None
+        if order.task != "a@debian-bootstrap/compile":
+            return None
+        result = failed(order, ExitCode.BUILD)
+        assert result.failure is not None
+        return replace(result, failure=result.failure.model_copy(update={"shell": "bigtop-builder shell a"}))
 
     done, events = run(space, PaperExecutor(verdict), keep_going=True)
     states = {name: result.state for name, result in done.results.items()}
@@ -128,6 +132,7 @@ def test_a_failure_blocks_its_dependants_and_says_how_to_repeat(space: Project) 
     assert states["c@el8/package"] == "done" and done.exit_code == ExitCode.PART_FAILED
     end = next(event for event in events if isinstance(event, TaskFinished) and event.state == "failed")
     assert end.failure is not None and end.failure.rerun == "bigtop-builder build a@el8 --store x"
+    assert end.failure.shell == "bigtop-builder shell a --store x"
 
 
 def test_a_defect_in_an_executor_suggests_no_repetition(space: Project) -> None:

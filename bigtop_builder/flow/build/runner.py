@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from bigtop_builder.adapter.containers.image_recipe import image_key
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 EXPECTED_SECONDS = {"compile": 120.0, "package": 10.0}
 """How long a task is expected to take that has never run here."""
+
+PLACES = ("-C", "--project", "--store")
+"""The flags of a build that ``shell`` needs as well, to find what failed."""
 
 
 class Runner:
@@ -238,7 +242,8 @@ class Runner:
     def _deliver(self, task: Task, result: Result) -> None:
         """Record the end of a task that has run; called from the executor's threads."""
         if result.failure is not None and result.failure.exit_code != ExitCode.DEFECT:
-            failure = result.failure.model_copy(update={"rerun": self._rerun(task)})
+            shell = result.failure.shell and shlex.join([*shlex.split(result.failure.shell), *self._place_flags()])
+            failure = result.failure.model_copy(update={"rerun": self._rerun(task), "shell": shell})
             result = replace(result, failure=failure)
         try:
             # A full disk is reported by whatever writes next.
@@ -260,6 +265,11 @@ class Runner:
         """Return the command that builds this task again."""
         target = task.evaluated.target.platform.name
         return shlex.join(["bigtop-builder", "build", f"{task.evaluated.name}@{target}", *self.request.rerun_flags])
+
+    def _place_flags(self) -> list[str]:
+        """Return those of the request's flags that say where project and store are."""
+        flags = self.request.rerun_flags
+        return [text for pair in pairwise(flags) if pair[0] in PLACES for text in pair]
 
     def _next_result(self) -> Result | None:
         """Return the next result; None asks for the run to be cancelled."""
