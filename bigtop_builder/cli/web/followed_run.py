@@ -43,6 +43,8 @@ class FollowedRun:
         self.folder = folder
         self.number = 0
         self.live = True
+        self.spent = 0.0
+        """Processor seconds that reading it and writing the parts of its page have taken."""
         self.lock = threading.RLock()
         self._store = store
         self._state = detailed_state()
@@ -61,6 +63,7 @@ class FollowedRun:
         with self.lock:
             if not self.live:
                 return
+            began = time.thread_time()
             # Asked before the log is read: the last event of a run that ends in between is then read.
             live = self._store.is_live(self.folder.name)
             while self._read():
@@ -69,6 +72,7 @@ class FollowedRun:
             if not self.live and self._state.exit_code is None:
                 self._state.close()
                 self._page = None
+            self.spent += time.thread_time() - began
 
     def _read(self) -> bool:
         try:
@@ -140,7 +144,9 @@ class FollowedRun:
             if key not in self._messages:
                 if len(self._messages) > 2 * KEPT:
                     self._messages.clear()
+                began = time.thread_time()
                 self._messages[key] = self._message(after, language, root)
+                self.spent += time.thread_time() - began
             return self._messages[key]
 
     def _message(self, after: int, language: Language, root: str) -> str:

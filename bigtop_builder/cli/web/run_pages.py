@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from html import escape
 
 from starlette.concurrency import run_in_threadpool
@@ -29,8 +30,9 @@ LOOK = 1.0
 ALIVE = 15.0
 """Seconds after which a stream without news says that it lives."""
 STATES = ("done", "failed", "running", "died")
-SHARE = 20
-"""A look at a run is followed by a pause of so many times what it took: a long run costs no more than a short one."""
+SHARE = 50
+"""Looks at a run leave a pause of so many times what they and the messages to viewers took of the processor: a long or
+busy run costs a build no more than a short one."""
 
 
 @dataclass
@@ -244,17 +246,16 @@ class RunPages:
         return watched
 
     async def _look(self, run: FollowedRun, watched: _Watched) -> None:
-        clock = asyncio.get_running_loop().time
-        known = -1
+        known, spent = -1, run.spent
         try:
             while run.live and watched.viewers:
-                began = clock()
                 await run_in_threadpool(run.look)
                 # Whoever opens the page looks too, so that this look may find nothing new, and yet there are news.
                 if run.number != known:
                     known = run.number
                     watched.wake()
-                await asyncio.sleep(max(LOOK, SHARE * (clock() - began)))
+                before, spent = spent, run.spent
+                await asyncio.sleep(max(LOOK, SHARE * (spent - before)))
         finally:
             watched.wake()
             if self._watched.get(run.folder.name) is watched:
@@ -285,6 +286,7 @@ def _line(line: LogLine) -> str:
     return f'<span class="l{" bad" if line.bad else ""}">{number}{escape(line.text)}</span>'
 
 
+@lru_cache(maxsize=8)
 def _event(name: str, text: str, number: int) -> str:
     data = "".join(f"data: {line}\n" for line in text.replace("\r", "").split("\n"))
     return f"id: {number}\nevent: {name}\n{data}\n"
