@@ -23,6 +23,7 @@ import base64
 import hashlib
 import json
 import os
+import resource
 import secrets
 import shutil
 import signal
@@ -32,17 +33,19 @@ import tempfile
 import threading
 import time
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import docker
 import yaml
 
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh.fleet import Fleet
 from bigtop_builder.adapter.ssh.remote import Remote
-from bigtop_builder.flow.hosts.facts import gather
+from bigtop_builder.flow.hosts.facts import gather_some
 from bigtop_builder.flow.hosts.operations import apply
-from bigtop_builder.hosts.facts import HostFacts, Wanted
+from bigtop_builder.hosts.facts import FileFacts, Gathered, UserFacts, Wanted
 from bigtop_builder.hosts.files import write_file
 from bigtop_builder.hosts.operation import Operation
 from bigtop_builder.hosts.system import make_user
@@ -63,7 +66,11 @@ AIM = 0.25
 SECONDS = 600
 
 
-def operations(facts: HostFacts) -> tuple[Operation, ...]:
+class Needed(FileFacts, UserFacts, Gathered):
+    """The facts that the operations are derived from; pyinfra, too, asks for those that its operations need."""
+
+
+def operations(facts: Needed) -> tuple[Operation, ...]:
     """The operations that our tool derives from the facts."""
     files = (write_file(facts, path, text.encode(), mode=mode) for path, (text, mode) in FILES.items())
     return (*(operation for each in files for operation in each), *make_user(facts, USER, [GROUP]))
@@ -73,7 +80,7 @@ def ours(loaded: LoadedInventory) -> None:
     names = [host.name for host in loaded.hosts]
     with Fleet(loaded.inventory.ssh, loaded.hosts, Secrets(), threading.Event()) as fleet:
         wanted = dict.fromkeys(names, Wanted(files=tuple(FILES)))
-        facts, lost = gather(fleet, wanted, phase="prepare", emit=lambda event: None)
+        facts, lost = gather_some(Needed, fleet, wanted, phase="prepare", emit=lambda event: None)
         plan = {host: operations(known) for host, known in facts.items()}
         result = apply(fleet, plan, phase="prepare", emit=lambda event: None, dry_run=False)
         assert not lost and not result.failed
@@ -178,13 +185,34 @@ def reset(loaded: LoadedInventory) -> None:
         fleet.each(work)
 
 
-def timed(argv: list[str], environment: dict[str, str], cwd: Path) -> float:
-    began = time.monotonic()
+class Used(NamedTuple):
+    """What a call took."""
+
+    wall: float
+    processor: float
+    """Of the client and the hosts together. Unlike the clock it hardly depends on what else the machine does."""
+
+
+def processor_seconds(hosts: Collection[str]) -> float:
+    """The processor seconds that the containers of the hosts have used so far, and the children of this process."""
+    found = resource.getrusage(resource.RUSAGE_CHILDREN)
+    engine = docker.from_env()
+    used = [
+        engine.api.stats(one["Id"], stream=False, one_shot=True)["cpu_stats"]["cpu_usage"]["total_usage"]
+        for one in engine.api.containers()
+        if one["Names"][0].partition("-node")[1] and f"node{one['Names'][0].rpartition('-node')[2]}" in hosts
+    ]
+    assert len(used) == len(hosts)
+    return found.ru_utime + found.ru_stime + sum(used) / 1e9
+
+
+def timed(argv: list[str], environment: dict[str, str], cwd: Path, hosts: Collection[str]) -> Used:
+    before, began = processor_seconds(hosts), time.monotonic()
     done = subprocess.run(argv, env=environment, cwd=cwd, capture_output=True, text=True, timeout=SECONDS, check=False)
     seconds = time.monotonic() - began
     if done.returncode != 0:
         sys.exit(f"{argv[0]} failed with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-    return seconds
+    return Used(seconds, processor_seconds(hosts) - before)
 
 
 def measure(
@@ -194,7 +222,8 @@ def measure(
     pyinfra_files(folder, loaded)
     ansible_files(folder, loaded)
     sake_files(folder, loaded)
-    count = str(len(loaded.hosts))
+    hosts = {host.name for host in loaded.hosts}
+    count = str(len(hosts))
     root = Path(__file__).resolve().parent.parent
     plain = {**os.environ, "PYTHONPATH": str(root)}
     ansible = {
@@ -205,39 +234,51 @@ def measure(
         "ANSIBLE_HOME": str(folder / "ansible"),
         "ANSIBLE_LOCALHOST_WARNING": "0",
     }
-    calls: dict[str, Callable[[], float]] = {
+    calls: dict[str, Callable[[], Used]] = {
         "bigtop-builder": lambda: timed(
-            [sys.executable, "-m", "benchmarks.host_preparation", "--work", str(inventory), str(record)], plain, root
+            [sys.executable, "-m", "benchmarks.host_preparation", "--work", str(inventory), str(record)],
+            plain,
+            root,
+            hosts,
         ),
         "pyinfra": lambda: timed(
-            [str(tools / "pyinfra"), "-y", "--parallel", count, "hosts.py", "work.py"], dict(os.environ), folder
+            [str(tools / "pyinfra"), "-y", "--parallel", count, "hosts.py", "work.py"], dict(os.environ), folder, hosts
         ),
         "ansible-core": lambda: timed(
-            [str(tools / "ansible-playbook"), "-i", "hosts.ini", "play.json"], ansible, folder
+            [str(tools / "ansible-playbook"), "-i", "hosts.ini", "play.json"], ansible, folder, hosts
         ),
     }
     if sake:
         calls["sake"] = lambda: timed(
-            [sake, "run", "prepare", "--all", "--config", "sake.yaml"], dict(os.environ), folder
+            [sake, "run", "prepare", "--all", "--config", "sake.yaml"], dict(os.environ), folder, hosts
         )
     for name in skipped:
         calls.pop(name, None)
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
+    times: dict[str, list[tuple[Used, Used]]] = {name: [] for name in calls}
     for number in range(rounds):
         names = list(reversed(calls)) if number % 2 else list(calls)
         for name in names:
             reset(loaded)
             times[name].append((calls[name](), calls[name]()))
-            print(f"{name:16} {times[name][-1][0]:8.2f} s {times[name][-1][1]:8.2f} s", flush=True)
-    best = {name: tuple(min(column) for column in zip(*found, strict=True)) for name, found in times.items()}
-    print(f"\n{count} hosts, the better of {rounds}   first time   nothing to do   ours in parts of it")
+            first, again = times[name][-1]
+            print(f"{name:16} {first.wall:8.2f} s {again.wall:8.2f} s", end="", flush=True)
+            print(f"   processor {first.processor:8.2f} s {again.processor:8.2f} s", flush=True)
+    for kind in Used._fields:
+        compare(f"{kind} seconds, {count} hosts, the least of {rounds}", times, kind)
+
+
+def compare(title: str, times: Mapping[str, Sequence[tuple[Used, Used]]], kind: str) -> None:
+    best = {
+        name: tuple(min(getattr(used, kind) for used in column) for column in zip(*found, strict=True))
+        for name, found in times.items()
+    }
+    print(f"\n{title:42} first time   nothing to do   ours in parts of it")
     mine = best["bigtop-builder"]
     for name, (first, again) in best.items():
-        print(f"{name:28} {first:10.2f} s {again:13.2f} s   {mine[0] / first:8.2f} {mine[1] / again:8.2f}")
-    if "pyinfra" not in best:
-        return
-    reached = all(own <= AIM * theirs for own, theirs in zip(mine, best["pyinfra"], strict=True))
-    print(f"\nThe target, at most a quarter of pyinfra's time in both cases, is {'reached' if reached else 'missed'}.")
+        print(f"{name:42} {first:8.2f} s {again:13.2f} s   {mine[0] / first:8.2f} {mine[1] / again:8.2f}")
+    if "pyinfra" in best:
+        reached = all(own <= AIM * theirs for own, theirs in zip(mine, best["pyinfra"], strict=True))
+        print(f"The target, at most a quarter of pyinfra's in both cases, is {'reached' if reached else 'missed'}.")
 
 
 def bed_inventory(inventory: Path, record: Path) -> LoadedInventory:

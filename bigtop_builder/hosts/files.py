@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bigtop_builder.hosts.operation import Operation
 
 if TYPE_CHECKING:
-    from bigtop_builder.hosts.facts import FileFact, HostFacts
+    from bigtop_builder.hosts.facts import FileFact, FileFacts
 
 MAX_DIFF_LINES = 200
 
@@ -36,7 +36,7 @@ if [ -e /sys/fs/selinux/enforce ]; then restorecon "$path" 2>/dev/null || true; 
 
 
 def write_file(
-    facts: HostFacts,
+    facts: FileFacts,
     path: str,
     content: bytes,
     *,
@@ -112,7 +112,7 @@ def difference(now: FileFact | None, path: str, content: bytes) -> str:
     return "\n".join(lines)
 
 
-def remove_file(facts: HostFacts, path: str) -> tuple[Operation, ...]:
+def remove_file(facts: FileFacts, path: str) -> tuple[Operation, ...]:
     """Plan the removal of a file, if it exists. The facts must include ``path``."""
     if path not in facts.files:
         return ()

@@ -13,7 +13,7 @@ from bigtop_builder.hosts.files import remove_file, write_file
 from bigtop_builder.hosts.operation import Operation
 
 if TYPE_CHECKING:
-    from bigtop_builder.hosts.facts import HostFacts
+    from bigtop_builder.hosts.facts import FileFacts, PackageFacts
 
 REPOSITORIES = "/etc/yum.repos.d"
 METADATA_SECONDS = 1
@@ -36,7 +36,7 @@ rpm -q {word}
 
 
 def install_packages(
-    facts: HostFacts,
+    facts: PackageFacts,
     names: Iterable[str],
     *,
     versions: Mapping[str, str] | None = None,
@@ -64,7 +64,7 @@ def install_packages(
     return tuple(operations)
 
 
-def remove_packages(facts: HostFacts, names: Iterable[str]) -> tuple[Operation, ...]:
+def remove_packages(facts: PackageFacts, names: Iterable[str]) -> tuple[Operation, ...]:
     """Plan the removal of installed packages in one transaction; it fails for a package that others still need.
 
     With rpm, because yum would also remove the packages that depend on them and those that only they needed.
@@ -76,7 +76,7 @@ def remove_packages(facts: HostFacts, names: Iterable[str]) -> tuple[Operation, 
     return (Operation(f"remove {_some(present)}", ", ".join(present), script),)
 
 
-def _has_version(facts: HostFacts, name: str, version: str) -> bool:
+def _has_version(facts: PackageFacts, name: str, version: str) -> bool:
     return any(version in (package.version, f"{package.version}-{package.release}") for package in facts.packages[name])
 
 
@@ -195,7 +195,7 @@ rpm -q gpg-pubkey
 """
 
 
-def repository(facts: HostFacts, wanted: RepositoryFile) -> tuple[Operation, ...]:
+def repository(facts: FileFacts, wanted: RepositoryFile) -> tuple[Operation, ...]:
     """Plan to trust the repository's key, then to write its file. The facts must include ``wanted.path``.
 
     In this order, so that an existing file implies that its key is trusted, too.
@@ -219,6 +219,6 @@ def repository(facts: HostFacts, wanted: RepositoryFile) -> tuple[Operation, ...
     return (trust, *written)
 
 
-def no_repository(facts: HostFacts, name: str) -> tuple[Operation, ...]:
+def no_repository(facts: FileFacts, name: str) -> tuple[Operation, ...]:
     """Plan the removal of our repository file with that id."""
     return remove_file(facts, repository_path(name))

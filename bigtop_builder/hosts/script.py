@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from shlex import quote
@@ -11,8 +10,9 @@ from bigtop_builder.hosts.operation import RESTARTS, Operation
 
 LAST_LINES = 40
 
-# Content travels as base64 into shell variables before the first operation runs: a connection that breaks half way
-# truncates no file, and a secret is never in an argument or a temporary file. Output goes through a file, because a
+# Content travels in hexadecimal escapes into shell variables before the first operation runs: a connection that breaks
+# half way truncates no file, and a secret is never in an argument, a temporary file or a trace of the shell. printf is
+# built into bash; base64 would be a process for each. Output goes through a file, because a
 # daemon that an init script starts would otherwise keep the connection open.
 HEAD = r"""umask 022
 cd /
@@ -24,17 +24,15 @@ receive() {
     [ "${#received}" = "$1" ] || { echo "the content did not arrive completely" >&2; exit 1; }
 }
 run() {
-    local index=$1 code codes began ended service
+    local index=$1 code began ended service
     shift
     for service in "$@"; do
         mkdir -p RESTARTS && : > "RESTARTS/$service" || exit 1
     done
     read -r began _ < /proc/uptime
     if [ -n "${content[$index]-}" ]; then
-        printf %s "${content[$index]}" | base64 -d | (set -euo pipefail; "operation_$index") > "$output" 2>&1
-        codes=("${PIPESTATUS[@]}")
-        code=${codes[2]}
-        [ "$code" != 0 ] || [ "${codes[1]}" != 1 ] || code=1
+        printf %b "${content[$index]}" | (set -euo pipefail; "operation_$index") > "$output" 2>&1
+        code=${PIPESTATUS[1]}
     else
         (set -euo pipefail; "operation_$index") > "$output" 2>&1 < /dev/null
         code=$?
@@ -70,7 +68,7 @@ def render(operations: Sequence[Operation], mark: str, *, keep_going: bool = Fal
     for index, operation in enumerate(operations):
         parts.append(f"operation_{index}() {{\n{operation.script}\n}}\n")
         if operation.stdin:
-            encoded = base64.b64encode(operation.stdin)
+            encoded = b"\\x" + operation.stdin.hex("x").replace("x", "\\x").encode()
             pieces.append(f"content[{index}]=${{received:{len(stdin)}:{len(encoded)}}}\n")
             stdin += encoded
     parts += [f"receive {len(stdin)}\n", *pieces] if pieces else []

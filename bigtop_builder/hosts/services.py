@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bigtop_builder.hosts.operation import RESTARTS, Operation
 
 if TYPE_CHECKING:
-    from bigtop_builder.hosts.facts import HostFacts
+    from bigtop_builder.hosts.facts import SoftwareFacts
 
 # Decided on the host, because a package that was installed just before may contain either.
 ACT = """service={name}
@@ -45,7 +45,7 @@ def restart_mark(name: str) -> str:
 
 
 def service_running(
-    facts: HostFacts, name: str, *, enabled: bool | None = True, changed: bool = False
+    facts: SoftwareFacts, name: str, *, enabled: bool | None = True, changed: bool = False
 ) -> tuple[Operation, ...]:
     """Plan to enable and start the service; to restart it after a change, in this run or in an earlier one.
 
@@ -54,7 +54,7 @@ def service_running(
     return (*service_enabled(facts, name, enabled), *_started(facts, name, changed))
 
 
-def _started(facts: HostFacts, name: str, changed: bool) -> tuple[Operation, ...]:
+def _started(facts: SoftwareFacts, name: str, changed: bool) -> tuple[Operation, ...]:
     now = facts.services.get(name)
     running = now is not None and now.running
     if not running:
@@ -64,7 +64,7 @@ def _started(facts: HostFacts, name: str, changed: bool) -> tuple[Operation, ...
     return ()
 
 
-def service_enabled(facts: HostFacts, name: str, enabled: bool | None) -> tuple[Operation, ...]:
+def service_enabled(facts: SoftwareFacts, name: str, enabled: bool | None) -> tuple[Operation, ...]:
     """Plan whether the service starts at boot; None keeps that setting."""
     now = facts.services.get(name)
     if enabled is None or (now.enabled if now else False) == enabled:
@@ -74,7 +74,7 @@ def service_enabled(facts: HostFacts, name: str, enabled: bool | None) -> tuple[
     return (Operation(f"{action} {name}", f"start at boot: {state}", script),)
 
 
-def service_stopped(facts: HostFacts, name: str, *, enabled: bool | None = False) -> tuple[Operation, ...]:
+def service_stopped(facts: SoftwareFacts, name: str, *, enabled: bool | None = False) -> tuple[Operation, ...]:
     """Plan to stop the service, and not to start it at boot; nothing if the service does not exist."""
     now = facts.services.get(name)
     if now is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Any
 
-from bigtop_builder.hosts.facts import HostFacts, Wanted
+from bigtop_builder.hosts.facts import SoftwareFacts, Wanted
 from bigtop_builder.hosts.files import remove_file, write_file
 from bigtop_builder.hosts.operation import Operation
 from bigtop_builder.hosts.packages import install_packages
@@ -171,7 +171,7 @@ def _context(loaded: LoadedInventory, name: str, host: str) -> dict[str, Any]:
     }
 
 
-def install(facts: HostFacts, loaded: LoadedInventory, host: str) -> tuple[Operation, ...]:
+def install(facts: SoftwareFacts, loaded: LoadedInventory, host: str) -> tuple[Operation, ...]:
     """Plan the packages in one transaction, then the files and the selected versions of all entries of the host."""
     entries = entries_of(loaded, host)
     packages = [package for _, entry in entries for package in entry.packages]
@@ -197,7 +197,9 @@ def _service_names(entries: list[Standalone]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(service.name for entry in entries for service in entry.services))
 
 
-def select(facts: HostFacts, component: str, version: str, *, restarts: tuple[str, ...] = ()) -> tuple[Operation, ...]:
+def select(
+    facts: SoftwareFacts, component: str, version: str, *, restarts: tuple[str, ...] = ()
+) -> tuple[Operation, ...]:
     """Plan ``distro-select set COMPONENT VERSION``; ``all`` means all components that have a link."""
     links = facts.selectors.values() if component == "all" else [facts.selectors.get(component, "")]
     now = ", ".join(sorted(set(links)))
@@ -208,7 +210,7 @@ def select(facts: HostFacts, component: str, version: str, *, restarts: tuple[st
 
 
 def start(
-    facts: HostFacts,
+    facts: SoftwareFacts,
     loaded: LoadedInventory,
     name: str,
     installed: tuple[Operation, ...],
@@ -295,7 +297,7 @@ def _probe(health: Health, host: str) -> tuple[str, str]:
     return command, f"timeout 60 bash -c {quote(command)}"
 
 
-def removal(facts: HostFacts, loaded: LoadedInventory, host: str) -> tuple[Operation, ...]:
+def removal(facts: SoftwareFacts, loaded: LoadedInventory, host: str) -> tuple[Operation, ...]:
     """Plan to stop the entries' services in reverse order and to remove their files; packages stay."""
     operations: list[Operation] = []
     entries = list(reversed(entries_of(loaded, host)))

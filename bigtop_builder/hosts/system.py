@@ -16,7 +16,7 @@ from bigtop_builder.hosts.operation import Cannot, Operation
 from bigtop_builder.hosts.services import service_stopped
 
 if TYPE_CHECKING:
-    from bigtop_builder.hosts.facts import HostFacts
+    from bigtop_builder.hosts.facts import HostFacts, UserFacts
 
 Parts = tuple[Operation | Cannot, ...]
 
@@ -27,7 +27,7 @@ THP_BOOT = "/etc/tmpfiles.d/bigtop-builder-thp.conf"
 IN_CONTAINER = "the kernel belongs to the machine around this container"
 
 
-def make_user(facts: HostFacts, name: str, groups: Iterable[str] = ()) -> tuple[Operation, ...]:
+def make_user(facts: UserFacts, name: str, groups: Iterable[str] = ()) -> tuple[Operation, ...]:
     """Plan a user and its supplementary groups; missing groups are created."""
     wanted = list(dict.fromkeys(groups))
     operations = [

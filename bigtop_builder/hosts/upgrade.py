@@ -11,7 +11,7 @@ from bigtop_builder.hosts.operation import KEPT, Operation
 from bigtop_builder.hosts.standalone import SELECTOR
 
 if TYPE_CHECKING:
-    from bigtop_builder.hosts.facts import HostFacts
+    from bigtop_builder.hosts.facts import FileFacts
 
 FORMER = f"{KEPT}/former-packages.json"
 """A file on a host: the packages that it had before an upgrade that has not finished."""
@@ -25,7 +25,7 @@ rpm -q {words}
 """
 
 
-def note_former(facts: HostFacts, text: str) -> tuple[Operation, ...]:
+def note_former(facts: FileFacts, text: str) -> tuple[Operation, ...]:
     """Plan to record the installed packages before anything changes. The facts must include ``FORMER``."""
     return write_file(facts, FORMER, text.encode(), mode="0600")
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
-from bigtop_builder.hosts.facts import HostFacts, Wanted
+from bigtop_builder.hosts.facts import FileFacts, Gathered, HostFacts, SoftwareFacts, UserFacts, Wanted
 from bigtop_builder.hosts.facts.fact import Fact, pairs, single
 from bigtop_builder.model.errors import HostError
 
@@ -207,3 +207,44 @@ def test_the_mount_of_a_path() -> None:
         return found.path
 
     assert [mount(path) for path in ("/", "/usr", "/usrlocal", "/usr/local/x")] == ["/", "/usr", "/", "/usr/local"]
+
+
+class Accounts(UserFacts, FileFacts, Gathered):
+    """Two groups of facts."""
+
+
+def test_some_groups_of_facts_are_gathered_alone(tmp_path: Path) -> None:
+    script = Accounts.script(Wanted(files=(str(tmp_path),)))
+    assert "rpm -qa" not in script and "hostname" not in script and "rpm -qa" in SoftwareFacts.script(Wanted())
+    found = Accounts.parse(
+        "me", subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
+    )
+    assert found.files[str(tmp_path)].kind == "directory"
+    assert set(Accounts.model_fields) == {"name", "clock", "clock_skew", "clock_precision", "users", "groups", "files"}
+    assert issubclass(HostFacts, SoftwareFacts)
+
+
+PASSWD = "root:x:0:0:root:/root:/bin/bash\n# a comment\n\n+::::::\nhdfs:x:1001:1001::/home/hdfs:/bin/sh\n"
+
+
+@pytest.mark.parametrize(
+    ("rules", "asked"),
+    [
+        ("passwd:         files systemd\ngroup: files [SUCCESS=merge] systemd\n", False),
+        ("passwd: files\ngroup: files\n", False),
+        ("passwd: sss files\ngroup: files\n", True),
+        ("passwd: files ldap\ngroup: files ldap\n", True),
+        ("", True),
+    ],
+)
+def test_accounts_are_read_from_files_where_nothing_else_has_any(tmp_path: Path, rules: str, asked: bool) -> None:
+    """getent is asked only where a directory service may know more."""
+    for name, text in (("nsswitch.conf", rules), ("passwd", PASSWD), ("group", "root:x:0:\nhdfs:x:1001:yarn\n")):
+        (tmp_path / name).write_text(text)
+    getent = 'timeout() { [ "$3" = passwd ] && echo far:x:9:9::/:/bin/sh || echo far:x:9:; }\n'
+    script = getent + Accounts.script(Wanted()).replace("/etc/", f"{tmp_path}/")
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    found = Accounts.parse("me", done.stdout)
+    assert found.users.keys() == found.groups.keys() == ({"far"} if asked else {"root", "hdfs"})
+    if not asked:
+        assert (found.users["hdfs"].uid, found.groups["hdfs"]) == (1001, ("yarn", "hdfs"))

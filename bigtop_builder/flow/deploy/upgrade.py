@@ -20,10 +20,10 @@ from bigtop_builder.flow.deploy.repository import registered, switch_repositorie
 from bigtop_builder.flow.deploy.upgrade_step import ANNOUNCED, UpgradeStep
 from bigtop_builder.flow.deploy.verification import checkable
 from bigtop_builder.flow.deploy.world import World
-from bigtop_builder.flow.hosts.facts import gather
+from bigtop_builder.flow.hosts.facts import gather_some
 from bigtop_builder.flow.hosts.operations import WorkResult, apply
 from bigtop_builder.flow.publish.stack_check import read_packages
-from bigtop_builder.hosts.facts import HostFacts, Wanted
+from bigtop_builder.hosts.facts import SoftwareFacts, Wanted
 from bigtop_builder.hosts.upgrade import FORMER, set_packages
 from bigtop_builder.model.errors import AmbariError, HostError, InterruptedRunError, PublishError
 from bigtop_builder.model.evr import compare_evr, parse_evr
@@ -147,10 +147,10 @@ def _installed(world: World) -> dict[str, list[HostComponent]]:
 
 def _facts(
     connections: Connections, reporter: Reporter, components: Mapping[str, list[HostComponent]]
-) -> dict[str, HostFacts]:
+) -> dict[str, SoftwareFacts]:
     """Gather the facts of the hosts, in one round trip each. Raises HostError."""
     wanted = dict.fromkeys(components, Wanted(files=(FORMER,)))
-    facts, lost = gather(connections.fleet, wanted, phase=reporter.phase, emit=reporter.emit)
+    facts, lost = gather_some(SoftwareFacts, connections.fleet, wanted, phase=reporter.phase, emit=reporter.emit)
     error = WorkResult(failed=lost).error()
     if error is not None:
         raise error
@@ -161,7 +161,7 @@ def _plan(
     client: Ambari,
     world: World,
     components: Mapping[str, list[HostComponent]],
-    facts: Mapping[str, HostFacts],
+    facts: Mapping[str, SoftwareFacts],
 ) -> Upgrade:
     families = {host.name: host.os_family for host in client.hosts()}
     hosts = {
@@ -183,13 +183,13 @@ def _plan(
     )
 
 
-def installed(facts: HostFacts) -> dict[str, str]:
+def installed(facts: SoftwareFacts) -> dict[str, str]:
     """Return the EVR of each installed package; the newest of several with the same name."""
     newest = cmp_to_key(_compare)
     return {name: max((one.evr for one in found), key=newest) for name, found in facts.packages.items()}
 
 
-def _former(facts: HostFacts) -> Former | None:
+def _former(facts: SoftwareFacts) -> Former | None:
     """Return what an unfinished upgrade left on the host, or None. Raises HostError if it is unreadable."""
     file = facts.files.get(FORMER)
     if file is None:
@@ -263,7 +263,7 @@ def _announce_first(client: Ambari, world: World, steps: Sequence[UpgradeStep]) 
         first.announce()
 
 
-def _tools(connections: Connections, reporter: Reporter, plan: Upgrade, facts: Mapping[str, HostFacts]) -> None:
+def _tools(connections: Connections, reporter: Reporter, plan: Upgrade, facts: Mapping[str, SoftwareFacts]) -> None:
     """Upgrade the selector first: it must know the folders and names of the new version."""
     work = {host: set_packages(wanted, installed(facts[host])) for host, wanted in plan.tools.items()}
     result = apply(connections.fleet, work, phase=reporter.phase, emit=reporter.emit, dry_run=reporter.dry_run)

@@ -23,7 +23,7 @@ from bigtop_builder.model.errors import AmbariError, BigtopBuilderError, Interru
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.service import HostComponent
-    from bigtop_builder.hosts.facts import HostFacts
+    from bigtop_builder.hosts.facts import SoftwareFacts
     from bigtop_builder.hosts.operation import Operation
 
 CHECKS = 3
@@ -43,7 +43,7 @@ class UpgradeStep:
         world: World,
         reporter: Reporter,
         step: Step,
-        facts: Mapping[str, HostFacts],
+        facts: Mapping[str, SoftwareFacts],
         checked: frozenset[str],
         before_start: Mapping[str, tuple[Operation, ...]] | None = None,
     ) -> None:

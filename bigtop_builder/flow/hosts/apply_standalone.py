@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bigtop_builder.cluster.rolling import Restarts
-from bigtop_builder.flow.hosts.facts import gather
+from bigtop_builder.flow.hosts.facts import gather_some
 from bigtop_builder.flow.hosts.operations import (
     Agreement,
     Emit,
@@ -20,6 +20,7 @@ from bigtop_builder.flow.hosts.operations import (
     require_agreed,
 )
 from bigtop_builder.hosts import standalone
+from bigtop_builder.hosts.facts import SoftwareFacts
 from bigtop_builder.hosts.operation import Operation
 from bigtop_builder.hosts.script import parse, render
 from bigtop_builder.model.errors import HostError
@@ -66,7 +67,9 @@ def plan_standalone(
     ``pending``: services by host that restart besides, because of what earlier phases of a dry run would change.
     """
     hosts = _hosts(loaded)
-    facts, lost = gather(fleet, {host: standalone.wanted(loaded, host) for host in hosts}, phase=phase, emit=emit)
+    facts, lost = gather_some(
+        SoftwareFacts, fleet, {host: standalone.wanted(loaded, host) for host in hosts}, phase=phase, emit=emit
+    )
     install = {host: standalone.install(known, loaded, host) for host, known in facts.items()}
     start: dict[str, dict[str, tuple[Operation, ...]]] = {}
     for name in standalone.order(loaded):

@@ -1,4 +1,4 @@
-"""All facts of a host: the script that gathers them, and its output parsed."""
+"""Facts of a host together: the script that gathers them, and its output parsed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from bigtop_builder.hosts.facts.ambari import AmbariFacts
 from bigtop_builder.hosts.facts.conditions import ConditionFacts
-from bigtop_builder.hosts.facts.fact import Fact, Rows, Wanted
+from bigtop_builder.hosts.facts.fact import Fact, FactGroup, Rows, Wanted
 from bigtop_builder.hosts.facts.files import FileFacts
 from bigtop_builder.hosts.facts.java import JavaFacts
 from bigtop_builder.hosts.facts.kernel import KernelFacts
@@ -42,19 +42,13 @@ now; emit end "$clock"
 """
 
 
-class HostFacts(
-    MachineFacts,
-    KernelFacts,
-    NetworkFacts,
-    JavaFacts,
-    UserFacts,
-    PackageFacts,
-    ServiceFacts,
-    AmbariFacts,
-    FileFacts,
-    ConditionFacts,
-):
-    """What is known about a host at one moment. What could not be found out is None or missing, never a guess."""
+class Gathered(FactGroup):
+    """What is known about a host at one moment. A class with this and some groups gathers only their facts:
+
+    class Some(FileFacts, UserFacts, Gathered): ...
+
+    Each group costs processes on the host, and that of names may wait for DNS.
+    """
 
     name: str
     """The host's name in the inventory."""
@@ -91,6 +85,22 @@ class HostFacts(
         except (ValueError, IndexError, KeyError) as error:
             what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else repr(error)
             raise HostError(f"{name}: its facts are malformed: {what}") from error
+
+
+class SoftwareFacts(PackageFacts, ServiceFacts, FileFacts, ConditionFacts, Gathered):
+    """What packages, files and services are planned from, once a host is set up."""
+
+
+class HostFacts(
+    MachineFacts,
+    KernelFacts,
+    NetworkFacts,
+    JavaFacts,
+    UserFacts,
+    AmbariFacts,
+    SoftwareFacts,
+):
+    """All facts of a host. What could not be found out is None or missing, never a guess."""
 
 
 def _clock(rows: Rows, began: float | None, ended: float | None) -> dict[str, float]:

@@ -19,17 +19,23 @@ class User(StrictModel):
     shell: str
 
 
-# getent also lists accounts of a directory service, which may be slow or absent.
+# getent also lists accounts of a directory service, which may be slow or absent. Without one, the files have them all.
 ACCOUNTS = r"""
-kind=user
+kind=user files=0
+while read -r key value; do
+    value=${value/ \[SUCCESS=merge\]}
+    case "$key ${value% systemd}" in "passwd: files"|"group: files") files=$((files + 1));; esac
+done 2>/dev/null < /etc/nsswitch.conf
 while IFS=: read -r name _ id group _ home shell; do
-    case $kind$name in
-        *==) kind=group;;
-        user*) emit user "$name" "$id" "$group" "$home" "$shell";;
-        *) emit group "$name" "$id" "$group";;
+    case $name in
+        ==) kind=group;;
+        \#*|+*|-*|"") ;;
+        *) if [ "$kind" = user ]; then emit user "$name" "$id" "$group" "$home" "$shell"
+           else emit group "$name" "$id" "$group"; fi;;
     esac
 done < <(
     exec 2>/dev/null
+    if [ "$files" = 2 ]; then printf '%s\n' "$(< /etc/passwd)" == "$(< /etc/group)"; exit; fi
     timeout 10 getent passwd || cat /etc/passwd; echo ==; timeout 10 getent group || cat /etc/group
 )
 """
