@@ -244,7 +244,7 @@ def test_a_member_of_the_stack_without_a_file_is_named(project: ProjectFolder) -
 
 
 def test_two_packages_of_one_name_are_refused(project: ProjectFolder) -> None:
-    packages = "[{name: x, summary: x}, {name: '{{ \"x\" }}', summary: y}]"
+    packages = "[{name: x, summary: x, files: [/x]}, {name: '{{ \"x\" }}', summary: y, files: [/y]}]"
     project.component("a", packages=packages)
     with pytest.raises(RecipeError, match="two packages x") as caught:
         plan(workspace(project), "a")

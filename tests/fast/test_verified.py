@@ -213,11 +213,13 @@ def test_a_clean_checkout_of_the_pinned_commit_is_that_commit(project: ProjectFo
     pinned = f"{{git: 'https://example.org/a.git', commit: {commit}}}"
     project.component("a", COMPILED, versions=f'{{"1": {{sources: [{{alternatives: [{pinned}]}}]}}}}')
 
+    compiled = {"ingredients": {"source:main": SHA}, "sources": {}}
+
     def source() -> str:
         space = workspace(project, {"a": Choice(source=str(tree))})
         evaluated = space.evaluate("a", "el8")
         assert isinstance(evaluated, Evaluated)
-        return source_of(evaluated, loaded(project).component, {"ingredients": {"source:main": SHA}})
+        return source_of(evaluated, loaded(project).component, compiled)
 
     assert source() == f"git:{commit}"
     (tree / "target").mkdir()
