@@ -16,13 +16,14 @@ from bigtop_builder.adapter.store import Run, Store
 from bigtop_builder.flow.build.builder import build
 from bigtop_builder.flow.build.images import NeededImage
 from bigtop_builder.flow.build.project import Project, Request
-from bigtop_builder.flow.build.result import Result, RunResult
+from bigtop_builder.flow.build.result import Result, RunResult, defect
 from bigtop_builder.flow.build.work_order import WorkOrder, from_json, to_json
 from bigtop_builder.flow.packagings import PACKAGINGS
 from bigtop_builder.flow.run.recorder import Bus
 from bigtop_builder.model.errors import ExitCode, InterruptedRunError
-from bigtop_builder.model.event import AnyEvent, Failure, Notice, Reproduced, TaskFinished
+from bigtop_builder.model.event import AnyEvent, Failure, Notice, Reproduced, RunFinished, TaskFinished
 from bigtop_builder.model.project import Choice
+from bigtop_builder.plan.task import FROM_RESULTS
 from tests.fast.conftest import ProjectFolder
 from tests.fast.test_planning import COMPILED, SHA, SOURCE, with_images, workspace
 
@@ -62,10 +63,18 @@ class PaperExecutor:
     def submit(self, order: WorkOrder, deliver: Callable[[Result], None]) -> None:
         self.on_submit(order)
         sent = to_json(order)
-        self.pool.submit(lambda: deliver(pickle.loads(pickle.dumps(self._carry_out(from_json(sent))))))
+        self.pool.submit(lambda: deliver(self._ended(from_json(sent))))
 
     def cancel(self) -> None:
         self.cancelled.set()
+
+    def _ended(self, order: WorkOrder) -> Result:
+        try:
+            result: Result = pickle.loads(pickle.dumps(self._carry_out(order)))
+        except BaseException as error:
+            # A failed assertion of a verdict too: the builder would wait for a result for ever.
+            result = Result(order.task, order.kind, order.platform, "failed", failure=defect(error))
+        return result
 
     def _carry_out(self, order: WorkOrder) -> Result:
         self.orders.append(order)
@@ -139,6 +148,50 @@ def test_a_defect_in_an_executor_suggests_no_repetition(space: Project) -> None:
     done, _ = run(space, PaperExecutor(lambda order: failed(order, ExitCode.DEFECT)))
     failures = [result.failure for result in done.results.values() if result.failure]
     assert failures and all(failure.rerun is None for failure in failures)
+
+
+def test_a_defect_in_a_verdict_fails_its_task_and_ends_the_run(space: Project) -> None:
+    def verdict(order: WorkOrder) -> Result | None:
+        raise NameError("name 'x' is not defined")
+
+    done, events = run(space, PaperExecutor(verdict))
+    assert done.exit_code == ExitCode.DEFECT
+    ends = [event.failure for event in events if isinstance(event, TaskFinished) and event.failure]
+    assert {end.message for end in ends} == {"NameError: name 'x' is not defined"}
+
+
+@pytest.mark.parametrize("kind", [TaskFinished, Reproduced])
+def test_a_defect_of_what_watches_ends_the_run_with_its_message(space: Project, kind: type[AnyEvent]) -> None:
+    """It is raised in the thread of an executor, where nobody would see it."""
+    last: list[AnyEvent] = []
+
+    def watch(event: AnyEvent) -> None:
+        last.append(event)
+        if isinstance(event, kind):
+            raise NameError("name 'x' is not defined")
+
+    def verdict(order: WorkOrder) -> Result | None:
+        reproduced = Reproduced(task=order.task, identical=True, differences=[])
+        return Result(order.task, order.kind, order.platform, "done", reproduced=reproduced) if order.repeated else None
+
+    executor = PaperExecutor(verdict)
+    request = Request(everything=True, platforms=("el8",), check_reproducible=True)
+    with pytest.raises(NameError, match="name 'x' is not defined"):
+        build(space, request, watch, PACKAGINGS, executor)
+    assert isinstance(last[-1], RunFinished) and last[-1].exit_code == ExitCode.DEFECT
+
+
+def test_a_defect_while_a_shared_result_is_taken_ends_the_run(space: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = space.plan(Request(selectors=("c",), platforms=("el8",)))
+    shared = replace(plan, tasks=tuple(replace(task, action="reuse", reasons=(FROM_RESULTS,)) for task in plan.tasks))
+    monkeypatch.setattr("bigtop_builder.flow.build.builder.measured_plan", lambda *_: (shared, []))
+
+    def take(kind: str, key: str) -> bool:
+        raise NameError("name 'x' is not defined")
+
+    monkeypatch.setattr(space.sharing, "take", take)
+    with pytest.raises(NameError):
+        build(space, Request(selectors=("c",), platforms=("el8",)), lambda event: None, PACKAGINGS, PaperExecutor())
 
 
 def test_second_builds_are_orders_too(space: Project) -> None:

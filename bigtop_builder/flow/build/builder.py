@@ -13,12 +13,12 @@ from bigtop_builder.flow.build.export import export
 from bigtop_builder.flow.build.local_executor import LocalExecutor
 from bigtop_builder.flow.build.measured import Result, measured_plan
 from bigtop_builder.flow.build.project import Project, Request
-from bigtop_builder.flow.build.result import RunResult, exit_code, stored_result
+from bigtop_builder.flow.build.result import RunResult, exit_code, finished, stored_result
 from bigtop_builder.flow.build.runner import Runner, keys_of, refused
 from bigtop_builder.flow.run.recorder import Bus
 from bigtop_builder.flow.run.run import ActiveRun, record_run
 from bigtop_builder.model.errors import ConfigurationError, ExitCode
-from bigtop_builder.model.event import Notice, PlannedTask, TaskFinished
+from bigtop_builder.model.event import Notice, PlannedTask
 from bigtop_builder.plan.task import Plan, Task
 
 if TYPE_CHECKING:
@@ -109,14 +109,7 @@ def _nothing_to_do(project: Project, request: Request, plan: Plan, bus: Bus, sta
         _warn(project, plan, active)
         results = {task.id: stored_result(project.store, task) for task in plan.tasks}
         for result in results.values():
-            active.emit(
-                TaskFinished(
-                    task=result.task,
-                    state="reused",
-                    artifacts=list(result.artifacts),
-                    notes=list(result.notes),
-                )
-            )
+            active.emit(finished(result))
         for result in results.values():
             export(project, result)
     return RunResult(plan, results, ExitCode.DONE, None, active.seconds)

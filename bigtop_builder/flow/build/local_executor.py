@@ -12,11 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bigtop_builder.flow.build.project import Project, Request
-from bigtop_builder.flow.build.result import Result
+from bigtop_builder.flow.build.result import Result, defect
 from bigtop_builder.flow.run.recorder import Bus
 from bigtop_builder.model.base import size_in_bytes
-from bigtop_builder.model.errors import ExitCode
-from bigtop_builder.model.event import Failure
 
 if TYPE_CHECKING:
     from bigtop_builder.adapter.store import Run
@@ -94,13 +92,7 @@ class LocalExecution:
         try:
             result = carry_out(self._worker, order, self._packagings[order.packaging]())
         except BaseException as error:
-            failure = Failure(
-                step="run",
-                message=f"{type(error).__name__}: {error}",
-                hint="This is a defect of bigtop-builder.",
-                exit_code=ExitCode.DEFECT,
-            )
-            result = Result(order.task, order.kind, order.platform, "failed", failure=failure)
+            result = Result(order.task, order.kind, order.platform, "failed", failure=defect(error))
         return replace(result, seconds=round(time.monotonic() - started, 3))
 
 

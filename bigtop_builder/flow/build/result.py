@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.model.errors import ExitCode, StoreError
-from bigtop_builder.model.event import Failure, Reproduced, State
+from bigtop_builder.model.event import Failure, Reproduced, State, TaskFinished
 from bigtop_builder.model.outcome import Artifact
 from bigtop_builder.plan.task import Kind, Plan, Task
 
@@ -59,6 +59,26 @@ class RunResult:
     def artifacts(self) -> list[Artifact]:
         """Every package of the selection, sorted by file name."""
         return sorted((one for result in self.results.values() for one in result.artifacts), key=lambda one: one.file)
+
+
+def defect(error: BaseException, where: str = "") -> Failure:
+    """Return the failure of an order that something in this program prevented."""
+    text = f"{type(error).__name__}: {error}"
+    hint = f"This is a defect of bigtop-builder{where}."
+    return Failure(step="run", message=text, hint=hint, exit_code=ExitCode.DEFECT)
+
+
+def finished(result: Result, blocked_by: str | None = None) -> TaskFinished:
+    """Return the event that tells how a task ended."""
+    return TaskFinished(
+        task=result.task,
+        state=result.state,
+        seconds=result.seconds,
+        artifacts=list(result.artifacts),
+        failure=result.failure,
+        blocked_by=blocked_by,
+        notes=list(result.notes),
+    )
 
 
 def ended_without_running(task: Task, state: State) -> Result:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, ParamSpec
 
 from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import recorded
@@ -20,7 +20,7 @@ from bigtop_builder.flow.build.export import export
 from bigtop_builder.flow.build.measured import Result as Measured
 from bigtop_builder.flow.build.measured import measured_plan
 from bigtop_builder.flow.build.project import Project, Request
-from bigtop_builder.flow.build.result import Result, ended_without_running, stored_result
+from bigtop_builder.flow.build.result import Result, ended_without_running, finished, stored_result
 from bigtop_builder.flow.run.run import ActiveRun
 from bigtop_builder.model.errors import BigtopBuilderError, ExitCode, InterruptedRunError
 from bigtop_builder.model.event import Failure, Notice, PlannedTask, Reproduced, State, TaskFinished, TaskStarted
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from bigtop_builder.flow.build.images import NeededImage
     from bigtop_builder.flow.build.steps import Packagings
     from bigtop_builder.flow.build.work_order import WorkOrder
+
+P = ParamSpec("P")
 
 EXPECTED_SECONDS = {"compile": 120.0, "package": 10.0}
 """How long a task is expected to take that has never run here."""
@@ -61,9 +63,9 @@ class Runner:
         self._cancelled = active.cancelled
         self._measured = measured
         # A simple queue, since a signal handler puts into it: its put may interrupt another call of itself.
-        self._ended: queue.SimpleQueue[Result | Literal["resized"] | None] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[Result | Literal["resized"] | BaseException | None] = queue.SimpleQueue()
         """Results in the order in which they arrive; None asks for the run to be cancelled, ``resized`` says that the
-        executor has other slots than before."""
+        executor has other slots than before, and an exception ends the run."""
         active.wake = lambda: self._ended.put(None)
         self._results: dict[str, Result] = {}
         self._store = project.store
@@ -139,7 +141,7 @@ class Runner:
         tasks = {task.id: task for task in plan.tasks}
         self._follow(scheduler.begin(), tasks, execution)
         while not scheduler.over:
-            ended = self._ended.get()
+            ended = self._arrived()
             if ended is None:
                 execution.cancel()
                 self._follow(scheduler.cancel(), tasks, execution)
@@ -179,7 +181,8 @@ class Runner:
 
         self._emit(TaskStarted(task=task.id))
         if task.shared:
-            threading.Thread(target=self._fetch, args=(task, execution), name="results", daemon=True).start()
+            fetch = self._guarded(self._fetch)
+            threading.Thread(target=fetch, args=(task, execution), name="results", daemon=True).start()
             return
         try:
             order = work_order(self.project, task, self._packagings)
@@ -188,7 +191,7 @@ class Runner:
             failure = Failure(step="run", message=place + error.message, hint=error.hint, exit_code=error.exit_code)
             self._deliver(task, replace(ended_without_running(task, "failed"), failure=failure))
         else:
-            execution.submit(order, lambda result: self._deliver(task, result))
+            execution.submit(order, self._guarded(lambda result: self._deliver(task, result)))
 
     def _fetch(self, task: Task, execution: Execution) -> None:
         """Take a result from the store that a team shares; if that fails, the rest is planned again without it.
@@ -229,15 +232,7 @@ class Runner:
         result = stored_result(self.project.store, task) if state == "reused" else ended_without_running(task, state)
         self._results[task.id] = result
         export(self.project, result)
-        self._emit(
-            TaskFinished(
-                task=task.id,
-                state=state,
-                artifacts=list(result.artifacts),
-                blocked_by=instruction.blocked_by,
-                notes=list(result.notes),
-            )
-        )
+        self._emit(finished(result, instruction.blocked_by))
 
     def _deliver(self, task: Task, result: Result) -> None:
         """Record the end of a task that has run; called from the executor's threads."""
@@ -245,21 +240,28 @@ class Runner:
             shell = result.failure.shell and shlex.join([*shlex.split(result.failure.shell), *self._place_flags()])
             failure = result.failure.model_copy(update={"rerun": self._rerun(task), "shell": shell})
             result = replace(result, failure=failure)
-        try:
-            # A full disk is reported by whatever writes next.
-            with contextlib.suppress(BigtopBuilderError):
-                self._emit(
-                    TaskFinished(
-                        task=result.task,
-                        state=result.state,
-                        seconds=result.seconds,
-                        artifacts=list(result.artifacts),
-                        failure=result.failure,
-                        notes=list(result.notes),
-                    )
-                )
-        finally:
-            self._ended.put(result)
+        # A full disk is reported by whatever writes next.
+        with contextlib.suppress(BigtopBuilderError):
+            self._emit(finished(result))
+        self._ended.put(result)
+
+    def _guarded(self, work: Callable[P, None]) -> Callable[P, None]:
+        """Return ``work`` for another thread: a defect there ends the run, which would wait for a result for ever."""
+
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                work(*args, **kwargs)
+            except BaseException as error:
+                self._ended.put(error)
+
+        return guarded
+
+    def _arrived(self) -> Result | Literal["resized"] | None:
+        """Return what arrives next. Raises what went wrong in another thread."""
+        ended = self._ended.get()
+        if isinstance(ended, BaseException):
+            raise ended
+        return ended
 
     def _rerun(self, task: Task) -> str:
         """Return the command that builds this task again."""
@@ -273,7 +275,7 @@ class Runner:
 
     def _next_result(self) -> Result | None:
         """Return the next result; None asks for the run to be cancelled."""
-        while (ended := self._ended.get()) == "resized":
+        while (ended := self._arrived()) == "resized":
             pass
         return ended
 
@@ -322,7 +324,7 @@ class Runner:
 
         for task in tasks:
             order = work_order(self.project, task, self._packagings)
-            execution.submit(replace(order, repeated=True), self._compared)
+            execution.submit(replace(order, repeated=True), self._guarded(self._compared))
         verdicts: dict[str, Reproduced] = {}
         while len(verdicts) < len(tasks):
             ended = self._next_result()
@@ -336,11 +338,10 @@ class Runner:
 
     def _compared(self, result: Result) -> None:
         """Record the end of a second build; called from the executor's threads."""
-        try:
+        with contextlib.suppress(BigtopBuilderError):
             if result.reproduced is not None:
                 self._emit(result.reproduced)
-        finally:
-            self._ended.put(result)
+        self._ended.put(result)
 
 
 class _NoExecution:

@@ -22,7 +22,7 @@ from bigtop_builder.adapter.containers.image_record import recorded
 from bigtop_builder.adapter.dask_cluster.client import Cluster
 from bigtop_builder.flow.build.images import NeededImage
 from bigtop_builder.flow.build.project import Project
-from bigtop_builder.flow.build.result import Result
+from bigtop_builder.flow.build.result import Result, defect
 from bigtop_builder.flow.distributed import placement, remote
 from bigtop_builder.flow.distributed.attempt import Attempt
 from bigtop_builder.flow.distributed.fleet import LOOK_SECONDS, Fleet
@@ -32,7 +32,7 @@ from bigtop_builder.flow.distributed.messages import (
     order_to_json,
     verdict_from_json,
 )
-from bigtop_builder.flow.distributed.outcome import defect, failed, keep_shell, taken_over
+from bigtop_builder.flow.distributed.outcome import failed, keep_shell, taken_over
 from bigtop_builder.flow.distributed.own_sources import has_own_sources, sent_or_failure
 from bigtop_builder.flow.distributed.results import SharedResults
 from bigtop_builder.flow.run.recorder import Bus

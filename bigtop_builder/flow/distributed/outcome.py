@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bigtop_builder.adapter.store import Store, translated, write_atomically
 from bigtop_builder.flow.build.failed_tree import FAILED, failed_trees, tree_name
-from bigtop_builder.flow.build.result import Result, stored_packages
+from bigtop_builder.flow.build.result import Result, defect, stored_packages
 from bigtop_builder.flow.build.work_order import WorkOrder
 from bigtop_builder.flow.distributed.results import SharedResults
 from bigtop_builder.model.errors import BigtopBuilderError, ExitCode, StoreError
@@ -24,13 +24,6 @@ ELSEWHERE = ".elsewhere.json"
 def failed(message: str, hint: str | None) -> Failure:
     """Return the failure of an order that no worker carried out."""
     return Failure(step="run", message=message, hint=hint, exit_code=ExitCode.ENGINE)
-
-
-def defect(error: BaseException, where: str = "") -> Failure:
-    """Return the failure of an order that something in this program prevented."""
-    text = f"{type(error).__name__}: {error}"
-    hint = f"This is a defect of bigtop-builder{where}."
-    return Failure(step="run", message=text, hint=hint, exit_code=ExitCode.DEFECT)
 
 
 def taken_over(results: SharedResults, store: Store, order: WorkOrder, worker: str, result: Result) -> Result:

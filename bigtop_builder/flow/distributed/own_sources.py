@@ -16,9 +16,9 @@ from bigtop_builder.adapter.sources.download_store import discard_source, keep_s
 from bigtop_builder.adapter.sources.tree import copy_tree
 from bigtop_builder.adapter.store import Run, Store, remove_tree, translated
 from bigtop_builder.flow.build.project import Project
+from bigtop_builder.flow.build.result import defect
 from bigtop_builder.flow.build.work_order import WorkOrder
 from bigtop_builder.flow.distributed.messages import SentSource
-from bigtop_builder.flow.distributed.outcome import defect
 from bigtop_builder.flow.distributed.results import SharedResults
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError, SourceError
 from bigtop_builder.model.event import Failure

@@ -18,13 +18,12 @@ from bigtop_builder.adapter.containers.image_recipe import image_key
 from bigtop_builder.adapter.containers.image_record import ImageRecord, recorded
 from bigtop_builder.flow.build.images import NeededImage, prepare_images
 from bigtop_builder.flow.build.project import Project, Request
-from bigtop_builder.flow.build.result import Result
+from bigtop_builder.flow.build.result import Result, defect
 from bigtop_builder.flow.build.result_sharing import image_data
 from bigtop_builder.flow.build.task_runner import carry_out, failure_of
 from bigtop_builder.flow.build.worker import Worker, open_worker, own_worker
 from bigtop_builder.flow.distributed.forwarder import Forwarder
 from bigtop_builder.flow.distributed.messages import RemoteOrder, Verdict
-from bigtop_builder.flow.distributed.outcome import defect
 from bigtop_builder.flow.distributed.own_sources import receive_sources
 from bigtop_builder.flow.distributed.results import SharedResults
 from bigtop_builder.flow.run.run import record_run
