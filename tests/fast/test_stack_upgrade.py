@@ -214,6 +214,14 @@ def test_what_ambari_has_finalized_can_only_be_finished(cluster: Hadoop, ending:
     assert host.rolling
     assert cluster.deploy(FORMER) == 9
     assert "which is newer than BIGTOP-3.2.0" in cluster.bench.failure
+    unfinished = "BIGTOP-3.3.0 is final in Ambari, but HDFS is not"
+    for dry in (True, False):
+        assert cluster.deploy(NEXT, dry_run=dry) == 0, cluster.bench.failure
+        assert (cluster.bench.changes, unfinished in cluster.told()) == ([], True)
+    (host.folder / "hdfs-broken").touch()
+    assert cluster.deploy(NEXT) == 0, cluster.bench.failure
+    assert unfinished not in cluster.told()
+    (host.folder / "hdfs-broken").unlink()
     assert cluster.deploy(NEXT, finalize=True, dry_run=True) == 0, cluster.bench.failure
     assert cluster.bench.changes == ["HDFS: finalize the rolling upgrade"]
     assert host.rolling

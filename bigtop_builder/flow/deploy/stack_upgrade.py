@@ -8,6 +8,7 @@ the hosts, so that a deployment that was killed goes on, or goes back if the inv
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -255,6 +256,8 @@ def conclude(connections: Connections, world: World, reporter: Reporter) -> None
     if at.refusal or at.course == "none":
         if reporter.finalize:
             _finish(connections, world, reporter, view)
+        else:
+            _remind(connections, world, reporter, view)
         return
     returning = at.course in ("back", "backward")
     if not returning and not reporter.finalize:
@@ -282,14 +285,30 @@ def conclude(connections: Connections, world: World, reporter: Reporter) -> None
 
 def _finish(connections: Connections, world: World, reporter: Reporter, view: ClusterView) -> None:
     """Finalize HDFS if an earlier run ended after Ambari was final and before HDFS was."""
-    ours = [one for one in connections.client.upgrades(world.cluster) if one.pack.startswith(OWN)]
-    if ours and connections.hosted:
+    if _upgraded(connections, world):
         hdfs = HdfsUpgrade(connections, world, reporter, view)
         hdfs.require_running("finalized")
         if hdfs.preparing():
             _finalize_hdfs(hdfs, world)
             return
     reporter.notice("there is no upgrade to finalize")
+
+
+def _remind(connections: Connections, world: World, reporter: Reporter, view: ClusterView) -> None:
+    """Say that HDFS is not final though Ambari is. A NameNode that does not answer now is no reason to fail."""
+    with suppress(AmbariError):
+        if _upgraded(connections, world) and HdfsUpgrade(connections, world, reporter, view).preparing():
+            reporter.notice(
+                f"{world.stack.id} is final in Ambari, but HDFS is not, and keeps what is deleted: "
+                "deploy --finalize-upgrade finishes it",
+                warning=True,
+            )
+
+
+def _upgraded(connections: Connections, world: World) -> bool:
+    """Return whether the cluster came to its stack by an upgrade of ours, and hosts can be asked about it."""
+    ours = (one.pack.startswith(OWN) for one in connections.client.upgrades(world.cluster))
+    return connections.hosted and any(ours)
 
 
 def _finalize_hdfs(hdfs: HdfsUpgrade, world: World) -> None:
