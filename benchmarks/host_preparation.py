@@ -37,7 +37,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import docker
 import yaml
 
 from bigtop_builder.adapter.secret import Secrets
@@ -195,6 +194,8 @@ class Used(NamedTuple):
 
 def processor_seconds(hosts: Collection[str]) -> float:
     """The processor seconds that the containers of the hosts have used so far, and the children of this process."""
+    import docker  # Here, because the process that prepares the hosts does not need it.
+
     found = resource.getrusage(resource.RUSAGE_CHILDREN)
     engine = docker.from_env()
     used = [

@@ -184,7 +184,7 @@ def test_rows() -> None:
         "bash: line 1: oops",
         host_output()[:-20],
         host_output("port\tmany\t"),
-        host_output("user\troot"),
+        host_output("passwd\troot"),
         host_output("facts\t1\t1"),
     ],
 )
@@ -213,15 +213,32 @@ class Accounts(UserFacts, FileFacts, Gathered):
     """Two groups of facts."""
 
 
-def test_some_groups_of_facts_are_gathered_alone(tmp_path: Path) -> None:
-    script = Accounts.script(Wanted(files=(str(tmp_path),)))
+class AccountsFirst(FileFacts, UserFacts, Gathered):
+    """The same, gathered in the other order."""
+
+
+@pytest.mark.parametrize("kind", [Accounts, AccountsFirst])
+def test_some_groups_of_facts_are_gathered_alone(tmp_path: Path, kind: type[Accounts | AccountsFirst]) -> None:
+    """In any order: a fragment must not use the name of what was wanted for something of its own."""
+    script = kind.script(Wanted(files=(str(tmp_path),)))
     assert "rpm -qa" not in script and "hostname" not in script and "rpm -qa" in SoftwareFacts.script(Wanted())
-    found = Accounts.parse(
-        "me", subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
-    )
-    assert found.files[str(tmp_path)].kind == "directory"
-    assert set(Accounts.model_fields) == {"name", "clock", "clock_skew", "clock_precision", "users", "groups", "files"}
+    found = kind.parse("me", subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout)
+    assert found.files[str(tmp_path)].kind == "directory" and found.users["root"].uid == 0
+    assert set(kind.model_fields) == {"name", "clock", "clock_skew", "clock_precision", "users", "groups", "files"}
     assert issubclass(HostFacts, SoftwareFacts)
+
+
+def test_many_rows_arrive_in_few_messages(tmp_path: Path) -> None:
+    """Each write of a shell is a message of SSH; none of the rows is lost, and no text gets between two."""
+    paths = [tmp_path / f"{number:03}-{'x' * 100}" for number in range(200)]
+    for path in paths:
+        path.write_text(f"{path.name}\n")
+    script = Accounts.script(Wanted(files=tuple(map(str, paths))))
+    emitted = script.replace("printf %s ", "writes+=.; printf %s ") + "echo \"$writes\"\n"
+    done = subprocess.run(["bash", "-c", emitted], capture_output=True, text=True, check=True)
+    found = Accounts.parse("me", done.stdout)
+    assert 3 <= len(done.stdout.splitlines()[-1]) <= 10
+    assert {path: found.files[str(path)].text for path in paths} == {path: f"{path.name}\n" for path in paths}
 
 
 PASSWD = "root:x:0:0:root:/root:/bin/bash\n# a comment\n\n+::::::\nhdfs:x:1001:1001::/home/hdfs:/bin/sh\n"

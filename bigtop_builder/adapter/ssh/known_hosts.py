@@ -52,6 +52,8 @@ class KnownKey:
 
 
 def _matches(pattern: str, name: str) -> bool:
+    if "*" not in pattern and "?" not in pattern:
+        return pattern.lower() == name
     # A bracket is literal here ("[host]:2222"), not a set of characters.
     return fnmatch.fnmatchcase(name, pattern.lower().replace("[", "[[]"))
 

@@ -35,7 +35,8 @@ class FileFact(StrictModel):
 
 
 # One process each for attributes, digests and texts of all files. Texts travel as base64, one after the other in the
-# order of the paths behind them, so that no content can look like a row.
+# order of the paths behind them, so that no content can look like a row. ``read`` takes a character at a time from a
+# pipe; substituting the output of a command does not.
 FILES = r"""
 for path in /etc/yum.repos.d/*.repo; do
     case " ${files[*]} " in *" $path "*) ;; *) [ -e "$path" ] && files+=("$path");; esac
@@ -49,17 +50,21 @@ for path in "${files[@]}"; do
     [ -f "$path" ] && [ -r "$path" ] && regular+=("$path")
 done
 if [ "${#present[@]}" -gt 0 ]; then
-    while IFS=$'\t' read -r path kind size value; do
-        emit file "$path" "$kind" "$size" "$value"
-        sizes[$path]=$size
-    done < <(stat -L -c $'%n\t%F\t%s\t%U\t%G\t%a' -- "${present[@]}" 2>/dev/null)
+    set -f; IFS=$'\n'
+    for value in $(stat -L -c $'%n\t%F\t%s\t%U\t%G\t%a' -- "${present[@]}" 2>/dev/null); do
+        emit file "$value"
+        size=${value#*$'\t'*$'\t'}; sizes[${value%%$'\t'*}]=${size%%$'\t'*}
+    done
+    set +f; unset IFS
 fi
 for path in "${regular[@]}"; do [ "${sizes[$path]:-__MAX_TEXT__}" -lt __MAX_TEXT__ ] && small+=("$path"); done
 if [ "${#regular[@]}" -gt 0 ]; then
-    while read -r value path; do emit sha256 "${path#\*}" "$value"; done < <(sha256sum -- "${regular[@]}" 2>/dev/null)
+    set -f; IFS=$'\n'
+    for value in $(sha256sum -- "${regular[@]}" 2>/dev/null); do emit sha256 "${value:66}" "${value:0:64}"; done
+    set +f; unset IFS
 fi
 if [ "${#small[@]}" -gt 0 ]; then
-    printf 'texts\t'; cat -- "${small[@]}" 2>/dev/null | base64 -w0; emit "" "${small[@]}"
+    flush; printf 'texts\t'; cat -- "${small[@]}" 2>/dev/null | base64 -w0; emit "" "${small[@]}"; flush
 fi
 """.replace("__MAX_TEXT__", str(MAX_TEXT))
 

@@ -20,9 +20,17 @@ from bigtop_builder.hosts.facts.users import UserFacts
 from bigtop_builder.model.errors import HostError
 
 # Look-ups and HTTP requests may be slow. They start first and run alongside the rest; each of their lines is written
-# in one piece, and read at the end.
+# in one piece, and read at the end. The shell's own lines wait for one another: each write is a message of SSH, which
+# costs both sides more than the line. Those of a subshell cannot wait: what it keeps is lost with it.
 BEGIN = r"""set +e +u; cd /
-emit() { local IFS=$'\t'; printf '%s\n' "$*"; }
+rows=
+flush() { printf %s "$rows"; rows=; }
+emit() {
+    local IFS=$'\t'
+    if [ "$BASHPID" != "$$" ]; then printf '%s\n' "$*"; return; fi
+    rows+=$*$'\n'
+    [ "${#rows}" -lt 16384 ] || flush
+}
 now() { if [ -n "$EPOCHREALTIME" ]; then clock=${EPOCHREALTIME/,/.}; else clock=$(date +%s.%N); fi; }
 now; emit facts 1 "$clock"
 readers=()
@@ -38,7 +46,7 @@ END = r"""
 for reader in "${readers[@]}"; do
     while IFS= read -r value; do printf '%s\n' "$value"; done <&"$reader"
 done
-now; emit end "$clock"
+now; emit end "$clock"; flush
 """
 
 

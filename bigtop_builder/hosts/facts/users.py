@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
@@ -21,30 +22,31 @@ class User(StrictModel):
 
 # getent also lists accounts of a directory service, which may be slow or absent. Without one, the files have them all.
 ACCOUNTS = r"""
-kind=user files=0
+only=0
 while read -r key value; do
     value=${value/ \[SUCCESS=merge\]}
-    case "$key ${value% systemd}" in "passwd: files"|"group: files") files=$((files + 1));; esac
+    case "$key ${value% systemd}" in "passwd: files"|"group: files") only=$((only + 1));; esac
 done 2>/dev/null < /etc/nsswitch.conf
-while IFS=: read -r name _ id group _ home shell; do
-    case $name in
-        ==) kind=group;;
-        \#*|+*|-*|"") ;;
-        *) if [ "$kind" = user ]; then emit user "$name" "$id" "$group" "$home" "$shell"
-           else emit group "$name" "$id" "$group"; fi;;
-    esac
-done < <(
-    exec 2>/dev/null
-    if [ "$files" = 2 ]; then printf '%s\n' "$(< /etc/passwd)" == "$(< /etc/group)"; exit; fi
-    timeout 10 getent passwd || cat /etc/passwd; echo ==; timeout 10 getent group || cat /etc/group
-)
+for key in passwd group; do
+    if [ "$only" = 2 ]; then mapfile -t lines 2>/dev/null < "/etc/$key"
+    else mapfile -t lines 2>/dev/null < <(timeout 10 getent "$key" || cat "/etc/$key"); fi
+    [ "${#lines[@]}" = 0 ] || printf "$key\t%s\n" "${lines[@]}"
+done
 """
+
+
+def _entries(rows: Rows, key: str) -> Iterator[list[str]]:
+    """Return the fields of each entry, without comments and what NIS adds or takes away."""
+    for values in rows.of(key):
+        line = "\t".join(values)
+        if line and line[0] not in "#+-":
+            yield line.split(":")
 
 
 def _users(rows: Rows) -> dict[str, User]:
     return {
         name: User(uid=int(uid), gid=int(gid), home=home, shell=shell)
-        for name, uid, gid, home, shell in rows.of("user")
+        for name, _, uid, gid, _, home, shell in _entries(rows, "passwd")
     }
 
 
@@ -55,7 +57,7 @@ def _groups(rows: Rows) -> dict[str, tuple[str, ...]]:
         primary.setdefault(user.gid, []).append(name)
     return {
         name: tuple(dict.fromkeys([*filter(None, members.split(",")), *primary.get(int(gid), ())]))
-        for name, gid, members in rows.of("group")
+        for name, _, gid, members in _entries(rows, "group")
     }
 
 
