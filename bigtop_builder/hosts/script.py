@@ -11,17 +11,16 @@ from bigtop_builder.hosts.operation import RESTARTS, Operation
 LAST_LINES = 40
 
 # Content travels in hexadecimal escapes into shell variables before the first operation runs: a connection that breaks
-# half way truncates no file, and a secret is never in an argument, a temporary file or a trace of the shell. printf is
-# built into bash; base64 would be a process for each. Output goes through a file, because a
-# daemon that an init script starts would otherwise keep the connection open.
+# half way truncates no file, and a secret is never in an argument, a temporary file or a trace of the shell. printf and
+# read are built into bash; base64 and head would be a process for each. Output goes through a file, because a daemon
+# that an init script starts would otherwise keep the connection open.
 HEAD = r"""umask 022
 cd /
 output=$(mktemp) || exit 1
 trap 'rm -f "$output"' EXIT
 content=() received=
 receive() {
-    received=$(head -c "$1")
-    [ "${#received}" = "$1" ] || { echo "the content did not arrive completely" >&2; exit 1; }
+    IFS= read -r -N "$1" received || { echo "the content did not arrive completely" >&2; exit 1; }
 }
 run() {
     local index=$1 code began ended service

@@ -37,11 +37,12 @@ def make_user(facts: UserFacts, name: str, groups: Iterable[str] = ()) -> tuple[
     ]
     if name not in facts.users:
         more = f" --groups {quote(','.join(wanted))}" if wanted else ""
-        # A group of that name may exist without the user.
+        # 9: by now a package has created the user, or there is only a group of that name.
+        add = f"useradd --create-home --shell /bin/bash{more}"
         script = (
-            f"if id {quote(name)} >/dev/null 2>&1; then exit 0; fi\n"
-            f"if getent group {quote(name)} >/dev/null; then more='--gid {name}'; else more=--user-group; fi\n"
-            f"useradd --create-home --shell /bin/bash $more{more} {quote(name)}"
+            f"code=0; {add} --user-group {quote(name)} || code=$?\n"
+            '[ "$code" = 9 ] || exit "$code"\n'
+            f"id {quote(name)} >/dev/null 2>&1 || {add} --gid {quote(name)} {quote(name)}"
         )
         detail = f"with groups {', '.join(wanted)}" if wanted else "missing"
         return (*operations, Operation(f"create the user {name}", detail, script))

@@ -234,7 +234,7 @@ def test_many_rows_arrive_in_few_messages(tmp_path: Path) -> None:
     for path in paths:
         path.write_text(f"{path.name}\n")
     script = Accounts.script(Wanted(files=tuple(map(str, paths))))
-    emitted = script.replace("printf %s ", "writes+=.; printf %s ") + "echo \"$writes\"\n"
+    emitted = script.replace("printf %s ", "writes+=.; printf %s ") + 'echo "$writes"\n'
     done = subprocess.run(["bash", "-c", emitted], capture_output=True, text=True, check=True)
     found = Accounts.parse("me", done.stdout)
     assert 3 <= len(done.stdout.splitlines()[-1]) <= 10

@@ -283,3 +283,13 @@ def test_a_jump_host_that_cannot_be_reached_is_tried_once(tmp_path: Path) -> Non
         thread.join()
     assert {str(result).split(" root@")[0] for result in results.values()} == {"the jump host"}
     assert len(accepted) == 1
+
+
+@pytest.mark.parametrize(("missing", "shown"), [(0, "ümlaut\nrest ü\n"), (1, "")])
+def test_a_script_runs_whole_or_not_at_all(missing: int, shown: str) -> None:
+    """Its length is in bytes, whatever the locale; what follows it is its own input."""
+    script = "echo ümlaut\ncat\n".encode()
+    stdin = f"{MARK}{len(script) + missing}\n".encode() + script + ("rest ü\n".encode() if not missing else b"")
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(["bash", "-c", BOOTSTRAP], input=stdin, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stdout.decode().partition("\n")[2]) == (97 if missing else 0, shown)

@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 MARK = "bigtop-builder:"
 PROMPT = "bigtop-builder-sudo:"
 # Its first line of output shows that it is running, whatever a log-in shell printed before, and its process group. Its
-# standard input is a line with the script's length, the script, and the script's own input: ``read`` and ``head -c``
-# read not one byte too many. It is visible in the process list, so it contains nothing of the script.
+# standard input is a line with the script's length, the script, and the script's own input: ``read`` reads not one byte
+# too many, and fails if a lost connection has cut the script short. It is visible in the process list, so it contains
+# nothing of the script.
 BOOTSTRAP = (
     "read -r _ _ _ _ _bb _ </proc/$$/stat; "
     f"echo {MARK}$_bb; "
     "while IFS= read -r _bb; do case $_bb in "
     f"{MARK}*) break;; esac; done; "
-    '_bs=$(head -c "${_bb#*:}" && printf .) || exit 97; '
-    "export LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin; "
-    'eval "${_bs%.}"'
+    "export LC_ALL=C; "
+    'IFS= read -r -N "${_bb#*:}" _bs || exit 97; '
+    "export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin; "
+    'eval "$_bs"'
 )
 MAX_STDOUT = 64 << 20
 MAX_STDERR = 1 << 20
