@@ -11,7 +11,7 @@ import codecs
 import os
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 Line = tuple[str, str]
 """A line of output: its text, and its style as words: ``bold red``, ``dim``, or nothing."""
@@ -32,6 +32,8 @@ _PIPELINE = re.compile(r"##(?=\w*\[)")
 _WORKFLOW = re.compile(r"^([^\S\n]*):(?=:)", re.MULTILINE)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-OQ-WYZ\\`-~])")
+NARROWEST = 16
+"""Columns that the last column of a table needs beside the others."""
 _LONGEST = 1 << 16
 """The longest line of a log whose end is waited for."""
 
@@ -88,10 +90,15 @@ def columns(rows: Iterable[Sequence[str]]) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int, *, fold: bool = False) -> str:
-    """Align rows in columns below a header; what does not fit ``width`` of the last column is cut off, or folded."""
+    """Align rows in columns below a header; what does not fit ``width`` of the last column is cut off, or folded.
+
+    Where the last column would be too narrow to read, the cells of a row stand below each other.
+    """
     lines = [list(header), *(list(row) for row in rows)]
     before = sum(max(len(row[index]) for row in lines) + 2 for index in range(len(header) - 1))
-    room = max(width - before, 12)
+    room = width - before
+    if room < NARROWEST:
+        return "\n".join(line for row in lines for line in _stacked(row, width, fold=fold))
     fitted: list[list[str]] = []
     for row in lines:
         parts = textwrap.wrap(row[-1], room, break_on_hyphens=False) or [""]
@@ -100,6 +107,15 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int, *, f
         fitted.append([*row[:-1], parts[0]])
         fitted += [[*[""] * (len(header) - 1), part] for part in parts[1:]]
     return columns(fitted)
+
+
+def _stacked(row: Sequence[str], width: int, *, fold: bool) -> Iterator[str]:
+    yield row[0]
+    for index, text in enumerate((", ".join(filter(None, row[1:-1])), row[-1])):
+        indented = textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+        if len(indented) > 1 and index and not fold:
+            indented = [f"  {text[: width - 3].rstrip()}…"]
+        yield from indented
 
 
 def facts(pairs: Iterable[tuple[str, str]], width: int) -> str:

@@ -41,6 +41,7 @@ from bigtop_builder.model.package_text import (
     Requirement,
     ServiceName,
 )
+from bigtop_builder.model.platform import Family
 from bigtop_builder.model.source import Source
 
 Variable = str | dict[str, str]
@@ -65,7 +66,7 @@ class Build(StrictModel):
     """The major version of the JDK in the builder image; ``JAVA_HOME`` points to it."""
     maven: Literal["3.6.3", "3.8.8"] | None = None
     """The Maven in the builder image."""
-    packages: dict[str, list[str]] = Field(default_factory=dict)
+    packages: dict[Family, list[str]] = Field(default_factory=dict)
     """More packages of the builder image, by platform family (``debian``, ``rhel``, …)."""
     caches: list[CacheName] = Field(default_factory=list)
     """The shared download caches that the step uses."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +29,7 @@ from bigtop_builder.recipe.document import DocumentPath, near
 from bigtop_builder.recipe.lock import LockFile
 from bigtop_builder.recipe.meter import metered
 from bigtop_builder.recipe.package_format import FORMATS, PackageFormat
-from bigtop_builder.recipe.packages import LeftOut, evaluate_packages
+from bigtop_builder.recipe.packages import LeftOut, check_installed, evaluate_packages
 from bigtop_builder.recipe.patches import AppliedPatch, read_patches
 from bigtop_builder.recipe.plain import shared
 from bigtop_builder.recipe.renderer import Renderer
@@ -88,6 +88,15 @@ class RenderedFile:
 
 
 @dataclass(frozen=True)
+class Script:
+    """A script of the component's file, rendered, and the step that runs it."""
+
+    kind: Literal["compile", "package"]
+    path: DocumentPath
+    text: str
+
+
+@dataclass(frozen=True)
 class Evaluated:
     """A component, ready to be built for one platform, with every template rendered."""
 
@@ -127,6 +136,8 @@ class Evaluated:
     """The variables that the user set, and what to."""
     lock: LockFile | None = None
     """What its compile step may download; with it there is no network."""
+    scripts: tuple[Script, ...] = ()
+    """What of it bash must be able to read."""
     smoke: SmokeTest | None = None
     """Its smoke test, if it has one."""
     packaging: str = COMPONENT_FILES
@@ -207,6 +218,9 @@ def _evaluate(
     patches = read_patches(loaded.patches(version))
     depends = _dependencies(catalog, loaded, renderer)
     packages, left_out = evaluate_packages(component, renderer)
+    install = renderer.text(component.install, ("install",))
+    check_installed(component, install, packages, document)
+    scripts = [Script("compile", (*build_path, "script"), build.script), Script("package", ("install",), install)]
     return Evaluated(
         name=component.name,
         version=version,
@@ -228,7 +242,8 @@ def _evaluate(
         source_base=document.file_of(("versions", version)).parent,
         patches=patches,
         build=build,
-        install=renderer.text(component.install, ("install",)),
+        install=install,
+        scripts=tuple(script for script in (*scripts, *_scriptlets(component, renderer)) if script.text.strip()),
         packages=packages,
         left_out=left_out,
         lacks=_lacks(variant_name, variant, renderer),
@@ -251,6 +266,14 @@ def _compile_step(
     if not (has_script or sources or choice.source):
         return "none"
     return "container" if has_script or patches else "copy"
+
+
+def _scriptlets(component: Component, renderer: Renderer) -> Iterator[Script]:
+    for index, package in enumerate(component.packages):
+        if package.scripts and renderer.truth(package.when, ("packages", index, "when")):
+            for phase, text in package.scripts.items():
+                path: DocumentPath = ("packages", index, "scripts", phase)
+                yield Script("package", path, renderer.text(text, path))
 
 
 def _dependencies(catalog: Catalog, loaded: LoadedComponent, renderer: Renderer) -> dict[str, tuple[str, ...]]:

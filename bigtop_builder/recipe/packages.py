@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bigtop_builder.model.base import is_template
@@ -64,6 +64,23 @@ def evaluate_packages(component: Component, renderer: Renderer) -> tuple[tuple[P
             location=renderer.document.locate(("packages",)),
         )
     return tuple(packages), tuple(left_out)
+
+
+def check_installed(component: Component, install: str, packages: Sequence[Package], document: Document) -> None:
+    """Check that something puts the files of packages below $BUILDROOT. Raises RecipeError when nothing does.
+
+    A spec of the component's own, or a block of it, may do so itself.
+    """
+    if install.strip() or component.spec is not None or "install_after" in component.spec_blocks:
+        return
+    for package in packages:
+        listed = [entry for entry in package.files if isinstance(entry, str) or not (entry.exclude or entry.ghost)]
+        if listed:
+            raise RecipeError(
+                f"'install' is empty, but the package {package.name} has files: {clipped(_path(listed[0]), 80)}",
+                hint="Lay them out below $BUILDROOT in 'install', or leave 'files' empty.",
+                location=document.locate(("install",)),
+            )
 
 
 def _rendered(package: Package, path: DocumentPath, renderer: Renderer) -> Package:

@@ -38,10 +38,13 @@ class ProjectFolder:
 
     def component(self, name: str, text: str = "", *, packages: str | None = None, versions: str | None = None) -> Path:
         packages = packages or f"[{{name: '{name}{{{{ suffix }}}}', summary: {name}, files: [/opt/{name}]}}]"
+        text = textwrap.dedent(text)
+        install = "" if "install:" in text else f"install: touch $BUILDROOT/opt/{name}\n"
         return self.write(
             f"overlay/components/{name}/component.yaml",
             f"name: {name}\nsummary: {name}\nversions: {versions or ANY_VERSION}\npackages: {packages}\n"
-            + textwrap.dedent(text),
+            + install
+            + text,
         )
 
     def stack(self, **components: str) -> None:

@@ -29,6 +29,7 @@ from bigtop_builder.model.event import (
     TaskFinished,
     TaskStarted,
 )
+from bigtop_builder.model.outcome import Artifact
 from tests.fast.test_views import planned
 
 MAVEN = "[INFO] Building Apache Tez :: Runtime Library 0.10.1                     [7/31]"
@@ -87,6 +88,18 @@ def test_the_display_fits_the_terminal(log: Path, width: int) -> None:
         assert "· tez@el8/package waits for tez@debian/compile" in text
         assert "· c0@el8/package waits for a free slot" in text
         assert "· 6 more wait" in text
+
+
+@pytest.mark.parametrize("width", [46, 80])
+def test_the_line_of_a_task_that_ended_fits_the_terminal(log: Path, width: int) -> None:
+    out = io.StringIO()
+    view = TerminalView(Console(file=out, width=width, no_color=True))
+    package = Artifact(file="tez-0.10.1-1.el8.noarch.rpm", sha256="ab" * 32, size=123 << 20, path="/s/tez.rpm")
+    ended = TaskFinished(task="tez@debian/compile", state="done", seconds=754.0, artifacts=[package])
+    view(ended, fold([*events(log), ended]))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert " ".join(" ".join(lines).split()) == "✓ tez@debian/compile done 12m34s 1 package, 123 MiB"
 
 
 def test_a_low_terminal_has_fewer_lines_of_logs_and_v_asks_for_more(log: Path) -> None:

@@ -263,3 +263,16 @@ def test_a_source_is_fetched_from_git_and_from_an_address_with_its_digest(
     code, _, err = call(capsys, "plan", "tez", "--source", f"tez=git+file://{tree}@v9")
     assert code == ExitCode.SOURCE and "v9" in err
     assert call(capsys, "plan", "tez", "--source", "tez=git+nonsense")[0] == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("width", [46, 60, 80])
+@pytest.mark.parametrize("command", ["list", "list platforms", "list stacks", "examples"])
+def test_tables_fit_the_terminal(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, command: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    code, text, _ = call(capsys, *command.split())
+    assert code == 0
+    assert max(map(len, text.splitlines())) <= width
+    if command == "list":
+        assert "zookeeper" in text and "3.5.9" in text and "A high-performance"[: width // 4] in text

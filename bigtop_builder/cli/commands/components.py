@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -131,11 +132,13 @@ def _component_text(row: dict[str, Any], width: int) -> str:
         known.append(("option", f"{name}={values}, by default {option['default']}. {option['note']}".rstrip()))
     known += [("not for", f"{platform}: {reason}") for platform, reason in row["refused"].items()]
     known += [("not as Bigtop", reason) for reason in row["differs_from_bigtop"]]
-    lines = [f"{row['name']} {row['version']}: {row['summary']}", facts(known, width)]
+    head = textwrap.fill(f"{row['name']} {row['version']}: {row['summary']}", width, break_long_words=False)
+    lines = [head, facts(known, width)]
     if "verified" in row:
         lines += [_record_text(record, width) for record in row["verified"]]
         if not _of_this_version(row):
-            lines.append(f"{row['version']} has not been built and run by its tests yet: it may need work")
+            text = f"{row['version']} has not been built and run by its tests yet: it may need work"
+            lines.append(textwrap.fill(text, width))
     return "\n".join(line for line in lines if line)
 
 

@@ -41,7 +41,7 @@ class BuildDisplay:
         for task in named:
             yield _cut(Text(f"· {one_line(task.planned.task)}{_waits_for(task, state)}", "dim"), width)
         if len(waiting) > len(named):
-            yield Text(f"· {len(waiting) - len(named)} more wait", "dim")
+            yield _cut(Text(f"· {len(waiting) - len(named)} more wait", "dim"), width)
         logs = {task.step.log for task in running if task.step}
         self._tails = {log: tail for log, tail in self._tails.items() if log in logs}
 

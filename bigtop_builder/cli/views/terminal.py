@@ -90,7 +90,10 @@ class TerminalView:
 
     def _show_task_event(self, event: AnyEvent, state: RunState) -> None:
         if isinstance(event, TaskFinished):
-            self.console.print(_ended(state.build.tasks[event.task], state), soft_wrap=True)
+            task = state.build.tasks[event.task]
+            self.console.print(_ended(task))
+            for note in state.new_notes(task):
+                self.console.print(Text(f"    {clean(note)}", "dim"), soft_wrap=True)
         elif isinstance(event, Reproduced):
             same = event.identical
             text = f"{event.task}  a second build is {'identical' if same else 'different'}"
@@ -123,7 +126,7 @@ class TerminalView:
         return "  " + ", ".join(parts[:SHOWN_PARTS]) + more if parts else ""
 
 
-def _ended(task: TaskState, state: RunState) -> Text:
+def _ended(task: TaskState) -> Text:
     line = Text(f"{MARKS[task.state]} {one_line(task.planned.task)}", COLOURS[task.state])
     line.append(f"  {task.state}", COLOURS[task.state])
     if task.blocked_by:
@@ -134,6 +137,4 @@ def _ended(task: TaskState, state: RunState) -> Text:
         line.append(
             f"  {count(len(task.artifacts), 'package')}, {size(sum(item.size for item in task.artifacts))}", "dim"
         )
-    for note in state.new_notes(task):
-        line.append(f"\n    {clean(note)}", "dim")
     return line

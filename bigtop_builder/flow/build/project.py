@@ -17,6 +17,7 @@ from bigtop_builder.adapter.store import Store
 from bigtop_builder.flow.build.from_shell import finished_by_hand
 from bigtop_builder.flow.build.packaging import Packaging
 from bigtop_builder.flow.build.result_sharing import PlannedResults, ResultSharing, open_results
+from bigtop_builder.flow.build.script_check import check_scripts
 from bigtop_builder.model import digest
 from bigtop_builder.model.errors import ConfigurationError, Location, placed
 from bigtop_builder.model.platform import Platform
@@ -187,6 +188,7 @@ class Project:
                 by_hand=by_hand,
             )
         self._compiled.save()
+        check_scripts(plan, self.catalog)
         if request.task is None:
             return plan
         if all(task.id != request.task for task in plan.tasks):
@@ -266,8 +268,7 @@ class Project:
     def evaluate(self, name: str, platform: str) -> Evaluated | Refusal:
         """Evaluate a component for a platform, once. Raises ConfigurationError or RecipeError."""
         beside = tuple(one for one in self.packaging.prerequisites(name) if (one, platform) in self._built_too)
-        known = self._evaluated.get((name, platform, beside))
-        if known is not None:
+        if (known := self._evaluated.get((name, platform, beside))) is not None:
             return known
         target = self._target(platform)
         choice, versions = self._choices.get(name, Choice()), self.versions
@@ -371,8 +372,7 @@ class Project:
         return self.packaging.package_ingredients(evaluated, self.spec(evaluated), image, compile_key, depends)
 
     def _local_digest(self, evaluated: Evaluated) -> str | None:
-        path = evaluated.local_source
-        if path is None:
+        if (path := evaluated.local_source) is None:
             return None
         if path not in self._local_digests:
             self._local_digests[path] = digest.of_tree(path) if path.is_dir() else digest.of_file(path)
