@@ -126,7 +126,8 @@ class _WithComponent(YamlTarget):
         place = scratch / "overlay" / "components" / NAME / "component.yaml"
         place.parent.mkdir(parents=True)
         packages = f"[{{name: '{NAME}{{{{ suffix }}}}', summary: x, files: [/opt/x]}}]"
-        place.write_text(f'name: {NAME}\nsummary: x\nversions: {{"1": {{}}}}\npackages: {packages}\n')
+        head = f'name: {NAME}\nsummary: x\nversions: {{"1": {{}}}}\n'
+        place.write_text(f"{head}packages: {packages}\ninstall: touch $BUILDROOT/opt/x\n")
         self.plan(scratch, name, data)
 
 
