@@ -15,6 +15,7 @@ from typing import Any
 import docker
 import pytest
 
+from bigtop_builder.adapter.containers.image_record import ImageRecord
 from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.ssh import Fleet, Remote
 from bigtop_builder.adapter.ssh.access import keep_key
@@ -28,9 +29,7 @@ from bigtop_builder.model.errors import (
 )
 from bigtop_builder.model.login import Login, Ssh
 from bigtop_builder.recipe.inventory import HostEntry
-from tests.real.conftest import Tool
 
-IMAGE = "bigtop-builder/debian-bootstrap-host"
 NAMES = ("node1", "node2", "jump")
 PASSWORD = "Pass word'\"$1"
 START = """set -e
@@ -93,21 +92,7 @@ def _pause(outcome: bool) -> bool:
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory, shared_store: Path) -> str:
-    """The image of a clean host."""
-    client = docker.from_env()
-    try:
-        if not client.images.list(IMAGE):
-            tool = Tool(tmp_path_factory.mktemp("bed"), shared_store)
-            tool("testbed", "up", "--hosts", "1", "--name", "image-for-ssh")
-            tool("testbed", "down", "image-for-ssh")
-        return str(client.images.list(IMAGE)[0].id)
-    finally:
-        client.close()
-
-
-@pytest.fixture(scope="module")
-def machines(tmp_path_factory: pytest.TempPathFactory, image: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+def machines(tmp_path_factory: pytest.TempPathFactory, host: ImageRecord) -> Iterator[tuple[Path, dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("keys")
     public = keep_key(folder / "key", "test")
     subprocess.run(
@@ -122,7 +107,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory, image: str) -> Iterator[t
     try:
         for name in NAMES:
             made[name] = client.containers.create(
-                image,
+                host.id,
                 ["bash", "-c", START],
                 name=f"bigtop-builder-test-ssh-{name}-{suffix}",
                 hostname=f"{name}.ssh.test",
