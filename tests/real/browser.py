@@ -115,20 +115,26 @@ def served(tool: Tool, *options: str) -> Iterator[str]:
         process.communicate(timeout=60)
 
 
-def newest(tool: Tool, kind: str) -> str:
-    """The newest run of the project."""
-    for run in newest_runs(Store(tool.store), 50):
-        if run.state.kind == kind and run.state.project == str(tool.folder):
-            return run.id
-    raise AssertionError("no run")
+def runs(tool: Tool, kind: str) -> list[str]:
+    """The project's runs of a kind, newest first."""
+    kept = newest_runs(Store(tool.store), 50)
+    return [run.id for run in kept if run.state.kind == kind and run.state.project == str(tool.folder)]
 
 
-def wait_for_run(tool: Tool, process: subprocess.Popen[str], kind: str) -> str:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            return newest(tool, kind)
-        except AssertionError:
+@contextmanager
+def begun(tool: Tool, kind: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A command of the tool whose run has begun, and that run. It is ended if it goes on longer than the test."""
+    earlier = runs(tool, kind)
+    process = tool.start(*arguments)
+    try:
+        deadline = time.monotonic() + PATIENCE
+        # The newest run may be one of an earlier test, as long as this command has not begun its own.
+        while not (new := [run for run in runs(tool, kind) if run not in earlier]):
             assert process.poll() is None, process.communicate()
-            time.sleep(0.5)
-    raise AssertionError("the run did not begin")
+            assert time.monotonic() < deadline, "the run did not begin"
+            time.sleep(0.2)
+        yield process, new[0]
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=60)

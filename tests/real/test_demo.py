@@ -244,17 +244,21 @@ def cells(page: Page) -> dict[tuple[str, str, str], str]:
 
 
 def test_a_browser_shows_each_task_of_each_host_while_they_run(cluster: Cluster, browser: Viewer) -> None:
-    from tests.real.browser import keep, served, wait_for_run
+    from tests.real.browser import begun, keep, served
 
     tool, log = cluster.tool, cluster.tool.folder / "watched.jsonl"
     tool("destroy", str(cluster.inventory), *cluster.bed, "--yes-really", cluster.name)
-    with served(tool, "--inventory", str(cluster.inventory), *cluster.bed) as address:
-        deployment = tool.start("-q", "deploy", str(cluster.inventory), "--yes", *cluster.bed, "--events", str(log))
-        run = wait_for_run(tool, deployment, "deploy")
+    deploy = ("-q", "deploy", str(cluster.inventory), "--yes", *cluster.bed, "--events", str(log))
+    with (
+        served(tool, "--inventory", str(cluster.inventory), *cluster.bed) as address,
+        begun(tool, "deploy", *deploy) as (deployment, run),
+    ):
         page = browser.open(f"{address}/runs/{run}")
         page.evaluate("window.before = true")
         # A quick task may begin and end between two looks of the page, and a phase that has ended is folded.
-        page.wait_for_selector("#p-cluster table.matrix .cell.done", state="attached", timeout=PATIENCE * 1000)
+        done, failed = "#p-cluster table.matrix .cell.done", "#summary .pill.failed"
+        page.wait_for_selector(f"{done}, {failed}", state="attached", timeout=PATIENCE * 1000)
+        assert page.locator(done).count(), page.inner_text("main")
         assert deployment.poll() is None and page.evaluate("window.before"), "it was not loaded again"
         page.locator("#p-cluster").scroll_into_view_if_needed()
         keep(page, "web-deployment-running")

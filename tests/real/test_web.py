@@ -10,7 +10,7 @@ from pathlib import Path
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.model.event import AmbariTask, AnyEvent, Change, PhaseStarted, RequestProgress, RunStarted
 from tests import webruns
-from tests.real.browser import PATIENCE, Viewer, keep, served, wait_for_run
+from tests.real.browser import PATIENCE, Viewer, begun, keep, served
 from tests.real.conftest import ROOT, SmallProject, Tool
 
 COPY = 'cp hello.txt "$STAGE/hello.txt"\n'
@@ -22,9 +22,8 @@ def test_a_build_fills_its_page_while_it_runs_and_says_why_it_failed(small: Smal
     small.component("beta", gate + COPY, depends="alpha")
     small.component("gamma", "echo '[ERROR] Could not find artifact org.example:missing:jar:1.0'; exit 1\n")
     small.component("delta", COPY, depends="gamma")
-    with served(small.tool) as address:
-        build = small.tool.start("build", "--all", "--keep-going", "-j", "2", "--force")
-        run = wait_for_run(small.tool, build, "build")
+    everything = ("build", "--all", "--keep-going", "-j", "2", "--force")
+    with served(small.tool) as address, begun(small.tool, "build", *everything) as (build, run):
         page = browser.open(f"{address}/runs/{run}")
         # The node of gamma turns red, and alpha's package appears, without a reload.
         page.evaluate("window.before = true")
