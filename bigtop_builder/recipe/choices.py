@@ -8,9 +8,10 @@ from pathlib import Path
 from bigtop_builder.model.component import Component, Release, Variable, Variant
 from bigtop_builder.model.errors import ConfigurationError, RecipeError
 from bigtop_builder.model.project import Choice
-from bigtop_builder.model.source import Source
+from bigtop_builder.model.source import GitSource, Source
 from bigtop_builder.recipe.document import Document, near
 from bigtop_builder.recipe.renderer import Renderer
+from bigtop_builder.recipe.source_version import stated_version
 from bigtop_builder.recipe.variables import laid_over
 
 
@@ -64,6 +65,32 @@ def chosen_variant(component: Component, choice: Choice) -> tuple[str | None, Va
             f"{component.name} has no variant {name!r}", hint=near(name, component.variants) or None
         )
     return name, component.variants[name]
+
+
+def check_variant(component: Component, variant: str | None, choice: Choice, tree: Path) -> None:
+    """Check that a source tree is not given to a variant that packages what was published already.
+
+    Raises ConfigurationError with the variants that compile a tree, unless the user chose the variant.
+    """
+    if variant is None or choice.variant or stated_version(tree) is None:
+        return
+    compiling = [name for name in component.variants if _starts_from_a_tree(component, name)]
+    if compiling and variant not in compiling:
+        ways = " or ".join(f"--set {component.name}.variant={name}" for name in compiling)
+        raise ConfigurationError(
+            f"{tree} is a source tree, which {component.name}'s variant {variant!r} does not compile",
+            hint=f"Compile it with {ways}, or package it as it is with --set {component.name}.variant={variant}.",
+        )
+
+
+def _starts_from_a_tree(component: Component, variant: str) -> bool:
+    return any(
+        isinstance(alternative, GitSource)
+        for release in component.versions.values()
+        for source in release.sources
+        if source.name == "main" and source.variant in (None, variant)
+        for alternative in source.alternatives
+    )
 
 
 def chosen_options(component: Component, choice: Choice) -> dict[str, str]:

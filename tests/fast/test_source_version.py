@@ -93,10 +93,10 @@ def test_which_versions_are_the_same(stated: str, version: str, same: bool) -> N
     assert same_version(stated, version) is same
 
 
-def _plan(tree: Path, store: Path, **choice: Any) -> Plan:
+def _plan(tree: Path, store: Path, component: str = "hadoop", **choice: Any) -> Plan:
     settings = load_settings(tree, {"store": str(store)}, {})
-    project = open_project(settings, {"hadoop": Choice.model_validate({"source": str(tree), **choice})})
-    return project.plan(Request(("hadoop",)))
+    project = open_project(settings, {component: Choice.model_validate({"source": str(tree), **choice})})
+    return project.plan(Request((component,)))
 
 
 def test_a_tree_of_another_version_is_refused_when_it_is_planned(tmp_path: Path) -> None:
@@ -108,6 +108,21 @@ def test_a_tree_of_another_version_is_refused_when_it_is_planned(tmp_path: Path)
     for version in ("3.3.6", "3.3.4"):
         tasks = _plan(tree, tmp_path / "store", version=version).tasks
         assert {task.evaluated.version for task in tasks} == {version}
+
+
+def test_a_tree_is_not_given_to_a_variant_that_compiles_nothing(tmp_path: Path) -> None:
+    tree = _tree(tmp_path / "tree", "pom.xml", POM.format("  <version>3.2.3</version>\n"))
+    with pytest.raises(ConfigurationError, match=r"tree is a source tree, which spark's variant 'binary'") as caught:
+        _plan(tree, tmp_path / "store", component="spark")
+    assert caught.value.exit_code == 2
+    assert "--set spark.variant=source" in (caught.value.hint or "")
+    for variant in ("source", "binary"):
+        tasks = _plan(tree, tmp_path / "store", component="spark", variant=variant).tasks
+        assert {task.evaluated.variant for task in tasks if task.evaluated.name == "spark"} == {variant}
+    # Kafka's jars are published, but its scripts come from the tree; and what is no source tree may be a distribution.
+    kafka = _tree(tmp_path / "kafka", "gradle.properties", "version=2.8.1\n")
+    assert _plan(kafka, tmp_path / "store", component="kafka").tasks
+    assert _plan(_tree(tmp_path / "dist", "RELEASE", "3.2.3\n"), tmp_path / "store", component="spark").tasks
 
 
 def test_an_archive_of_another_version_is_refused_when_it_is_unpacked(tmp_path: Path) -> None:

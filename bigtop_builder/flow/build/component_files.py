@@ -13,6 +13,7 @@ from bigtop_builder.model.stack import Stack
 from bigtop_builder.plan import key
 from bigtop_builder.plan.task import Refusal
 from bigtop_builder.recipe.catalog import Catalog
+from bigtop_builder.recipe.choices import check_variant
 from bigtop_builder.recipe.evaluate import COMPONENT_FILES, Evaluated, RenderedFile, Target, evaluate
 from bigtop_builder.recipe.lock import find_lock, lock_name
 from bigtop_builder.recipe.settings import Settings
@@ -94,6 +95,9 @@ class ComponentFiles:
                 return target_or_refusal
             target = target_or_refusal
         evaluated = evaluate(self._catalog, self.stack, name, target, choice, versions)
+        if evaluated.local_source:
+            component = self._catalog.component(name).component
+            check_variant(component, evaluated.variant, choice, evaluated.local_source)
         if evaluated.local_source and not evaluated.version_chosen:
             check_version(evaluated.local_source, name, evaluated.version, evaluated.build.script)
         return self._with_lock(evaluated) if self._settings.project.locks != "ignore" else evaluated
