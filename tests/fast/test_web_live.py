@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from bigtop_builder.adapter.lock_holder import lock_holder
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.cli.web import followed_run, run_index, run_pages
 from bigtop_builder.cli.web.access import Access
-from bigtop_builder.cli.web.actions import Actions, ClusterFile
+from bigtop_builder.cli.web.actions import Actions, ClusterFile, Started
 from bigtop_builder.cli.web.app import application
 from bigtop_builder.cli.web.mcp_server import server
 from bigtop_builder.cli.web.site import Site
@@ -367,7 +368,15 @@ time.sleep(60)
 
 def test_a_started_process_goes_on_by_itself_and_says_what_it_printed(site: Site, project: ProjectFolder) -> None:
     actions = Actions(site.store, project.root, [], {}, lambda: ["zookeeper"])
-    started = actions.build(["zookeeper"])
+
+    def build_from_a_modest_thread() -> Started:
+        os.nice(5)
+        return actions.build(["zookeeper"])
+
+    with ThreadPoolExecutor(1) as server:
+        started = server.submit(build_from_a_modest_thread).result()
+    if sys.platform == "linux":
+        assert os.getpriority(os.PRIO_PROCESS, started.process.pid) == os.getpriority(os.PRIO_PROCESS, 0)
     assert started.process.wait(600) != 0
     assert "error" in started.output and os.getsid(os.getpid()) != started.process.pid
     assert actions.started == [started]

@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -85,6 +86,10 @@ class Actions:
         self._flags = list(flags)
         self._components = components
         self._lock = threading.Lock()
+        # On Linux the nice value is a thread's, and new threads and processes inherit it: what this thread starts has
+        # that of now, whatever the server gives itself later.
+        self._launcher = ThreadPoolExecutor(1, thread_name_prefix="launcher")
+        self._launcher.submit(threading.get_ident).result()
 
     def components(self) -> list[str]:
         """The components that may be built."""
@@ -138,6 +143,7 @@ class Actions:
 
     def close(self) -> None:
         """Forget what was started; it goes on."""
+        self._launcher.shutdown()
         while self.started:
             self.started.pop().file.close()
 
@@ -146,14 +152,15 @@ class Actions:
         # It stays open for as long as its process is remembered.
         output = tempfile.TemporaryFile(prefix="bigtop-builder-")  # noqa: SIM115
         with self._lock:
-            process = subprocess.Popen(
+            process = self._launcher.submit(
+                subprocess.Popen[bytes],
                 [sys.executable, "-m", "bigtop_builder", *command],
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-            )
+            ).result()
             started = Started(shlex.join(["bigtop-builder", *command]), time.time(), process, output)
             ended = [one for one in self.started if one.code is not None]
             for one in ended[: max(len(self.started) + 1 - KEPT, 0)]:
