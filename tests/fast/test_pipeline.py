@@ -50,7 +50,7 @@ def ordered(jobs: dict[str, Any]) -> list[str]:
 def commands(server: str, text: str) -> list[str]:
     """Return the commands of a pipeline in an order in which the server may run them."""
     if server == "jenkins":
-        return [one.replace("\\'", "'") for one in re.findall(r"task\('((?:[^'\\]|\\.)*)', '", text)]
+        return [one.replace("\\'", "'") for one in re.findall(r"task\('[^']*', '((?:[^'\\]|\\.)*)', '", text)]
     document = yaml.safe_load(text)
     if server == "github":
         jobs = document["jobs"]
@@ -170,3 +170,21 @@ def test_shapes_of_the_servers(team: ProjectFolder) -> None:
     jenkins = emitted(team, "jenkins")
     assert jenkins.count("{") == jenkins.count("}") and jenkins.count("(") == jenkins.count(")")
     assert jenkins.index("'a@debian-bootstrap/compile'") < jenkins.index("'b@debian-bootstrap/compile'")
+
+
+def test_a_job_says_which_machine_it_needs_where_there_are_several_architectures(team: ProjectFolder) -> None:
+    assert set(re.findall(r"tags: (.*)", emitted(team, "gitlab"))) == {"[docker]"}
+    file = team.root / "overlay" / "components" / "b" / "component.yaml"
+    file.write_text(file.read_text() + "arch: native\n")
+    add(team, "architectures: [x86_64, aarch64]\nnative: label\n")
+    native, noarch = "b@debian-bootstrap.aarch64/compile", "a@debian-bootstrap/compile"
+    gitlab = yaml.safe_load(emitted(team, "gitlab"))
+    found = {name: job["tags"] for name, job in gitlab.items() if isinstance(job, dict) and "tags" in job}
+    assert found[native] == ["docker", "aarch64"]
+    assert found[noarch] == found["packages"] == ["docker", "x86_64"]
+    github = {job["name"]: job["runs-on"] for job in yaml.safe_load(emitted(team, "github"))["jobs"].values()}
+    assert github[native] == ["self-hosted", "docker", "ARM64"]
+    assert github[noarch] == ["self-hosted", "docker", "X64"]
+    jenkins = emitted(team, "jenkins")
+    assert f"'{native}': task('docker && aarch64', " in jenkins
+    assert f"'{noarch}': task('docker && x86_64', " in jenkins

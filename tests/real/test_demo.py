@@ -247,7 +247,8 @@ def test_a_browser_shows_each_task_of_each_host_while_they_run(cluster: Cluster,
     from tests.real.browser import begun, keep, served
 
     tool, log = cluster.tool, cluster.tool.folder / "watched.jsonl"
-    tool("destroy", str(cluster.inventory), *cluster.bed, "--yes-really", cluster.name)
+    # With the hosts' preparation gone, there are changes of hosts to be seen as well.
+    tool("destroy", str(cluster.inventory), *cluster.bed, "--yes-really", cluster.name, "--wipe-hosts")
     deploy = ("-q", "deploy", str(cluster.inventory), "--yes", *cluster.bed, "--events", str(log))
     with (
         served(tool, "--inventory", str(cluster.inventory), *cluster.bed) as address,

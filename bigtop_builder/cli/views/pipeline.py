@@ -22,16 +22,26 @@ SETTING = {"BIGTOP_BUILDER_RESULTS__PUSH": "true"}
 """What turns on that results of a job are shared."""
 LAST = "packages"
 """The job that takes all packages together."""
+RUNNER_LABELS = {"x86_64": "X64", "aarch64": "ARM64"}
+"""The labels that self-hosted runners of GitHub have by themselves (its documentation of self-hosted runners)."""
 REPORTS = "--junit reports/build.xml --logs reports/logs"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job. ``needs`` are the names of the jobs that must be finished before."""
+    """One job. ``needs`` are the names of the jobs that must be finished before.
+
+    ``arch`` is the architecture of its machine, where a project builds for more than one.
+    """
 
     name: str
     command: str
     needs: tuple[str, ...]
+    arch: str | None = None
+
+    def labels(self, names: Mapping[str, str] | None = None) -> list[str]:
+        """The labels of a machine that can do it. ``names`` are what a server calls architectures."""
+        return ["docker", *([(names or {}).get(self.arch, self.arch)] if self.arch else [])]
 
 
 def pipeline(server: Server, project: Project, request: Request, arguments: Sequence[str]) -> str:
@@ -48,20 +58,28 @@ def pipeline(server: Server, project: Project, request: Request, arguments: Sequ
     if not plan.tasks:
         reasons = "; ".join(refusal.reason for refusal in plan.refusals)
         raise NothingSelectedError(f"nothing can be built: {reasons}")
-    jobs = _jobs(plan, arguments)
+    jobs = _jobs(plan, arguments, project.architectures)
     secrets = tuple(sorted(set(_references(_read_by_builds(project)))))
     writer = {"gitlab": _gitlab, "github": _github, "jenkins": _jenkins}[server]
     return "\n".join(writer(jobs, secrets)) + "\n"
 
 
-def _jobs(plan: Plan, arguments: Sequence[str]) -> list[Job]:
+def _jobs(plan: Plan, arguments: Sequence[str], architectures: Sequence[str]) -> list[Job]:
     """Return the jobs in an order in which they can run, the one that takes all packages together last."""
     build = shlex.join(["bigtop-builder", "build", *arguments])
+    several = len(architectures) > 1
     jobs = [
-        Job(task.id, f"{build} --task {shlex.quote(task.id)} {REPORTS}", _direct(plan, task.id)) for task in plan.tasks
+        Job(
+            task.id,
+            f"{build} --task {shlex.quote(task.id)} {REPORTS}",
+            _direct(plan, task.id),
+            task.evaluated.target.arch if several else None,
+        )
+        for task in plan.tasks
     ]
     needed = {name for job in jobs for name in job.needs}
-    return [*jobs, Job(LAST, f"{build} {REPORTS}", tuple(job.name for job in jobs if job.name not in needed))]
+    ends = tuple(job.name for job in jobs if job.name not in needed)
+    return [*jobs, Job(LAST, f"{build} {REPORTS}", ends, architectures[0] if several else None)]
 
 
 def _direct(plan: Plan, task_id: str) -> tuple[str, ...]:
@@ -110,11 +128,10 @@ def _gitlab(jobs: Sequence[Job], secrets: Sequence[str]) -> Iterator[str]:
     yield "stages: [build, packages]"
     yield "variables:"
     yield from (f"  {name}: {json.dumps(value)}" for name, value in SETTING.items())
-    yield "default:"
-    yield "  tags: [docker]"
     for job in jobs:
         yield ""
         yield f"{json.dumps(job.name)}:"
+        yield f"  tags: [{', '.join(job.labels())}]"
         # The last one has a stage of its own, because GitLab limits how many others a job may name.
         yield f"  stage: {'packages' if job.name == LAST else 'build'}"
         if job.name != LAST:
@@ -141,7 +158,7 @@ def _github(jobs: Sequence[Job], secrets: Sequence[str]) -> Iterator[str]:
         yield f"  {ids[job.name]}:"
         yield f"    name: {json.dumps(job.name)}"
         yield f"    needs: {json.dumps([ids[name] for name in job.needs])}"
-        yield "    runs-on: [self-hosted, docker]"
+        yield f"    runs-on: [self-hosted, {', '.join(job.labels(RUNNER_LABELS))}]"
         yield "    steps:"
         yield "      - uses: actions/checkout@v4"
         yield f"      - run: {json.dumps(job.command)}"
@@ -169,9 +186,9 @@ def _jenkins(jobs: Sequence[Job], secrets: Sequence[str]) -> Iterator[str]:
     yield f"// {_note(secrets, 'as credentials of the kind secret text, with these ids')}"
     bindings = ", ".join(f"string(credentialsId: {_quoted(name)}, variable: {_quoted(name)})" for name in secrets)
     settings = ", ".join(_quoted(f"{name}={value}") for name, value in SETTING.items())
-    yield "def task(String command, String artifacts) {"
+    yield "def task(String label, String command, String artifacts) {"
     yield "    return {"
-    yield "        node('docker') {"
+    yield "        node(label) {"
     yield "            checkout scm"
     yield f"            withCredentials([{bindings}]) {{ withEnv([{settings}]) {{"
     yield "                try {"
@@ -192,7 +209,8 @@ def _jenkins(jobs: Sequence[Job], secrets: Sequence[str]) -> Iterator[str]:
         yield "    parallel("
         for job in wave:
             artifacts = "reports/**, output/**" if job.name == LAST else "reports/**"
-            yield f"        {_quoted(job.name)}: task({_quoted(job.command)}, {_quoted(artifacts)}),"
+            label = _quoted(" && ".join(job.labels()))
+            yield f"        {_quoted(job.name)}: task({label}, {_quoted(job.command)}, {_quoted(artifacts)}),"
         yield "        failFast: false"
         yield "    )"
         yield "}"
