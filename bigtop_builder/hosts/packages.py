@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 REPOSITORIES = "/etc/yum.repos.d"
 METADATA_SECONDS = 1
 """How long yum relies on what it knows of our repositories: a mended repository must be seen at once."""
+NAMES = "rpm -qa --qf '%{NAME}\\n'"
+"""Prints the names of all installed packages."""
 REFRESH = "yum -q clean expire-cache"
 """Makes yum look at every repository again, whatever its file says."""
 

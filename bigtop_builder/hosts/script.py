@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from shlex import quote
+from shlex import quote, split
 
 from bigtop_builder.hosts.operation import RESTARTS, Operation
 
@@ -74,6 +75,38 @@ def render(operations: Sequence[Operation], mark: str, *, keep_going: bool = Fal
     for index, operation in enumerate(operations):
         parts.append(" ".join(["run", str(index), *(quote(service) for service in operation.restarts)]) + "\n")
     return "".join(parts), stdin
+
+
+@dataclass(frozen=True)
+class Received:
+    """An operation as a host receives it."""
+
+    script: str
+    stdin: bytes
+    restarts: tuple[str, ...]
+
+
+def read_back(script: str, stdin: bytes) -> tuple[str, tuple[Received, ...]] | None:
+    """Return the mark and the operations that ``render`` made a script of; None for any other script."""
+    head, found, body = script.partition("\nmark=")
+    if not found or not head.startswith(HEAD.partition("KEEP_GOING")[0]):
+        return None
+    mark, _, body = body.partition("\n")
+    scripts = {int(number): text for number, text in _OPERATION.findall(body)}
+    rest = _OPERATION.sub("", body)
+    pieces = {int(number): stdin[int(start) : int(start) + int(size)] for number, start, size in _PIECE.findall(rest)}
+    runs = {int(words[1]): tuple(words[2:]) for words in map(split, _RUN.findall(rest))}
+    return split(mark)[0], tuple(
+        Received(scripts[index], bytes.fromhex(pieces.get(index, b"").decode().replace("\\x", "")), restarts)
+        for index, restarts in runs.items()
+    )
+
+
+_OPERATION = re.compile(
+    r"^operation_(\d+)\(\) \{\n(.*?)\n\}\n(?=operation_\d|receive \d|run \d)", re.MULTILINE | re.DOTALL
+)
+_PIECE = re.compile(r"^content\[(\d+)\]=\$\{received:(\d+):(\d+)\}$", re.MULTILINE)
+_RUN = re.compile(r"^run \d+.*$", re.MULTILINE)
 
 
 def parse(output: str, mark: str) -> tuple[Outcome, ...]:

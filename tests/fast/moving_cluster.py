@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import pytest
 
 from bigtop_builder.adapter.repository.metadata import package_chunks, write_repodata
 from bigtop_builder.ambari_simulator.agents.paper import PaperAgent, PaperCrew
+from bigtop_builder.ambari_simulator.agents.paper_hosts import PaperFleet, PaperHost
 from bigtop_builder.ambari_simulator.engine.work import Context
 from bigtop_builder.model.event import Notice
 from tests.fast.deploying import Bench
-from tests.fast.paper_hosts import PaperFleet, PaperHost
 from tests.fast.served import address
 from tests.rpmfile import Spec, write_rpm
 
@@ -44,11 +45,10 @@ class Killed(BaseException):
 
 
 class Agent(PaperAgent):
-    """Tells the version that the host's link leads to; a service with a bad package does not pass its check."""
+    """Counts the servers that run; a service with a bad package does not pass its check."""
 
-    def __init__(self, hosts: dict[str, PaperHost]) -> None:
-        super().__init__()
-        self.hosts = hosts
+    def __init__(self, hosts: Mapping[str, PaperHost]) -> None:
+        super().__init__(hosts=hosts)
         self.bad: set[str] = set()
         self.least = len(hosts)
         """The fewest servers that ran after the first time that all did."""
@@ -59,8 +59,6 @@ class Agent(PaperAgent):
         ok, stdout, stderr, told = super().execute(command, component, host, context)
         if command == "STOP":
             self.least = min(self.least, sum(one == "ZOOKEEPER_SERVER" for _, one in self.running))
-        if told and context.selected and command != "INSTALL":
-            told = {**told, "version": self.hosts[host].selected[context.selected[0]]}
         if command == "SERVICE_CHECK" and any(self.bad & set(one.packages.values()) for one in self.hosts.values()):
             return False, "", "Fail: no quorum", {}
         return ok, stdout, stderr, told
@@ -71,13 +69,11 @@ class Cluster:
 
     inventory = INVENTORY
     old = OLD
-    selected: tuple[str, ...] = ("zookeeper-client", "zookeeper-server")
+    host = PaperHost
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.bench = Bench(folder, monkeypatch)
-        self.hosts = {
-            name: PaperHost(name, folder / name, self.old, RELEASES, selected=self.selected) for name in SERVERS
-        }
+        self.hosts = {name: self.host(name, self.old) for name in SERVERS}
         self.bench.fleet = PaperFleet(list(self.hosts.values()))
         self.agent = Agent(self.hosts)
         self.bench.work.crew = PaperCrew(self.agent, seconds=1.0)
@@ -94,7 +90,7 @@ class Cluster:
             chunks.append(package_chunks(path, path.name))
         write_repodata(folder, chunks, 1)
         for host in self.hosts.values():
-            (host.folder / "offered").write_text("\n".join(packages) + "\n")
+            host.offered = {*packages}
         self.repository = folder
         return folder
 

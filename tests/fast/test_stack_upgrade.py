@@ -13,11 +13,11 @@ from bigtop_builder.ambari_simulator.engine.stack_upgrade import begin, offer_pa
 from bigtop_builder.flow.deploy.consent import Consent
 from bigtop_builder.flow.deploy.desired_layout import desired_layout
 from bigtop_builder.flow.deploy.drift import differences
+from bigtop_builder.hosts.upgrade import FORMER as FORMER_PACKAGES
 from bigtop_builder.model.event import AnyEvent, Change
 from tests.fast.moving_cluster import OLD, SERVERS, Cluster, Killed
 
 HADOOP = ("", "-client", "-hdfs", "-libhdfs")
-LINKS = ("hadoop-client", "hadoop-hdfs-client", "hadoop-hdfs-datanode", "hadoop-hdfs-namenode")
 BEFORE = {**OLD, **{f"hadoop_3_2_0{part}": "3.3.4-1" for part in HADOOP}, "ranger_3_2_0-hdfs-plugin": "2.4.0-1"}
 AFTER = {
     "bigtop-select": "3.3.0-1",
@@ -34,7 +34,6 @@ class Hadoop(Cluster):
     """ZooKeeper and HDFS on three hosts, whose server has the upgrade pack."""
 
     old = BEFORE
-    selected = ("zookeeper-client", "zookeeper-server", *LINKS, "hadoop-hdfs-secondarynamenode")
     inventory = """
 cluster: c1
 ambari: {url: URL, password: "env:TEST_AMBARI_PASSWORD", poll: 2s, registration_timeout: 120s}
@@ -202,7 +201,7 @@ def test_what_ambari_has_finalized_can_only_be_finished(cluster: Hadoop, ending:
         if isinstance(event, Change) and event.name == "finalize BIGTOP-3.3.0":
             if ending == "kill":
                 raise Killed
-            (host.folder / "hdfs-broken").touch()
+            host.without_hdfs = True
 
     if ending == "kill":
         with pytest.raises(Killed):
@@ -210,7 +209,7 @@ def test_what_ambari_has_finalized_can_only_be_finished(cluster: Hadoop, ending:
     else:
         assert cluster.deploy(NEXT, finalize=True, watch=between) == 9
         assert "is final in Ambari, so there is no way back; but HDFS is not" in cluster.bench.failure
-        (host.folder / "hdfs-broken").unlink()
+        host.without_hdfs = False
     assert host.rolling
     assert cluster.deploy(FORMER) == 9
     assert "which is newer than BIGTOP-3.2.0" in cluster.bench.failure
@@ -218,10 +217,10 @@ def test_what_ambari_has_finalized_can_only_be_finished(cluster: Hadoop, ending:
     for dry in (True, False):
         assert cluster.deploy(NEXT, dry_run=dry) == 0, cluster.bench.failure
         assert (cluster.bench.changes, unfinished in cluster.told()) == ([], True)
-    (host.folder / "hdfs-broken").touch()
+    host.without_hdfs = True
     assert cluster.deploy(NEXT) == 0, cluster.bench.failure
     assert unfinished not in cluster.told()
-    (host.folder / "hdfs-broken").unlink()
+    host.without_hdfs = False
     assert cluster.deploy(NEXT, finalize=True, dry_run=True) == 0, cluster.bench.failure
     assert cluster.bench.changes == ["HDFS: finalize the rolling upgrade"]
     assert host.rolling
@@ -243,8 +242,8 @@ def _call(**what: Any) -> Inject:
     return lambda cluster: cluster.bench.work.injections.calls.append(CallFault(**what))
 
 
-def _touch(host: str, name: str) -> Inject:
-    return lambda cluster: (cluster.hosts[host].folder / name).touch()
+def _on(host: str, fault: str) -> Inject:
+    return lambda cluster: setattr(cluster.hosts[host], fault, True)
 
 
 def _bad_release(cluster: Hadoop) -> None:
@@ -277,10 +276,10 @@ def test_what_fails_takes_everything_back(cluster: Hadoop, inject: Inject) -> No
 
 UNBEGUN: dict[str, tuple[Inject, str]] = {
     "packages that cannot be installed": (
-        _touch("node2.x.test", "broken"),
+        _on("node2.x.test", "full"),
         "node2.x.test: install bigtop-select-3.3.0-1",
     ),
-    "HDFS cannot be prepared": (_touch("node1.x.test", "hdfs-broken"), "HDFS's rolling upgrade on node1.x.test"),
+    "HDFS cannot be prepared": (_on("node1.x.test", "without_hdfs"), "HDFS's rolling upgrade on node1.x.test"),
     "agents do not find packages": (_fault(role="install_packages", host="node3.x.test"), "install_packages"),
     "the server does not distribute packages": (
         _call(method="POST", path="/stack_versions", status=400),
@@ -301,8 +300,7 @@ def test_what_fails_before_leaves_all_as_it_is(cluster: Hadoop, inject: Inject, 
     assert cluster.around()[:6] == before[:6]
     assert cluster.agent.least == 3
     for host in cluster.hosts.values():
-        (host.folder / "broken").unlink(missing_ok=True)
-        (host.folder / "hdfs-broken").unlink(missing_ok=True)
+        host.full = host.without_hdfs = False
     assert cluster.deploy(NEXT) == 0, cluster.bench.failure
     assert cluster.selected_version() == {"3.3.0"}
 
@@ -390,7 +388,7 @@ def _mixed(cluster: Hadoop) -> None:
 
 def _half_moved(cluster: Hadoop) -> None:
     text = '{"services": ["ZOOKEEPER"], "packages": {}, "selected": {"zookeeper-server": "3.2.0"}}\n'
-    (cluster.hosts["node2.x.test"].folder / "kept" / "former-packages.json").write_text(text)
+    cluster.hosts["node2.x.test"].files[FORMER_PACKAGES] = text.encode()
 
 
 def _without_pack(cluster: Hadoop) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bigtop_builder.ambari_simulator.agents.paper_hosts import PaperHost
 from bigtop_builder.ambari_simulator.engine.injection import TaskFault
 from bigtop_builder.flow.deploy.consent import Consent
+from bigtop_builder.hosts.operation import RESTARTS
 from bigtop_builder.model.event import AnyEvent, Change, CheckFinished, Phase
 from tests.fast.moving_cluster import NEW, OLD, RELEASES, RUNNING, SERVERS, VERSIONS, Cluster, Killed
 from tests.fast.served import address
@@ -106,10 +109,48 @@ standalone:
 WITH_OWN: tuple[Phase, ...] = ("cluster", "start", "standalone")
 
 
-def test_a_move_restarts_services_of_our_own_host_by_host(cluster: Cluster) -> None:
+class ServingHost(PaperHost):
+    """A host with the service ``own`` outside Ambari, which runs and has an init script."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.ill = False
+        """Whether the service does not restart."""
+        self.calls: list[str] = []
+        """What the init script was called for."""
+
+    def facts(self) -> list[str]:
+        return [*super().facts(), "script\town\t1\t1\t7"]
+
+    def execute(self, script: str, stdin: bytes = b"") -> tuple[int, str]:
+        if script.startswith("probe()"):
+            return 0, ""
+        if script.startswith("service=own\n"):
+            if not self.ill:
+                self.calls += re.findall(r'"/etc/init.d/\$service" (\w+)', script)
+                self.calls[-1] += " own"
+                del self.files[f"{RESTARTS}/own"]
+            return int(self.ill), ""
+        return super().execute(script, stdin)
+
+
+class Serving(Cluster):
+    """The cluster on hosts that have a service of their own, too."""
+
+    host = ServingHost
+    hosts: dict[str, ServingHost]
+
+
+@pytest.fixture
+def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
+    one = Serving(tmp_path, monkeypatch)
+    with one.bench:
+        yield one
+
+
+def test_a_move_restarts_services_of_our_own_host_by_host(serving: Serving) -> None:
     """The dry run has no marks on the hosts yet, and tells the restarts all the same: the question is about them."""
-    for host in cluster.hosts.values():
-        host.serve("own")
+    cluster = serving
     cluster.up()
     assert cluster.deploy("{}" + OWN, phases=WITH_OWN) == 0, cluster.bench.failure
     assert cluster.bench.changes == []
@@ -128,12 +169,12 @@ def test_a_move_restarts_services_of_our_own_host_by_host(cluster: Cluster) -> N
     assert {f"own on {name}" for name in SERVERS} < disrupted
     assert [host.calls for host in cluster.hosts.values()] == [[], [], []]
     # One of the hosts is not well after its restart: the next one is left alone, and its mark stays.
-    (cluster.hosts[SERVERS[1]].folder / "ill").touch()
+    cluster.hosts[SERVERS[1]].ill = True
     assert cluster.deploy(LATEST + OWN, phases=WITH_OWN) == 8
     assert told()[0] == restarts[:2]
     assert "own is not restarted on node3.x.test: node2.x.test failed" in cluster.told()
     assert [host.calls for host in cluster.hosts.values()] == [["restart own"], [], []]
-    (cluster.hosts[SERVERS[1]].folder / "ill").unlink()
+    cluster.hosts[SERVERS[1]].ill = False
     assert cluster.deploy(LATEST + OWN, phases=WITH_OWN, restart="none") == 0, cluster.bench.failure
     assert told() == ([], set())
     assert "not restarted, though packages or files have changed: own on node2.x.test, own on node3" in cluster.told()
@@ -144,13 +185,11 @@ def test_a_move_restarts_services_of_our_own_host_by_host(cluster: Cluster) -> N
     assert told()[0] == []
 
 
-def test_a_service_of_our_own_that_nobody_has_agreed_to_is_left_alone(cluster: Cluster) -> None:
+def test_a_service_of_our_own_that_nobody_has_agreed_to_is_left_alone(serving: Serving) -> None:
     """What the dry run did not tell is refused before the phase changes anything, also beside a new cluster."""
+    cluster = serving
     for host in cluster.hosts.values():
-        host.serve("own")
-        mark = host.folder / "kept" / "restart" / "own"
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.touch()
+        host.files[f"{RESTARTS}/own"] = b""
     whole: tuple[Phase, ...] = ("repository", "layout", *WITH_OWN)
     for _ in ("with a new cluster", "with an existing cluster"):
         assert cluster.deploy("{}" + OWN, phases=whole, consent=Consent([f"own on {SERVERS[0]}"])) == 2
@@ -201,13 +240,13 @@ def test_a_transaction_that_fails_takes_all_back(cluster: Cluster) -> None:
     cluster.publish("both", RELEASES)
     assert cluster.deploy() == 0
     before = cluster.whole()
-    (cluster.hosts["node2.x.test"].folder / "broken").touch()
+    cluster.hosts["node2.x.test"].full = True
     seen: list[AnyEvent] = []
 
     def mend(event: AnyEvent) -> None:
         seen.append(event)
         if isinstance(event, Change) and event.state == "failed":
-            (cluster.hosts["node2.x.test"].folder / "broken").unlink()
+            cluster.hosts["node2.x.test"].full = False
 
     assert cluster.deploy(LATEST, watch=mend) == 9
     assert "rolled back on node1.x.test, node2.x.test" in cluster.bench.failure

@@ -15,7 +15,7 @@ from bigtop_builder.ambari_simulator.agents.paper import PaperCrew
 from bigtop_builder.ambari_simulator.engine.injection import TaskFault
 from bigtop_builder.ambari_simulator.engine.work import Context
 from tests.fast.moving_cluster import Agent, Cluster
-from tests.fast.test_stack_upgrade import BEFORE, LINKS
+from tests.fast.test_stack_upgrade import BEFORE
 
 OLD = {name: evr for name, evr in BEFORE.items() if not name.startswith("zookeeper")}
 NEXT = {name.replace("3_2_0", "3_2_1"): evr for name, evr in OLD.items()} | {"bigtop-select": "3.2.1-1"}
@@ -41,7 +41,6 @@ class Hdfs(Cluster):
     """HDFS alone on three hosts."""
 
     old = OLD
-    selected = (*LINKS, "hadoop-hdfs-secondarynamenode")
     inventory = """
 cluster: c1
 ambari: {url: URL, password: "env:TEST_AMBARI_PASSWORD", poll: 2s, registration_timeout: 120s}

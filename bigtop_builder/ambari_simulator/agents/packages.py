@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bigtop_builder.cluster.demands import name_suffix
+
 HOOK_PACKAGES = ("unzip", "curl", "bigtop-select")
 """The packages that the hook before each INSTALL requires, in its order."""
 
@@ -24,11 +26,9 @@ def pick(demanded: Sequence[str], available: Iterable[str], repository_version: 
     With a version without a dash an agent takes the first name whose suffix is digits and underlines, be it another
     version's; one with a dash is taken as it is.
     """
-    suffix = re.sub(r"[.-]", "_", repository_version)
     known = sorted(set(available))
     names: list[str] = []
-    for template in demanded:
-        exact = template.replace("{version}", suffix)
+    for template, exact in zip(demanded, exact_names(demanded, repository_version), strict=True):
         if "{version}" not in template or "-" in repository_version:
             names.append(exact)
             continue
@@ -38,6 +38,11 @@ def pick(demanded: Sequence[str], available: Iterable[str], repository_version: 
             return Picked(tuple(names), f"No package found for {wanted}(expected name: {exact})")
         names.append(found)
     return Picked(tuple(names))
+
+
+def exact_names(demanded: Iterable[str], repository_version: str) -> list[str]:
+    """Return the names that packages of this version have."""
+    return [template.replace("{version}", name_suffix(repository_version)) for template in demanded]
 
 
 def _first(template: str, known: Sequence[str]) -> str | None:

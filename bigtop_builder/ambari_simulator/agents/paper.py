@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bigtop_builder.ambari_simulator.agents.packages import HOOK_PACKAGES, features_missing, pick
+from bigtop_builder.ambari_simulator.agents.packages import HOOK_PACKAGES, exact_names, features_missing, pick
+from bigtop_builder.ambari_simulator.agents.paper_hosts import PaperHost
 from bigtop_builder.ambari_simulator.agents.repository_files import repository_file, unreadable
 from bigtop_builder.ambari_simulator.agents.tracebacks import failure_text
 from bigtop_builder.ambari_simulator.engine.state import World
@@ -17,10 +18,14 @@ Available = Callable[[str], frozenset[str] | None]
 
 
 class PaperAgent:
-    """Answers like a real agent. ``available`` reads a repository's metadata; without it every package exists."""
+    """Answers like a real agent. ``available`` reads a repository's metadata; without it every package exists.
 
-    def __init__(self, available: Available | None = None) -> None:
+    ``hosts`` have packages and links: agents install on them, and report the version that a link leads to.
+    """
+
+    def __init__(self, available: Available | None = None, hosts: Mapping[str, PaperHost] | None = None) -> None:
         self.available = available
+        self.hosts = hosts or {}
         self.running: set[tuple[str, str]] = set()
         self.files: dict[str, dict[str, str]] = {}
         """Repository files by host and path."""
@@ -33,6 +38,7 @@ class PaperAgent:
             return (host, component) in self.running, "", "", {}
         if lost := features_missing(context.configurations):
             return False, "", failure_text(lost, context.service, component, command), {}
+        on_paper = self.hosts.get(host)
         version = {"repository_version_id": context.repository_id, "version": context.repository_version}
         if command == "INSTALL":
             said = self._write_repositories(host, context)
@@ -41,9 +47,14 @@ class PaperAgent:
                 text = failure_text(reason, context.service, component, command)
                 # Agents log errors on both streams.
                 return False, said or "", f"{said}\n{text}" if said else text, {}
+            if on_paper is not None:
+                names = exact_names(context.packages, context.repository_version)
+                on_paper.install((*HOOK_PACKAGES, *names), context.selected, context.repository_version)
             return True, "", "None", version
         if command in {"START", "RESTART"}:
             self.running.add((host, component))
+            if on_paper is not None and context.selected:
+                version["version"] = on_paper.selected[context.selected[0]]
             return True, "Component has started with pid(s): 458", "None", version
         if command == "STOP":
             self.running.discard((host, component))

@@ -6,12 +6,12 @@ deleted meanwhile stay on the DataNodes until it is finalized; that is done afte
 
 from __future__ import annotations
 
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from bigtop_builder.flow.deploy.connections import Connections
 from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.world import World
+from bigtop_builder.hosts.hdfs_upgrade import FINALIZE, NONE, PREPARE, QUERY, READY, SINGLE, login
 from bigtop_builder.model.errors import AmbariError, HostError, LimitError
 
 if TYPE_CHECKING:
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
 
 SECONDS = 900.0
 """Time limit for the image: with several NameNodes a standby writes it at its next checkpoint."""
-NONE, READY = "no rolling upgrade in progress", "Proceed with rolling upgrade"
-PREPARE = f"""hdfs dfsadmin -rollingUpgrade prepare || exit 1
-while ! hdfs dfsadmin -rollingUpgrade query | grep -q '{READY}'; do sleep 5; done
-"""
-SINGLE = f"""hdfs dfsadmin -safemode enter || exit 1
-trap 'hdfs dfsadmin -safemode leave' EXIT
-{PREPARE}"""
-"""A single NameNode writes the image itself, and demands safe mode for it; several leave it to a standby."""
-QUERY, FINALIZE = "hdfs dfsadmin -rollingUpgrade query", "hdfs dfsadmin -rollingUpgrade finalize"
 
 
 class HdfsUpgrade:
@@ -48,7 +39,7 @@ class HdfsUpgrade:
         self.user = given.get("hdfs_user") or "hdfs"
         keytab, principal = given.get("hdfs_user_keytab"), given.get("hdfs_principal_name")
         secured = view.security == "KERBEROS" and keytab and principal
-        self.login = f"kinit -kt {quote(keytab or '')} {quote(principal or '')} || exit 1\n" if secured else ""
+        self.login = login(keytab or "", principal or "") if secured else ""
 
     def prepare(self) -> None:
         """Make the NameNodes keep an image to go back to, unless they have one. Raises AmbariError."""

@@ -14,6 +14,7 @@ from bigtop_builder.flow.deploy.reporter import Reporter
 from bigtop_builder.flow.deploy.repository import os_families, version_of
 from bigtop_builder.flow.deploy.world import World
 from bigtop_builder.flow.hosts.operations import report_failure
+from bigtop_builder.hosts.packages import NAMES
 from bigtop_builder.model.errors import AmbariError, HostError
 
 SECONDS = 120
@@ -35,7 +36,7 @@ def check_installed(connections: Connections, world: World, reporter: Reporter) 
     }
 
     def work(remote: Remote) -> list[str]:
-        output = remote.run("rpm -qa --qf '%{NAME}\\n'", timeout=SECONDS)
+        output = remote.run(NAMES, timeout=SECONDS)
         names = output.stdout.split()
         return [wish.expected for wish in wishes[remote.name] if not wish.matches(names)]
 
