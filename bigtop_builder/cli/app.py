@@ -33,6 +33,7 @@ from bigtop_builder.cli.commands import (
     runs,
     signing,
     stack,
+    status,
     store,
     testbed,
     web,
@@ -66,7 +67,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     ),
     DEPLOY: (
         deploy.deploy,
-        deploy.status,
+        status.status,
         deploy.verify,
         config_history.config_history,
         config_history.rollback,

@@ -1,4 +1,4 @@
-"""Commands for clusters: deploy, status, verify, destroy."""
+"""Commands that change or check clusters: deploy, verify, destroy."""
 
 from __future__ import annotations
 
@@ -37,6 +37,17 @@ Rehearse = Annotated[
     typer.Option(
         "--rehearse",
         help="Run the whole plan against a simulated Ambari that reads the repository; no host is touched.",
+        rich_help_panel=BEFORE,
+    ),
+]
+FromStack = Annotated[
+    str | None,
+    typer.Option(
+        "--from-stack",
+        metavar="VERSION",
+        help="With --rehearse, the version of the stack that the cluster has: the upgrade from it is rehearsed, "
+        "step by step.",
+        show_default=False,
         rich_help_panel=BEFORE,
     ),
 ]
@@ -193,6 +204,20 @@ def require_host_names(gone: Collection[str]) -> None:
             )
 
 
+def _check_rehearsal(rehearse: bool, from_stack: str | None, *, dry_run: bool) -> None:
+    """Raise ConfigurationError for flags that make no sense together."""
+    if dry_run and rehearse:
+        raise ConfigurationError(
+            "--dry-run and --rehearse cannot be combined",
+            hint="--dry-run asks the real server and changes nothing, --rehearse needs none.",
+        )
+    if from_stack is not None and not rehearse:
+        raise ConfigurationError(
+            "--from-stack needs --rehearse",
+            hint="Without a rehearsal the server is asked for the stack that the cluster has.",
+        )
+
+
 def _check_removal(remove: bool, gone: list[str] | None, *, rehearse: bool, phases: Collection[str]) -> None:
     """Raise ConfigurationError for flags that make no sense together."""
     if remove and rehearse:
@@ -222,6 +247,7 @@ def deploy(
     yes: Yes = False,
     dry_run: DryRun = False,
     rehearse: Rehearse = False,
+    from_stack: FromStack = None,
     show: Print = None,
     junit: options.JUnit = None,
     summary: options.Summary = None,
@@ -234,6 +260,7 @@ def deploy(
     from bigtop_builder.flow.deploy import deployment_run
     from bigtop_builder.flow.deploy.world import Removing
 
+    _check_rehearsal(rehearse, from_stack, dry_run=dry_run and show is None)
     if show is not None:
         _check_print(
             {
@@ -251,13 +278,8 @@ def deploy(
             }
         )
         loaded, settings = load(invocation, inventory, testbed), invocation.settings()
-        invocation.answer(*deployment_run.printed(loaded, settings, show, rehearse=rehearse))
+        invocation.answer(*deployment_run.printed(loaded, settings, show, rehearse=rehearse, former=from_stack))
         return
-    if dry_run and rehearse:
-        raise ConfigurationError(
-            "--dry-run and --rehearse cannot be combined",
-            hint="--dry-run asks the real server and changes nothing, --rehearse needs none.",
-        )
     if phase and start:
         raise ConfigurationError("--phase and --from cannot be combined")
     _check_removal(remove, gone, rehearse=rehearse, phases=[*(phase or ()), *([start] if start else [])])
@@ -272,6 +294,7 @@ def deploy(
             phases,
             dry_run=dry_run,
             rehearse=rehearse,
+            former=from_stack,
         ),
         events=events,
         junit=junit,
@@ -365,23 +388,3 @@ def destroy(
         logs=logs,
         record=record,
     )
-
-
-def status(
-    invocation: Invocation,
-    inventory: InventoryFile,
-    testbed: Testbed = None,
-    diff: Annotated[
-        bool, typer.Option("--diff", help="Show the values that differ from the inventory, without secrets.")
-    ] = False,
-) -> None:
-    """Show the cluster: hosts, services, alerts, requests, and what deploy would change. Exit with 0 if all is well and
-    nothing differs from the inventory, else with 4.
-    """
-    from bigtop_builder.cli.views.cluster_status import status_text
-    from bigtop_builder.flow.deploy.status import read_status
-
-    found = read_status(load(invocation, inventory, testbed), invocation.settings())
-    invocation.answer(status_text(found, invocation, diff=diff), found.data())
-    if not found.green:
-        raise typer.Exit(ExitCode.PART_FAILED)

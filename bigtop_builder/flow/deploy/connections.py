@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from bigtop_builder.model.base import seconds
 from bigtop_builder.model.errors import ConfigurationError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bigtop_builder.adapter.ambari.client import Ambari
     from bigtop_builder.adapter.secret import Secrets
     from bigtop_builder.adapter.ssh import Fleet
+    from bigtop_builder.ambari_simulator.agents.paper_hosts import PaperFleet
     from bigtop_builder.recipe.inventory import LoadedInventory
 
 
@@ -27,6 +28,8 @@ class Connections:
     cancelled: threading.Event = field(default_factory=threading.Event)
     hosted: bool = True
     """False in a rehearsal, which has no hosts to connect to."""
+    paper: PaperFleet | None = None
+    """Hosts on paper, whose packages stand for those of the real ones."""
     ca: Path | None = None
     """Certificate authorities to trust if the inventory names none."""
     record: Path | None = None
@@ -41,11 +44,18 @@ class Connections:
             if connection is not None:
                 connection.close()
 
+    @property
+    def packages_known(self) -> bool:
+        """Whether hosts can be asked for their packages, and given others."""
+        return self.hosted or self.paper is not None
+
     @cached_property
     def fleet(self) -> Fleet:
         """The connections to the hosts. Raises ConfigurationError for a wrong SSH setting."""
         from bigtop_builder.adapter.ssh import Fleet
 
+        if self.paper is not None:
+            return cast(Fleet, self.paper)
         try:
             return Fleet(self.loaded.inventory.ssh, self.loaded.hosts, self.secrets, self.cancelled)
         except ConfigurationError as error:

@@ -19,6 +19,7 @@ from bigtop_builder.recipe.everyday_words import everyday_words
 if TYPE_CHECKING:
     from bigtop_builder.adapter.repository.seen import Seen
     from bigtop_builder.adapter.secret import Secrets
+    from bigtop_builder.ambari_simulator.agents.paper_hosts import PaperFleet
     from bigtop_builder.recipe.inventory import LoadedInventory
     from bigtop_builder.recipe.smoke import SmokeTest
 
@@ -42,6 +43,7 @@ def open_deployment(
     *,
     dry_run: bool = False,
     hosted: bool = True,
+    paper: PaperFleet | None = None,
     ca: Path | None = None,
     overlays: tuple[Path, ...] = (),
     smoke: Mapping[str, SmokeTest] | None = None,
@@ -62,7 +64,7 @@ def open_deployment(
     """
     cancelled = cancelled or threading.Event()
     secrets.allow(everyday_words(loaded))
-    with Connections(loaded, secrets, cancelled, hosted, ca, record) as connections:
+    with Connections(loaded, secrets, cancelled, hosted, paper, ca, record) as connections:
         world = World(loaded, connections, overlays, seen, smoke, dry_run=dry_run, removing=removing)
         reporter = Reporter(
             bus, secrets, logs, cancelled, dry_run, pause=pause, mark=mark, passed=world.forget_components

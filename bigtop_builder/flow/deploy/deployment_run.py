@@ -15,6 +15,7 @@ from bigtop_builder.adapter.secret import Secrets
 from bigtop_builder.adapter.sources.web import ca_bundle
 from bigtop_builder.adapter.store import Store
 from bigtop_builder.cluster.rolling import Restarts
+from bigtop_builder.cluster.stack_upgrade import upgrade_pack
 from bigtop_builder.flow.deploy import phases as work
 from bigtop_builder.flow.deploy.config_history import require_ambari
 from bigtop_builder.flow.deploy.consent import Confirm, Consent
@@ -29,6 +30,7 @@ from bigtop_builder.model.event import ClusterTarget, Phase, RunKind
 from bigtop_builder.recipe.document import near
 
 if TYPE_CHECKING:
+    from bigtop_builder.flow.deploy.rehearsal import Rehearsal
     from bigtop_builder.recipe.inventory import LoadedInventory
     from bigtop_builder.recipe.settings import Settings
     from bigtop_builder.recipe.smoke import SmokeTest
@@ -85,8 +87,11 @@ def chosen(phases: Sequence[str], start: str | None) -> tuple[Phase, ...]:
     return tuple(phase for phase in PHASES if not phases or phase in phases)
 
 
-def deploy(call: Call, phases: Sequence[Phase], *, dry_run: bool, rehearse: bool) -> None:
-    """Bring the cluster to the state that its inventory describes. The outcome is in the run's events."""
+def deploy(call: Call, phases: Sequence[Phase], *, dry_run: bool, rehearse: bool, former: str | None = None) -> None:
+    """Bring the cluster to the state that its inventory describes. The outcome is in the run's events.
+
+    ``former``: the version of the stack that the cluster of a rehearsal has before.
+    """
     wanted = applicable(call.loaded, phases, removing=call.removing.wanted)
     if not rehearse:
         _run(call, "deploy", wanted, DEPLOY, dry_run=dry_run)
@@ -94,8 +99,9 @@ def deploy(call: Call, phases: Sequence[Phase], *, dry_run: bool, rehearse: bool
     from bigtop_builder.flow.deploy.rehearsal import rehearsal
 
     wanted = tuple(phase for phase in wanted if phase in REHEARSED)
-    with rehearsal(call.loaded) as loaded:
-        _run(replace(call, loaded=loaded), "deploy", wanted, DEPLOY, rehearsal=True)
+    with rehearsal(call.loaded, former) as stage:
+        table = stage.table(DEPLOY, wanted, call.settings.overlays)
+        _run(replace(call, loaded=stage.loaded), "deploy", wanted, table, stage=stage)
 
 
 def hosts(call: Call, phase: Literal["check", "prepare"], *, dry_run: bool = False) -> None:
@@ -134,11 +140,13 @@ def applicable(loaded: LoadedInventory, phases: Sequence[Phase], *, removing: bo
     return tuple(phase for phase in phases if phase not in without)
 
 
-def printed(loaded: LoadedInventory, settings: Settings, what: str, *, rehearse: bool = False) -> tuple[str, object]:
+def printed(
+    loaded: LoadedInventory, settings: Settings, what: str, *, rehearse: bool = False, former: str | None = None
+) -> tuple[str, object]:
     """Return a document as it would be sent, without secrets: as text for people, and as data for programs.
 
-    With ``rehearse`` a simulated server is asked instead of the inventory's. Raises ConfigurationError for an unknown
-    document.
+    With ``rehearse`` a simulated server is asked instead of the inventory's, whose cluster has the stack ``former``.
+    Raises ConfigurationError for an unknown document.
     """
     known = ("blueprint", "template", "version-definition", "upgrade-pack")
     if what not in known:
@@ -146,8 +154,11 @@ def printed(loaded: LoadedInventory, settings: Settings, what: str, *, rehearse:
     if rehearse:
         from bigtop_builder.flow.deploy.rehearsal import rehearsal
 
-        with rehearsal(loaded) as rehearsed:
-            return _document(rehearsed, settings, what, hosted=False)
+        with rehearsal(loaded, former) as stage:
+            if what == "upgrade-pack":
+                text = upgrade_pack(loaded.inventory.stack.name, stage.source)
+                return text, text
+            return _document(stage.loaded, settings, what, hosted=False)
     return _document(loaded, settings, what)
 
 
@@ -180,22 +191,22 @@ def _run(
     table: Mapping[Phase, PhaseWork],
     *,
     dry_run: bool = False,
-    rehearsal: bool = False,
+    stage: Rehearsal | None = None,
 ) -> None:
     """Carry out ``phases`` in a recorded run. Only one run at a time works on a cluster: the lock sees to that."""
     store = Store(call.settings.store).open()
     name = call.loaded.inventory.cluster
     target = ClusterTarget(
-        cluster=name, hosts=[entry.name for entry in call.loaded.hosts], dry_run=dry_run, rehearsal=rehearsal
+        cluster=name, hosts=[entry.name for entry in call.loaded.hosts], dry_run=dry_run, rehearsal=stage is not None
     )
     secrets = Secrets()
     # A rehearsal has a server of its own: any number of them may go on beside a deployment.
-    with nullcontext(True) if rehearsal else store.locked(f"cluster-{name}", wait=False) as mine:
+    with nullcontext(True) if stage else store.locked(f"cluster-{name}", wait=False) as mine:
         if not mine:
             raise ConfigurationError(
                 f"another run is working on cluster {name}", hint="List the runs with: bigtop-builder runs"
             )
-        consent = _asked(call, secrets, phases, table) if not dry_run and not rehearsal else Consent()
+        consent = _asked(call, secrets, phases, table) if not dry_run and not stage else Consent()
         run = store.start_run()
         with (
             record_run(
@@ -215,13 +226,16 @@ def _run(
                 run.folder / "logs",
                 active.cancelled,
                 dry_run=dry_run,
-                hosted=not rehearsal,
+                hosted=stage is None,
+                paper=stage.paper if stage else None,
+                clock=stage.clock if stage else None,
+                pause=stage.pause if stage else None,
                 ca=ca_bundle(call.settings.project.network),
                 overlays=call.settings.overlays,
                 smoke=call.smoke,
-                mark=None if rehearsal else store.root / "clusters" / f"{name}.verified",
+                mark=None if stage else store.root / "clusters" / f"{name}.verified",
                 record=call.record,
-                seen=None if rehearsal else Seen(store.root),
+                seen=None if stage else Seen(store.root),
                 consent=consent,
                 restart=call.restart,
                 finalize=call.finalize,

@@ -22,7 +22,7 @@ SECONDS = 120
 
 def check_installed(connections: Connections, world: World, reporter: Reporter) -> None:
     """Check the packages of all hosts, in one round trip each. Raises AmbariError with the missing ones by host."""
-    if not connections.hosted:
+    if not connections.packages_known:
         return
     (family, *_) = os_families(connections.client, world)
     layout = desired_layout(connections.client, world, reporter)

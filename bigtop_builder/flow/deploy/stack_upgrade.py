@@ -67,7 +67,7 @@ class StackUpgrade:
             raise refused(self.world, self.at)
         for obstacle in obstacles(self.client, self.world, self.view, self.at):
             raise obstacle
-        if self.moving and not self.connections.hosted:
+        if self.moving and not self.connections.packages_known:
             raise AmbariError(
                 "the hosts cannot be reached, where the packages of the other version of the stack are needed",
                 hint="An upgrade of the stack works with SSH to all hosts only.",
@@ -308,7 +308,7 @@ def _remind(connections: Connections, world: World, reporter: Reporter, view: Cl
 def _upgraded(connections: Connections, world: World) -> bool:
     """Return whether the cluster came to its stack by an upgrade of ours, and hosts can be asked about it."""
     ours = (one.pack.startswith(OWN) for one in connections.client.upgrades(world.cluster))
-    return connections.hosted and any(ours)
+    return connections.packages_known and any(ours)
 
 
 def _finalize_hdfs(hdfs: HdfsUpgrade, world: World) -> None:

@@ -50,7 +50,7 @@ def upgrade(
     if not moves_packages(world):
         _warn_of_version(connections.client, world, reporter)
         return
-    if not connections.hosted:
+    if not connections.packages_known:
         return
     components = _installed(world)
     if not components:
