@@ -124,7 +124,7 @@ def _problem(
         given = None
     if isinstance(given, str | int | float | bool) and len(str(given)) <= 80:
         message += f" (found {given!r})"
-    hint = _hint(kind, given, context, _pattern_at(model, path))
+    hint = _hint(kind, given, context, _pattern_at(model, path), empty=_is_empty(problem))
     if kind == "dict_type" and hint is None and path[-2:-1] == ("configurations",) and "/" in str(last):
         name, _, key = str(last).partition("/")
         hint = f"Write the type as a key of its own: {name}: {{{key}: VALUE}}"
@@ -137,7 +137,7 @@ def _problem(
 def _message(problem: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     kind: str = problem["type"]
     if "kinds" in problem:
-        empty = " (it is empty)" if problem.get("input") is None else ""
+        empty = " (it is empty)" if _is_empty(problem) else ""
         *more, last = problem["kinds"]
         return f"must be {', '.join(more)}{' or ' if more else ''}{last}{empty}"
     if kind == "too_short":
@@ -154,12 +154,19 @@ def _message(problem: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     return clipped(str(problem["msg"]).removeprefix("Value error, "))
 
 
+def _is_empty(problem: Mapping[str, Any]) -> bool:
+    """Whether nothing stands where one of several kinds of values should."""
+    return "kinds" in problem and problem.get("input") is None
+
+
 def _yaml_words(values: str) -> str:
     return re.sub(r"\b(True|False)\b", lambda word: word[0].lower(), values)
 
 
-def _hint(kind: str, given: Any, context: Mapping[str, Any], wanted: str) -> str | None:
+def _hint(kind: str, given: Any, context: Mapping[str, Any], wanted: str, *, empty: bool = False) -> str | None:
     """``wanted``: the pattern of the value's place, which pydantic does not name for a value of another type."""
+    if empty:
+        return "Write a value, '' for an empty text, or remove the key."
     if kind == "string_type" and isinstance(given, int | float):
         if wanted in EXAMPLES and not re.search(wanted, str(given)):
             return f"For example: {EXAMPLES[wanted]}."

@@ -51,6 +51,16 @@ def test_what_a_cluster_has_beyond_is_reported_before_anything_changes(bench: Be
     assert lines[5].startswith("  hint: Add to the inventory what should stay")
 
 
+def test_a_layout_with_mistakes_hides_nothing_of_the_cluster(bench: Bench) -> None:
+    assert bench.deploy() == 0, bench.failure
+    text = LOCAL.replace("ZOOKEEPER_CLIENT]\n  others", "ZOKEEPER]\n  others") + "stack: {version: 3.3.0}\n"
+    kerberos = "security: {kerberos: {realm: X.ORG, kdc_type: none, kdc_hosts: [kdc.x.test]}}\n"
+    assert bench.deploy(text + kerberos, phases=CHECK) == 2
+    assert "no component ZOKEEPER" in bench.failure
+    assert "the Ambari server has no upgrade pack" in bench.failure
+    assert "has the security NONE, but the inventory says KERBEROS" in bench.failure
+
+
 def test_another_stack_is_reported_before_anything_changes(bench: Bench) -> None:
     assert bench.deploy() == 0, bench.failure
     assert bench.deploy(LOCAL + "stack: {version: 3.3.0}\n", phases=CHECK) == 9

@@ -217,7 +217,7 @@ INVENTORY_MISTAKES: dict[str, tuple[Callable[[str], str], int, str, str]] = {
         r":7:22 .*no configuration type zookeper-env",
         "zookeeper-env",
     ),
-    "property without value": (swap("2000", ""), 2, r":13:13 .*must be text, .* \(it is empty\)", ""),
+    "property without value": (swap("2000", ""), 2, r":13:13 .*must be text, .* \(it is empty\)", "remove the key"),
     "unknown group in a property": (swap("2000", "'%HOSTGROUP::frist%'"), 2, r":13:13 .*no group 'frist'", "first"),
     "required password": (
         first("ZOOKEEPER_SERVER, HIVE_METASTORE, HIVE_SERVER, WEBHCAT_SERVER"),

@@ -23,19 +23,22 @@ if TYPE_CHECKING:
 
 def refusals(client: Ambari, world: World) -> Iterator[BigtopBuilderError]:
     """Yield everything about the cluster that the deployment would end with, each with its place and its hint."""
-    if world.layout is None or not world.server_answers:
+    if not world.server_answers:
         return
+    layout = world.layout
     view = client.cluster(world.cluster)
     # Without hosts it is what an interrupted creation left, which goes.
     if view is None or not view.hosts:
-        yield from taken_hosts(client, world, tuple(world.layout.hosts))
+        yield from taken_hosts(client, world, tuple(layout.hosts) if layout is not None else ())
         return
     at = standing(client, world, view)
     yield from (refused(world, at),) if at.refusal else obstacles(client, world, view, at)
     yield from other_security(world, view)
+    if layout is None:
+        return
     yield from beyond(client, world, view)
-    yield from group_conflicts(client, world, world.layout)
-    yield from taken_hosts(client, world, tuple(host for host in world.layout.hosts if host not in view.hosts))
+    yield from group_conflicts(client, world, layout)
+    yield from taken_hosts(client, world, tuple(host for host in layout.hosts if host not in view.hosts))
 
 
 def taken_hosts(client: Ambari, world: World, hosts: tuple[str, ...]) -> Iterator[AmbariError]:
