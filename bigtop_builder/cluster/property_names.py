@@ -52,7 +52,8 @@ def meant(name: str, known: Iterable[str]) -> str | None:
         parts, others = SEPARATORS.split(name), SEPARATORS.split(other)
         if len(parts) == len(others) and all(map(_alike, parts, others)):
             return other
-        if abs(len(parts) - len(others)) == 1 and _alike(_squeezed(name), _squeezed(other), cutoff=0.95):
+        added = parts[: len(others)] == others
+        if not added and abs(len(parts) - len(others)) == 1 and _alike(_squeezed(name), _squeezed(other), cutoff=0.95):
             return other
     return None
 

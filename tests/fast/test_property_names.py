@@ -46,7 +46,10 @@ core-site hadoop.proxyuser.livy.groups
 hdfs-site dfs.namenode.rpc-address.ns1.nn1
 hdfs-site dfs.ha.namenodes.mycluster
 hdfs-site dfs.client.failover.proxy.provider.mycluster
+hdfs-site dfs.client.failover.proxy.provider.ha
 yarn-site yarn.resourcemanager.hostname.rm1
+yarn-site yarn.resourcemanager.webapp.address.rm1
+yarn-site yarn.resourcemanager.webapp.https.address.rm2
 yarn-site yarn.nodemanager.aux-services.spark2_shuffle.class
 zoo.cfg server.1
 """
