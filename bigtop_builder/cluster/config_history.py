@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bigtop_builder.cluster.configuration import SECRET_REFERENCE, Configuration, may_be_secret
+from bigtop_builder.cluster.configuration import SECRET_REFERENCE, Configuration, may_be_secret, value_lines
 from bigtop_builder.model.errors import ConfigurationError
 
 HIDDEN = "(secret)"
@@ -54,11 +54,7 @@ def _is_reference(value: str | None) -> bool:
 
 def change_lines(changes: tuple[PropertyChange, ...]) -> list[str]:
     """Return changes as the lines of a diff."""
-    lines = []
-    for one in changes:
-        lines += [f"-{one.type}/{one.name}: {one.old}"] if one.old is not None else []
-        lines += [f"+{one.type}/{one.name}: {one.new}"] if one.new is not None else []
-    return lines
+    return [line for one in changes for line in value_lines(f"{one.type}/{one.name}", one.old, one.new)]
 
 
 def version_range(text: str) -> tuple[int, int | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -42,6 +43,21 @@ _PERHAPS = re.compile(r"passw(or)?d|secret|credential|token$|private[._-]?key", 
 def may_be_secret(name: str) -> bool:
     """Return whether a property may hold a secret by its name: rather one too many is hidden where values are shown."""
     return is_password(name) or _PERHAPS.search(name) is not None
+
+
+def value_lines(place: str, old: str | None, new: str | None) -> list[str]:
+    """Return the change of a value as lines of a diff; None: not set. Of several lines, those that differ."""
+    if old is not None and new is not None and old != new and "\n" in old + new:
+        changed = list(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=0))[2:]
+        return [f"{place}:", *(line for line in changed if not line.startswith("@@"))]
+    return [*_signed("-", place, old), *_signed("+", place, new)]
+
+
+def _signed(sign: str, place: str, value: str | None) -> list[str]:
+    if value is None:
+        return []
+    first, *more = value.split("\n")
+    return [f"{sign}{place}: {first}", *(f"{sign}{line}" for line in more)]
 
 
 Attributes = Mapping[str, Mapping[str, str]]

@@ -16,7 +16,7 @@ from bigtop_builder.adapter.ambari.client import Ambari
 from bigtop_builder.ambari_simulator.engine.cluster_state import ConfigVersion
 from bigtop_builder.cli.app import run as command
 from bigtop_builder.cluster.config_history import PropertyChange, change_lines, version_changes, version_range
-from bigtop_builder.cluster.configuration import Configuration
+from bigtop_builder.cluster.configuration import Configuration, value_lines
 from bigtop_builder.flow.deploy import phases
 from bigtop_builder.model.errors import ConfigurationError
 from bigtop_builder.model.event import Change, Notice
@@ -329,3 +329,17 @@ def test_the_blueprint_with_its_groups_is_not_gone_back_to(bench: Bench) -> None
     assert bench.deploy(inventory) == 0, bench.failure
     assert back(bench, 1, inventory) == 2
     assert "version 1 of ZOOKEEPER has names of groups where hosts should be: zoo.cfg/example.address" in bench.failure
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        ("1", "2", ["-t/n: 1", "+t/n: 2"]),
+        (None, "a\nb", ["+t/n: a", "+b"]),
+        ("a\nb", None, ["-t/n: a", "-b"]),
+        ("a\nb\n-- c\nd", "a\nB\n-- e\nd", ["t/n:", "-b", "--- c", "+B", "+-- e"]),
+        ("same", "same\nmore", ["t/n:", "+more"]),
+    ],
+)
+def test_a_long_value_is_shown_by_its_lines_that_differ(old: str | None, new: str | None, lines: list[str]) -> None:
+    assert value_lines("t/n", old, new) == lines

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bigtop_builder.cluster.configuration import may_be_secret
+from bigtop_builder.cluster.configuration import may_be_secret, value_lines
 from bigtop_builder.cluster.rolling import Restarts
 from bigtop_builder.flow.deploy.consent import Consent
 from bigtop_builder.model.errors import AmbariError, InterruptedRunError
@@ -139,8 +139,10 @@ def show_difference(old: Mapping[str, str], new: Mapping[str, str], title: str, 
     """Show properties that differ as lines of a diff, without the values of passwords and ``hidden`` ones."""
     lines = []
     for name in sorted({*old, *new}):
-        if old.get(name) != new.get(name):
-            secret = name in hidden or may_be_secret(name)
-            lines += [f"-{title}/{name}: {'***' if secret else old[name]}"] if name in old else []
-            lines += [f"+{title}/{name}: {'***' if secret else new[name]}"] if name in new else []
+        before, after = old.get(name), new.get(name)
+        if before == after:
+            continue
+        if name in hidden or may_be_secret(name):
+            before, after = (None if value is None else "***" for value in (before, after))
+        lines += value_lines(f"{title}/{name}", before, after)
     return "\n".join(lines)
