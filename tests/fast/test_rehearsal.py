@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -234,3 +237,37 @@ def test_without_a_former_version_it_says_how_to_rehearse_the_steps(rehearsals: 
         "the cluster is created with BIGTOP-3.3.0; --from-stack 3.2.0 rehearses the steps of an upgrade to it" in told
     )
     assert "from-stack" not in rehearsals.call("--rehearse", stack="{version: 3.2.0}")[1]
+
+
+class Guarded(SimpleHTTPRequestHandler):
+    """A repository that asks for user and password."""
+
+    def do_GET(self) -> None:
+        if self.headers["Authorization"] == f"Basic {base64.b64encode(b'reader-of-it:horse-battery').decode()}":
+            super().do_GET()
+        else:
+            self.send_error(401)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def test_a_repository_that_asks_for_a_password(rehearsals: Rehearsals, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Agents then leave the files of repositories to the hosts, and find the packages there all the same."""
+    monkeypatch.setenv("TEST_USER", "reader-of-it")
+    monkeypatch.setenv("TEST_PASSWORD", "horse-battery")
+    found = re.search(r"file://([^\"]+)", rehearsals.inventory)
+    assert found is not None
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Guarded, directory=found[1])) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        login = "credentials: {user: env:TEST_USER, password: env:TEST_PASSWORD}"
+        url = f'"http://127.0.0.1:{server.server_address[1]}", {login}'
+        rehearsals.inventory = rehearsals.inventory.replace(f'"{found[0]}"', url)
+        assert FINAL[0] in [name for _, name in rehearsals.changes("--finalize-upgrade")]
+        code, told = rehearsals.call("--rehearse")
+        assert code == 0, told
+        monkeypatch.delenv("TEST_PASSWORD")
+        code, told = rehearsals.call("--rehearse", "--from-stack", "3.2.0")
+        assert code == 2
+        assert "(repositories[0].credentials.password): the environment variable TEST_PASSWORD is not set" in told
+        server.shutdown()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bigtop_builder.ambari_simulator.agents.packages import HOOK_PACKAGES, exact_names, features_missing, pick
@@ -20,11 +20,18 @@ Available = Callable[[str], frozenset[str] | None]
 class PaperAgent:
     """Answers like a real agent. ``available`` reads a repository's metadata; without it every package exists.
 
-    ``hosts`` have packages and links: agents install on them, and report the version that a link leads to.
+    ``hosts`` have packages and links: agents install on them, and report the version that a link leads to. ``own``:
+    repositories that hosts have themselves, where agents write no files.
     """
 
-    def __init__(self, available: Available | None = None, hosts: Mapping[str, PaperHost] | None = None) -> None:
+    def __init__(
+        self,
+        available: Available | None = None,
+        hosts: Mapping[str, PaperHost] | None = None,
+        own: Sequence[str] = (),
+    ) -> None:
         self.available = available
+        self.own = own
         self.hosts = hosts or {}
         self.running: set[tuple[str, str]] = set()
         self.files: dict[str, dict[str, str]] = {}
@@ -72,7 +79,8 @@ class PaperAgent:
         if self.available is None:
             return None
         names: set[str] = set()
-        for _, url in context.repositories:
+        urls = [url for _, url in context.repositories] or self.own
+        for url in urls:
             found = self.available(url)
             if found is None:
                 return _failed_install(
@@ -81,7 +89,7 @@ class PaperAgent:
                 )
             names |= found
         select = [name for name in HOOK_PACKAGES if name == "bigtop-select" and name not in names]
-        if select and context.repositories:
+        if select and urls:
             return _failed_install("Error: Unable to find a match: bigtop-select")
         return pick(context.packages, names, context.repository_version).missing
 

@@ -99,9 +99,10 @@ def deploy(call: Call, phases: Sequence[Phase], *, dry_run: bool, rehearse: bool
     from bigtop_builder.flow.deploy.rehearsal import rehearsal
 
     wanted = tuple(phase for phase in wanted if phase in REHEARSED)
-    with rehearsal(call.loaded, former) as stage:
+    secrets = Secrets()
+    with rehearsal(call.loaded, secrets, former) as stage:
         table = stage.table(DEPLOY, wanted, call.settings.overlays)
-        _run(replace(call, loaded=stage.loaded), "deploy", wanted, table, stage=stage)
+        _run(replace(call, loaded=stage.loaded), "deploy", wanted, table, stage=stage, secrets=secrets)
 
 
 def hosts(call: Call, phase: Literal["check", "prepare"], *, dry_run: bool = False) -> None:
@@ -154,7 +155,7 @@ def printed(
     if rehearse:
         from bigtop_builder.flow.deploy.rehearsal import rehearsal
 
-        with rehearsal(loaded, former) as stage:
+        with rehearsal(loaded, Secrets(), former) as stage:
             if what == "upgrade-pack":
                 text = upgrade_pack(loaded.inventory.stack.name, stage.source)
                 return text, text
@@ -192,6 +193,7 @@ def _run(
     *,
     dry_run: bool = False,
     stage: Rehearsal | None = None,
+    secrets: Secrets | None = None,
 ) -> None:
     """Carry out ``phases`` in a recorded run. Only one run at a time works on a cluster: the lock sees to that."""
     store = Store(call.settings.store).open()
@@ -199,7 +201,7 @@ def _run(
     target = ClusterTarget(
         cluster=name, hosts=[entry.name for entry in call.loaded.hosts], dry_run=dry_run, rehearsal=stage is not None
     )
-    secrets = Secrets()
+    secrets = secrets or Secrets()
     # A rehearsal has a server of its own: any number of them may go on beside a deployment.
     with nullcontext(True) if stage else store.locked(f"cluster-{name}", wait=False) as mine:
         if not mine:

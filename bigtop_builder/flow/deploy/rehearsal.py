@@ -7,13 +7,13 @@ Nothing is asked of the real server or its hosts.
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING
 
 from bigtop_builder.cluster.demands import wanted_packages
@@ -23,6 +23,7 @@ from bigtop_builder.flow.deploy import phases as work
 from bigtop_builder.flow.deploy.deployment import Deployment, open_deployment
 from bigtop_builder.flow.deploy.phase_runner import PhaseWork
 from bigtop_builder.flow.publish.stack_check import read_offer
+from bigtop_builder.hosts.repository_access import resolve_accesses
 from bigtop_builder.model.ambari_stack import StackDefinition
 from bigtop_builder.model.errors import BigtopBuilderError, ConfigurationError, InterruptedRunError, PublishError
 from bigtop_builder.model.event import Phase
@@ -32,8 +33,10 @@ from bigtop_builder.recipe.document import near
 from bigtop_builder.recipe.inventory import LoadedInventory
 
 if TYPE_CHECKING:
+    from bigtop_builder.adapter.secret import Secrets
     from bigtop_builder.ambari_simulator.agents.paper_hosts import PaperFleet
     from bigtop_builder.ambari_simulator.engine.state import World as SimulatedWorld
+    from bigtop_builder.cluster.demand_check import OfferedPackage
 
 FAMILIES: dict[str, OsFamily] = {".el7": "redhat7", ".el8": "redhat8", ".el9": "redhat9", ".oe2203": "openeuler22"}
 """The OS family by the dist tag at the end of a package's release."""
@@ -48,6 +51,9 @@ RELEASE = "0.simulated"
 FOLDER = "file://"
 Packages = Callable[[str], Collection[tuple[str, str]] | None]
 """Base URL of a repository → name and ``version-release`` of its packages; None if it cannot be read."""
+
+Read = Callable[[str, OsFamily | None], "Sequence[OfferedPackage] | None"]
+"""Address of a repository, and a family → its packages; None if it cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -151,10 +157,11 @@ class Rehearsal:
 
 
 @contextmanager
-def rehearsal(loaded: LoadedInventory, former: str | None = None) -> Iterator[Rehearsal]:
+def rehearsal(loaded: LoadedInventory, secrets: Secrets, former: str | None = None) -> Iterator[Rehearsal]:
     """Run a simulated server for a rehearsal; ``former``: the version of the stack that the cluster has before.
 
-    Raises ConfigurationError if the inventory has no Ambari, or for a version that cannot be upgraded from.
+    ``secrets`` are those that the inventory's repositories may ask for. Raises ConfigurationError if the inventory has
+    no Ambari, or for a version that cannot be upgraded from.
     """
     from bigtop_builder.ambari_simulator.agents.paper import PaperAgent, PaperCrew
     from bigtop_builder.ambari_simulator.agents.paper_hosts import PaperFleet, PaperHost
@@ -181,13 +188,15 @@ def rehearsal(loaded: LoadedInventory, former: str | None = None) -> Iterator[Re
     load_stacks(world)
     stack = world.stacks.get((loaded.inventory.stack.name, loaded.inventory.stack.version))
     stack = stack or next(iter(world.stacks.values()))
-    family = _family(loaded, stack)
-    packages = _reader(stack, family, _former_packages(loaded, former, world.stacks, family) if former else ())
+    read = partial(_packages, loaded, secrets, stack)
+    family = _family(loaded, read)
+    packages = _reader(read, family, _former_packages(loaded, former, world.stacks, family) if former else ())
     paper = None
     if former:
         names = [entry.name for entry in loaded.hosts if entry.group is not None]
         paper = PaperFleet(PaperHost(name, {}, _words(packages(FORMER))) for name in names)
-    agent = PaperAgent(_names(packages), paper.hosts if paper else None)
+    urls = [filled(one.url, family) for one in loaded.inventory.repositories]
+    agent = PaperAgent(_names(packages), paper.hosts if paper else None, urls)
     assembled = assemble(world, PaperCrew(agent), Pace(minute=1.0))
     offer_packs(world)
     for entry in loaded.hosts:
@@ -195,7 +204,7 @@ def rehearsal(loaded: LoadedInventory, former: str | None = None) -> Iterator[Re
             host = Host(entry.name, ADDRESS, os_type=family, os_family=family)
             world.hosts[entry.name] = host
             world.register(host)
-    password = secrets.token_urlsafe(24)
+    password = token_urlsafe(24)
     world.users[choice.user] = replace(world.users["admin"], name=choice.user, password=password)
     with Simulation(world, registry()) as simulation, Ticker(assembled):
         os.environ[PASSWORD] = password
@@ -207,7 +216,6 @@ def rehearsal(loaded: LoadedInventory, former: str | None = None) -> Iterator[Re
             if former is None:
                 yield Rehearsal(here, clock.now, pause, older=_older(loaded, world.stacks))
                 return
-            urls = [filled(one.url, family) for one in loaded.inventory.repositories]
             offered = frozenset(word for url in urls for word in _words(packages(url)))
             yield Rehearsal(here, clock.now, pause, _with_stack(here, world.stacks[stack.name, former]), paper, offered)
         finally:
@@ -308,29 +316,42 @@ def _names(packages: Packages) -> Callable[[str], frozenset[str] | None]:
     return available
 
 
-def _reader(stack: StackDefinition, family: str, former: Collection[tuple[str, str]]) -> Packages:
+def _reader(read: Read, family: OsFamily, former: Collection[tuple[str, str]]) -> Packages:
     @cache
-    def read(url: str) -> Collection[tuple[str, str]] | None:
+    def packages(url: str) -> Collection[tuple[str, str]] | None:
         if url == FORMER:
             return former
-        try:
-            offer = read_offer([filled(url, family, usual_variables(family))], stack)
-        except PublishError:
-            return None
-        return [(package.name, package.evr) for package in offer.packages]
+        found = read(url, family)
+        return None if found is None else [(package.name, package.evr) for package in found]
 
-    return read
+    return packages
 
 
-def _family(loaded: LoadedInventory, stack: StackDefinition) -> OsFamily:
+def _packages(
+    loaded: LoadedInventory, secrets: Secrets, stack: StackDefinition, url: str, family: OsFamily | None
+) -> Sequence[OfferedPackage] | None:
+    """Return the packages of a repository for hosts of a family; None if it cannot be read."""
+    variables = usual_variables(family or USUAL)
+    place = filled(url, family, variables)
+    try:
+        accesses = resolve_accesses(loaded, secrets.value)
+        logins: dict[str, tuple[str, str]] = {}
+        for index, entry in enumerate(loaded.inventory.repositories):
+            access = accesses.of(index)
+            if entry.credentials and filled(entry.url, family, variables) == place:
+                logins[place] = (access.user or "", access.password or "")
+        return read_offer([place], stack, logins).packages
+    except (ConfigurationError, PublishError):
+        # The check says what is wrong, at its place in the inventory.
+        return None
+
+
+def _family(loaded: LoadedInventory, read: Read) -> OsFamily:
     """Return the OS family of the hosts, judging by the packages in the repositories."""
     for repository in loaded.inventory.repositories:
         for family in [None] if "{family}" not in repository.url else FAMILIES.values():
-            try:
-                packages = read_offer(
-                    [filled(repository.url, family, usual_variables(family or USUAL))], stack
-                ).packages
-            except PublishError:
+            packages = read(repository.url, family)
+            if packages is None:
                 continue
             found = next((FAMILIES[end] for one in packages for end in FAMILIES if one.evr.endswith(end)), None)
             if family or found:
