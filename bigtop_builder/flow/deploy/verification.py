@@ -161,10 +161,10 @@ def check_services(connections: Connections, world: World, reporter: Reporter) -
     layout = desired_layout(connections.client, world, reporter)
     trials = {name: trials_of(name, layout, world.stack, version_of(world)) for name in sorted(passed, key=_rank)}
     untried = [name for name, found in trials.items() if found]
-    why = "the inventory's hosts cannot be reached" if not connections.hosted else ""
+    why = "a rehearsal has no hosts to try them on" if not connections.hosted else ""
     why = "with Kerberos they need a ticket" if world.inventory.security.kerberos else why
     if why and untried:
-        reporter.notice(f"Ambari's checks only; {', '.join(untried)} were not tried themselves: {why}")
+        reporter.notice(f"Ambari's checks only, no trials of {', '.join(untried)}: {why}")
     failed = len(services) - len(passed)
     if not why:
         failed += sum(
