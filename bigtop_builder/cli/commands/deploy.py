@@ -222,7 +222,8 @@ def _check_removal(remove: bool, gone: list[str] | None, *, rehearse: bool, phas
     """Raise ConfigurationError for flags that make no sense together."""
     if remove and rehearse:
         raise ConfigurationError(
-            "--remove and --rehearse cannot be combined", hint="A rehearsal begins without a cluster; use --dry-run."
+            "--remove and --rehearse cannot be combined",
+            hint="A rehearsal knows nothing of the real cluster; use --dry-run.",
         )
     require_host_names(gone or ())
     if gone and not remove:
