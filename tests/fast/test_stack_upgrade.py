@@ -331,6 +331,15 @@ def test_what_has_not_moved_is_not_finalized(cluster: Hadoop) -> None:
     assert cluster.around() == before
 
 
+def test_what_has_not_begun_is_not_called_unfinished(cluster: Hadoop) -> None:
+    cluster.up()
+    table: Any = {"start": _only_conclude}
+    assert cluster.deploy(NEXT, phases=["start"], table=table) == 0, cluster.bench.failure
+    assert "from 3.2.0 to BIGTOP-3.3.0 has not begun" in cluster.told()
+    assert "is not final" not in cluster.told()
+    assert cluster.deploy(NEXT, finalize=True, phases=["start"], table=table) == 9
+
+
 def _only_conclude(deployment: Any) -> str:
     from bigtop_builder.flow.deploy.stack_upgrade import conclude
 

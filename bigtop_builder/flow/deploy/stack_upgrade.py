@@ -259,6 +259,12 @@ def conclude(connections: Connections, world: World, reporter: Reporter) -> None
         else:
             _remind(connections, world, reporter, view)
         return
+    if at.course == "begin" and not (reporter.dry_run or reporter.finalize):
+        reporter.notice(
+            f"the upgrade from {at.source} to {choice.name}-{choice.version} has not begun: "
+            "that is done by the phase 'cluster'"
+        )
+        return
     returning = at.course in ("back", "backward")
     if not returning and not reporter.finalize:
         reporter.notice(
