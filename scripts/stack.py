@@ -16,14 +16,13 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import yaml
 from stack_inventory import left_out, reduced
 from stack_sources import given_sources, published, report, unknown_entries
-from trial import BUILDER, PLATFORM, ROOT, Trial, demand, go
+from trial import PLATFORM, ROOT, Trial, demand, go
 
 from bigtop_builder.flow.build.project import Project
 from bigtop_builder.flow.open_project import open_project
@@ -45,8 +44,9 @@ class Stack:
 
     def __init__(self, settings: Settings, only: list[str], servers: Sequence[str] = ()) -> None:
         """``servers`` are the components of Ambari to build as well."""
-        # Native code is labelled for the platform it is built on, which is that of the container hosts.
-        settings = replace(settings, project=settings.project.model_copy(update={"native": "label"}))
+        demand(
+            settings.project.native == "label", "the project file must have 'native: label': the hosts run what builds"
+        )
         self.settings = settings
         self.project: Project = open_project(settings)
         known = [name for name in self.project.components() if name in servers or not name.startswith(AMBARI)]
@@ -57,8 +57,6 @@ class Stack:
 
     def _evaluated(self, name: str) -> Evaluated:
         evaluated = self.project.evaluate(name, PLATFORM)
-        if not isinstance(evaluated, Refusal) and evaluated.native:
-            evaluated = self.project.evaluate(name, BUILDER)
         demand(not isinstance(evaluated, Refusal), f"{name} cannot be built: {evaluated}")
         assert not isinstance(evaluated, Refusal)
         return evaluated
@@ -74,15 +72,10 @@ class Stack:
                 waiting += [*one.build_depends, *one.runtime_depends, *(one.smoke.needs if one.smoke else ())]
         return {name: one for name, one in self.all.items() if name in chosen}
 
-    def selector(self, name: str) -> str:
-        """The component with the platform that it is built for."""
-        return f"{name}@{BUILDER if self.components[name].native else PLATFORM}"
-
     def packages(self, name: str) -> list[Path]:
         """The package files of a component, whether they exist or not."""
         one = self.components[name]
-        folder = self.settings.output / (BUILDER if one.native else PLATFORM)
-        return [folder / file for file in one.package_files()]
+        return [self.settings.output / one.target.label / file for file in one.package_files()]
 
     def built(self) -> list[str]:
         """The components all of whose packages exist."""
@@ -110,8 +103,7 @@ def build(stack: Stack, trial: Trial, given: dict[str, Path]) -> bool:
     """Build what can be built; return whether everything was."""
     options = [word for name in given for word in ("--source", f"{name}={given[name]}") if name in stack.components]
     with trial.step("compile and package"):
-        selectors = [stack.selector(name) for name in stack.components]
-        return _tried(trial, "build", "--keep-going", *selectors, *options)
+        return _tried(trial, "build", "--keep-going", "--platform", PLATFORM, *stack.components, *options)
 
 
 def _tried(trial: Trial, *arguments: str) -> bool:
