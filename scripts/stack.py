@@ -158,7 +158,8 @@ def record(trial: Trial, given: dict[str, Path], reports: dict[str, Path]) -> No
     passed = {name: file for name, file in reports.items() if _read(file).ok}
     with trial.step("record what ran"):
         taps = [word for name, file in passed.items() for word in ("--tap", f"{name}={file}")]
-        options = [word for name in passed if name in given for word in ("--source", f"{name}={given[name]}")]
+        # Of all of them: what a component depends on was built from its own as well.
+        options = [word for name in given for word in ("--source", f"{name}={given[name]}")]
         trial.tool("verify-component", *passed, *taps, "--hosts", "4", *options)
 
 
