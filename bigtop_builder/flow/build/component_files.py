@@ -95,11 +95,10 @@ class ComponentFiles:
                 return target_or_refusal
             target = target_or_refusal
         evaluated = evaluate(self._catalog, self.stack, name, target, choice, versions)
-        if evaluated.local_source:
-            component = self._catalog.component(name).component
-            check_variant(component, evaluated.variant, choice, evaluated.local_source)
-        if evaluated.local_source and not evaluated.version_chosen:
-            check_version(evaluated.local_source, name, evaluated.version, evaluated.build.script)
+        if tree := evaluated.local_source:
+            check_variant(self._catalog.component(name).component, evaluated.variant, choice, tree)
+            if not evaluated.version_chosen:
+                check_version(tree, name, evaluated.version, evaluated.build.script)
         return self._with_lock(evaluated) if self._settings.project.locks != "ignore" else evaluated
 
     def _with_lock(self, evaluated: Evaluated) -> Evaluated | Refusal:
