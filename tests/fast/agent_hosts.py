@@ -10,9 +10,9 @@ from pathlib import Path
 
 from bigtop_builder.adapter.ssh import Output
 from bigtop_builder.ambari_simulator.agents.paper import PaperAgent
+from bigtop_builder.ambari_simulator.agents.paper_hosts import OneByOne
 from bigtop_builder.hosts.packages import REPOSITORIES
 from bigtop_builder.model.errors import HostError, UnreachableHostError
-from tests.fast.local_hosts import OneByOne
 
 
 class AgentHost:
@@ -60,12 +60,9 @@ class AgentHost:
         return "\n".join([*rows, "end\t2.0", ""])
 
 
-class AgentFleet(OneByOne):
+class AgentFleet(OneByOne[AgentHost]):
     """The connections to such hosts."""
 
     def __init__(self, hosts: Sequence[AgentHost]) -> None:
         self.hosts = {host.name: host for host in hosts}
         self.round_trips = 0
-
-    def close(self) -> None:
-        pass

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from bigtop_builder.adapter.ssh.remote import Output
-from bigtop_builder.model.errors import HostError, UnreachableHostError
+from bigtop_builder.ambari_simulator.agents.paper_hosts import OneByOne
+from bigtop_builder.model.errors import UnreachableHostError
 
 
 @dataclass
@@ -32,35 +31,9 @@ class LocalHost:
         pass
 
 
-class OneByOne:
-    """A fleet that works on its hosts one after the other."""
-
-    hosts: Mapping[str, Any]
-
-    def each(
-        self,
-        work: Callable[[Any], Any],
-        hosts: Sequence[str] | None = None,
-        *,
-        done: Callable[[str, Any], None] | None = None,
-    ) -> dict[str, Any]:
-        results: dict[str, Any] = {}
-        for name in hosts if hosts is not None else self.hosts:
-            try:
-                results[name] = work(self.hosts[name])
-            except HostError as error:
-                results[name] = error
-            if done is not None:
-                done(name, results[name])
-        return results
-
-
 @dataclass
-class LocalFleet(OneByOne):
+class LocalFleet(OneByOne[LocalHost]):
     hosts: dict[str, LocalHost] = field(default_factory=dict)
-
-    def close(self) -> None:
-        """There is nothing to close."""
 
     @classmethod
     def of(cls, *names: str) -> LocalFleet:

@@ -12,7 +12,7 @@ import re
 import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from string import Formatter
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from bigtop_builder.adapter.ssh import Output
 from bigtop_builder.hosts import hdfs_upgrade
@@ -26,6 +26,7 @@ from bigtop_builder.model.errors import HostError
 from bigtop_builder.model.evr import evr_key, parse_evr
 
 T = TypeVar("T")
+H = TypeVar("H")
 Effect = Callable[[Mapping[str, str], bytes], tuple[int, str]]
 """Notes what a script does, given the fields of its template and standard input; returns exit code and output."""
 DONE = 0, ""
@@ -176,21 +177,14 @@ class PaperHost:
         return rows
 
 
-class PaperFleet:
-    """The connections to hosts on paper, which are served one after the other."""
+class OneByOne(Generic[H]):
+    """Connections to hosts that are served one after the other."""
 
-    round_trips = 0
-
-    def __init__(self, hosts: Iterable[PaperHost]) -> None:
-        self.hosts = {host.name: host for host in hosts}
-
-    def remote(self, host: str) -> PaperHost:
-        """See ``adapter.ssh.Fleet``."""
-        return self.hosts[host]
+    hosts: Mapping[str, H]
 
     def each(
         self,
-        work: Callable[[PaperHost], T],
+        work: Callable[[H], T],
         hosts: Sequence[str] | None = None,
         *,
         done: Callable[[str, T | HostError], None] | None = None,
@@ -208,6 +202,19 @@ class PaperFleet:
 
     def close(self) -> None:
         """See ``adapter.ssh.Fleet``."""
+
+
+class PaperFleet(OneByOne[PaperHost]):
+    """The connections to hosts on paper."""
+
+    round_trips = 0
+
+    def __init__(self, hosts: Iterable[PaperHost]) -> None:
+        self.hosts = {host.name: host for host in hosts}
+
+    def remote(self, host: str) -> PaperHost:
+        """See ``adapter.ssh.Fleet``."""
+        return self.hosts[host]
 
 
 VERSIONED = re.compile(r"_(\d+(?:_\d+)+)(?=-|$)")
